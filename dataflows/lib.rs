@@ -1,0 +1,28 @@
+#![doc = include_str!("README.md")]
+
+// In the order in which data flows.
+pub mod time;
+pub mod window;
+
+pub mod events;
+pub mod operators;
+pub mod state;
+
+pub mod raw;
+pub mod table;
+
+pub mod checkouts;
+pub mod movies_catalog;
+pub mod registrations;
+pub mod users;
+pub mod users_per_window;
+
+pub mod flow;
+
+pub use flow::{Inputs, Outputs, build};
+pub use time::{Instant, Settings, Time};
+
+/// A differential collection on our one time type.
+pub type Collection<'s, D> = differential_dataflow::VecCollection<'s, Time, D, isize>;
+/// A timely stream on our one time type.
+pub type Stream<'s, D> = timely::dataflow::StreamVec<'s, Time, D>;

@@ -1,0 +1,211 @@
+//! From what partitions report to one watermark, equal on all workers.
+
+use crate::Stream;
+use crate::time::{Instant, START, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::vec::Broadcast;
+
+/// The life of a partition, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// Follows another partition of the same sequence (the second file of a list): no part in the watermark yet.
+    Waiting,
+    /// Read or to be read: holds the watermark, even while nothing has come from it.
+    Live,
+    /// Read to its end, for ever.
+    Ended,
+}
+
+/// What a worker says of a partition at the close of an epoch. Several reports of one epoch may
+/// come in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// Facts about one partition; a partition never reported is unknown and holds nothing. Of
+    /// several statuses the furthest counts, so `Waiting` says nothing about it.
+    Partition {
+        /// Its number.
+        partition: u32,
+        /// Largest event time read.
+        largest: Option<Instant>,
+        /// How its life goes.
+        status: Status,
+        /// For `idle_timeout` it was confirmed that there is nothing to read.
+        idle: bool,
+    },
+    /// A run goes on where the watermark was this.
+    Resumed(Instant),
+}
+
+#[derive(Clone, Copy)]
+struct Partition {
+    largest: Option<Instant>,
+    status: Status,
+    idle: bool,
+}
+
+#[derive(Default)]
+struct Partitions {
+    known: BTreeMap<u32, Partition>,
+    watermark: Instant,
+}
+
+impl Partitions {
+    /// Takes in the reports of one epoch. Commutative: data beats idleness, a life only goes on.
+    fn take_in(&mut self, reports: Vec<Report>) {
+        let mut heard_of: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
+        for report in reports {
+            match report {
+                Report::Resumed(at) => self.watermark = self.watermark.max(at),
+                Report::Partition { partition, largest, status, idle, .. } => {
+                    let known = self.known.entry(partition).or_insert(Partition { largest: None, status, idle: false });
+                    known.largest = known.largest.max(largest);
+                    known.status = known.status.max(status);
+                    let (data, idleness) = heard_of.entry(partition).or_default();
+                    *data |= largest.is_some();
+                    *idleness |= idle;
+                }
+            }
+        }
+        for (partition, (data, idle)) in heard_of {
+            if let Some(known) = self.known.get_mut(&partition) {
+                known.idle = idle && !data;
+            }
+        }
+    }
+
+    /// The minimum over the partitions that take part. When all have ended it is the largest event
+    /// time; when the rest is idle it stays.
+    fn advance(&mut self, out_of_orderness_ms: i64) -> Instant {
+        let taking_part = self.known.values().filter(|p| p.status == Status::Live && !p.idle);
+        let behind = taking_part.map(|p| p.largest.map_or(START, |at| at - out_of_orderness_ms)).min();
+        let all_ended = !self.known.is_empty() && self.known.values().all(|p| p.status == Status::Ended);
+        let at_the_end = self.known.values().filter_map(|p| p.largest).max().filter(|_| all_ended);
+        self.watermark = self.watermark.max(behind.unwrap_or(START)).max(at_the_end.unwrap_or(START));
+        self.watermark
+    }
+}
+
+/// The watermark, sent to every worker at each epoch in which it changed.
+///
+/// **Law.** At epoch `e` it is the minimum over the partitions that take part of (largest event
+/// time up to and including `e` - `out_of_orderness_ms`), never less than before.
+pub fn watermark(reports: Stream<'_, Report>, out_of_orderness_ms: i64) -> Stream<'_, Instant> {
+    reports
+        .broadcast()
+        .unary_frontier(Pipeline, "watermark", move |_cap, _info| {
+            let mut open = BTreeMap::new();
+            let mut partitions = Partitions::default();
+            let mut sent = None;
+            move |(input, frontier), output| {
+                input.for_each_time(|cap, data| {
+                    let (_, reports) = open
+                        .entry(*cap.time())
+                        .or_insert_with(|| (cap.retain(output.output_index()), Vec::<Report>::new()));
+                    data.for_each(|reported| reports.append(reported));
+                });
+                while let Some(first) = open.first_entry() {
+                    if frontier.less_equal(first.key()) {
+                        break;
+                    }
+                    let (cap, reports) = first.remove();
+                    partitions.take_in(reports);
+                    let watermark = partitions.advance(out_of_orderness_ms);
+                    if sent.replace(watermark) != Some(watermark) {
+                        output.session(&cap).give(watermark);
+                    }
+                }
+            }
+        })
+        .container::<Vec<_>>()
+}
+
+/// The reading side of a watermark stream: which watermark holds at an epoch.
+#[derive(Default)]
+pub struct AsOf {
+    ahead: BTreeMap<Time, Instant>,
+    watermark: Instant,
+}
+
+impl AsOf {
+    /// Notes that the watermark is `watermark` from `time` on.
+    pub fn note(&mut self, time: Time, watermark: Instant) {
+        self.ahead.insert(time, watermark);
+    }
+
+    /// The watermark at `time`. Times must not go back, and the stream must have closed `time`.
+    pub fn at(&mut self, time: Time) -> Instant {
+        while let Some(first) = self.ahead.first_entry() {
+            if *first.key() > time {
+                break;
+            }
+            self.watermark = first.remove();
+        }
+        self.watermark
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(partition: u32, largest: Option<Instant>, status: Status, idle: bool) -> Report {
+        Report::Partition { partition, largest, status, idle }
+    }
+
+    fn run(epochs: Vec<Vec<Report>>) -> Vec<Instant> {
+        let mut partitions = Partitions::default();
+        epochs
+            .into_iter()
+            .map(|reports| {
+                partitions.take_in(reports);
+                partitions.advance(10)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_slowest_partition_holds_the_watermark_and_an_unread_one_stops_it() {
+        let live = |p, at| says(p, at, Status::Live, false);
+        assert_eq!(
+            run(vec![
+                vec![live(0, Some(100)), live(1, None)],
+                vec![live(1, Some(50))],
+                vec![live(1, Some(300))],
+                vec![live(0, Some(60))],
+            ]),
+            [0, 40, 90, 90]
+        );
+    }
+
+    #[test]
+    fn an_idle_partition_is_left_out_until_it_speaks_and_when_all_are_idle_it_stays() {
+        let live = |p, at| says(p, Some(at), Status::Live, false);
+        let idle = |p| says(p, None, Status::Live, true);
+        assert_eq!(
+            run(vec![
+                vec![live(0, 100), live(1, 500)],
+                vec![idle(0)],
+                vec![idle(1), idle(0)],
+                vec![live(0, 600), idle(0)],
+                vec![live(1, 700)],
+            ]),
+            [90, 490, 490, 590, 590]
+        );
+    }
+
+    #[test]
+    fn a_waiting_partition_holds_nothing_and_the_end_of_all_is_the_largest_time() {
+        assert_eq!(
+            run(vec![
+                vec![says(0, Some(100), Status::Live, false), says(1, None, Status::Waiting, false)],
+                vec![says(0, None, Status::Ended, false)],
+                vec![says(1, Some(70), Status::Live, false)],
+                vec![says(1, Some(120), Status::Ended, false)],
+            ]),
+            [90, 90, 90, 120]
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! What stateful operators hold, by name: counted, taken out, and put back.
+//!
+//! Every stateful operator enters a [`Ledger`] when it is built. Durability takes [`State`] out
+//! through it and puts it back through the `restore` input; operators count it for whoever asks
+//! where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
+
+use crate::events::CatalogContent;
+use crate::time::Instant;
+use crate::users::User;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// One record of state, of whichever operator: what a snapshot consists of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// `registrations/panes`: a user registered in a pane, so many times.
+    RegistrationPane(Instant, u64, isize),
+    /// `checkouts/panes`: a user checked out in a pane, so many times.
+    CheckoutPane(Instant, u64, isize),
+    /// `users/profiles`: what is known of a user.
+    User(u64, User),
+    /// `movies_catalog/versions`: an item, effective at, made at, content.
+    CatalogVersion(String, Instant, Instant, Box<CatalogContent>),
+}
+
+type Count = Box<dyn Fn() -> usize>;
+type Dump = Box<dyn Fn(&mut Vec<State>)>;
+
+/// The stateful operators of one worker's dataflow.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    entries: Rc<RefCell<Vec<(&'static str, Count, Dump)>>>,
+}
+
+impl Ledger {
+    /// Enters an operator: its name, its state, how to count and how to take out the records.
+    pub fn enter<S: 'static>(
+        &self,
+        name: &'static str,
+        state: &Rc<RefCell<S>>,
+        count: impl Fn(&S) -> usize + 'static,
+        dump: impl Fn(&S, &mut Vec<State>) + 'static,
+    ) {
+        let (counted, dumped) = (Rc::clone(state), Rc::clone(state));
+        self.entries.borrow_mut().push((
+            name,
+            Box::new(move || count(&counted.borrow())),
+            Box::new(move |out| dump(&dumped.borrow(), out)),
+        ));
+    }
+
+    /// Live records per operator.
+    pub fn live(&self) -> Vec<(&'static str, usize)> {
+        self.entries.borrow().iter().map(|(name, count, _)| (*name, count())).collect()
+    }
+
+    /// Everything held on this worker. Meaningful between two epochs, when nothing is in flight.
+    pub fn dump(&self) -> Vec<State> {
+        let mut out = Vec::new();
+        self.entries.borrow().iter().for_each(|(_, _, dump)| dump(&mut out));
+        out
+    }
+}

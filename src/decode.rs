@@ -1,0 +1,114 @@
+//! Bytes to a typed event, or a rejection that says why. Never panics, never guesses.
+
+pub mod avro;
+pub mod mask;
+pub mod movies_txt;
+pub mod price;
+pub mod wire;
+
+use crate::source::Format;
+use crate::validate::{Rules, validate};
+use dataflows::events::Event;
+use wire::Wire;
+
+/// Why a record was rejected: stable codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the codes speak for themselves and are listed in the README")]
+pub enum Reason {
+    BadMagicByte,
+    UnknownSchema,
+    Undecodable,
+    WrongType,
+    BadItemBlock,
+    UnknownEvent,
+    MissingField,
+    BadTimestamp,
+    TimestampTooOld,
+    TimestampInFuture,
+    UserIdOutOfRange,
+    AgeOutOfRange,
+    UnknownLanguage,
+    UnknownPaymentMethod,
+    BadCartId,
+    BadItemId,
+    BadAmount,
+    RatingOutOfRange,
+}
+
+impl Reason {
+    /// The code as it stands in `rejected_events.reason`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::BadMagicByte => "bad_magic_byte",
+            Reason::UnknownSchema => "unknown_schema",
+            Reason::Undecodable => "undecodable",
+            Reason::WrongType => "wrong_type",
+            Reason::BadItemBlock => "bad_item_block",
+            Reason::UnknownEvent => "unknown_event",
+            Reason::MissingField => "missing_field",
+            Reason::BadTimestamp => "bad_timestamp",
+            Reason::TimestampTooOld => "timestamp_too_old",
+            Reason::TimestampInFuture => "timestamp_in_future",
+            Reason::UserIdOutOfRange => "user_id_out_of_range",
+            Reason::AgeOutOfRange => "age_out_of_range",
+            Reason::UnknownLanguage => "unknown_language",
+            Reason::UnknownPaymentMethod => "unknown_payment_method",
+            Reason::BadCartId => "bad_cart_id",
+            Reason::BadItemId => "bad_item_id",
+            Reason::BadAmount => "bad_amount",
+            Reason::RatingOutOfRange => "rating_out_of_range",
+        }
+    }
+}
+
+/// Why a record could not be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The code.
+    pub reason: Reason,
+    /// What exactly was wrong, for people.
+    pub detail: String,
+    /// The schema the record names.
+    pub schema_id: Option<u32>,
+}
+
+impl Rejection {
+    /// A rejection of a record that names no schema.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Rejection {
+        Rejection { reason, detail: detail.into(), schema_id: None }
+    }
+}
+
+/// An accepted record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event.
+    pub event: Event,
+    /// An e-mail address came in clear and was masked.
+    pub masked: bool,
+}
+
+/// Decodes and judges one payload. `clock_ms` is the clock by which the future begins.
+///
+/// # Errors
+/// The reason, if the payload is no event or breaks a rule.
+pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> Result<Accepted, Rejection> {
+    match format {
+        Format::Json => {
+            let wire: Wire = serde_json::from_slice(payload).map_err(|error| {
+                let reason = if error.is_data() { Reason::WrongType } else { Reason::Undecodable };
+                Rejection::new(reason, format!("no event as JSON: {error}"))
+            })?;
+            validate(wire, None, rules, clock_ms)
+        }
+        Format::Avro(carries) => {
+            let (schema_id, wire) = avro::decode(payload)?;
+            validate(wire, Some(carries), rules, clock_ms)
+                .map_err(|rejection| Rejection { schema_id: Some(schema_id), ..rejection })
+        }
+        Format::MoviesTxt(as_of) => {
+            let item = movies_txt::parse(payload, *as_of)?;
+            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false })
+        }
+    }
+}

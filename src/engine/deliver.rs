@@ -1,0 +1,118 @@
+//! The last operator: what an epoch changed, handed over when the epoch is closed.
+
+use crate::commit::{Message, Part};
+use crate::decode::mask::masked_bytes;
+use crate::delta::deltas;
+use crate::source::Batch;
+use dataflows::flow::{Outputs, Row};
+use dataflows::raw::{Append, append_late};
+use dataflows::time::is_silent;
+use dataflows::{Instant, Settings, Time};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::mpsc::Sender;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+/// What a worker knows of an epoch besides what the dataflow says.
+#[derive(Default)]
+pub(super) struct Aside {
+    /// The batches it read: late events are found in them.
+    pub(super) batches: Vec<Batch>,
+    /// Rows for `rejected_events`.
+    pub(super) rejected: Vec<Append>,
+    /// Next offsets.
+    pub(super) positions: BTreeMap<u32, i64>,
+    /// The clock, at worker 0.
+    pub(super) clock_ms: Option<Instant>,
+    /// When the first record was read.
+    pub(super) oldest: Option<std::time::Instant>,
+}
+
+/// Epochs that are not delivered yet.
+pub(super) type Asides = Rc<RefCell<BTreeMap<Time, Aside>>>;
+
+#[derive(Default)]
+struct Stash {
+    updates: Vec<(Row, isize)>,
+    part: Part,
+}
+
+/// Delivers every epoch to the committer once it is closed: rows by key, so that old and new of a
+/// key meet, everything else from the worker that read it.
+pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides, outbox: Sender<Message>) {
+    let worker = outputs.rows.inner.scope().index();
+    let mut builder = OperatorBuilder::new("deliver".to_owned(), outputs.rows.inner.scope());
+    let by_key = Exchange::new(|(row, _, _): &(Row, Time, isize)| row.key_hash());
+    let mut rows = builder.new_input(outputs.rows.inner, by_key);
+    let mut raw = builder.new_input(outputs.raw, Pipeline);
+    let mut late = builder.new_input(outputs.late, Pipeline);
+    let mut watermarks = builder.new_input(outputs.watermarks, Pipeline);
+    let settings = settings.clone();
+    builder.build(move |_caps| {
+        let mut open = BTreeMap::<Time, Stash>::new();
+        let mut reached = Some(0);
+        move |frontiers| {
+            rows.for_each(|_, updates| {
+                for (row, time, diff) in updates.drain(..) {
+                    open.entry(time).or_default().updates.push((row, diff));
+                }
+            });
+            raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().part.appends.append(appends));
+            late.for_each(|cap, events| {
+                let asides = asides.borrow();
+                let stash = open.entry(*cap.time()).or_default();
+                for event in events.drain(..) {
+                    let (batch, record) = event.origin.slot;
+                    let batch = &asides[cap.time()].batches[batch as usize];
+                    let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
+                    stash.part.appends.push(append_late(&event, masked_bytes(payload), &settings));
+                }
+            });
+            watermarks.for_each(|cap, values| {
+                if worker == 0 {
+                    open.entry(*cap.time()).or_default().part.watermark = values.last().copied();
+                }
+            });
+            let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+            if frontier == reached {
+                return;
+            }
+            reached = frontier;
+            let closed = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
+            for (time, aside) in split_closed(&mut asides.borrow_mut(), closed) {
+                let part = &mut open.entry(time).or_default().part;
+                part.appends.extend(aside.rejected);
+                part.positions.extend(aside.positions);
+                part.clock_ms = aside.clock_ms;
+                part.oldest = aside.oldest;
+            }
+            for (time, Stash { updates, mut part }) in split_closed(&mut open, closed) {
+                assert!(
+                    !is_silent(time) || updates.is_empty(),
+                    "nothing downstream of `freeze` changes at an odd epoch"
+                );
+                let message = match deltas(updates) {
+                    Ok(deltas) => {
+                        part.deltas = deltas;
+                        Message::Part(time, part)
+                    }
+                    Err(bug) => Message::Bug(bug),
+                };
+                // If nobody listens the run is ending with an error that somebody else reports.
+                outbox.send(message).ok();
+            }
+            outbox.send(Message::Reached(worker, frontier)).ok();
+        }
+    });
+}
+
+fn split_closed<V>(open: &mut BTreeMap<Time, V>, closed: impl Fn(&Time) -> bool) -> BTreeMap<Time, V> {
+    let mut out = BTreeMap::new();
+    while let Some(first) = open.first_entry().filter(|first| closed(first.key())) {
+        let (time, value) = first.remove_entry();
+        out.insert(time, value);
+    }
+    out
+}

@@ -1,0 +1,72 @@
+//! Instants as people write them: ISO 8601.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
+
+/// Reads an instant in milliseconds since 1970. No offset means UTC, a date alone its midnight;
+/// what is finer than a millisecond is cut off.
+pub fn parse(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.timestamp_millis());
+    }
+    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M"))
+        .or_else(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN)));
+    naive.ok().map(|at| at.and_utc().timestamp_millis())
+}
+
+/// Writes an instant: `2026-01-05T10:00:00.000Z`.
+pub fn show(at: i64) -> String {
+    match DateTime::from_timestamp_millis(at) {
+        Some(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        None => format!("{at} ms"),
+    }
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// For configuration: an instant as ISO 8601 text.
+pub mod iso {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn serialize<S: Serializer>(at: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::show(*at))
+    }
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is no instant; write it as 2026-01-05T10:00:00Z")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_read_in_all_their_writings() {
+        for (text, shown) in [
+            ("2026-01-05T10:10:00Z", "2026-01-05T10:10:00.000Z"),
+            ("2026-01-05T10:10:00.1239Z", "2026-01-05T10:10:00.123Z"),
+            ("2026-01-05T10:10:00+04:00", "2026-01-05T06:10:00.000Z"),
+            ("2026-01-05T10:10:00", "2026-01-05T10:10:00.000Z"),
+            ("2026-01-05T10:10:00.5", "2026-01-05T10:10:00.500Z"),
+            ("2026-01-05 10:10:00", "2026-01-05T10:10:00.000Z"),
+            ("2026-01-05T10:10", "2026-01-05T10:10:00.000Z"),
+            ("2026-01-05", "2026-01-05T00:00:00.000Z"),
+            ("1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(parse(text).map(show).as_deref(), Some(shown), "{text}");
+        }
+        for text in ["", "yesterday", "2026-13-05T10:10:00Z", "10:10", "2026-01-05T25:00:00Z"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A sink in memory: a map per table and the log of commits. For tests, and as sharp as the others:
+//! it fences, checks that commits follow each other, and can fail on request.
+
+use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use crate::delta::Delta;
+use dataflows::table::{TableId, Value};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the sink holds.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// How far it has come.
+    pub progress: Option<Progress>,
+    /// Rows by key.
+    pub tables: BTreeMap<TableId, BTreeMap<Vec<Value>, Vec<Value>>>,
+    /// Every commit applied, in order.
+    pub log: Vec<Commit>,
+    /// Errors to answer the next calls of `apply` with.
+    pub failures: VecDeque<Failure>,
+}
+
+/// How a call of `apply` is to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing is applied; it may be tried again.
+    Away,
+    /// Everything is applied, but the answer is lost.
+    AnswerLost,
+    /// Nothing is applied and never will be.
+    Broken,
+}
+
+impl Contents {
+    /// The rows of a table, in the order of their keys.
+    pub fn rows(&self, table: TableId) -> Vec<Vec<Value>> {
+        self.tables.get(&table).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Writes the rows of a commit into the tables.
+    pub fn write(&mut self, commit: &Commit) {
+        for (table, deltas) in &commit.deltas {
+            let rows = self.tables.entry(*table).or_default();
+            for delta in deltas {
+                match delta {
+                    Delta::Upsert(row) => drop(rows.insert(delta.key(*table).to_vec(), row.clone())),
+                    Delta::Delete(key) => drop(rows.remove(key)),
+                }
+            }
+        }
+        for (table, added) in &commit.appends {
+            let rows = self.tables.entry(*table).or_default();
+            for row in added {
+                rows.entry(row[..table.table().key_columns].to_vec()).or_insert_with(|| row.clone());
+            }
+        }
+    }
+}
+
+/// The sink. Clones share their contents.
+#[derive(Clone, Default)]
+pub struct Memory {
+    contents: Arc<Mutex<Contents>>,
+}
+
+impl Memory {
+    /// What it holds now.
+    pub fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Memory {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        Ok(self.contents().progress.clone())
+    }
+
+    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
+        let mut contents = self.contents();
+        let progress = contents.progress.get_or_insert_with(|| Progress {
+            pipeline_id: "memory".to_owned(),
+            generation: 0,
+            made_by,
+            epoch: 0,
+            positions: BTreeMap::new(),
+            watermark: dataflows::time::START,
+            committed_at: 0,
+        });
+        progress.generation += 1;
+        Ok(Claim { pipeline_id: progress.pipeline_id.clone(), generation: progress.generation })
+    }
+
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        let mut contents = self.contents();
+        let failure = contents.failures.pop_front();
+        match failure {
+            Some(Failure::Away) => return Err(SinkError::Unavailable("the sink is away".to_owned())),
+            Some(Failure::Broken) => return Err(SinkError::Failed("the sink is broken".to_owned())),
+            Some(Failure::AnswerLost) | None => {}
+        }
+        let Some(progress) = contents.progress.clone() else {
+            return Err(SinkError::Failed("nobody has claimed the sink".to_owned()));
+        };
+        if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
+            return Err(SinkError::Fenced(format!("generation {} has taken over", progress.generation)));
+        }
+        if progress.epoch < commit.epoch {
+            if progress.epoch != commit.follows {
+                let detail = format!("the commit follows epoch {}, the sink is at {}", commit.follows, progress.epoch);
+                return Err(SinkError::Fenced(detail));
+            }
+            contents.write(commit);
+            contents.log.push(commit.clone());
+            contents.progress = Some(Progress {
+                epoch: commit.epoch,
+                positions: commit.positions.clone(),
+                watermark: commit.watermark,
+                committed_at: commit.clock_ms,
+                ..progress
+            });
+        }
+        match failure {
+            Some(Failure::AnswerLost) => Err(SinkError::Unavailable("the answer was lost".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Stored for Memory {
+    fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
+        let contents = self.contents();
+        let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };
+        let later = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(later.take(limit).map(|(_, row)| row.clone()).collect())
+    }
+}

@@ -1,0 +1,339 @@
+//! The embedded warehouse: one SQLite file in WAL mode. Rows and progress in one transaction; any
+//! other process may read while we write.
+
+use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use crate::delta::Delta;
+use crate::instant;
+use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
+use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, Transaction, named_params, params_from_iter};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The version of the file's layout, in `PRAGMA user_version`.
+const LAYOUT: i64 = 1;
+
+/// How long another writer may hold the file before we call it unavailable.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const PROGRESS_DDL: &str = r#"CREATE TABLE IF NOT EXISTS "_progress" (
+    "only" INTEGER PRIMARY KEY CHECK ("only" = 1),
+    "pipeline_id" TEXT NOT NULL, -- Whose rows these are.
+    "generation" INTEGER NOT NULL, -- How often the pipeline was started.
+    "made_by" TEXT NOT NULL, -- `run` or `batch`.
+    "epoch" INTEGER NOT NULL, -- The last epoch whose rows are here.
+    "positions" TEXT NOT NULL, -- Per partition the next offset to read, as JSON.
+    "watermark" TEXT NOT NULL, -- The watermark of that epoch.
+    "committed_at" TEXT NOT NULL -- The clock of that epoch.
+)"#;
+
+/// A SQLite file as warehouse.
+pub struct Sqlite {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens a warehouse, and makes the file if there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, is no database, or was made by a later version.
+    pub fn open(path: &Path) -> Result<Sqlite, SinkError> {
+        Self::prepare(path, Connection::open(path))
+    }
+
+    /// Opens a warehouse that exists, to read it.
+    ///
+    /// # Errors
+    /// If there is none, or as with [`Sqlite::open`].
+    pub fn open_existing(path: &Path) -> Result<Sqlite, SinkError> {
+        if !path.exists() {
+            let detail = format!(
+                "warehouse `{}` does not exist; make it with `deltamart` or name another with `--warehouse`",
+                path.display()
+            );
+            return Err(SinkError::Failed(detail));
+        }
+        Self::prepare(path, Connection::open(path))
+    }
+
+    fn prepare(path: &Path, connection: rusqlite::Result<Connection>) -> Result<Sqlite, SinkError> {
+        let failed = |error| sql_error(path, "open", error);
+        let connection = connection.map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        // FULL: a commit that was answered survives a loss of power.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
+            .map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let layout: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        if layout > LAYOUT {
+            let detail = format!(
+                "warehouse `{}` has layout {layout}, this program knows up to {LAYOUT}: use the version that made it",
+                path.display()
+            );
+            return Err(SinkError::Failed(detail));
+        }
+        Ok(Sqlite { path: path.to_owned(), connection })
+    }
+
+    /// The connection, for reading.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many rows a table has; nothing if there is no such table.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn count(&self, table: &Table) -> Result<Option<u64>, SinkError> {
+        let sql = format!("SELECT COUNT(*) FROM {}", quoted(table.name));
+        match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(count) => Ok(Some(count as u64)),
+            Err(error) if error.to_string().contains("no such table") => Ok(None),
+            Err(error) => Err(sql_error(&self.path, "count the rows of", error)),
+        }
+    }
+}
+
+impl Sink for Sqlite {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        read_progress(&self.connection).map_err(|error| sql_error(&self.path, "read `_progress` of", error))
+    }
+
+    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
+        let path = &self.path;
+        let failed = |error| sql_error(path, "claim", error);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        for id in TableId::ALL {
+            transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
+        }
+        transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
+        let start = instant::show(dataflows::time::START);
+        transaction
+            .execute(
+                r#"INSERT INTO "_progress" VALUES (1, :id, 1, :made_by, 0, '{}', :start, :start)
+                   ON CONFLICT DO UPDATE SET "generation" = "generation" + 1"#,
+                named_params! { ":id": uuid::Uuid::new_v4().to_string(), ":made_by": made_by.name(), ":start": start },
+            )
+            .map_err(failed)?;
+        let progress = read_progress(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        let Progress { pipeline_id, generation, .. } =
+            progress.ok_or_else(|| SinkError::Failed(format!("`_progress` of `{}` is empty", path.display())))?;
+        Ok(Claim { pipeline_id, generation })
+    }
+
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        let path = self.path.clone();
+        let failed = |error| sql_error(&path, "commit to", error);
+        let transaction =
+            Transaction::new(&mut self.connection, rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+        let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
+        let progress = read_progress(&transaction).map_err(failed)?;
+        let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
+        if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
+            return Err(fenced(format!("another run (generation {}) has taken over", progress.generation)));
+        }
+        if progress.epoch >= commit.epoch {
+            return Ok(());
+        }
+        if progress.epoch != commit.follows {
+            return Err(fenced(format!("it is at epoch {}, the commit follows {}", progress.epoch, commit.follows)));
+        }
+        write(&transaction, commit).map_err(failed)?;
+        transaction
+            .execute(
+                r#"UPDATE "_progress" SET "epoch" = ?1, "positions" = ?2, "watermark" = ?3, "committed_at" = ?4"#,
+                rusqlite::params![
+                    commit.epoch as i64,
+                    serde_json::to_string(&commit.positions).expect("a map of text to integers is JSON"),
+                    instant::show(commit.watermark),
+                    instant::show(commit.clock_ms),
+                ],
+            )
+            .map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+}
+
+impl Stored for Sqlite {
+    fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
+        let table = id.table();
+        let columns: Vec<_> = table.columns.iter().map(|column| quoted(column.name)).collect();
+        let key = columns[..table.key_columns].join(", ");
+        let later = after.map_or(String::new(), |key_values| {
+            format!("WHERE ({key}) > ({})", vec!["?"; key_values.len()].join(", "))
+        });
+        let sql =
+            format!("SELECT {} FROM {} {later} ORDER BY {key} LIMIT {limit}", columns.join(", "), quoted(table.name));
+        let failed = |error| sql_error(&self.path, "read", error);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let bound = params_from_iter(after.unwrap_or_default().iter().map(Bound));
+        let rows = statement
+            .query_map(bound, |row| {
+                table.columns.iter().enumerate().map(|(n, column)| read_value(column, row.get_ref(n)?)).collect()
+            })
+            .map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+}
+
+/// Writes rows in the order of their keys: neighbours in the file are written together.
+fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+    let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
+    for (id, deltas) in &commit.deltas {
+        let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
+        let mut delete = transaction.prepare_cached(&delete_sql(id.table()))?;
+        for delta in deltas {
+            match delta {
+                Delta::Upsert(row) => upsert.execute(params_from_iter(row.iter().chain(&stamps).map(Bound)))?,
+                Delta::Delete(key) => delete.execute(params_from_iter(key.iter().map(Bound)))?,
+            };
+        }
+    }
+    for (id, rows) in &commit.appends {
+        let mut insert = transaction.prepare_cached(&insert_sql(id.table()))?;
+        for row in rows {
+            insert.execute(params_from_iter(row.iter().chain(&stamps).map(Bound)))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> {
+    let exists = connection
+        .query_row("SELECT 1 FROM sqlite_master WHERE name = '_progress'", [], |_| Ok(()))
+        .optional()?
+        .is_some();
+    if !exists {
+        return Ok(None);
+    }
+    let sql = r#"SELECT "pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at" FROM "_progress""#;
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| {
+            let at = |column: usize| row.get::<_, String>(column).map(|text| instant::parse(&text).unwrap_or_default());
+            Ok(Progress {
+                pipeline_id: row.get(0)?,
+                generation: row.get::<_, i64>(1)? as u64,
+                made_by: if row.get::<_, String>(2)? == "batch" { MadeBy::Batch } else { MadeBy::Run },
+                epoch: row.get::<_, i64>(3)? as u64,
+                positions: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_else(|_| BTreeMap::new()),
+                watermark: at(5)?,
+                committed_at: at(6)?,
+            })
+        })
+        .optional()
+}
+
+fn sql_error(path: &Path, what: &str, error: rusqlite::Error) -> SinkError {
+    let detail = format!("could not {what} warehouse `{}`: {error}", path.display());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
+            SinkError::Unavailable(detail)
+        }
+        Some(ErrorCode::NotADatabase) => SinkError::Failed(format!("{detail}; name another file with `--warehouse`")),
+        _ => SinkError::Failed(detail),
+    }
+}
+
+/// A value on its way into SQLite: instants as ISO 8601 text, money as a number with two decimals.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Value::Null => ToSqlOutput::Owned(SqlValue::Null),
+            Value::Boolean(truth) => ToSqlOutput::Owned(SqlValue::Integer((*truth).into())),
+            Value::Integer(number) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
+            Value::Instant(at) => ToSqlOutput::Owned(SqlValue::Text(instant::show(*at))),
+            // Below 2^51 cents the nearest double is read back to the same cents.
+            Value::Cents(cents) => ToSqlOutput::Owned(SqlValue::Real(*cents as f64 / 100.0)),
+            Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        })
+    }
+}
+
+fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Value> {
+    let wrong = || rusqlite::Error::InvalidColumnType(0, column.name.to_owned(), stored.data_type());
+    Ok(match (column.ty, stored) {
+        (_, ValueRef::Null) => Value::Null,
+        (Type::Integer, ValueRef::Integer(number)) => Value::Integer(number),
+        (Type::Boolean, ValueRef::Integer(number)) => Value::Boolean(number != 0),
+        (Type::Instant, ValueRef::Text(text)) => {
+            let text = std::str::from_utf8(text).map_err(|_| wrong())?;
+            Value::Instant(instant::parse(text).ok_or_else(wrong)?)
+        }
+        (Type::Money, ValueRef::Real(dollars)) => Value::Cents((dollars * 100.0).round() as i64),
+        (Type::Money, ValueRef::Integer(dollars)) => Value::Cents(dollars * 100),
+        (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.to_vec()),
+        _ => return Err(wrong()),
+    })
+}
+
+/// An identifier that cannot be mistaken for anything else.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn all_columns(table: &Table) -> Vec<Column> {
+    table.columns.iter().cloned().chain(stamp_columns()).collect()
+}
+
+/// The statement that makes a table. The documentation stays in the file: `.schema` shows it.
+pub fn ddl(table: &Table) -> String {
+    let mut sql = format!("CREATE TABLE IF NOT EXISTS {} ( -- {}\n", quoted(table.name), table.doc);
+    for column in all_columns(table) {
+        let ty = match column.ty {
+            Type::Integer => "INTEGER",
+            Type::Boolean => "BOOLEAN",
+            Type::Instant | Type::Text | Type::Json => "TEXT",
+            Type::Money => "DECIMAL(18,2)",
+            Type::Bytes => "BLOB",
+        };
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        sql.push_str(&format!("    {} {ty}{null}, -- {}\n", quoted(column.name), column.doc));
+    }
+    let key: Vec<_> = table.columns[..table.key_columns].iter().map(|column| quoted(column.name)).collect();
+    sql.push_str(&format!("    PRIMARY KEY ({})\n) WITHOUT ROWID", key.join(", ")));
+    sql
+}
+
+/// The statement that makes `_progress`.
+pub fn progress_ddl() -> &'static str {
+    PROGRESS_DDL
+}
+
+fn insert_into(table: &Table) -> String {
+    let columns: Vec<_> = all_columns(table).iter().map(|column| quoted(column.name)).collect();
+    let places = vec!["?"; columns.len()].join(", ");
+    format!("INSERT INTO {} ({}) VALUES ({places})", quoted(table.name), columns.join(", "))
+}
+
+fn insert_sql(table: &Table) -> String {
+    format!("{} ON CONFLICT DO NOTHING", insert_into(table))
+}
+
+fn upsert_sql(table: &Table) -> String {
+    let rest: Vec<_> = all_columns(table)[table.key_columns..]
+        .iter()
+        .map(|column| format!("{0} = excluded.{0}", quoted(column.name)))
+        .collect();
+    format!("{} ON CONFLICT DO UPDATE SET {}", insert_into(table), rest.join(", "))
+}
+
+fn delete_sql(table: &Table) -> String {
+    let key: Vec<_> =
+        table.columns[..table.key_columns].iter().map(|column| format!("{} = ?", quoted(column.name))).collect();
+    format!("DELETE FROM {} WHERE {}", quoted(table.name), key.join(" AND "))
+}

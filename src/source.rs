@@ -1,0 +1,115 @@
+//! The seam to where records come from.
+//!
+//! A source promises an order only within a partition. It is polled by any worker, one at a time,
+//! and never blocks: what is not there yet is [`Poll::Idle`]. It does not promise that a record
+//! comes once, nor that it makes sense.
+
+pub mod chain;
+pub mod files;
+pub mod movies;
+pub mod script;
+
+use dataflows::operators::Status;
+use std::ops::Range;
+
+/// How the payloads of a partition are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say.
+    Avro(&'static str),
+    /// One JSON object.
+    Json,
+    /// One block of `Movies.txt`; the version's timestamp in milliseconds.
+    MoviesTxt(i64),
+}
+
+/// A partition of a source: what offsets count in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// The topic, or the name of the file.
+    pub topic: String,
+    /// The partition; 0 for files.
+    pub partition: i32,
+    /// How its payloads are written.
+    pub format: Format,
+    /// `Live`, or `Waiting` where it follows another one.
+    pub status: Status,
+}
+
+/// One record, in the bytes of its batch.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Which partition of the source.
+    pub partition: u32,
+    /// Its offset there; for files its line, counted from 1.
+    pub offset: i64,
+    /// Its key, empty if it has none.
+    pub key: Range<usize>,
+    /// What it says.
+    pub payload: Range<usize>,
+}
+
+/// Records and the bytes they lie in.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Keys and payloads.
+    pub bytes: Vec<u8>,
+    /// The records, in the order of each partition.
+    pub records: Vec<Record>,
+}
+
+impl Batch {
+    /// Adds a record.
+    pub fn push(&mut self, partition: u32, offset: i64, key: &[u8], payload: &[u8]) {
+        let key_start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let payload_start = self.bytes.len();
+        self.bytes.extend_from_slice(payload);
+        let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
+        self.records.push(Record { partition, offset, key, payload });
+    }
+}
+
+/// What a poll brings.
+#[derive(Debug)]
+pub enum Poll {
+    /// Records.
+    Records(Batch),
+    /// A partition's life went on.
+    Status(u32, Status),
+    /// Nothing to read: every partition was confirmed to be at its end for now.
+    Idle,
+    /// The epoch should close here: what follows builds on what came before.
+    Cut,
+    /// Nothing will ever come again.
+    End,
+}
+
+/// Why a source could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It will not.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where records come from.
+pub trait Source: Send {
+    /// The partitions, in the order of their numbers. Fixed for the life of the source.
+    fn partitions(&self) -> Vec<Partition>;
+
+    /// The next records, at most about `max_records`.
+    ///
+    /// # Errors
+    /// If reading fails; [`SourceError::Unavailable`] is tried again.
+    fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError>;
+
+    /// Goes to the given next offsets before the first poll; a partition not named starts at its beginning.
+    ///
+    /// # Errors
+    /// If a position cannot be reached.
+    fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError>;
+}

@@ -1,0 +1,188 @@
+//! Events from files: one JSON object a line, `.gz` too, many files in the order given.
+
+use super::{Batch, Format, Partition, Poll, Source, SourceError};
+use dataflows::operators::Status;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
+const LINE_BYTES_MAX: u64 = 4 << 20;
+/// About how many bytes a batch holds at the most.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A list of files of JSON lines.
+pub struct Files {
+    files: Vec<(String, PathBuf)>,
+    next_lines: BTreeMap<u32, i64>,
+    current: u32,
+    reader: Option<Lines>,
+    announced: bool,
+}
+
+impl Files {
+    /// A source of these files, which must exist.
+    ///
+    /// # Errors
+    /// If a file is missing or given twice.
+    pub fn new(paths: &[PathBuf]) -> Result<Files, SourceError> {
+        for path in paths {
+            open(path)?;
+        }
+        let files = names(paths)?.into_iter().zip(paths.iter().cloned()).collect();
+        Ok(Files { files, next_lines: BTreeMap::new(), current: 0, reader: None, announced: false })
+    }
+}
+
+impl Source for Files {
+    fn partitions(&self) -> Vec<Partition> {
+        let partition = |(number, (name, _)): (usize, &(String, PathBuf))| Partition {
+            topic: name.clone(),
+            partition: 0,
+            format: Format::Json,
+            status: if number == 0 { Status::Live } else { Status::Waiting },
+        };
+        self.files.iter().enumerate().map(partition).collect()
+    }
+
+    fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
+        let Some((_, path)) = self.files.get(self.current as usize) else { return Ok(Poll::End) };
+        if !self.announced {
+            self.announced = true;
+            return Ok(Poll::Status(self.current, Status::Live));
+        }
+        let lines = match &mut self.reader {
+            Some(lines) => lines,
+            None => {
+                let mut lines = Lines::open(path)?;
+                lines.skip_to(self.next_lines.get(&self.current).copied().unwrap_or(1))?;
+                self.reader.insert(lines)
+            }
+        };
+        let mut batch = Batch::default();
+        while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
+            let start = batch.bytes.len();
+            let Some(number) = lines.read(&mut batch.bytes)? else { break };
+            let text = batch.bytes[start..].trim_ascii();
+            if text.is_empty() {
+                batch.bytes.truncate(start);
+                continue;
+            }
+            let payload = start..batch.bytes.len();
+            batch.records.push(super::Record { partition: self.current, offset: number, key: start..start, payload });
+        }
+        if batch.records.is_empty() {
+            let ended = self.current;
+            (self.reader, self.announced) = (None, false);
+            self.current += 1;
+            return Ok(Poll::Status(ended, Status::Ended));
+        }
+        Ok(Poll::Records(batch))
+    }
+
+    fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
+        self.next_lines = next_offsets.iter().copied().collect();
+        Ok(())
+    }
+}
+
+/// The lines of a file with their numbers, unpacked if its name ends in `.gz`.
+pub struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead + Send>,
+    next: i64,
+}
+
+impl Lines {
+    /// Opens a file at its first line.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(path: &Path) -> Result<Lines, SourceError> {
+        let file = open(path)?;
+        let packed = path.extension().is_some_and(|extension| extension == "gz");
+        let reader: Box<dyn BufRead + Send> = if packed {
+            Box::new(BufReader::with_capacity(1 << 18, flate2::read::MultiGzDecoder::new(BufReader::new(file))))
+        } else {
+            Box::new(BufReader::with_capacity(1 << 18, file))
+        };
+        Ok(Lines { path: path.to_owned(), reader, next: 1 })
+    }
+
+    fn skip_to(&mut self, line: i64) -> Result<(), SourceError> {
+        let mut skipped = Vec::new();
+        while self.next < line && self.read(&mut skipped)?.is_some() {
+            skipped.clear();
+        }
+        Ok(())
+    }
+
+    /// Appends the next line without its end to `bytes`, and tells its number.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not what its name says.
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<i64>, SourceError> {
+        let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", self.path.display()));
+        let start = bytes.len();
+        let mut limited = self.reader.by_ref().take(LINE_BYTES_MAX);
+        if limited.read_until(b'\n', bytes).map_err(failed)? == 0 {
+            return Ok(None);
+        }
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.len() > start && bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        } else if limited.limit() == 0 {
+            self.reader.skip_until(b'\n').map_err(failed)?;
+        }
+        self.next += 1;
+        Ok(Some(self.next - 1))
+    }
+}
+
+fn open(path: &Path) -> Result<File, SourceError> {
+    let failed =
+        |error: std::io::Error| SourceError::Failed(format!("could not open file `{}`: {error}", path.display()));
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(SourceError::Failed(format!(
+            "could not read `{}`: it is a folder; name its files",
+            path.display()
+        )));
+    }
+    Ok(file)
+}
+
+/// What files are called in `_topic`: their own name, or the path as given where two share a name.
+///
+/// # Errors
+/// If a file is given twice.
+pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
+    let own = |path: &Path| path.file_name().map_or(path.to_string_lossy(), |name| name.to_string_lossy()).into_owned();
+    let mut shared = BTreeMap::<String, usize>::new();
+    paths.iter().for_each(|path| *shared.entry(own(path)).or_default() += 1);
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| if shared[&own(path)] == 1 { own(path) } else { path.to_string_lossy().into_owned() })
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(SourceError::Failed(format!("file `{twice}` is given twice; its lines would count twice"))),
+        None => Ok(names),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_called_by_their_names_unless_two_share_one() {
+        let paths = |given: &[&str]| given.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(names(&paths(&["a/x.jsonl", "b/y.jsonl"])).expect("distinct"), ["x.jsonl", "y.jsonl"]);
+        assert_eq!(names(&paths(&["a/x.jsonl", "b/x.jsonl"])).expect("distinct"), ["a/x.jsonl", "b/x.jsonl"]);
+        assert!(names(&paths(&["a/x.jsonl", "a/x.jsonl"])).is_err());
+    }
+}

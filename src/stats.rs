@@ -1,0 +1,78 @@
+//! What a run counts while it runs: read by the progress line, the summary and the tests.
+
+use crate::decode::Reason;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// Counters of one run, shared by all its threads.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Records read.
+    pub records: AtomicU64,
+    /// Records rejected.
+    pub rejected: AtomicU64,
+    /// Events that came too late to change a metric.
+    pub late: AtomicU64,
+    /// E-mail addresses that came in clear and were masked.
+    pub masked: AtomicU64,
+    /// Epochs merged into commits.
+    pub epochs: AtomicU64,
+    /// Commits applied.
+    pub commits: AtomicU64,
+    /// Rows upserted.
+    pub upserted: AtomicU64,
+    /// Rows deleted.
+    pub deleted: AtomicU64,
+    /// Rows added to raw tables.
+    pub appended: AtomicU64,
+    /// The watermark of the last commit.
+    pub watermark: AtomicI64,
+    /// From reading the oldest record of the last commit to its being committed, in milliseconds.
+    pub freshness_ms: AtomicU64,
+    /// The greatest of those.
+    pub freshness_max_ms: AtomicU64,
+    /// Records in arrangements, over all workers.
+    pub arranged: AtomicI64,
+    live: Mutex<BTreeMap<(usize, &'static str), usize>>,
+    reasons: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Stats {
+    /// Counts a rejection.
+    pub fn reject(&self, reason: Reason) {
+        self.rejected.fetch_add(1, Relaxed);
+        *self.reasons.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.code()).or_default() += 1;
+    }
+
+    /// Rejections by reason.
+    pub fn reasons(&self) -> BTreeMap<&'static str, u64> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how many records a worker's operators hold.
+    pub fn set_live(&self, worker: usize, counts: Vec<(&'static str, usize)>) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.extend(counts.into_iter().map(|(name, count)| ((worker, name), count)));
+    }
+
+    /// Live records per operator, over all workers.
+    pub fn live(&self) -> BTreeMap<&'static str, usize> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.iter().fold(BTreeMap::new(), |mut sums, ((_, name), count)| {
+            *sums.entry(*name).or_default() += count;
+            sums
+        })
+    }
+
+    /// A commit was applied.
+    pub fn committed(&self, upserted: u64, deleted: u64, appended: u64, watermark: i64, freshness_ms: u64) {
+        self.commits.fetch_add(1, Relaxed);
+        self.upserted.fetch_add(upserted, Relaxed);
+        self.deleted.fetch_add(deleted, Relaxed);
+        self.appended.fetch_add(appended, Relaxed);
+        self.watermark.store(watermark, Relaxed);
+        self.freshness_ms.store(freshness_ms, Relaxed);
+        self.freshness_max_ms.fetch_max(freshness_ms, Relaxed);
+    }
+}

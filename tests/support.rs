@@ -1,0 +1,187 @@
+//! What the tests have in common: a pipeline over a script, and the SQL that judges it.
+
+use dataflows::flow::METRICS;
+use dataflows::table::{TableId, Type, Value};
+use dataflows::{Instant, Settings};
+use deltamart::commit;
+use deltamart::engine::{self, Ended, EngineError, Options, Resume};
+use deltamart::sink::memory::{Contents, Memory};
+use deltamart::sink::{MadeBy, Sink};
+use deltamart::source::script::{Script, Step};
+use deltamart::source::{Format, Partition, Source};
+use deltamart::stats::Stats;
+use deltamart::validate::Rules;
+use rusqlite::types::{Value as SqlValue, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+/// The clock of all tests: 2030-01-01. Nothing in them depends on the real one.
+pub const CLOCK_MS: Instant = 1_893_456_000_000;
+/// 2026-01-05T00:00:00Z, a Monday.
+pub const MONDAY_MS: Instant = 1_767_571_200_000;
+/// An hour.
+pub const HOUR_MS: i64 = 3_600_000;
+/// A minute.
+pub const MINUTE_MS: i64 = 60_000;
+
+/// A pipeline for tests: epochs close by size, by `Step::Cut` and at the end, never by the clock.
+pub fn options(workers: usize) -> Options {
+    static EXIT: Once = Once::new();
+    EXIT.call_once(engine::exit_on_panic_of_workers);
+    Options {
+        workers,
+        epoch_interval: Duration::from_secs(3600),
+        epoch_events: 1 << 16,
+        epochs_in_flight: 8,
+        idle_timeout_ms: 30_000,
+        commit: commit::Options {
+            commit_interval: Duration::ZERO,
+            pending_bytes: 64 << 20,
+            stop_grace: Duration::from_secs(1),
+        },
+        settings: Settings {
+            out_of_orderness_ms: 2 * MINUTE_MS,
+            lateness_ms: Some(2 * HOUR_MS),
+            catalog_lateness_ms: Some(HOUR_MS),
+            raw: true,
+            forget: true,
+            partitions: Vec::new(),
+        },
+        rules: Rules::default(),
+        clock: Arc::new(|| CLOCK_MS),
+    }
+}
+
+/// Every epoch is committed before the next one closes: the log of commits is the log of epochs.
+pub fn one_commit_per_epoch(mut options: Options) -> Options {
+    options.epochs_in_flight = 1;
+    options.commit.pending_bytes = 0;
+    options
+}
+
+/// JSON partitions for a script.
+pub fn partitions(count: usize) -> Vec<Partition> {
+    let partition = |partition| Partition {
+        topic: "script".to_owned(),
+        partition,
+        format: Format::Json,
+        status: dataflows::operators::Status::Live,
+    };
+    (0..count as i32).map(partition).collect()
+}
+
+/// Runs a pipeline into a sink, and tells how it ended.
+pub fn run(
+    source: Script,
+    sink: &Memory,
+    options: Options,
+    resume: Resume,
+    stats: &Arc<Stats>,
+) -> Result<Ended, EngineError> {
+    let mut claimed = sink.clone();
+    let claim = claimed.claim(MadeBy::Run).expect("memory can be claimed");
+    let stop = Arc::new(AtomicBool::new(false));
+    let source: Box<dyn Source> = Box::new(source.stopping(&stop));
+    engine::run(vec![source], Box::new(claimed), claim, options, resume, stop, Arc::clone(stats))
+}
+
+/// Runs a script of JSON records over some partitions to its end.
+pub fn run_script(count: usize, steps: Vec<Step>, options: Options) -> (Memory, Arc<Stats>) {
+    let (sink, stats) = (Memory::default(), Arc::new(Stats::default()));
+    let source = Script::new(partitions(count), steps);
+    run(source, &sink, options, Resume::default(), &stats).expect("the script runs to its end");
+    (sink, stats)
+}
+
+/// Fails if any table differs from what its SQL says over the accepted events.
+pub fn assert_matches_sql(contents: &Contents, settings: &Settings) {
+    let watermark = contents.progress.as_ref().expect("claimed").watermark;
+    let oracle = Oracle::over(contents);
+    for (table, sql) in METRICS {
+        let expected = oracle.rows(table, sql, watermark, settings);
+        let actual = contents.rows(table);
+        assert_eq!(actual, expected, "`{}` differs from its SQL (left: table, right: SQL)", table.table().name);
+    }
+}
+
+/// SQLite with the raw tables as the metrics' SQL reads them: instants and money as integers, and
+/// `late` on each row.
+pub struct Oracle {
+    connection: Connection,
+}
+
+impl Oracle {
+    /// Over the raw tables of a sink.
+    pub fn over(contents: &Contents) -> Oracle {
+        let connection = Connection::open_in_memory().expect("SQLite in memory");
+        let late: BTreeSet<_> = contents.rows(TableId::LateEvents).into_iter().map(|row| row[..3].to_vec()).collect();
+        let raw = [TableId::ConsumerEvents, TableId::CartEvents, TableId::CatalogEvents];
+        for id in raw {
+            let table = id.table();
+            let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+            let places = vec!["?"; columns.len() + 1].join(", ");
+            let create = format!("CREATE TABLE {} ({}, late)", table.name, columns.join(", "));
+            connection.execute(&create, []).expect("create");
+            let mut insert =
+                connection.prepare(&format!("INSERT INTO {} VALUES ({places})", table.name)).expect("prepare");
+            for row in contents.rows(id) {
+                let is_late = SqlValue::Integer(late.contains(&row[..3]).into());
+                let values = row.iter().map(plain).chain([is_late]);
+                insert.execute(params_from_iter(values)).expect("insert");
+            }
+        }
+        Oracle { connection }
+    }
+
+    /// What a metric's SQL says, in the order of the table's key.
+    pub fn rows(&self, id: TableId, sql: &str, watermark: Instant, settings: &Settings) -> Vec<Vec<Value>> {
+        let columns = &id.table().columns;
+        let mut statement = self.connection.prepare(sql).expect("the metric's SQL is valid");
+        let parameters = [(":watermark", watermark), (":lateness_ms", settings.lateness_ms.unwrap_or(0))];
+        for (name, value) in parameters {
+            if let Some(place) = statement.parameter_index(name).expect("a name") {
+                statement.raw_bind_parameter(place, value).expect("bind");
+            }
+        }
+        let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+        assert_eq!(
+            names,
+            columns.iter().map(|column| column.name).collect::<Vec<_>>(),
+            "columns of `{}`",
+            id.table().name
+        );
+        let mut rows = statement.raw_query();
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().expect("the metric's SQL runs") {
+            out.push((0..columns.len()).map(|n| typed(columns[n].ty, row.get_ref(n).expect("column"))).collect());
+        }
+        out.sort();
+        out
+    }
+}
+
+fn plain(value: &Value) -> SqlValue {
+    match value {
+        Value::Null => SqlValue::Null,
+        Value::Boolean(truth) => SqlValue::Integer((*truth).into()),
+        Value::Integer(number) | Value::Instant(number) | Value::Cents(number) => SqlValue::Integer(*number),
+        Value::Text(text) => SqlValue::Text(text.clone()),
+        Value::Bytes(bytes) => SqlValue::Blob(bytes.clone()),
+    }
+}
+
+fn typed(ty: Type, value: ValueRef<'_>) -> Value {
+    match (ty, value) {
+        (_, ValueRef::Null) => Value::Null,
+        (Type::Boolean, ValueRef::Integer(number)) => Value::Boolean(number != 0),
+        (Type::Integer, ValueRef::Integer(number)) => Value::Integer(number),
+        (Type::Instant, ValueRef::Integer(number)) => Value::Instant(number),
+        (Type::Money, ValueRef::Integer(number)) => Value::Cents(number),
+        (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.to_vec()),
+        (ty, value) => panic!("{value:?} is no {ty:?}"),
+    }
+}
