@@ -1,12 +1,293 @@
-//! x
-#[allow(missing_docs)]
+//! What was meant: one configuration, from a file, the environment and flags, checked once.
+
+use crate::validate::Rules;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::Figment;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The variables that configure us begin with this: `DELTAMART__LATENESS=24h`.
+const ENVIRONMENT: &str = "DELTAMART__";
+/// The file that is read if it is there and none is named.
+const DEFAULT_FILE: &str = "deltamart.toml";
+
+/// All settings. Durations are written `250ms`, `2min`, `48h`, `7d`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Threads that compute.
+    pub workers: usize,
+    /// The warehouse file.
+    pub warehouse: PathBuf,
+    /// Whether the raw tables are written.
+    pub raw: bool,
+    /// How often epochs close.
+    #[serde(with = "span")]
+    pub epoch_interval: i64,
+    /// An epoch with so many records closes at once.
+    pub epoch_events: usize,
+    /// How many closed epochs may be unacknowledged.
+    pub epochs_in_flight: u64,
+    /// How many bytes may wait for the warehouse.
+    pub pending_bytes: usize,
+    /// The least time between two commits.
+    #[serde(with = "span")]
+    pub commit_interval: i64,
+    /// How far events may be out of order before the watermark passes them.
+    #[serde(with = "span")]
+    pub out_of_orderness: i64,
+    /// For how long a partition must be at its end to be left out of the watermark.
+    #[serde(with = "span")]
+    pub idle_timeout: i64,
+    /// How late an event may be and still correct a metric; `unlimited`, and nothing expires.
+    #[serde(with = "limit")]
+    pub lateness: Option<i64>,
+    /// How late a catalog version may be and still take effect at its own time.
+    #[serde(with = "limit")]
+    pub catalog_lateness: Option<i64>,
+    /// The bounds of what is accepted.
+    pub rules: Rules,
+    /// The simulated shop.
+    pub simulate: Simulate,
+}
+
+/// The simulated shop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Simulate {
+    /// How many records, the catalog not counted.
+    pub events: u64,
+    /// How many a second; 0 is as fast as they are taken.
+    pub rate: u64,
+    /// The same seed makes the same events.
+    pub seed: u64,
+    /// How many days they span.
+    pub days: u32,
+    /// The first of them: ISO 8601.
+    #[serde(with = "crate::instant::iso")]
+    pub start: i64,
+    /// How many per mille come out of order, within `out_of_orderness`.
+    pub out_of_order_permille: f64,
+    /// How many per mille come late, by hours, within `lateness`.
+    pub late_permille: f64,
+    /// How many per mille come too late.
+    pub too_late_permille: f64,
+    /// How many per mille come twice.
+    pub duplicate_permille: f64,
+    /// How many per mille are malformed.
+    pub malformed_permille: f64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            workers: 1,
+            warehouse: PathBuf::from("deltamart.db"),
+            raw: true,
+            epoch_interval: 250,
+            epoch_events: 65_536,
+            epochs_in_flight: 8,
+            pending_bytes: 64 << 20,
+            commit_interval: 250,
+            out_of_orderness: 2 * 60_000,
+            idle_timeout: 30_000,
+            lateness: Some(48 * 3_600_000),
+            catalog_lateness: Some(24 * 3_600_000),
+            rules: Rules::default(),
+            simulate: Simulate::default(),
+        }
+    }
+}
+
+impl Default for Simulate {
+    fn default() -> Simulate {
+        Simulate {
+            events: 200_000,
+            rate: 20_000,
+            seed: 1,
+            days: 3,
+            start: 1_767_571_200_000,
+            out_of_order_permille: 50.0,
+            late_permille: 5.0,
+            too_late_permille: 0.5,
+            duplicate_permille: 2.0,
+            malformed_permille: 1.0,
+        }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads the configuration: defaults, then the file, then the environment, then `--set`.
+    ///
+    /// # Errors
+    /// If a value cannot be used: where it stands and what would be right.
+    pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        match file {
+            Some(file) if !file.is_file() => {
+                return Err(ConfigError(format!("configuration file `{}` does not exist", file.display())));
+            }
+            Some(file) => figment = figment.merge(Toml::file_exact(file)),
+            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+            None => {}
+        }
+        figment = figment.merge(Env::prefixed(ENVIRONMENT).split("__"));
+        for set in sets {
+            let Some((key, value)) = set.split_once('=') else {
+                return Err(ConfigError(format!("`--set {set}` has no value: write `--set key=value`")));
+            };
+            figment = figment.merge(named(key.trim(), value.trim()));
+        }
+        let config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What no single value can show to be wrong.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, why: String| Err(ConfigError(format!("setting `{key}`: {why}")));
+        if !(1..=1024).contains(&self.workers) {
+            return wrong("workers", format!("is {}; expected 1 to 1024 (`-w`)", self.workers));
+        }
+        if self.epoch_events == 0 || self.epochs_in_flight == 0 {
+            return wrong("epoch_events, epochs_in_flight", "must be at least 1".to_owned());
+        }
+        if let Some(lateness) = self.lateness.filter(|lateness| self.rules.max_future >= *lateness) {
+            let (future, lateness) = (span::show(self.rules.max_future), span::show(lateness));
+            let why = format!("is {future}, but must be less than `lateness` ({lateness}): one fast clock would make everybody else late");
+            return wrong("rules.max_future", why);
+        }
+        if self.rules.user_id.0 > self.rules.user_id.1 || self.rules.user_id.1 > i64::MAX as u64 {
+            return wrong("rules.user_id", "expected [smallest, largest]".to_owned());
+        }
+        if self.rules.age.0 > self.rules.age.1 {
+            return wrong("rules.age", "expected [smallest, largest]".to_owned());
+        }
+        if self.simulate.days == 0 || self.simulate.events == 0 {
+            return wrong("simulate.days, simulate.events", "must be at least 1".to_owned());
+        }
+        let simulate = &self.simulate;
+        for (key, permille) in [
+            ("out_of_order", simulate.out_of_order_permille),
+            ("late", simulate.late_permille),
+            ("too_late", simulate.too_late_permille),
+            ("duplicate", simulate.duplicate_permille),
+            ("malformed", simulate.malformed_permille),
+        ] {
+            if !(0.0..=1000.0).contains(&permille) {
+                return wrong(&format!("simulate.{key}_permille"), format!("is {permille}; expected 0 to 1000"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration as a file that would give it.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("the configuration is made of what TOML has")
+    }
+}
+
+/// `--set key=value`: the value as TOML would read it, or else as text.
+fn named(key: &str, value: &str) -> figment::providers::Data<Toml> {
+    let nested = format!("{key} = {value}");
+    let parses = toml::from_str::<toml::Table>(&nested).is_ok();
+    let text = if parses { nested } else { format!("{key} = {}", toml::Value::String(value.to_owned())) };
+    Toml::string(&text)
+}
+
+fn explain(error: &figment::Error) -> String {
+    let place = error.metadata.as_ref().map(|metadata| match &metadata.source {
+        Some(source) => format!("{source}"),
+        None if metadata.name.contains("environment") => "the environment".to_owned(),
+        None => "--set".to_owned(),
+    });
+    let key = if error.path.is_empty() { String::new() } else { format!(", setting `{}`", error.path.join(".")) };
+    format!("{}{key}: {}", place.unwrap_or_else(|| "configuration".to_owned()), error.kind)
+}
+
+/// Durations as people write them; milliseconds inside.
 pub mod span {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    pub fn serialize<S: Serializer>(ms: &i64, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&humantime::format_duration(std::time::Duration::from_millis(*ms as u64)).to_string())
+
+    /// `48h`, in whole units.
+    pub fn show(ms: i64) -> String {
+        humantime::format_duration(std::time::Duration::from_millis(ms.unsigned_abs())).to_string()
     }
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
-        let text = String::deserialize(d)?;
-        humantime::parse_duration(&text).map(|d| d.as_millis() as i64).map_err(D::Error::custom)
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn serialize<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&show(*ms))
+    }
+
+    pub(super) fn parse(text: &str) -> Result<i64, String> {
+        let wrong = || format!("`{text}` is no duration; write it as 250ms, 2min, 48h or 7d");
+        let span = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
+        i64::try_from(span.as_millis()).map_err(|_| wrong())
+    }
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+mod limit {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const UNLIMITED: &str = "unlimited";
+
+    pub(super) fn serialize<S: Serializer>(limit: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match limit {
+            Some(ms) => super::span::serialize(ms, serializer),
+            None => serializer.serialize_str(UNLIMITED),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.trim() == UNLIMITED {
+            return Ok(None);
+        }
+        super::span::parse(&text).map(Some).map_err(|why| D::Error::custom(format!("{why}, or `{UNLIMITED}`")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(sets: &[&str]) -> Result<Config, String> {
+        let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+        Config::load(None, &sets).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_are_set_and_shown() {
+        let config = load(&["lateness=unlimited", "workers=3", "epoch_interval=1s", "rules.user_id=[1, 5]"]).expect("good");
+        assert_eq!((config.lateness, config.workers, config.epoch_interval), (None, 3, 1000));
+        assert_eq!(config.rules.user_id, (1, 5));
+        let again: Config = toml::from_str(&config.to_toml()).expect("reads what it writes");
+        assert_eq!(again, config);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_key() {
+        for (set, said) in [
+            ("lateness=soon", "`lateness`: `soon` is no duration"),
+            ("latenes=1h", "unknown field: found `latenes`"),
+            ("workers=many", "`workers`: invalid type"),
+            ("workers=0", "`workers`: is 0"),
+            ("rules.max_future=3d", "`rules.max_future`: is 3days"),
+            ("simulate.late_permille=2000.0", "simulate.late_permille"),
+            ("lateness", "has no value"),
+        ] {
+            let error = load(&[set]).expect_err(set);
+            assert!(error.contains(said), "{set}: {error}");
+        }
     }
 }

@@ -1,1 +1,24 @@
-fn main() {}
+//! Parse, run, exit code.
+
+use clap::Parser;
+use deltamart::cli::Cli;
+use deltamart::commands::{Refused, execute};
+use deltamart::engine::exit_on_panic_of_workers;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    exit_on_panic_of_workers();
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("deltamart: {error:#}");
+            if error.is::<Refused>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}

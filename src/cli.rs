@@ -1,0 +1,127 @@
+//! What was typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Exact shop metrics, kept by incremental dataflow; only the changed rows are written.
+///
+/// Without a subcommand: `run`, on a simulated shop, into an embedded warehouse.
+#[derive(Debug, Parser)]
+#[command(name = "deltamart", version, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The simulated shop.
+    #[command(flatten)]
+    pub shop: ShopArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Threads that compute
+    #[arg(short, long, global = true, value_name = "N")]
+    pub workers: Option<usize>,
+    /// A TOML file with settings [default: deltamart.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, as in the file: --set lateness=24h (see `deltamart check`)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The SQLite file that rows go to [default: deltamart.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub warehouse: Option<PathBuf>,
+    /// Whether every accepted event is kept in the raw tables too [default: on]
+    #[arg(long, global = true, value_name = "WHETHER")]
+    pub raw: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "on is on")]
+pub enum Switch {
+    On,
+    Off,
+}
+
+/// The simulated shop, for `run` without files and for `simulate`.
+#[derive(Debug, Default, PartialEq, Args)]
+#[command(next_help_heading = "The simulated shop (run, simulate)")]
+pub struct ShopArgs {
+    /// How many events [default: 200000]
+    #[arg(long, global = true, value_name = "N")]
+    pub events: Option<u64>,
+    /// Events a second; 0 is as fast as they are taken [default: 20000]
+    #[arg(long, global = true, value_name = "N")]
+    pub rate: Option<u64>,
+    /// The same seed makes the same events [default: 1]
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How many days of event time they span [default: 3]
+    #[arg(long, global = true, value_name = "N")]
+    pub days: Option<u32>,
+    /// When the first day begins, ISO 8601 [default: 2026-01-05]
+    #[arg(long, global = true, value_name = "INSTANT")]
+    pub start: Option<String>,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read events as they come: from files as if they were live, or from a simulated shop
+    Run {
+        /// Files of JSON lines (`.gz` too), in order; without any, a simulated shop
+        files: Vec<PathBuf>,
+        /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
+        #[arg(long, value_name = "FILE")]
+        catalog: Vec<PathBuf>,
+    },
+    /// Compute everything from whole files; on a second run only rows that differ are written
+    Batch {
+        /// Files of JSON lines (`.gz` too)
+        files: Vec<PathBuf>,
+        /// Catalog files in the form of `Movies.txt` (`.gz` too)
+        #[arg(long, value_name = "FILE")]
+        catalog: Vec<PathBuf>,
+        /// When the catalog was made [default: just before the first event, else the file's own time]
+        #[arg(long, value_name = "INSTANT")]
+        as_of: Option<String>,
+    },
+    /// Load a catalog in the form of `Movies.txt` into the warehouse
+    Catalog {
+        /// The file (`.gz` too)
+        file: PathBuf,
+        /// When the catalog was made [default: the file's own time]
+        #[arg(long, value_name = "INSTANT")]
+        as_of: Option<String>,
+    },
+    /// Write a simulated shop to files: a catalog and its events
+    Simulate {
+        /// The folder for `Movies.txt` and `events.jsonl`
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How many items the catalog has
+        #[arg(long, value_name = "N", default_value_t = 300)]
+        items: usize,
+    },
+    /// Show the rows of a table, or all tables
+    Show {
+        /// The table; without it, all tables and how many rows they have
+        table: Option<String>,
+        /// How many rows
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        /// The last rows by key, not the first
+        #[arg(long)]
+        last: bool,
+    },
+    /// Check the configuration and the warehouse, and show all settings
+    Check,
+    /// Print the statements that make the tables
+    Schema,
+}

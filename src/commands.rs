@@ -1,0 +1,166 @@
+//! The commands: from what was typed to what is done.
+
+mod batch;
+mod progress;
+mod run;
+mod show;
+mod simulate;
+
+use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
+use crate::commit;
+use crate::config::{Config, span};
+use crate::engine::Options;
+use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
+use crate::sink::{MadeBy, Sink};
+use crate::instant;
+use anyhow::{Context, Result, bail};
+use dataflows::Settings;
+use dataflows::table::TableId;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Something was asked that is refused: exit code 2, as for a wrong flag.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Does what was typed.
+///
+/// # Errors
+/// If it could not be done.
+pub fn execute(cli: Cli) -> Result<()> {
+    let config = configure(&cli.global, &cli.shop)?;
+    let simulated = match &cli.command {
+        None | Some(Command::Simulate { .. }) => true,
+        Some(Command::Run { files, .. }) => files.is_empty(),
+        Some(_) => false,
+    };
+    if !simulated && cli.shop != ShopArgs::default() {
+        let why = "`--events`, `--rate`, `--seed`, `--days` and `--start` belong to the simulated shop: `run` without files, or `simulate`";
+        return Err(Refused(why.to_owned()).into());
+    }
+    match cli.command.unwrap_or(Command::Run { files: Vec::new(), catalog: Vec::new() }) {
+        Command::Run { files, catalog } => run::run(&config, &files, &catalog),
+        Command::Batch { files, catalog, as_of } => batch::batch(&config, &files, &catalog, as_of.as_deref()),
+        Command::Catalog { file, as_of } => batch::catalog(&config, &file, as_of.as_deref()),
+        Command::Simulate { out, items } => simulate::simulate(&config, &out, items),
+        Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
+        Command::Show { table: None, .. } => show::tables(&config),
+        Command::Check => check(&config),
+        Command::Schema => {
+            schema();
+            Ok(())
+        }
+    }
+}
+
+/// The configuration, flags over everything.
+fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
+    let mut config =
+        Config::load(global.config.as_deref(), &global.sets).map_err(|error| Refused(error.to_string()))?;
+    if let Some(workers) = global.workers {
+        config.workers = workers;
+    }
+    if let Some(warehouse) = &global.warehouse {
+        config.warehouse.clone_from(warehouse);
+    }
+    if let Some(raw) = global.raw {
+        config.raw = raw == Switch::On;
+    }
+    let simulate = &mut config.simulate;
+    simulate.events = shop.events.unwrap_or(simulate.events);
+    simulate.rate = shop.rate.unwrap_or(simulate.rate);
+    simulate.seed = shop.seed.unwrap_or(simulate.seed);
+    simulate.days = shop.days.unwrap_or(simulate.days);
+    if let Some(start) = &shop.start {
+        simulate.start = given_instant("--start", start)?;
+    }
+    config.check().map_err(|error| Refused(error.to_string()))?;
+    Ok(config)
+}
+
+fn given_instant(flag: &str, text: &str) -> Result<i64> {
+    let why = || Refused(format!("`{flag} {text}`: expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z"));
+    Ok(instant::parse(text).ok_or_else(why)?)
+}
+
+/// The engine's options. `batch` knows no lateness, whatever is configured.
+fn options(config: &Config, made_by: MadeBy) -> Options {
+    let limited = |limit: Option<i64>| limit.filter(|_| made_by == MadeBy::Run);
+    let duration = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+    Options {
+        workers: config.workers,
+        epoch_interval: duration(config.epoch_interval),
+        epoch_events: config.epoch_events,
+        epochs_in_flight: config.epochs_in_flight,
+        idle_timeout_ms: config.idle_timeout,
+        commit: commit::Options {
+            commit_interval: duration(config.commit_interval),
+            pending_bytes: config.pending_bytes,
+            stop_grace: Duration::from_secs(10),
+        },
+        settings: Settings {
+            out_of_orderness_ms: config.out_of_orderness,
+            lateness_ms: limited(config.lateness),
+            catalog_lateness_ms: limited(config.catalog_lateness),
+            raw: config.raw,
+            forget: true,
+            partitions: Vec::new(),
+        },
+        rules: config.rules.clone(),
+        clock: Arc::new(instant::now),
+    }
+}
+
+/// A flag that SIGTERM and Ctrl-C set: finish the epoch, commit, end well. A second signal ends at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in signal_hook::consts::TERM_SIGNALS {
+        signal_hook::flag::register_conditional_shutdown(*signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(*signal, Arc::clone(&stop)))
+            .context("could not listen for signals")?;
+    }
+    Ok(stop)
+}
+
+fn check(config: &Config) -> Result<()> {
+    print!("{}", config.to_toml());
+    println!();
+    let path = config.warehouse.display();
+    if !config.warehouse.exists() {
+        println!("# warehouse `{path}`: will be made by the first run");
+    } else {
+        match Sqlite::open_existing(&config.warehouse)?.position()? {
+            None => println!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
+            Some(progress) => println!(
+                "# warehouse `{path}`: made by `{}`, start {}, epoch {}, watermark {}",
+                progress.made_by.name(),
+                progress.generation,
+                progress.epoch,
+                instant::show(progress.watermark)
+            ),
+        }
+    }
+    let expiry = config.lateness.map_or("never: memory grows with the input".to_owned(), |lateness| {
+        format!("{} after a window's end, as the watermark counts", span::show(lateness))
+    });
+    println!("# windows become final and leave memory: {expiry}");
+    println!("# the configuration is good");
+    Ok(())
+}
+
+fn schema() {
+    for id in TableId::ALL {
+        println!("{};\n", ddl(id.table()));
+    }
+    println!("{};", progress_ddl());
+}
+
+/// Opens the warehouse; makes its folder plain if it is missing.
+fn open_warehouse(config: &Config) -> Result<Sqlite> {
+    if let Some(folder) = config.warehouse.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        bail!("could not make warehouse `{}`: folder `{}` does not exist", config.warehouse.display(), folder.display());
+    }
+    Ok(Sqlite::open(&config.warehouse)?)
+}

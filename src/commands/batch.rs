@@ -1,0 +1,198 @@
+//! `batch` and `catalog`: everything from whole files, through the same dataflow.
+//!
+//! Into an empty warehouse the rows are written as they come. Into one that a batch made before,
+//! everything is computed beside it, and only the differences are committed.
+
+use super::progress::{Progress, summary};
+use super::{Refused, given_instant, open_warehouse, options, stop_on_signals};
+use crate::config::Config;
+use crate::delta::Delta;
+use crate::engine::{self, Resume};
+use crate::reconcile::differences;
+use crate::sink::sqlite::Sqlite;
+use crate::sink::{Commit, MadeBy, Sink, Stored};
+use crate::source::chain::Chain;
+use crate::source::files::{Files, names};
+use crate::source::movies::Movies;
+use crate::source::{Poll, Source};
+use crate::stats::Stats;
+use crate::instant;
+use anyhow::{Context, Result};
+use dataflows::table::TableId;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Result<()> {
+    let spared = [TableId::MoviesCatalog, TableId::CatalogEvents, TableId::RejectedEvents];
+    if config.warehouse.exists() {
+        let mut sink = Sqlite::open_existing(&config.warehouse)?;
+        for id in TableId::ALL.iter().filter(|id| !spared.contains(id)) {
+            if sink.position()?.is_some() && !sink.page(*id, None, 1)?.is_empty() {
+                return Err(Refused(format!(
+                    "warehouse `{}` holds events (`{}`), and a catalog alone would remove them.\n\
+                     Compute both again:  {} batch EVENT_FILES --catalog {}",
+                    config.warehouse.display(),
+                    id.table().name,
+                    super::show::program(),
+                    file.display(),
+                ))
+                .into());
+            }
+        }
+    }
+    batch(config, &[], &[file.to_owned()], as_of)
+}
+
+pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Option<&str>) -> Result<()> {
+    let source = sources(config, files, catalogs, as_of)?;
+    let mut sink = open_warehouse(config)?;
+    let stats = Arc::new(Stats::default());
+    let watch = Progress::start(&stats);
+    match sink.position()?.filter(|progress| progress.epoch > 0) {
+        Some(progress) if progress.made_by == MadeBy::Run => {
+            drop(watch);
+            return Err(Refused(format!(
+                "warehouse `{}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`",
+                config.warehouse.display()
+            ))
+            .into());
+        }
+        None => {
+            compute(config, source, sink, &stats)?;
+            let elapsed = watch.stop();
+            summary(config, &stats, elapsed)
+        }
+        Some(_) => {
+            let beside = Beside::new(&config.warehouse);
+            compute(config, source, Sqlite::open(&beside.path)?, &stats)?;
+            let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink)?;
+            let elapsed = watch.stop();
+            stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
+            stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
+            stats.appended.store(0, Ordering::Relaxed);
+            summary(config, &stats, elapsed)
+        }
+    }
+}
+
+fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {
+    commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
+}
+
+fn compute(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, stats: &Arc<Stats>) -> Result<()> {
+    let claim = sink.claim(MadeBy::Batch)?;
+    let (stop, options) = (stop_on_signals()?, options(config, MadeBy::Batch));
+    let stopped = Arc::clone(&stop);
+    engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(stats))
+        .context("the batch ended early; run it again")?;
+    if stopped.load(Ordering::Acquire) {
+        anyhow::bail!("the batch was stopped before its end; run it again");
+    }
+    Ok(())
+}
+
+/// Commits what differs between what was computed and what is stored.
+fn commit_differences(computed: &mut Sqlite, stored: &mut Sqlite) -> Result<Commit> {
+    let wanted = computed.position()?.context("the batch committed nothing")?;
+    let claim = stored.claim(MadeBy::Batch)?;
+    let found = stored.position()?.context("the warehouse lost its progress")?;
+    let mut deltas = BTreeMap::new();
+    for id in TableId::ALL {
+        let changed = differences(computed, stored, *id)?;
+        if !changed.is_empty() {
+            deltas.insert(*id, changed);
+        }
+    }
+    let commit = Commit {
+        follows: found.epoch,
+        epoch: found.epoch + 2,
+        clock_ms: wanted.committed_at,
+        watermark: wanted.watermark,
+        positions: wanted.positions,
+        deltas,
+        appends: BTreeMap::new(),
+    };
+    if !commit.deltas.is_empty() || commit.positions != found.positions || commit.watermark != found.watermark {
+        stored.apply(&claim, &commit)?;
+    }
+    Ok(commit)
+}
+
+/// A warehouse that lives only while it is compared.
+struct Beside {
+    path: PathBuf,
+}
+
+impl Beside {
+    fn new(warehouse: &Path) -> Beside {
+        let mut path = warehouse.as_os_str().to_owned();
+        path.push(".rebuild");
+        let beside = Beside { path: path.into() };
+        beside.remove();
+        beside
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.path.as_os_str().to_owned();
+            path.push(suffix);
+            // What is not there need not be removed.
+            std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Option<&str>) -> Result<Box<dyn Source>> {
+    if files.is_empty() && catalogs.is_empty() {
+        return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
+    }
+    names(&[files, catalogs].concat())?;
+    let as_of = match as_of {
+        Some(text) => Some(given_instant("--as-of", text)?),
+        None if catalogs.is_empty() => None,
+        None => first_event(config, files)?.map(|first| first - 1),
+    };
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for catalog in catalogs {
+        sources.push(Box::new(Movies::file(catalog, as_of)?));
+    }
+    if !files.is_empty() {
+        sources.push(Box::new(Files::new(files)?));
+    }
+    Ok(Box::new(Chain::new(sources)))
+}
+
+/// The time of the earliest event that may be accepted: a first, light reading of the files.
+fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
+    #[derive(serde::Deserialize)]
+    struct Timed<'a> {
+        #[serde(borrow)]
+        timestamp: crate::decode::wire::When<'a>,
+    }
+    let mut source = Files::new(files)?;
+    let mut first: Option<i64> = None;
+    loop {
+        match source.poll(4096)? {
+            Poll::Records(batch) => {
+                let times = batch.records.iter().filter_map(|record| {
+                    match serde_json::from_slice::<Timed>(&batch.bytes[record.payload.clone()]).ok()?.timestamp {
+                        crate::decode::wire::When::Millis(at) => Some(at),
+                        crate::decode::wire::When::Text(text) => instant::parse(&text),
+                    }
+                });
+                let earliest = times.filter(|at| *at >= config.rules.min_event_time).min();
+                first = [first, earliest].into_iter().flatten().min();
+            }
+            Poll::End => return Ok(first),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a run shows while it runs, and when it has ended.
+
+use super::show::{program, table_of};
+use crate::config::Config;
+use crate::instant;
+use crate::sink::sqlite::Sqlite;
+use crate::stats::Stats;
+use anyhow::Result;
+use dataflows::table::TableId;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The line that moves while a run runs: on a terminal in place, elsewhere a line now and then.
+pub(super) struct Progress {
+    started: Instant,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    pub(super) fn start(stats: &Arc<Stats>) -> Progress {
+        let (stop, stopped) = channel();
+        let (started, stats) = (Instant::now(), Arc::clone(stats));
+        let in_place = std::io::stderr().is_terminal();
+        let every = if in_place { Duration::from_millis(500) } else { Duration::from_secs(5) };
+        let thread = std::thread::spawn(move || {
+            let mut before = (Instant::now(), 0);
+            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                let records = stats.records.load(Relaxed);
+                let rate = (records - before.1) as f64 / before.0.elapsed().as_secs_f64();
+                before = (Instant::now(), records);
+                let line = line(&stats, records, rate);
+                // Nobody reads it: no reason to stop.
+                let written = if in_place { write!(std::io::stderr(), "\r\x1b[K{line}") } else { writeln!(std::io::stderr(), "{line}") };
+                written.ok();
+            }
+            if in_place {
+                write!(std::io::stderr(), "\r\x1b[K").ok();
+            }
+        });
+        Progress { started, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Ends the line, and tells how long it lasted.
+    pub(super) fn stop(self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+fn line(stats: &Stats, records: u64, rate: f64) -> String {
+    format!(
+        "{} events  {}/s  fresh {} ms  watermark {}  late {}  rejected {}",
+        grouped(records),
+        grouped(rate as u64),
+        stats.freshness_ms.load(Relaxed),
+        watermark(stats),
+        grouped(stats.late.load(Relaxed)),
+        grouped(stats.rejected.load(Relaxed)),
+    )
+}
+
+fn watermark(stats: &Stats) -> String {
+    match stats.watermark.load(Relaxed) {
+        dataflows::time::START => "none yet".to_owned(),
+        at => instant::show(at).replace('T', " ").chars().take(16).collect(),
+    }
+}
+
+/// What was made, where it is, and how to look at it.
+pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Result<()> {
+    let records = stats.records.load(Relaxed);
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    println!(
+        "{} events in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
+        grouped(records),
+        grouped((records as f64 / seconds) as u64),
+        config.workers,
+        if config.workers == 1 { "" } else { "s" },
+        watermark(stats),
+    );
+    println!(
+        "{} late, {} rejected{}, {} addresses masked",
+        grouped(stats.late.load(Relaxed)),
+        grouped(stats.rejected.load(Relaxed)),
+        reasons(stats),
+        grouped(stats.masked.load(Relaxed)),
+    );
+    println!(
+        "{} rows upserted, {} deleted, {} added in {} commits; read to committed in at most {} ms\n",
+        grouped(stats.upserted.load(Relaxed)),
+        grouped(stats.deleted.load(Relaxed)),
+        grouped(stats.appended.load(Relaxed)),
+        grouped(stats.commits.load(Relaxed)),
+        grouped(stats.freshness_max_ms.load(Relaxed)),
+    );
+    let sink = Sqlite::open_existing(&config.warehouse)?;
+    println!("{}", table_of(&sink)?);
+    let path = config.warehouse.display();
+    let example = TableId::UserRegistrationMetrics.table().name;
+    let place = if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
+    println!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
+    println!("look at a table:  {} show {example}{place}", program());
+    println!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
+    Ok(())
+}
+
+fn reasons(stats: &Stats) -> String {
+    let mut reasons: Vec<_> = stats.reasons().into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let shown: Vec<_> = reasons.iter().take(3).map(|(reason, count)| format!("{reason} {count}")).collect();
+    match reasons.len() {
+        0 => String::new(),
+        1..=3 => format!(" ({})", shown.join(", ")),
+        more => format!(" ({}, and {} other reasons)", shown.join(", "), more - 3),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 12, 123, 1234, 123_456, 1_234_567].map(super::grouped), ["0", "12", "123", "1,234", "123,456", "1,234,567"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! `run`: events as they come, into a fresh warehouse.
+
+use super::progress::{Progress, summary};
+use super::{Refused, open_warehouse, options, stop_on_signals};
+use crate::config::Config;
+use crate::engine::{self, Resume};
+use crate::sink::{MadeBy, Sink};
+use crate::simulate::{SAMPLE, Simulator, items_of};
+use crate::source::Source;
+use crate::source::chain::Chain;
+use crate::source::files::Files;
+use crate::source::movies::Movies;
+use crate::stats::Stats;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> Result<()> {
+    let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
+    let mut sink = open_warehouse(config)?;
+    if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0) {
+        let (path, program) = (config.warehouse.display(), super::show::program());
+        return Err(Refused(format!(
+            "warehouse `{path}` already holds the rows of an earlier `{}` (epoch {}), and going on from there is not built yet.\n\
+             Name another file:     {program} --warehouse next.db ...\n\
+             or remove this one:    rm {path} {path}-wal {path}-shm\n\
+             or recompute files:    {program} batch FILES --catalog FILE  (into a warehouse that `batch` made)",
+            progress.made_by.name(),
+            progress.epoch,
+        ))
+        .into());
+    }
+    let claim = sink.claim(MadeBy::Run)?;
+    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
+    let watch = Progress::start(&stats);
+    let options = options(config, MadeBy::Run);
+    let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
+    let elapsed = watch.stop();
+    ended.context("the run ended early; what was committed before is whole")?;
+    summary(config, &stats, elapsed)
+}
+
+/// The simulated shop, selling the given catalog or the sample.
+fn shop(config: &Config, catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
+    let just_before = config.simulate.start - 1;
+    let catalog = match catalogs {
+        [] => Movies::text("Movies.txt", SAMPLE, just_before),
+        [one] => Movies::file(one, Some(just_before))?,
+        _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
+    };
+    Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
+}
+
+fn given(files: &[PathBuf], catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for catalog in catalogs {
+        sources.push(Box::new(Movies::file(catalog, None)?));
+    }
+    sources.push(Box::new(Files::new(files)?));
+    Ok(Box::new(Chain::new(sources)))
+}

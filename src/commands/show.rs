@@ -1,0 +1,127 @@
+//! `show`: rows and tables, for people.
+
+use super::Refused;
+use super::progress::grouped;
+use crate::config::Config;
+use crate::instant;
+use crate::sink::Sink;
+use crate::sink::sqlite::{Sqlite, quoted};
+use anyhow::Result;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use dataflows::table::{Table as Declared, TableId, Type, stamp_columns};
+use rusqlite::types::ValueRef;
+
+/// Longer values are cut when they are shown.
+const SHOWN_CHARS: usize = 60;
+
+pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
+    let Some(id) = TableId::by_name(name) else {
+        let names: Vec<_> = TableId::ALL.iter().map(|id| id.table().name).collect();
+        return Err(Refused(format!("there is no table `{name}`; there are {}", names.join(", "))).into());
+    };
+    let declared = id.table();
+    let mut sink = Sqlite::open_existing(&config.warehouse)?;
+    if sink.position()?.is_none() {
+        return Err(Refused(format!("`{}` is no warehouse of ours: no pipeline has claimed it", config.warehouse.display())).into());
+    }
+    let count = sink.count(declared)?.unwrap_or_default();
+    println!("{}", declared.doc);
+    println!("{}", rows_of(&sink, declared, limit, last)?);
+    let shown = count.min(limit as u64);
+    println!("{} of {} rows{}", grouped(shown), grouped(count), if shown < count { " (--limit N, --last)" } else { "" });
+    Ok(())
+}
+
+pub(super) fn tables(config: &Config) -> Result<()> {
+    let mut sink = Sqlite::open_existing(&config.warehouse)?;
+    println!("{}", table_of(&sink)?);
+    if let Some(progress) = sink.position()? {
+        println!(
+            "epoch {}, watermark {}, committed at {}",
+            progress.epoch,
+            instant::show(progress.watermark),
+            instant::show(progress.committed_at)
+        );
+    }
+    Ok(())
+}
+
+/// All tables with their sizes.
+pub(super) fn table_of(sink: &Sqlite) -> Result<String> {
+    let mut shown = plain_table();
+    shown.set_header(["table", "rows", "what it says"]);
+    for id in TableId::ALL {
+        let table = id.table();
+        let count = sink.count(table)?.unwrap_or_default();
+        let count = Cell::new(grouped(count)).set_alignment(CellAlignment::Right);
+        shown.add_row([Cell::new(table.name), count, Cell::new(table.doc)]);
+    }
+    Ok(shown.to_string())
+}
+
+fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<String> {
+    let columns: Vec<_> = declared.columns.iter().cloned().chain(stamp_columns()).collect();
+    let names: Vec<_> = columns.iter().map(|column| quoted(column.name)).collect();
+    let order = |direction: &str| {
+        let key: Vec<_> = names[..declared.key_columns].iter().map(|name| format!("{name} {direction}")).collect();
+        key.join(", ")
+    };
+    let (names, table) = (names.join(", "), quoted(declared.name));
+    let sql = if last {
+        format!("SELECT * FROM (SELECT {names} FROM {table} ORDER BY {} LIMIT ?1) ORDER BY {}", order("DESC"), order("ASC"))
+    } else {
+        format!("SELECT {names} FROM {table} ORDER BY {} LIMIT ?1", order("ASC"))
+    };
+    let mut shown = plain_table();
+    shown.set_header(columns.iter().map(|column| column.name));
+    let mut statement = sink.connection().prepare(&sql)?;
+    let mut found = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    while let Some(row) = found.next()? {
+        let cells = columns.iter().enumerate().map(|(n, column)| {
+            let value = row.get_ref(n)?;
+            let right = matches!(column.ty, Type::Integer | Type::Money) && column.name != "_epoch";
+            let alignment = if right { CellAlignment::Right } else { CellAlignment::Left };
+            Ok(Cell::new(text(column.ty, value)).set_alignment(alignment))
+        });
+        shown.add_row(cells.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(shown.to_string())
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn text(ty: Type, value: ValueRef<'_>) -> String {
+    match (ty, value) {
+        (_, ValueRef::Null) => String::new(),
+        (Type::Boolean, ValueRef::Integer(truth)) => if truth == 0 { "no" } else { "yes" }.to_owned(),
+        (Type::Money, ValueRef::Real(dollars)) => format!("{dollars:.2}"),
+        (Type::Money, ValueRef::Integer(dollars)) => format!("{dollars}.00"),
+        (Type::Instant, ValueRef::Text(text)) => shorter(&String::from_utf8_lossy(text)),
+        (_, ValueRef::Integer(number)) => number.to_string(),
+        (_, ValueRef::Real(number)) => number.to_string(),
+        (_, ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => cut(&String::from_utf8_lossy(bytes)),
+    }
+}
+
+/// An instant without what is zero at its end.
+fn shorter(text: &str) -> String {
+    text.trim_end_matches('Z').trim_end_matches(".000").replace('T', " ")
+}
+
+/// One line, not too long, nothing that a terminal would act on.
+fn cut(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '·' } else { c }).collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// How we were called.
+pub(super) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "deltamart".to_owned())
+}

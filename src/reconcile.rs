@@ -1,0 +1,106 @@
+//! Given the rows that should be in a store and those that are: the differences, deletions included.
+
+use crate::delta::Delta;
+use crate::sink::{SinkError, Stored};
+use dataflows::table::{Table, TableId, Value};
+
+/// How many rows are read at a time.
+const PAGE: usize = 4096;
+
+/// The rows of a table in the order of their keys, read page by page.
+struct Rows<'a> {
+    store: &'a mut dyn Stored,
+    table: TableId,
+    page: std::vec::IntoIter<Vec<Value>>,
+    last: Option<Vec<Value>>,
+    more: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(store: &'a mut dyn Stored, table: TableId) -> Rows<'a> {
+        Rows { store, table, page: Vec::new().into_iter(), last: None, more: true }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<Value>>, SinkError> {
+        if self.page.len() == 0 && self.more {
+            let page = self.store.page(self.table, self.last.as_deref(), PAGE)?;
+            self.more = page.len() == PAGE;
+            self.last = page.last().map(|row| row[..self.table.table().key_columns].to_vec());
+            self.page = page.into_iter();
+        }
+        Ok(self.page.next())
+    }
+}
+
+/// The deltas that turn the stored table into the desired one, sorted by key. Columns that are
+/// incidental make no difference on their own.
+///
+/// # Errors
+/// If either side cannot be read.
+pub fn differences(desired: &mut dyn Stored, stored: &mut dyn Stored, id: TableId) -> Result<Vec<Delta>, SinkError> {
+    let table = id.table();
+    let (mut desired, mut stored) = (Rows::new(desired, id), Rows::new(stored, id));
+    let (mut wanted, mut found) = (desired.next()?, stored.next()?);
+    let mut deltas = Vec::new();
+    loop {
+        let key = |row: &Vec<Value>| row[..table.key_columns].to_vec();
+        match (wanted.take(), found.take()) {
+            (None, None) => return Ok(deltas),
+            (Some(row), Some(old)) if key(&row) == key(&old) => {
+                if differs(table, &row, &old) {
+                    deltas.push(Delta::Upsert(row));
+                }
+                (wanted, found) = (desired.next()?, stored.next()?);
+            }
+            (Some(row), old) if old.as_ref().is_none_or(|old| key(&row) < key(old)) => {
+                deltas.push(Delta::Upsert(row));
+                (wanted, found) = (desired.next()?, old);
+            }
+            (row, Some(old)) => {
+                deltas.push(Delta::Delete(key(&old)));
+                (wanted, found) = (row, stored.next()?);
+            }
+            (Some(_), None) => unreachable!("a wanted row without a stored one is an upsert"),
+        }
+    }
+}
+
+fn differs(table: &Table, row: &[Value], old: &[Value]) -> bool {
+    let columns = table.columns.iter().zip(row.iter().zip(old));
+    columns.filter(|(column, _)| !column.incidental).any(|(_, (new, old))| new != old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::memory::Memory;
+
+    fn user(id: i64, age: i64) -> Vec<Value> {
+        vec![Value::Integer(id), Value::Instant(0), Value::Integer(age), Value::Text("".into()), Value::Text("".into())]
+    }
+
+    fn store(rows: impl IntoIterator<Item = Vec<Value>>) -> Memory {
+        let memory = Memory::default();
+        let rows = rows.into_iter().map(|row| (row[..1].to_vec(), row)).collect();
+        memory.contents().tables.insert(TableId::Users, rows);
+        memory
+    }
+
+    #[test]
+    fn only_what_differs_is_written_and_what_is_gone_is_deleted() {
+        let mut desired = store([user(1, 20), user(2, 31), user(4, 40)]);
+        let mut stored = store([user(1, 20), user(2, 30), user(3, 30), user(9, 1)]);
+        let gone = |id| Delta::Delete(vec![Value::Integer(id)]);
+        let expected = [Delta::Upsert(user(2, 31)), gone(3), Delta::Upsert(user(4, 40)), gone(9)];
+        assert_eq!(differences(&mut desired, &mut stored, TableId::Users).expect("readable"), expected);
+    }
+
+    #[test]
+    fn pages_do_not_show() {
+        let many = PAGE as i64 * 2 + 5;
+        let mut desired = store((0..many).map(|id| user(id, 20)));
+        let mut stored = store((0..many).filter(|id| id % 3 != 0).map(|id| user(id, 20)));
+        let missing = differences(&mut desired, &mut stored, TableId::Users).expect("readable").len();
+        assert_eq!(missing as i64, (many + 2) / 3);
+    }
+}

@@ -1,0 +1,133 @@
+//! The simulated shop as a source: it publishes its catalog, then users come, look, buy and leave.
+//! What it yields are the bytes that a Kafka producer would send.
+
+pub mod items;
+pub mod shop;
+pub mod wire;
+
+use crate::config::Config;
+use crate::decode::avro::TOPICS;
+use crate::source::movies::Movies;
+use crate::source::{Batch, Format, Partition, Poll, Source, SourceError};
+use dataflows::events::{CatalogItem, Event};
+use dataflows::operators::Status;
+use shop::Shop;
+use std::time::Instant;
+use wire::Encoder;
+
+/// The catalog that comes with the program.
+pub const SAMPLE: &[u8] = include_bytes!("../data/Movies.txt");
+
+/// The items of a catalog; blocks that are no items are passed over.
+///
+/// # Errors
+/// If the catalog cannot be read, or has no items.
+pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
+    let format = movies.partitions().remove(0).format;
+    let mut items = Vec::new();
+    loop {
+        match movies.poll(1024)? {
+            Poll::Records(batch) => items.extend(batch.records.iter().filter_map(|record| {
+                let payload = &batch.bytes[record.payload.clone()];
+                match crate::decode::decode(&format, payload, &Default::default(), i64::MAX).ok()?.event {
+                    Event::Catalog(item) => Some(*item),
+                    _ => None,
+                }
+            })),
+            Poll::End if items.is_empty() => {
+                return Err(SourceError::Failed("the catalog has no items to sell; see `ITEM <n>` in the sample".to_owned()));
+            }
+            Poll::End => return Ok(items),
+            _ => {}
+        }
+    }
+}
+
+/// The shop as a source of one partition per topic.
+pub struct Simulator {
+    catalog: std::vec::IntoIter<CatalogItem>,
+    published: bool,
+    shop: Shop,
+    encoder: Encoder,
+    rate: u64,
+    started: Option<Instant>,
+    produced: u64,
+    next_offsets: [i64; TOPICS.len()],
+    skip_until: [i64; TOPICS.len()],
+}
+
+/// The place of the catalog's topic in [`TOPICS`].
+const CATALOG: u32 = 0;
+
+impl Simulator {
+    /// A shop that sells these items.
+    pub fn new(config: &Config, items: Vec<CatalogItem>) -> Simulator {
+        let shop = Shop::new(config, items.iter().map(|item| item.item_id.clone()).collect());
+        Simulator {
+            catalog: items.into_iter(),
+            published: false,
+            shop,
+            encoder: Encoder::default(),
+            rate: config.simulate.rate,
+            started: None,
+            produced: 0,
+            next_offsets: [0; TOPICS.len()],
+            skip_until: [0; TOPICS.len()],
+        }
+    }
+
+    fn push(&mut self, batch: &mut Batch, topic: usize, key: &[u8], payload: &[u8]) {
+        let offset = self.next_offsets[topic];
+        self.next_offsets[topic] += 1;
+        if offset >= self.skip_until[topic] {
+            batch.push(topic as u32, offset, key, payload);
+        }
+    }
+}
+
+impl Source for Simulator {
+    fn partitions(&self) -> Vec<Partition> {
+        let partition = |(number, topic): (usize, &crate::decode::avro::Topic)| Partition {
+            topic: topic.name.to_owned(),
+            partition: 0,
+            format: Format::Avro(topic.event_name),
+            status: if number == CATALOG as usize { Status::Waiting } else { Status::Live },
+        };
+        TOPICS.iter().enumerate().map(partition).collect()
+    }
+
+    fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
+        let mut batch = Batch::default();
+        let mut payload = Vec::new();
+        while batch.records.len() < max_records {
+            let Some(item) = self.catalog.next() else { break };
+            let key = item.item_id.clone();
+            self.encoder.avro(&Event::Catalog(Box::new(item)), None, &mut payload);
+            self.push(&mut batch, CATALOG as usize, key.as_bytes(), &payload);
+        }
+        if !batch.records.is_empty() {
+            return Ok(Poll::Records(batch));
+        }
+        if !std::mem::replace(&mut self.published, true) {
+            return Ok(Poll::Cut);
+        }
+        let started = *self.started.get_or_insert_with(Instant::now);
+        let due = if self.rate == 0 { u64::MAX } else { (started.elapsed().as_secs_f64() * self.rate as f64) as u64 };
+        while batch.records.len() < max_records && self.produced < due {
+            let Some(produced) = self.shop.next() else { break };
+            self.produced += 1;
+            let topic = self.encoder.avro_produced(&produced, &mut payload);
+            self.push(&mut batch, topic, produced.key().as_bytes(), &payload);
+        }
+        match batch.records.is_empty() {
+            false => Ok(Poll::Records(batch)),
+            true if self.shop.is_over() => Ok(Poll::End),
+            true => Ok(Poll::Idle),
+        }
+    }
+
+    fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
+        next_offsets.iter().for_each(|(topic, offset)| self.skip_until[*topic as usize] = *offset);
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! How people behave in the simulated shop: an iterator over what arrives, in the order of arrival.
+
+use crate::config::{Config, Simulate};
+use dataflows::events::{AddedToCart, Checkout, Event, ItemRating, ItemView, Purchase, Registration, Sign};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp, Zipf};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+const SECOND_MS: f64 = 1_000.0;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 3_600_000;
+/// About how many events a visit makes, by the chances below; so many visits fill the days.
+const EVENTS_PER_VISIT: f64 = 9.0;
+
+/// Something that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Produced {
+    /// What it says.
+    pub event: Event,
+    /// What is wrong with it.
+    pub flaw: Option<Flaw>,
+}
+
+/// A way in which a record is malformed beyond what an event can express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flaw {
+    /// Not in the wire format.
+    BadMagicByte,
+    /// A schema nobody knows.
+    UnknownSchema,
+    /// The end is missing.
+    Truncated,
+    /// A time that is none.
+    BadTimestamp,
+}
+
+impl Produced {
+    /// The record's key.
+    pub fn key(&self) -> String {
+        match &self.event {
+            Event::AddedToCart(AddedToCart { cart_id, .. }) | Event::Checkout(Checkout { cart_id, .. }) => {
+                uuid::Uuid::from_u128(*cart_id).to_string()
+            }
+            Event::Registration(e) => e.user_id.to_string(),
+            Event::SignIn(e) | Event::SignOut(e) => e.user_id.to_string(),
+            Event::ItemView(e) => e.user_id.to_string(),
+            Event::Purchase(e) => e.user_id.to_string(),
+            Event::ItemRating(e) => e.user_id.to_string(),
+            Event::Catalog(e) => e.item_id.clone(),
+        }
+    }
+}
+
+/// What has been sent and will arrive.
+struct Underway {
+    arrives: i64,
+    sequence: u64,
+    produced: Produced,
+}
+
+impl PartialEq for Underway {
+    fn eq(&self, other: &Self) -> bool {
+        (self.arrives, self.sequence) == (other.arrives, other.sequence)
+    }
+}
+impl Eq for Underway {}
+impl PartialOrd for Underway {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Underway {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.arrives, self.sequence).cmp(&(other.arrives, other.sequence))
+    }
+}
+
+/// The shop and its users.
+pub struct Shop {
+    random: ChaCha8Rng,
+    simulate: Simulate,
+    lateness_ms: i64,
+    out_of_orderness_ms: i64,
+    users_max: u64,
+    languages: Vec<String>,
+    payment_methods: Vec<String>,
+    ages: (u32, u32),
+    items: Vec<String>,
+    popularity: Zipf<f64>,
+    between_visits: Exp<f64>,
+    next_visit: f64,
+    users: Vec<u64>,
+    underway: BinaryHeap<Reverse<Underway>>,
+    sequence: u64,
+    left: u64,
+}
+
+impl Shop {
+    /// A shop that sells these items.
+    pub fn new(config: &Config, items: Vec<String>) -> Shop {
+        let simulate = config.simulate.clone();
+        let visits = (simulate.events as f64 / EVENTS_PER_VISIT).max(1.0);
+        let span_ms = f64::from(simulate.days) * 24.0 * HOUR_MS as f64;
+        let (least, most) = config.rules.user_id;
+        Shop {
+            random: ChaCha8Rng::seed_from_u64(simulate.seed),
+            lateness_ms: config.lateness.unwrap_or(48 * HOUR_MS),
+            out_of_orderness_ms: config.out_of_orderness,
+            users_max: most - least.max(1) + 1,
+            languages: config.rules.preferred_language.clone(),
+            payment_methods: config.rules.payment_method.clone(),
+            ages: config.rules.age,
+            popularity: Zipf::new(items.len() as f64, 1.05).expect("a shop sells at least one item"),
+            between_visits: Exp::new(visits / span_ms).expect("the rate of visits is positive"),
+            items,
+            next_visit: simulate.start as f64,
+            users: Vec::new(),
+            underway: BinaryHeap::new(),
+            sequence: 0,
+            left: simulate.events,
+            simulate,
+        }
+    }
+
+    /// Whether everything has arrived.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    fn chance(&mut self, of: f64) -> bool {
+        self.random.random_bool(of)
+    }
+
+    fn permille(&mut self, of: f64) -> bool {
+        self.random.random_bool(of / 1000.0)
+    }
+
+    fn item(&mut self) -> String {
+        // The popular items are spread over the catalog, not its first ones.
+        let rank = self.popularity.sample(&mut self.random) as usize - 1;
+        self.items[(rank * 7919 + 13) % self.items.len()].clone()
+    }
+
+    /// A user who has not been here: ids are spread over their whole range.
+    fn new_user(&mut self) -> u64 {
+        let number = self.users.len() as u64;
+        let user = (number * 618_033 + 271_828) % self.users_max + 1;
+        self.users.push(user);
+        user
+    }
+
+    /// Everything one user does in one visit.
+    fn visit(&mut self) {
+        let mut at = self.next_visit as i64;
+        let pause = Exp::new(1.0 / (40.0 * SECOND_MS)).expect("a positive rate");
+        let is_new = self.users.len() < 20 || (self.chance(0.5) && (self.users.len() as u64) < self.users_max);
+        let user_id = if is_new {
+            let user_id = self.new_user();
+            let registration = self.registration(at, user_id);
+            self.send(Event::Registration(registration));
+            user_id
+        } else {
+            self.users[self.random.random_range(0..self.users.len())]
+        };
+        let mut later = |random: &mut ChaCha8Rng| {
+            at += pause.sample(random) as i64 + 1;
+            at
+        };
+        let timestamp = later(&mut self.random);
+        self.send(Event::SignIn(Sign { timestamp, user_id }));
+        let cart_id = uuid::Builder::from_random_bytes(self.random.random()).into_uuid().as_u128();
+        let mut in_cart = Vec::new();
+        for _ in 0..self.random.random_range(1..=8) {
+            let item_id = self.item();
+            let timestamp = later(&mut self.random);
+            self.send(Event::ItemView(ItemView { timestamp, user_id, item_id: item_id.clone() }));
+            if self.chance(0.3) {
+                let timestamp = later(&mut self.random);
+                self.send(Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id: item_id.clone() }));
+                in_cart.push(item_id);
+            }
+        }
+        let mut bought = Vec::new();
+        if !in_cart.is_empty() && self.chance(0.6) {
+            let timestamp = later(&mut self.random);
+            let payment_method = self.one_of(&self.payment_methods.clone());
+            self.send(Event::Checkout(Checkout { timestamp, cart_id, user_id, payment_method }));
+            bought = in_cart;
+        } else if self.chance(0.06) {
+            let (timestamp, movie_id) = (later(&mut self.random), self.item());
+            let purchase_amount_cents = self.random.random_range(1..=60) * 100 - 1;
+            self.send(Event::Purchase(Purchase { timestamp, user_id, movie_id: movie_id.clone(), purchase_amount_cents }));
+            bought.push(movie_id);
+        }
+        for item_id in bought {
+            if self.chance(0.25) {
+                let (timestamp, rating) = (later(&mut self.random), self.random.random_range(1..=5));
+                self.send(Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating }));
+            }
+        }
+        if self.chance(0.85) {
+            let timestamp = later(&mut self.random);
+            self.send(Event::SignOut(Sign { timestamp, user_id }));
+        }
+    }
+
+    fn registration(&mut self, timestamp: i64, user_id: u64) -> Registration {
+        let domain = self.one_of(&["mail.example", "post.example", "films.example"].map(str::to_owned));
+        // Some producer always forgets to mask.
+        let local = if self.permille(2.0) { format!("user{user_id}") } else { "****".to_owned() };
+        let mut languages = self.languages.clone();
+        languages.push(String::new());
+        Registration {
+            timestamp,
+            user_id,
+            age: self.random.random_range(self.ages.0..=self.ages.1),
+            masked_email: format!("{local}@{domain}"),
+            preferred_language: self.one_of(&languages),
+        }
+    }
+
+    fn one_of(&mut self, choices: &[String]) -> String {
+        if choices.is_empty() { String::new() } else { choices[self.random.random_range(0..choices.len())].clone() }
+    }
+
+    /// Sends an event on its way, which may be long, crooked, or taken twice.
+    fn send(&mut self, event: Event) {
+        let mut produced = Produced { event, flaw: None };
+        let sent = produced.event.timestamp();
+        let mut arrives = sent;
+        if self.permille(self.simulate.too_late_permille) {
+            let back = self.lateness_ms + self.out_of_orderness_ms + self.random.random_range(HOUR_MS..24 * HOUR_MS);
+            set_timestamp(&mut produced.event, sent - back);
+        } else if self.permille(self.simulate.late_permille) {
+            arrives += self.random.random_range(self.out_of_orderness_ms..=self.out_of_orderness_ms + self.lateness_ms.clamp(MINUTE_MS, 8 * HOUR_MS) / 2);
+        } else if self.permille(self.simulate.out_of_order_permille) {
+            arrives += self.random.random_range(0..=self.out_of_orderness_ms * 9 / 10);
+        }
+        if self.permille(self.simulate.malformed_permille) {
+            self.malform(&mut produced);
+        }
+        if self.permille(self.simulate.duplicate_permille) {
+            let again = arrives + self.random.random_range(0..=MINUTE_MS);
+            self.underway(again, produced.clone());
+        }
+        self.underway(arrives, produced);
+    }
+
+    fn underway(&mut self, arrives: i64, produced: Produced) {
+        self.sequence += 1;
+        self.underway.push(Reverse(Underway { arrives, sequence: self.sequence, produced }));
+    }
+
+    fn malform(&mut self, produced: &mut Produced) {
+        match self.random.random_range(0..9) {
+            0 => produced.flaw = Some(Flaw::BadMagicByte),
+            1 => produced.flaw = Some(Flaw::UnknownSchema),
+            2 => produced.flaw = Some(Flaw::Truncated),
+            3 => produced.flaw = Some(Flaw::BadTimestamp),
+            4 => set_timestamp(&mut produced.event, 0),
+            // 2090: after any clock that will read this.
+            5 => set_timestamp(&mut produced.event, 3_786_912_000_000),
+            _ => match &mut produced.event {
+                Event::Registration(e) if e.user_id % 2 == 0 => e.age = 7,
+                Event::Registration(e) => e.preferred_language = "klingon".to_owned(),
+                Event::Checkout(e) => e.payment_method = "Coins".to_owned(),
+                Event::ItemRating(e) => e.rating = 6,
+                Event::ItemView(e) if e.user_id % 2 == 0 => e.item_id = String::new(),
+                Event::ItemView(e) => e.user_id = 0,
+                Event::SignIn(e) | Event::SignOut(e) => e.user_id = 0,
+                Event::AddedToCart(e) => e.user_id = 0,
+                Event::Purchase(e) => e.purchase_amount_cents = -100,
+                Event::Catalog(_) => {}
+            },
+        }
+    }
+}
+
+fn set_timestamp(event: &mut Event, at: i64) {
+    match event {
+        Event::Registration(e) => e.timestamp = at,
+        Event::SignIn(e) | Event::SignOut(e) => e.timestamp = at,
+        Event::ItemView(e) => e.timestamp = at,
+        Event::AddedToCart(e) => e.timestamp = at,
+        Event::Checkout(e) => e.timestamp = at,
+        Event::Purchase(e) => e.timestamp = at,
+        Event::Catalog(e) => e.timestamp = at,
+        Event::ItemRating(e) => e.timestamp = at,
+    }
+}
+
+impl Iterator for Shop {
+    type Item = Produced;
+
+    fn next(&mut self) -> Option<Produced> {
+        self.left = self.left.checked_sub(1)?;
+        while self.underway.peek().is_none_or(|Reverse(first)| first.arrives as f64 > self.next_visit) {
+            self.visit();
+            self.next_visit += self.between_visits.sample(&mut self.random);
+        }
+        self.underway.pop().map(|Reverse(first)| first.produced)
+    }
+}
