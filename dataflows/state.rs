@@ -26,11 +26,12 @@ pub enum State {
 
 type Count = Box<dyn Fn() -> usize>;
 type Dump = Box<dyn Fn(&mut Vec<State>)>;
+type Entry = (&'static str, Count, Dump);
 
 /// The stateful operators of one worker's dataflow.
 #[derive(Clone, Default)]
 pub struct Ledger {
-    entries: Rc<RefCell<Vec<(&'static str, Count, Dump)>>>,
+    entries: Rc<RefCell<Vec<Entry>>>,
 }
 
 impl Ledger {

@@ -1,5 +1,12 @@
 //! The commands: from what was typed to what is done.
 
+/// Writes a line to standard output, or returns the error: whoever reads may stop reading.
+macro_rules! say {
+    ($($text:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)))?
+    };
+}
+
 mod batch;
 mod progress;
 mod run;
@@ -10,9 +17,9 @@ use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
 use crate::config::{Config, span};
 use crate::engine::Options;
+use crate::instant;
 use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
 use crate::sink::{MadeBy, Sink};
-use crate::instant;
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
 use dataflows::table::TableId;
@@ -48,10 +55,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
         Command::Check => check(&config),
-        Command::Schema => {
-            schema();
-            Ok(())
-        }
+        Command::Schema => schema(),
     }
 }
 
@@ -125,15 +129,14 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    print!("{}", config.to_toml());
-    println!();
+    say!("{}", config.to_toml());
     let path = config.warehouse.display();
     if !config.warehouse.exists() {
-        println!("# warehouse `{path}`: will be made by the first run");
+        say!("# warehouse `{path}`: will be made by the first run");
     } else {
-        match Sqlite::open_existing(&config.warehouse)?.position()? {
-            None => println!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
-            Some(progress) => println!(
+        match Sqlite::open_to_read(&config.warehouse)?.position()? {
+            None => say!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
+            Some(progress) => say!(
                 "# warehouse `{path}`: made by `{}`, start {}, epoch {}, watermark {}",
                 progress.made_by.name(),
                 progress.generation,
@@ -145,22 +148,28 @@ fn check(config: &Config) -> Result<()> {
     let expiry = config.lateness.map_or("never: memory grows with the input".to_owned(), |lateness| {
         format!("{} after a window's end, as the watermark counts", span::show(lateness))
     });
-    println!("# windows become final and leave memory: {expiry}");
-    println!("# the configuration is good");
+    say!("# windows become final and leave memory: {expiry}");
+    say!("# the configuration is good");
     Ok(())
 }
 
-fn schema() {
+fn schema() -> Result<()> {
     for id in TableId::ALL {
-        println!("{};\n", ddl(id.table()));
+        say!("{};\n", ddl(id.table()));
     }
-    println!("{};", progress_ddl());
+    say!("{};", progress_ddl());
+    Ok(())
 }
 
 /// Opens the warehouse; makes its folder plain if it is missing.
 fn open_warehouse(config: &Config) -> Result<Sqlite> {
-    if let Some(folder) = config.warehouse.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
-        bail!("could not make warehouse `{}`: folder `{}` does not exist", config.warehouse.display(), folder.display());
+    if let Some(folder) = config.warehouse.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    {
+        bail!(
+            "could not make warehouse `{}`: folder `{}` does not exist",
+            config.warehouse.display(),
+            folder.display()
+        );
     }
     Ok(Sqlite::open(&config.warehouse)?)
 }

@@ -150,8 +150,12 @@ impl Pending {
     }
 }
 
-/// What a run goes on from.
-pub struct From {
+/// Where commits go, and what they go on from.
+pub struct Target {
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// The right to write to it.
+    pub claim: Claim,
     /// The last committed epoch.
     pub epoch: Time,
     /// Its watermark.
@@ -160,22 +164,26 @@ pub struct From {
     pub positions: BTreeMap<String, i64>,
 }
 
+/// Who delivers.
+pub struct Delivery {
+    /// What the workers send.
+    pub inbox: Receiver<Message>,
+    /// The other end of it, for the sink's thread.
+    pub outbox: Sender<Message>,
+    /// How many workers.
+    pub workers: usize,
+    /// What the partitions are called in positions.
+    pub partitions: Vec<String>,
+}
+
 /// Commits everything the workers deliver, until they have delivered all.
 ///
 /// # Errors
 /// If the sink fails for good, or a worker found a bug.
-pub fn run(
-    inbox: &Receiver<Message>,
-    outbox: Sender<Message>,
-    sink: Box<dyn Sink>,
-    claim: Claim,
-    from: From,
-    workers: usize,
-    partitions: &[String],
-    options: &Options,
-    signals: &Signals,
-) -> Result<(), CommitError> {
+pub fn run(delivery: Delivery, target: Target, options: &Options, signals: &Signals) -> Result<(), CommitError> {
     let (to_sink, commits) = channel::<Arc<Commit>>();
+    let Delivery { inbox, outbox, workers, partitions } = delivery;
+    let Target { sink, claim, epoch, watermark, positions } = target;
     let writer = {
         let (signals, grace) = (signals.clone(), options.stop_grace);
         std::thread::Builder::new()
@@ -186,17 +194,17 @@ pub fn run(
     let mut committer = Committer {
         parts: BTreeMap::new(),
         reached: vec![Some(0); workers],
-        merged: from.epoch,
-        committed: from.epoch,
-        known: Known { positions: from.positions, watermark: from.watermark, clock_ms: 0 },
+        merged: epoch,
+        committed: epoch,
+        known: Known { positions, watermark, clock_ms: 0 },
         pending: Pending::default(),
         applying: None,
         last_commit: std::time::Instant::now(),
-        partitions,
+        partitions: &partitions,
         options,
         signals,
     };
-    let result = committer.run(inbox, &to_sink);
+    let result = committer.run(&inbox, &to_sink);
     drop(to_sink);
     let joined = writer.join();
     result?;

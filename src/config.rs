@@ -1,8 +1,8 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
 use crate::validate::Rules;
-use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -159,7 +159,9 @@ impl Config {
         }
         if let Some(lateness) = self.lateness.filter(|lateness| self.rules.max_future >= *lateness) {
             let (future, lateness) = (span::show(self.rules.max_future), span::show(lateness));
-            let why = format!("is {future}, but must be less than `lateness` ({lateness}): one fast clock would make everybody else late");
+            let why = format!(
+                "is {future}, but must be less than `lateness` ({lateness}): one fast clock would make everybody else late"
+            );
             return wrong("rules.max_future", why);
         }
         if self.rules.user_id.0 > self.rules.user_id.1 || self.rules.user_id.1 > i64::MAX as u64 {
@@ -268,7 +270,8 @@ mod tests {
 
     #[test]
     fn settings_are_set_and_shown() {
-        let config = load(&["lateness=unlimited", "workers=3", "epoch_interval=1s", "rules.user_id=[1, 5]"]).expect("good");
+        let config =
+            load(&["lateness=unlimited", "workers=3", "epoch_interval=1s", "rules.user_id=[1, 5]"]).expect("good");
         assert_eq!((config.lateness, config.workers, config.epoch_interval), (None, 3, 1000));
         assert_eq!(config.rules.user_id, (1, 5));
         let again: Config = toml::from_str(&config.to_toml()).expect("reads what it writes");

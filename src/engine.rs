@@ -130,7 +130,13 @@ pub fn run(
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
     let signals = Signals { acknowledged: Arc::new(AtomicU64::new(resume.epoch)), stop, stats };
-    let from = commit::From { epoch: resume.epoch, watermark: resume.watermark, positions: resume.positions.clone() };
+    let target = commit::Target {
+        sink,
+        claim,
+        epoch: resume.epoch,
+        watermark: resume.watermark,
+        positions: resume.positions.clone(),
+    };
     let (outbox, inbox) = channel();
     let workers = options.workers;
     let commit_options = options.commit.clone();
@@ -151,7 +157,8 @@ pub fn run(
     let for_workers = Arc::clone(&shared);
     let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &for_workers))
         .map_err(EngineError::Thread)?;
-    let committed = commit::run(&inbox, outbox, sink, claim, from, workers, &names, &commit_options, &signals);
+    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names };
+    let committed = commit::run(delivery, target, &commit_options, &signals);
     if let Err(error) = committed {
         shared.fail(error.into());
     }

@@ -35,7 +35,9 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
                 }
             })),
             Poll::End if items.is_empty() => {
-                return Err(SourceError::Failed("the catalog has no items to sell; see `ITEM <n>` in the sample".to_owned()));
+                return Err(SourceError::Failed(
+                    "the catalog has no items to sell; see `ITEM <n>` in the sample".to_owned(),
+                ));
             }
             Poll::End => return Ok(items),
             _ => {}

@@ -70,7 +70,7 @@ pub fn validate(wire: Wire<'_>, carries: Option<&str>, rules: &Rules, clock_ms: 
                 })?;
             let user_id = user_id(&wire, rules)?;
             let language = required(wire.preferred_language, "preferred_language")?;
-            if !language.is_empty() && !rules.preferred_language.iter().any(|known| *known == language) {
+            if !language.is_empty() && !rules.preferred_language.contains(&language) {
                 let detail = format!(
                     "`preferred_language` is `{language}`; expected {} or empty",
                     rules.preferred_language.join(", ")
@@ -95,7 +95,7 @@ pub fn validate(wire: Wire<'_>, carries: Option<&str>, rules: &Rules, clock_ms: 
         "checkout_to_cart" => {
             let (user_id, cart_id) = (user_id(&wire, rules)?, cart_id(&wire)?);
             let payment_method = required(wire.payment_method, "payment_method")?;
-            if !rules.payment_method.iter().any(|known| *known == payment_method) {
+            if !rules.payment_method.contains(&payment_method) {
                 let detail =
                     format!("`payment_method` is `{payment_method}`; expected {}", rules.payment_method.join(" or "));
                 return Err(Rejection::new(Reason::UnknownPaymentMethod, detail));

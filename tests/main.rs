@@ -2,5 +2,21 @@
 
 mod support;
 
+/// Nothing that arrives stops the run, and everything is somewhere.
+mod bad_input;
+/// Memory levels off while the store grows.
+mod bounded;
+/// Named cases per metric: the deltas of every epoch, step by step.
+mod cases;
+/// The program itself, as it is used.
+mod cli;
+/// One suite for every sink, one for every source.
+mod contracts;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
+/// The real catalog, where it is there.
+mod real_data;
+/// What must stay together stays together.
+mod tidy;
+/// A sink that is away, slow, broken or taken over; a source that fails.
+mod trouble;

@@ -146,7 +146,7 @@ impl Oracle {
                 statement.raw_bind_parameter(place, value).expect("bind");
             }
         }
-        let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
         assert_eq!(
             names,
             columns.iter().map(|column| column.name).collect::<Vec<_>>(),

@@ -8,6 +8,7 @@ use super::{Refused, given_instant, open_warehouse, options, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Resume};
+use crate::instant;
 use crate::reconcile::differences;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Commit, MadeBy, Sink, Stored};
@@ -16,7 +17,6 @@ use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
 use crate::source::{Poll, Source};
 use crate::stats::Stats;
-use crate::instant;
 use anyhow::{Context, Result};
 use dataflows::table::TableId;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering;
 pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Result<()> {
     let spared = [TableId::MoviesCatalog, TableId::CatalogEvents, TableId::RejectedEvents];
     if config.warehouse.exists() {
-        let mut sink = Sqlite::open_existing(&config.warehouse)?;
+        let mut sink = Sqlite::open_to_read(&config.warehouse)?;
         for id in TableId::ALL.iter().filter(|id| !spared.contains(id)) {
             if sink.position()?.is_some() && !sink.page(*id, None, 1)?.is_empty() {
                 return Err(Refused(format!(
@@ -53,11 +53,11 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
     match sink.position()?.filter(|progress| progress.epoch > 0) {
         Some(progress) if progress.made_by == MadeBy::Run => {
             drop(watch);
-            return Err(Refused(format!(
+            Err(Refused(format!(
                 "warehouse `{}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`",
                 config.warehouse.display()
             ))
-            .into());
+            .into())
         }
         None => {
             compute(config, source, sink, &stats)?;

@@ -35,7 +35,11 @@ impl Progress {
                 before = (Instant::now(), records);
                 let line = line(&stats, records, rate);
                 // Nobody reads it: no reason to stop.
-                let written = if in_place { write!(std::io::stderr(), "\r\x1b[K{line}") } else { writeln!(std::io::stderr(), "{line}") };
+                let written = if in_place {
+                    write!(std::io::stderr(), "\r\x1b[K{line}")
+                } else {
+                    writeln!(std::io::stderr(), "{line}")
+                };
                 written.ok();
             }
             if in_place {
@@ -83,7 +87,7 @@ fn watermark(stats: &Stats) -> String {
 pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Result<()> {
     let records = stats.records.load(Relaxed);
     let seconds = elapsed.as_secs_f64().max(0.001);
-    println!(
+    say!(
         "{} events in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
         grouped(records),
         grouped((records as f64 / seconds) as u64),
@@ -91,14 +95,14 @@ pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Resu
         if config.workers == 1 { "" } else { "s" },
         watermark(stats),
     );
-    println!(
+    say!(
         "{} late, {} rejected{}, {} addresses masked",
         grouped(stats.late.load(Relaxed)),
         grouped(stats.rejected.load(Relaxed)),
         reasons(stats),
         grouped(stats.masked.load(Relaxed)),
     );
-    println!(
+    say!(
         "{} rows upserted, {} deleted, {} added in {} commits; read to committed in at most {} ms\n",
         grouped(stats.upserted.load(Relaxed)),
         grouped(stats.deleted.load(Relaxed)),
@@ -106,14 +110,15 @@ pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Resu
         grouped(stats.commits.load(Relaxed)),
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
-    let sink = Sqlite::open_existing(&config.warehouse)?;
-    println!("{}", table_of(&sink)?);
+    let sink = Sqlite::open_to_read(&config.warehouse)?;
+    say!("{}", table_of(&sink)?);
     let path = config.warehouse.display();
     let example = TableId::UserRegistrationMetrics.table().name;
-    let place = if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
-    println!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
-    println!("look at a table:  {} show {example}{place}", program());
-    println!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
+    let place =
+        if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
+    say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
+    say!("look at a table:  {} show {example}{place}", program());
+    say!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
     Ok(())
 }
 
@@ -145,6 +150,9 @@ pub(super) fn grouped(number: u64) -> String {
 mod tests {
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!([0, 12, 123, 1234, 123_456, 1_234_567].map(super::grouped), ["0", "12", "123", "1,234", "123,456", "1,234,567"]);
+        assert_eq!(
+            [0, 12, 123, 1234, 123_456, 1_234_567].map(super::grouped),
+            ["0", "12", "123", "1,234", "123,456", "1,234,567"]
+        );
     }
 }

@@ -8,11 +8,17 @@ use crate::sink::Sink;
 use crate::sink::sqlite::{Sqlite, quoted};
 use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use dataflows::table::{Table as Declared, TableId, Type, stamp_columns};
+use dataflows::table::{Column, Table as Declared, TableId, Type, stamp_columns};
 use rusqlite::types::ValueRef;
 
 /// Longer values are cut when they are shown.
 const SHOWN_CHARS: usize = 60;
+
+/// Rows as they are shown: the names of the columns, and per row what each holds.
+struct Shown {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
 
 pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
     let Some(id) = TableId::by_name(name) else {
@@ -20,23 +26,27 @@ pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Res
         return Err(Refused(format!("there is no table `{name}`; there are {}", names.join(", "))).into());
     };
     let declared = id.table();
-    let mut sink = Sqlite::open_existing(&config.warehouse)?;
+    let mut sink = Sqlite::open_to_read(&config.warehouse)?;
     if sink.position()?.is_none() {
-        return Err(Refused(format!("`{}` is no warehouse of ours: no pipeline has claimed it", config.warehouse.display())).into());
+        return Err(Refused(format!(
+            "`{}` is no warehouse of ours: no pipeline has claimed it",
+            config.warehouse.display()
+        ))
+        .into());
     }
     let count = sink.count(declared)?.unwrap_or_default();
-    println!("{}", declared.doc);
-    println!("{}", rows_of(&sink, declared, limit, last)?);
+    say!("{}", declared.doc);
+    say!("{}", rows_of(&sink, declared, limit, last)?.fit());
     let shown = count.min(limit as u64);
-    println!("{} of {} rows{}", grouped(shown), grouped(count), if shown < count { " (--limit N, --last)" } else { "" });
+    say!("{} of {} rows{}", grouped(shown), grouped(count), if shown < count { " (--limit N, --last)" } else { "" });
     Ok(())
 }
 
 pub(super) fn tables(config: &Config) -> Result<()> {
-    let mut sink = Sqlite::open_existing(&config.warehouse)?;
-    println!("{}", table_of(&sink)?);
+    let mut sink = Sqlite::open_to_read(&config.warehouse)?;
+    say!("{}", table_of(&sink)?);
     if let Some(progress) = sink.position()? {
-        println!(
+        say!(
             "epoch {}, watermark {}, committed at {}",
             progress.epoch,
             instant::show(progress.watermark),
@@ -59,7 +69,7 @@ pub(super) fn table_of(sink: &Sqlite) -> Result<String> {
     Ok(shown.to_string())
 }
 
-fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<String> {
+fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<Shown> {
     let columns: Vec<_> = declared.columns.iter().cloned().chain(stamp_columns()).collect();
     let names: Vec<_> = columns.iter().map(|column| quoted(column.name)).collect();
     let order = |direction: &str| {
@@ -68,24 +78,52 @@ fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Resu
     };
     let (names, table) = (names.join(", "), quoted(declared.name));
     let sql = if last {
-        format!("SELECT * FROM (SELECT {names} FROM {table} ORDER BY {} LIMIT ?1) ORDER BY {}", order("DESC"), order("ASC"))
+        format!(
+            "SELECT * FROM (SELECT {names} FROM {table} ORDER BY {} LIMIT ?1) ORDER BY {}",
+            order("DESC"),
+            order("ASC")
+        )
     } else {
         format!("SELECT {names} FROM {table} ORDER BY {} LIMIT ?1", order("ASC"))
     };
-    let mut shown = plain_table();
-    shown.set_header(columns.iter().map(|column| column.name));
     let mut statement = sink.connection().prepare(&sql)?;
     let mut found = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let cells = columns.iter().enumerate().map(|(n, column)| {
-            let value = row.get_ref(n)?;
-            let right = matches!(column.ty, Type::Integer | Type::Money) && column.name != "_epoch";
-            let alignment = if right { CellAlignment::Right } else { CellAlignment::Left };
-            Ok(Cell::new(text(column.ty, value)).set_alignment(alignment))
-        });
-        shown.add_row(cells.collect::<rusqlite::Result<Vec<_>>>()?);
+        let texts = columns.iter().enumerate().map(|(n, column)| Ok(text(column.ty, row.get_ref(n)?)));
+        rows.push(texts.collect::<rusqlite::Result<_>>()?);
     }
-    Ok(shown.to_string())
+    Ok(Shown { columns, rows })
+}
+
+impl Shown {
+    /// As a table, or, where the terminal is too narrow for it, row by row, one column a line.
+    fn fit(&self) -> String {
+        let table = self.table();
+        let width = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+        match terminal_size::terminal_size() {
+            Some((terminal_size::Width(columns), _)) if width > columns.into() => self.list(),
+            _ => table,
+        }
+    }
+
+    fn table(&self) -> String {
+        let mut table = plain_table();
+        table.set_header(self.columns.iter().map(|column| column.name));
+        for row in &self.rows {
+            table.add_row(self.columns.iter().zip(row).map(|(column, text)| {
+                let right = matches!(column.ty, Type::Integer | Type::Money);
+                Cell::new(text).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
+            }));
+        }
+        table.to_string()
+    }
+
+    fn list(&self) -> String {
+        let width = self.columns.iter().map(|column| column.name.len()).max().unwrap_or_default();
+        let line = |(column, text): (&Column, &String)| format!("{:>width$}  {text}\n", column.name);
+        self.rows.iter().map(|row| self.columns.iter().zip(row).map(line).collect::<String>() + "\n").collect()
+    }
 }
 
 fn plain_table() -> Table {

@@ -25,10 +25,10 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> 
         writeln!(file, "{}", json_produced(&produced)).with_context(written)?;
     }
     file.flush().with_context(written)?;
-    println!("{} items in {}", grouped(items as u64), catalog.display());
-    println!("{} events in {}", grouped(config.simulate.events), events.display());
+    say!("{} items in {}", grouped(items as u64), catalog.display());
+    say!("{} events in {}", grouped(config.simulate.events), events.display());
     let program = super::show::program();
-    println!("\nas if live:   {program} run {} --catalog {}", events.display(), catalog.display());
-    println!("as a batch:   {program} batch {} --catalog {}", events.display(), catalog.display());
+    say!("\nas if live:   {program} run {} --catalog {}", events.display(), catalog.display());
+    say!("as a batch:   {program} batch {} --catalog {}", events.display(), catalog.display());
     Ok(())
 }

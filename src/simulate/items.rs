@@ -13,8 +13,20 @@ const NOUNS: [&str; 16] = [
     "Station", "Promise", "Ledger", "Comet", "Delta",
 ];
 const PEOPLE: [&str; 14] = [
-    "Nino Abashidze", "Tomas Hale", "Ada Moreau", "Giorgi Kapanadze", "Ines Ferreira", "Oskar Lind", "Mei Tanaka",
-    "Rhea Okafor", "Luka Maisuradze", "Clara Vogt", "Ravi Menon", "Sofia Duarte", "Jonas Pell", "Tamar Lomidze",
+    "Nino Abashidze",
+    "Tomas Hale",
+    "Ada Moreau",
+    "Giorgi Kapanadze",
+    "Ines Ferreira",
+    "Oskar Lind",
+    "Mei Tanaka",
+    "Rhea Okafor",
+    "Luka Maisuradze",
+    "Clara Vogt",
+    "Ravi Menon",
+    "Sofia Duarte",
+    "Jonas Pell",
+    "Tamar Lomidze",
 ];
 const STUDIOS: [&str; 6] =
     ["Lantern Hill Pictures", "Blue Tram Films", "Northlight", "Kura Valley Studio", "Ninth Row", "Paper Kite"];
@@ -28,9 +40,8 @@ const GROUPS: [(&str, &str, &str); 8] = [
     ("Musical Instruments", "GUITARS", "Electronics"),
     ("Art and Craft Supply", "ART_SUPPLIES", "Misc."),
 ];
-const RATINGS: [&str; 5] = [
-    "NR (Not Rated)", "Unrated", "R (Restricted)", "PG (Parental Guidance Suggested)", "G (General Audience)",
-];
+const RATINGS: [&str; 5] =
+    ["NR (Not Rated)", "Unrated", "R (Restricted)", "PG (Parental Guidance Suggested)", "G (General Audience)"];
 
 /// Bytes of `Movies.txt` with so many items; the same seed gives the same bytes.
 pub fn movies_txt(items: usize, seed: u64) -> Vec<u8> {
@@ -69,8 +80,17 @@ fn item(number: usize, random: &mut ChaCha8Rng, out: &mut Vec<u8>) {
     } else if random.random_bool(0.3) {
         push("Genre", pick(random, &["Drama", "Comedy", "Documentary", "Action"]));
     }
-    push("ItemDimensions", &format!("{}{}{}", random.random_range(10..99), random.random_range(100..999), random.random_range(10..999)));
-    push("Languages", pick(random, &["EnglishOriginal Language", "EnglishUnknownGeorgianSubtitled", "EnglishUnknownEnglishOriginal Language"]));
+    push(
+        "ItemDimensions",
+        &format!("{}{}{}", random.random_range(10..99), random.random_range(100..999), random.random_range(10..999)),
+    );
+    push(
+        "Languages",
+        pick(
+            random,
+            &["EnglishOriginal Language", "EnglishUnknownGeorgianSubtitled", "EnglishUnknownEnglishOriginal Language"],
+        ),
+    );
     for price in prices(number, random) {
         push("ListPrice", &price);
     }
@@ -114,7 +134,8 @@ fn prices(number: usize, random: &mut ChaCha8Rng) -> Vec<String> {
 }
 
 fn release_date(random: &mut ChaCha8Rng) -> String {
-    let (year, month, day) = (random.random_range(1892..=2025), random.random_range(1..=12), random.random_range(1..=28));
+    let (year, month, day) =
+        (random.random_range(1892..=2025), random.random_range(1..=12), random.random_range(1..=28));
     match random.random_range(0..4) {
         0 => format!("{year}"),
         1 => format!("{year}-{month:02}"),

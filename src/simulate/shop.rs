@@ -191,7 +191,12 @@ impl Shop {
         } else if self.chance(0.06) {
             let (timestamp, movie_id) = (later(&mut self.random), self.item());
             let purchase_amount_cents = self.random.random_range(1..=60) * 100 - 1;
-            self.send(Event::Purchase(Purchase { timestamp, user_id, movie_id: movie_id.clone(), purchase_amount_cents }));
+            self.send(Event::Purchase(Purchase {
+                timestamp,
+                user_id,
+                movie_id: movie_id.clone(),
+                purchase_amount_cents,
+            }));
             bought.push(movie_id);
         }
         for item_id in bought {
@@ -234,7 +239,10 @@ impl Shop {
             let back = self.lateness_ms + self.out_of_orderness_ms + self.random.random_range(HOUR_MS..24 * HOUR_MS);
             set_timestamp(&mut produced.event, sent - back);
         } else if self.permille(self.simulate.late_permille) {
-            arrives += self.random.random_range(self.out_of_orderness_ms..=self.out_of_orderness_ms + self.lateness_ms.clamp(MINUTE_MS, 8 * HOUR_MS) / 2);
+            arrives += self.random.random_range(
+                self.out_of_orderness_ms
+                    ..=self.out_of_orderness_ms + self.lateness_ms.clamp(MINUTE_MS, 8 * HOUR_MS) / 2,
+            );
         } else if self.permille(self.simulate.out_of_order_permille) {
             arrives += self.random.random_range(0..=self.out_of_orderness_ms * 9 / 10);
         }

@@ -6,7 +6,9 @@ use crate::delta::Delta;
 use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, Transaction, named_params, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, named_params, params_from_iter,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,32 +42,37 @@ impl Sqlite {
     /// # Errors
     /// If the file cannot be opened, is no database, or was made by a later version.
     pub fn open(path: &Path) -> Result<Sqlite, SinkError> {
-        Self::prepare(path, Connection::open(path))
+        let failed = |error| sql_error(path, "open", error);
+        let sink = Self::checked(path, Connection::open(path).map_err(failed)?)?;
+        // FULL: a commit that was answered survives a loss of power.
+        sink.connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
+            .map_err(failed)?;
+        Ok(sink)
     }
 
-    /// Opens a warehouse that exists, to read it.
+    /// Opens a warehouse that exists, only to read it.
     ///
     /// # Errors
     /// If there is none, or as with [`Sqlite::open`].
-    pub fn open_existing(path: &Path) -> Result<Sqlite, SinkError> {
+    pub fn open_to_read(path: &Path) -> Result<Sqlite, SinkError> {
         if !path.exists() {
             let detail = format!(
-                "warehouse `{}` does not exist; make it with `deltamart` or name another with `--warehouse`",
+                "warehouse `{}` does not exist; make it with `deltamart`, or name another with `--warehouse`",
                 path.display()
             );
             return Err(SinkError::Failed(detail));
         }
-        Self::prepare(path, Connection::open(path))
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, read_only).map_err(|error| sql_error(path, "open", error))?;
+        Self::checked(path, connection)
     }
 
-    fn prepare(path: &Path, connection: rusqlite::Result<Connection>) -> Result<Sqlite, SinkError> {
+    /// A connection whose file has a layout that we know.
+    fn checked(path: &Path, connection: Connection) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
-        let connection = connection.map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        // FULL: a commit that was answered survives a loss of power.
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
-            .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
         let layout: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         if layout > LAYOUT {

@@ -1,0 +1,155 @@
+//! Nothing that arrives stops the run: what the simulated shop sends, flaws and all, is accepted or
+//! rejected with its reason, and its bytes are what others would write and read.
+
+use crate::support;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value as Avro;
+use dataflows::table::{TableId, Value};
+use deltamart::config::Config;
+use deltamart::decode::avro::{TOPICS, header};
+use deltamart::decode::decode;
+use deltamart::engine::{self, Resume};
+use deltamart::simulate::shop::{Flaw, Shop};
+use deltamart::simulate::wire::{Encoder, json_produced, topic_of};
+use deltamart::simulate::{SAMPLE, Simulator, items_of};
+use deltamart::sink::memory::Memory;
+use deltamart::sink::{MadeBy, Sink};
+use deltamart::source::movies::Movies;
+use deltamart::source::{Format, Source};
+use deltamart::stats::Stats;
+use deltamart::validate::Rules;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn config(events: u64) -> Config {
+    let mut config = Config::default();
+    config.simulate.events = events;
+    config.simulate.rate = 0;
+    config.simulate.malformed_permille = 50.0;
+    config.simulate.too_late_permille = 20.0;
+    config.simulate.late_permille = 50.0;
+    config
+}
+
+fn sample() -> Movies {
+    Movies::text("Movies.txt", SAMPLE, 1_767_571_199_999)
+}
+
+#[test]
+fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
+    let config = config(20_000);
+    let simulator = Simulator::new(&config, items_of(sample()).expect("the sample"));
+    let (mut sink, stats) = (Memory::default(), Arc::new(Stats::default()));
+    let mut options = support::options(3);
+    options.epoch_events = 1_000;
+    options.settings.lateness_ms = Some(6 * support::HOUR_MS);
+    let settings = options.settings.clone();
+    let claim = sink.claim(MadeBy::Run).expect("memory");
+    let stop = Arc::new(AtomicBool::new(false));
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(simulator)];
+    engine::run(sources, Box::new(sink.clone()), claim, options, Resume::default(), stop, Arc::clone(&stats))
+        .expect("runs");
+    let contents = sink.contents().clone();
+    support::assert_matches_sql(&contents, &settings);
+    let raw = [
+        TableId::ConsumerEvents,
+        TableId::ItemViewEvents,
+        TableId::CartEvents,
+        TableId::RatingEvents,
+        TableId::CatalogEvents,
+        TableId::RejectedEvents,
+    ];
+    let kept: usize = raw.iter().map(|table| contents.rows(*table).len()).sum();
+    let items = items_of(sample()).expect("the sample").len();
+    assert_eq!(kept, 20_000 + items, "a record is lost, or doubled");
+    assert!(contents.rows(TableId::LateEvents).len() > 100, "nothing was late");
+    let reasons: BTreeSet<_> = contents.rows(TableId::RejectedEvents).iter().map(|row| row[5].clone()).collect();
+    assert!(reasons.len() >= 12, "the shop knows too few ways to be wrong: {reasons:?}");
+    let address =
+        |row: &Vec<Value>| matches!(&row[7], Value::Bytes(raw) if String::from_utf8_lossy(raw).contains("user"));
+    let registration = |row: &&Vec<Value>| row[0] == Value::Text("consumer_registration_topic".into());
+    assert!(!contents.rows(TableId::RejectedEvents).iter().filter(registration).any(address), "an address in clear");
+}
+
+#[test]
+fn other_implementations_read_what_the_shop_writes() {
+    let schemas: Vec<_> =
+        TOPICS.iter().map(|topic| apache_avro::Schema::parse_str(topic.schema).expect("a valid schema")).collect();
+    let mut encoder = Encoder::default();
+    let mut bytes = Vec::new();
+    let mut seen = BTreeSet::new();
+    let items = items_of(sample()).expect("the sample");
+    let ids = items.iter().map(|item| item.item_id.clone()).collect();
+    let catalog = items.into_iter().map(|item| dataflows::events::Event::Catalog(Box::new(item)));
+    for event in catalog.chain(Shop::new(&config(5_000), ids).map(|produced| produced.event)) {
+        let topic = encoder.avro(&event, None, &mut bytes);
+        assert_eq!(bytes[..5], header(topic as u32 + 1));
+        let mut datum = &bytes[5..];
+        let reader = GenericDatumReader::builder(&schemas[topic]).build().expect("a valid schema");
+        let record = reader.read_value(&mut datum).expect("apache-avro reads it");
+        assert!(datum.is_empty(), "apache-avro leaves bytes over");
+        let Avro::Record(fields) = record else { panic!("no record") };
+        let fields: BTreeMap<_, _> = fields.into_iter().collect();
+        assert_eq!(fields["event_name"], Avro::String(event.name().into()));
+        seen.insert(topic);
+    }
+    assert_eq!(seen.len(), TOPICS.len(), "a topic was never written");
+}
+
+#[test]
+fn what_is_written_is_read_back_in_both_formats() {
+    let rules = Rules { min_event_time: i64::MIN, max_future: 0, ..Rules::default() };
+    let mut encoder = Encoder::default();
+    let mut bytes = Vec::new();
+    let mut good = 0;
+    for produced in Shop::new(&config(5_000), vec!["1".into(), "2".into()]) {
+        encoder.avro_produced(&produced, &mut bytes);
+        let format = Format::Avro(TOPICS[topic_of(&produced.event)].event_name);
+        let avro = decode(&format, &bytes, &rules, i64::MAX);
+        let json = decode(&Format::Json, json_produced(&produced).as_bytes(), &rules, i64::MAX);
+        assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
+        if let (Ok(avro), Ok(json)) = (avro, json) {
+            assert_eq!(avro, json);
+            assert!(
+                produced.flaw.is_none_or(|flaw| flaw == Flaw::Truncated)
+                    && (avro.masked || avro.event == produced.event)
+            );
+            good += 1;
+        }
+    }
+    assert!(good > 4_000);
+}
+
+#[test]
+fn later_writers_and_other_types_are_read() {
+    let read = |text: &str| decode(&Format::Json, text.as_bytes(), &Rules::default(), i64::MAX - 3_600_001);
+    let same = [
+        r#"{"event_name":"purchase","timestamp":"2026-01-05T10:00:00Z","user_id":1,"movie_id":"7","purchase_amount":9.99}"#,
+        r#"{"purchase_amount":"9.99","movie_id":7,"user_id":1,"timestamp":1767607200000,"event_name":"purchase","channel":{"new":[1]}}"#,
+        r#"{"event_name":"purchase","timestamp":"2026-01-05T14:00:00.0009+04:00","user_id":1,"movie_id":"7","purchase_amount":9.990}"#,
+    ];
+    assert_eq!(read(same[0]), read(same[1]));
+    assert_eq!(read(same[0]), read(same[2]));
+    assert!(read(same[0]).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), id in 0u32..12, at in 0usize..40) {
+        let rules = Rules::default();
+        for format in [Format::Json, Format::Avro("sign_in"), Format::MoviesTxt(0)] {
+            decode(&format, &bytes, &rules, 0).ok();
+        }
+        // Behind a good header, and inside a good record.
+        let framed: Vec<u8> = header(id).into_iter().chain(bytes.iter().copied()).collect();
+        decode(&Format::Avro("sign_in"), &framed, &rules, 0).ok();
+        let mut record = Vec::new();
+        let item = items_of(sample()).expect("the sample").swap_remove(1);
+        Encoder::default().avro(&dataflows::events::Event::Catalog(Box::new(item)), None, &mut record);
+        let end = (at + bytes.len()).min(record.len());
+        record.splice(at.min(end)..end, bytes);
+        decode(&Format::Avro("movies_catalog_enriched"), &record, &rules, 0).ok();
+    }
+}

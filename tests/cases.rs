@@ -1,0 +1,124 @@
+//! Cases as text, in `tests/cases/<table>/`: events as JSON lines, an epoch's end as `=>` lines with
+//! what it committed. `end` is the end of the input. `lateness 2h` and the like come first.
+//! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
+
+use crate::support::{self, one_commit_per_epoch, options};
+use dataflows::table::{TableId, Value};
+use deltamart::delta::Delta;
+use deltamart::instant;
+use deltamart::sink::Commit;
+use deltamart::source::script::Step;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_case_commits_what_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut cases: Vec<PathBuf> = Vec::new();
+    for table in std::fs::read_dir(folder).expect("tests/cases") {
+        let table = table.expect("entry").path();
+        let files = std::fs::read_dir(table).expect("a folder per table");
+        cases.extend(files.map(|file| file.expect("entry").path()));
+    }
+    assert!(cases.len() >= 12, "the cases are gone");
+    cases.sort();
+    let mut wrong = Vec::new();
+    for path in cases {
+        let expected = std::fs::read_to_string(&path).expect("readable");
+        let actual = play(&expected);
+        if actual != expected {
+            if std::env::var_os("UPDATE_CASES").is_some() {
+                std::fs::write(&path, &actual).expect("writable");
+            }
+            wrong.push(format!("{}\n--- expected\n{expected}\n--- found\n{actual}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Plays a case and writes it anew, with what its epochs committed.
+fn play(case: &str) -> String {
+    let mut options = one_commit_per_epoch(options(1));
+    options.settings.raw = false;
+    let mut steps = Vec::new();
+    let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];
+    let mut in_outcome = false;
+    for line in case.lines() {
+        if line.starts_with("=>") {
+            if !in_outcome {
+                steps.push(Step::Cut);
+                epochs.push(Vec::new());
+            }
+            in_outcome = true;
+            continue;
+        }
+        in_outcome = false;
+        epochs.last_mut().expect("one").push(line);
+        let unlimited = |text: &str| {
+            (text != "unlimited").then(|| humantime::parse_duration(text).expect("a duration").as_millis() as i64)
+        };
+        match line.split_once(' ') {
+            Some(("lateness", text)) => options.settings.lateness_ms = unlimited(text),
+            Some(("catalog_lateness", text)) => options.settings.catalog_lateness_ms = unlimited(text),
+            _ if line == "end" => steps.push(Step::End),
+            _ if line.starts_with('#') || line.is_empty() => {}
+            _ => steps.push(Step::Record(0, line.as_bytes().to_vec())),
+        }
+    }
+    // After `end` there is nothing to close.
+    if steps.iter().any(|step| matches!(step, Step::End)) {
+        steps.retain(|step| !matches!(step, Step::End));
+        steps.pop();
+        steps.push(Step::End);
+    } else {
+        steps.push(Step::Stop);
+    }
+    let (sink, _) = support::run_script(1, steps, options);
+    let log = sink.contents().log.clone();
+    let mut out = String::new();
+    for (number, lines) in epochs.iter().enumerate() {
+        lines.iter().for_each(|line| writeln!(out, "{line}").expect("text"));
+        if number + 1 < epochs.len() || !lines.is_empty() {
+            let epoch = 2 * (number as u64 + 1);
+            let said = log.iter().find(|commit| commit.epoch == epoch).map(told).unwrap_or_default();
+            out.push_str(if said.is_empty() { "=> nothing\n" } else { &said });
+        }
+    }
+    out
+}
+
+fn told(commit: &Commit) -> String {
+    let mut out = String::new();
+    for (table, deltas) in &commit.deltas {
+        for delta in deltas {
+            let (what, values) = match delta {
+                Delta::Upsert(row) => ("upsert", row),
+                Delta::Delete(key) => ("delete", key),
+            };
+            writeln!(out, "=> {what} {} {}", table.table().name, shown(values)).expect("text");
+        }
+    }
+    for row in commit.appends.get(&TableId::RejectedEvents).into_iter().flatten() {
+        writeln!(out, "=> rejected {}", shown(&row[5..7])).expect("text");
+    }
+    for row in commit.appends.get(&TableId::LateEvents).into_iter().flatten() {
+        writeln!(out, "=> late {}", shown(&row[3..5])).expect("text");
+    }
+    out
+}
+
+fn shown(values: &[Value]) -> String {
+    let texts: Vec<_> = values
+        .iter()
+        .map(|value| match value {
+            Value::Null => "-".to_owned(),
+            Value::Boolean(truth) => truth.to_string(),
+            Value::Integer(number) => number.to_string(),
+            Value::Instant(at) => instant::show(*at).replace(":00.000Z", ""),
+            Value::Cents(cents) => format!("${}.{:02}", cents / 100, cents % 100),
+            Value::Text(text) => text.clone(),
+            Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        })
+        .collect();
+    texts.join(" | ")
+}

@@ -1,0 +1,197 @@
+//! The program itself, as it is used.
+
+use deltamart::sink::Sink;
+use deltamart::sink::sqlite::Sqlite;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_deltamart")).current_dir(folder).args(arguments).output().expect("runs")
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn data(path: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(path).to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) = said(&deltamart(folder.path(), &["-w", "8", "--events", "5000", "--rate", "0"]));
+    assert_eq!(code, Some(0), "{text}");
+    for expected in ["by 8 workers", "user_registration_metrics", "show user_registration_metrics", "deltamart.db"] {
+        assert!(text.contains(expected), "`{expected}` is missing:\n{text}");
+    }
+    let (code, text) = said(&deltamart(folder.path(), &["show", "user_registration_metrics", "--limit", "3"]));
+    assert!(code == Some(0) && text.contains("3 of ") && text.contains("sliding"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["show"]));
+    assert!(code == Some(0) && text.contains("movies_catalog"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["-w", "8"]));
+    assert!(code == Some(2) && text.contains("--warehouse next.db") && text.contains("rm deltamart.db"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", &data("Movies.txt")]));
+    assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
+}
+
+#[test]
+fn the_same_events_give_the_same_tables_live_and_in_a_batch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop =
+        ["simulate", "--out", "shop", "--items", "50", "--events", "8000", "--set", "simulate.too_late_permille=0.0"];
+    let (code, text) = said(&deltamart(folder.path(), &shop));
+    assert_eq!(code, Some(0), "{text}");
+    let given = ["shop/events.jsonl", "--catalog", "shop/Movies.txt"];
+    let run = |first: &[&str], warehouse: &str| {
+        let arguments = [first, &given, &["--warehouse", warehouse]].concat();
+        let (code, text) = said(&deltamart(folder.path(), &arguments));
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    let once = |warehouse: &str, sql: &str| -> String {
+        let sink = Sqlite::open_to_read(&folder.path().join(warehouse)).expect("opens");
+        sink.connection().query_row(sql, [], |row| row.get(0)).expect("one value")
+    };
+    run(&["batch", "-w", "3"], "batch.db");
+    run(&["run", "-w", "2", "--set", "epoch_events=500"], "run.db");
+    let windows = "SELECT group_concat(window_type || timestamp || registration_count) FROM (SELECT * FROM user_registration_metrics ORDER BY 1, 2)";
+    let users =
+        "SELECT group_concat(user_id || registered_at || age || masked_email) FROM (SELECT * FROM users ORDER BY 1)";
+    for sql in [windows, users] {
+        assert_eq!(once("batch.db", sql), once("run.db", sql));
+    }
+    // Again: nothing differs. Without one event: its rows do.
+    assert!(run(&["batch"], "batch.db").contains("0 rows upserted, 0 deleted, 0 added"));
+    let epoch = once("batch.db", "SELECT CAST(MAX(_epoch) AS TEXT) FROM consumer_events");
+    let events = std::fs::read_to_string(folder.path().join("shop/events.jsonl")).expect("readable");
+    let fewer: String =
+        events.lines().filter(|line| !line.contains("\"user_id\":271829,")).map(|line| format!("{line}\n")).collect();
+    assert!(fewer.len() < events.len());
+    std::fs::write(folder.path().join("shop/events.jsonl"), fewer).expect("writable");
+    run(&["batch"], "batch.db");
+    assert_eq!(once("batch.db", "SELECT CAST(COUNT(*) AS TEXT) FROM users WHERE user_id = 271829"), "0");
+    assert_ne!(once("batch.db", "SELECT CAST(MAX(_epoch) AS TEXT) FROM consumer_events"), epoch);
+    assert!(!folder.path().join("batch.db.rebuild").exists());
+    // Lateness is not for batches; `catalog` alone would remove the events.
+    assert_eq!(once("batch.db", "SELECT CAST(COUNT(*) AS TEXT) FROM late_events"), "0");
+    let (code, text) = said(&deltamart(folder.path(), &["catalog", "shop/Movies.txt", "--warehouse", "batch.db"]));
+    assert!(code == Some(2) && text.contains("would remove them"), "{text}");
+}
+
+#[test]
+fn the_shipped_events_make_the_shipped_tables() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) =
+        said(&deltamart(folder.path(), &["run", &data("events/first_day.jsonl"), "--warehouse", "d.db"]));
+    assert_eq!(code, Some(0), "{text}");
+    let sink = Sqlite::open_to_read(&folder.path().join("d.db")).expect("opens");
+    for (table, columns) in [
+        ("user_registration_metrics", "window_type, timestamp, window_end, registration_count, is_final"),
+        ("checkout_metrics", "window_type, timestamp, window_end, checkout_user_count, is_final"),
+        ("users", "user_id, registered_at, age, masked_email, preferred_language"),
+        ("rejected_events", "_topic, _offset, reason"),
+        ("late_events", "_topic, _offset, timestamp"),
+    ] {
+        let mut found = format!("{}\n", columns.replace(", ", ","));
+        let line = format!("SELECT {} FROM {table} ORDER BY {columns}", columns.replace(", ", " || ',' || "));
+        let mut statement = sink.connection().prepare(&line).expect("prepares");
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("reads");
+        rows.for_each(|row| found.push_str(&format!("{}\n", row.expect("a row"))));
+        let path = data(&format!("expected/{table}.csv"));
+        if std::env::var_os("UPDATE_CASES").is_some() {
+            std::fs::write(&path, &found).expect("writable");
+        }
+        assert_eq!(found, std::fs::read_to_string(&path).expect("expected"), "{table}");
+    }
+}
+
+#[test]
+fn catalog_loads_a_catalog() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let load = || said(&deltamart(folder.path(), &["catalog", &data("Movies.txt"), "--as-of", "2026-01-01"]));
+    let (code, text) = load();
+    assert!(code == Some(0) && text.contains("296 rows upserted"), "{text}");
+    assert!(load().1.contains("0 rows upserted, 0 deleted"));
+}
+
+#[test]
+fn what_is_wrong_is_said_and_costs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("bad.toml"), "latenes = \"1h\"\n").expect("writes");
+    std::fs::write(folder.path().join("no.db"), "this is no database, it is text and more text").expect("writes");
+    for (arguments, code, expected) in [
+        (&["--config", "bad.toml", "check"][..], 2, "unknown field"),
+        (&["--config", "none.toml", "check"], 2, "`none.toml` does not exist"),
+        (&["--set", "lateness=soon", "check"], 2, "`soon` is no duration"),
+        (&["-w", "0"], 2, "expected 1 to 1024"),
+        (&["show", "nothing"], 2, "there is no table `nothing`"),
+        (&["show"], 1, "`deltamart.db` does not exist"),
+        (&["batch"], 2, "nothing to compute from"),
+        (&["batch", "none.jsonl"], 1, "could not open file `none.jsonl`"),
+        (&["batch", "."], 1, "is a folder"),
+        (&["run", "x", "--rate", "5"], 2, "belong to the simulated shop"),
+        (&["--warehouse", "no.db", "--events", "10"], 1, "`no.db`"),
+        (&["--warehouse", "none/x.db", "--events", "10"], 1, "folder `none` does not exist"),
+        (&["--start", "someday"], 2, "expected an instant"),
+        (&["dance"], 2, "unrecognized subcommand"),
+    ] {
+        let (found, text) = said(&deltamart(folder.path(), arguments));
+        assert!(found == Some(code) && text.contains(expected), "{arguments:?}: exit {found:?}\n{text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("entry").file_name()).collect();
+    assert_eq!(left.len(), 2, "something was made: {left:?}");
+}
+
+#[test]
+fn check_and_schema_show_what_there_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) = said(&deltamart(folder.path(), &["check", "--set", "lateness=24h"]));
+    assert!(code == Some(0) && text.contains("lateness = \"1day\"") && text.contains("good"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["schema"]));
+    assert_eq!(code, Some(0));
+    let memory = rusqlite::Connection::open_in_memory().expect("SQLite");
+    memory.execute_batch(&text).expect("the schema is SQL");
+    let tables: i64 = memory.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).expect("counts");
+    assert_eq!(tables as usize, dataflows::table::TableId::ALL.len() + 1);
+}
+
+/// SIGTERM ends the epoch, commits, and exits well; a reader sees whole commits all the while.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_run_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_deltamart"))
+        .current_dir(folder.path())
+        .args(["-w", "2", "--events", "100000000", "--rate", "3000", "--set", "commit_interval=20ms"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let warehouse = folder.path().join("deltamart.db");
+    let (mut last, mut commits) = (0, 0);
+    while commits < 10 {
+        assert!(child.try_wait().expect("asks").is_none(), "the run ended by itself");
+        let Ok(sink) = Sqlite::open_to_read(&warehouse) else { continue };
+        // One read transaction sees one commit: no row is newer than the progress.
+        let sql = "SELECT (SELECT epoch FROM _progress), (SELECT COALESCE(MAX(_epoch), 0) FROM item_view_events)";
+        let Ok((progress, newest)) =
+            sink.connection().query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        else {
+            continue;
+        };
+        assert!(progress >= last && newest <= progress);
+        commits += i32::from(progress > last);
+        last = progress;
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("rows upserted"));
+    let progress = Sqlite::open_to_read(&warehouse).expect("opens").position().expect("reads").expect("claimed");
+    assert!(progress.epoch as i64 >= last && progress.epoch % 2 == 0);
+}

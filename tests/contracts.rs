@@ -1,0 +1,263 @@
+//! One suite for every sink, one for every source.
+
+use crate::support;
+use dataflows::table::{TableId, Value};
+use deltamart::config::Config;
+use deltamart::delta::Delta;
+use deltamart::reconcile::differences;
+use deltamart::simulate::{SAMPLE, Simulator, items_of};
+use deltamart::sink::memory::Memory;
+use deltamart::sink::sqlite::Sqlite;
+use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
+use deltamart::source::chain::Chain;
+use deltamart::source::files::Files;
+use deltamart::source::movies::Movies;
+use deltamart::source::script::{Script, Step};
+use deltamart::source::{Poll, Source};
+use std::collections::BTreeMap;
+
+trait StoredSink: Sink + Stored {}
+impl<S: Sink + Stored> StoredSink for S {}
+
+/// Two handles on one store: the second is another process.
+fn each_sink(check: impl Fn(Box<dyn StoredSink>, Box<dyn StoredSink>)) {
+    let memory = Memory::default();
+    check(Box::new(memory.clone()), Box::new(memory));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("contract.db");
+    let open = || Box::new(Sqlite::open(&path).expect("opens"));
+    check(open(), open());
+}
+
+fn user(id: i64, email: &str) -> Vec<Value> {
+    let text = |text: &str| Value::Text(text.into());
+    vec![Value::Integer(id), Value::Instant(1_767_571_200_123), Value::Integer(30), text(email), text("")]
+}
+
+fn movie(id: &str, title: &str, price: Value) -> Vec<Value> {
+    let mut row = vec![Value::Text(id.into()), Value::Instant(5), Value::Text(title.into()), price];
+    row.resize(TableId::MoviesCatalog.table().columns.len(), Value::Null);
+    for (column, value) in TableId::MoviesCatalog.table().columns.iter().zip(&mut row) {
+        if !column.nullable && *value == Value::Null {
+            *value = Value::Text("[]".into());
+        }
+    }
+    row
+}
+
+fn rejected(offset: i64, raw: &[u8]) -> Vec<Value> {
+    let text = |text: &str| Value::Text(text.into());
+    let place = [text("topic"), Value::Integer(0), Value::Integer(offset)];
+    let rest = [
+        Value::Null,
+        Value::Integer(7),
+        text("undecodable"),
+        text("why"),
+        Value::Bytes(raw.to_vec()),
+        Value::Instant(9),
+    ];
+    place.into_iter().chain(rest).collect()
+}
+
+fn commit(follows: u64, epoch: u64) -> Commit {
+    Commit {
+        follows,
+        epoch,
+        clock_ms: 1_000 + epoch as i64,
+        watermark: epoch as i64,
+        positions: BTreeMap::from([("topic/0".to_owned(), epoch as i64)]),
+        deltas: BTreeMap::new(),
+        appends: BTreeMap::new(),
+    }
+}
+
+fn rows(sink: &mut dyn StoredSink, table: TableId) -> Vec<Vec<Value>> {
+    sink.page(table, None, 1_000).expect("readable")
+}
+
+#[test]
+fn rows_and_progress_go_together_and_again_changes_nothing() {
+    each_sink(|mut sink, mut reader| {
+        assert_eq!(sink.position().expect("asks"), None);
+        let claim = sink.claim(MadeBy::Run).expect("claims");
+        assert_eq!(claim.generation, 1);
+        let mut first = commit(0, 4);
+        first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+        sink.apply(&claim, &first).expect("applies");
+        sink.apply(&claim, &first).expect("again is no error");
+        let mut second = commit(4, 6);
+        second.deltas.insert(TableId::Users, vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
+        second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"other")]);
+        sink.apply(&claim, &second).expect("applies");
+        sink.apply(&claim, &first).expect("an old one is no error and no change");
+        assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "c")]);
+        let kept = rows(&mut *reader, TableId::RejectedEvents);
+        assert_eq!(kept, [rejected(1, b"x"), rejected(2, b"y")], "added rows never change");
+        let progress = reader.position().expect("asks").expect("claimed");
+        assert_eq!((progress.epoch, progress.watermark, progress.committed_at), (6, 6, 1_006));
+        assert_eq!(progress.positions, second.positions);
+    });
+}
+
+#[test]
+fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
+    each_sink(|mut zombie, mut sink| {
+        let old = zombie.claim(MadeBy::Run).expect("claims");
+        let claim = sink.claim(MadeBy::Run).expect("claims again");
+        assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
+        let mut late = commit(0, 2);
+        late.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "zombie"))]);
+        assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced(_))));
+        let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
+        assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced(_))));
+        assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
+        assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
+        sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
+    });
+}
+
+#[test]
+fn every_type_comes_back_as_it_went() {
+    let long = "x".repeat(1 << 20);
+    let texts = ["", "it's \"quoted\"", "snow ☃ 🦀 ქართული", "tab\tline\nend", "nul\0inside", &long];
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Batch).expect("claims");
+        let mut all = commit(0, 2);
+        let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
+        let cents = [
+            Value::Null,
+            Value::Cents(0),
+            Value::Cents(1),
+            Value::Cents(129_999),
+            Value::Cents(-5),
+            Value::Cents(999_999_999_999_999),
+        ];
+        let mut movies: Vec<_> =
+            cents.iter().enumerate().map(|(n, price)| movie(&n.to_string(), "t", price.clone())).collect();
+        movies.sort();
+        all.deltas.insert(TableId::Users, users.iter().cloned().map(Delta::Upsert).collect());
+        all.deltas.insert(TableId::MoviesCatalog, movies.iter().cloned().map(Delta::Upsert).collect());
+        all.appends.insert(TableId::RejectedEvents, vec![rejected(1, &[0, 255, 128])]);
+        sink.apply(&claim, &all).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::Users), users);
+        assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
+        assert_eq!(reader.position().expect("asks").expect("claimed").made_by, MadeBy::Batch);
+    });
+}
+
+#[test]
+fn pages_follow_each_other_and_a_store_does_not_differ_from_itself() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run).expect("claims");
+        let mut all = commit(0, 2);
+        let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();
+        all.deltas.insert(TableId::Users, many.iter().cloned().map(Delta::Upsert).collect());
+        sink.apply(&claim, &all).expect("applies");
+        let (mut seen, mut after) = (Vec::new(), None::<Vec<Value>>);
+        loop {
+            let page = reader.page(TableId::Users, after.as_deref(), 7).expect("readable");
+            let Some(last) = page.last() else { break };
+            after = Some(last[..1].to_vec());
+            seen.extend(page);
+        }
+        assert_eq!(seen, many);
+        assert_eq!(differences(&mut *reader, &mut *sink, TableId::Users).expect("readable"), []);
+    });
+}
+
+/// A record as `(topic, partition, offset, payload)`.
+type Seen = (String, i32, i64, Vec<u8>);
+
+/// Reads a source to its end.
+fn read(mut source: Box<dyn Source>, max_records: usize) -> Vec<Seen> {
+    let partitions = source.partitions();
+    let mut seen = Vec::new();
+    loop {
+        match source.poll(max_records).expect("readable") {
+            Poll::Records(batch) => {
+                assert!(!batch.records.is_empty() && batch.records.len() <= max_records);
+                seen.extend(batch.records.iter().map(|record| {
+                    let partition = &partitions[record.partition as usize];
+                    (
+                        partition.topic.clone(),
+                        partition.partition,
+                        record.offset,
+                        batch.bytes[record.payload.clone()].to_vec(),
+                    )
+                }));
+            }
+            Poll::End => {
+                assert!(matches!(source.poll(1), Ok(Poll::End)), "the end is the end");
+                return seen;
+            }
+            Poll::Status(partition, _) => assert!((partition as usize) < partitions.len()),
+            Poll::Cut | Poll::Idle => {}
+        }
+    }
+}
+
+#[test]
+fn a_source_that_seeks_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths = ["a.jsonl", "b.jsonl"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], "one\n\n  \ntwo\r\nthree").expect("writes");
+    std::fs::write(&paths[1], "four\nfive\n").expect("writes");
+    let catalog = || Box::new(Movies::text("Movies.txt", SAMPLE, 0));
+    let mut config = Config::default();
+    (config.simulate.events, config.simulate.rate) = (500, 0);
+    let step = |n: u32| Step::Record(n % 2, n.to_string().into_bytes());
+    let sources: Vec<(&str, Box<dyn Fn() -> Box<dyn Source>>)> = vec![
+        (
+            "script",
+            Box::new(move || {
+                let steps = (0..20).map(step).chain([Step::Idle, Step::Cut, Step::End, Step::End]);
+                Box::new(Script::new(support::partitions(2), steps))
+            }),
+        ),
+        (
+            "files",
+            Box::new({
+                let paths = paths.clone();
+                move || Box::new(Files::new(&paths).expect("opens"))
+            }),
+        ),
+        ("movies", Box::new(move || catalog())),
+        (
+            "chain",
+            Box::new({
+                let paths = paths.clone();
+                move || Box::new(Chain::new(vec![catalog(), Box::new(Files::new(&paths).expect("opens"))]))
+            }),
+        ),
+        ("simulator", Box::new(move || Box::new(Simulator::new(&config, items_of(*catalog()).expect("items"))))),
+    ];
+    for (name, make) in sources {
+        let whole = read(make(), 3);
+        assert!(whole.len() >= 5, "{name}");
+        assert_eq!(read(make(), 1_000), whole, "{name}: the size of a poll does not matter");
+        for at in [0, 1, whole.len() / 2, whole.len()] {
+            let mut source = make();
+            let partitions = source.partitions();
+            let number = |seen: &Seen| {
+                let found = partitions.iter().position(|p| (&p.topic, p.partition) == (&seen.0, seen.1));
+                found.expect("a known partition") as u32
+            };
+            let next: BTreeMap<u32, i64> = whole[..at].iter().map(|seen| (number(seen), seen.2 + 1)).collect();
+            source.seek(&next.into_iter().collect::<Vec<_>>()).expect("seeks");
+            assert_eq!(read(source, 7), whole[at..], "{name} from {at}");
+        }
+    }
+}
+
+#[test]
+fn lines_are_numbered_as_in_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    std::fs::write(&path, "one\n\n  \ntwo\r\nthree").expect("writes");
+    let seen = read(Box::new(Files::new(&[path]).expect("opens")), 10);
+    let lines: Vec<_> =
+        seen.iter().map(|(_, _, line, text)| (*line, String::from_utf8_lossy(text).into_owned())).collect();
+    assert_eq!(lines, [(1, "one".to_owned()), (4, "two".to_owned()), (5, "three".to_owned())]);
+}
