@@ -1,4 +1,50 @@
-//! placeholder
+//! deltamart: events in, exact metrics kept by differential dataflow, only the changed rows out.
+//!
+//! ```text
+//!  source ──▶ decode ──▶ validate ──▶ engine[ dataflows ] ──▶ delta ──▶ commit ──▶ sink
+//!  files      Avro       rules of     timely workers,         one per   merged     SQLite
+//!  simulator  JSON       the domain   epochs, watermark       key       epochs     memory
+//!  Movies.txt Movies.txt    │             │                                │
+//!                           ▼             ▼                                ▼
+//!                    rejected_events  late_events            rows and `_progress` together
+//! ```
+//!
+//! The modules stand below in the order in which data flows. [`dataflows`] is the pure core, a crate
+//! of its own; this crate is the shell that touches the world.
+//!
+//! # One epoch, from tick to row
+//!
+//! 1. Worker 0 ticks: by the clock, when an epoch is full, when a source asks for it, at the end.
+//!    The tick closes even epoch `e` on every worker and carries its wall clock ([`engine`]).
+//! 2. Workers report the largest event times they read; the watermark operator makes one watermark
+//!    of them, equal everywhere. The late split judges epoch `e` against the watermark of `e - 2`.
+//! 3. Metrics restate what the epoch changed. What the watermark made true (a window became final)
+//!    is news of the same epoch. State that can no longer change leaves at `e + 1`, silently.
+//! 4. When the frontier has passed `e`, each worker turns the consolidated updates of its keys into
+//!    deltas ([`delta`]) and hands them over.
+//! 5. When all workers have, the epoch is merged into the next commit ([`commit`]) and acknowledged.
+//!    The sink applies commits one by one, rows and progress in one transaction ([`sink`]).
+//!
+//! # Invariants
+//!
+//! - `dataflows` does no I/O, reads no clock and cannot fail. Its manifest and `tests/tidy.rs` keep it so.
+//! - Nothing knows batch from stream except the source that ends and the lateness that is unlimited.
+//! - An epoch is committed once, whole, after every worker has left it behind. Odd epochs are silent.
+//! - Per key, a closed epoch holds no row or one. Two is a bug of ours, and stops the pipeline.
+//! - Final tables are a function of the accepted events and the final watermark: not of arrival
+//!   order, chopping, partitions, workers or restarts.
+//! - Every record read is in a raw table or in `rejected_events` (with `raw` on); none is dropped.
+//! - Nothing that arrives can stop the run. Our own bugs and a sink that fails for good can.
+//! - Every queue has a bound: records per epoch (`epoch_events`), closed epochs that are not
+//!   acknowledged (`epochs_in_flight`), bytes that wait for the sink (`pending_bytes`).
+//! - Who knows workers: [`engine`]. Who knows SQL dialects: each sink. Who prints: [`commands`].
+//!
+//! # What is not here yet
+//!
+//! Kafka, the journal and snapshots, further warehouses. The seams are: a source seeks to positions
+//! and is cut into epochs at one place; every stateful operator can be counted, taken out and fed
+//! again ([`dataflows::state`]), which the tests do; a sink keeps position, generation and identity.
+
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -11,8 +57,9 @@ pub mod validate;
 
 pub mod engine;
 
-pub mod commit;
 pub mod delta;
+
+pub mod commit;
 pub mod reconcile;
 pub mod sink;
 

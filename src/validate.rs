@@ -157,11 +157,16 @@ fn timestamp(wire: &Wire<'_>, rules: &Rules, clock_ms: i64) -> Result<Instant, R
         })?,
     };
     if at < rules.min_event_time {
-        let detail = format!("`timestamp` lies before `min_event_time` ({})", instant::show(rules.min_event_time));
-        return Err(Rejection::new(Reason::TimestampTooOld, detail));
+        let (at, least) = (instant::show(at), instant::show(rules.min_event_time));
+        return Err(Rejection::new(
+            Reason::TimestampTooOld,
+            format!("`timestamp` is {at}; expected {least} at the earliest"),
+        ));
     }
     if at > clock_ms.saturating_add(rules.max_future) {
-        let detail = format!("`timestamp` lies more than `max_future` after the clock ({})", instant::show(clock_ms));
+        // Not the clock itself: the same record is rejected in the same words whenever it is read.
+        let (at, future) = (instant::show(at), crate::config::span::show(rules.max_future));
+        let detail = format!("`timestamp` is {at}; expected no later than {future} after the clock (`rejected_at`)");
         return Err(Rejection::new(Reason::TimestampInFuture, detail));
     }
     Ok(at)

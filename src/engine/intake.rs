@@ -42,7 +42,12 @@ impl Slot {
                 self.idle = false;
                 return Ok((self.epoch, Poll::Idle));
             }
-            polled => polled?,
+            Err(failed) => {
+                // What comes after a failure may not be read: something before it is missing.
+                self.ended = true;
+                return Err(failed);
+            }
+            Ok(polled) => polled,
         };
         self.retry = None;
         self.idle = matches!(polled, Poll::Idle);
