@@ -45,5 +45,13 @@ pub fn checkouts<'s>(
         end: |(pane, _)| crate::window::last_end(*pane),
         state: |(pane, user), times| State::CheckoutPane(*pane, *user, times),
     };
-    users_per_window(checked_out.concat(purchased), restored, watermarks, settings, ledger, leaves)
+    users_per_window(
+        checked_out.concat(purchased),
+        restored,
+        watermarks,
+        settings,
+        ledger,
+        leaves,
+        "checkouts/open_windows",
+    )
 }

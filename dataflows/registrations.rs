@@ -41,5 +41,5 @@ pub fn registrations<'s>(
         end: |(pane, _)| crate::window::last_end(*pane),
         state: |(pane, user), times| State::RegistrationPane(*pane, *user, times),
     };
-    users_per_window(seen, restored, watermarks, settings, ledger, leaves)
+    users_per_window(seen, restored, watermarks, settings, ledger, leaves, "registrations/open_windows")
 }

@@ -35,7 +35,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Enters an operator: its name, its state, how to count and how to take out the records.
+    /// Enters an operator: its name, its state, how to count and how to take out the records. What
+    /// the restored state of others fills again is counted and not taken out.
     pub fn enter<S: 'static>(
         &self,
         name: &'static str,

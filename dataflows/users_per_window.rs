@@ -48,6 +48,7 @@ pub fn table(name: &'static str, doc: &'static str, count: Column) -> Table {
 /// Counts distinct users per window. A user seen in a pane is held once, and leaves when the last
 /// window that contains the pane can no longer change.
 ///
+/// `leaves` and `open` name what it holds: users in panes, and windows that are not final.
 /// Plain differential: the keyed form that keeps a set per pane is measured against this one.
 pub fn users_per_window<'s>(
     seen: Collection<'s, (Instant, u64)>,
@@ -56,6 +57,7 @@ pub fn users_per_window<'s>(
     settings: &Settings,
     ledger: &Ledger,
     leaves: Expire<(Instant, u64)>,
+    open: &'static str,
 ) -> Collection<'s, WindowRow> {
     let once = |_: &(_, u64), times: &isize| (*times > 0) as isize;
     let panes = seen.map(|(timestamp, user)| (window::pane(timestamp), user)).concat(restored);
@@ -64,6 +66,6 @@ pub fn users_per_window<'s>(
         .flat_map(|(pane, user)| window::containing(pane).map(move |window| (window, user)))
         .threshold_total(|_, panes| (*panes > 0) as isize);
     let counts = users_in_windows.map(|(window, _)| window).count_total();
-    let rows = finality(counts, watermarks, settings, "users_per_window/finality", |(window, _)| window.end());
+    let rows = finality(counts, watermarks, settings, ledger, open, |(window, _)| window.end());
     freeze(rows).map(|((window, users), is_final)| WindowRow { window, users, is_final })
 }

@@ -5,10 +5,11 @@ use dataflows::table::TableId;
 use deltamart::commit::CommitError;
 use deltamart::engine::{EngineError, Resume};
 use deltamart::sink::memory::{Failure, Memory};
-use deltamart::sink::{MadeBy, Sink, SinkError};
+use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError};
 use deltamart::source::script::{Script, Step};
 use deltamart::stats::Stats;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 fn sign_ins(count: usize) -> Vec<Step> {
     let line =
@@ -46,13 +47,13 @@ fn a_run_that_is_superseded_ends() {
     /// A sink that somebody else claims before its second commit.
     struct Contested(Memory, usize);
     impl Sink for Contested {
-        fn position(&mut self) -> Result<Option<deltamart::sink::Progress>, SinkError> {
+        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
             self.0.position()
         }
-        fn claim(&mut self, made_by: MadeBy) -> Result<deltamart::sink::Claim, SinkError> {
+        fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
             self.0.claim(made_by)
         }
-        fn apply(&mut self, claim: &deltamart::sink::Claim, commit: &deltamart::sink::Commit) -> Result<(), SinkError> {
+        fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
             self.1 += 1;
             if self.1 == 2 {
                 self.0.claim(MadeBy::Run)?;
@@ -91,4 +92,61 @@ fn a_source_that_is_away_is_waited_for_and_one_that_fails_ends_the_run() {
     let error = run(steps, &sink, 2).expect_err("it cannot go on");
     assert_eq!(error.to_string(), "the disk is gone");
     assert_eq!(sink.contents().rows(TableId::ConsumerEvents).len(), 2, "what came before is committed");
+}
+
+/// A sink that is away for its first calls, and looks each time how much was read meanwhile.
+struct Slow {
+    sink: Memory,
+    stats: Arc<Stats>,
+    away: usize,
+    read: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Sink for Slow {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        self.sink.position()
+    }
+    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
+        self.sink.claim(made_by)
+    }
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        self.read.lock().expect("not poisoned").push(self.stats.records.load(Relaxed));
+        match self.away.checked_sub(1) {
+            Some(left) => {
+                self.away = left;
+                Err(SinkError::Unavailable("not yet".into()))
+            }
+            None => self.sink.apply(claim, commit),
+        }
+    }
+}
+
+#[test]
+fn a_slow_sink_stops_the_sources() {
+    const RECORDS: usize = 50_000;
+    let (mut sink, stats, read) = (Memory::default(), Arc::new(Stats::default()), Arc::new(Mutex::new(Vec::new())));
+    let claim = sink.claim(MadeBy::Run).expect("claims");
+    let mut options = support::options(2);
+    (options.epoch_events, options.epochs_in_flight, options.commit.pending_bytes) = (100, 3, 10_000);
+    let steps = sign_ins(RECORDS).into_iter().filter(|step| !matches!(step, Step::Cut)).chain([Step::End]);
+    let slow = Slow { sink: sink.clone(), stats: Arc::clone(&stats), away: 5, read: Arc::clone(&read) };
+    let source = Box::new(Script::new(support::partitions(1), steps));
+    let (resume, stop) = (Resume::default(), Arc::default());
+    deltamart::engine::run(vec![source], Box::new(slow), claim, options, resume, stop, stats).expect("runs");
+    let read = read.lock().expect("not poisoned");
+    // What is merged within the bound of bytes, what is in flight, and what is open.
+    assert!(read[..6].iter().all(|records| *records < 2_000), "the sources went on: {:?}", &read[..6]);
+    assert_eq!(sink.contents().rows(TableId::ConsumerEvents).len(), RECORDS);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever_for_a_sink_that_is_away() {
+    let sink = Memory::default();
+    sink.contents().failures.extend([Failure::Away; 1_000]);
+    let mut options = support::one_commit_per_epoch(support::options(2));
+    options.commit.stop_grace = std::time::Duration::ZERO;
+    let steps = sign_ins(1).into_iter().chain([Step::Stop]);
+    let source = Script::new(support::partitions(1), steps);
+    let result = support::run(source, &sink, options, Resume::default(), &Arc::new(Stats::default()));
+    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Unavailable(_))))));
 }

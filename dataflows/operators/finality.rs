@@ -1,11 +1,14 @@
 //! Which rows can no longer change.
 
 use crate::operators::AsOf;
+use crate::state::Ledger;
 use crate::time::{Instant, Settings, Time};
 use crate::{Collection, Stream};
 use differential_dataflow::AsCollection;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
@@ -19,6 +22,7 @@ pub fn finality<'s, D>(
     input: Collection<'s, D>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
+    ledger: &Ledger,
     name: &'static str,
     end: fn(&D) -> Instant,
 ) -> Collection<'s, (D, bool)>
@@ -26,11 +30,12 @@ where
     D: Ord + Clone + Debug + 'static,
 {
     let settings = settings.clone();
+    let held = Rc::new(RefCell::new(BTreeMap::<(Instant, D), isize>::new()));
+    ledger.enter(name, &held, BTreeMap::len, |_, _| {});
     input
         .inner
         .binary_frontier(watermarks, Pipeline, Pipeline, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Vec<(D, isize)>)>::new();
-            let mut provisional = BTreeMap::<(Instant, D), isize>::new();
             let mut watermark = AsOf::default();
             let mut cut = Instant::MIN;
             move |(data, data_frontier), (watermarks, watermark_frontier), output| {
@@ -47,6 +52,7 @@ where
                         open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), Vec::new()));
                     }
                 });
+                let mut provisional = held.borrow_mut();
                 while let Some(first) = open.first_entry() {
                     let time = *first.key();
                     if data_frontier.less_equal(&time) || watermark_frontier.less_equal(&time) {
