@@ -97,6 +97,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         workers: config.workers,
         epoch_interval: duration(config.epoch_interval),
         epoch_events: config.epoch_events,
+        epoch_bytes: config.pending_bytes,
         epochs_in_flight: config.epochs_in_flight,
         idle_timeout_ms: config.idle_timeout,
         commit: commit::Options {
@@ -145,10 +146,10 @@ fn check(config: &Config) -> Result<()> {
             ),
         }
     }
-    let expiry = config.lateness.map_or("never: memory grows with the input".to_owned(), |lateness| {
-        format!("{} after a window's end, as the watermark counts", span::show(lateness))
+    let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
+        format!("once the watermark is {} past their end", span::show(lateness))
     });
-    say!("# windows become final and leave memory: {expiry}");
+    say!("# windows leave memory {expiry}");
     say!("# the configuration is good");
     Ok(())
 }

@@ -206,6 +206,10 @@ pub fn run(delivery: Delivery, target: Target, options: &Options, signals: &Sign
     };
     let result = committer.run(&inbox, &to_sink);
     drop(to_sink);
+    if result.is_err() {
+        // So that a sink that is away is not waited for any longer than its grace.
+        signals.stop.store(true, Ordering::Release);
+    }
     let joined = writer.join();
     result?;
     joined.map_err(|_| SinkError::Failed("the sink's thread panicked".to_owned()))?;

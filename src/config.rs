@@ -11,6 +11,9 @@ const ENVIRONMENT: &str = "DELTAMART__";
 /// The file that is read if it is there and none is named.
 const DEFAULT_FILE: &str = "deltamart.toml";
 
+/// A clock may be fast, not in another age.
+const MAX_FUTURE_MS_MAX: i64 = 366 * 24 * 3_600_000;
+
 /// All settings. Durations are written `250ms`, `2min`, `48h`, `7d`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,7 +31,7 @@ pub struct Config {
     pub epoch_events: usize,
     /// How many closed epochs may be unacknowledged.
     pub epochs_in_flight: u64,
-    /// How many bytes may wait for the warehouse.
+    /// How many bytes may wait for the warehouse; an epoch with so many bytes closes at once.
     pub pending_bytes: usize,
     /// The least time between two commits.
     #[serde(with = "span")]
@@ -164,14 +167,22 @@ impl Config {
             );
             return wrong("rules.max_future", why);
         }
-        if self.rules.user_id.0 > self.rules.user_id.1 || self.rules.user_id.1 > i64::MAX as u64 {
-            return wrong("rules.user_id", "expected [smallest, largest]".to_owned());
+        if self.rules.min_event_time < 0 {
+            return wrong("rules.min_event_time", "expected 1970-01-01 or later".to_owned());
+        }
+        if self.rules.max_future > MAX_FUTURE_MS_MAX {
+            return wrong("rules.max_future", "expected a year at the most".to_owned());
+        }
+        if self.rules.user_id.0 > self.rules.user_id.1 || !(1..=i64::MAX as u64).contains(&self.rules.user_id.1) {
+            return wrong("rules.user_id", "expected [smallest, largest], the largest at least 1".to_owned());
         }
         if self.rules.age.0 > self.rules.age.1 {
             return wrong("rules.age", "expected [smallest, largest]".to_owned());
         }
-        if self.simulate.days == 0 || self.simulate.events == 0 {
-            return wrong("simulate.days, simulate.events", "must be at least 1".to_owned());
+        for (key, is_zero) in [("days", self.simulate.days == 0), ("events", self.simulate.events == 0)] {
+            if is_zero {
+                return wrong(&format!("simulate.{key}"), "must be at least 1".to_owned());
+            }
         }
         let simulate = &self.simulate;
         for (key, permille) in [
@@ -214,7 +225,7 @@ fn explain(error: &figment::Error) -> String {
 
 /// Durations as people write them; milliseconds inside.
 pub mod span {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserializer, Serializer, de::Error};
 
     /// `48h`, in whole units.
     pub fn show(ms: i64) -> String {
@@ -232,14 +243,26 @@ pub mod span {
         i64::try_from(span.as_millis()).map_err(|_| wrong())
     }
 
+    pub(super) struct Duration;
+
+    impl serde::de::Visitor<'_> for Duration {
+        type Value = String;
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a duration with its unit: 250ms, 2min, 48h or 7d")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+    }
+
     #[allow(missing_docs, reason = "serde's own shape")]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        parse(&deserializer.deserialize_str(Duration)?).map_err(D::Error::custom)
     }
 }
 
 mod limit {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserializer, Serializer, de::Error};
 
     const UNLIMITED: &str = "unlimited";
 
@@ -251,7 +274,7 @@ mod limit {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = deserializer.deserialize_str(super::span::Duration)?;
         if text.trim() == UNLIMITED {
             return Ok(None);
         }
@@ -282,6 +305,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_key() {
         for (set, said) in [
             ("lateness=soon", "`lateness`: `soon` is no duration"),
+            ("lateness=24", "a duration with its unit"),
             ("latenes=1h", "unknown field: found `latenes`"),
             ("workers=many", "`workers`: invalid type"),
             ("workers=0", "`workers`: is 0"),

@@ -9,6 +9,7 @@ pub mod wire;
 use crate::source::Format;
 use crate::validate::{Rules, validate};
 use dataflows::events::Event;
+use std::ops::Range;
 use wire::Wire;
 
 /// Why a record was rejected: stable codes.
@@ -70,12 +71,14 @@ pub struct Rejection {
     pub detail: String,
     /// The schema the record names.
     pub schema_id: Option<u32>,
+    /// Where in the payload its e-mail address lies, if it could be read.
+    pub email: Option<Range<usize>>,
 }
 
 impl Rejection {
     /// A rejection of a record that names no schema.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Rejection {
-        Rejection { reason, detail: detail.into(), schema_id: None }
+        Rejection { reason, detail: detail.into(), schema_id: None, email: None }
     }
 }
 
@@ -86,6 +89,8 @@ pub struct Accepted {
     pub event: Event,
     /// An e-mail address came in clear and was masked.
     pub masked: bool,
+    /// Where in the payload the address lies, if it lies there as it is.
+    pub email: Option<Range<usize>>,
 }
 
 /// Decodes and judges one payload. `clock_ms` is the clock by which the future begins.
@@ -95,20 +100,38 @@ pub struct Accepted {
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> Result<Accepted, Rejection> {
     match format {
         Format::Json => {
+            if payload.trim_ascii_start().first() != Some(&b'{') {
+                return Err(Rejection::new(Reason::Undecodable, "no event as JSON: expected an object, `{...}`"));
+            }
             let wire: Wire = serde_json::from_slice(payload).map_err(|error| {
                 let reason = if error.is_data() { Reason::WrongType } else { Reason::Undecodable };
                 Rejection::new(reason, format!("no event as JSON: {error}"))
             })?;
-            validate(wire, None, rules, clock_ms)
+            judge(payload, wire, None, rules, clock_ms)
         }
         Format::Avro(carries) => {
             let (schema_id, wire) = avro::decode(payload)?;
-            validate(wire, Some(carries), rules, clock_ms)
+            judge(payload, wire, Some(carries), rules, clock_ms)
                 .map_err(|rejection| Rejection { schema_id: Some(schema_id), ..rejection })
         }
         Format::MoviesTxt(as_of) => {
             let item = movies_txt::parse(payload, *as_of)?;
-            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false })
+            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false, email: None })
         }
+    }
+}
+
+/// Judges what was read, and notes where in the payload the e-mail address lies.
+fn judge(
+    payload: &[u8],
+    wire: Wire<'_>,
+    carries: Option<&str>,
+    rules: &Rules,
+    clock_ms: i64,
+) -> Result<Accepted, Rejection> {
+    let email = wire.masked_email.as_ref().and_then(|email| mask::span_in(payload, &email.0));
+    match validate(wire, carries, rules, clock_ms) {
+        Ok((event, masked)) => Ok(Accepted { event, masked, email }),
+        Err(rejection) => Err(Rejection { email, ..rejection }),
     }
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub epoch_interval: Duration,
     /// An epoch with about so many records closes at once.
     pub epoch_events: usize,
+    /// So does an epoch with about so many bytes.
+    pub epoch_bytes: usize,
     /// How many closed epochs may be unacknowledged.
     pub epochs_in_flight: u64,
     /// For how long a partition must be at its end to be left out of the watermark, in milliseconds.
@@ -125,7 +127,8 @@ pub fn run(
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
 ) -> Result<Ended, EngineError> {
-    let intake = Intake::new(sources, resume.epoch + 2, &resume.positions)?;
+    let started_ms = (options.clock)();
+    let intake = Intake::new(sources, resume.epoch + 2, &resume.positions, started_ms)?;
     options.settings.partitions =
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
@@ -142,7 +145,6 @@ pub fn run(
     let commit_options = options.commit.clone();
     let ended = Resume { state: Vec::new(), ..resume.clone() };
     resume.state.shrink_to_fit();
-    let started_ms = (options.clock)();
     let shared = Arc::new(Shared {
         intake,
         started_ms,
@@ -186,13 +188,13 @@ fn timely_config(workers: usize) -> timely::Config {
     config
 }
 
-/// From now on a panic of a worker ends the process with its cause: a worker that is gone would
-/// leave the others waiting for ever.
+/// From now on a panic of a worker or of the sink's thread ends the process with its cause: a
+/// thread that is gone would leave the others waiting for ever.
 pub fn exit_on_panic_of_workers() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
-        if std::thread::current().name().is_some_and(|name| name.starts_with("timely")) {
+        if std::thread::current().name().is_some_and(|name| name == "sink" || name.starts_with("timely")) {
             std::process::exit(101);
         }
     }));

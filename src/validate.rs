@@ -4,7 +4,7 @@ use crate::decode::mask::masked_email;
 use crate::decode::movies_txt::json;
 use crate::decode::price::{list_price, reason};
 use crate::decode::wire::{Money, Text, When, Wire};
-use crate::decode::{Accepted, Reason, Rejection};
+use crate::decode::{Reason, Rejection};
 use crate::instant;
 use dataflows::Instant;
 use dataflows::events::{
@@ -48,11 +48,16 @@ impl Default for Rules {
 /// Longer ids are rejected: a catalog numbers its items.
 const ITEM_ID_BYTES_MAX: usize = 256;
 
-/// Judges what was on the wire. `carries` is the event of the topic, for records that do not name theirs.
+/// Judges what was on the wire; tells too whether an e-mail address came in clear and was masked. `carries` is the event of the topic, for records that do not name theirs.
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn validate(wire: Wire<'_>, carries: Option<&str>, rules: &Rules, clock_ms: i64) -> Result<Accepted, Rejection> {
+pub fn validate(
+    wire: Wire<'_>,
+    carries: Option<&str>,
+    rules: &Rules,
+    clock_ms: i64,
+) -> Result<(Event, bool), Rejection> {
     let name = wire.event_name.as_ref().map(|name| name.0.as_ref()).or(carries);
     let Some(name) = name else { return Err(missing("event_name")) };
     let name = KNOWN.iter().find(|known| **known == name).copied().ok_or_else(|| {
@@ -126,7 +131,7 @@ pub fn validate(wire: Wire<'_>, carries: Option<&str>, rules: &Rules, clock_ms: 
         }
         _ => Event::Catalog(Box::new(catalog(wire, timestamp)?)),
     };
-    Ok(Accepted { event, masked })
+    Ok((event, masked))
 }
 
 const KNOWN: [&str; 9] = [

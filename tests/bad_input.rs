@@ -70,7 +70,20 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     let address =
         |row: &Vec<Value>| matches!(&row[7], Value::Bytes(raw) if String::from_utf8_lossy(raw).contains("user"));
     let registration = |row: &&Vec<Value>| row[0] == Value::Text("consumer_registration_topic".into());
-    assert!(!contents.rows(TableId::RejectedEvents).iter().filter(registration).any(address), "an address in clear");
+    let rejected = contents.rows(TableId::RejectedEvents);
+    let late = contents.rows(TableId::LateEvents);
+    assert!(!rejected.iter().filter(registration).any(address), "an address in clear");
+    // Masking spoils nothing: what broke a rule breaks the same rule again, what was late decodes.
+    let again = |raw: &Value| {
+        let Value::Bytes(raw) = raw else { panic!("no bytes") };
+        decode(&Format::Avro("consumer_registration"), raw, &Rules::default(), support::CLOCK_MS)
+    };
+    assert!(late.iter().filter(registration).count() > 10);
+    assert!(late.iter().filter(registration).all(|row| again(&row[5]).is_ok_and(|accepted| !accepted.masked)));
+    for row in rejected.iter().filter(registration) {
+        let reason = again(&row[7]).expect_err("rejected again").reason.code();
+        assert_eq!(Value::Text(reason.into()), row[5]);
+    }
 }
 
 #[test]
@@ -111,7 +124,7 @@ fn what_is_written_is_read_back_in_both_formats() {
         let json = decode(&Format::Json, json_produced(&produced).as_bytes(), &rules, i64::MAX);
         assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
         if let (Ok(avro), Ok(json)) = (avro, json) {
-            assert_eq!(avro, json);
+            assert_eq!((&avro.event, avro.masked), (&json.event, json.masked));
             assert!(
                 produced.flaw.is_none_or(|flaw| flaw == Flaw::Truncated)
                     && (avro.masked || avro.event == produced.event)
@@ -130,9 +143,8 @@ fn later_writers_and_other_types_are_read() {
         r#"{"purchase_amount":"9.99","movie_id":7,"user_id":1,"timestamp":1767607200000,"event_name":"purchase","channel":{"new":[1]}}"#,
         r#"{"event_name":"purchase","timestamp":"2026-01-05T14:00:00.0009+04:00","user_id":1,"movie_id":"7","purchase_amount":9.990}"#,
     ];
-    assert_eq!(read(same[0]), read(same[1]));
-    assert_eq!(read(same[0]), read(same[2]));
-    assert!(read(same[0]).is_ok());
+    let events: Vec<_> = same.iter().map(|text| read(text).expect("an event").event).collect();
+    assert!(events.iter().all(|event| *event == events[0]));
 }
 
 proptest! {

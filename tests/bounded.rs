@@ -87,18 +87,19 @@ fn held_over_sixty_days(forget: bool) -> Vec<Held> {
     let claim = sink.claim(MadeBy::Run).expect("memory");
     let stop = Arc::new(AtomicBool::new(false));
     engine::run(vec![Box::new(source)], Box::new(sink), claim, options, Resume::default(), stop, stats).expect("runs");
-    let held = held.lock().expect("not poisoned").clone();
-    held
+    held.lock().map(|held| held.clone()).expect("not poisoned")
 }
 
 #[test]
 fn what_is_held_levels_off_while_the_store_grows() {
     let held = held_over_sixty_days(true);
-    let greatest = |days: std::ops::Range<usize>, of: fn(&Held) -> i64| held[days].iter().map(of).max().expect("days");
-    let (live, arranged): (fn(&Held) -> i64, fn(&Held) -> i64) = (|h| h.live as i64, |h| h.arranged);
-    assert!(greatest(5..20, live) > 0);
-    assert!(greatest(45..60, live) <= greatest(5..20, live) * 11 / 10, "live records grow: {held:?}");
-    assert!(greatest(45..60, arranged) <= greatest(5..20, arranged) * 3 / 2, "arrangements grow: {held:?}");
+    // When in its epoch a worker counts depends on the scheduler: compare what fifteen days hold together.
+    let sum = |days: std::ops::Range<usize>, of: fn(&Held) -> i64| held[days].iter().map(of).sum::<i64>();
+    let live = |held: &Held| held.live as i64;
+    let arranged = |held: &Held| held.arranged;
+    assert!(sum(5..20, live) > 0);
+    assert!(sum(45..60, live) <= sum(5..20, live) * 5 / 4, "live records grow: {held:?}");
+    assert!(sum(45..60, arranged) <= sum(5..20, arranged) * 5 / 4, "arrangements grow: {held:?}");
     assert!(held[59].rows > held[20].rows * 5 / 2, "the store does not grow: {held:?}");
 
     // The check can fail: without forgetting both grow without end.

@@ -114,6 +114,9 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
         assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
         assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
         sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
+        // What made a store is what first committed to it.
+        sink.claim(MadeBy::Batch).expect("claims");
+        assert_eq!(sink.position().expect("asks").expect("claimed").made_by, MadeBy::Run);
     });
 }
 
@@ -143,7 +146,8 @@ fn every_type_comes_back_as_it_went() {
         assert_eq!(rows(&mut *reader, TableId::Users), users);
         assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
         assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
-        assert_eq!(reader.position().expect("asks").expect("claimed").made_by, MadeBy::Batch);
+        let made_by = |sink: &mut dyn StoredSink| sink.position().expect("asks").expect("claimed").made_by;
+        assert_eq!(made_by(&mut *reader), MadeBy::Batch);
     });
 }
 
@@ -208,7 +212,8 @@ fn a_source_that_seeks_goes_on_where_it_was() {
     let mut config = Config::default();
     (config.simulate.events, config.simulate.rate) = (500, 0);
     let step = |n: u32| Step::Record(n % 2, n.to_string().into_bytes());
-    let sources: Vec<(&str, Box<dyn Fn() -> Box<dyn Source>>)> = vec![
+    type Make = Box<dyn Fn() -> Box<dyn Source>>;
+    let sources: Vec<(&str, Make)> = vec![
         (
             "script",
             Box::new(move || {

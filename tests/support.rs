@@ -35,6 +35,7 @@ pub fn options(workers: usize) -> Options {
         workers,
         epoch_interval: Duration::from_secs(3600),
         epoch_events: 1 << 16,
+        epoch_bytes: 64 << 20,
         epochs_in_flight: 8,
         idle_timeout_ms: 30_000,
         commit: commit::Options {

@@ -45,7 +45,7 @@ where
         .inner
         .binary_frontier(watermarks, Pipeline, Pipeline, name, move |_cap, _info| {
             let mut closing = BTreeMap::new();
-            move |(data, _), (watermarks, watermark_frontier), output| {
+            move |(data, data_frontier), (watermarks, watermark_frontier), output| {
                 let mut held = held.borrow_mut();
                 data.for_each_time(|cap, updates| {
                     let mut session = output.session(&cap);
@@ -62,7 +62,7 @@ where
                     }
                 });
                 while let Some(first) = closing.first_entry() {
-                    if watermark_frontier.less_equal(first.key()) {
+                    if watermark_frontier.less_equal(first.key()) || data_frontier.less_equal(first.key()) {
                         break;
                     }
                     let (time, (cap, watermark)) = first.remove_entry();

@@ -135,6 +135,11 @@ pub fn late_split<'s>(
                     break;
                 }
             }
+            // A worker that reads nothing must not remember every watermark either.
+            let closed = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+            if let (Some(closed), true) = (closed, open.is_empty()) {
+                as_of.at(closed.saturating_sub(1));
+            }
         }
     });
     Split {

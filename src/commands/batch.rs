@@ -11,7 +11,7 @@ use crate::engine::{self, Resume};
 use crate::instant;
 use crate::reconcile::differences;
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{Commit, MadeBy, Sink, Stored};
+use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
@@ -30,15 +30,18 @@ pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Resu
         let mut sink = Sqlite::open_to_read(&config.warehouse)?;
         for id in TableId::ALL.iter().filter(|id| !spared.contains(id)) {
             if sink.position()?.is_some() && !sink.page(*id, None, 1)?.is_empty() {
-                return Err(Refused(format!(
-                    "warehouse `{}` holds events (`{}`), and a catalog alone would remove them.\n\
-                     Compute both again:  {} batch EVENT_FILES --catalog {}",
-                    config.warehouse.display(),
-                    id.table().name,
-                    super::show::program(),
-                    file.display(),
-                ))
-                .into());
+                let (path, file, program) = (config.warehouse.display(), file.display(), super::show::program());
+                let instead = match sink.position()?.map(|progress| progress.made_by) {
+                    Some(MadeBy::Batch) => {
+                        format!("Compute both again:   {program} batch EVENT_FILES --catalog {file} --warehouse {path}")
+                    }
+                    _ => format!("Name another file:    {program} catalog {file} --warehouse next.db"),
+                };
+                let held = id.table().name;
+                let why = format!(
+                    "warehouse `{path}` holds events (`{held}`), and a catalog alone would remove them.\n{instead}"
+                );
+                return Err(Refused(why).into());
             }
         }
     }
@@ -62,17 +65,20 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         None => {
             compute(config, source, sink, &stats)?;
             let elapsed = watch.stop();
-            summary(config, &stats, elapsed)
+            summary(config, &stats, elapsed, false)
         }
         Some(_) => {
+            // Claimed before anything is computed: of two batches at once the later one wins, whole.
+            let claim = patiently(|| sink.claim(MadeBy::Batch))?;
             let beside = Beside::new(&config.warehouse);
             compute(config, source, Sqlite::open(&beside.path)?, &stats)?;
-            let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink)?;
+            let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink, &claim)?;
             let elapsed = watch.stop();
             stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
             stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
             stats.appended.store(0, Ordering::Relaxed);
-            summary(config, &stats, elapsed)
+            stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
+            summary(config, &stats, elapsed, false)
         }
     }
 }
@@ -94,9 +100,8 @@ fn compute(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, stats: &A
 }
 
 /// Commits what differs between what was computed and what is stored.
-fn commit_differences(computed: &mut Sqlite, stored: &mut Sqlite) -> Result<Commit> {
+fn commit_differences(computed: &mut Sqlite, stored: &mut Sqlite, claim: &Claim) -> Result<Commit> {
     let wanted = computed.position()?.context("the batch committed nothing")?;
-    let claim = stored.claim(MadeBy::Batch)?;
     let found = stored.position()?.context("the warehouse lost its progress")?;
     let mut deltas = BTreeMap::new();
     for id in TableId::ALL {
@@ -115,9 +120,21 @@ fn commit_differences(computed: &mut Sqlite, stored: &mut Sqlite) -> Result<Comm
         appends: BTreeMap::new(),
     };
     if !commit.deltas.is_empty() || commit.positions != found.positions || commit.watermark != found.watermark {
-        stored.apply(&claim, &commit)?;
+        patiently(|| stored.apply(claim, &commit))?;
     }
     Ok(commit)
+}
+
+/// Tries again while another process holds the warehouse, for about a minute.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
+    // Each attempt itself waits some seconds for the lock.
+    for _ in 0..12 {
+        match attempt() {
+            Err(SinkError::Unavailable(why)) => tracing::warn!("{why}; trying again"),
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 /// A warehouse that lives only while it is compared.
@@ -128,10 +145,9 @@ struct Beside {
 impl Beside {
     fn new(warehouse: &Path) -> Beside {
         let mut path = warehouse.as_os_str().to_owned();
-        path.push(".rebuild");
-        let beside = Beside { path: path.into() };
-        beside.remove();
-        beside
+        // Its own name: another batch may be computing beside the same warehouse.
+        path.push(format!(".{}.rebuild", uuid::Uuid::new_v4().simple()));
+        Beside { path: path.into() }
     }
 
     fn remove(&self) {
@@ -154,18 +170,19 @@ fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Opti
     if files.is_empty() && catalogs.is_empty() {
         return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
     }
-    names(&[files, catalogs].concat())?;
+    let mut names = names(&[catalogs, files].concat())?;
+    let of_files = names.split_off(catalogs.len());
     let as_of = match as_of {
         Some(text) => Some(given_instant("--as-of", text)?),
         None if catalogs.is_empty() => None,
         None => first_event(config, files)?.map(|first| first - 1),
     };
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for catalog in catalogs {
-        sources.push(Box::new(Movies::file(catalog, as_of)?));
+    for (name, catalog) in names.iter().zip(catalogs) {
+        sources.push(Box::new(Movies::file(name, catalog, as_of)?));
     }
     if !files.is_empty() {
-        sources.push(Box::new(Files::new(files)?));
+        sources.push(Box::new(Files::named(of_files, files)?));
     }
     Ok(Box::new(Chain::new(sources)))
 }

@@ -34,6 +34,9 @@ impl Progress {
                 let rate = (records - before.1) as f64 / before.0.elapsed().as_secs_f64();
                 before = (Instant::now(), records);
                 let line = line(&stats, records, rate);
+                // A line that wraps cannot be written over.
+                let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0) - 1);
+                let line: String = line.chars().take(if in_place { width } else { usize::MAX }).collect();
                 // Nobody reads it: no reason to stop.
                 let written = if in_place {
                     write!(std::io::stderr(), "\r\x1b[K{line}")
@@ -66,7 +69,7 @@ impl Drop for Progress {
 
 fn line(stats: &Stats, records: u64, rate: f64) -> String {
     format!(
-        "{} events  {}/s  fresh {} ms  watermark {}  late {}  rejected {}",
+        "{} records  {}/s  fresh {} ms  watermark {}  late {}  rejected {}",
         grouped(records),
         grouped(rate as u64),
         stats.freshness_ms.load(Relaxed),
@@ -84,11 +87,14 @@ fn watermark(stats: &Stats) -> String {
 }
 
 /// What was made, where it is, and how to look at it.
-pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Result<()> {
+pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration, stopped: bool) -> Result<()> {
+    if stopped {
+        say!("stopped before the end of the input; everything that was read is committed");
+    }
     let records = stats.records.load(Relaxed);
     let seconds = elapsed.as_secs_f64().max(0.001);
     say!(
-        "{} events in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
+        "{} records in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
         grouped(records),
         grouped((records as f64 / seconds) as u64),
         config.workers,
@@ -96,28 +102,35 @@ pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration) -> Resu
         watermark(stats),
     );
     say!(
-        "{} late, {} rejected{}, {} addresses masked",
+        "{} late, {} rejected{}, {} e-mail {} masked",
         grouped(stats.late.load(Relaxed)),
         grouped(stats.rejected.load(Relaxed)),
         reasons(stats),
         grouped(stats.masked.load(Relaxed)),
+        if stats.masked.load(Relaxed) == 1 { "address" } else { "addresses" },
     );
     say!(
-        "{} rows upserted, {} deleted, {} added in {} commits; read to committed in at most {} ms\n",
+        "{} rows upserted, {} deleted, {} added in {} {}; read to committed in at most {} ms\n",
         grouped(stats.upserted.load(Relaxed)),
         grouped(stats.deleted.load(Relaxed)),
         grouped(stats.appended.load(Relaxed)),
         grouped(stats.commits.load(Relaxed)),
+        if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
-    let sink = Sqlite::open_to_read(&config.warehouse)?;
+    // Not only to read: the last connection that may write tidies up behind SQLite's log.
+    let sink = Sqlite::open(&config.warehouse)?;
     say!("{}", table_of(&sink)?);
     let path = config.warehouse.display();
-    let example = TableId::UserRegistrationMetrics.table().name;
+    let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
+    let example = TableId::ALL.iter().copied().find(full).unwrap_or(TableId::UserRegistrationMetrics).table().name;
     let place =
         if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
     say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
     say!("look at a table:  {} show {example}{place}", program());
+    if stats.rejected.load(Relaxed) * 2 > records {
+        say!("more than half was rejected; why:  {} show rejected_events{place}", program());
+    }
     say!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
     Ok(())
 }
@@ -129,6 +142,7 @@ fn reasons(stats: &Stats) -> String {
     match reasons.len() {
         0 => String::new(),
         1..=3 => format!(" ({})", shown.join(", ")),
+        4 => format!(" ({}, and one other reason)", shown.join(", ")),
         more => format!(" ({}, and {} other reasons)", shown.join(", "), more - 3),
     }
 }

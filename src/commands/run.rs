@@ -8,12 +8,13 @@ use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::sink::{MadeBy, Sink};
 use crate::source::Source;
 use crate::source::chain::Chain;
-use crate::source::files::Files;
+use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> Result<()> {
     let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
@@ -34,10 +35,11 @@ pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> R
     let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
     let watch = Progress::start(&stats);
     let options = options(config, MadeBy::Run);
+    let stopped = Arc::clone(&stop);
     let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
     let elapsed = watch.stop();
     ended.context("the run ended early; what was committed before is whole")?;
-    summary(config, &stats, elapsed)
+    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire))
 }
 
 /// The simulated shop, selling the given catalog or the sample.
@@ -45,7 +47,7 @@ fn shop(config: &Config, catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
     let just_before = config.simulate.start - 1;
     let catalog = match catalogs {
         [] => Movies::text("Movies.txt", SAMPLE, just_before),
-        [one] => Movies::file(one, Some(just_before))?,
+        [one] => Movies::file("catalog", one, Some(just_before))?,
         _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
     };
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
@@ -53,9 +55,11 @@ fn shop(config: &Config, catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
 
 fn given(files: &[PathBuf], catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for catalog in catalogs {
-        sources.push(Box::new(Movies::file(catalog, None)?));
+    let mut names = names(&[catalogs, files].concat())?;
+    let of_files = names.split_off(catalogs.len());
+    for (name, catalog) in names.iter().zip(catalogs) {
+        sources.push(Box::new(Movies::file(name, catalog, None)?));
     }
-    sources.push(Box::new(Files::new(files)?));
+    sources.push(Box::new(Files::named(of_files, files)?));
     Ok(Box::new(Chain::new(sources)))
 }

@@ -56,15 +56,27 @@ pub(super) fn tables(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// All tables with their sizes.
+/// All tables with their sizes; what they say only where there is room for it.
 pub(super) fn table_of(sink: &Sqlite) -> Result<String> {
+    let whole = described(sink, true)?;
+    if fits(&whole) { Ok(whole) } else { described(sink, false) }
+}
+
+/// Whether a text is no wider than the terminal, if there is one.
+fn fits(text: &str) -> bool {
+    let width = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    terminal_size::terminal_size().is_none_or(|(terminal_size::Width(columns), _)| width <= columns.into())
+}
+
+fn described(sink: &Sqlite, whole: bool) -> Result<String> {
     let mut shown = plain_table();
-    shown.set_header(["table", "rows", "what it says"]);
+    shown.set_header(["table", "rows", "what it says"].into_iter().take(if whole { 3 } else { 2 }));
     for id in TableId::ALL {
         let table = id.table();
         let count = sink.count(table)?.unwrap_or_default();
         let count = Cell::new(grouped(count)).set_alignment(CellAlignment::Right);
-        shown.add_row([Cell::new(table.name), count, Cell::new(table.doc)]);
+        let cells = [Cell::new(table.name), count, Cell::new(table.doc)];
+        shown.add_row(cells.into_iter().take(if whole { 3 } else { 2 }));
     }
     Ok(shown.to_string())
 }
@@ -100,11 +112,7 @@ impl Shown {
     /// As a table, or, where the terminal is too narrow for it, row by row, one column a line.
     fn fit(&self) -> String {
         let table = self.table();
-        let width = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-        match terminal_size::terminal_size() {
-            Some((terminal_size::Width(columns), _)) if width > columns.into() => self.list(),
-            _ => table,
-        }
+        if fits(&table) { table } else { self.list() }
     }
 
     fn table(&self) -> String {

@@ -71,7 +71,7 @@ pub fn decode(payload: &[u8]) -> Result<(u32, Wire<'_>), Rejection> {
         return Err(Rejection::new(Reason::BadMagicByte, detail));
     }
     let id = u32::from_be_bytes([a, b, c, d]);
-    let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id) };
+    let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id), email: None };
     let schema = (id as usize).checked_sub(1).and_then(|place| SCHEMAS.get(place));
     let schema =
         schema.ok_or_else(|| rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry")))?;

@@ -1,5 +1,8 @@
 //! `ListPrice`: the price of an item, or the reason why there is none.
 
+/// Money goes no further than this many cents: a double holds them exactly.
+pub const CENTS_MAX: i64 = 1_000_000_000_000_000;
+
 /// Why an item has no usable price: stable codes, in `movies_catalog.price_reason`.
 pub mod reason {
     /// There is no `ListPrice`.
@@ -46,6 +49,9 @@ pub fn list_price(text: &str) -> Result<i64, &'static str> {
     let cents = cents(dollars.trim()).ok_or(reason::UNPARSABLE)?;
     if !amount.is_empty() && amount.parse() != Ok(cents) {
         return Err(reason::CONTRADICTION);
+    }
+    if cents > CENTS_MAX {
+        return Err(reason::UNPARSABLE);
     }
     if cents > 0 { Ok(cents) } else { Err(reason::NOT_POSITIVE) }
 }

@@ -1,6 +1,7 @@
 //! What may stand in an event on the wire, whatever it is written in. Everything is optional here;
 //! what an event needs is `validate`'s to say.
 
+use super::price::CENTS_MAX;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -123,9 +124,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for When<'a> {
 
 struct MoneyVisitor;
 
-/// Money goes no further than this many cents: a double holds them exactly.
-const CENTS_MAX: f64 = 1e15;
-
 impl Visitor<'_> for MoneyVisitor {
     type Value = Money;
 
@@ -135,7 +133,7 @@ impl Visitor<'_> for MoneyVisitor {
     fn visit_f64<E: Error>(self, dollars: f64) -> Result<Money, E> {
         let cents = (dollars * 100.0).round();
         // A double that was made from whole cents lies closer to them than this.
-        let whole = (dollars * 100.0 - cents).abs() < 1e-4 && cents.abs() < CENTS_MAX;
+        let whole = (dollars * 100.0 - cents).abs() < 1e-4 && cents.abs() <= CENTS_MAX as f64;
         Ok(Money(if whole { Ok(cents as i64) } else { Err(dollars.to_string()) }))
     }
     fn visit_u64<E: Error>(self, dollars: u64) -> Result<Money, E> {

@@ -1,7 +1,6 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
 use crate::commit::{Message, Part};
-use crate::decode::mask::masked_bytes;
 use crate::delta::deltas;
 use crate::source::Batch;
 use dataflows::flow::{Outputs, Row};
@@ -18,7 +17,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 /// What a worker knows of an epoch besides what the dataflow says.
 #[derive(Default)]
 pub(super) struct Aside {
-    /// The batches it read: late events are found in them.
+    /// The batches it read, addresses masked: late events are found in them.
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
@@ -67,7 +66,7 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
                     let (batch, record) = event.origin.slot;
                     let batch = &asides[cap.time()].batches[batch as usize];
                     let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                    stash.part.appends.push(append_late(&event, masked_bytes(payload), &settings));
+                    stash.part.appends.push(append_late(&event, payload.to_vec(), &settings));
                 }
             });
             watermarks.for_each(|cap, values| {

@@ -90,6 +90,7 @@ impl Intake {
         sources: Vec<Box<dyn Source>>,
         epoch: Time,
         positions: &BTreeMap<String, i64>,
+        started_ms: Instant,
     ) -> Result<Intake, SourceError> {
         let mut partitions = Vec::new();
         let mut slots = Vec::new();
@@ -110,7 +111,7 @@ impl Intake {
                 cut: false,
                 ended: false,
                 idle: false,
-                last_data_ms: 0,
+                last_data_ms: started_ms,
                 retry: None,
             }));
         }

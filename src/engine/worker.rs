@@ -2,7 +2,7 @@
 
 use super::deliver::{Aside, Asides, deliver};
 use super::{EngineError, Resume, Shared, partition_name};
-use crate::decode::mask::masked_bytes;
+use crate::decode::mask::{masked_bytes, masked_record};
 use crate::decode::{Rejection, decode};
 use crate::source::{Batch, Poll, Record};
 use dataflows::events::{Arrival, Origin};
@@ -70,6 +70,9 @@ struct Worker {
     /// How many records this worker may take in an epoch.
     quota: usize,
     taken: usize,
+    /// How many bytes it may take, and took: many small records or few large ones, memory is bounded.
+    quota_bytes: usize,
+    taken_bytes: usize,
     /// Largest event time per partition in the open epoch.
     largest: BTreeMap<u32, Instant>,
     buffer: Vec<Arrival>,
@@ -157,6 +160,8 @@ impl Worker {
             ahead: VecDeque::new(),
             quota: (shared.options.epoch_events / peers).max(1),
             taken: 0,
+            quota_bytes: (shared.options.epoch_bytes / peers).max(1),
+            taken_bytes: 0,
             largest: BTreeMap::new(),
             buffer: Vec::new(),
         }
@@ -203,7 +208,8 @@ impl Worker {
         }
         let last = stop || ended;
         let due = ticker.ticked.elapsed() >= options.epoch_interval;
-        if !(last || due || cut || shared.full.swap(false, AcqRel)) {
+        let full = shared.full.swap(false, AcqRel);
+        if !(last || due || cut || full) {
             return false;
         }
         let tick = Tick { epoch: ticker.next, clock_ms: (options.clock)(), last };
@@ -239,12 +245,16 @@ impl Worker {
         }
         self.epoch = tick.epoch + 2;
         self.clock_ms = tick.clock_ms;
-        self.taken = 0;
+        (self.taken, self.taken_bytes) = (0, 0);
         self.arrivals.advance_to(self.epoch);
         self.reports.advance_to(self.epoch);
         self.arrivals.flush();
         self.reports.flush();
         self.shared.signals.stats.set_live(self.index, self.ledger.live());
+        if tick.last {
+            // Read for an epoch that nobody will close: not noted, so whoever goes on reads it again.
+            self.ahead.clear();
+        }
         while let Some((_, polled)) = self.ahead.pop_front_if(|(epoch, _)| *epoch <= self.epoch) {
             self.accept(polled);
         }
@@ -266,7 +276,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let mut any = false;
         for mut slot in shared.intake.free_slots() {
-            if self.taken >= self.quota {
+            if self.taken >= self.quota || self.taken_bytes >= self.quota_bytes {
                 shared.full.store(true, Release);
                 return any;
             }
@@ -303,23 +313,32 @@ impl Worker {
         }
     }
 
-    fn accept_batch(&mut self, batch: Batch) {
+    fn accept_batch(&mut self, mut batch: Batch) {
         let asides = Rc::clone(&self.asides);
         let mut asides = asides.borrow_mut();
         let aside = asides.entry(self.epoch).or_default();
         aside.oldest.get_or_insert_with(std::time::Instant::now);
         self.taken += batch.records.len();
+        self.taken_bytes += batch.bytes.len();
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         let slot = aside.batches.len() as u32;
+        let mut in_clear = Vec::new();
         for (number, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, number as u32) };
-            self.accept_record(&batch, record, origin, aside);
+            if let Some(masked) = self.accept_record(&batch, record, origin, aside) {
+                in_clear.push((record.payload.clone(), masked));
+            }
+        }
+        for (payload, masked) in in_clear {
+            batch.bytes[payload].copy_from_slice(&masked);
         }
         self.arrivals.send_batch(&mut self.buffer);
         aside.batches.push(batch);
     }
 
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) {
+    /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
+    /// as they came, but for that.
+    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Option<Vec<u8>> {
         let next = aside.positions.entry(record.partition).or_insert(record.offset + 1);
         *next = (record.offset + 1).max(*next);
         let Shared { intake, options, signals, .. } = &*self.shared;
@@ -335,11 +354,13 @@ impl Worker {
                     *largest = at.max(*largest);
                 }
                 self.buffer.push(Arrival { origin, event: accepted.event });
+                accepted.masked.then(|| masked_record(&batch.bytes[record.payload.clone()], accepted.email))
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
                 let name = (&partition.topic, partition.partition);
                 aside.rejected.push(rejected_row(name, record, batch, rejection, self.clock_ms));
+                None
             }
         }
     }
@@ -368,11 +389,11 @@ fn rejected_row(
         Value::Text(name.0.clone()),
         Value::Integer(name.1.into()),
         Value::Integer(record.offset),
-        if key.is_empty() { Value::Null } else { Value::Bytes(key.to_vec()) },
+        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key)) },
         rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
         Value::Text(rejection.reason.code().to_owned()),
         Value::Text(String::from_utf8_lossy(&masked_bytes(rejection.detail.as_bytes())).into_owned()),
-        Value::Bytes(masked_bytes(&batch.bytes[record.payload.clone()])),
+        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email)),
         Value::Instant(clock_ms),
     ];
     Append { table: TableId::RejectedEvents, values }

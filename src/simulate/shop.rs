@@ -83,6 +83,7 @@ pub struct Shop {
     simulate: Simulate,
     lateness_ms: i64,
     out_of_orderness_ms: i64,
+    users_first: u64,
     users_max: u64,
     languages: Vec<String>,
     payment_methods: Vec<String>,
@@ -108,6 +109,7 @@ impl Shop {
             random: ChaCha8Rng::seed_from_u64(simulate.seed),
             lateness_ms: config.lateness.unwrap_or(48 * HOUR_MS),
             out_of_orderness_ms: config.out_of_orderness,
+            users_first: least.max(1),
             users_max: most - least.max(1) + 1,
             languages: config.rules.preferred_language.clone(),
             payment_methods: config.rules.payment_method.clone(),
@@ -146,7 +148,7 @@ impl Shop {
     /// A user who has not been here: ids are spread over their whole range.
     fn new_user(&mut self) -> u64 {
         let number = self.users.len() as u64;
-        let user = (number * 618_033 + 271_828) % self.users_max + 1;
+        let user = (number * 618_033 + 271_828) % self.users_max + self.users_first;
         self.users.push(user);
         user
     }

@@ -87,6 +87,9 @@ impl Sink for Memory {
             committed_at: 0,
         });
         progress.generation += 1;
+        if progress.epoch == 0 {
+            progress.made_by = made_by;
+        }
         Ok(Claim { pipeline_id: progress.pipeline_id.clone(), generation: progress.generation })
     }
 

@@ -7,7 +7,8 @@ use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, named_params, params_from_iter,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, named_params,
+    params_from_iter,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,16 @@ impl Sink for Sqlite {
     fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
         let path = &self.path;
         let failed = |error| sql_error(path, "claim", error);
-        let transaction = self.connection.transaction().map_err(failed)?;
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
+        let tables: i64 =
+            transaction.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
+        if tables > 0 && read_progress(&transaction).map_err(failed)?.is_none() {
+            let detail = format!(
+                "`{}` holds tables of something else, and was left as it is; name another file with `--warehouse`",
+                path.display()
+            );
+            return Err(SinkError::Failed(detail));
+        }
         for id in TableId::ALL {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
         }
@@ -127,7 +137,9 @@ impl Sink for Sqlite {
         transaction
             .execute(
                 r#"INSERT INTO "_progress" VALUES (1, :id, 1, :made_by, 0, '{}', :start, :start)
-                   ON CONFLICT DO UPDATE SET "generation" = "generation" + 1"#,
+                   ON CONFLICT DO UPDATE SET
+                       "generation" = "generation" + 1,
+                       "made_by" = CASE WHEN "epoch" = 0 THEN excluded."made_by" ELSE "made_by" END"#,
                 named_params! { ":id": uuid::Uuid::new_v4().to_string(), ":made_by": made_by.name(), ":start": start },
             )
             .map_err(failed)?;
@@ -141,8 +153,7 @@ impl Sink for Sqlite {
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let path = self.path.clone();
         let failed = |error| sql_error(&path, "commit to", error);
-        let transaction =
-            Transaction::new(&mut self.connection, rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
         let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
         let progress = read_progress(&transaction).map_err(failed)?;
         let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;

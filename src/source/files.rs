@@ -8,9 +8,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
-const LINE_BYTES_MAX: u64 = 4 << 20;
+pub(super) const LINE_BYTES_MAX: u64 = 4 << 20;
 /// About how many bytes a batch holds at the most.
-const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 1 << 20;
+
+/// How gzip begins.
+const GZIP: &[u8] = &[0x1F, 0x8B];
+/// What some editors put first.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A list of files of JSON lines.
 pub struct Files {
@@ -27,10 +32,18 @@ impl Files {
     /// # Errors
     /// If a file is missing or given twice.
     pub fn new(paths: &[PathBuf]) -> Result<Files, SourceError> {
+        Files::named(names(paths)?, paths)
+    }
+
+    /// A source of these files under these names in `_topic`.
+    ///
+    /// # Errors
+    /// If a file is missing.
+    pub fn named(names: Vec<String>, paths: &[PathBuf]) -> Result<Files, SourceError> {
         for path in paths {
             open(path)?;
         }
-        let files = names(paths)?.into_iter().zip(paths.iter().cloned()).collect();
+        let files = names.into_iter().zip(paths.iter().cloned()).collect();
         Ok(Files { files, next_lines: BTreeMap::new(), current: 0, reader: None, announced: false })
     }
 }
@@ -87,7 +100,7 @@ impl Source for Files {
     }
 }
 
-/// The lines of a file with their numbers, unpacked if its name ends in `.gz`.
+/// The lines of a file with their numbers, unpacked if it is gzip, whatever its name.
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
@@ -101,11 +114,15 @@ impl Lines {
     /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<Lines, SourceError> {
         let file = open(path)?;
-        let packed = path.extension().is_some_and(|extension| extension == "gz");
-        let reader: Box<dyn BufRead + Send> = if packed {
-            Box::new(BufReader::with_capacity(1 << 18, flate2::read::MultiGzDecoder::new(BufReader::new(file))))
+        let mut file = BufReader::with_capacity(1 << 18, file);
+        let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", path.display()));
+        let reader: Box<dyn BufRead + Send> = if file.fill_buf().map_err(failed)?.starts_with(GZIP) {
+            Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file)))
         } else {
-            Box::new(BufReader::with_capacity(1 << 18, file))
+            if file.fill_buf().map_err(failed)?.starts_with(BYTE_ORDER_MARK) {
+                file.consume(BYTE_ORDER_MARK.len());
+            }
+            Box::new(file)
         };
         Ok(Lines { path: path.to_owned(), reader, next: 1 })
     }
@@ -168,8 +185,12 @@ pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
         .map(|path| if shared[&own(path)] == 1 { own(path) } else { path.to_string_lossy().into_owned() })
         .collect();
     let mut seen = std::collections::BTreeSet::new();
-    match names.iter().find(|name| !seen.insert(*name)) {
-        Some(twice) => Err(SourceError::Failed(format!("file `{twice}` is given twice; its lines would count twice"))),
+    // `x` and `./x` are one file; one that is not there is complained about when it is opened.
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match paths.iter().find(|path| !seen.insert(place(path))) {
+        Some(twice) => {
+            Err(SourceError::Failed(format!("file `{}` is given twice; its lines would count twice", twice.display())))
+        }
         None => Ok(names),
     }
 }

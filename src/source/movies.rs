@@ -1,10 +1,10 @@
 //! The items of `Movies.txt`, one record a block.
 
-use super::files::{Lines, names};
+use super::files::{BATCH_BYTES, LINE_BYTES_MAX, Lines};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use crate::decode::movies_txt::starts_item;
 use dataflows::operators::Status;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A catalog: a file, or text that is already there.
 pub struct Movies {
@@ -55,10 +55,12 @@ impl Blocks {
                     self.ahead = Some((number, line));
                     return Ok(block);
                 }
-                Some((_, bytes)) => {
+                // What is not a catalog at all would be one endless block.
+                Some((_, bytes)) if bytes.len() < LINE_BYTES_MAX as usize => {
                     bytes.push(b'\n');
                     bytes.append(&mut line);
                 }
+                Some(_) => {}
                 None if line.trim_ascii().is_empty() => line.clear(),
                 None => block = Some((number, std::mem::take(&mut line))),
             }
@@ -69,18 +71,17 @@ impl Blocks {
 }
 
 impl Movies {
-    /// The catalog in a file. Its versions are as of `as_of`, in milliseconds; by default the file's own time.
+    /// The catalog in a file, under this name in `_topic`. Its versions are as of `as_of`, in milliseconds; by default the file's own time.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn file(path: &Path, as_of: Option<i64>) -> Result<Movies, SourceError> {
+    pub fn file(name: &str, path: &Path, as_of: Option<i64>) -> Result<Movies, SourceError> {
         let lines = Lines::open(path)?;
-        let name = names(&[PathBuf::from(path)])?.remove(0);
         let as_of = match as_of {
             Some(as_of) => as_of,
             None => modified_ms(path)?,
         };
-        Ok(Movies::new(name, as_of, Lined::File(lines)))
+        Ok(Movies::new(name.to_owned(), as_of, Lined::File(lines)))
     }
 
     /// A catalog that came with the program.
@@ -111,7 +112,7 @@ impl Source for Movies {
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         let mut batch = Batch::default();
-        while batch.records.len() < max_records {
+        while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
             let Some((line, block)) = self.blocks.next()? else { break };
             if line >= self.from {
                 batch.push(0, line, b"", &block);
