@@ -109,6 +109,53 @@ fn the_shipped_events_make_the_shipped_tables() {
 }
 
 #[test]
+fn of_two_batches_at_once_one_wins_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) =
+        said(&deltamart(folder.path(), &["simulate", "--out", "shop", "--items", "50", "--events", "20000"]));
+    assert_eq!(code, Some(0), "{text}");
+    let batch = ["batch", "shop/events.jsonl", "--catalog", "shop/Movies.txt", "--warehouse", "b.db"];
+    let (code, text) = said(&deltamart(folder.path(), &batch));
+    assert_eq!(code, Some(0), "{text}");
+    let all = || -> Vec<i64> {
+        let sink = Sqlite::open_to_read(&folder.path().join("b.db")).expect("opens");
+        dataflows::table::TableId::ALL
+            .iter()
+            .map(|id| sink.count(id.table()).expect("counts").unwrap_or(0) as i64)
+            .collect()
+    };
+    let before = all();
+    let spawn = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
+        let quiet = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        quiet.current_dir(folder.path()).args(batch).spawn().expect("starts")
+    };
+    let mut both = [spawn(), spawn()];
+    let codes = both.each_mut().map(|child| child.wait().expect("ends").code());
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    assert_eq!(all(), before);
+}
+
+#[test]
+fn files_of_one_name_in_two_folders_are_two_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, item) in [("a", 1), ("b", 2)] {
+        std::fs::create_dir(folder.path().join(place)).expect("makes it");
+        let block = format!("ITEM {item}\nListPrice=899USD$8.99\nTitle=T\n");
+        std::fs::write(folder.path().join(place).join("M.txt"), block).expect("writes");
+    }
+    let batch = ["batch", "--catalog", "a/M.txt", "--catalog", "b/M.txt", "--warehouse", "m.db"];
+    let (code, text) = said(&deltamart(folder.path(), &batch));
+    assert_eq!(code, Some(0), "{text}");
+    let mut sink = Sqlite::open_to_read(&folder.path().join("m.db")).expect("opens");
+    assert_eq!(sink.count(dataflows::table::TableId::CatalogEvents.table()).expect("counts"), Some(2));
+    let positions = sink.position().expect("reads").expect("claimed").positions;
+    assert_eq!(positions.keys().collect::<Vec<_>>(), ["a/M.txt/0", "b/M.txt/0"]);
+    let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", "a/M.txt", "--catalog", "./a/M.txt"]));
+    assert!(code == Some(1) && text.contains("given twice"), "{text}");
+}
+
+#[test]
 fn catalog_loads_a_catalog() {
     let folder = tempfile::tempdir().expect("a folder");
     let load = || said(&deltamart(folder.path(), &["catalog", &data("Movies.txt"), "--as-of", "2026-01-01"]));
