@@ -239,7 +239,7 @@ fn a_signal_ends_a_run_in_order() {
         commits += i32::from(progress > last);
         last = progress;
     }
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    let killed = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().expect("sh");
     assert!(killed.success());
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(0));
