@@ -120,6 +120,8 @@ pub enum Command {
         #[arg(long)]
         last: bool,
     },
+    /// Compute every metric by its SQL from the stored raw events, and compare with the tables
+    Verify,
     /// Check the configuration and the warehouse, and show all settings
     Check,
     /// Print the statements that make the tables

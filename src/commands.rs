@@ -12,12 +12,14 @@ mod progress;
 mod run;
 mod show;
 mod simulate;
+mod text;
+mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
-use crate::config::{Config, span};
+use crate::config::Config;
 use crate::engine::Options;
-use crate::instant;
+use crate::instant::{self, span};
 use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
@@ -54,6 +56,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Simulate { out, items } => simulate::simulate(&config, &out, items),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
+        Command::Verify => verify::verify(&config),
         Command::Check => check(&config),
         Command::Schema => schema(),
     }

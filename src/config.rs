@@ -1,5 +1,6 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+use crate::instant::span;
 use crate::validate::Rules;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -223,44 +224,6 @@ fn explain(error: &figment::Error) -> String {
     format!("{}{key}: {}", place.unwrap_or_else(|| "configuration".to_owned()), error.kind)
 }
 
-/// Durations as people write them; milliseconds inside.
-pub mod span {
-    use serde::{Deserializer, Serializer, de::Error};
-
-    /// `48h`, in whole units.
-    pub fn show(ms: i64) -> String {
-        humantime::format_duration(std::time::Duration::from_millis(ms.unsigned_abs())).to_string()
-    }
-
-    #[allow(missing_docs, reason = "serde's own shape")]
-    pub fn serialize<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&show(*ms))
-    }
-
-    pub(super) fn parse(text: &str) -> Result<i64, String> {
-        let wrong = || format!("`{text}` is no duration; write it as 250ms, 2min, 48h or 7d");
-        let span = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
-        i64::try_from(span.as_millis()).map_err(|_| wrong())
-    }
-
-    pub(super) struct Duration;
-
-    impl serde::de::Visitor<'_> for Duration {
-        type Value = String;
-        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-            f.write_str("a duration with its unit: 250ms, 2min, 48h or 7d")
-        }
-        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-            Ok(text.to_owned())
-        }
-    }
-
-    #[allow(missing_docs, reason = "serde's own shape")]
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        parse(&deserializer.deserialize_str(Duration)?).map_err(D::Error::custom)
-    }
-}
-
 mod limit {
     use serde::{Deserializer, Serializer, de::Error};
 
@@ -268,17 +231,17 @@ mod limit {
 
     pub(super) fn serialize<S: Serializer>(limit: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
         match limit {
-            Some(ms) => super::span::serialize(ms, serializer),
+            Some(ms) => crate::instant::span::serialize(ms, serializer),
             None => serializer.serialize_str(UNLIMITED),
         }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-        let text = deserializer.deserialize_str(super::span::Duration)?;
+        let text = deserializer.deserialize_str(crate::instant::span::Duration)?;
         if text.trim() == UNLIMITED {
             return Ok(None);
         }
-        super::span::parse(&text).map(Some).map_err(|why| D::Error::custom(format!("{why}, or `{UNLIMITED}`")))
+        crate::instant::span::parse(&text).map(Some).map_err(|why| D::Error::custom(format!("{why}, or `{UNLIMITED}`")))
     }
 }
 

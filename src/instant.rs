@@ -1,4 +1,4 @@
-//! Instants as people write them: ISO 8601.
+//! Instants and durations as people write them: ISO 8601, and `48h`.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
@@ -43,6 +43,44 @@ pub mod iso {
         let text = String::deserialize(deserializer)?;
         super::parse(&text)
             .ok_or_else(|| D::Error::custom(format!("`{text}` is no instant; write it as 2026-01-05T10:00:00Z")))
+    }
+}
+
+/// Durations as people write them; milliseconds inside.
+pub mod span {
+    use serde::{Deserializer, Serializer, de::Error};
+
+    /// `48h`, in whole units.
+    pub fn show(ms: i64) -> String {
+        humantime::format_duration(std::time::Duration::from_millis(ms.unsigned_abs())).to_string()
+    }
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn serialize<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&show(*ms))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<i64, String> {
+        let wrong = || format!("`{text}` is no duration; write it as 250ms, 2min, 48h or 7d");
+        let span = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
+        i64::try_from(span.as_millis()).map_err(|_| wrong())
+    }
+
+    pub(crate) struct Duration;
+
+    impl serde::de::Visitor<'_> for Duration {
+        type Value = String;
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a duration with its unit: 250ms, 2min, 48h or 7d")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+    }
+
+    #[allow(missing_docs, reason = "serde's own shape")]
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        parse(&deserializer.deserialize_str(Duration)?).map_err(D::Error::custom)
     }
 }
 

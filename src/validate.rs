@@ -28,7 +28,7 @@ pub struct Rules {
     #[serde(with = "instant::iso")]
     pub min_event_time: Instant,
     /// How far after the epoch's clock an event may be.
-    #[serde(with = "crate::config::span")]
+    #[serde(with = "crate::instant::span")]
     pub max_future: i64,
 }
 
@@ -170,7 +170,7 @@ fn timestamp(wire: &Wire<'_>, rules: &Rules, clock_ms: i64) -> Result<Instant, R
     }
     if at > clock_ms.saturating_add(rules.max_future) {
         // Not the clock itself: the same record is rejected in the same words whenever it is read.
-        let (at, future) = (instant::show(at), crate::config::span::show(rules.max_future));
+        let (at, future) = (instant::show(at), crate::instant::span::show(rules.max_future));
         let detail = format!("`timestamp` is {at}; expected no later than {future} after the clock (`rejected_at`)");
         return Err(Rejection::new(Reason::TimestampInFuture, detail));
     }

@@ -30,10 +30,26 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(0) && text.contains("3 of ") && text.contains("sliding"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["show"]));
     assert!(code == Some(0) && text.contains("movies_catalog"), "{text}");
+    verify_agrees_until_a_row_is_changed(folder.path());
     let (code, text) = said(&deltamart(folder.path(), &["-w", "8"]));
     assert!(code == Some(2) && text.contains("--warehouse next.db") && text.contains("rm deltamart.db"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", &data("Movies.txt")]));
     assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
+}
+
+/// What was made equals its SQL over the stored raw events, and `verify` would notice if it did not.
+fn verify_agrees_until_a_row_is_changed(folder: &Path) {
+    let (code, text) = said(&deltamart(folder, &["verify"]));
+    assert!(code == Some(0) && text.matches(", 0 differ").count() == 4 && !text.contains("users: 0 rows"), "{text}");
+    let change = "UPDATE users SET age = age + 1 WHERE user_id = (SELECT MIN(user_id) FROM users);
+        DELETE FROM movies_catalog WHERE item_id = '7';
+        INSERT INTO checkout_metrics VALUES ('tumbling', '2020-01-01T00:00:00.000Z', '2020-01-01T01:00:00.000Z', 1, 1, 2, '');";
+    rusqlite::Connection::open(folder.join("deltamart.db")).and_then(|db| db.execute_batch(change)).expect("changes");
+    let (code, text) = said(&deltamart(folder, &["verify"]));
+    assert_eq!(code, Some(1), "{text}");
+    for expected in ["rows, 1 differ", "should be: 7 |", "should not be: tumbling | 2020", "3 rows of"] {
+        assert!(text.contains(expected), "`{expected}` is missing:\n{text}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Resu
         let mut sink = Sqlite::open_to_read(&config.warehouse)?;
         for id in TableId::ALL.iter().filter(|id| !spared.contains(id)) {
             if sink.position()?.is_some() && !sink.page(*id, None, 1)?.is_empty() {
-                let (path, file, program) = (config.warehouse.display(), file.display(), super::show::program());
+                let (path, file, program) = (config.warehouse.display(), file.display(), super::text::program());
                 let instead = match sink.position()?.map(|progress| progress.made_by) {
                     Some(MadeBy::Batch) => {
                         format!("Compute both again:   {program} batch EVENT_FILES --catalog {file} --warehouse {path}")

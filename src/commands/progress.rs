@@ -1,6 +1,7 @@
 //! What a run shows while it runs, and when it has ended.
 
-use super::show::{program, table_of};
+use super::show::table_of;
+use super::text::{grouped, program};
 use crate::config::Config;
 use crate::instant;
 use crate::sink::sqlite::Sqlite;
@@ -144,29 +145,5 @@ fn reasons(stats: &Stats) -> String {
         1..=3 => format!(" ({})", shown.join(", ")),
         4 => format!(" ({}, and one other reason)", shown.join(", ")),
         more => format!(" ({}, and {} other reasons)", shown.join(", "), more - 3),
-    }
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(
-            [0, 12, 123, 1234, 123_456, 1_234_567].map(super::grouped),
-            ["0", "12", "123", "1,234", "123,456", "1,234,567"]
-        );
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> R
     let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
     let mut sink = open_warehouse(config)?;
     if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0) {
-        let (path, program) = (config.warehouse.display(), super::show::program());
+        let (path, program) = (config.warehouse.display(), super::text::program());
         return Err(Refused(format!(
             "warehouse `{path}` already holds the rows of an earlier `{}` (epoch {}), and going on from there is not built yet.\n\
              Name another file:     {program} --warehouse next.db ...\n\

@@ -1,7 +1,7 @@
 //! `show`: rows and tables, for people.
 
 use super::Refused;
-use super::progress::grouped;
+use super::text::grouped;
 use crate::config::Config;
 use crate::instant;
 use crate::sink::Sink;
@@ -165,9 +165,4 @@ fn cut(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// How we were called.
-pub(super) fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "deltamart".to_owned())
 }

@@ -1,6 +1,6 @@
 //! `simulate`: the shop in files, to read, to keep and to run from.
 
-use super::progress::grouped;
+use super::text::{grouped, program};
 use crate::config::Config;
 use crate::simulate::items::movies_txt;
 use crate::simulate::items_of;
@@ -27,7 +27,7 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> 
     file.flush().with_context(written)?;
     say!("{} items in {}", grouped(items as u64), catalog.display());
     say!("{} events in {}", grouped(config.simulate.events), events.display());
-    let program = super::show::program();
+    let program = program();
     say!("\nas if live:   {program} run {} --catalog {}", events.display(), catalog.display());
     say!("as a batch:   {program} batch {} --catalog {}", events.display(), catalog.display());
     Ok(())

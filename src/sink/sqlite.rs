@@ -281,7 +281,11 @@ impl ToSql for Bound<'_> {
     }
 }
 
-fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Value> {
+/// A stored value, as its column declares it.
+///
+/// # Errors
+/// If it is of another type.
+pub fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Value> {
     let wrong = || rusqlite::Error::InvalidColumnType(0, column.name.to_owned(), stored.data_type());
     Ok(match (column.ty, stored) {
         (_, ValueRef::Null) => Value::Null,
