@@ -187,6 +187,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
     rusqlite::Connection::open(folder.path().join("foreign.db"))
         .and_then(|foreign| foreign.execute_batch("CREATE TABLE users (a)"))
         .expect("makes it");
+    let foreign = std::fs::read(folder.path().join("foreign.db")).expect("readable");
     std::fs::write(folder.path().join("no.db"), "this is no database, it is text and more text").expect("writes");
     for (arguments, code, expected) in [
         (&["--config", "bad.toml", "check"][..], 2, "unknown field"),
@@ -209,6 +210,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
         assert!(found == Some(code) && text.contains(expected), "{arguments:?}: exit {found:?}\n{text}");
         assert!(!text.contains("panicked"), "{text}");
     }
+    assert_eq!(std::fs::read(folder.path().join("foreign.db")).expect("readable"), foreign, "it was changed");
     let left: Vec<_> =
         std::fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("entry").file_name()).collect();
     assert_eq!(left.len(), 3, "something was made: {left:?}");

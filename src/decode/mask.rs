@@ -47,6 +47,9 @@ pub fn masked_record(payload: &[u8], email: Option<Range<usize>>) -> Vec<u8> {
     }
 }
 
+/// No address is longer; looking further back would make a line of `@` a day's work.
+const ADDRESS_BYTES_MAX: usize = 320;
+
 /// Bytes that may be anything, with whatever stands before an `@` overwritten: back to where a
 /// quotation begins, or a space or a byte that is no text.
 pub fn masked_bytes(bytes: &[u8]) -> Vec<u8> {
@@ -56,14 +59,15 @@ pub fn masked_bytes(bytes: &[u8]) -> Vec<u8> {
         if bytes[at] != b'@' && !bytes[at..].starts_with(ESCAPED_AT) {
             continue;
         }
-        if at > 0 && bytes[at - 1] == b'*' {
+        if at > 0 && matches!(bytes[at - 1], b'*' | b'@') {
             continue;
         }
+        let first = at.saturating_sub(ADDRESS_BYTES_MAX);
         // In a quotation an address may hold escaped quotes and spaces.
-        let quoted = (1..at).rev().find(|quote| bytes[*quote] == b'"' && bytes[*quote - 1] != b'\\');
+        let quoted = (first.max(1)..at).rev().find(|quote| bytes[*quote] == b'"' && bytes[*quote - 1] != b'\\');
         let start = match quoted.filter(|quote| bytes[*quote - 1] == b':' || bytes[*quote - 1] == b' ') {
             Some(quote) => quote + 1,
-            None => (0..at).rev().find(|byte| !(0x21..0x7F).contains(&bytes[*byte])).map_or(0, |byte| byte + 1),
+            None => (first..at).rev().find(|byte| !(0x21..0x7F).contains(&bytes[*byte])).map_or(first, |byte| byte + 1),
         };
         masked[start..at].fill(b'*');
     }
@@ -86,6 +90,7 @@ mod tests {
             (br#"{"e":"\"john doe\"@mail.ge"#, br#"{"e":"************@mail.ge"#),
             (b"\x02\x18$****@mail.ge", b"\x02\x18$****@mail.ge"),
             (b"@", b"@"),
+            (b"a@@b@c", b"****@c"),
         ] {
             assert_eq!(String::from_utf8_lossy(&masked_bytes(bytes)), String::from_utf8_lossy(masked));
         }

@@ -41,10 +41,19 @@ impl Sqlite {
     /// Opens a warehouse, and makes the file if there is none.
     ///
     /// # Errors
-    /// If the file cannot be opened, is no database, or was made by a later version.
+    /// If the file cannot be opened, is no database, holds something else, or was made by a later version.
     pub fn open(path: &Path) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         let sink = Self::checked(path, Connection::open(path).map_err(failed)?)?;
+        let tables: i64 =
+            sink.connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
+        if tables > 0 && read_progress(&sink.connection).map_err(failed)?.is_none() {
+            let detail = format!(
+                "`{}` holds tables of something else, and was left as it is; name another file with `--warehouse`",
+                path.display()
+            );
+            return Err(SinkError::Failed(detail));
+        }
         // FULL: a commit that was answered survives a loss of power.
         sink.connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
@@ -119,15 +128,6 @@ impl Sink for Sqlite {
         let path = &self.path;
         let failed = |error| sql_error(path, "claim", error);
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
-        let tables: i64 =
-            transaction.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
-        if tables > 0 && read_progress(&transaction).map_err(failed)?.is_none() {
-            let detail = format!(
-                "`{}` holds tables of something else, and was left as it is; name another file with `--warehouse`",
-                path.display()
-            );
-            return Err(SinkError::Failed(detail));
-        }
         for id in TableId::ALL {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
         }
