@@ -10,7 +10,7 @@ mod intake;
 mod worker;
 
 use crate::commit::{self, CommitError, Message, Signals};
-use crate::sink::{Claim, Sink};
+use crate::sink::{Claim, Sink, SinkError};
 use crate::source::{Partition, Source};
 use crate::stats::Stats;
 use crate::validate::Rules;
@@ -120,13 +120,18 @@ pub fn partition_name(partition: &Partition) -> String {
 /// If a source or the sink fails for good.
 pub fn run(
     sources: Vec<Box<dyn Source>>,
-    sink: Box<dyn Sink>,
+    mut sink: Box<dyn Sink>,
     claim: Claim,
     mut options: Options,
     mut resume: Resume,
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
 ) -> Result<Ended, EngineError> {
+    let at = sink.position().map_err(CommitError::Sink)?.map_or(0, |progress| progress.epoch);
+    if at != resume.epoch {
+        let why = format!("the sink is at epoch {at}, the run would go on from {}", resume.epoch);
+        return Err(EngineError::Commit(SinkError::Fenced(why).into()));
+    }
     let started_ms = (options.clock)();
     let intake = Intake::new(sources, resume.epoch + 2, &resume.positions, started_ms)?;
     options.settings.partitions =

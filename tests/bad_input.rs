@@ -15,6 +15,7 @@ use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::movies::Movies;
+use deltamart::source::script::Step;
 use deltamart::source::{Format, Source};
 use deltamart::stats::Stats;
 use deltamart::validate::Rules;
@@ -133,6 +134,35 @@ fn what_is_written_is_read_back_in_both_formats() {
         }
     }
     assert!(good > 4_000);
+}
+
+#[test]
+fn no_address_is_stored_wherever_it_stands() {
+    let lines = [
+        r#"{"event_name":"sign_in","timestamp":"2026-01-05T20:00:00Z","user_id":9}"#,
+        "cut",
+        r#"{"event_name":"sign_in","timestamp":"2026-01-05T01:00:00Z","user_id":9,"masked_email":"john@mail.ge"}"#,
+        r#"{"event_name":"consumer_registration","timestamp":"2026-01-05T01:00:00Z","user_id":9,"age":30,"masked_email":"jane@mail.ge","preferred_language":"","backup":"jane@mail.ge"}"#,
+        r#"{"event_name":"consumer_registration","timestamp":"2026-01-05T20:00:00Z","user_id":9,"age":3,"masked_email":"john@mail.ge","backup":"jane@mail.ge"}"#,
+        r#"{"event_name":"john@mail.ge","timestamp":"2026-01-05T20:00:00Z"}"#,
+        r#"{"event_name":"sign_in","masked_email":"john@mail.ge"#,
+    ];
+    let step = |line: &&str| if *line == "cut" { Step::Cut } else { Step::Record(0, line.as_bytes().to_vec()) };
+    let steps = lines.iter().map(step).chain([Step::End]).collect();
+    let (sink, _) = support::run_script(1, steps, support::options(2));
+    let contents = sink.contents();
+    assert_eq!(contents.rows(TableId::LateEvents).len(), 2);
+    assert_eq!(contents.rows(TableId::RejectedEvents).len(), 3);
+    for (table, rows) in &contents.tables {
+        for value in rows.values().flatten() {
+            let text = match value {
+                Value::Text(text) => text.clone(),
+                Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => continue,
+            };
+            assert!(!text.contains("john") && !text.contains("jane"), "`{}`: {text}", table.table().name);
+        }
+    }
 }
 
 #[test]

@@ -150,3 +150,16 @@ fn a_stop_does_not_wait_for_ever_for_a_sink_that_is_away() {
     let result = support::run(source, &sink, options, Resume::default(), &Arc::new(Stats::default()));
     assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Unavailable(_))))));
 }
+
+#[test]
+fn a_run_does_not_go_on_from_where_the_sink_is_not() {
+    let mut sink = Memory::default();
+    let claim = sink.claim(MadeBy::Run).expect("claims");
+    sink.contents().progress.as_mut().expect("claimed").epoch = 4;
+    let source = Box::new(Script::new(support::partitions(1), sign_ins(2)));
+    let options = support::options(1);
+    let (resume, stop, stats) = (Resume::default(), Arc::default(), Arc::default());
+    let result = deltamart::engine::run(vec![source], Box::new(sink.clone()), claim, options, resume, stop, stats);
+    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
+    assert!(sink.contents().log.is_empty());
+}

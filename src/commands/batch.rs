@@ -53,33 +53,37 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
     let mut sink = open_warehouse(config)?;
     let stats = Arc::new(Stats::default());
     let watch = Progress::start(&stats);
-    match sink.position()?.filter(|progress| progress.epoch > 0) {
-        Some(progress) if progress.made_by == MadeBy::Run => {
-            drop(watch);
-            Err(Refused(format!(
-                "warehouse `{}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`",
-                config.warehouse.display()
-            ))
-            .into())
-        }
-        None => {
-            compute(config, source, sink, &stats)?;
-            let elapsed = watch.stop();
-            summary(config, &stats, elapsed, false)
-        }
-        Some(_) => {
-            // Claimed before anything is computed: of two batches at once the later one wins, whole.
-            let claim = patiently(|| sink.claim(MadeBy::Batch))?;
-            let beside = Beside::new(&config.warehouse);
-            compute(config, source, Sqlite::open(&beside.path)?, &stats)?;
-            let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink, &claim)?;
-            let elapsed = watch.stop();
-            stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
-            stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
-            stats.appended.store(0, Ordering::Relaxed);
-            stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
-            summary(config, &stats, elapsed, false)
-        }
+    refuse_what_run_made(config, &mut sink)?;
+    // Claimed before anything is computed or decided: from here on nobody else commits, and of two
+    // batches at once the later one wins, whole.
+    let claim = patiently(|| sink.claim(MadeBy::Batch))?;
+    refuse_what_run_made(config, &mut sink)?;
+    let is_empty = sink.position()?.is_none_or(|progress| progress.epoch == 0);
+    if is_empty {
+        compute(config, source, sink, claim, &stats)?;
+    } else {
+        let beside = Beside::new(&config.warehouse, claim.generation);
+        let mut computed = Sqlite::open(&beside.path)?;
+        let claim_beside = computed.claim(MadeBy::Batch)?;
+        compute(config, source, computed, claim_beside, &stats)?;
+        let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink, &claim)?;
+        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
+        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
+        stats.appended.store(0, Ordering::Relaxed);
+        stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
+    }
+    let elapsed = watch.stop();
+    summary(config, &stats, elapsed, false)
+}
+
+fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
+    let path = config.warehouse.display();
+    match sink.position()? {
+        Some(progress) if progress.epoch > 0 && progress.made_by == MadeBy::Run => Err(Refused(format!(
+            "warehouse `{path}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`"
+        ))
+        .into()),
+        _ => Ok(()),
     }
 }
 
@@ -87,8 +91,7 @@ fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {
     commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
 }
 
-fn compute(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, stats: &Arc<Stats>) -> Result<()> {
-    let claim = sink.claim(MadeBy::Batch)?;
+fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim, stats: &Arc<Stats>) -> Result<()> {
     let (stop, options) = (stop_on_signals()?, options(config, MadeBy::Batch));
     let stopped = Arc::clone(&stop);
     engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(stats))
@@ -143,10 +146,18 @@ struct Beside {
 }
 
 impl Beside {
-    fn new(warehouse: &Path) -> Beside {
+    /// Beside a warehouse that was claimed under this generation: no other batch has the same name,
+    /// and what older ones left when they were killed is removed.
+    fn new(warehouse: &Path, generation: u64) -> Beside {
+        for older in generation.saturating_sub(100)..generation {
+            Beside::of(warehouse, older).remove();
+        }
+        Beside::of(warehouse, generation)
+    }
+
+    fn of(warehouse: &Path, generation: u64) -> Beside {
         let mut path = warehouse.as_os_str().to_owned();
-        // Its own name: another batch may be computing beside the same warehouse.
-        path.push(format!(".{}.rebuild", uuid::Uuid::new_v4().simple()));
+        path.push(format!(".{generation}.rebuild"));
         Beside { path: path.into() }
     }
 

@@ -5,6 +5,7 @@ use super::{Refused, open_warehouse, options, stop_on_signals};
 use crate::config::Config;
 use crate::engine::{self, Resume};
 use crate::simulate::{SAMPLE, Simulator, items_of};
+use crate::sink::sqlite::Sqlite;
 use crate::sink::{MadeBy, Sink};
 use crate::source::Source;
 use crate::source::chain::Chain;
@@ -19,6 +20,21 @@ use std::sync::atomic::Ordering;
 pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> Result<()> {
     let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
     let mut sink = open_warehouse(config)?;
+    refuse_what_is_there(config, &mut sink)?;
+    let claim = sink.claim(MadeBy::Run)?;
+    // From here on nobody else commits.
+    refuse_what_is_there(config, &mut sink)?;
+    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
+    let watch = Progress::start(&stats);
+    let options = options(config, MadeBy::Run);
+    let stopped = Arc::clone(&stop);
+    let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
+    let elapsed = watch.stop();
+    ended.context("the run ended early; what was committed before is whole")?;
+    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire))
+}
+
+fn refuse_what_is_there(config: &Config, sink: &mut Sqlite) -> Result<()> {
     if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0) {
         let (path, program) = (config.warehouse.display(), super::text::program());
         return Err(Refused(format!(
@@ -31,15 +47,7 @@ pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> R
         ))
         .into());
     }
-    let claim = sink.claim(MadeBy::Run)?;
-    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
-    let watch = Progress::start(&stats);
-    let options = options(config, MadeBy::Run);
-    let stopped = Arc::clone(&stop);
-    let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
-    let elapsed = watch.stop();
-    ended.context("the run ended early; what was committed before is whole")?;
-    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire))
+    Ok(())
 }
 
 /// The simulated shop, selling the given catalog or the sample.

@@ -22,9 +22,9 @@ const READ: [TableId; 3] = [TableId::ConsumerEvents, TableId::CartEvents, TableI
 pub(super) fn verify(config: &Config) -> Result<()> {
     let mut sink = Sqlite::open_to_read(&config.warehouse)?;
     let path = config.warehouse.display().to_string();
-    let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     // One read transaction sees one commit, whoever writes meanwhile.
     sink.connection().execute_batch("BEGIN")?;
+    let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = METRICS.iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
     let raw = READ.iter().map(|id| stored(*id)).sum::<Result<u64, _>>()?;

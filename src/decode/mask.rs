@@ -35,16 +35,22 @@ fn mask_span(payload: &mut [u8], span: Range<usize>) {
     field[..end].fill(b'*');
 }
 
-/// A record as it may be stored: by the span of its address where it is known.
+/// A record as it may be stored: the address where it is known to lie, and in text whatever else
+/// looks like one. (Other fields of our binary records hold none.)
 pub fn masked_record(payload: &[u8], email: Option<Range<usize>>) -> Vec<u8> {
-    match email {
-        Some(span) => {
-            let mut masked = payload.to_vec();
-            mask_span(&mut masked, span);
-            masked
-        }
-        None => masked_bytes(payload),
-    }
+    let Some(span) = email else { return masked_bytes(payload) };
+    let mut masked = payload.to_vec();
+    mask_span(&mut masked, span);
+    masked_if_text(&masked)
+}
+
+/// A record that was decoded, with whatever looks like an address overwritten if it is text.
+pub fn masked_if_text(payload: &[u8]) -> Vec<u8> {
+    if is_json(payload) { masked_bytes(payload) } else { payload.to_vec() }
+}
+
+fn is_json(payload: &[u8]) -> bool {
+    payload.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// No address is longer; looking further back would make a line of `@` a day's work.
@@ -55,11 +61,13 @@ const ADDRESS_BYTES_MAX: usize = 320;
 pub fn masked_bytes(bytes: &[u8]) -> Vec<u8> {
     const ESCAPED_AT: &[u8] = b"\\u0040";
     let mut masked = bytes.to_vec();
+    let json = is_json(bytes);
     for at in 0..bytes.len() {
         if bytes[at] != b'@' && !bytes[at..].starts_with(ESCAPED_AT) {
             continue;
         }
-        if at > 0 && matches!(bytes[at - 1], b'*' | b'@') {
+        // In a binary record the byte before a masked address is its length: let it be.
+        if (at > 0 && bytes[at - 1] == b'@') || (!json && bytes[..at].ends_with(b"****")) {
             continue;
         }
         let first = at.saturating_sub(ADDRESS_BYTES_MAX);
@@ -67,7 +75,10 @@ pub fn masked_bytes(bytes: &[u8]) -> Vec<u8> {
         let quoted = (first.max(1)..at).rev().find(|quote| bytes[*quote] == b'"' && bytes[*quote - 1] != b'\\');
         let start = match quoted.filter(|quote| bytes[*quote - 1] == b':' || bytes[*quote - 1] == b' ') {
             Some(quote) => quote + 1,
-            None => (first..at).rev().find(|byte| !(0x21..0x7F).contains(&bytes[*byte])).map_or(first, |byte| byte + 1),
+            None => (first..at)
+                .rev()
+                .find(|byte| bytes[*byte] <= b' ' || bytes[*byte] == 0x7F)
+                .map_or(first, |byte| byte + 1),
         };
         masked[start..at].fill(b'*');
     }
@@ -89,6 +100,8 @@ mod tests {
             (br#"{"e":"john.doe\u0040mail.ge"#, br#"{"e":"********\u0040mail.ge"#),
             (br#"{"e":"\"john doe\"@mail.ge"#, br#"{"e":"************@mail.ge"#),
             (b"\x02\x18$****@mail.ge", b"\x02\x18$****@mail.ge"),
+            ("{ иван@mail.ge".as_bytes(), b"{ ********@mail.ge"),
+            (br#"{"e":"john*@mail.ge""#, br#"{"e":"*****@mail.ge""#),
             (b"@", b"@"),
             (b"a@@b@c", b"****@c"),
         ] {

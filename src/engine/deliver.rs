@@ -1,6 +1,7 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
 use crate::commit::{Message, Part};
+use crate::decode::mask::masked_if_text;
 use crate::delta::deltas;
 use crate::source::Batch;
 use dataflows::flow::{Outputs, Row};
@@ -66,7 +67,7 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
                     let (batch, record) = event.origin.slot;
                     let batch = &asides[cap.time()].batches[batch as usize];
                     let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                    stash.part.appends.push(append_late(&event, payload.to_vec(), &settings));
+                    stash.part.appends.push(append_late(&event, masked_if_text(payload), &settings));
                 }
             });
             watermarks.for_each(|cap, values| {

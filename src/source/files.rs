@@ -116,14 +116,14 @@ impl Lines {
         let file = open(path)?;
         let mut file = BufReader::with_capacity(1 << 18, file);
         let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", path.display()));
-        let reader: Box<dyn BufRead + Send> = if file.fill_buf().map_err(failed)?.starts_with(GZIP) {
+        let mut reader: Box<dyn BufRead + Send> = if file.fill_buf().map_err(failed)?.starts_with(GZIP) {
             Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file)))
         } else {
-            if file.fill_buf().map_err(failed)?.starts_with(BYTE_ORDER_MARK) {
-                file.consume(BYTE_ORDER_MARK.len());
-            }
             Box::new(file)
         };
+        if reader.fill_buf().map_err(failed)?.starts_with(BYTE_ORDER_MARK) {
+            reader.consume(BYTE_ORDER_MARK.len());
+        }
         Ok(Lines { path: path.to_owned(), reader, next: 1 })
     }
 

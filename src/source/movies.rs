@@ -6,6 +6,9 @@ use crate::decode::movies_txt::starts_item;
 use dataflows::operators::Status;
 use std::path::Path;
 
+/// What stands before a block that was cut.
+const TOO_LONG: &[u8] = b"(too long, cut) ";
+
 /// A catalog: a file, or text that is already there.
 pub struct Movies {
     name: String,
@@ -60,6 +63,8 @@ impl Blocks {
                     bytes.push(b'\n');
                     bytes.append(&mut line);
                 }
+                // Half an item would look like a whole one without a price: it is rejected instead.
+                Some((_, bytes)) if !bytes.starts_with(TOO_LONG) => drop(bytes.splice(0..0, TOO_LONG.iter().copied())),
                 Some(_) => {}
                 None if line.trim_ascii().is_empty() => line.clear(),
                 None => block = Some((number, std::mem::take(&mut line))),
