@@ -207,6 +207,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
         (&["batch"], 2, "nothing to compute from"),
         (&["batch", "none.jsonl"], 1, "could not open file `none.jsonl`"),
         (&["batch", "."], 1, "is a folder"),
+        (&["batch", "/dev/null", "--catalog", "x"], 1, "no regular file"),
         (&["run", "x", "--rate", "5"], 2, "belong to the simulated shop"),
         (&["--warehouse", "no.db", "--events", "10"], 1, "`no.db`"),
         (&["--warehouse", "foreign.db", "--events", "10"], 1, "tables of something else"),

@@ -162,14 +162,14 @@ impl Lines {
 fn open(path: &Path) -> Result<File, SourceError> {
     let failed =
         |error: std::io::Error| SourceError::Failed(format!("could not open file `{}`: {error}", path.display()));
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(SourceError::Failed(format!(
-            "could not read `{}`: it is a folder; name its files",
-            path.display()
-        )));
+    let wrong = |what: &str| Err(SourceError::Failed(format!("could not read `{}`: it is {what}", path.display())));
+    // Asked before it is opened: opening a pipe waits for its writer, and a poll never blocks.
+    let kind = path.metadata().map_err(failed)?;
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => File::open(path).map_err(failed),
+        (_, true) => wrong("a folder; name its files"),
+        _ => wrong("no regular file; write what it yields to one first"),
     }
-    Ok(file)
 }
 
 /// What files are called in `_topic`: their own name, or the path as given where two share a name.
