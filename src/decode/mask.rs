@@ -1,8 +1,9 @@
 //! No e-mail address is stored.
 //!
 //! Where a record can be decoded we know where its address lies, and overwrite just its local part,
-//! in place: the length stays, so what could be decoded before can be decoded after. Where it
-//! cannot, whatever looks like an address is overwritten; losing a byte too many is the lesser evil.
+//! in place: the length stays, so what could be decoded before can be decoded after. In text, and
+//! where a record cannot be decoded, whatever else looks like an address is overwritten too; losing
+//! a byte too many is the lesser evil.
 
 use std::borrow::Cow;
 use std::ops::Range;
