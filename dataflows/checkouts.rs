@@ -4,13 +4,12 @@
 #![doc = include_str!("checkouts.sql")]
 //! ```
 
-use crate::events::{Checkout, Purchase};
-use crate::operators::{Expire, Judged};
 use crate::state::{Ledger, State};
 use crate::table::{Table, Type, column};
 use crate::time::{Instant, Settings};
-use crate::users_per_window::{self, WindowRow, users_per_window};
+use crate::users_per_window::{self, Names, WindowRow, users_per_window};
 use crate::{Collection, Stream};
+use timely::dataflow::operators::vec::Map;
 
 /// The specification, executed by the tests.
 pub const SQL: &str = include_str!("checkouts.sql");
@@ -23,35 +22,23 @@ pub fn table() -> Table {
     users_per_window::table("checkout_metrics", doc, count)
 }
 
-/// Distinct users with a checkout or purchase per window; late ones change nothing.
+/// Distinct users with a checkout or purchase per window.
 pub fn checkouts<'s>(
-    checkouts: Collection<'s, Judged<Checkout>>,
-    purchases: Collection<'s, Judged<Purchase>>,
+    checked_out: Stream<'s, (Instant, u64)>,
     restore: Collection<'s, State>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
 ) -> Collection<'s, WindowRow> {
-    let checked_out =
-        checkouts.filter(|judged| !judged.late).map(|Judged { event, .. }| (event.timestamp, event.user_id));
-    let purchased =
-        purchases.filter(|judged| !judged.late).map(|Judged { event, .. }| (event.timestamp, event.user_id));
-    let restored = restore.explode(|state| match state {
-        State::CheckoutPane(pane, user, times) => Some(((pane, user), times)),
+    let restored = restore.inner.flat_map(|(state, _, _)| match state {
+        State::CheckoutPane(pane, user) => Some((pane, user)),
         _ => None,
     });
-    let leaves = Expire {
-        name: "checkouts/panes",
-        end: |(pane, _)| crate::window::last_end(*pane),
-        state: |(pane, user), times| State::CheckoutPane(*pane, *user, times),
+    let names = Names {
+        panes: "checkouts/panes",
+        counts: "checkouts/counts",
+        open: "checkouts/open_windows",
+        state: State::CheckoutPane,
     };
-    users_per_window(
-        checked_out.concat(purchased),
-        restored,
-        watermarks,
-        settings,
-        ledger,
-        leaves,
-        "checkouts/open_windows",
-    )
+    users_per_window(checked_out, restored, watermarks, settings, ledger, names)
 }

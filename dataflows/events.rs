@@ -1,6 +1,7 @@
 //! The events, as the core sees them: decoded, validated, in integers where they are ids, times or money.
 //! Field names are those of the topics.
 
+use crate::item::ItemId;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub struct ItemView {
     /// Who.
     pub user_id: u64,
     /// What.
-    pub item_id: String,
+    pub item_id: ItemId,
 }
 
 /// An item went into a cart.
@@ -49,7 +50,7 @@ pub struct AddedToCart {
     /// Whose.
     pub user_id: u64,
     /// What.
-    pub item_id: String,
+    pub item_id: ItemId,
 }
 
 /// A cart was checked out.
@@ -73,7 +74,7 @@ pub struct Purchase {
     /// Who.
     pub user_id: u64,
     /// What.
-    pub movie_id: String,
+    pub movie_id: ItemId,
     /// For how much, in cents.
     pub purchase_amount_cents: i64,
 }
@@ -86,7 +87,7 @@ pub struct ItemRating {
     /// Who.
     pub user_id: u64,
     /// What.
-    pub item_id: String,
+    pub item_id: ItemId,
     /// 1 to 5.
     pub rating: u32,
 }
@@ -98,7 +99,7 @@ pub struct CatalogItem {
     /// When this version was made.
     pub timestamp: Instant,
     /// Which item.
-    pub item_id: String,
+    pub item_id: ItemId,
     /// Everything else: two versions with equal content are one version.
     pub content: CatalogContent,
 }

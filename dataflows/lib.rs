@@ -5,15 +5,23 @@ pub mod time;
 pub mod window;
 
 pub mod events;
+pub mod hash;
+pub mod item;
 pub mod operators;
 pub mod state;
 
 pub mod raw;
 pub mod table;
 
+pub mod active_sessions;
 pub mod checkouts;
+pub mod movie_sale_lines;
+pub mod movie_sales_metrics;
+pub mod movie_statistics;
 pub mod movies_catalog;
 pub mod registrations;
+pub mod session_metrics;
+pub mod user_activity;
 pub mod users;
 pub mod users_per_window;
 

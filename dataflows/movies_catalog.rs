@@ -5,14 +5,15 @@
 //! ```
 
 use crate::events::CatalogContent;
-use crate::operators::{Version, freeze, in_force};
+use crate::item::ItemId;
+use crate::operators::{Prices, Version, freeze, in_force};
 use crate::raw::{catalog_columns, catalog_values};
 use crate::state::{Ledger, State};
 use crate::table::{Kind, Table, Type, Value, column, incidental};
-use crate::time::{Instant, Settings, Time};
+use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
-use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
+use timely::dataflow::operators::vec::Map;
 
 /// The specification, executed by the tests.
 pub const SQL: &str = include_str!("movies_catalog.sql");
@@ -21,7 +22,7 @@ pub const SQL: &str = include_str!("movies_catalog.sql");
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MovieRow {
     /// Which item.
-    pub item_id: String,
+    pub item_id: ItemId,
     /// Since when it has been like this.
     pub timestamp: Instant,
     /// What it is like.
@@ -31,7 +32,7 @@ pub struct MovieRow {
 impl MovieRow {
     /// The row's values.
     pub fn values(&self) -> Vec<Value> {
-        let mut values = vec![Value::Text(self.item_id.clone()), Value::Instant(self.timestamp)];
+        let mut values = vec![Value::Text(self.item_id.to_string()), Value::Instant(self.timestamp)];
         values.extend(catalog_values(&self.content));
         values
     }
@@ -48,21 +49,22 @@ pub fn table() -> Table {
     Table { name: "movies_catalog", doc, kind: Kind::Upsert, key_columns: 1, columns }
 }
 
-/// The catalog, one version per item and the recent ones.
+/// The catalog, one version per item and the recent ones; and what items cost from when on.
 pub fn movies_catalog<'s>(
-    versions: Stream<'s, ((String, Version), Time, isize)>,
+    versions: Stream<'s, (ItemId, Version)>,
     restore: Collection<'s, State>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-) -> Collection<'s, MovieRow> {
-    let restored = restore.flat_map(|state| match state {
+) -> (Collection<'s, MovieRow>, Prices<'s>) {
+    let restored = restore.inner.flat_map(|(state, _, _)| match state {
         State::CatalogVersion(item, effective_at, timestamp, content) => {
             Some((item, Version { effective_at, timestamp, content }))
         }
         _ => None,
     });
-    let all = versions.as_collection().concat(restored).inner;
-    let items = in_force(all, watermarks, settings, "movies_catalog/versions", ledger);
-    freeze(items).map(|(item_id, Version { timestamp, content, .. })| MovieRow { item_id, timestamp, content })
+    let (items, prices) = in_force(versions, restored, watermarks, settings, "movies_catalog/versions", ledger);
+    let rows =
+        freeze(items).map(|(item_id, Version { timestamp, content, .. })| MovieRow { item_id, timestamp, content });
+    (rows, prices)
 }

@@ -2,6 +2,7 @@
 //! Keyed by where the record came from, append-only.
 
 use crate::events::{CatalogContent, Event, Origin};
+use crate::item::ItemId;
 use crate::operators::LateEvent;
 use crate::table::{Column, Kind, Table, TableId, Type, Value, column, incidental, nullable};
 use crate::time::{Instant, Settings};
@@ -164,6 +165,7 @@ fn origin_values(origin: &Origin, settings: &Settings) -> [Value; 3] {
 pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &Settings) -> Append {
     let user = |user_id: u64| Value::Integer(user_id as i64);
     let text = |text: &String| Value::Text(text.clone());
+    let item = |id: &ItemId| Value::Text(id.to_string());
     let cart = |cart_id: u128| Value::Text(uuid_text(cart_id));
     let mut values = Vec::with_capacity(10);
     values.extend(origin_values(origin, settings));
@@ -185,11 +187,11 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &
             TableId::ConsumerEvents
         }
         Event::ItemView(e) => {
-            values.extend([user(e.user_id), text(&e.item_id)]);
+            values.extend([user(e.user_id), item(&e.item_id)]);
             TableId::ItemViewEvents
         }
         Event::AddedToCart(e) => {
-            values.extend([user(e.user_id), cart(e.cart_id), text(&e.item_id), Value::Null, Value::Null]);
+            values.extend([user(e.user_id), cart(e.cart_id), item(&e.item_id), Value::Null, Value::Null]);
             TableId::CartEvents
         }
         Event::Checkout(e) => {
@@ -199,15 +201,15 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &
         Event::Purchase(e) => {
             let cart = Value::Text(format!("user:{}", e.user_id));
             let amount = Value::Cents(e.purchase_amount_cents);
-            values.extend([user(e.user_id), cart, text(&e.movie_id), Value::Null, amount]);
+            values.extend([user(e.user_id), cart, item(&e.movie_id), Value::Null, amount]);
             TableId::CartEvents
         }
         Event::ItemRating(e) => {
-            values.extend([user(e.user_id), text(&e.item_id), Value::Integer(e.rating.into())]);
+            values.extend([user(e.user_id), item(&e.item_id), Value::Integer(e.rating.into())]);
             TableId::RatingEvents
         }
         Event::Catalog(e) => {
-            values.extend([Value::Instant(effective_at), Value::Instant(e.timestamp), text(&e.item_id)]);
+            values.extend([Value::Instant(effective_at), Value::Instant(e.timestamp), item(&e.item_id)]);
             values.extend(catalog_values(&e.content));
             TableId::CatalogEvents
         }
@@ -224,7 +226,7 @@ pub fn append_late(late: &LateEvent, raw: Vec<u8>, settings: &Settings) -> Appen
 }
 
 /// A UUID in its usual writing.
-fn uuid_text(id: u128) -> String {
+pub fn uuid_text(id: u128) -> String {
     let hex = format!("{id:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
@@ -263,14 +265,7 @@ mod tests {
                 content: CatalogContent::default(),
             })),
         ];
-        let settings = Settings {
-            out_of_orderness_ms: 0,
-            lateness_ms: None,
-            catalog_lateness_ms: None,
-            raw: true,
-            forget: true,
-            partitions: vec![("topic".into(), 0)],
-        };
+        let settings = Settings { partitions: vec![("topic".into(), 0)], ..Settings::default() };
         let origin = Origin { partition: 0, offset: 5, slot: (0, 0) };
         for event in events {
             let row = append(&event, &origin, 1, &settings);

@@ -4,13 +4,12 @@
 #![doc = include_str!("registrations.sql")]
 //! ```
 
-use crate::events::Registration;
-use crate::operators::{Expire, Judged};
 use crate::state::{Ledger, State};
 use crate::table::{Table, Type, column};
 use crate::time::{Instant, Settings};
-use crate::users_per_window::{self, WindowRow, users_per_window};
+use crate::users_per_window::{self, Names, WindowRow, users_per_window};
 use crate::{Collection, Stream};
+use timely::dataflow::operators::vec::Map;
 
 /// The specification, executed by the tests.
 pub const SQL: &str = include_str!("registrations.sql");
@@ -22,24 +21,23 @@ pub fn table() -> Table {
     users_per_window::table("user_registration_metrics", doc, count)
 }
 
-/// Distinct users registered per window; late registrations change nothing.
+/// Distinct users registered per window.
 pub fn registrations<'s>(
-    events: Collection<'s, Judged<Registration>>,
+    registered: Stream<'s, (Instant, u64)>,
     restore: Collection<'s, State>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
 ) -> Collection<'s, WindowRow> {
-    let in_time = events.filter(|judged| !judged.late);
-    let seen = in_time.map(|Judged { event, .. }| (event.timestamp, event.user_id));
-    let restored = restore.explode(|state| match state {
-        State::RegistrationPane(pane, user, times) => Some(((pane, user), times)),
+    let restored = restore.inner.flat_map(|(state, _, _)| match state {
+        State::RegistrationPane(pane, user) => Some((pane, user)),
         _ => None,
     });
-    let leaves = Expire {
-        name: "registrations/panes",
-        end: |(pane, _)| crate::window::last_end(*pane),
-        state: |(pane, user), times| State::RegistrationPane(*pane, *user, times),
+    let names = Names {
+        panes: "registrations/panes",
+        counts: "registrations/counts",
+        open: "registrations/open_windows",
+        state: State::RegistrationPane,
     };
-    users_per_window(seen, restored, watermarks, settings, ledger, leaves, "registrations/open_windows")
+    users_per_window(registered, restored, watermarks, settings, ledger, names)
 }

@@ -5,7 +5,14 @@
 //! where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
 
 use crate::events::CatalogContent;
+use crate::item::ItemId;
+use crate::movie_sales_metrics::{Sales, SalesWindow};
+use crate::movie_statistics::Statistics;
+use crate::operators::minutes::Extent;
+use crate::operators::sessions::Contribution;
+use crate::operators::{CartEvent, Line, PricePoint, SignAt};
 use crate::time::Instant;
+use crate::user_activity::Activity;
 use crate::users::User;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -14,14 +21,34 @@ use std::rc::Rc;
 /// One record of state, of whichever operator: what a snapshot consists of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum State {
-    /// `registrations/panes`: a user registered in a pane, so many times.
-    RegistrationPane(Instant, u64, isize),
-    /// `checkouts/panes`: a user checked out in a pane, so many times.
-    CheckoutPane(Instant, u64, isize),
+    /// `registrations/panes`: a user registered in a pane.
+    RegistrationPane(Instant, u64),
+    /// `checkouts/panes`: a user checked out in a pane.
+    CheckoutPane(Instant, u64),
     /// `users/profiles`: what is known of a user.
     User(u64, User),
     /// `movies_catalog/versions`: an item, effective at, made at, content.
-    CatalogVersion(String, Instant, Instant, Box<CatalogContent>),
+    CatalogVersion(ItemId, Instant, Instant, Box<CatalogContent>),
+    /// `sessions/signs`: a user's sign event.
+    Sign(u64, SignAt),
+    /// `sessions/minutes`: what changes at a minute boundary.
+    SessionMinute(Instant, Contribution),
+    /// `sessions/minutes`: which boundaries have rows, and what was folded away.
+    SessionExtent(Extent),
+    /// `carts/events`: what happened to a cart.
+    Cart(u128, CartEvent),
+    /// `sales/lines`: a line and the amount it was told with, in cents.
+    SaleLine(Line, Option<i64>),
+    /// `sales/prices`: what an item costs from when on.
+    Price(ItemId, PricePoint),
+    /// `sales/sums`: what a movie earned in a window.
+    Sales(ItemId, SalesWindow, Sales),
+    /// `ratings/latest`: a user's latest rating of an item: when, and how.
+    Rating(u64, ItemId, Instant, u32),
+    /// `movie_statistics/sums`: what was done with a movie.
+    Statistics(ItemId, Statistics),
+    /// `user_activity/sums`: what a user did.
+    Activity(u64, Activity),
 }
 
 type Count = Box<dyn Fn() -> usize>;

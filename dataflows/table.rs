@@ -14,6 +14,8 @@ pub enum Type {
     Instant,
     /// Money with two decimals; integer cents inside.
     Money,
+    /// A number with three decimals; integer thousandths inside.
+    Milli,
     /// Text.
     Text,
     /// JSON: a list or an object, as text where a warehouse has no such type.
@@ -35,6 +37,8 @@ pub enum Value {
     Instant(i64),
     /// Cents.
     Cents(i64),
+    /// Thousandths.
+    Milli(i64),
     /// Text or JSON.
     Text(String),
     /// Bytes.
@@ -45,6 +49,11 @@ impl Value {
     /// Text, or null.
     pub fn text_or_null(text: Option<String>) -> Value {
         text.map_or(Value::Null, Value::Text)
+    }
+
+    /// A mean in thousandths, rounded half up; null of nothing. For sums that are not negative.
+    pub fn mean_or_null(sum_milli: i64, count: i64) -> Value {
+        if count == 0 { Value::Null } else { Value::Milli((2 * sum_milli + count) / (2 * count)) }
     }
 
     /// About how many bytes the value holds in memory.
@@ -142,6 +151,18 @@ tables! {
     UserRegistrationMetrics => crate::registrations::table;
     /// Distinct users with a checkout per window.
     CheckoutMetrics => crate::checkouts::table;
+    /// Sessions per minute.
+    SessionMetrics => crate::session_metrics::table;
+    /// Open sessions.
+    ActiveSessions => crate::active_sessions::table;
+    /// What was sold.
+    MovieSaleLines => crate::movie_sale_lines::table;
+    /// Sales per movie and window.
+    MovieSalesMetrics => crate::movie_sales_metrics::table;
+    /// Movies by what is done with them.
+    MovieStatistics => crate::movie_statistics::table;
+    /// Users by what they do.
+    UserActivity => crate::user_activity::table;
     /// Users.
     Users => crate::users::table;
     /// The catalog.
@@ -160,6 +181,26 @@ tables! {
     RejectedEvents => crate::raw::rejected_events;
     /// What came too late.
     LateEvents => crate::raw::late_events;
+}
+
+/// A set of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables(u64);
+
+impl Tables {
+    /// All of them.
+    pub const ALL: Tables = Tables(u64::MAX);
+
+    /// Whether a table is one of them.
+    pub fn contains(self, id: TableId) -> bool {
+        self.0 & (1 << id as u64) != 0
+    }
+}
+
+impl FromIterator<TableId> for Tables {
+    fn from_iter<I: IntoIterator<Item = TableId>>(ids: I) -> Tables {
+        Tables(ids.into_iter().fold(0, |set, id| set | 1 << id as u64))
+    }
 }
 
 impl TableId {

@@ -5,12 +5,14 @@
 //! ```
 
 use crate::events::Registration;
-use crate::operators::{Judged, freeze, merge};
+use crate::operators::{freeze, merge};
 use crate::state::{Ledger, State};
 use crate::table::{Kind, Table, Type, Value, column};
 use crate::time::Instant;
 use crate::{Collection, Stream};
 use serde::{Deserialize, Serialize};
+use timely::dataflow::operators::Concat;
+use timely::dataflow::operators::vec::Map;
 
 /// The specification, executed by the tests.
 pub const SQL: &str = include_str!("users.sql");
@@ -77,17 +79,16 @@ pub fn table() -> Table {
 
 /// The users, one record each for ever.
 pub fn users<'s>(
-    events: Collection<'s, Judged<Registration>>,
+    events: Stream<'s, Registration>,
     restore: Collection<'s, State>,
     ledger: &Ledger,
 ) -> Collection<'s, UserRow> {
-    let registered =
-        events.map(|Judged { event, .. }| (event.user_id, User { registered_at: event.timestamp, details: event }));
-    let restored = restore.flat_map(|state| match state {
+    let registered = events.map(|event| (event.user_id, User { registered_at: event.timestamp, details: event }));
+    let restored = restore.inner.flat_map(|(state, _, _)| match state {
         State::User(id, user) => Some((id, user)),
         _ => None,
     });
-    let all: Stream<_> = registered.concat(restored).inner;
+    let all = registered.concat(restored);
     let users = merge(all, "users/profiles", ledger, User::merge, |id, user| State::User(*id, user.clone()));
     // Two registrations with equal details at different times are one row: the differences cancel at the sink.
     freeze(users).map(|(user_id, User { registered_at, details })| UserRow {

@@ -1,13 +1,13 @@
 //! Distinct users per window: what registrations and checkouts have in common.
 
-use crate::operators::{Expire, expire, finality, freeze};
-use crate::state::Ledger;
+use crate::operators::{Totals, distinct, finality, freeze, totals};
+use crate::state::{Ledger, State};
 use crate::table::{Column, Kind, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
-use crate::window::{self, Window};
+use crate::window::Window;
 use crate::{Collection, Stream};
-use differential_dataflow::operators::{CountTotal, ThresholdTotal};
 use serde::{Deserialize, Serialize};
+use timely::dataflow::operators::Concat;
 
 /// One window and its users.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,27 +45,37 @@ pub fn table(name: &'static str, doc: &'static str, count: Column) -> Table {
     Table { name, doc, kind: Kind::Upsert, key_columns: 2, columns }
 }
 
+/// How one such metric names what it holds.
+pub struct Names {
+    /// Who was seen in which pane.
+    pub panes: &'static str,
+    /// The counts of windows that can still change.
+    pub counts: &'static str,
+    /// The windows that are not final.
+    pub open: &'static str,
+    /// A user in a pane, as it stands in a snapshot.
+    pub state: fn(Instant, u64) -> State,
+}
+
 /// Counts distinct users per window. A user seen in a pane is held once, and leaves when the last
 /// window that contains the pane can no longer change.
-///
-/// `leaves` and `open` name what it holds: users in panes, and windows that are not final.
-/// Plain differential: the keyed form that keeps a set per pane is measured against this one.
 pub fn users_per_window<'s>(
-    seen: Collection<'s, (Instant, u64)>,
-    restored: Collection<'s, (Instant, u64)>,
+    seen: Stream<'s, (Instant, u64)>,
+    restored: Stream<'s, (Instant, u64)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-    leaves: Expire<(Instant, u64)>,
-    open: &'static str,
+    names: Names,
 ) -> Collection<'s, WindowRow> {
-    let once = |_: &(_, u64), times: &isize| (*times > 0) as isize;
-    let panes = seen.map(|(timestamp, user)| (window::pane(timestamp), user)).concat(restored);
-    let users_in_panes = expire(panes, watermarks.clone(), settings, ledger, leaves).threshold_total(once);
-    let users_in_windows = users_in_panes
-        .flat_map(|(pane, user)| window::containing(pane).map(move |window| (window, user)))
-        .threshold_total(|_, panes| (*panes > 0) as isize);
-    let counts = users_in_windows.map(|(window, _)| window).count_total();
-    let rows = finality(counts, watermarks, settings, ledger, open, |(window, _)| window.end());
+    let gained = distinct(seen.concat(restored), watermarks.clone(), settings, ledger, names.panes, names.state);
+    let leaves = Totals {
+        name: names.counts,
+        end: Box::new(|window: &Window| Some(window.end())),
+        // Restored panes fill it again.
+        state: |_, _| None,
+    };
+    let counts = totals(gained, watermarks.clone(), settings, ledger, leaves);
+    let end = |(window, _): &(Window, isize)| window.end();
+    let rows = finality(counts, watermarks, settings, ledger, names.open, Settings::final_cut, end);
     freeze(rows).map(|((window, users), is_final)| WindowRow { window, users, is_final })
 }

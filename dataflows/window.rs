@@ -61,9 +61,33 @@ pub fn containing(pane: Instant) -> impl Iterator<Item = Window> {
     std::iter::once(tumbling).chain(sliding)
 }
 
+/// A day, in milliseconds.
+pub const DAY_MS: i64 = 24 * WIDTH_MS;
+
+/// The start of the day that contains `at`.
+pub fn day(at: Instant) -> Instant {
+    at - at.rem_euclid(DAY_MS)
+}
+
+/// The calendar week that contains `at`, from Monday.
+pub fn week(at: Instant) -> std::ops::Range<Instant> {
+    // 1970-01-01 was a Thursday.
+    let start = at - (at + 3 * DAY_MS).rem_euclid(7 * DAY_MS);
+    start..start + 7 * DAY_MS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_week_begins_on_monday() {
+        // 2026-01-05 was one.
+        let monday = 1_767_571_200_000;
+        for (at, start) in [(0, 0), (7 * DAY_MS - 1, 0), (-1, -7 * DAY_MS), (7 * DAY_MS, 7 * DAY_MS)] {
+            assert_eq!(week(monday + at), monday + start..monday + start + 7 * DAY_MS);
+        }
+    }
 
     #[test]
     fn an_instant_lies_in_every_window_that_contains_its_pane_and_in_no_other() {

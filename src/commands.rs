@@ -92,9 +92,27 @@ fn given_instant(flag: &str, text: &str) -> Result<i64> {
     Ok(instant::parse(text).ok_or_else(why)?)
 }
 
-/// The engine's options. `batch` knows no lateness, whatever is configured.
-fn options(config: &Config, made_by: MadeBy) -> Options {
+/// What the dataflow is told. `batch` knows no lateness, whatever is configured.
+fn settings(config: &Config, made_by: MadeBy) -> Settings {
     let limited = |limit: Option<i64>| limit.filter(|_| made_by == MadeBy::Run);
+    Settings {
+        out_of_orderness_ms: config.out_of_orderness,
+        lateness_ms: limited(config.lateness),
+        catalog_lateness_ms: limited(config.catalog_lateness),
+        session_timeout_ms: (config.session_timeout > 0).then_some(config.session_timeout),
+        cart_ttl_ms: config.cart_ttl,
+        price_backfill_ms: config.price_backfill,
+        segments: config.segments.thresholds(),
+        whole_input: made_by == MadeBy::Batch,
+        tables: config.kept_tables().expect("checked when it was read"),
+        raw: config.raw,
+        forget: true,
+        partitions: Vec::new(),
+    }
+}
+
+/// The engine's options.
+fn options(config: &Config, made_by: MadeBy) -> Options {
     let duration = |ms: i64| Duration::from_millis(ms.unsigned_abs());
     Options {
         workers: config.workers,
@@ -108,14 +126,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
         },
-        settings: Settings {
-            out_of_orderness_ms: config.out_of_orderness,
-            lateness_ms: limited(config.lateness),
-            catalog_lateness_ms: limited(config.catalog_lateness),
-            raw: config.raw,
-            forget: true,
-            partitions: Vec::new(),
-        },
+        settings: settings(config, made_by),
         rules: config.rules.clone(),
         clock: Arc::new(instant::now),
     }

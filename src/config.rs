@@ -2,6 +2,9 @@
 
 use crate::instant::span;
 use crate::validate::Rules;
+use dataflows::flow::METRICS;
+use dataflows::table::Tables;
+use dataflows::time::Thresholds;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -49,11 +52,92 @@ pub struct Config {
     /// How late a catalog version may be and still take effect at its own time.
     #[serde(with = "limit")]
     pub catalog_lateness: Option<i64>,
+    /// After how long a session without a sign-out has ended; 0 is never, and then users who never
+    /// sign out stay in memory.
+    #[serde(with = "span")]
+    pub session_timeout: i64,
+    /// A cart id silent for so long is another cart afterwards.
+    #[serde(with = "span")]
+    pub cart_ttl: i64,
+    /// How far back an item's earliest price counts for what was sold before it.
+    #[serde(with = "span")]
+    pub price_backfill: i64,
+    /// Which upsert tables are kept: names, or `all`.
+    pub tables: Vec<String>,
+    /// Where the segments of users begin.
+    pub segments: Segments,
     /// The bounds of what is accepted.
     pub rules: Rules,
     /// The simulated shop.
     pub simulate: Simulate,
 }
+
+/// Where the segments of users begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Segments {
+    /// Who spent so many cents within `high_value_within` is of high value.
+    pub high_value_cents: i64,
+    /// See `high_value_cents`.
+    #[serde(with = "span")]
+    pub high_value_within: i64,
+    /// Who abandoned so many carts within `abandoned_within` abandons carts.
+    pub abandoned_carts: i64,
+    /// A cart is abandoned so long after its last add without a checkout.
+    #[serde(with = "span")]
+    pub abandoned_after: i64,
+    /// See `abandoned_carts`.
+    #[serde(with = "span")]
+    pub abandoned_within: i64,
+    /// Who looked at so many items within `frequent_within` browses frequently.
+    pub frequent_views: i64,
+    /// See `frequent_views`.
+    #[serde(with = "span")]
+    pub frequent_within: i64,
+    /// Who registered within so long is new.
+    #[serde(with = "span")]
+    pub new_within: i64,
+    /// Who did nothing for so long is inactive.
+    #[serde(with = "span")]
+    pub inactive_after: i64,
+}
+
+impl Default for Segments {
+    fn default() -> Segments {
+        let thresholds = Thresholds::default();
+        Segments {
+            high_value_cents: thresholds.high_value_cents,
+            high_value_within: thresholds.high_value_within_ms,
+            abandoned_carts: thresholds.abandoned_carts,
+            abandoned_after: thresholds.abandoned_after_ms,
+            abandoned_within: thresholds.abandoned_within_ms,
+            frequent_views: thresholds.frequent_views,
+            frequent_within: thresholds.frequent_within_ms,
+            new_within: thresholds.new_within_ms,
+            inactive_after: thresholds.inactive_after_ms,
+        }
+    }
+}
+
+impl Segments {
+    /// As the dataflow takes them.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            high_value_cents: self.high_value_cents,
+            high_value_within_ms: self.high_value_within,
+            abandoned_carts: self.abandoned_carts,
+            abandoned_after_ms: self.abandoned_after,
+            abandoned_within_ms: self.abandoned_within,
+            frequent_views: self.frequent_views,
+            frequent_within_ms: self.frequent_within,
+            new_within_ms: self.new_within,
+            inactive_after_ms: self.inactive_after,
+        }
+    }
+}
+
+/// In `tables`: every one.
+const ALL_TABLES: &str = "all";
 
 /// The simulated shop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +181,11 @@ impl Default for Config {
             idle_timeout: 30_000,
             lateness: Some(48 * 3_600_000),
             catalog_lateness: Some(24 * 3_600_000),
+            session_timeout: 24 * 3_600_000,
+            cart_ttl: 30 * 24 * 3_600_000,
+            price_backfill: 7 * 24 * 3_600_000,
+            tables: vec![ALL_TABLES.to_owned()],
+            segments: Segments::default(),
             rules: Rules::default(),
             simulate: Simulate::default(),
         }
@@ -168,6 +257,10 @@ impl Config {
             );
             return wrong("rules.max_future", why);
         }
+        if self.cart_ttl == 0 {
+            return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
+        }
+        self.kept_tables()?;
         if self.rules.min_event_time < 0 {
             return wrong("rules.min_event_time", "expected 1970-01-01 or later".to_owned());
         }
@@ -198,6 +291,29 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// The upsert tables that are kept.
+    ///
+    /// # Errors
+    /// If a name is no upsert table's.
+    pub fn kept_tables(&self) -> Result<Tables, ConfigError> {
+        if self.tables.iter().any(|name| name == ALL_TABLES) {
+            return Ok(Tables::ALL);
+        }
+        let upserts: Vec<_> = METRICS.iter().map(|(id, _)| *id).collect();
+        let known = |name: &String| {
+            upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
+                let names: Vec<_> = upserts.iter().map(|id| id.table().name).collect();
+                let why =
+                    format!("`{name}` is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "));
+                ConfigError(format!("setting `tables`: {why}"))
+            })
+        };
+        if self.tables.is_empty() {
+            return Err(ConfigError(format!("setting `tables`: is empty; expected `{ALL_TABLES}` or names of tables")));
+        }
+        self.tables.iter().map(known).collect()
     }
 
     /// The configuration as a file that would give it.

@@ -64,4 +64,5 @@ pub mod reconcile;
 pub mod sink;
 
 pub mod instant;
+pub mod specification;
 pub mod stats;

@@ -103,7 +103,7 @@ impl Source for Simulator {
         let mut payload = Vec::new();
         while batch.records.len() < max_records {
             let Some(item) = self.catalog.next() else { break };
-            let key = item.item_id.clone();
+            let key = item.item_id.to_string();
             self.encoder.avro(&Event::Catalog(Box::new(item)), None, &mut payload);
             self.push(&mut batch, CATALOG as usize, key.as_bytes(), &payload);
         }

@@ -32,8 +32,6 @@ pub struct Stats {
     pub freshness_ms: AtomicU64,
     /// The greatest of those.
     pub freshness_max_ms: AtomicU64,
-    /// Records in arrangements, over all workers.
-    pub arranged: AtomicI64,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
 }

@@ -10,6 +10,7 @@ use dataflows::Instant;
 use dataflows::events::{
     AddedToCart, CatalogContent, CatalogItem, Checkout, Event, ItemRating, ItemView, Purchase, Registration, Sign,
 };
+use dataflows::item::ItemId;
 use serde::{Deserialize, Serialize};
 
 /// The bounds of what is accepted.
@@ -192,13 +193,13 @@ fn cart_id(wire: &Wire<'_>) -> Result<u128, Rejection> {
         .map_err(|_| Rejection::new(Reason::BadCartId, format!("`cart_id` is `{text}`; expected a UUID")))
 }
 
-fn item_id(text: Option<Text<'_>>, field: &str) -> Result<String, Rejection> {
-    let id = required(text, field)?;
+fn item_id(text: Option<Text<'_>>, field: &str) -> Result<ItemId, Rejection> {
+    let id = text.ok_or_else(|| missing(field))?.0;
     if id.is_empty() || id.len() > ITEM_ID_BYTES_MAX {
         let detail = format!("`{field}` has {} bytes; expected 1 to {ITEM_ID_BYTES_MAX}", id.len());
         return Err(Rejection::new(Reason::BadItemId, detail));
     }
-    Ok(id)
+    Ok(ItemId::from(id.as_ref()))
 }
 
 fn catalog(wire: Wire<'_>, timestamp: Instant) -> Result<CatalogItem, Rejection> {

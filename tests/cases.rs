@@ -1,5 +1,6 @@
 //! Cases as text, in `tests/cases/<table>/`: events as JSON lines, an epoch's end as `=>` lines with
-//! what it committed. `end` is the end of the input. `lateness 2h` and the like come first.
+//! what it committed to that table. `end` is the end of the input. Settings (`lateness 2h`) and the
+//! `tables` that are shown, if they are others, come first; `1:` before an event is its partition.
 //! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
 
 use crate::support::{self, one_commit_per_epoch, options};
@@ -25,7 +26,8 @@ fn every_case_commits_what_it_says() {
     let mut wrong = Vec::new();
     for path in cases {
         let expected = std::fs::read_to_string(&path).expect("readable");
-        let actual = play(&expected);
+        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a table");
+        let actual = play(&expected, folder);
         if actual != expected {
             if std::env::var_os("UPDATE_CASES").is_some() {
                 std::fs::write(&path, &actual).expect("writable");
@@ -37,9 +39,12 @@ fn every_case_commits_what_it_says() {
 }
 
 /// Plays a case and writes it anew, with what its epochs committed.
-fn play(case: &str) -> String {
+fn play(case: &str, table: &str) -> String {
     let mut options = one_commit_per_epoch(options(1));
     options.settings.raw = false;
+    let ids = |names: &str| names.split(' ').map(|name| TableId::by_name(name).expect(name)).collect();
+    options.settings.tables = ids(table);
+    let mut partitions = 1;
     let mut steps = Vec::new();
     let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];
     let mut in_outcome = false;
@@ -54,13 +59,21 @@ fn play(case: &str) -> String {
         }
         in_outcome = false;
         epochs.last_mut().expect("one").push(line);
-        let unlimited = |text: &str| {
-            (text != "unlimited").then(|| humantime::parse_duration(text).expect("a duration").as_millis() as i64)
-        };
+        let duration = |text: &str| humantime::parse_duration(text).expect("a duration").as_millis() as i64;
+        let unlimited = |text: &str| (text != "unlimited").then(|| duration(text));
         match line.split_once(' ') {
+            Some(("tables", names)) => options.settings.tables = ids(names),
+            Some(("session_timeout", text)) => options.settings.session_timeout_ms = Some(duration(text)),
+            Some(("cart_ttl", text)) => options.settings.cart_ttl_ms = duration(text),
+            Some(("price_backfill", text)) => options.settings.price_backfill_ms = duration(text),
+            Some(("1:", event)) => {
+                partitions = 2;
+                steps.push(Step::Record(1, event.as_bytes().to_vec()));
+            }
             Some(("lateness", text)) => options.settings.lateness_ms = unlimited(text),
             Some(("catalog_lateness", text)) => options.settings.catalog_lateness_ms = unlimited(text),
             _ if line == "end" => steps.push(Step::End),
+            _ if line == "whole_input" => options.settings.whole_input = true,
             _ if line.starts_with('#') || line.is_empty() => {}
             _ => steps.push(Step::Record(0, line.as_bytes().to_vec())),
         }
@@ -73,7 +86,7 @@ fn play(case: &str) -> String {
     } else {
         steps.push(Step::Stop);
     }
-    let (sink, _) = support::run_script(1, steps, options);
+    let (sink, _) = support::run_script(partitions, steps, options);
     let log = sink.contents().log.clone();
     let mut out = String::new();
     for (number, lines) in epochs.iter().enumerate() {
@@ -87,10 +100,20 @@ fn play(case: &str) -> String {
     out
 }
 
+/// More rows of a table than this are not shown whole.
+const SHOWN_WHOLE: usize = 12;
+
 fn told(commit: &Commit) -> String {
     let mut out = String::new();
     for (table, deltas) in &commit.deltas {
-        for delta in deltas {
+        for (number, delta) in deltas.iter().enumerate() {
+            // Of very many the first and the last.
+            if deltas.len() > SHOWN_WHOLE && (3..deltas.len() - 3).contains(&number) {
+                if number == 3 {
+                    writeln!(out, "=> ... {} more of {}", deltas.len() - 6, table.table().name).expect("text");
+                }
+                continue;
+            }
             let (what, values) = match delta {
                 Delta::Upsert(row) => ("upsert", row),
                 Delta::Delete(key) => ("delete", key),
@@ -116,6 +139,7 @@ fn shown(values: &[Value]) -> String {
             Value::Integer(number) => number.to_string(),
             Value::Instant(at) => instant::show(*at).replace(":00.000Z", ""),
             Value::Cents(cents) => format!("${}.{:02}", cents / 100, cents % 100),
+            Value::Milli(milli) => format!("{}.{:03}", milli / 1000, milli % 1000),
             Value::Text(text) => text.clone(),
             Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         })

@@ -9,6 +9,7 @@ use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Format, Partition, Source};
+use deltamart::specification;
 use deltamart::stats::Stats;
 use deltamart::validate::Rules;
 use rusqlite::types::{Value as SqlValue, ValueRef};
@@ -44,12 +45,12 @@ pub fn options(workers: usize) -> Options {
             stop_grace: Duration::from_secs(1),
         },
         settings: Settings {
-            out_of_orderness_ms: 2 * MINUTE_MS,
             lateness_ms: Some(2 * HOUR_MS),
             catalog_lateness_ms: Some(HOUR_MS),
-            raw: true,
-            forget: true,
-            partitions: Vec::new(),
+            session_timeout_ms: Some(4 * HOUR_MS),
+            cart_ttl_ms: 3 * HOUR_MS,
+            price_backfill_ms: HOUR_MS,
+            ..Settings::default()
         },
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
@@ -100,10 +101,9 @@ pub fn run_script(count: usize, steps: Vec<Step>, options: Options) -> (Memory, 
 /// Fails if any table differs from what its SQL says over the accepted events.
 pub fn assert_matches_sql(contents: &Contents, settings: &Settings) {
     let watermark = contents.progress.as_ref().expect("claimed").watermark;
-    let oracle = Oracle::over(contents);
-    for (table, sql) in METRICS {
-        let expected = oracle.rows(table, sql, watermark, settings);
-        let actual = contents.rows(table);
+    let oracle = Oracle::over(contents, watermark, settings);
+    for (table, _) in METRICS.iter().filter(|(table, _)| settings.tables.contains(*table)) {
+        let (actual, expected) = (contents.rows(*table), oracle.rows(*table));
         assert_eq!(actual, expected, "`{}` differs from its SQL (left: table, right: SQL)", table.table().name);
     }
 }
@@ -115,12 +115,11 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Over the raw tables of a sink.
-    pub fn over(contents: &Contents) -> Oracle {
+    /// Over the raw tables of a sink, at a watermark.
+    pub fn over(contents: &Contents, watermark: Instant, settings: &Settings) -> Oracle {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
         let late: BTreeSet<_> = contents.rows(TableId::LateEvents).into_iter().map(|row| row[..3].to_vec()).collect();
-        let raw = [TableId::ConsumerEvents, TableId::CartEvents, TableId::CatalogEvents];
-        for id in raw {
+        for id in specification::READ {
             let table = id.table();
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let places = vec!["?"; columns.len() + 1].join(", ");
@@ -134,29 +133,20 @@ impl Oracle {
                 insert.execute(params_from_iter(values)).expect("insert");
             }
         }
+        specification::execute(&connection, &settings.parameters(watermark)).expect("the metrics' SQL is valid");
         Oracle { connection }
     }
 
     /// What a metric's SQL says, in the order of the table's key.
-    pub fn rows(&self, id: TableId, sql: &str, watermark: Instant, settings: &Settings) -> Vec<Vec<Value>> {
+    pub fn rows(&self, id: TableId) -> Vec<Vec<Value>> {
         let columns = &id.table().columns;
-        let mut statement = self.connection.prepare(sql).expect("the metric's SQL is valid");
-        let parameters = [(":watermark", watermark), (":lateness_ms", settings.lateness_ms.unwrap_or(0))];
-        for (name, value) in parameters {
-            if let Some(place) = statement.parameter_index(name).expect("a name") {
-                statement.raw_bind_parameter(place, value).expect("bind");
-            }
-        }
-        let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
-        assert_eq!(
-            names,
-            columns.iter().map(|column| column.name).collect::<Vec<_>>(),
-            "columns of `{}`",
-            id.table().name
-        );
-        let mut rows = statement.raw_query();
+        let names = specification::columns(&self.connection, id).expect("columns");
+        let declared: Vec<_> = columns.iter().map(|column| column.name).collect();
+        assert_eq!(names, declared, "columns of `{}`", id.table().name);
+        let mut statement = self.connection.prepare(&format!("SELECT * FROM temp.{}", id.table().name)).expect("SQL");
+        let mut rows = statement.query([]).expect("SQL");
         let mut out = Vec::new();
-        while let Some(row) = rows.next().expect("the metric's SQL runs") {
+        while let Some(row) = rows.next().expect("SQL") {
             out.push((0..columns.len()).map(|n| typed(columns[n].ty, row.get_ref(n).expect("column"))).collect());
         }
         out.sort();
@@ -168,7 +158,7 @@ fn plain(value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,
         Value::Boolean(truth) => SqlValue::Integer((*truth).into()),
-        Value::Integer(number) | Value::Instant(number) | Value::Cents(number) => SqlValue::Integer(*number),
+        Value::Integer(n) | Value::Instant(n) | Value::Cents(n) | Value::Milli(n) => SqlValue::Integer(*n),
         Value::Text(text) => SqlValue::Text(text.clone()),
         Value::Bytes(bytes) => SqlValue::Blob(bytes.clone()),
     }
@@ -181,6 +171,7 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
         (Type::Integer, ValueRef::Integer(number)) => Value::Integer(number),
         (Type::Instant, ValueRef::Integer(number)) => Value::Instant(number),
         (Type::Money, ValueRef::Integer(number)) => Value::Cents(number),
+        (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number),
         (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
         (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.to_vec()),
         (ty, value) => panic!("{value:?} is no {ty:?}"),

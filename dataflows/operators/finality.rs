@@ -12,9 +12,9 @@ use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
-/// Marks each record with whether the watermark has passed its end.
+/// Marks each record with whether it has ended.
 ///
-/// **Law.** At every epoch the output is `{ (d, end(d) <= final_cut(watermark)) }` of the input.
+/// **Law.** At every epoch the output is `{ (d, end(d) <= cut(watermark)) }` of the input.
 /// It stands upstream of `freeze`: that a window became final is news of the even epoch whose
 /// watermark made it so. It remembers the records that are not final yet; restored input at an odd
 /// epoch fills it again.
@@ -24,7 +24,8 @@ pub fn finality<'s, D>(
     settings: &Settings,
     ledger: &Ledger,
     name: &'static str,
-    end: fn(&D) -> Instant,
+    cut: fn(&Settings, Instant) -> Instant,
+    end: impl Fn(&D) -> Instant + 'static,
 ) -> Collection<'s, (D, bool)>
 where
     D: Ord + Clone + Debug + 'static,
@@ -37,7 +38,7 @@ where
         .binary_frontier(watermarks, Pipeline, Pipeline, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Vec<(D, isize)>)>::new();
             let mut watermark = AsOf::default();
-            let mut cut = Instant::MIN;
+            let mut passed = Instant::MIN;
             move |(data, data_frontier), (watermarks, watermark_frontier), output| {
                 data.for_each_time(|cap, updates| {
                     for (record, time, diff) in updates.flat_map(|batch| batch.drain(..)) {
@@ -62,7 +63,7 @@ where
                     let mut session = output.session(&cap);
                     for (record, diff) in updates {
                         let end = end(&record);
-                        let is_final = end <= cut;
+                        let is_final = end <= passed;
                         if !is_final {
                             let held = provisional.entry((end, record.clone())).or_default();
                             *held += diff;
@@ -72,9 +73,9 @@ where
                         }
                         session.give(((record, is_final), time, diff));
                     }
-                    cut = settings.final_cut(watermark.at(time));
+                    passed = cut(&settings, watermark.at(time));
                     while let Some(oldest) = provisional.first_entry() {
-                        if oldest.key().0 > cut {
+                        if oldest.key().0 > passed {
                             break;
                         }
                         let ((_, record), diff) = oldest.remove_entry();

@@ -1,26 +1,19 @@
 //! Each event is judged once, before anything is made of it.
 
-use crate::events::{Arrival, CatalogItem, Checkout, Event, Origin, Purchase, Registration};
-use crate::operators::{AsOf, Version};
+use crate::Stream;
+use crate::events::{Arrival, CatalogItem, Event, Origin, Registration};
+use crate::item::ItemId;
+use crate::operators::{AsOf, Cart, CartEvent, InCart, Line, SignAt, Version};
 use crate::raw::{Append, append};
+use crate::table::TableId;
 use crate::time::{Instant, Settings, Time};
-use crate::{Collection, Stream};
-use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-
-/// An event and whether it came too late to change a window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Judged<E> {
-    /// The event.
-    pub event: E,
-    /// Older than the cut of the epoch before.
-    pub late: bool,
-}
 
 /// An event that came too late.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,20 +26,126 @@ pub struct LateEvent {
     pub watermark: Instant,
 }
 
-/// The judged events, by what the metrics read.
-pub struct Split<'s> {
-    /// Registrations.
-    pub registrations: Collection<'s, Judged<Registration>>,
-    /// Checkouts of carts.
-    pub checkouts: Collection<'s, Judged<Checkout>>,
+/// That a user did something, in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Deed {
+    /// Who.
+    pub user_id: u64,
+    /// When.
+    pub at: Instant,
+    /// What, as far as it is not counted elsewhere.
+    pub what: Did,
+}
+
+/// What a user did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Did {
+    /// Registered.
+    Register,
+    /// Looked at an item.
+    View,
+    /// Anything else.
+    Other,
+}
+
+/// Declares the outputs once: the streams, what an epoch routes to each, and the operator.
+macro_rules! outputs {
+    ($($(#[$doc:meta])* $name:ident: $item:ty;)*) => {
+        /// The judged events, by what the metrics read. In time, where nothing else is said.
+        pub struct Split<'s> { $($(#[$doc])* pub $name: Stream<'s, $item>,)* }
+
+        #[derive(Default)]
+        struct Routed { $($name: Vec<$item>,)* }
+
+        /// The operator around `judge`, which is given each epoch with the watermark of the one before.
+        fn split_by<'s>(
+            arrivals: Stream<'s, Arrival>,
+            watermarks: Stream<'s, Instant>,
+            mut judge: impl FnMut(Vec<Vec<Arrival>>, Instant, &mut Routed) + 'static,
+        ) -> Split<'s> {
+            let mut builder = OperatorBuilder::new("late_split".to_owned(), arrivals.scope());
+            let mut arrivals = builder.new_input(arrivals, Pipeline);
+            let mut watermarks = builder.new_input(watermarks, Pipeline);
+            $(let $name = builder.new_output::<Vec<$item>>();)*
+            let split = Split { $($name: $name.1),* };
+            let ports = [$(stringify!($name)),*].len();
+            builder.build(move |_caps| {
+                $(let mut $name = OutputBuilder::<_, CapacityContainerBuilder<Vec<$item>>>::from($name.0);)*
+                let mut open = BTreeMap::<Time, (Vec<Capability<Time>>, Vec<Vec<Arrival>>)>::new();
+                let mut as_of = AsOf::default();
+                let mut routed = Routed::default();
+                move |frontiers| {
+                    watermarks.for_each_time(|cap, values| {
+                        let values = values.flat_map(|values| values.drain(..));
+                        values.for_each(|watermark| as_of.note(*cap.time(), watermark));
+                    });
+                    arrivals.for_each_time(|cap, batches| {
+                        let (_, stash) = open
+                            .entry(*cap.time())
+                            .or_insert_with(|| ((0..ports).map(|port| cap.retain(port)).collect(), Vec::new()));
+                        stash.extend(batches.map(std::mem::take));
+                    });
+                    $(let mut $name = $name.activate();)*
+                    while let Some(first) = open.first_entry() {
+                        let time = *first.key();
+                        let before = time.saturating_sub(1);
+                        if frontiers[1].less_equal(&before) {
+                            break;
+                        }
+                        let is_open = frontiers[0].less_equal(&time);
+                        let (caps, batches) = if is_open {
+                            let (caps, batches) = first.into_mut();
+                            (caps.clone(), std::mem::take(batches))
+                        } else {
+                            first.remove()
+                        };
+                        judge(batches, as_of.at(before), &mut routed);
+                        let mut caps = caps.iter();
+                        $(if let Some(cap) = caps.next() && !routed.$name.is_empty() {
+                            $name.session(cap).give_container(&mut routed.$name);
+                            routed.$name.clear();
+                        })*
+                        if is_open {
+                            break;
+                        }
+                    }
+                    // A worker that reads nothing must not remember every watermark either.
+                    let closed = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+                    if let (Some(closed), true) = (closed, open.is_empty()) {
+                        as_of.at(closed.saturating_sub(1));
+                    }
+                }
+            });
+            split
+        }
+    };
+}
+
+outputs! {
+    /// Registrations, late ones too.
+    registrations: Registration;
+    /// When who registered.
+    registered: (Instant, u64);
+    /// When who checked out or purchased.
+    checked_out: (Instant, u64);
+    /// When who signed in or out.
+    signs: (u64, SignAt);
+    /// What happened to carts.
+    carts: (u128, CartEvent);
     /// Finished purchases.
-    pub purchases: Collection<'s, Judged<Purchase>>,
-    /// Catalog versions by item.
-    pub catalog: Stream<'s, ((String, Version), Time, isize)>,
-    /// Rows of the raw tables.
-    pub raw: Stream<'s, Append>,
+    purchases: Line;
+    /// Who did something, and when.
+    deeds: Deed;
+    /// Views of items.
+    views: ItemId;
+    /// Ratings: who rated what, when, and how.
+    ratings: ((u64, ItemId), (Instant, u32));
+    /// Catalog versions; never late.
+    catalog: (ItemId, Version);
+    /// Rows of the raw tables, of late events too.
+    raw: Append;
     /// What came too late.
-    pub late: Stream<'s, LateEvent>,
+    late: LateEvent;
 }
 
 /// Judges the events of an epoch against the watermark of the epoch before.
@@ -59,95 +158,127 @@ pub fn late_split<'s>(
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
 ) -> Split<'s> {
-    let mut builder = OperatorBuilder::new("late_split".to_owned(), arrivals.scope());
-    let mut arrivals = builder.new_input(arrivals, Pipeline);
-    let mut watermarks = builder.new_input(watermarks, Pipeline);
-    let (registrations, registrations_out) = builder.new_output::<Vec<_>>();
-    let (checkouts, checkouts_out) = builder.new_output::<Vec<_>>();
-    let (purchases, purchases_out) = builder.new_output::<Vec<_>>();
-    let (catalog, catalog_out) = builder.new_output::<Vec<_>>();
-    let (raw, raw_out) = builder.new_output::<Vec<_>>();
-    let (late, late_out) = builder.new_output::<Vec<_>>();
     let settings = settings.clone();
-    builder.build(move |_caps| {
-        let (mut registrations, mut checkouts) = (OutputBuilder::from(registrations), OutputBuilder::from(checkouts));
-        let (mut purchases, mut catalog) = (OutputBuilder::from(purchases), OutputBuilder::from(catalog));
-        let (mut raw, mut late) = (OutputBuilder::from(raw), OutputBuilder::from(late));
-        let mut open = BTreeMap::<Time, (Vec<Capability<Time>>, Vec<Vec<Arrival>>)>::new();
-        let mut as_of = AsOf::default();
-        move |frontiers| {
-            watermarks.for_each_time(|cap, values| {
-                values.flat_map(|values| values.drain(..)).for_each(|watermark| as_of.note(*cap.time(), watermark));
-            });
-            arrivals.for_each_time(|cap, batches| {
-                let (_, stash) = open
-                    .entry(*cap.time())
-                    .or_insert_with(|| ((0..6).map(|port| cap.retain(port)).collect(), Vec::new()));
-                stash.extend(batches.map(std::mem::take));
-            });
-            let (mut registrations, mut checkouts) = (registrations.activate(), checkouts.activate());
-            let (mut purchases, mut catalog) = (purchases.activate(), catalog.activate());
-            let (mut raw, mut late) = (raw.activate(), late.activate());
-            while let Some(first) = open.first_entry() {
-                let time = *first.key();
-                let before = time.saturating_sub(1);
-                if frontiers[1].less_equal(&before) {
-                    break;
-                }
-                let (caps, batches) = if frontiers[0].less_equal(&time) {
-                    let (caps, batches) = first.into_mut();
-                    (caps.clone(), std::mem::take(batches))
-                } else {
-                    first.remove()
-                };
-                let watermark = as_of.at(before);
-                let (cut, catalog_cut) = (settings.cut(watermark), settings.catalog_cut(watermark));
-                let mut registrations = registrations.session(&caps[0]);
-                let mut checkouts = checkouts.session(&caps[1]);
-                let mut purchases = purchases.session(&caps[2]);
-                let mut catalog = catalog.session(&caps[3]);
-                let mut raw = raw.session(&caps[4]);
-                let mut late = late.session(&caps[5]);
-                for Arrival { origin, event } in batches.into_iter().flatten() {
-                    let timestamp = event.timestamp();
-                    let is_late = event.carries_time() && timestamp < cut;
-                    let effective_at = timestamp.max(catalog_cut);
-                    if settings.raw {
-                        raw.give(append(&event, &origin, effective_at, &settings));
-                    }
-                    if is_late {
-                        late.give(LateEvent { origin, timestamp, watermark });
-                    }
-                    match event {
-                        Event::Registration(event) => registrations.give((Judged { event, late: is_late }, time, 1)),
-                        Event::Checkout(event) => checkouts.give((Judged { event, late: is_late }, time, 1)),
-                        Event::Purchase(event) => purchases.give((Judged { event, late: is_late }, time, 1)),
-                        Event::Catalog(event) => {
-                            let CatalogItem { item_id, content, timestamp } = *event;
-                            let version = Version { effective_at, timestamp, content: Box::new(content) };
-                            catalog.give(((item_id, version), time, 1));
-                        }
-                        Event::SignIn(_) | Event::SignOut(_) => {}
-                        Event::ItemView(_) | Event::AddedToCart(_) | Event::ItemRating(_) => {}
-                    }
-                }
-                if frontiers[0].less_equal(&time) {
-                    break;
-                }
+    let wants = Wants::of(&settings);
+    split_by(arrivals, watermarks, move |batches, watermark, routed| {
+        let (cut, catalog_cut) = (settings.cut(watermark), settings.catalog_cut(watermark));
+        for Arrival { origin, event } in batches.into_iter().flatten() {
+            let timestamp = event.timestamp();
+            let is_late = event.carries_time() && timestamp < cut;
+            let effective_at = timestamp.max(catalog_cut);
+            if settings.raw {
+                routed.raw.push(append(&event, &origin, effective_at, &settings));
             }
-            // A worker that reads nothing must not remember every watermark either.
-            let closed = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-            if let (Some(closed), true) = (closed, open.is_empty()) {
-                as_of.at(closed.saturating_sub(1));
+            if is_late {
+                routed.late.push(LateEvent { origin, timestamp, watermark });
+            } else {
+                in_time(&event, timestamp, wants, routed);
+            }
+            match event {
+                Event::Registration(event) if wants.users => routed.registrations.push(event),
+                Event::Catalog(event) if wants.catalog => {
+                    let CatalogItem { item_id, content, timestamp } = *event;
+                    routed.catalog.push((item_id, Version { effective_at, timestamp, content: Box::new(content) }));
+                }
+                _ => {}
             }
         }
-    });
-    Split {
-        registrations: registrations_out.as_collection(),
-        checkouts: checkouts_out.as_collection(),
-        purchases: purchases_out.as_collection(),
-        catalog: catalog_out,
-        raw: raw_out,
-        late: late_out,
+    })
+}
+
+/// What the tables that are kept ask for.
+#[derive(Clone, Copy)]
+struct Wants {
+    users: bool,
+    registered: bool,
+    checked_out: bool,
+    signs: bool,
+    carts: bool,
+    deeds: bool,
+    statistics: bool,
+    catalog: bool,
+}
+
+impl Wants {
+    fn of(settings: &Settings) -> Wants {
+        let any = |ids: &[TableId]| ids.iter().any(|id| settings.tables.contains(*id));
+        use TableId::*;
+        let carts = any(&[MovieSaleLines, MovieSalesMetrics, MovieStatistics, UserActivity]);
+        Wants {
+            users: any(&[Users]),
+            registered: any(&[UserRegistrationMetrics]),
+            checked_out: any(&[CheckoutMetrics]),
+            signs: any(&[SessionMetrics, ActiveSessions, UserActivity]),
+            carts,
+            deeds: any(&[UserActivity]),
+            statistics: any(&[MovieStatistics]),
+            catalog: carts || any(&[MoviesCatalog]),
+        }
+    }
+}
+
+fn in_time(event: &Event, at: Instant, wants: Wants, routed: &mut Routed) {
+    let (user_id, did) = match event {
+        Event::Registration(event) => {
+            if wants.registered {
+                routed.registered.push((at, event.user_id));
+            }
+            (event.user_id, Did::Register)
+        }
+        Event::SignIn(sign) | Event::SignOut(sign) => {
+            if wants.signs {
+                let is_in = matches!(event, Event::SignIn(_));
+                routed.signs.push((sign.user_id, SignAt { at, is_in }));
+            }
+            (sign.user_id, Did::Other)
+        }
+        Event::ItemView(event) => {
+            if wants.statistics {
+                routed.views.push(event.item_id.clone());
+            }
+            (event.user_id, Did::View)
+        }
+        Event::AddedToCart(event) => {
+            if wants.carts {
+                let what = InCart::Add(event.item_id.clone(), event.user_id);
+                routed.carts.push((event.cart_id, CartEvent { at, what }));
+            }
+            (event.user_id, Did::Other)
+        }
+        Event::Checkout(event) => {
+            if wants.checked_out {
+                routed.checked_out.push((at, event.user_id));
+            }
+            if wants.carts {
+                routed.carts.push((event.cart_id, CartEvent { at, what: InCart::Checkout(event.user_id) }));
+            }
+            (event.user_id, Did::Other)
+        }
+        Event::Purchase(event) => {
+            if wants.checked_out {
+                routed.checked_out.push((at, event.user_id));
+            }
+            if wants.carts {
+                routed.purchases.push(Line {
+                    movie_id: event.movie_id.clone(),
+                    sold_at: at,
+                    added_at: at,
+                    cart: Cart::Purchase(event.user_id),
+                    user_id: event.user_id,
+                    own_cents: Some(event.purchase_amount_cents),
+                });
+            }
+            (event.user_id, Did::Other)
+        }
+        Event::ItemRating(event) => {
+            if wants.statistics {
+                routed.ratings.push(((event.user_id, event.item_id.clone()), (at, event.rating)));
+            }
+            (event.user_id, Did::Other)
+        }
+        Event::Catalog(_) => return,
+    };
+    if wants.deeds {
+        routed.deeds.push(Deed { user_id, at, what: did });
     }
 }

@@ -17,7 +17,7 @@ use timely::dataflow::operators::generic::Operator;
 /// function of the set of its values, in whatever order, chopping or repetition they came.
 /// One record per key for ever: use it for entities (users), not for what passes by.
 pub fn merge<'s, K, V>(
-    values: Stream<'s, ((K, V), Time, isize)>,
+    values: Stream<'s, (K, V)>,
     name: &'static str,
     ledger: &Ledger,
     merge: fn(&mut V, V),
@@ -31,7 +31,7 @@ where
     ledger.enter(name, &held, HashMap::len, move |held, out| {
         out.extend(held.iter().map(|(key, value)| state(key, value)));
     });
-    let by_key = Exchange::new(|((key, _), _, _): &((K, V), Time, isize)| key.hashed());
+    let by_key = Exchange::new(|(key, _): &(K, V)| key.hashed());
     values
         .unary_frontier(by_key, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Vec<(K, V)>)>::new();
@@ -39,7 +39,7 @@ where
                 input.for_each_time(|cap, data| {
                     let (_, stash) =
                         open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), Vec::new()));
-                    stash.extend(data.flat_map(|batch| batch.drain(..)).map(|(pair, _, _)| pair));
+                    stash.extend(data.flat_map(|batch| batch.drain(..)));
                 });
                 let mut held = held.borrow_mut();
                 while let Some(first) = open.first_entry() {

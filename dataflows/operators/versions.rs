@@ -1,17 +1,19 @@
 //! Which version of a catalog item is in force, corrections included.
 
 use crate::events::CatalogContent;
-use crate::operators::AsOf;
+use crate::hash::Map;
+use crate::item::ItemId;
+use crate::operators::{Epoch, PricePoint, per_epoch};
 use crate::state::{Ledger, State};
-use crate::time::{Instant, Settings, Time};
+use crate::time::{Instant, Settings, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Concat;
 
 /// A version of an item. Versions are ordered by their fields: when they take effect, when they
 /// were made, and, to break ties, their whole content.
@@ -28,25 +30,32 @@ pub struct Version {
 /// All versions of all items of one worker that can still matter.
 #[derive(Default)]
 struct Items {
-    versions: HashMap<String, BTreeSet<Version>>,
+    versions: Map<ItemId, BTreeSet<Version>>,
     /// When which item may be collapsed; each version enters once.
-    due: BTreeSet<(Instant, String)>,
+    due: BTreeSet<(Instant, ItemId)>,
     live: usize,
 }
 
 impl Items {
-    fn insert(&mut self, item: &str, version: Version, forget: bool) {
+    fn insert(&mut self, item: &ItemId, version: Version, forget: bool) {
         if forget {
-            self.due.insert((version.effective_at, item.to_owned()));
+            self.due.insert((version.effective_at, item.clone()));
         }
-        let versions = self.versions.entry(item.to_owned()).or_default();
+        let versions = self.versions.entry(item.clone()).or_default();
         self.live += usize::from(versions.insert(version));
     }
 
     /// The version in force: the first of the last run of equal content, because a version that
     /// differs from its predecessor only in its timestamp is no version.
-    fn in_force(&self, item: &str) -> Option<Version> {
+    fn in_force(&self, item: &ItemId) -> Option<Version> {
         first_of_last_run(self.versions.get(item)?.iter().rev()).cloned()
+    }
+
+    /// The price from an instant on, if a version takes effect there: of several the last one counts.
+    fn price_from(&self, item: &ItemId, at: Instant) -> Option<PricePoint> {
+        let mut latest_first = self.versions.get(item)?.iter().rev();
+        let version = latest_first.find(|version| version.effective_at <= at)?;
+        (version.effective_at == at).then_some((at, version.content.price_cents))
     }
 
     /// Forgets, of what took effect before `cut`, all but what is in force there. Nothing can
@@ -71,17 +80,21 @@ fn first_of_last_run<'a>(mut latest_first: impl Iterator<Item = &'a Version>) ->
     Some(latest_first.take_while(|version| version.content == latest.content).last().unwrap_or(latest))
 }
 
-/// Per item the version in force at the end of time, as `-old, +new` when an epoch changed it.
+/// What items cost from when on, as it comes and goes.
+pub type Prices<'s> = Stream<'s, (ItemId, PricePoint, isize)>;
+
+/// Per item the version in force at the end of time, and per item the prices from when on.
 ///
-/// **Law.** The output is a function of the set of versions. Memory holds one version per item and
-/// those that took effect after the catalog's cut.
+/// **Law.** Both outputs are functions of the set of versions, as `-old, +new` when an epoch changed
+/// them. Memory holds one version per item and those that took effect after the catalog's cut.
 pub fn in_force<'s>(
-    versions: Stream<'s, ((String, Version), Time, isize)>,
+    versions: Stream<'s, (ItemId, Version)>,
+    restored: Stream<'s, (ItemId, Version)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     name: &'static str,
     ledger: &Ledger,
-) -> Collection<'s, (String, Version)> {
+) -> (Collection<'s, (ItemId, Version)>, Prices<'s>) {
     let held = Rc::new(RefCell::new(Items::default()));
     ledger.enter(
         name,
@@ -97,50 +110,39 @@ pub fn in_force<'s>(
         },
     );
     let settings = settings.clone();
-    let by_item = Exchange::new(|((item, _), _, _): &((String, Version), Time, isize)| item.hashed());
-    versions
-        .binary_frontier(watermarks, by_item, Pipeline, name, move |_cap, _info| {
-            let forget = settings.forget && settings.catalog_lateness_ms.is_some();
-            let mut open = BTreeMap::<Time, (_, Vec<(String, Version)>)>::new();
-            let mut watermark = AsOf::default();
-            move |(input, frontier), (watermarks, watermark_frontier), output| {
-                input.for_each_time(|cap, data| {
-                    let (_, stash) =
-                        open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), Vec::new()));
-                    stash.extend(data.flat_map(|batch| batch.drain(..)).map(|(pair, _, _)| pair));
-                });
-                watermarks.for_each_time(|cap, values| {
-                    for value in values.flat_map(|values| values.drain(..)) {
-                        watermark.note(*cap.time(), value);
-                        open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), Vec::new()));
-                    }
-                });
-                let mut held = held.borrow_mut();
-                while let Some(first) = open.first_entry() {
-                    if frontier.less_equal(first.key()) || watermark_frontier.less_equal(first.key()) {
-                        break;
-                    }
-                    let (time, (cap, pairs)) = first.remove_entry();
-                    let mut before = HashMap::new();
-                    for (item, version) in pairs {
-                        before.entry(item.clone()).or_insert_with(|| held.in_force(&item));
-                        held.insert(&item, version, forget);
-                    }
-                    let mut session = output.session(&cap);
-                    for (item, before) in before {
-                        let now = held.in_force(&item);
-                        if before != now {
-                            before.into_iter().for_each(|old| session.give(((item.clone(), old), time, -1)));
-                            now.into_iter().for_each(|new| session.give(((item.clone(), new), time, 1)));
-                        }
-                    }
-                    if forget {
-                        held.forget(settings.catalog_cut(watermark.at(time)));
-                    }
+    let forget = settings.forget && settings.catalog_lateness_ms.is_some();
+    let by_item = Exchange::new(|(item, _): &(ItemId, Version)| item.hashed());
+    let step =
+        move |Epoch { time, input, watermark }: Epoch<(ItemId, Version)>, out: &mut Vec<_>, prices: &mut Vec<_>| {
+            let mut held = held.borrow_mut();
+            let mut before = Map::default();
+            let mut prices_before = Map::<(ItemId, Instant), Option<PricePoint>>::default();
+            for (item, version) in Epoch::records(input) {
+                before.entry(item.clone()).or_insert_with(|| held.in_force(&item));
+                let at = version.effective_at;
+                prices_before.entry((item.clone(), at)).or_insert_with(|| held.price_from(&item, at));
+                held.insert(&item, version, forget);
+            }
+            for (item, before) in before {
+                let now = held.in_force(&item);
+                if before != now {
+                    before.into_iter().for_each(|old| out.push(((item.clone(), old), time, -1)));
+                    now.into_iter().for_each(|new| out.push(((item.clone(), new), time, 1)));
                 }
             }
-        })
-        .as_collection()
+            for ((item, at), before) in prices_before.into_iter().filter(|_| !is_silent(time)) {
+                let now = held.price_from(&item, at);
+                if before != now {
+                    before.into_iter().for_each(|old| prices.push((item.clone(), old, -1)));
+                    now.into_iter().for_each(|new| prices.push((item.clone(), new, 1)));
+                }
+            }
+            if forget {
+                held.forget(settings.catalog_cut(watermark));
+            }
+        };
+    let (items, prices) = per_epoch(versions.concat(restored), watermarks, by_item, name, step);
+    (items.as_collection(), prices)
 }
 
 #[cfg(test)]
@@ -154,15 +156,15 @@ mod tests {
 
     fn items(versions: &[(Instant, &str)]) -> Items {
         let mut items = Items::default();
-        versions.iter().for_each(|(at, title)| items.insert("1", version(*at, title), true));
+        versions.iter().for_each(|(at, title)| items.insert(&"1".into(), version(*at, title), true));
         items
     }
 
     #[test]
     fn a_version_that_repeats_its_predecessor_is_none() {
-        assert_eq!(items(&[(1, "a"), (2, "a")]).in_force("1"), Some(version(1, "a")));
-        assert_eq!(items(&[(1, "a"), (3, "a"), (2, "b")]).in_force("1"), Some(version(3, "a")));
-        assert_eq!(items(&[(1, "a"), (2, "b"), (2, "b")]).in_force("1"), Some(version(2, "b")));
+        assert_eq!(items(&[(1, "a"), (2, "a")]).in_force(&"1".into()), Some(version(1, "a")));
+        assert_eq!(items(&[(1, "a"), (3, "a"), (2, "b")]).in_force(&"1".into()), Some(version(3, "a")));
+        assert_eq!(items(&[(1, "a"), (2, "b"), (2, "b")]).in_force(&"1".into()), Some(version(2, "b")));
     }
 
     #[test]
@@ -170,11 +172,11 @@ mod tests {
         let mut items = items(&[(1, "b"), (2, "a"), (3, "a"), (7, "a"), (9, "c")]);
         items.forget(5);
         assert_eq!(items.live, 3);
-        assert_eq!(items.in_force("1"), Some(version(9, "c")));
-        items.insert("1", version(8, "a"), true);
-        items.insert("1", version(10, "a"), true);
-        assert_eq!(items.in_force("1"), Some(version(10, "a")));
+        assert_eq!(items.in_force(&"1".into()), Some(version(9, "c")));
+        items.insert(&"1".into(), version(8, "a"), true);
+        items.insert(&"1".into(), version(10, "a"), true);
+        assert_eq!(items.in_force(&"1".into()), Some(version(10, "a")));
         items.forget(100);
-        assert_eq!((items.live, items.in_force("1")), (1, Some(version(10, "a"))));
+        assert_eq!((items.live, items.in_force(&"1".into())), (1, Some(version(10, "a"))));
     }
 }

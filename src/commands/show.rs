@@ -120,7 +120,7 @@ impl Shown {
         table.set_header(self.columns.iter().map(|column| column.name));
         for row in &self.rows {
             table.add_row(self.columns.iter().zip(row).map(|(column, text)| {
-                let right = matches!(column.ty, Type::Integer | Type::Money);
+                let right = matches!(column.ty, Type::Integer | Type::Money | Type::Milli);
                 Cell::new(text).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
             }));
         }
@@ -146,6 +146,8 @@ fn text(ty: Type, value: ValueRef<'_>) -> String {
         (Type::Boolean, ValueRef::Integer(truth)) => if truth == 0 { "no" } else { "yes" }.to_owned(),
         (Type::Money, ValueRef::Real(dollars)) => format!("{dollars:.2}"),
         (Type::Money, ValueRef::Integer(dollars)) => format!("{dollars}.00"),
+        (Type::Milli, ValueRef::Real(number)) => format!("{number:.3}"),
+        (Type::Milli, ValueRef::Integer(number)) => format!("{number}.000"),
         (Type::Instant, ValueRef::Text(text)) => shorter(&String::from_utf8_lossy(text)),
         (_, ValueRef::Integer(number)) => number.to_string(),
         (_, ValueRef::Real(number)) => number.to_string(),

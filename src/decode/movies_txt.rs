@@ -37,7 +37,7 @@ pub fn parse(block: &[u8], as_of: i64) -> Result<CatalogItem, Rejection> {
             values.entry(key.trim().to_owned()).or_default().push(value.trim().to_owned());
         }
     }
-    Ok(CatalogItem { timestamp: as_of, item_id: number.to_string(), content: content(values) })
+    Ok(CatalogItem { timestamp: as_of, item_id: number.to_string().as_str().into(), content: content(values) })
 }
 
 /// Bytes that are not UTF-8 are Windows-1252: nothing is lost.
@@ -101,7 +101,7 @@ mod tests {
         let block = b"ITEM 12\r\nActor=A\r\nActor=B\r\nArtist=Beyonc\xe9\r\nFormat=a=b\r\nGenre=Drama\r\nGenre=War\r\n\
             ListPrice=129999USD$1,299.99\r\nnothing here\r\n=x\r\nSize=\r\nTitle=\xc3\x89t\xc3\xa9\t<b>1</b> \r\n";
         let item = parse(block, 7).expect("a good block");
-        assert_eq!((item.item_id.as_str(), item.timestamp), ("12", 7));
+        assert_eq!((item.item_id, item.timestamp), ("12".into(), 7));
         let content = item.content;
         assert_eq!(content.title, "Été\t<b>1</b>");
         assert_eq!((content.price_cents, content.price_reason), (Some(129_999), None));

@@ -13,7 +13,6 @@ use dataflows::state::{Ledger, State};
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use differential_dataflow::AsCollection;
-use differential_dataflow::logging::{DifferentialEvent, DifferentialEventBuilder};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -81,7 +80,6 @@ struct Worker {
 /// Runs a worker until the last tick; what it fed is computed to the end after it returns.
 pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     let resume = shared.resume.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    count_arranged(timely, shared);
     let mut worker = Worker::start(timely, shared, resume);
     while !worker.turn(timely) {}
     let Worker { shared, index, epoch, arrivals, reports, ledger, ticker, .. } = worker;
@@ -397,28 +395,4 @@ fn rejected_row(
         Value::Instant(clock_ms),
     ];
     Append { table: TableId::RejectedEvents, values }
-}
-
-/// Counts the records in arrangements by differential's own log.
-fn count_arranged(timely: &mut Timely, shared: &Arc<Shared>) {
-    let shared = Arc::clone(shared);
-    let count = move |events: &mut Vec<(Duration, DifferentialEvent)>| {
-        let change = |event: &DifferentialEvent| match event {
-            DifferentialEvent::Batch(batch) => batch.length as i64,
-            DifferentialEvent::Merge(merge) => {
-                merge.complete.map_or(0, |length| length as i64 - (merge.length1 + merge.length2) as i64)
-            }
-            DifferentialEvent::Drop(dropped) => -(dropped.length as i64),
-            _ => 0,
-        };
-        let sum = events.drain(..).map(|(_, event)| change(&event)).sum();
-        shared.signals.stats.arranged.fetch_add(sum, Relaxed);
-    };
-    if let Some(mut register) = timely.log_register() {
-        register.insert::<DifferentialEventBuilder, _>("differential/arrange", move |_, events| {
-            if let Some(events) = events {
-                count(events);
-            }
-        });
-    }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Simulate};
 use dataflows::events::{AddedToCart, Checkout, Event, ItemRating, ItemView, Purchase, Registration, Sign};
+use dataflows::item::ItemId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, Zipf};
@@ -48,7 +49,7 @@ impl Produced {
             Event::ItemView(e) => e.user_id.to_string(),
             Event::Purchase(e) => e.user_id.to_string(),
             Event::ItemRating(e) => e.user_id.to_string(),
-            Event::Catalog(e) => e.item_id.clone(),
+            Event::Catalog(e) => e.item_id.to_string(),
         }
     }
 }
@@ -88,7 +89,7 @@ pub struct Shop {
     languages: Vec<String>,
     payment_methods: Vec<String>,
     ages: (u32, u32),
-    items: Vec<String>,
+    items: Vec<ItemId>,
     popularity: Zipf<f64>,
     between_visits: Exp<f64>,
     next_visit: f64,
@@ -100,7 +101,7 @@ pub struct Shop {
 
 impl Shop {
     /// A shop that sells these items.
-    pub fn new(config: &Config, items: Vec<String>) -> Shop {
+    pub fn new(config: &Config, items: Vec<ItemId>) -> Shop {
         let simulate = config.simulate.clone();
         let visits = (simulate.events as f64 / EVENTS_PER_VISIT).max(1.0);
         let span_ms = f64::from(simulate.days) * 24.0 * HOUR_MS as f64;
@@ -139,7 +140,7 @@ impl Shop {
         self.random.random_bool(of / 1000.0)
     }
 
-    fn item(&mut self) -> String {
+    fn item(&mut self) -> ItemId {
         // The popular items are spread over the catalog, not its first ones.
         let rank = self.popularity.sample(&mut self.random) as usize - 1;
         self.items[(rank * 7919 + 13) % self.items.len()].clone()
@@ -277,7 +278,7 @@ impl Shop {
                 Event::Registration(e) => e.preferred_language = "klingon".to_owned(),
                 Event::Checkout(e) => e.payment_method = "Coins".to_owned(),
                 Event::ItemRating(e) => e.rating = 6,
-                Event::ItemView(e) if e.user_id % 2 == 0 => e.item_id = String::new(),
+                Event::ItemView(e) if e.user_id % 2 == 0 => e.item_id = "".into(),
                 Event::ItemView(e) => e.user_id = 0,
                 Event::SignIn(e) | Event::SignOut(e) => e.user_id = 0,
                 Event::AddedToCart(e) => e.user_id = 0,

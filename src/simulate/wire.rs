@@ -15,7 +15,7 @@ struct Fields<'a> {
     timestamp: &'a str,
     event_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    item_id: Option<&'a str>,
+    item_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    movie_id: Option<&'a str>,
+    movie_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purchase_amount: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ struct Fields<'a> {
 struct CatalogFields<'a> {
     timestamp: &'a str,
     event_name: &'a str,
-    item_id: &'a str,
+    item_id: String,
     title: &'a str,
     price: Option<f64>,
     list_price_raw: Option<&'a str>,
@@ -76,10 +76,13 @@ fn fields<'a>(event: &'a Event, timestamp: &'a str) -> Fields<'a> {
             ..common
         },
         Event::SignIn(e) | Event::SignOut(e) => Fields { user_id: user(e.user_id), ..common },
-        Event::ItemView(e) => Fields { user_id: user(e.user_id), item_id: Some(&e.item_id), ..common },
-        Event::AddedToCart(e) => {
-            Fields { user_id: user(e.user_id), item_id: Some(&e.item_id), cart_id: cart(e.cart_id), ..common }
-        }
+        Event::ItemView(e) => Fields { user_id: user(e.user_id), item_id: Some(e.item_id.to_string()), ..common },
+        Event::AddedToCart(e) => Fields {
+            user_id: user(e.user_id),
+            item_id: Some(e.item_id.to_string()),
+            cart_id: cart(e.cart_id),
+            ..common
+        },
         Event::Checkout(e) => Fields {
             user_id: user(e.user_id),
             cart_id: cart(e.cart_id),
@@ -88,14 +91,17 @@ fn fields<'a>(event: &'a Event, timestamp: &'a str) -> Fields<'a> {
         },
         Event::Purchase(e) => Fields {
             user_id: user(e.user_id),
-            movie_id: Some(&e.movie_id),
+            movie_id: Some(e.movie_id.to_string()),
             purchase_amount: Some(dollars(e.purchase_amount_cents)),
             ..common
         },
-        Event::ItemRating(e) => {
-            Fields { user_id: user(e.user_id), item_id: Some(&e.item_id), rating: Some(e.rating as i32), ..common }
-        }
-        Event::Catalog(e) => Fields { item_id: Some(&e.item_id), ..common },
+        Event::ItemRating(e) => Fields {
+            user_id: user(e.user_id),
+            item_id: Some(e.item_id.to_string()),
+            rating: Some(e.rating as i32),
+            ..common
+        },
+        Event::Catalog(e) => Fields { item_id: Some(e.item_id.to_string()), ..common },
     }
 }
 
@@ -105,7 +111,7 @@ fn catalog_fields<'a>(item: &'a CatalogItem, timestamp: &'a str) -> CatalogField
     CatalogFields {
         timestamp,
         event_name: "movies_catalog_enriched",
-        item_id: &item.item_id,
+        item_id: item.item_id.to_string(),
         title: &content.title,
         price: content.price_cents.map(dollars),
         list_price_raw: content.list_price_raw.as_deref(),

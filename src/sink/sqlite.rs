@@ -275,6 +275,7 @@ impl ToSql for Bound<'_> {
             Value::Instant(at) => ToSqlOutput::Owned(SqlValue::Text(instant::show(*at))),
             // Below 2^51 cents the nearest double is read back to the same cents.
             Value::Cents(cents) => ToSqlOutput::Owned(SqlValue::Real(*cents as f64 / 100.0)),
+            Value::Milli(milli) => ToSqlOutput::Owned(SqlValue::Real(*milli as f64 / 1000.0)),
             Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })
@@ -297,6 +298,8 @@ pub fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Val
         }
         (Type::Money, ValueRef::Real(dollars)) => Value::Cents((dollars * 100.0).round() as i64),
         (Type::Money, ValueRef::Integer(dollars)) => Value::Cents(dollars * 100),
+        (Type::Milli, ValueRef::Real(number)) => Value::Milli((number * 1000.0).round() as i64),
+        (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number * 1000),
         (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
         (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.to_vec()),
         _ => return Err(wrong()),
@@ -321,6 +324,7 @@ pub fn ddl(table: &Table) -> String {
             Type::Boolean => "BOOLEAN",
             Type::Instant | Type::Text | Type::Json => "TEXT",
             Type::Money => "DECIMAL(18,2)",
+            Type::Milli => "DECIMAL(18,3)",
             Type::Bytes => "BLOB",
         };
         let null = if column.nullable { "" } else { " NOT NULL" };

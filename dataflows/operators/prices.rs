@@ -1,0 +1,259 @@
+//! Sale lines and the prices in force when they were sold, per item.
+
+use crate::hash::Map;
+use crate::item::ItemId;
+use crate::operators::{Cart, Epoch, Line, per_epoch};
+use crate::state::{Ledger, State};
+use crate::time::{Instant, Settings, Time, is_silent};
+use crate::window::week;
+use crate::{Collection, Stream};
+use differential_dataflow::{AsCollection, Hashable};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+use timely::dataflow::channels::pact::Exchange;
+
+/// A price from an instant on, or that there is none.
+pub type PricePoint = (Instant, Option<i64>);
+
+/// A line and what was paid for it, in cents; nothing while it is unpriced.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PricedLine {
+    /// The line.
+    pub line: Line,
+    /// In cents.
+    pub amount_cents: Option<i64>,
+}
+
+/// What comes in, of an item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum OfItem {
+    /// A price point comes or goes.
+    Price(PricePoint, isize),
+    /// A line comes or goes.
+    Line(Line, isize),
+    /// By a snapshot: a line with the amount it was told with.
+    Held(Line, Option<i64>),
+}
+
+/// A line's place among those of its item.
+type Place = (Instant, Instant, Cart);
+
+#[derive(Clone, Debug)]
+struct Sold {
+    user_id: u64,
+    own_cents: Option<i64>,
+    amount_cents: Option<i64>,
+}
+
+#[derive(Default)]
+struct Item {
+    /// Sorted; of what took effect before the cut only the last.
+    points: Vec<PricePoint>,
+    lines: BTreeMap<Place, Sold>,
+}
+
+impl Item {
+    /// The price in force at an instant; before the first one that one, `backfill_ms` back at most.
+    fn price_at(&self, at: Instant, backfill_ms: i64) -> Option<i64> {
+        let later = self.points.partition_point(|(from, _)| *from <= at);
+        match later.checked_sub(1) {
+            Some(in_force) => self.points[in_force].1,
+            None => self.points.first().filter(|(from, _)| from - at <= backfill_ms).and_then(|(_, price)| *price),
+        }
+    }
+
+    /// Takes a price point in or out; returns whose price that may change.
+    fn change_point(&mut self, (from, price): PricePoint, diff: isize) -> Range<Instant> {
+        let at = self.points.partition_point(|point| *point < (from, price));
+        if diff > 0 {
+            self.points.insert(at, (from, price));
+        } else if self.points.get(at) == Some(&(from, price)) {
+            self.points.remove(at);
+        }
+        let before = self.points.partition_point(|(at, _)| *at < from);
+        let after = self.points.partition_point(|(at, _)| *at <= from);
+        let start = if before == 0 { Instant::MIN } else { from };
+        start..self.points.get(after).map_or(Instant::MAX, |(next, _)| *next)
+    }
+
+    /// Forgets what was in force only before `cut`.
+    fn forget_points(&mut self, cut: Instant) {
+        let settled = self.points.partition_point(|(from, _)| *from < cut);
+        self.points.drain(..settled.saturating_sub(1));
+    }
+}
+
+#[derive(Default)]
+struct Items {
+    items: Map<ItemId, Item>,
+    /// Which items have lines in the week that ends then.
+    due: BTreeMap<Instant, Vec<ItemId>>,
+    lines: usize,
+}
+
+fn told(movie_id: &ItemId, (sold_at, added_at, cart): Place, sold: &Sold) -> PricedLine {
+    let Sold { user_id, own_cents, amount_cents } = *sold;
+    let line = Line { movie_id: movie_id.clone(), sold_at, added_at, cart, user_id, own_cents };
+    PricedLine { line, amount_cents }
+}
+
+impl Items {
+    /// Prices the lines sold in a range again; says which of them cost something else now.
+    fn price_again(
+        &mut self,
+        id: &ItemId,
+        range: Range<Instant>,
+        backfill_ms: i64,
+        said: &mut Vec<(PricedLine, isize)>,
+    ) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        let mut lines = std::mem::take(&mut item.lines);
+        let first = (range.start, Instant::MIN, Cart::Uuid(0, 0));
+        for (place, sold) in lines.range_mut(first..) {
+            if place.0 >= range.end {
+                break;
+            }
+            let amount_cents = sold.own_cents.or_else(|| item.price_at(place.0, backfill_ms));
+            if amount_cents != sold.amount_cents {
+                said.push((told(id, *place, sold), -1));
+                sold.amount_cents = amount_cents;
+                said.push((told(id, *place, sold), 1));
+            }
+        }
+        item.lines = lines;
+    }
+
+    fn remove(&mut self, line: &Line, said: &mut Vec<(PricedLine, isize)>) {
+        let place = (line.sold_at, line.added_at, line.cart);
+        let Some(item) = self.items.get_mut(&line.movie_id) else { return };
+        if let Some(sold) = item.lines.remove(&place) {
+            self.lines -= 1;
+            said.push((told(&line.movie_id, place, &sold), -1));
+        }
+    }
+
+    fn insert(&mut self, line: Line, backfill_ms: i64, said: &mut Vec<(PricedLine, isize)>) {
+        let place = (line.sold_at, line.added_at, line.cart);
+        let item = self.items.entry(line.movie_id.clone()).or_default();
+        let mut own_cents = line.own_cents;
+        if let Some(stood) = item.lines.get(&place) {
+            // A purchase said twice; with two amounts the greater one counts.
+            if stood.own_cents >= own_cents {
+                return;
+            }
+            said.push((told(&line.movie_id, place, stood), -1));
+            own_cents = own_cents.max(stood.own_cents);
+        }
+        let amount_cents = own_cents.or_else(|| item.price_at(line.sold_at, backfill_ms));
+        let sold = Sold { user_id: line.user_id, own_cents, amount_cents };
+        said.push((told(&line.movie_id, place, &sold), 1));
+        self.hold(line.movie_id, place, sold);
+    }
+
+    fn hold(&mut self, id: ItemId, place: Place, sold: Sold) {
+        let item = self.items.entry(id.clone()).or_default();
+        let week = week(place.0);
+        let of_week = (week.start, Instant::MIN, Cart::Uuid(0, 0))..(week.end, Instant::MIN, Cart::Uuid(0, 0));
+        if item.lines.range(of_week).next().is_none() {
+            self.due.entry(week.end).or_default().push(id);
+        }
+        self.lines += usize::from(item.lines.insert(place, sold).is_none());
+    }
+
+    /// Drops the weeks that ended at or before `cut`.
+    fn forget(&mut self, cut: Instant) {
+        while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= cut) {
+            let (end, items) = first.remove_entry();
+            for id in items {
+                let Some(item) = self.items.get_mut(&id) else { continue };
+                let before = item.lines.len();
+                item.lines = item.lines.split_off(&(end, Instant::MIN, Cart::Uuid(0, 0)));
+                self.lines -= before - item.lines.len();
+            }
+        }
+    }
+}
+
+/// Lines with what was paid for them: their own amount, or the price in force when they were sold.
+///
+/// **Law.** The output accumulates to `{ (line, price of the item in force at sold_at) }`, whenever
+/// lines and prices came, and says again only what changed. Lines leave by whole calendar week,
+/// without a word, once neither a cart nor the catalog can change them; of an item's prices the last
+/// one before the cut stays for ever.
+pub fn prices<'s>(
+    of_items: Stream<'s, (ItemId, OfItem)>,
+    watermarks: Stream<'s, Instant>,
+    settings: &Settings,
+    ledger: &Ledger,
+) -> Collection<'s, PricedLine> {
+    let held = Rc::new(RefCell::new(Items::default()));
+    ledger.enter(
+        "sales/lines",
+        &held,
+        |held| held.lines,
+        |held, out| {
+            for (id, item) in &held.items {
+                let lines = item.lines.iter().map(|(place, sold)| told(id, *place, sold));
+                out.extend(lines.map(|told| State::SaleLine(told.line, told.amount_cents)));
+            }
+        },
+    );
+    ledger.enter(
+        "sales/prices",
+        &held,
+        |held| held.items.len(),
+        |held, out| {
+            let of_item = |(id, item): (&ItemId, &Item)| {
+                item.points.iter().map(|point| State::Price(id.clone(), *point)).collect::<Vec<_>>()
+            };
+            out.extend(held.items.iter().flat_map(of_item));
+        },
+    );
+    let settings = settings.clone();
+    let by_item = Exchange::new(|(item, _): &(ItemId, OfItem)| item.hashed());
+    let step = move |Epoch { time, input, watermark }: Epoch<(ItemId, OfItem)>,
+                     out: &mut Vec<(_, Time, _)>,
+                     _: &mut Vec<()>| {
+        let backfill_ms = settings.price_backfill_ms;
+        let mut held = held.borrow_mut();
+        let (mut points, mut gone, mut come) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, of_item) in Epoch::records(input) {
+            match of_item {
+                OfItem::Price(point, diff) => points.push((diff, id, point)),
+                OfItem::Line(line, diff) if diff < 0 => gone.push(line),
+                OfItem::Line(line, _) => come.push(line),
+                OfItem::Held(line, amount_cents) => {
+                    let sold = Sold { user_id: line.user_id, own_cents: line.own_cents, amount_cents };
+                    held.hold(line.movie_id, (line.sold_at, line.added_at, line.cart), sold);
+                }
+            }
+        }
+        // What goes before what comes: of the two that replace each other in one place.
+        points.sort_unstable();
+        let mut said = Vec::new();
+        gone.iter().for_each(|line| held.remove(line, &mut said));
+        let mut again = Vec::new();
+        for (diff, id, point) in points {
+            let item = held.items.entry(id.clone()).or_default();
+            again.push((id, item.change_point(point, diff)));
+        }
+        for (id, range) in again.iter().filter(|_| !is_silent(time)) {
+            held.price_again(id, range.clone(), backfill_ms, &mut said);
+        }
+        come.into_iter().for_each(|line| held.insert(line, backfill_ms, &mut said));
+        out.extend(said.into_iter().map(|(line, diff)| (line, time, diff)));
+        // Only now: what this epoch brought was judged by the watermark before it.
+        for (id, _) in again {
+            if let (Some(cut), Some(item)) = (settings.price_cut(watermark), held.items.get_mut(&id)) {
+                item.forget_points(cut);
+            }
+        }
+        if let Some(cut) = settings.sales_cut(watermark) {
+            held.forget(cut);
+        }
+    };
+    per_epoch(of_items, watermarks, by_item, "prices", step).0.as_collection()
+}
