@@ -129,6 +129,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         settings: settings(config, made_by),
         rules: config.rules.clone(),
         clock: Arc::new(instant::now),
+        take_state: false,
     }
 }
 

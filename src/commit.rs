@@ -11,7 +11,7 @@ use crate::stats::Stats;
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -83,7 +83,8 @@ pub struct Signals {
 /// Epochs merged and not yet handed to the sink.
 #[derive(Default)]
 struct Pending {
-    deltas: HashMap<(TableId, Vec<Value>), Delta>,
+    /// In the order of epochs; of those of one key the last will count.
+    deltas: BTreeMap<TableId, Vec<Delta>>,
     appends: BTreeMap<TableId, Vec<Vec<Value>>>,
     epoch: Time,
     changed: bool,
@@ -103,10 +104,9 @@ impl Pending {
         self.epoch = epoch;
         let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
         for (table, delta) in part.deltas {
-            let key = delta.key(table).to_vec();
             let (Delta::Upsert(row) | Delta::Delete(row)) = &delta;
-            self.bytes += size(row) + size(&key);
-            self.deltas.insert((table, key), delta);
+            self.bytes += size(row);
+            self.deltas.entry(table).or_default().push(delta);
             self.changed = true;
         }
         for Append { table, values } in part.appends {
@@ -129,12 +129,12 @@ impl Pending {
     }
 
     fn commit(self, follows: Time, known: &Known) -> Commit {
-        let mut deltas = BTreeMap::<TableId, Vec<Delta>>::new();
-        for ((table, _), delta) in self.deltas {
-            deltas.entry(table).or_default().push(delta);
-        }
+        let mut deltas = self.deltas;
         for (table, deltas) in &mut deltas {
+            // Stable, and quick on what consists of sorted runs. Reversed, the last of a key is the first.
+            deltas.reverse();
             deltas.sort_by(|a, b| a.key(*table).cmp(b.key(*table)));
+            deltas.dedup_by(|later, kept| later.key(*table) == kept.key(*table));
         }
         let mut appends = self.appends;
         appends.values_mut().for_each(|rows| rows.sort());

@@ -154,6 +154,20 @@ pub struct Simulate {
     /// The first of them: ISO 8601.
     #[serde(with = "crate::instant::iso")]
     pub start: i64,
+    /// How many per mille of visits are by somebody new, who registers.
+    pub new_user_permille: f64,
+    /// A visit looks at one item at least, and at so many at most.
+    pub views_max: u32,
+    /// How many per mille of what is looked at goes into the cart.
+    pub add_permille: f64,
+    /// How many per mille of carts with something in them are checked out in the visit.
+    pub checkout_permille: f64,
+    /// How many per mille of the other visits end with a finished purchase.
+    pub purchase_permille: f64,
+    /// How many per mille of what is bought is rated.
+    pub rating_permille: f64,
+    /// How many per mille of visits end with a sign-out.
+    pub sign_out_permille: f64,
     /// How many per mille come out of order, within `out_of_orderness`.
     pub out_of_order_permille: f64,
     /// How many per mille come late, by hours, within `lateness`.
@@ -200,6 +214,13 @@ impl Default for Simulate {
             seed: 1,
             days: 3,
             start: 1_767_571_200_000,
+            new_user_permille: 500.0,
+            views_max: 8,
+            add_permille: 300.0,
+            checkout_permille: 600.0,
+            purchase_permille: 60.0,
+            rating_permille: 250.0,
+            sign_out_permille: 850.0,
             out_of_order_permille: 50.0,
             late_permille: 5.0,
             too_late_permille: 0.5,
@@ -273,13 +294,24 @@ impl Config {
         if self.rules.age.0 > self.rules.age.1 {
             return wrong("rules.age", "expected [smallest, largest]".to_owned());
         }
-        for (key, is_zero) in [("days", self.simulate.days == 0), ("events", self.simulate.events == 0)] {
+        let zero = |what: u64| what == 0;
+        let simulate = &self.simulate;
+        for (key, is_zero) in [
+            ("days", zero(simulate.days.into())),
+            ("events", zero(simulate.events)),
+            ("views_max", zero(simulate.views_max.into())),
+        ] {
             if is_zero {
                 return wrong(&format!("simulate.{key}"), "must be at least 1".to_owned());
             }
         }
-        let simulate = &self.simulate;
         for (key, permille) in [
+            ("new_user", simulate.new_user_permille),
+            ("add", simulate.add_permille),
+            ("checkout", simulate.checkout_permille),
+            ("purchase", simulate.purchase_permille),
+            ("rating", simulate.rating_permille),
+            ("sign_out", simulate.sign_out_permille),
             ("out_of_order", simulate.out_of_order_permille),
             ("late", simulate.late_permille),
             ("too_late", simulate.too_late_permille),

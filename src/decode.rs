@@ -10,7 +10,7 @@ use crate::source::Format;
 use crate::validate::{Rules, validate};
 use dataflows::events::Event;
 use std::ops::Range;
-use wire::Wire;
+use wire::{CatalogWire, Wire};
 
 /// Why a record was rejected: stable codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,15 +103,11 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> 
             if payload.trim_ascii_start().first() != Some(&b'{') {
                 return Err(Rejection::new(Reason::Undecodable, "no event as JSON: expected an object, `{...}`"));
             }
-            let wire: Wire = serde_json::from_slice(payload).map_err(|error| {
-                let reason = if error.is_data() { Reason::WrongType } else { Reason::Undecodable };
-                Rejection::new(reason, format!("no event as JSON: {error}"))
-            })?;
-            judge(payload, wire, None, rules, clock_ms)
+            judge(payload, json(payload)?, None, rules, clock_ms, || json(payload))
         }
         Format::Avro(carries) => {
             let (schema_id, wire) = avro::decode(payload)?;
-            judge(payload, wire, Some(carries), rules, clock_ms)
+            judge(payload, wire, Some(carries), rules, clock_ms, || avro::decode(payload).map(|(_, wire)| wire))
                 .map_err(|rejection| Rejection { schema_id: Some(schema_id), ..rejection })
         }
         Format::MoviesTxt(as_of) => {
@@ -121,6 +117,18 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> 
     }
 }
 
+fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection> {
+    // Once for the whole payload is cheaper than for each text in it.
+    let parsed = match std::str::from_utf8(payload) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(payload),
+    };
+    parsed.map_err(|error| {
+        let reason = if error.is_data() { Reason::WrongType } else { Reason::Undecodable };
+        Rejection::new(reason, format!("no event as JSON: {error}"))
+    })
+}
+
 /// Judges what was read, and notes where in the payload the e-mail address lies.
 fn judge(
     payload: &[u8],
@@ -128,9 +136,10 @@ fn judge(
     carries: Option<&str>,
     rules: &Rules,
     clock_ms: i64,
+    besides: impl FnOnce() -> Result<CatalogWire, Rejection>,
 ) -> Result<Accepted, Rejection> {
     let email = wire.masked_email.as_ref().and_then(|email| mask::span_in(payload, &email.0));
-    match validate(wire, carries, rules, clock_ms) {
+    match validate(wire, carries, rules, clock_ms, besides) {
         Ok((event, masked)) => Ok(Accepted { event, masked, email }),
         Err(rejection) => Err(Rejection { email, ..rejection }),
     }

@@ -39,32 +39,31 @@ pub struct KeyBug {
 /// # Errors
 /// If a key would have more than one row.
 pub fn deltas(mut updates: Vec<(Row, isize)>) -> Result<Vec<(TableId, Delta)>, KeyBug> {
+    // Rows are ordered by table and key first: what is said of a key stands together.
     differential_dataflow::consolidation::consolidate(&mut updates);
-    let mut rows: Vec<(TableId, Vec<Value>, isize)> =
-        updates.into_iter().map(|(row, diff)| (row.table(), row.values(), diff)).collect();
-    // Within a key the row that stays comes last.
-    rows.sort_by(|(table, row, diff), (other_table, other, other_diff)| {
-        let key = |row: &[Value]| row[..table.table().key_columns].to_vec();
-        table.cmp(other_table).then_with(|| key(row).cmp(&key(other))).then(diff.cmp(other_diff))
-    });
-    let mut deltas: Vec<(TableId, Delta)> = Vec::with_capacity(rows.len());
-    for (table, mut row, diff) in rows {
+    let mut deltas: Vec<(TableId, Delta)> = Vec::with_capacity(updates.len());
+    for (row, diff) in updates {
+        let (table, mut row) = (row.table(), row.values());
         let key_columns = table.table().key_columns;
-        let before = deltas.last().filter(|(last, delta)| *last == table && delta.key(table) == &row[..key_columns]);
+        let before =
+            deltas.last_mut().filter(|(last, delta)| *last == table && delta.key(table) == &row[..key_columns]);
         if diff > 1 || (diff == 1 && matches!(before, Some((_, Delta::Upsert(_))))) {
             let key = format!("{:?}", &row[..key_columns]);
             return Err(KeyBug { table: table.table().name, key, rows: diff.max(2) });
         }
-        if before.is_some() {
-            deltas.pop();
+        match before {
+            Some((_, delta)) if diff > 0 => *delta = Delta::Upsert(row),
+            // The row that was is gone, whatever it is now.
+            Some(_) => {}
+            None if diff > 0 => deltas.push((table, Delta::Upsert(row))),
+            None => {
+                row.truncate(key_columns);
+                deltas.push((table, Delta::Delete(row)));
+            }
         }
-        deltas.push(if diff > 0 {
-            (table, Delta::Upsert(row))
-        } else {
-            row.truncate(key_columns);
-            (table, Delta::Delete(row))
-        });
     }
+    // Nearly sorted: of most tables both orders are one.
+    deltas.sort_by(|(table, a), (other, b)| table.cmp(other).then_with(|| a.key(*table).cmp(b.key(*other))));
     Ok(deltas)
 }
 

@@ -49,6 +49,8 @@ pub struct Options {
     pub rules: Rules,
     /// The wall clock.
     pub clock: Clock,
+    /// Whether the state is taken out at the end, for whoever goes on from there.
+    pub take_state: bool,
 }
 
 /// What a run goes on from; the default is the beginning.

@@ -81,7 +81,7 @@ mod tests {
 
     fn store(rows: impl IntoIterator<Item = Vec<Value>>) -> Memory {
         let memory = Memory::default();
-        let rows = rows.into_iter().map(|row| (row[..1].to_vec(), row)).collect();
+        let rows = rows.into_iter().map(|row| (row[..1].to_vec(), row[1..].to_vec())).collect();
         memory.contents().tables.insert(TableId::Users, rows);
         memory
     }

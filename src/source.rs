@@ -59,6 +59,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Room for so many records of an ordinary kind, and bytes at the most.
+    pub fn with_capacity(records: usize, bytes_max: usize) -> Batch {
+        // Growing step by step would copy everything several times.
+        Batch { bytes: Vec::with_capacity((records * 128).min(bytes_max)), records: Vec::with_capacity(records) }
+    }
+
     /// Adds a record.
     pub fn push(&mut self, partition: u32, offset: i64, key: &[u8], payload: &[u8]) {
         let key_start = self.bytes.len();

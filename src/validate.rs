@@ -3,7 +3,7 @@
 use crate::decode::mask::masked_email;
 use crate::decode::movies_txt::json;
 use crate::decode::price::{list_price, reason};
-use crate::decode::wire::{Money, Text, When, Wire};
+use crate::decode::wire::{CatalogWire, Money, Text, When, Wire};
 use crate::decode::{Reason, Rejection};
 use crate::instant;
 use dataflows::Instant;
@@ -49,7 +49,8 @@ impl Default for Rules {
 /// Longer ids are rejected: a catalog numbers its items.
 const ITEM_ID_BYTES_MAX: usize = 256;
 
-/// Judges what was on the wire; tells too whether an e-mail address came in clear and was masked. `carries` is the event of the topic, for records that do not name theirs.
+/// Judges what was on the wire; tells too whether an e-mail address came in clear and was masked. `carries` is the event of the topic, for records that do not
+/// name theirs; `besides` reads the rest of a catalog version.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -58,6 +59,7 @@ pub fn validate(
     carries: Option<&str>,
     rules: &Rules,
     clock_ms: i64,
+    besides: impl FnOnce() -> Result<CatalogWire, Rejection>,
 ) -> Result<(Event, bool), Rejection> {
     let name = wire.event_name.as_ref().map(|name| name.0.as_ref()).or(carries);
     let Some(name) = name else { return Err(missing("event_name")) };
@@ -130,7 +132,7 @@ pub fn validate(
             })?;
             Event::ItemRating(ItemRating { timestamp, user_id, item_id: item_id(wire.item_id, "item_id")?, rating })
         }
-        _ => Event::Catalog(Box::new(catalog(wire, timestamp)?)),
+        _ => Event::Catalog(Box::new(catalog(wire, besides()?, timestamp)?)),
     };
     Ok((event, masked))
 }
@@ -202,7 +204,7 @@ fn item_id(text: Option<Text<'_>>, field: &str) -> Result<ItemId, Rejection> {
     Ok(ItemId::from(id.as_ref()))
 }
 
-fn catalog(wire: Wire<'_>, timestamp: Instant) -> Result<CatalogItem, Rejection> {
+fn catalog(named: Wire<'_>, wire: CatalogWire, timestamp: Instant) -> Result<CatalogItem, Rejection> {
     let price = match (wire.price, &wire.list_price_raw) {
         (Some(Money(Ok(cents))), _) if cents > 0 => Ok(cents),
         (Some(Money(Ok(_))), _) => Err(reason::NOT_POSITIVE),
@@ -212,7 +214,7 @@ fn catalog(wire: Wire<'_>, timestamp: Instant) -> Result<CatalogItem, Rejection>
     };
     Ok(CatalogItem {
         timestamp,
-        item_id: item_id(wire.item_id, "item_id")?,
+        item_id: item_id(named.item_id, "item_id")?,
         content: CatalogContent {
             title: wire.title.unwrap_or_default(),
             price_cents: price.ok(),

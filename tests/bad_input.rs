@@ -153,8 +153,8 @@ fn no_address_is_stored_wherever_it_stands() {
     let contents = sink.contents();
     assert_eq!(contents.rows(TableId::LateEvents).len(), 2);
     assert_eq!(contents.rows(TableId::RejectedEvents).len(), 3);
-    for (table, rows) in &contents.tables {
-        for value in rows.values().flatten() {
+    for table in contents.tables.keys() {
+        for value in contents.rows(*table).iter().flatten() {
             let text = match value {
                 Value::Text(text) => text.clone(),
                 Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),

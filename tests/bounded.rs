@@ -126,7 +126,8 @@ fn what_is_held_levels_off_while_the_store_grows() {
     for name in &passing {
         let (early, late) = (over(25..40, &held, name), over(45..60, &held, name));
         // Of the sums of sales the cumulative ones stay, one per item: there are two hundred.
-        assert!(late <= early * 5 / 4, "`{name}` grows: {early} over days 25 to 40, {late} over 45 to 60");
+        // What holds ten records or twenty may be caught at either moment of its day.
+        assert!(late <= early * 5 / 4 + 100, "`{name}` grows: {early} over days 25 to 40, {late} over 45 to 60");
     }
     assert!(held[59].rows > held[29].rows * 17 / 10, "the store does not grow");
 

@@ -192,7 +192,8 @@ fn assert_log_is_minimal_and_complete(contents: &Contents) {
             for delta in deltas {
                 match delta {
                     Delta::Upsert(row) => {
-                        assert_ne!(rows.get(delta.key(*table)), Some(row), "an upsert changes nothing")
+                        let rest = row[table.table().key_columns..].to_vec();
+                        assert_ne!(rows.get(delta.key(*table)), Some(&rest), "an upsert changes nothing")
                     }
                     Delta::Delete(key) => assert!(rows.contains_key(key), "a delete of what is not there"),
                 }

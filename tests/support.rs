@@ -54,6 +54,7 @@ pub fn options(workers: usize) -> Options {
         },
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
+        take_state: true,
     }
 }
 

@@ -129,6 +129,10 @@ impl Events {
     /// Takes an epoch's events in (sorted) and says what that changes; tells how many were new.
     fn take_in(&mut self, id: u128, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) -> usize {
         let before = self.events.len();
+        if self.events.capacity() < 4 {
+            // Most carts see two or three events: no room to spare for them.
+            self.events.reserve_exact(fresh.len());
+        }
         let insert = |events: &mut Events, said: &mut Said, sold: Option<(Instant, u64)>| {
             for (_, event) in fresh {
                 let twin = sold.is_some() && events.has_twin(event);
@@ -315,13 +319,15 @@ pub fn carts<'s>(
     };
     let settings = settings.clone();
     let by_cart = Exchange::new(|(id, _): &(u128, CartEvent)| id.hashed());
+    let mut of_epoch = Vec::new();
     let step = move |epoch: Epoch<(u128, CartEvent)>, out: &mut Vec<_>, told: &mut Vec<_>| {
         let Epoch { time, input, watermark } = epoch;
         let mut held = held.borrow_mut();
-        let mut events: Vec<_> = Epoch::records(input).collect();
-        events.sort_unstable();
+        of_epoch.clear();
+        of_epoch.extend(Epoch::records(input));
+        of_epoch.sort_unstable();
         let mut said = Said::default();
-        for of_cart in events.chunk_by(|(id, _), (other, _)| id == other) {
+        for of_cart in of_epoch.chunk_by(|(id, _), (other, _)| id == other) {
             let id = of_cart[0].0;
             let cart = held.carts.entry(id).or_default();
             let is_new = cart.events.is_empty();

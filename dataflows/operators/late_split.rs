@@ -48,6 +48,9 @@ pub enum Did {
     Other,
 }
 
+/// How many batches are routed before what was routed is passed on.
+const BATCHES: usize = 64;
+
 /// Declares the outputs once: the streams, what an epoch routes to each, and the operator.
 macro_rules! outputs {
     ($($(#[$doc:meta])* $name:ident: $item:ty;)*) => {
@@ -61,7 +64,7 @@ macro_rules! outputs {
         fn split_by<'s>(
             arrivals: Stream<'s, Arrival>,
             watermarks: Stream<'s, Instant>,
-            mut judge: impl FnMut(Vec<Vec<Arrival>>, Instant, &mut Routed) + 'static,
+            mut judge: impl FnMut(Vec<Arrival>, Instant, &mut Routed) + 'static,
         ) -> Split<'s> {
             let mut builder = OperatorBuilder::new("late_split".to_owned(), arrivals.scope());
             let mut arrivals = builder.new_input(arrivals, Pipeline);
@@ -93,18 +96,21 @@ macro_rules! outputs {
                             break;
                         }
                         let is_open = frontiers[0].less_equal(&time);
-                        let (caps, batches) = if is_open {
+                        let (caps, mut batches) = if is_open {
                             let (caps, batches) = first.into_mut();
                             (caps.clone(), std::mem::take(batches))
                         } else {
                             first.remove()
                         };
-                        judge(batches, as_of.at(before), &mut routed);
-                        let mut caps = caps.iter();
-                        $(if let Some(cap) = caps.next() && !routed.$name.is_empty() {
-                            $name.session(cap).give_container(&mut routed.$name);
-                            routed.$name.clear();
-                        })*
+                        let watermark = as_of.at(before);
+                        for some in batches.chunks_mut(BATCHES) {
+                            some.iter_mut().for_each(|batch| judge(std::mem::take(batch), watermark, &mut routed));
+                            let mut caps = caps.iter();
+                            // Drained, not given away: the buffers keep their memory.
+                            $(if let Some(cap) = caps.next() && !routed.$name.is_empty() {
+                                $name.session(cap).give_iterator(routed.$name.drain(..));
+                            })*
+                        }
                         if is_open {
                             break;
                         }
@@ -160,9 +166,9 @@ pub fn late_split<'s>(
 ) -> Split<'s> {
     let settings = settings.clone();
     let wants = Wants::of(&settings);
-    split_by(arrivals, watermarks, move |batches, watermark, routed| {
+    split_by(arrivals, watermarks, move |batch, watermark, routed| {
         let (cut, catalog_cut) = (settings.cut(watermark), settings.catalog_cut(watermark));
-        for Arrival { origin, event } in batches.into_iter().flatten() {
+        for Arrival { origin, event } in batch {
             let timestamp = event.timestamp();
             let is_late = event.carries_time() && timestamp < cut;
             let effective_at = timestamp.max(catalog_cut);

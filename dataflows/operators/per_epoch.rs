@@ -74,13 +74,12 @@ where
                 }
                 let ([cap, other], input) = oldest.remove();
                 step(Epoch { time, input, watermark: as_of.at(time) }, &mut made, &mut also);
+                // Drained, not given away: the buffers keep their memory from epoch to epoch.
                 if !made.is_empty() {
-                    first.session(&cap).give_container(&mut made);
-                    made.clear();
+                    first.session(&cap).give_iterator(made.drain(..));
                 }
                 if !also.is_empty() {
-                    second.session(&other).give_container(&mut also);
-                    also.clear();
+                    second.session(&other).give_iterator(also.drain(..));
                 }
             }
         }

@@ -43,11 +43,30 @@ fn deadline(opened_at: Instant, timeout_ms: Option<i64>) -> Instant {
     timeout_ms.map_or(Instant::MAX, |timeout| opened_at.saturating_add(timeout))
 }
 
-/// A sign event and the session that is open after it, timeouts not looked at.
+/// A sign event and the session that is open after it, timeouts not looked at. Two words: there are
+/// millions of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sign {
-    sign: SignAt,
-    open_after: Option<Instant>,
+    /// Twice its time, and one more for a sign-in: the order of a user's life.
+    place: i64,
+    open_after: Instant,
+}
+
+/// No session is open.
+const NONE: Instant = Instant::MIN;
+
+impl Sign {
+    fn new(sign: SignAt, open_after: Option<Instant>) -> Sign {
+        Sign { place: sign.at * 2 + i64::from(sign.is_in), open_after: open_after.unwrap_or(NONE) }
+    }
+
+    fn sign(self) -> SignAt {
+        SignAt { at: self.place >> 1, is_in: self.place & 1 == 1 }
+    }
+
+    fn open_after(self) -> Option<Instant> {
+        (self.open_after != NONE).then_some(self.open_after)
+    }
 }
 
 /// One user's sign events that can still matter, in their order.
@@ -86,13 +105,17 @@ impl User {
         mut said: impl FnMut(Session, isize),
     ) {
         let Some(first) = fresh.first() else { return };
-        let from = self.signs.partition_point(|known| known.sign < *first);
-        let before = from.checked_sub(1).and_then(|last| self.signs[last].open_after);
+        let from = self.signs.partition_point(|known| known.sign() < *first);
+        let before = from.checked_sub(1).and_then(|last| self.signs[last].open_after());
         let old = self.signs.split_off(from);
+        if self.signs.capacity() < 4 {
+            // Most users sign in and out once: no room to spare for them.
+            self.signs.reserve_exact(old.len() + fresh.len());
+        }
         let (mut old_open, mut open) = (before, before);
         let (mut known, mut new) = (old.iter().peekable(), fresh.iter().peekable());
         loop {
-            let next_known = known.peek().map(|known| known.sign);
+            let next_known = known.peek().map(|known| known.sign());
             let next = match (next_known, new.peek()) {
                 (None, None) => break,
                 // Both courses agree and nothing new follows: the rest stands as it is.
@@ -114,7 +137,7 @@ impl User {
             let (after, over) = walk(open, next, user_id, timeout_ms);
             open = after;
             over.into_iter().for_each(|session| said(session, 1));
-            self.signs.push(Sign { sign: next, open_after: open });
+            self.signs.push(Sign::new(next, open));
         }
         let unclosed = |opened_at| Session { user_id, opened_at, closed_at: None };
         if open != old_open {
@@ -126,11 +149,11 @@ impl User {
     /// Drops what happened before `cut` but for the sign-in whose session is open there. Nothing
     /// can arrive before it any more.
     fn forget(&mut self, cut: Instant, timeout_ms: Option<i64>) {
-        let settled = self.signs.partition_point(|known| known.sign.at < cut);
-        let open = settled.checked_sub(1).and_then(|last| self.signs[last].open_after);
+        let settled = self.signs.partition_point(|known| known.sign().at < cut);
+        let open = settled.checked_sub(1).and_then(|last| self.signs[last].open_after());
         // One that has timed out at the cut is closed to a sign-out there only if it is later.
         let open = open.filter(|opened_at| deadline(*opened_at, timeout_ms) >= cut);
-        let opener = open.map(|at| Sign { sign: SignAt { at, is_in: true }, open_after: Some(at) });
+        let opener = open.map(|at| Sign::new(SignAt { at, is_in: true }, open));
         self.signs.splice(..settled, opener);
         if self.signs.len() < self.signs.capacity() / 4 {
             self.signs.shrink_to_fit();
@@ -231,9 +254,9 @@ impl Users {
                 let next = match user.signs.as_slice() {
                     [] => None,
                     // A sign-in that is still open has nothing to leave for before its timeout.
-                    [only] if only.sign.at < cut => Some(deadline(only.sign.at, timeout_ms)),
-                    [first, second, ..] => Some(if first.sign.at < cut { second.sign.at } else { first.sign.at }),
-                    [only] => Some(only.sign.at),
+                    [only] if only.sign().at < cut => Some(deadline(only.sign().at, timeout_ms)),
+                    [first, second, ..] if first.sign().at < cut => Some(second.sign().at),
+                    [first, ..] => Some(first.sign().at),
                 };
                 match next {
                     None => drop(self.users.remove(&user_id)),
@@ -254,7 +277,7 @@ impl Users {
 /// opened it, and nothing is said of it. Restored events say their open sessions again at their
 /// odd epoch, and nothing of minutes.
 pub fn sessions<'s>(
-    signs: Stream<'s, (u64, SignAt)>,
+    of_users: Stream<'s, (u64, SignAt)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
@@ -267,18 +290,20 @@ pub fn sessions<'s>(
         |held, out| {
             let of_user = |(id, user): (&u64, &User)| {
                 let id = *id;
-                user.signs.iter().map(move |known| State::Sign(id, known.sign)).collect::<Vec<_>>()
+                user.signs.iter().map(move |known| State::Sign(id, known.sign())).collect::<Vec<_>>()
             };
             out.extend(held.users.iter().flat_map(of_user));
         },
     );
     let settings = settings.clone();
     let by_user = Exchange::new(|(user, _): &(u64, SignAt)| user.hashed());
+    let mut signs = Vec::new();
     let step = move |epoch: Epoch<(u64, SignAt)>, out: &mut Vec<_>, of_minutes: &mut Vec<_>| {
         let Epoch { time, input, watermark } = epoch;
         let timeout_ms = settings.session_timeout_ms;
         let mut held = held.borrow_mut();
-        let mut signs: Vec<_> = Epoch::records(input).collect();
+        signs.clear();
+        signs.extend(Epoch::records(input));
         signs.sort_unstable();
         let span = (signs.iter().map(|(_, sign)| sign.at).min(), signs.iter().map(|(_, sign)| sign.at).max());
         let (mut minutes, mut fresh) = (Map::default(), Vec::new());
@@ -312,7 +337,7 @@ pub fn sessions<'s>(
             held.forget(settings.forget_cut(watermark), timeout_ms);
         }
     };
-    let (sessions, of_minutes) = per_epoch(signs, watermarks, by_user, "sessions", step);
+    let (sessions, of_minutes) = per_epoch(of_users, watermarks, by_user, "sessions", step);
     (sessions.as_collection(), of_minutes)
 }
 

@@ -73,7 +73,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
     }
     let elapsed = watch.stop();
-    summary(config, &stats, elapsed, false)
+    summary(config, &stats, elapsed, false, None)
 }
 
 fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {

@@ -4,6 +4,7 @@ use super::show::table_of;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::instant;
+use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::stats::Stats;
 use anyhow::Result;
@@ -88,7 +89,13 @@ fn watermark(stats: &Stats) -> String {
 }
 
 /// What was made, where it is, and how to look at it.
-pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration, stopped: bool) -> Result<()> {
+pub(super) fn summary(
+    config: &Config,
+    stats: &Stats,
+    elapsed: Duration,
+    stopped: bool,
+    memory: Option<&Memory>,
+) -> Result<()> {
     if stopped {
         say!("stopped before the end of the input; everything that was read is committed");
     }
@@ -119,9 +126,16 @@ pub(super) fn summary(config: &Config, stats: &Stats, elapsed: Duration, stopped
         if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
+    if let Some(memory) = memory {
+        let contents = memory.contents();
+        let count = |id: TableId| Ok(contents.tables.get(&id).map_or(0, |rows| rows.len() as u64));
+        say!("{}", table_of(&count)?);
+        say!("\nnothing was kept: `--warehouse FILE` keeps the tables");
+        return Ok(());
+    }
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
     let sink = Sqlite::open(&config.warehouse)?;
-    say!("{}", table_of(&sink)?);
+    say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     let path = config.warehouse.display();
     let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
     let example = TableId::ALL.iter().copied().find(full).unwrap_or(TableId::UserRegistrationMetrics).table().name;

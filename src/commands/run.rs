@@ -5,7 +5,7 @@ use super::{Refused, open_warehouse, options, stop_on_signals};
 use crate::config::Config;
 use crate::engine::{self, Resume};
 use crate::simulate::{SAMPLE, Simulator, items_of};
-use crate::sink::sqlite::Sqlite;
+use crate::sink::memory::Memory;
 use crate::sink::{MadeBy, Sink};
 use crate::source::Source;
 use crate::source::chain::Chain;
@@ -13,14 +13,30 @@ use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> Result<()> {
     let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
+    if config.warehouse == Path::new(IN_MEMORY) {
+        let memory = Memory::without_log();
+        return into(config, source, memory.clone(), Some(&memory));
+    }
     let mut sink = open_warehouse(config)?;
     refuse_what_is_there(config, &mut sink)?;
+    into(config, source, sink, None)
+}
+
+/// A warehouse that is gone when the run ends: to try, and to measure.
+const IN_MEMORY: &str = ":memory:";
+
+fn into(
+    config: &Config,
+    source: Box<dyn Source>,
+    mut sink: impl Sink + 'static,
+    memory: Option<&Memory>,
+) -> Result<()> {
     let claim = sink.claim(MadeBy::Run)?;
     // From here on nobody else commits.
     refuse_what_is_there(config, &mut sink)?;
@@ -31,10 +47,10 @@ pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> R
     let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
     let elapsed = watch.stop();
     ended.context("the run ended early; what was committed before is whole")?;
-    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire))
+    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire), memory)
 }
 
-fn refuse_what_is_there(config: &Config, sink: &mut Sqlite) -> Result<()> {
+fn refuse_what_is_there(config: &Config, sink: &mut impl Sink) -> Result<()> {
     if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0) {
         let (path, program) = (config.warehouse.display(), super::text::program());
         return Err(Refused(format!(

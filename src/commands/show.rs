@@ -44,7 +44,7 @@ pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Res
 
 pub(super) fn tables(config: &Config) -> Result<()> {
     let mut sink = Sqlite::open_to_read(&config.warehouse)?;
-    say!("{}", table_of(&sink)?);
+    say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(progress) = sink.position()? {
         say!(
             "epoch {}, watermark {}, committed at {}",
@@ -57,9 +57,9 @@ pub(super) fn tables(config: &Config) -> Result<()> {
 }
 
 /// All tables with their sizes; what they say only where there is room for it.
-pub(super) fn table_of(sink: &Sqlite) -> Result<String> {
-    let whole = described(sink, true)?;
-    if fits(&whole) { Ok(whole) } else { described(sink, false) }
+pub(super) fn table_of(count: &dyn Fn(TableId) -> Result<u64>) -> Result<String> {
+    let whole = described(count, true)?;
+    if fits(&whole) { Ok(whole) } else { described(count, false) }
 }
 
 /// Whether a text is no wider than the terminal, if there is one.
@@ -68,13 +68,12 @@ fn fits(text: &str) -> bool {
     terminal_size::terminal_size().is_none_or(|(terminal_size::Width(columns), _)| width <= columns.into())
 }
 
-fn described(sink: &Sqlite, whole: bool) -> Result<String> {
+fn described(count: &dyn Fn(TableId) -> Result<u64>, whole: bool) -> Result<String> {
     let mut shown = plain_table();
     shown.set_header(["table", "rows", "what it says"].into_iter().take(if whole { 3 } else { 2 }));
     for id in TableId::ALL {
         let table = id.table();
-        let count = sink.count(table)?.unwrap_or_default();
-        let count = Cell::new(grouped(count)).set_alignment(CellAlignment::Right);
+        let count = Cell::new(grouped(count(*id)?)).set_alignment(CellAlignment::Right);
         let cells = [Cell::new(table.name), count, Cell::new(table.doc)];
         shown.add_row(cells.into_iter().take(if whole { 3 } else { 2 }));
     }

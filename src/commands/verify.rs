@@ -98,7 +98,8 @@ fn computed(sink: &Sqlite, id: TableId) -> Result<Memory> {
             (_, value) => read_value(column, value),
         });
         let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
-        into.insert(values[..table.key_columns].to_vec(), values);
+        let (key, rest) = values.split_at(table.key_columns);
+        into.insert(key.to_vec(), rest.to_vec());
     }
     drop(contents);
     Ok(desired)

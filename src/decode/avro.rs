@@ -1,6 +1,5 @@
 //! Avro in the Confluent wire format: a zero byte, the schema's id, the datum.
 
-use super::wire::Wire;
 use super::{Reason, Rejection};
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
@@ -61,7 +60,7 @@ pub fn header(schema_id: u32) -> [u8; 5] {
 ///
 /// # Errors
 /// If it is not in the wire format, names an unknown schema, or does not follow it.
-pub fn decode(payload: &[u8]) -> Result<(u32, Wire<'_>), Rejection> {
+pub fn decode<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<(u32, T), Rejection> {
     let Some((&[magic, a, b, c, d], datum)) = payload.split_first_chunk::<5>() else {
         let detail = format!("{} bytes are too few for the Confluent wire format", payload.len());
         return Err(Rejection::new(Reason::Undecodable, detail));

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// All fields of all events, by their names on the wire.
+/// The fields of all events but the catalog's, by their names on the wire.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the schemas say what each means")]
@@ -32,8 +32,15 @@ pub struct Wire<'a> {
     pub movie_id: Option<Text<'a>>,
     pub purchase_amount: Option<Money>,
     pub rating: Option<i64>,
-    pub title: Option<String>,
+}
+
+/// What stands besides in a version of a catalog item: read only where there is one.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the schemas say what each means")]
+pub struct CatalogWire {
     pub price: Option<Money>,
+    pub title: Option<String>,
     pub list_price_raw: Option<String>,
     pub product_group: Option<String>,
     pub binding: Option<String>,

@@ -54,9 +54,10 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
         let mut open = BTreeMap::<Time, Stash>::new();
         let mut reached = Some(0);
         move |frontiers| {
-            rows.for_each(|_, updates| {
-                for (row, time, diff) in updates.drain(..) {
-                    open.entry(time).or_default().updates.push((row, diff));
+            rows.for_each_time(|cap, batches| {
+                let stash = open.entry(*cap.time()).or_default();
+                for batch in batches {
+                    stash.updates.extend(batch.drain(..).map(|(row, _, diff)| (row, diff)));
                 }
             });
             raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().part.appends.append(appends));

@@ -74,7 +74,6 @@ struct Worker {
     taken_bytes: usize,
     /// Largest event time per partition in the open epoch.
     largest: BTreeMap<u32, Instant>,
-    buffer: Vec<Arrival>,
 }
 
 /// Runs a worker until the last tick; what it fed is computed to the end after it returns.
@@ -89,7 +88,9 @@ pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     }
     let mut ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
     ended.epoch = epoch;
-    ended.state.extend(ledger.dump());
+    if shared.options.take_state {
+        ended.state.extend(ledger.dump());
+    }
     shared.signals.stats.set_live(index, ledger.live());
 }
 
@@ -161,7 +162,6 @@ impl Worker {
             quota_bytes: (shared.options.epoch_bytes / peers).max(1),
             taken_bytes: 0,
             largest: BTreeMap::new(),
-            buffer: Vec::new(),
         }
     }
 
@@ -330,7 +330,6 @@ impl Worker {
         for (payload, masked) in in_clear {
             batch.bytes[payload].copy_from_slice(&masked);
         }
-        self.arrivals.send_batch(&mut self.buffer);
         aside.batches.push(batch);
     }
 
@@ -351,7 +350,7 @@ impl Worker {
                     let largest = self.largest.entry(record.partition).or_insert(at);
                     *largest = at.max(*largest);
                 }
-                self.buffer.push(Arrival { origin, event: accepted.event });
+                self.arrivals.send(Arrival { origin, event: accepted.event });
                 accepted.masked.then(|| masked_record(&batch.bytes[record.payload.clone()], accepted.email))
             }
             Err(rejection) => {

@@ -12,8 +12,18 @@ use std::collections::BinaryHeap;
 const SECOND_MS: f64 = 1_000.0;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
-/// About how many events a visit makes, by the chances below; so many visits fill the days.
-const EVENTS_PER_VISIT: f64 = 9.0;
+
+/// About how many events a visit makes: so many visits fill the days.
+fn events_per_visit(simulate: &Simulate) -> f64 {
+    let permille = |of: f64| of / 1000.0;
+    let views = (1.0 + f64::from(simulate.views_max)) / 2.0;
+    let adds = views * permille(simulate.add_permille);
+    // Of most visits something goes into the cart, if of one view in three it does.
+    let checkouts = permille(simulate.checkout_permille) * adds.min(1.0) * 0.7;
+    let ratings = checkouts * adds * permille(simulate.rating_permille);
+    let signs = 1.0 + permille(simulate.sign_out_permille);
+    signs + views + adds + checkouts + ratings + permille(simulate.new_user_permille)
+}
 
 /// Something that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +113,7 @@ impl Shop {
     /// A shop that sells these items.
     pub fn new(config: &Config, items: Vec<ItemId>) -> Shop {
         let simulate = config.simulate.clone();
-        let visits = (simulate.events as f64 / EVENTS_PER_VISIT).max(1.0);
+        let visits = (simulate.events as f64 / events_per_visit(&simulate)).max(1.0);
         let span_ms = f64::from(simulate.days) * 24.0 * HOUR_MS as f64;
         let (least, most) = config.rules.user_id;
         Shop {
@@ -132,10 +142,6 @@ impl Shop {
         self.left == 0
     }
 
-    fn chance(&mut self, of: f64) -> bool {
-        self.random.random_bool(of)
-    }
-
     fn permille(&mut self, of: f64) -> bool {
         self.random.random_bool(of / 1000.0)
     }
@@ -158,7 +164,8 @@ impl Shop {
     fn visit(&mut self) {
         let mut at = self.next_visit as i64;
         let pause = Exp::new(1.0 / (40.0 * SECOND_MS)).expect("a positive rate");
-        let is_new = self.users.len() < 20 || (self.chance(0.5) && (self.users.len() as u64) < self.users_max);
+        let is_new = self.users.len() < 20
+            || (self.permille(self.simulate.new_user_permille) && (self.users.len() as u64) < self.users_max);
         let user_id = if is_new {
             let user_id = self.new_user();
             let registration = self.registration(at, user_id);
@@ -175,23 +182,23 @@ impl Shop {
         self.send(Event::SignIn(Sign { timestamp, user_id }));
         let cart_id = uuid::Builder::from_random_bytes(self.random.random()).into_uuid().as_u128();
         let mut in_cart = Vec::new();
-        for _ in 0..self.random.random_range(1..=8) {
+        for _ in 0..self.random.random_range(1..=self.simulate.views_max) {
             let item_id = self.item();
             let timestamp = later(&mut self.random);
             self.send(Event::ItemView(ItemView { timestamp, user_id, item_id: item_id.clone() }));
-            if self.chance(0.3) {
+            if self.permille(self.simulate.add_permille) {
                 let timestamp = later(&mut self.random);
                 self.send(Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id: item_id.clone() }));
                 in_cart.push(item_id);
             }
         }
         let mut bought = Vec::new();
-        if !in_cart.is_empty() && self.chance(0.6) {
+        if !in_cart.is_empty() && self.permille(self.simulate.checkout_permille) {
             let timestamp = later(&mut self.random);
             let payment_method = self.one_of(&self.payment_methods.clone());
             self.send(Event::Checkout(Checkout { timestamp, cart_id, user_id, payment_method }));
             bought = in_cart;
-        } else if self.chance(0.06) {
+        } else if self.permille(self.simulate.purchase_permille) {
             let (timestamp, movie_id) = (later(&mut self.random), self.item());
             let purchase_amount_cents = self.random.random_range(1..=60) * 100 - 1;
             self.send(Event::Purchase(Purchase {
@@ -203,12 +210,12 @@ impl Shop {
             bought.push(movie_id);
         }
         for item_id in bought {
-            if self.chance(0.25) {
+            if self.permille(self.simulate.rating_permille) {
                 let (timestamp, rating) = (later(&mut self.random), self.random.random_range(1..=5));
                 self.send(Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating }));
             }
         }
-        if self.chance(0.85) {
+        if self.permille(self.simulate.sign_out_permille) {
             let timestamp = later(&mut self.random);
             self.send(Event::SignOut(Sign { timestamp, user_id }));
         }

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Contents {
     /// How far it has come.
     pub progress: Option<Progress>,
-    /// Rows by key.
+    /// Rows by key: what stands in the other columns.
     pub tables: BTreeMap<TableId, BTreeMap<Vec<Value>, Vec<Value>>>,
-    /// Every commit applied, in order.
+    /// Every commit applied, in order; not kept where [`Memory::without_log`] made it so.
     pub log: Vec<Commit>,
     /// Errors to answer the next calls of `apply` with.
     pub failures: VecDeque<Failure>,
@@ -34,7 +34,8 @@ pub enum Failure {
 impl Contents {
     /// The rows of a table, in the order of their keys.
     pub fn rows(&self, table: TableId) -> Vec<Vec<Value>> {
-        self.tables.get(&table).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
+        let whole = |(key, rest): (&Vec<Value>, &Vec<Value>)| [key.as_slice(), rest.as_slice()].concat();
+        self.tables.get(&table).map(|rows| rows.iter().map(whole).collect()).unwrap_or_default()
     }
 
     /// Writes the rows of a commit into the tables.
@@ -43,7 +44,13 @@ impl Contents {
             let rows = self.tables.entry(*table).or_default();
             for delta in deltas {
                 match delta {
-                    Delta::Upsert(row) => drop(rows.insert(delta.key(*table).to_vec(), row.clone())),
+                    Delta::Upsert(row) => {
+                        let (key, rest) = row.split_at(table.table().key_columns);
+                        match rows.get_mut(key) {
+                            Some(stored) => stored.clone_from_slice(rest),
+                            None => drop(rows.insert(key.to_vec(), rest.to_vec())),
+                        }
+                    }
                     Delta::Delete(key) => drop(rows.remove(key)),
                 }
             }
@@ -51,7 +58,8 @@ impl Contents {
         for (table, added) in &commit.appends {
             let rows = self.tables.entry(*table).or_default();
             for row in added {
-                rows.entry(row[..table.table().key_columns].to_vec()).or_insert_with(|| row.clone());
+                let (key, rest) = row.split_at(table.table().key_columns);
+                rows.entry(key.to_vec()).or_insert_with(|| rest.to_vec());
             }
         }
     }
@@ -61,9 +69,15 @@ impl Contents {
 #[derive(Clone, Default)]
 pub struct Memory {
     contents: Arc<Mutex<Contents>>,
+    without_log: bool,
 }
 
 impl Memory {
+    /// A sink that keeps the tables alone.
+    pub fn without_log() -> Memory {
+        Memory { without_log: true, ..Memory::default() }
+    }
+
     /// What it holds now.
     pub fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,7 +127,9 @@ impl Sink for Memory {
                 return Err(SinkError::Fenced(detail));
             }
             contents.write(commit);
-            contents.log.push(commit.clone());
+            if !self.without_log {
+                contents.log.push(commit.clone());
+            }
             contents.progress = Some(Progress {
                 epoch: commit.epoch,
                 positions: commit.positions.clone(),
@@ -134,6 +150,6 @@ impl Stored for Memory {
         let contents = self.contents();
         let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };
         let later = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
-        Ok(later.take(limit).map(|(_, row)| row.clone()).collect())
+        Ok(later.take(limit).map(|(key, rest)| [key.as_slice(), rest.as_slice()].concat()).collect())
     }
 }

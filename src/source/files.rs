@@ -73,7 +73,7 @@ impl Source for Files {
                 self.reader.insert(lines)
             }
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
             let start = batch.bytes.len();
             let Some(number) = lines.read(&mut batch.bytes)? else { break };
