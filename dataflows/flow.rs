@@ -12,11 +12,12 @@ use crate::state::{Ledger, State};
 use crate::table::{TableId, Value};
 use crate::time::{Instant, Settings};
 use crate::user_activity::ActivityRow;
+use crate::user_segments::SegmentRow;
 use crate::users::UserRow;
 use crate::users_per_window::WindowRow;
 use crate::{
     Collection, Stream, active_sessions, checkouts, movie_sale_lines, movie_sales_metrics, movie_statistics,
-    registrations, session_metrics, user_activity, users,
+    registrations, session_metrics, user_activity, user_segments, users,
 };
 use differential_dataflow::Hashable;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub enum Row {
     Statistics(StatisticsRow),
     /// `user_activity`
     Activity(ActivityRow),
+    /// `user_segments`
+    Segment(SegmentRow),
     /// `users`
     User(UserRow),
     /// `movies_catalog`
@@ -60,6 +63,7 @@ impl Row {
             Row::Sales(_) => TableId::MovieSalesMetrics,
             Row::Statistics(_) => TableId::MovieStatistics,
             Row::Activity(_) => TableId::UserActivity,
+            Row::Segment(_) => TableId::UserSegments,
             Row::User(_) => TableId::Users,
             Row::Movie(_) => TableId::MoviesCatalog,
         }
@@ -75,6 +79,7 @@ impl Row {
             Row::Sales(row) => row.values(),
             Row::Statistics(row) => row.values(),
             Row::Activity(row) => row.values(),
+            Row::Segment(row) => row.values(),
             Row::User(row) => row.values(),
             Row::Movie(row) => row.values(),
         }
@@ -90,6 +95,7 @@ impl Row {
             Row::Sales(row) => row.movie_id.hashed(),
             Row::Statistics(row) => row.movie_id.hashed(),
             Row::Activity(row) => row.user_id.hashed(),
+            Row::Segment(row) => row.user_id.hashed(),
             Row::User(row) => row.user_id.hashed(),
             Row::Movie(row) => row.item_id.hashed(),
         };
@@ -99,7 +105,7 @@ impl Row {
 
 /// Every metric: its table, and the SQL that says what must be in it. A metric's SQL may read the
 /// [`PIECES`] and the metrics before it, as tables of their names.
-pub const METRICS: [(TableId, &str); 10] = [
+pub const METRICS: [(TableId, &str); 11] = [
     (TableId::UserRegistrationMetrics, registrations::SQL),
     (TableId::CheckoutMetrics, checkouts::SQL),
     (TableId::SessionMetrics, session_metrics::SQL),
@@ -108,6 +114,7 @@ pub const METRICS: [(TableId, &str); 10] = [
     (TableId::MovieSalesMetrics, movie_sales_metrics::SQL),
     (TableId::MovieStatistics, movie_statistics::SQL),
     (TableId::UserActivity, user_activity::SQL),
+    (TableId::UserSegments, user_segments::SQL),
     (TableId::Users, users::SQL),
     (TableId::MoviesCatalog, crate::movies_catalog::SQL),
 ];
@@ -185,7 +192,7 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
     }
 
     // The catalog to prices, carts and prices to what was sold, and that to sums.
-    let of_sales = [MovieSaleLines, MovieSalesMetrics, MovieStatistics, UserActivity];
+    let of_sales = [MovieSaleLines, MovieSalesMetrics, MovieStatistics, UserActivity, UserSegments];
     if keeps(MoviesCatalog) || any(&of_sales) {
         let (movies, prices) = movies_catalog(split.catalog, restore(), now(), settings, ledger);
         if keeps(MoviesCatalog) {
@@ -193,7 +200,7 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
         }
         if any(&of_sales) {
             let sources = movie_sale_lines::Sources { carts: split.carts, purchases: split.purchases, prices };
-            let wants_facts = any(&[MovieStatistics, UserActivity]);
+            let wants_facts = any(&[MovieStatistics, UserActivity, UserSegments]);
             let (lines, facts) = movie_sale_lines::sale_lines(sources, restore(), now(), settings, ledger, wants_facts);
             if keeps(MovieSalesMetrics) {
                 let sales = movie_sales_metrics::sales(lines.clone(), restore(), now(), settings, ledger);
@@ -204,6 +211,12 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
                 let sources = movie_statistics::Sources { views: split.views, facts, lines, ratings: split.ratings };
                 let statistics = movie_statistics::statistics(sources, restore(), now(), settings, ledger);
                 rows.push(statistics.map(Row::Statistics));
+            }
+            if keeps(UserSegments) {
+                let (deeds, facts) = (split.deeds.clone(), facts.clone());
+                let sources = user_segments::Sources { deeds, facts, lines: lines.clone() };
+                let segments = user_segments::user_segments(sources, restore(), now(), settings, ledger);
+                rows.push(segments.map(Row::Segment));
             }
             if let Some(sessions) = sessions_of_users.filter(|_| keeps(UserActivity)) {
                 let sources = user_activity::Sources { deeds: split.deeds, facts, lines: lines.clone(), sessions };

@@ -22,6 +22,7 @@ pub mod movies_catalog;
 pub mod registrations;
 pub mod session_metrics;
 pub mod user_activity;
+pub mod user_segments;
 pub mod users;
 pub mod users_per_window;
 

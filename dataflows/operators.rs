@@ -9,6 +9,7 @@ mod merge;
 pub mod minutes;
 mod per_epoch;
 pub mod prices;
+pub mod segments;
 pub mod sessions;
 mod totals;
 mod versions;

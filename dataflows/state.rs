@@ -9,6 +9,7 @@ use crate::item::ItemId;
 use crate::movie_sales_metrics::{Sales, SalesWindow};
 use crate::movie_statistics::Statistics;
 use crate::operators::minutes::Extent;
+use crate::operators::segments::{Fact, Known};
 use crate::operators::sessions::Contribution;
 use crate::operators::{CartEvent, Line, PricePoint, SignAt};
 use crate::time::Instant;
@@ -49,6 +50,10 @@ pub enum State {
     Statistics(ItemId, Statistics),
     /// `user_activity/sums`: what a user did.
     Activity(u64, Activity),
+    /// `user_segments/users`: where the course of a user's segments stands.
+    Segment(u64, Known),
+    /// `user_segments/facts`: what makes a user's segments, and how many times.
+    SegmentFact(u64, Fact, i64),
 }
 
 type Count = Box<dyn Fn() -> usize>;

@@ -163,6 +163,8 @@ tables! {
     MovieStatistics => crate::movie_statistics::table;
     /// Users by what they do.
     UserActivity => crate::user_activity::table;
+    /// Users by what kind of customer they are.
+    UserSegments => crate::user_segments::table;
     /// Users.
     Users => crate::users::table;
     /// The catalog.

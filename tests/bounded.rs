@@ -35,12 +35,13 @@ struct Held {
 }
 
 /// What is kept for ever, one record per user, item, or user and item rated, and says so.
-const FOR_EVER: [&str; 6] = [
+const FOR_EVER: [&str; 7] = [
     "users/profiles",
     "movies_catalog/versions",
     "sales/prices",
     "movie_statistics/sums",
     "user_activity/sums",
+    "user_segments/users",
     "ratings/latest",
 ];
 
@@ -105,8 +106,9 @@ fn held_over_sixty_days(forget: bool) -> Vec<Held> {
     let (mut sink, stats, held) = (Memory::default(), Arc::new(Stats::default()), Arc::new(Mutex::new(Vec::new())));
     let source = Days { day: 0, cut: false, stats: Arc::clone(&stats), held: Arc::clone(&held), sink: sink.clone() };
     let mut options = support::one_commit_per_epoch(support::options(2));
-    // The defaults, but for carts: those that are silent for a month would level off after two.
-    options.settings = Settings { cart_ttl_ms: 10 * 24 * HOUR_MS, raw: false, forget, ..Settings::default() };
+    // The defaults, but for carts and segments: what is kept for a month would level off after two.
+    let (cart_ttl_ms, segments) = (10 * 24 * HOUR_MS, support::segments(36 * HOUR_MS));
+    options.settings = Settings { cart_ttl_ms, segments, raw: false, forget, ..Settings::default() };
     let claim = sink.claim(MadeBy::Run).expect("memory");
     let stop = Arc::new(AtomicBool::new(false));
     engine::run(vec![Box::new(source)], Box::new(sink), claim, options, Resume::default(), stop, stats).expect("runs");

@@ -1,10 +1,12 @@
 //! Cases as text, in `tests/cases/<table>/`: events as JSON lines, an epoch's end as `=>` lines with
-//! what it committed to that table. `end` is the end of the input. Settings (`lateness 2h`) and the
-//! `tables` that are shown, if they are others, come first; `1:` before an event is its partition.
+//! what it committed to that table. `end` is the end of the input. Settings (`lateness 2h`, `segments
+//! new_within=3h`) and the `tables` that are shown, if they are others, come first; `1:` before an
+//! event is its partition.
 //! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
 
 use crate::support::{self, one_commit_per_epoch, options};
 use dataflows::table::{TableId, Value};
+use dataflows::time::Thresholds;
 use deltamart::delta::Delta;
 use deltamart::instant;
 use deltamart::sink::Commit;
@@ -71,6 +73,7 @@ fn play(case: &str, table: &str) -> String {
                 steps.push(Step::Record(1, event.as_bytes().to_vec()));
             }
             Some(("lateness", text)) => options.settings.lateness_ms = unlimited(text),
+            Some(("segments", thresholds)) => set(&mut options.settings.segments, thresholds),
             Some(("catalog_lateness", text)) => options.settings.catalog_lateness_ms = unlimited(text),
             _ if line == "end" => steps.push(Step::End),
             _ if line == "whole_input" => options.settings.whole_input = true,
@@ -98,6 +101,26 @@ fn play(case: &str, table: &str) -> String {
         }
     }
     out
+}
+
+/// Sets thresholds of segments as in the configuration: `frequent_views=3 frequent_within=4h`.
+fn set(thresholds: &mut Thresholds, text: &str) {
+    for (name, value) in text.split(' ').map(|pair| pair.split_once('=').expect("name=value")) {
+        let number = || value.parse().expect("a number");
+        let duration = || humantime::parse_duration(value).expect("a duration").as_millis() as i64;
+        match name {
+            "high_value_cents" => thresholds.high_value_cents = number(),
+            "high_value_within" => thresholds.high_value_within_ms = duration(),
+            "abandoned_carts" => thresholds.abandoned_carts = number(),
+            "abandoned_after" => thresholds.abandoned_after_ms = duration(),
+            "abandoned_within" => thresholds.abandoned_within_ms = duration(),
+            "frequent_views" => thresholds.frequent_views = number(),
+            "frequent_within" => thresholds.frequent_within_ms = duration(),
+            "new_within" => thresholds.new_within_ms = duration(),
+            "inactive_after" => thresholds.inactive_after_ms = duration(),
+            _ => panic!("{name} is no threshold of segments"),
+        }
+    }
 }
 
 /// More rows of a table than this are not shown whole.

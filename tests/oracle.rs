@@ -27,7 +27,7 @@ enum Happening {
     Adds(u8, u16, u8, u8),
     /// user, minute, cart
     ChecksOut(u8, u16, u8),
-    /// user, minute, item, cents
+    /// user, minute, item, dollars and as many cents
     Purchases(u8, u16, u8, u8),
     /// user, minute, item, rating
     Rates(u8, u16, u8, u8),
@@ -62,6 +62,7 @@ impl Span {
             settings.catalog_lateness_ms = Some(12 * HOUR_MS);
             settings.cart_ttl_ms = 60 * HOUR_MS;
             settings.price_backfill_ms = 48 * HOUR_MS;
+            settings.segments = support::segments(18 * HOUR_MS);
         }
         settings
     }
@@ -74,7 +75,7 @@ fn happening(span: Span) -> impl Strategy<Value = Happening> {
     prop_oneof![
         6 => (who(), at(), 0u8..3).prop_map(|(user, minute, age)| Happening::Registers(user, minute, age)),
         6 => (1u8..4, at(), any::<bool>()).prop_map(|(user, minute, is_in)| Happening::Signs(user, minute, is_in)),
-        2 => (who(), at(), 1u8..4).prop_map(|(user, minute, item)| Happening::Views(user, minute, item)),
+        6 => (1u8..4, at(), 1u8..4).prop_map(|(user, minute, item)| Happening::Views(user, minute, item)),
         7 => (who(), at(), 1u8..4, 0u8..4).prop_map(|(u, m, item, cart)| Happening::Adds(u, m, item, cart)),
         4 => (who(), at(), 0u8..4).prop_map(|(user, minute, cart)| Happening::ChecksOut(user, minute, cart)),
         2 => (1u8..3, at(), 1u8..4, 1u8..4).prop_map(|(u, m, item, cents)| Happening::Purchases(u, m, item, cents)),
@@ -137,7 +138,7 @@ fn json(happening: &Happening) -> Option<Vec<u8>> {
             at(minute)
         ),
         Happening::Purchases(user, minute, item, cents) => format!(
-            r#"{{"event_name":"purchase","timestamp":"{}","user_id":{user},"movie_id":"{item}","purchase_amount":0.0{cents}}}"#,
+            r#"{{"event_name":"purchase","timestamp":"{}","user_id":{user},"movie_id":"{item}","purchase_amount":{cents}.0{cents}}}"#,
             at(minute)
         ),
         Happening::Rates(user, minute, item, rating) => format!(

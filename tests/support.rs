@@ -2,6 +2,7 @@
 
 use dataflows::flow::METRICS;
 use dataflows::table::{TableId, Type, Value};
+use dataflows::time::Thresholds;
 use dataflows::{Instant, Settings};
 use deltamart::commit;
 use deltamart::engine::{self, Ended, EngineError, Options, Resume};
@@ -50,11 +51,27 @@ pub fn options(workers: usize) -> Options {
             session_timeout_ms: Some(4 * HOUR_MS),
             cart_ttl_ms: 3 * HOUR_MS,
             price_backfill_ms: HOUR_MS,
+            segments: segments(HOUR_MS),
             ..Settings::default()
         },
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
         take_state: true,
+    }
+}
+
+/// Segments that a user comes into and out of within hours, or whatever stands for an hour.
+pub fn segments(hour_ms: i64) -> Thresholds {
+    Thresholds {
+        high_value_cents: 400,
+        high_value_within_ms: 5 * hour_ms,
+        abandoned_carts: 2,
+        abandoned_after_ms: hour_ms,
+        abandoned_within_ms: 6 * hour_ms,
+        frequent_views: 3,
+        frequent_within_ms: 4 * hour_ms,
+        new_within_ms: 3 * hour_ms,
+        inactive_after_ms: 5 * hour_ms,
     }
 }
 

@@ -228,19 +228,21 @@ fn line(id: u128, event: &CartEvent, (sold_at, user_id): (Instant, u64)) -> Opti
 }
 
 /// When a cart stood abandoned: from `after` past each add that was the last one until then, unless
-/// a checkout came before, to the next add, or until it counts no more.
+/// a checkout came before, to the next add, or until it counts no more. Of adds at the same time that
+/// of the greatest user is the last.
 fn abandoned(
     cart: &[CartEvent],
     sold_at: Option<Instant>,
     (after_ms, counts_ms): (i64, i64),
 ) -> impl Iterator<Item = CartFact> {
-    let adds: Vec<_> = cart
+    let mut adds: Vec<_> = cart
         .iter()
         .filter_map(|event| match event.what {
             InCart::Add(_, user) => Some((event.at, user)),
             InCart::Checkout(_) => None,
         })
         .collect();
+    adds.sort_unstable();
     let next: Vec<_> = adds.iter().skip(1).map(|(at, _)| *at).chain([Instant::MAX]).collect();
     adds.into_iter().zip(next).filter_map(move |((at, user), next)| {
         let from = at + after_ms;
@@ -314,7 +316,7 @@ pub fn carts<'s>(
         cart_ttl_ms: settings.cart_ttl_ms,
         abandoned_ms: settings
             .tables
-            .contains(TableId::UserActivity)
+            .contains(TableId::UserSegments)
             .then_some((thresholds.abandoned_after_ms, thresholds.abandoned_within_ms)),
     };
     let settings = settings.clone();

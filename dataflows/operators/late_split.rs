@@ -209,14 +209,14 @@ impl Wants {
     fn of(settings: &Settings) -> Wants {
         let any = |ids: &[TableId]| ids.iter().any(|id| settings.tables.contains(*id));
         use TableId::*;
-        let carts = any(&[MovieSaleLines, MovieSalesMetrics, MovieStatistics, UserActivity]);
+        let carts = any(&[MovieSaleLines, MovieSalesMetrics, MovieStatistics, UserActivity, UserSegments]);
         Wants {
             users: any(&[Users]),
             registered: any(&[UserRegistrationMetrics]),
             checked_out: any(&[CheckoutMetrics]),
             signs: any(&[SessionMetrics, ActiveSessions, UserActivity]),
             carts,
-            deeds: any(&[UserActivity]),
+            deeds: any(&[UserActivity, UserSegments]),
             statistics: any(&[MovieStatistics]),
             catalog: carts || any(&[MoviesCatalog]),
         }
