@@ -6,7 +6,7 @@ use crate::movie_sales_metrics::SalesRow;
 use crate::movie_statistics::StatisticsRow;
 use crate::movies_catalog::{MovieRow, movies_catalog};
 use crate::operators::minutes::Minute;
-use crate::operators::{LateEvent, PricedLine, Report, Split, late_split, sessions, watermark};
+use crate::operators::{LateEvent, Pace, PricedLine, Report, Split, late_split, sessions, watermark};
 use crate::raw::Append;
 use crate::state::{Ledger, State};
 use crate::table::{TableId, Value};
@@ -21,6 +21,8 @@ use crate::{
 };
 use differential_dataflow::Hashable;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::rc::Rc;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
@@ -147,11 +149,13 @@ pub struct Outputs<'s> {
     pub late: Stream<'s, LateEvent>,
     /// The watermark at each epoch in which it changed, on every worker.
     pub watermarks: Stream<'s, Instant>,
+    /// How far this worker's watermark has come.
+    pub pace: Rc<Cell<Pace>>,
 }
 
 /// Builds the dataflow of the tables that are kept.
 pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Outputs<'s> {
-    let watermarks = watermark(inputs.reports, settings.out_of_orderness_ms);
+    let (watermarks, pace) = watermark(inputs.reports, settings);
     let restore = || inputs.restore.clone();
     let now = || watermarks.clone();
     let split: Split<'s> = late_split(inputs.arrivals.clone(), now(), settings);
@@ -233,5 +237,5 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
             None::<(Row, crate::Time, isize)>,
             inputs.arrivals.scope(),
         ));
-    Outputs { rows: none.concatenate(rows), raw: split.raw, late: split.late, watermarks }
+    Outputs { rows: none.concatenate(rows), raw: split.raw, late: split.late, watermarks, pace }
 }

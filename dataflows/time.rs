@@ -34,6 +34,8 @@ pub fn housekeeping(time: Time) -> Time {
 pub struct Settings {
     /// How far behind the largest event time seen the watermark stays.
     pub out_of_orderness_ms: i64,
+    /// By how much the watermark moves in one epoch at the most.
+    pub watermark_step_ms: i64,
     /// How late an event may be and still correct a metric; `None` is for ever, and then nothing expires.
     pub lateness_ms: Option<i64>,
     /// How late a catalog version may be and still take effect at its own timestamp; `None` is for ever.
@@ -82,11 +84,15 @@ pub struct Thresholds {
     pub inactive_after_ms: i64,
 }
 
+/// Some forty thousand minutes at a time.
+pub const WATERMARK_STEP_MS: i64 = 30 * DAY_MS;
+
 impl Default for Settings {
     /// The defaults of the configuration; no partitions.
     fn default() -> Settings {
         Settings {
             out_of_orderness_ms: 2 * MINUTE_MS,
+            watermark_step_ms: WATERMARK_STEP_MS,
             lateness_ms: Some(2 * DAY_MS),
             catalog_lateness_ms: Some(DAY_MS),
             session_timeout_ms: Some(DAY_MS),

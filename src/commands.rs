@@ -25,6 +25,7 @@ use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
 use dataflows::table::TableId;
+use dataflows::time::WATERMARK_STEP_MS;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -97,6 +98,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
     let limited = |limit: Option<i64>| limit.filter(|_| made_by == MadeBy::Run);
     Settings {
         out_of_orderness_ms: config.out_of_orderness,
+        watermark_step_ms: WATERMARK_STEP_MS,
         lateness_ms: limited(config.lateness),
         catalog_lateness_ms: limited(config.catalog_lateness),
         session_timeout_ms: (config.session_timeout > 0).then_some(config.session_timeout),

@@ -5,6 +5,7 @@ use crate::support;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use dataflows::table::{TableId, Value};
+use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::Config;
 use deltamart::decode::avro::{TOPICS, header};
 use deltamart::decode::decode;
@@ -46,6 +47,7 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     let mut options = support::options(3);
     options.epoch_events = 1_000;
     options.settings.lateness_ms = Some(6 * support::HOUR_MS);
+    options.settings.watermark_step_ms = WATERMARK_STEP_MS;
     let settings = options.settings.clone();
     let claim = sink.claim(MadeBy::Run).expect("memory");
     let stop = Arc::new(AtomicBool::new(false));

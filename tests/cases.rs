@@ -7,6 +7,7 @@
 use crate::support::{self, one_commit_per_epoch, options};
 use dataflows::table::{TableId, Value};
 use dataflows::time::Thresholds;
+use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::delta::Delta;
 use deltamart::instant;
 use deltamart::sink::Commit;
@@ -46,6 +47,7 @@ fn play(case: &str, table: &str) -> String {
     options.settings.raw = false;
     let ids = |names: &str| names.split(' ').map(|name| TableId::by_name(name).expect(name)).collect();
     options.settings.tables = ids(table);
+    options.settings.watermark_step_ms = WATERMARK_STEP_MS;
     let mut partitions = 1;
     let mut steps = Vec::new();
     let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];

@@ -4,6 +4,7 @@
 
 use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS, MONDAY_MS};
 use dataflows::table::TableId;
+use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::delta::Delta;
 use deltamart::engine::Resume;
 use deltamart::instant;
@@ -263,6 +264,8 @@ proptest! {
         steps.push(Step::End);
         let mut forgetful = support::one_commit_per_epoch(support::options(1));
         forgetful.settings = span.settings(forgetful.settings);
+        // Epochs that only move the watermark close when they may, not where the script says.
+        forgetful.settings.watermark_step_ms = WATERMARK_STEP_MS;
         let mut faithful = forgetful.clone();
         faithful.settings.forget = false;
         let (sink, _) = support::run_script(2, steps.clone(), forgetful);
@@ -347,4 +350,22 @@ fn workers_and_chopping_do_not_matter() {
     for (workers, epoch_events) in [(1, 1), (1, 13), (2, 100), (3, 7), (4, 64)] {
         assert_eq!(run(workers, epoch_events), reference, "{workers} workers, epochs of {epoch_events}");
     }
+}
+
+#[test]
+fn a_gap_in_time_is_said_in_bounded_slices() {
+    const DAY_MINUTES: u16 = 24 * 60;
+    // Twenty days of nothing, in one epoch; then the end, and nothing after it.
+    let history = [Happening::Signs(1, 5, true), Happening::Signs(1, 20 * DAY_MINUTES, false), Happening::Cut];
+    let steps = steps(&history, 1, 0).into_iter().chain([Step::End]).collect();
+    let mut options = support::one_commit_per_epoch(support::options(2));
+    options.settings.watermark_step_ms = i64::from(DAY_MINUTES) * MINUTE_MS;
+    let settings = options.settings.clone();
+    let (sink, _) = support::run_script(1, steps, options);
+    let contents = sink.contents().clone();
+    support::assert_matches_sql(&contents, &settings);
+    let minutes: Vec<_> =
+        contents.log.iter().map(|commit| commit.deltas.get(&TableId::SessionMetrics).map_or(0, Vec::len)).collect();
+    assert_eq!(minutes.iter().sum::<usize>(), 20 * usize::from(DAY_MINUTES) - 5);
+    assert!(minutes.iter().all(|rows| *rows <= usize::from(DAY_MINUTES)) && minutes.len() >= 20, "{minutes:?}");
 }

@@ -51,6 +51,8 @@ pub fn options(workers: usize) -> Options {
             session_timeout_ms: Some(4 * HOUR_MS),
             cart_ttl_ms: 3 * HOUR_MS,
             price_backfill_ms: HOUR_MS,
+            // Small, so that a history crosses it again and again.
+            watermark_step_ms: 3 * HOUR_MS,
             segments: segments(HOUR_MS),
             ..Settings::default()
         },

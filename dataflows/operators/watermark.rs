@@ -1,9 +1,11 @@
 //! From what partitions report to one watermark, equal on all workers.
 
 use crate::Stream;
-use crate::time::{Instant, START, Time};
+use crate::time::{Instant, START, Settings, Time, is_silent};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::Broadcast;
@@ -28,8 +30,8 @@ pub enum Report {
     Partition {
         /// Its number.
         partition: u32,
-        /// Largest event time read.
-        largest: Option<Instant>,
+        /// Smallest and largest event time read in the epoch.
+        seen: Option<(Instant, Instant)>,
         /// How its life goes.
         status: Status,
         /// For `idle_timeout` it was confirmed that there is nothing to read.
@@ -37,6 +39,8 @@ pub enum Report {
     },
     /// A run goes on where the watermark was this.
     Resumed(Instant),
+    /// Nothing in particular: the epoch is closed, and the watermark may have further to go.
+    Closed,
 }
 
 #[derive(Clone, Copy)]
@@ -49,6 +53,7 @@ struct Partition {
 #[derive(Default)]
 struct Partitions {
     known: BTreeMap<u32, Partition>,
+    earliest: Option<Instant>,
     watermark: Instant,
 }
 
@@ -59,7 +64,10 @@ impl Partitions {
         for report in reports {
             match report {
                 Report::Resumed(at) => self.watermark = self.watermark.max(at),
-                Report::Partition { partition, largest, status, idle, .. } => {
+                Report::Closed => {}
+                Report::Partition { partition, seen, status, idle } => {
+                    let largest = seen.map(|(_, largest)| largest);
+                    self.earliest = [self.earliest, seen.map(|(earliest, _)| earliest)].into_iter().flatten().min();
                     let known = self.known.entry(partition).or_insert(Partition { largest: None, status, idle: false });
                     known.largest = known.largest.max(largest);
                     known.status = known.status.max(status);
@@ -76,24 +84,45 @@ impl Partitions {
         }
     }
 
-    /// The minimum over the partitions that take part. When all have ended it is the largest event
-    /// time; when the rest is idle it stays.
-    fn advance(&mut self, out_of_orderness_ms: i64) -> Instant {
+    /// Where the watermark belongs: the minimum over the partitions that take part. When all have
+    /// ended it is the largest event time; when the rest is idle it stays.
+    fn target(&self, out_of_orderness_ms: i64) -> Instant {
         let taking_part = self.known.values().filter(|p| p.status == Status::Live && !p.idle);
         let behind = taking_part.map(|p| p.largest.map_or(START, |at| at - out_of_orderness_ms)).min();
         let all_ended = !self.known.is_empty() && self.known.values().all(|p| p.status == Status::Ended);
         let at_the_end = self.known.values().filter_map(|p| p.largest).max().filter(|_| all_ended);
-        self.watermark = self.watermark.max(behind.unwrap_or(START)).max(at_the_end.unwrap_or(START));
-        self.watermark
+        self.watermark.max(behind.unwrap_or(START)).max(at_the_end.unwrap_or(START))
+    }
+
+    /// Moves the watermark there, one step at a time; tells whether it has further to go. The first
+    /// step starts at the first event.
+    fn advance(&mut self, out_of_orderness_ms: i64, step_ms: i64) -> bool {
+        let target = self.target(out_of_orderness_ms);
+        let from = if self.watermark > START { self.watermark } else { self.earliest.unwrap_or(target) };
+        self.watermark = target.min(from.saturating_add(step_ms)).max(self.watermark);
+        self.watermark < target
     }
 }
 
-/// The watermark, sent to every worker at each epoch in which it changed.
+/// How far the watermark of a worker has come: for whoever closes epochs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The last epoch whose watermark is known.
+    pub epoch: Time,
+    /// It has further to go: an epoch without a single event would move it.
+    pub behind: bool,
+}
+
+/// The watermark, sent to every worker at each epoch in which it changed; and how far it has come.
 ///
-/// **Law.** At epoch `e` it is the minimum over the partitions that take part of (largest event
-/// time up to and including `e` - `out_of_orderness_ms`), never less than before.
-pub fn watermark(reports: Stream<'_, Report>, out_of_orderness_ms: i64) -> Stream<'_, Instant> {
-    reports
+/// **Law.** It goes to the minimum over the partitions that take part of (largest event time so far,
+/// less `out_of_orderness`), never back, and in one epoch by no more than `watermark_step`: what a
+/// gap in time makes true at once (minutes, timeouts) is said in bounded slices.
+pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> (Stream<'s, Instant>, Rc<Cell<Pace>>) {
+    let (out_of_orderness_ms, step_ms) = (settings.out_of_orderness_ms, settings.watermark_step_ms);
+    let pace = Rc::new(Cell::new(Pace::default()));
+    let known = Rc::clone(&pace);
+    let watermarks = reports
         .broadcast()
         .unary_frontier(Pipeline, "watermark", move |_cap, _info| {
             let mut open = BTreeMap::new();
@@ -110,16 +139,20 @@ pub fn watermark(reports: Stream<'_, Report>, out_of_orderness_ms: i64) -> Strea
                     if frontier.less_equal(first.key()) {
                         break;
                     }
-                    let (cap, reports) = first.remove();
+                    let (epoch, (cap, reports)) = first.remove_entry();
                     partitions.take_in(reports);
-                    let watermark = partitions.advance(out_of_orderness_ms);
+                    // What a step makes true is news, and odd epochs have none.
+                    let behind = !is_silent(epoch) && partitions.advance(out_of_orderness_ms, step_ms);
+                    known.set(Pace { epoch, behind });
+                    let watermark = partitions.watermark;
                     if sent.replace(watermark) != Some(watermark) {
                         output.session(&cap).give(watermark);
                     }
                 }
             }
         })
-        .container::<Vec<_>>()
+        .container::<Vec<_>>();
+    (watermarks, pace)
 }
 
 /// The reading side of a watermark stream: which watermark holds at an epoch.
@@ -152,7 +185,7 @@ mod tests {
     use super::*;
 
     fn says(partition: u32, largest: Option<Instant>, status: Status, idle: bool) -> Report {
-        Report::Partition { partition, largest, status, idle }
+        Report::Partition { partition, seen: largest.map(|at| (at, at)), status, idle }
     }
 
     fn run(epochs: Vec<Vec<Report>>) -> Vec<Instant> {
@@ -161,7 +194,8 @@ mod tests {
             .into_iter()
             .map(|reports| {
                 partitions.take_in(reports);
-                partitions.advance(10)
+                partitions.advance(10, 1000);
+                partitions.watermark
             })
             .collect()
     }
@@ -207,5 +241,24 @@ mod tests {
             ]),
             [90, 90, 90, 120]
         );
+    }
+
+    #[test]
+    fn a_gap_is_crossed_in_steps_and_the_first_starts_at_the_first_event() {
+        let live = |earliest, largest| Report::Partition {
+            partition: 0,
+            seen: Some((earliest, largest)),
+            status: Status::Live,
+            idle: false,
+        };
+        let mut partitions = Partitions::default();
+        let mut after = |reports| {
+            partitions.take_in(reports);
+            (partitions.advance(10, 1000), partitions.watermark)
+        };
+        assert_eq!(after(vec![live(500_000, 502_510)]), (true, 501_000));
+        assert_eq!(after(vec![Report::Closed]), (true, 502_000));
+        assert_eq!(after(vec![live(502_000, 502_400)]), (false, 502_500));
+        assert_eq!(after(vec![Report::Closed]), (false, 502_500));
     }
 }

@@ -7,14 +7,14 @@ use crate::decode::{Rejection, decode};
 use crate::source::{Batch, Poll, Record};
 use dataflows::events::{Arrival, Origin};
 use dataflows::flow::{Inputs, build};
-use dataflows::operators::{Report, Status};
+use dataflows::operators::{Pace, Report, Status};
 use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ struct Ticker {
     input: Handle<Tick>,
     /// The epoch that the next tick closes.
     next: Time,
+    /// How far the watermark has come.
+    pace: Rc<Cell<Pace>>,
+    /// An epoch was closed after the sources had ended.
+    ended: bool,
     ticked: std::time::Instant,
 }
 
@@ -72,8 +76,8 @@ struct Worker {
     /// How many bytes it may take, and took: many small records or few large ones, memory is bounded.
     quota_bytes: usize,
     taken_bytes: usize,
-    /// Largest event time per partition in the open epoch.
-    largest: BTreeMap<u32, Instant>,
+    /// Smallest and largest event time per partition in the open epoch.
+    seen: BTreeMap<u32, (Instant, Instant)>,
 }
 
 /// Runs a worker until the last tick; what it fed is computed to the end after it returns.
@@ -100,13 +104,15 @@ impl Worker {
         let settings = &shared.options.settings;
         let (ledger, asides) = (Ledger::default(), Asides::default());
         let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut restore, mut arrivals, mut reports) = timely.dataflow(|scope| {
+        let (mut restore, mut arrivals, mut reports, pace) = timely.dataflow(|scope| {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
             let (restore_in, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
             let inputs = Inputs { arrivals, reports, restore: restore.as_collection() };
-            deliver(build(inputs, settings, &ledger), settings, Rc::clone(&asides), outbox);
-            (restore_in, arrivals_in, reports_in)
+            let outputs = build(inputs, settings, &ledger);
+            let pace = Rc::clone(&outputs.pace);
+            deliver(outputs, settings, Rc::clone(&asides), outbox);
+            (restore_in, arrivals_in, reports_in, pace)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
         let mut tick_input = timely.dataflow(|scope| {
@@ -134,7 +140,7 @@ impl Worker {
                 let largest = resume.largest.get(&partition_name(partition)).copied();
                 reports.send(Report::Partition {
                     partition: number as u32,
-                    largest,
+                    seen: largest.map(|at| (at, at)),
                     status: partition.status,
                     idle: false,
                 });
@@ -144,7 +150,8 @@ impl Worker {
         arrivals.advance_to(epoch);
         reports.advance_to(epoch);
         tick_input.advance_to(epoch);
-        let ticker = (index == 0).then(|| Ticker { input: tick_input, next: epoch, ticked: std::time::Instant::now() });
+        let ticked = std::time::Instant::now();
+        let ticker = (index == 0).then(|| Ticker { input: tick_input, next: epoch, pace, ended: false, ticked });
         Worker {
             shared: Arc::clone(shared),
             index,
@@ -161,7 +168,7 @@ impl Worker {
             taken: 0,
             quota_bytes: (shared.options.epoch_bytes / peers).max(1),
             taken_bytes: 0,
-            largest: BTreeMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -204,15 +211,25 @@ impl Worker {
             cut |= slot.wants_close();
             ended &= slot.ended;
         }
-        let last = stop || ended;
+        // After the end, and wherever time makes a leap, the watermark has further to go than one
+        // epoch takes it: epochs close until it has arrived.
+        let pace = ticker.pace.get();
+        let known = pace.epoch >= closed_before;
+        let arrived = ended && ticker.ended && known && !pace.behind;
+        let last = stop || arrived;
+        let catch_up = known && pace.behind;
+        if ended && ticker.ended && !(last || catch_up) {
+            return false;
+        }
         let due = ticker.ticked.elapsed() >= options.epoch_interval;
         let full = shared.full.swap(false, AcqRel);
-        if !(last || due || cut || full) {
+        if !(last || ended || catch_up || due || cut || full) {
             return false;
         }
         let tick = Tick { epoch: ticker.next, clock_ms: (options.clock)(), last };
         ticker.input.send(tick);
         ticker.next += 2;
+        ticker.ended |= ended;
         ticker.input.advance_to(ticker.next);
         ticker.ticked = std::time::Instant::now();
         true
@@ -231,14 +248,15 @@ impl Worker {
             }
         }
         for partition in idle {
-            self.reports.send(Report::Partition { partition, largest: None, status: Status::Waiting, idle: true });
+            self.reports.send(Report::Partition { partition, seen: None, status: Status::Waiting, idle: true });
         }
-        for (partition, largest) in std::mem::take(&mut self.largest) {
-            self.note_largest(partition, largest);
-            let largest = Some(largest);
-            self.reports.send(Report::Partition { partition, largest, status: Status::Waiting, idle: false });
+        for (partition, seen) in std::mem::take(&mut self.seen) {
+            self.note_largest(partition, seen.1);
+            let seen = Some(seen);
+            self.reports.send(Report::Partition { partition, seen, status: Status::Waiting, idle: false });
         }
         if self.index == 0 {
+            self.reports.send(Report::Closed);
             self.asides.borrow_mut().entry(tick.epoch).or_default().clock_ms = Some(tick.clock_ms);
         }
         self.epoch = tick.epoch + 2;
@@ -305,7 +323,7 @@ impl Worker {
         match polled {
             Poll::Records(batch) => self.accept_batch(batch),
             Poll::Status(partition, status) => {
-                self.reports.send(Report::Partition { partition, largest: None, status, idle: false });
+                self.reports.send(Report::Partition { partition, seen: None, status, idle: false });
             }
             Poll::End | Poll::Cut | Poll::Idle => {}
         }
@@ -347,8 +365,8 @@ impl Worker {
                 }
                 if accepted.event.carries_time() {
                     let at = accepted.event.timestamp();
-                    let largest = self.largest.entry(record.partition).or_insert(at);
-                    *largest = at.max(*largest);
+                    let (earliest, largest) = self.seen.entry(record.partition).or_insert((at, at));
+                    (*earliest, *largest) = (at.min(*earliest), at.max(*largest));
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
                 accepted.masked.then(|| masked_record(&batch.bytes[record.payload.clone()], accepted.email))
