@@ -118,7 +118,7 @@ pub(super) fn summary(
         if stats.masked.load(Relaxed) == 1 { "address" } else { "addresses" },
     );
     say!(
-        "{} rows upserted, {} deleted, {} added in {} {}; read to committed in at most {} ms\n",
+        "{} rows upserted, {} deleted, {} added in {} {}; read to committed in at most {} ms",
         grouped(stats.upserted.load(Relaxed)),
         grouped(stats.deleted.load(Relaxed)),
         grouped(stats.appended.load(Relaxed)),
@@ -126,6 +126,10 @@ pub(super) fn summary(
         if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
+    if let Some(megabytes) = peak_megabytes() {
+        say!("{} MB of memory at the most", grouped(megabytes));
+    }
+    say!("");
     if let Some(memory) = memory {
         let contents = memory.contents();
         let count = |id: TableId| Ok(contents.tables.get(&id).map_or(0, |rows| rows.len() as u64));
@@ -148,6 +152,13 @@ pub(super) fn summary(
     }
     say!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
     Ok(())
+}
+
+/// The largest amount of memory that the process has held, where the system tells.
+fn peak_megabytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes / 1024)
 }
 
 fn reasons(stats: &Stats) -> String {
