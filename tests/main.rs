@@ -14,6 +14,8 @@ mod cli;
 mod contracts;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
+/// Each keyed operator equals its plain form, which forgets nothing, after every epoch.
+mod plain;
 /// The real catalog, where it is there.
 mod real_data;
 /// What must stay together stays together.

@@ -224,7 +224,7 @@ fn every_record_is_somewhere(contents: &Contents, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: support::histories(48), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn tables_equal_their_sql(
@@ -315,12 +315,6 @@ proptest! {
         every_record_is_somewhere(&contents, &steps);
         support::assert_matches_sql(&contents, &options.settings);
     }
-}
-
-/// How many histories: more in release, as many as asked for in a sweep.
-fn cases() -> u32 {
-    let asked = std::env::var("DELTAMART_SWEEP").ok().and_then(|cases| cases.parse().ok());
-    asked.unwrap_or(if cfg!(debug_assertions) { 48 } else { 150 })
 }
 
 #[test]

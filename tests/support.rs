@@ -29,6 +29,12 @@ pub const HOUR_MS: i64 = 3_600_000;
 /// A minute.
 pub const MINUTE_MS: i64 = 60_000;
 
+/// How many random histories: more in release, as many as asked for in a sweep.
+pub fn histories(in_debug: u32) -> u32 {
+    let asked = std::env::var("DELTAMART_SWEEP").ok().and_then(|histories| histories.parse().ok());
+    asked.unwrap_or(if cfg!(debug_assertions) { in_debug } else { 150 })
+}
+
 /// A pipeline for tests: epochs close by size, by `Step::Cut` and at the end, never by the clock.
 pub fn options(workers: usize) -> Options {
     static EXIT: Once = Once::new();

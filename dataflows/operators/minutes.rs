@@ -148,9 +148,12 @@ impl Minutes {
         }
     }
 
-    /// Folds what no accepted event can change any more.
+    /// Folds what no accepted event can change any more. What has no row yet is held: a whole input
+    /// may end long before the cut, and go on behind it.
     fn fold(&mut self, cut: Instant) {
-        while let Some(first) = self.held.first_entry().filter(|first| *first.key() < cut) {
+        let Some(last_row) = self.extent.last_row else { return };
+        let settled = cut.min(last_row + 1);
+        while let Some(first) = self.held.first_entry().filter(|first| *first.key() < settled) {
             let contribution = first.remove();
             self.extent.folded.add(&contribution);
         }
@@ -214,4 +217,24 @@ pub fn minutes<'s>(
         held.fold(settings.forget_cut(watermark));
     };
     per_epoch(said, watermarks, to_one, "minutes", step).0.as_collection()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_row_yet_is_not_folded() {
+        let session = |active| Contribution { active, ..Contribution::default() };
+        let (mut minutes, mut rows) = (Minutes::default(), Vec::new());
+        let changes = BTreeMap::from([(0, session(1)), (5 * MINUTE_MS, session(-1))]);
+        minutes.apply(&changes, Some((0, 0)), 60 * MINUTE_MS, true, |row, diff| rows.push((row, diff)));
+        minutes.fold(30 * MINUTE_MS);
+        let next = Some((30 * MINUTE_MS, 30 * MINUTE_MS));
+        minutes.apply(&BTreeMap::new(), next, 60 * MINUTE_MS, true, |row, diff| rows.push((row, diff)));
+        assert_eq!(rows.len(), 31);
+        for (row, diff) in rows {
+            assert_eq!((row.active, diff), (i64::from(row.at < 5 * MINUTE_MS), 1), "{row:?}");
+        }
+    }
 }

@@ -1,0 +1,133 @@
+//! Cart events to sale lines and what else carts say.
+
+use super::{Inputs, Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use crate::support::MINUTE_MS;
+use dataflows::item::ItemId;
+use dataflows::operators::{Cart, CartEvent, CartFact, InCart, Line, carts};
+use dataflows::state::{Ledger, State};
+use dataflows::table::{TableId, Tables};
+use dataflows::time::Thresholds;
+use dataflows::{Collection, Instant, Settings};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use timely::dataflow::operators::vec::Map;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum Said {
+    Line(Line),
+    Fact(CartFact),
+}
+
+struct Carts;
+
+impl Law for Carts {
+    type Event = (u128, CartEvent);
+    type Row = Said;
+
+    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Said> {
+        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
+            State::Cart(id, event) => Some((id, event)),
+            _ => None,
+        });
+        let (lines, facts) = carts(stream(inputs.events), restored, inputs.watermarks, settings, ledger, true);
+        lines.map(Said::Line).concat(facts.map(Said::Fact))
+    }
+
+    /// All that ever happened to a cart id, told again whenever it changes.
+    fn plain<'s>(
+        events: Collection<'s, Self::Event>,
+        _: Collection<'s, Instant>,
+        settings: &Settings,
+    ) -> Collection<'s, Said> {
+        let settings = settings.clone();
+        let said = events.reduce(move |id, events, out| {
+            let mut carts: Vec<Vec<&CartEvent>> = Vec::new();
+            for (event, _) in events {
+                match carts.last_mut() {
+                    Some(cart) if event.at - cart[cart.len() - 1].at < settings.cart_ttl_ms => cart.push(event),
+                    _ => carts.push(vec![event]),
+                }
+            }
+            for cart in carts {
+                out.extend(cart_says(*id, &cart, &settings).into_iter().map(|said| (said, 1)));
+            }
+        });
+        said.map(|(_, said)| said)
+    }
+}
+
+/// All that one cart says.
+fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
+    let adds: Vec<_> = cart
+        .iter()
+        .filter_map(|event| match &event.what {
+            InCart::Add(item, user) => Some((event.at, item, *user)),
+            InCart::Checkout(_) => None,
+        })
+        .collect();
+    let checkouts = cart.iter().filter_map(|event| match event.what {
+        InCart::Checkout(user) => Some((event.at, user)),
+        InCart::Add(..) => None,
+    });
+    let sold = checkouts.min();
+    let mut said: Vec<_> =
+        adds.iter().map(|(_, item, user)| Said::Fact(CartFact::Added(*user, ItemId::clone(item)))).collect();
+    if let Some((sold_at, user_id)) = sold {
+        said.push(Said::Fact(CartFact::Sold(user_id)));
+        // Put in twice at one time, by whomever, an item is one line.
+        let bought: BTreeSet<_> =
+            adds.iter().filter(|(at, ..)| *at <= sold_at).map(|(at, item, _)| (at, item)).collect();
+        said.extend(bought.into_iter().map(|(added_at, movie_id)| {
+            let (cart, movie_id) = (Cart::uuid(id), ItemId::clone(movie_id));
+            Said::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
+        }));
+    }
+    if settings.tables.contains(TableId::UserActivity) {
+        let Thresholds { abandoned_after_ms, abandoned_within_ms, .. } = settings.segments;
+        for (n, (at, _, user)) in adds.iter().enumerate() {
+            let from = at + abandoned_after_ms;
+            let touched = adds[n + 1..].iter().any(|(next, ..)| *next <= from);
+            if !touched && sold.is_none_or(|(sold_at, _)| sold_at > from) {
+                let next = adds.get(n + 1).map_or(Instant::MAX, |(next, ..)| *next);
+                said.push(Said::Fact(CartFact::Abandoned(*user, from, next.min(from + abandoned_within_ms))));
+            }
+        }
+    }
+    said
+}
+
+const TICK_MS: i64 = 20 * MINUTE_MS;
+
+fn settings() -> impl Strategy<Value = Settings> {
+    (or_for_ever(0..8), 1i64..9, any::<bool>(), 0i64..5, 1i64..9).prop_map(
+        |(lateness, cart_ttl, asks, abandoned_after, abandoned_within)| Settings {
+            lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+            cart_ttl_ms: cart_ttl * TICK_MS,
+            segments: Thresholds {
+                abandoned_after_ms: abandoned_after * TICK_MS,
+                abandoned_within_ms: abandoned_within * TICK_MS,
+                ..Thresholds::default()
+            },
+            tables: if asks { Tables::ALL } else { Tables::from_iter([TableId::MovieSaleLines]) },
+            ..Settings::default()
+        },
+    )
+}
+
+fn in_cart() -> impl Strategy<Value = (u128, InCart)> {
+    let add = (1u64..3, 1u64..3).prop_map(|(item, user)| InCart::Add(item.to_string().as_str().into(), user));
+    let checkout = (1u64..3).prop_map(InCart::Checkout);
+    (1u128..4, prop_oneof![2 => add, 1 => checkout])
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn lines_and_facts_of_carts(beats in beats(in_cart(), 12), settings in settings(), run in run()) {
+        let scenes = play(&beats, TICK_MS, settings.lateness_ms);
+        let history = moments(&scenes, |at, (id, what)| (id, CartEvent { at, what }));
+        assert_agree::<Carts>(&history, &settings, &run);
+    }
+}

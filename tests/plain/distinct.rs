@@ -1,0 +1,69 @@
+//! Distinct users per window: `distinct`, `totals` and `finality`, as registrations put them together.
+
+use super::{Beat, Inputs, Law, Run, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use dataflows::registrations::registrations;
+use dataflows::state::Ledger;
+use dataflows::users_per_window::WindowRow;
+use dataflows::window::{SLIDE_MS, WIDTH_MS, Window, WindowType};
+use dataflows::{Collection, Instant, Settings};
+use differential_dataflow::operators::{CountTotal, ThresholdTotal};
+use proptest::prelude::*;
+
+struct Registrations;
+
+impl Law for Registrations {
+    type Event = (Instant, u64);
+    type Row = WindowRow;
+
+    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, WindowRow> {
+        registrations(stream(inputs.events), inputs.restored, inputs.watermarks, settings, ledger)
+    }
+
+    fn plain<'s>(
+        events: Collection<'s, Self::Event>,
+        watermark: Collection<'s, Instant>,
+        settings: &Settings,
+    ) -> Collection<'s, WindowRow> {
+        let lateness_ms = settings.lateness_ms.unwrap_or(0);
+        let counts = events
+            .flat_map(|(at, user)| windows(at).map(move |window| (window, user)))
+            .threshold_total(|_, times| isize::from(*times > 0))
+            .map(|(window, _)| window)
+            .count_total();
+        counts.map(|count| ((), count)).join_map(
+            watermark.map(|watermark| ((), watermark)),
+            move |_, (window, users), watermark| {
+                let is_final = window.end() <= watermark - lateness_ms;
+                WindowRow { window: *window, users: *users, is_final }
+            },
+        )
+    }
+}
+
+/// The windows that contain an instant.
+fn windows(at: Instant) -> impl Iterator<Item = Window> {
+    let hour = at - at.rem_euclid(WIDTH_MS);
+    let starts = (-WIDTH_MS / SLIDE_MS..WIDTH_MS / SLIDE_MS).map(move |n| hour + n * SLIDE_MS);
+    let sliding = starts.filter(move |start| *start <= at && at < start + WIDTH_MS);
+    sliding
+        .map(|start| Window { window_type: WindowType::Sliding, start })
+        .chain([Window { window_type: WindowType::Tumbling, start: hour }])
+}
+
+fn settings(lateness: Option<i64>) -> Settings {
+    Settings { lateness_ms: lateness.map(|ticks| ticks * SLIDE_MS), ..Settings::default() }
+}
+
+fn check(beats: &[Beat<u64>], settings: &Settings, run: &Run) {
+    let history = moments(&play(beats, SLIDE_MS, settings.lateness_ms), |at, user| (at, user));
+    assert_agree::<Registrations>(&history, settings, run);
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn distinct_users_per_window(beats in beats(1u64..4, 12), lateness in or_for_ever(0..8), run in run()) {
+        check(&beats, &settings(lateness), &run);
+    }
+}

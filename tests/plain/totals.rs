@@ -1,0 +1,73 @@
+//! Sums per key.
+
+use super::{Inputs, Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use crate::support::HOUR_MS;
+use dataflows::item::ItemId;
+use dataflows::movie_sales_metrics::{Sales, SalesWindow};
+use dataflows::operators::{Totals, totals};
+use dataflows::state::{Ledger, State};
+use dataflows::{Collection, Instant, Settings};
+use differential_dataflow::operators::CountTotal;
+use proptest::prelude::*;
+use timely::dataflow::operators::Concat;
+use timely::dataflow::operators::vec::Map;
+
+type Key = (ItemId, SalesWindow);
+
+struct Sums;
+
+impl Law for Sums {
+    type Event = (Key, Sales);
+    type Row = (Key, Sales);
+
+    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Self::Row> {
+        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
+            State::Sales(item, window, sales) => Some(((item, window), sales)),
+            _ => None,
+        });
+        let leaves = Totals {
+            name: "sums",
+            // As if a day were over in a millisecond: what comes at the cut may still change it.
+            end: Box::new(|(_, window): &Key| match window {
+                SalesWindow::Daily(start) => Some(start + 1),
+                _ => None,
+            }),
+            state: |(item, window), sales| Some(State::Sales(item.clone(), *window, *sales)),
+        };
+        totals(stream(inputs.events).concat(restored), inputs.watermarks, settings, ledger, leaves)
+    }
+
+    fn plain<'s>(
+        events: Collection<'s, Self::Event>,
+        _: Collection<'s, Instant>,
+        _: &Settings,
+    ) -> Collection<'s, Self::Row> {
+        events
+            .explode(|(key, Sales { cents, units, unpriced })| {
+                Some((key, (cents as isize, (units as isize, unpriced as isize))))
+            })
+            .count_total()
+            .map(|(key, (cents, (units, unpriced)))| {
+                (key, Sales { cents: cents as i64, units: units as i64, unpriced: unpriced as i64 })
+            })
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn sums_per_key(
+        beats in beats((any::<bool>(), 1u64..3, -2i64..3, -1i64..2, -1i64..2), 12),
+        lateness in or_for_ever(0..8),
+        run in run(),
+    ) {
+        let settings = Settings { lateness_ms: lateness.map(|ticks| ticks * HOUR_MS), ..Settings::default() };
+        let scenes = play(&beats, HOUR_MS, settings.lateness_ms);
+        let history = moments(&scenes, |at, (ends, item, cents, units, unpriced)| {
+            let window = if ends { SalesWindow::Daily(at) } else { SalesWindow::Cumulative };
+            ((item.to_string().as_str().into(), window), Sales { cents, units, unpriced })
+        });
+        assert_agree::<Sums>(&history, &settings, &run);
+    }
+}
