@@ -221,7 +221,7 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &
 pub fn append_late(late: &LateEvent, raw: Vec<u8>, settings: &Settings) -> Append {
     let mut values = Vec::with_capacity(6);
     values.extend(origin_values(&late.origin, settings));
-    values.extend([Value::Instant(late.timestamp), Value::Instant(late.watermark), Value::Bytes(raw)]);
+    values.extend([Value::Instant(late.timestamp), Value::Instant(late.watermark), Value::Bytes(raw.into())]);
     Append { table: TableId::LateEvents, values }
 }
 

@@ -132,14 +132,14 @@ fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection
 /// Judges what was read, and notes where in the payload the e-mail address lies.
 fn judge(
     payload: &[u8],
-    wire: Wire<'_>,
+    mut wire: Wire<'_>,
     carries: Option<&str>,
     rules: &Rules,
     clock_ms: i64,
     besides: impl FnOnce() -> Result<CatalogWire, Rejection>,
 ) -> Result<Accepted, Rejection> {
     let email = wire.masked_email.as_ref().and_then(|email| mask::span_in(payload, &email.0));
-    match validate(wire, carries, rules, clock_ms, besides) {
+    match validate(&mut wire, carries, rules, clock_ms, besides) {
         Ok((event, masked)) => Ok(Accepted { event, masked, email }),
         Err(rejection) => Err(Rejection { email, ..rejection }),
     }

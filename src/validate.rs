@@ -49,13 +49,14 @@ impl Default for Rules {
 /// Longer ids are rejected: a catalog numbers its items.
 const ITEM_ID_BYTES_MAX: usize = 256;
 
-/// Judges what was on the wire; tells too whether an e-mail address came in clear and was masked. `carries` is the event of the topic, for records that do not
-/// name theirs; `besides` reads the rest of a catalog version.
+/// Judges what was on the wire; tells too whether an e-mail address came in clear and was
+/// masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads the
+/// rest of a catalog version. What becomes part of the event is taken out of `wire`.
 ///
 /// # Errors
 /// The first rule that is broken.
 pub fn validate(
-    wire: Wire<'_>,
+    wire: &mut Wire<'_>,
     carries: Option<&str>,
     rules: &Rules,
     clock_ms: i64,
@@ -66,7 +67,7 @@ pub fn validate(
     let name = KNOWN.iter().find(|known| **known == name).copied().ok_or_else(|| {
         Rejection::new(Reason::UnknownEvent, format!("`{name}` is no event; expected one of {}", KNOWN.join(", ")))
     })?;
-    let timestamp = timestamp(&wire, rules, clock_ms)?;
+    let timestamp = timestamp(wire, rules, clock_ms)?;
     let mut masked = false;
     let event = match name {
         "consumer_registration" => {
@@ -76,8 +77,8 @@ pub fn validate(
                     let (least, most) = rules.age;
                     Rejection::new(Reason::AgeOutOfRange, format!("`age` is {age}; expected {least} to {most}"))
                 })?;
-            let user_id = user_id(&wire, rules)?;
-            let language = required(wire.preferred_language, "preferred_language")?;
+            let user_id = user_id(wire, rules)?;
+            let language = required(wire.preferred_language.take(), "preferred_language")?;
             if !language.is_empty() && !rules.preferred_language.contains(&language) {
                 let detail = format!(
                     "`preferred_language` is `{language}`; expected {} or empty",
@@ -85,24 +86,29 @@ pub fn validate(
                 );
                 return Err(Rejection::new(Reason::UnknownLanguage, detail));
             }
-            let email = wire.masked_email.ok_or_else(|| missing("masked_email"))?.0;
+            let email = wire.masked_email.take().ok_or_else(|| missing("masked_email"))?.0;
             let (masked_email, was_clear) = masked_email(email);
             masked = was_clear;
             Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language })
         }
-        "sign_in" => Event::SignIn(Sign { timestamp, user_id: user_id(&wire, rules)? }),
-        "sign_out" => Event::SignOut(Sign { timestamp, user_id: user_id(&wire, rules)? }),
+        "sign_in" => Event::SignIn(Sign { timestamp, user_id: user_id(wire, rules)? }),
+        "sign_out" => Event::SignOut(Sign { timestamp, user_id: user_id(wire, rules)? }),
         "item_view" => {
-            let user_id = user_id(&wire, rules)?;
-            Event::ItemView(ItemView { timestamp, user_id, item_id: item_id(wire.item_id, "item_id")? })
+            let user_id = user_id(wire, rules)?;
+            Event::ItemView(ItemView { timestamp, user_id, item_id: item_id(wire.item_id.take(), "item_id")? })
         }
         "added_to_cart" => {
-            let (user_id, cart_id) = (user_id(&wire, rules)?, cart_id(&wire)?);
-            Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id: item_id(wire.item_id, "item_id")? })
+            let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
+            Event::AddedToCart(AddedToCart {
+                timestamp,
+                cart_id,
+                user_id,
+                item_id: item_id(wire.item_id.take(), "item_id")?,
+            })
         }
         "checkout_to_cart" => {
-            let (user_id, cart_id) = (user_id(&wire, rules)?, cart_id(&wire)?);
-            let payment_method = required(wire.payment_method, "payment_method")?;
+            let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
+            let payment_method = required(wire.payment_method.take(), "payment_method")?;
             if !rules.payment_method.contains(&payment_method) {
                 let detail =
                     format!("`payment_method` is `{payment_method}`; expected {}", rules.payment_method.join(" or "));
@@ -111,9 +117,9 @@ pub fn validate(
             Event::Checkout(Checkout { timestamp, cart_id, user_id, payment_method })
         }
         "purchase" => {
-            let user_id = user_id(&wire, rules)?;
-            let movie_id = item_id(wire.movie_id, "movie_id")?;
-            let purchase_amount_cents = match wire.purchase_amount.ok_or_else(|| missing("purchase_amount"))? {
+            let user_id = user_id(wire, rules)?;
+            let movie_id = item_id(wire.movie_id.take(), "movie_id")?;
+            let purchase_amount_cents = match wire.purchase_amount.take().ok_or_else(|| missing("purchase_amount"))? {
                 Money(Ok(cents)) if cents >= 0 => cents,
                 Money(amount) => {
                     let shown =
@@ -125,12 +131,17 @@ pub fn validate(
             Event::Purchase(Purchase { timestamp, user_id, movie_id, purchase_amount_cents })
         }
         "item_rating" => {
-            let user_id = user_id(&wire, rules)?;
+            let user_id = user_id(wire, rules)?;
             let rating = wire.rating.ok_or_else(|| missing("rating"))?;
             let rating = u32::try_from(rating).ok().filter(|rating| (1..=5).contains(rating)).ok_or_else(|| {
                 Rejection::new(Reason::RatingOutOfRange, format!("`rating` is {rating}; expected 1 to 5"))
             })?;
-            Event::ItemRating(ItemRating { timestamp, user_id, item_id: item_id(wire.item_id, "item_id")?, rating })
+            Event::ItemRating(ItemRating {
+                timestamp,
+                user_id,
+                item_id: item_id(wire.item_id.take(), "item_id")?,
+                rating,
+            })
         }
         _ => Event::Catalog(Box::new(catalog(wire, besides()?, timestamp)?)),
     };
@@ -204,7 +215,7 @@ fn item_id(text: Option<Text<'_>>, field: &str) -> Result<ItemId, Rejection> {
     Ok(ItemId::from(id.as_ref()))
 }
 
-fn catalog(named: Wire<'_>, wire: CatalogWire, timestamp: Instant) -> Result<CatalogItem, Rejection> {
+fn catalog(named: &mut Wire<'_>, wire: CatalogWire, timestamp: Instant) -> Result<CatalogItem, Rejection> {
     let price = match (wire.price, &wire.list_price_raw) {
         (Some(Money(Ok(cents))), _) if cents > 0 => Ok(cents),
         (Some(Money(Ok(_))), _) => Err(reason::NOT_POSITIVE),
@@ -214,7 +225,7 @@ fn catalog(named: Wire<'_>, wire: CatalogWire, timestamp: Instant) -> Result<Cat
     };
     Ok(CatalogItem {
         timestamp,
-        item_id: item_id(named.item_id, "item_id")?,
+        item_id: item_id(named.item_id.take(), "item_id")?,
         content: CatalogContent {
             title: wire.title.unwrap_or_default(),
             price_cents: price.ok(),

@@ -48,14 +48,8 @@ fn movie(id: &str, title: &str, price: Value) -> Vec<Value> {
 fn rejected(offset: i64, raw: &[u8]) -> Vec<Value> {
     let text = |text: &str| Value::Text(text.into());
     let place = [text("topic"), Value::Integer(0), Value::Integer(offset)];
-    let rest = [
-        Value::Null,
-        Value::Integer(7),
-        text("undecodable"),
-        text("why"),
-        Value::Bytes(raw.to_vec()),
-        Value::Instant(9),
-    ];
+    let rest =
+        [Value::Null, Value::Integer(7), text("undecodable"), text("why"), Value::Bytes(raw.into()), Value::Instant(9)];
     place.into_iter().chain(rest).collect()
 }
 

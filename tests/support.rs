@@ -186,7 +186,7 @@ fn plain(value: &Value) -> SqlValue {
         Value::Boolean(truth) => SqlValue::Integer((*truth).into()),
         Value::Integer(n) | Value::Instant(n) | Value::Cents(n) | Value::Milli(n) => SqlValue::Integer(*n),
         Value::Text(text) => SqlValue::Text(text.clone()),
-        Value::Bytes(bytes) => SqlValue::Blob(bytes.clone()),
+        Value::Bytes(bytes) => SqlValue::Blob(bytes.to_vec()),
     }
 }
 
@@ -199,7 +199,7 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
         (Type::Money, ValueRef::Integer(number)) => Value::Cents(number),
         (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number),
         (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.to_vec()),
+        (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.into()),
         (ty, value) => panic!("{value:?} is no {ty:?}"),
     }
 }

@@ -404,11 +404,11 @@ fn rejected_row(
         Value::Text(name.0.clone()),
         Value::Integer(name.1.into()),
         Value::Integer(record.offset),
-        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key)) },
+        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key).into()) },
         rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
         Value::Text(rejection.reason.code().to_owned()),
         Value::Text(String::from_utf8_lossy(&masked_bytes(rejection.detail.as_bytes())).into_owned()),
-        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email)),
+        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email).into()),
         Value::Instant(clock_ms),
     ];
     Append { table: TableId::RejectedEvents, values }

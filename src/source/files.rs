@@ -4,11 +4,11 @@ use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
-pub(super) const LINE_BYTES_MAX: u64 = 4 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 4 << 20;
 /// About how many bytes a batch holds at the most.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 
@@ -142,17 +142,31 @@ impl Lines {
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<i64>, SourceError> {
         let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", self.path.display()));
         let start = bytes.len();
-        let mut limited = self.reader.by_ref().take(LINE_BYTES_MAX);
-        if limited.read_until(b'\n', bytes).map_err(failed)? == 0 {
-            return Ok(None);
-        }
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            if bytes.len() > start && bytes.last() == Some(&b'\r') {
-                bytes.pop();
+        // As `read_until` would, and with one look at what is buffered where that holds the whole line.
+        loop {
+            let buffered = self.reader.fill_buf().map_err(failed)?;
+            if buffered.is_empty() {
+                if bytes.len() == start {
+                    return Ok(None);
+                }
+                break;
             }
-        } else if limited.limit() == 0 {
-            self.reader.skip_until(b'\n').map_err(failed)?;
+            let room = LINE_BYTES_MAX - (bytes.len() - start);
+            if let Some(end) = memchr::memchr(b'\n', &buffered[..buffered.len().min(room)]) {
+                bytes.extend_from_slice(&buffered[..end]);
+                self.reader.consume(end + 1);
+                if bytes.len() > start && bytes.last() == Some(&b'\r') {
+                    bytes.pop();
+                }
+                break;
+            }
+            let taken = buffered.len().min(room);
+            bytes.extend_from_slice(&buffered[..taken]);
+            self.reader.consume(taken);
+            if taken == room {
+                self.reader.skip_until(b'\n').map_err(failed)?;
+                break;
+            }
         }
         self.next += 1;
         Ok(Some(self.next - 1))

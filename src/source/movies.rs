@@ -59,7 +59,7 @@ impl Blocks {
                     return Ok(block);
                 }
                 // What is not a catalog at all would be one endless block.
-                Some((_, bytes)) if bytes.len() < LINE_BYTES_MAX as usize => {
+                Some((_, bytes)) if bytes.len() < LINE_BYTES_MAX => {
                     bytes.push(b'\n');
                     bytes.append(&mut line);
                 }

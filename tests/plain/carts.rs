@@ -83,13 +83,15 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
             Said::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
         }));
     }
-    if settings.tables.contains(TableId::UserActivity) {
+    if settings.tables.contains(TableId::UserSegments) {
         let Thresholds { abandoned_after_ms, abandoned_within_ms, .. } = settings.segments;
-        for (n, (at, _, user)) in adds.iter().enumerate() {
+        // Of adds at one time the greatest user's is the last.
+        let left: BTreeSet<_> = adds.iter().map(|(at, _, user)| (*at, *user)).collect();
+        for (at, user) in &left {
             let from = at + abandoned_after_ms;
-            let touched = adds[n + 1..].iter().any(|(next, ..)| *next <= from);
-            if !touched && sold.is_none_or(|(sold_at, _)| sold_at > from) {
-                let next = adds.get(n + 1).map_or(Instant::MAX, |(next, ..)| *next);
+            let mut later = left.iter().skip_while(|add| **add <= (*at, *user)).map(|(next, _)| *next);
+            let next = later.next().unwrap_or(Instant::MAX);
+            if next > from && sold.is_none_or(|(sold_at, _)| sold_at > from) {
                 said.push(Said::Fact(CartFact::Abandoned(*user, from, next.min(from + abandoned_within_ms))));
             }
         }
