@@ -6,7 +6,7 @@ use crate::movie_sales_metrics::SalesRow;
 use crate::movie_statistics::StatisticsRow;
 use crate::movies_catalog::{MovieRow, movies_catalog};
 use crate::operators::minutes::Minute;
-use crate::operators::{LateEvent, Pace, PricedLine, Report, Split, late_split, sessions, watermark};
+use crate::operators::{LateEvent, Pace, PricedLine, Report, Split, Watermarks, late_split, sessions, watermark};
 use crate::raw::Append;
 use crate::state::{Ledger, State};
 use crate::table::{TableId, Value};
@@ -155,10 +155,10 @@ pub struct Outputs<'s> {
 
 /// Builds the dataflow of the tables that are kept.
 pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Outputs<'s> {
-    let (watermarks, pace) = watermark(inputs.reports, settings);
+    let Watermarks { watermarks, targets, pace } = watermark(inputs.reports, settings);
     let restore = || inputs.restore.clone();
     let now = || watermarks.clone();
-    let split: Split<'s> = late_split(inputs.arrivals.clone(), now(), settings);
+    let split: Split<'s> = late_split(inputs.arrivals.clone(), targets, settings);
     let keeps = |id| settings.tables.contains(id);
     let any = |ids: &[TableId]| ids.iter().any(|id| keeps(*id));
     use TableId::*;

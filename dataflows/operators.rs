@@ -26,4 +26,4 @@ pub use prices::{OfItem, PricePoint, PricedLine, prices};
 pub use sessions::{SignAt, sessions};
 pub use totals::{Totals, totals};
 pub use versions::{Prices, Version, in_force};
-pub use watermark::{AsOf, Pace, Report, Status, watermark};
+pub use watermark::{AsOf, Pace, Report, Status, Watermarks, watermark};

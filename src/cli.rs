@@ -33,7 +33,7 @@ pub struct Global {
     /// One setting, as in the file: --set lateness=24h (see `deltamart check`)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// The SQLite file that rows go to [default: deltamart.db]
+    /// The SQLite file that rows go to; `:memory:` for a `run` whose rows nobody keeps [default: deltamart.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub warehouse: Option<PathBuf>,
     /// Whether every accepted event is kept in the raw tables too [default: on]

@@ -26,6 +26,7 @@ use anyhow::{Context, Result, bail};
 use dataflows::Settings;
 use dataflows::table::TableId;
 use dataflows::time::WATERMARK_STEP_MS;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -34,6 +35,9 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+/// A warehouse that is gone when its run ends: to try, and to measure.
+const IN_MEMORY: &str = ":memory:";
 
 /// Does what was typed.
 ///
@@ -49,6 +53,16 @@ pub fn execute(cli: Cli) -> Result<()> {
     if !simulated && cli.shop != ShopArgs::default() {
         let why = "`--events`, `--rate`, `--seed`, `--days` and `--start` belong to the simulated shop: `run` without files, or `simulate`";
         return Err(Refused(why.to_owned()).into());
+    }
+    let runs = matches!(
+        cli.command,
+        None | Some(Command::Run { .. } | Command::Check | Command::Simulate { .. } | Command::Schema)
+    );
+    if config.warehouse == Path::new(IN_MEMORY) && !runs {
+        let why = format!(
+            "`--warehouse {IN_MEMORY}` is gone when its run ends: there is nothing to read or to keep; name a file"
+        );
+        return Err(Refused(why).into());
     }
     match cli.command.unwrap_or(Command::Run { files: Vec::new(), catalog: Vec::new() }) {
         Command::Run { files, catalog } => run::run(&config, &files, &catalog),

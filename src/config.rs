@@ -62,7 +62,8 @@ pub struct Config {
     /// How far back an item's earliest price counts for what was sold before it.
     #[serde(with = "span")]
     pub price_backfill: i64,
-    /// Which upsert tables are kept: names, or `all`.
+    /// Which upsert tables are kept: a list of names, or `all`.
+    #[serde(deserialize_with = "one_or_many")]
     pub tables: Vec<String>,
     /// Where the segments of users begin.
     pub segments: Segments,
@@ -372,6 +373,20 @@ fn explain(error: &figment::Error) -> String {
     format!("{}{key}: {}", place.unwrap_or_else(|| "configuration".to_owned()), error.kind)
 }
 
+/// A list of names, or one name.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected `all`, or a list of names such as [\"users\"]")]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Many(names) => names,
+    })
+}
+
 mod limit {
     use serde::{Deserializer, Serializer, de::Error};
 
@@ -396,6 +411,7 @@ mod limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dataflows::table::TableId;
 
     fn load(sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
@@ -413,8 +429,19 @@ mod tests {
     }
 
     #[test]
+    fn tables_are_all_one_or_some() {
+        let kept = |set: &str| load(&[set]).expect("good").kept_tables().expect("known");
+        assert_eq!(kept("tables=all"), Tables::ALL);
+        assert!(kept("tables=users").contains(TableId::Users));
+        assert!(!kept("tables=[\"users\", \"movies_catalog\"]").contains(TableId::SessionMetrics));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_key() {
         for (set, said) in [
+            ("tables=[]", "`tables`: is empty"),
+            ("tables=[\"userz\"]", "`userz` is no upsert table"),
+            ("tables=5", "expected `all`, or a list of names"),
             ("lateness=soon", "`lateness`: `soon` is no duration"),
             ("lateness=24", "a duration with its unit"),
             ("latenes=1h", "unknown field: found `latenes`"),

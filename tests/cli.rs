@@ -278,3 +278,30 @@ fn a_signal_ends_a_run_in_order() {
     let progress = Sqlite::open_to_read(&warehouse).expect("opens").position().expect("reads").expect("claimed");
     assert!(progress.epoch as i64 >= last && progress.epoch.is_multiple_of(2));
 }
+
+#[test]
+fn a_batch_does_not_remove_what_it_does_not_compute() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let batch = ["batch", &data("events/first_day.jsonl"), "--warehouse", "b.db"];
+    let run = |more: &[&str]| said(&deltamart(folder.path(), &[&batch, more].concat()));
+    assert_eq!(run(&[]).0, Some(0));
+    for (more, setting) in [(["--set", "tables=users"], "tables"), (["--raw", "off"], "raw")] {
+        let (code, text) = run(&more);
+        assert!(code == Some(2) && text.contains(&format!("setting `{setting}`")), "{text}");
+    }
+    assert!(run(&[]).1.contains("0 rows upserted, 0 deleted"));
+}
+
+#[test]
+fn tables_in_memory_are_for_a_run_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_memory =
+        |command: &[&str]| said(&deltamart(folder.path(), &[command, &["--warehouse", ":memory:"]].concat()));
+    let (code, text) = in_memory(&["run", &data("events/first_day.jsonl")]);
+    assert!(code == Some(0) && text.contains("nothing was kept") && text.contains("movie_sale_lines"), "{text}");
+    for command in [&["show"][..], &["verify"], &["batch", &data("events/first_day.jsonl")]] {
+        let (code, text) = in_memory(command);
+        assert!(code == Some(2) && text.contains("gone when its run ends"), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}

@@ -154,19 +154,16 @@ outputs! {
     late: LateEvent;
 }
 
-/// Judges the events of an epoch against the watermark of the epoch before.
+/// Judges the events of an epoch against the watermark of the epoch before: where it belongs then,
+/// even if it has not crossed a leap of time yet.
 ///
 /// **Law.** An event is late if it is older than the cut at that watermark; the answer does not
 /// depend on the worker. A catalog version is never late: it takes effect no earlier than the
 /// catalog's cut. An epoch's events wait here until the epoch before is closed everywhere.
-pub fn late_split<'s>(
-    arrivals: Stream<'s, Arrival>,
-    watermarks: Stream<'s, Instant>,
-    settings: &Settings,
-) -> Split<'s> {
+pub fn late_split<'s>(arrivals: Stream<'s, Arrival>, targets: Stream<'s, Instant>, settings: &Settings) -> Split<'s> {
     let settings = settings.clone();
     let wants = Wants::of(&settings);
-    split_by(arrivals, watermarks, move |batch, watermark, routed| {
+    split_by(arrivals, targets, move |batch, watermark, routed| {
         let (cut, catalog_cut) = (settings.cut(watermark), settings.catalog_cut(watermark));
         for Arrival { origin, event } in batch {
             let timestamp = event.timestamp();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::vec::{Broadcast, Map};
 
 /// The life of a partition, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,13 +94,10 @@ impl Partitions {
         self.watermark.max(behind.unwrap_or(START)).max(at_the_end.unwrap_or(START))
     }
 
-    /// Moves the watermark there, one step at a time; tells whether it has further to go. The first
-    /// step starts at the first event.
-    fn advance(&mut self, out_of_orderness_ms: i64, step_ms: i64) -> bool {
-        let target = self.target(out_of_orderness_ms);
+    /// Moves the watermark towards its target by one step. The first step starts at the first event.
+    fn advance(&mut self, target: Instant, step_ms: i64) {
         let from = if self.watermark > START { self.watermark } else { self.earliest.unwrap_or(target) };
         self.watermark = target.min(from.saturating_add(step_ms)).max(self.watermark);
-        self.watermark < target
     }
 }
 
@@ -113,16 +110,27 @@ pub struct Pace {
     pub behind: bool,
 }
 
-/// The watermark, sent to every worker at each epoch in which it changed; and how far it has come.
+/// What is known of time, on every worker.
+pub struct Watermarks<'s> {
+    /// The watermark, at each epoch in which it changed.
+    pub watermarks: Stream<'s, Instant>,
+    /// Where it is going, at each epoch in which that changed: lateness is judged by it, so that no
+    /// event is in time only because a leap has not been crossed yet.
+    pub targets: Stream<'s, Instant>,
+    /// How far it has come.
+    pub pace: Rc<Cell<Pace>>,
+}
+
+/// The watermark, sent to every worker.
 ///
 /// **Law.** It goes to the minimum over the partitions that take part of (largest event time so far,
 /// less `out_of_orderness`), never back, and in one epoch by no more than `watermark_step`: what a
 /// gap in time makes true at once (minutes, timeouts) is said in bounded slices.
-pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> (Stream<'s, Instant>, Rc<Cell<Pace>>) {
+pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Watermarks<'s> {
     let (out_of_orderness_ms, step_ms) = (settings.out_of_orderness_ms, settings.watermark_step_ms);
     let pace = Rc::new(Cell::new(Pace::default()));
     let known = Rc::clone(&pace);
-    let watermarks = reports
+    let both = reports
         .broadcast()
         .unary_frontier(Pipeline, "watermark", move |_cap, _info| {
             let mut open = BTreeMap::new();
@@ -141,18 +149,25 @@ pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> (Strea
                     }
                     let (epoch, (cap, reports)) = first.remove_entry();
                     partitions.take_in(reports);
+                    let target = partitions.target(out_of_orderness_ms);
                     // What a step makes true is news, and odd epochs have none.
-                    let behind = !is_silent(epoch) && partitions.advance(out_of_orderness_ms, step_ms);
-                    known.set(Pace { epoch, behind });
-                    let watermark = partitions.watermark;
-                    if sent.replace(watermark) != Some(watermark) {
-                        output.session(&cap).give(watermark);
+                    if !is_silent(epoch) {
+                        partitions.advance(target, step_ms);
+                    }
+                    known.set(Pace { epoch, behind: !is_silent(epoch) && partitions.watermark < target });
+                    let now = (partitions.watermark, target);
+                    if sent.replace(now) != Some(now) {
+                        output.session(&cap).give(now);
                     }
                 }
             }
         })
         .container::<Vec<_>>();
-    (watermarks, pace)
+    Watermarks {
+        watermarks: both.clone().map(|(watermark, _)| watermark),
+        targets: both.map(|(_, target)| target),
+        pace,
+    }
 }
 
 /// The reading side of a watermark stream: which watermark holds at an epoch.
@@ -194,7 +209,7 @@ mod tests {
             .into_iter()
             .map(|reports| {
                 partitions.take_in(reports);
-                partitions.advance(10, 1000);
+                partitions.advance(partitions.target(10), 1000);
                 partitions.watermark
             })
             .collect()
@@ -254,7 +269,9 @@ mod tests {
         let mut partitions = Partitions::default();
         let mut after = |reports| {
             partitions.take_in(reports);
-            (partitions.advance(10, 1000), partitions.watermark)
+            let target = partitions.target(10);
+            partitions.advance(target, 1000);
+            (partitions.watermark < target, partitions.watermark)
         };
         assert_eq!(after(vec![live(500_000, 502_510)]), (true, 501_000));
         assert_eq!(after(vec![Report::Closed]), (true, 502_000));

@@ -16,8 +16,10 @@ use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
 use crate::source::{Poll, Source};
+use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
+use dataflows::flow::METRICS;
 use dataflows::table::TableId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
     // batches at once the later one wins, whole.
     let claim = patiently(|| sink.claim(MadeBy::Batch))?;
     refuse_what_run_made(config, &mut sink)?;
+    refuse_what_would_be_left_out(config, &mut sink)?;
     let is_empty = sink.position()?.is_none_or(|progress| progress.epoch == 0);
     if is_empty {
         compute(config, source, sink, claim, &stats)?;
@@ -85,6 +88,25 @@ fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
         .into()),
         _ => Ok(()),
     }
+}
+
+/// What is not computed would be taken for what is not there.
+fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<()> {
+    let kept = config.kept_tables()?;
+    let metrics = METRICS.iter().map(|(id, _)| *id).filter(|id| !kept.contains(*id));
+    let raw = specification::READ.into_iter().filter(|_| !config.raw);
+    for id in metrics.chain(raw) {
+        if !sink.page(id, None, 1)?.is_empty() {
+            let (path, name) = (config.warehouse.display(), id.table().name);
+            let setting = if METRICS.iter().any(|(metric, _)| *metric == id) { "tables" } else { "raw" };
+            let why = format!(
+                "warehouse `{path}` has rows in `{name}`, which this batch would not compute, and so would remove.\n\
+                 Compute it too (setting `{setting}`), or name another file with `--warehouse`"
+            );
+            return Err(Refused(why).into());
+        }
+    }
+    Ok(())
 }
 
 fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {

@@ -97,7 +97,7 @@ pub(super) fn summary(
     memory: Option<&Memory>,
 ) -> Result<()> {
     if stopped {
-        say!("stopped before the end of the input; everything that was read is committed");
+        say!("stopped before the end of the input; everything that was read is committed, as of the watermark below");
     }
     let records = stats.records.load(Relaxed);
     let seconds = elapsed.as_secs_f64().max(0.001);

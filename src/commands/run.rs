@@ -1,7 +1,7 @@
 //! `run`: events as they come, into a fresh warehouse.
 
 use super::progress::{Progress, summary};
-use super::{Refused, open_warehouse, options, stop_on_signals};
+use super::{IN_MEMORY, Refused, open_warehouse, options, stop_on_signals};
 use crate::config::Config;
 use crate::engine::{self, Resume};
 use crate::simulate::{SAMPLE, Simulator, items_of};
@@ -27,9 +27,6 @@ pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> R
     refuse_what_is_there(config, &mut sink)?;
     into(config, source, sink, None)
 }
-
-/// A warehouse that is gone when the run ends: to try, and to measure.
-const IN_MEMORY: &str = ":memory:";
 
 fn into(
     config: &Config,
