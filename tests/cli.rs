@@ -111,12 +111,24 @@ fn the_shipped_events_make_the_shipped_tables() {
     for (table, columns) in [
         ("user_registration_metrics", "window_type, timestamp, window_end, registration_count, is_final"),
         ("checkout_metrics", "window_type, timestamp, window_end, checkout_user_count, is_final"),
+        ("active_sessions", "user_id, signed_in_at"),
+        ("movie_sale_lines", "cart_id, movie_id, added_at, user_id, sold_at, coalesce(purchase_amount, 'unpriced')"),
+        ("movie_sales_metrics", "movie_id, window_type, timestamp, total_sales, units_sold, unpriced_units"),
+        ("movie_statistics", "movie_id, views, adds, units_sold, ratings, coalesce(average_rating, 'none')"),
+        ("user_activity", "user_id, views, adds, checkouts, units, spend, sessions, first_seen, last_seen"),
+        ("user_segments", "user_id, segment, since"),
         ("users", "user_id, registered_at, age, masked_email, preferred_language"),
         ("rejected_events", "_topic, _offset, reason"),
         ("late_events", "_topic, _offset, timestamp"),
     ] {
-        let mut found = format!("{}\n", columns.replace(", ", ","));
-        let line = format!("SELECT {} FROM {table} ORDER BY {columns}", columns.replace(", ", " || ',' || "));
+        let mut found = format!(
+            "{}\n",
+            columns.replace(", ", ",").replace("coalesce(", "").replace(",'unpriced')", "").replace(",'none')", "")
+        );
+        let line = format!(
+            "SELECT {} FROM {table} ORDER BY {columns}",
+            columns.replace(", '", ",'").replace(", ", " || ',' || ")
+        );
         let mut statement = sink.connection().prepare(&line).expect("prepares");
         let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("reads");
         rows.for_each(|row| found.push_str(&format!("{}\n", row.expect("a row"))));
