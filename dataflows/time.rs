@@ -2,7 +2,7 @@
 //!
 //! A dataflow time is an epoch, a `u64` that only counts; event time is data.
 //! **Even epochs carry the world**: events, and what the watermark makes true. **Odd epochs are
-//! housekeeping**: state enters (restore) and leaves (expiry) in them, and nothing downstream of
+//! housekeeping**: state of an earlier run enters in them, and nothing downstream of
 //! [`freeze`](crate::operators::freeze) ever sees an update of an odd epoch.
 
 use crate::table::Tables;
@@ -22,11 +22,6 @@ pub const START: Instant = 0;
 /// Whether an epoch is housekeeping and therefore silent.
 pub fn is_silent(time: Time) -> bool {
     time % 2 == 1
-}
-
-/// The housekeeping epoch that follows `time`, or `time` itself if it is one.
-pub fn housekeeping(time: Time) -> Time {
-    time | 1
 }
 
 /// What the dataflow needs to know beforehand. Durations in milliseconds.

@@ -19,7 +19,7 @@
 //! 2. Workers report the largest event times they read; the watermark operator makes one watermark
 //!    of them, equal everywhere. The late split judges epoch `e` against the watermark of `e - 2`.
 //! 3. Metrics restate what the epoch changed. What the watermark made true (a window became final)
-//!    is news of the same epoch. State that can no longer change leaves at `e + 1`, silently.
+//!    is news of the same epoch. State that can no longer change leaves, silently.
 //! 4. When the frontier has passed `e`, each worker turns the consolidated updates of its keys into
 //!    deltas ([`delta`]) and hands them over.
 //! 5. When all workers have, the epoch is merged into the next commit ([`commit`]) and acknowledged.
