@@ -28,7 +28,8 @@
 //! # Invariants
 //!
 //! - `dataflows` does no I/O, reads no clock and cannot fail. Its manifest and `tests/tidy.rs` keep it so.
-//! - Nothing knows batch from stream except the source that ends and the lateness that is unlimited.
+//! - Nothing knows batch from stream except the source that ends, the lateness that is unlimited, and
+//!   the minutes of sessions, which end with a whole input (`Settings::whole_input`).
 //! - An epoch is committed once, whole, after every worker has left it behind. Odd epochs are silent.
 //! - Per key, a closed epoch holds no row or one. Two is a bug of ours, and stops the pipeline.
 //! - Final tables are a function of the accepted events and the final watermark: not of arrival
