@@ -64,6 +64,8 @@ pub mod commit;
 pub mod reconcile;
 pub mod sink;
 
+pub mod store;
+
 pub mod instant;
 pub mod specification;
 pub mod stats;

@@ -1,0 +1,154 @@
+//! The seam to where state is kept: whole objects under keys, in a folder or in a bucket.
+//!
+//! A key is names joined by `/`: letters, digits, `-`, `_`, `.`, `=`, and no name begins with a dot.
+//! No key is the folder of another one. In a folder of the file system, folders stay when their
+//! objects go: few of them, then, and many objects in each.
+//!
+//! A store promises that an object is there whole or not at all, that of those who create the same
+//! key one succeeds, and that what was answered survives the loss of power. So does what was there
+//! when the store was opened: nobody can act on something that a loss of power then takes away.
+//!
+//! It does not promise that a delete survives, nor that what failed was not done: after an error an
+//! object may be there or not, and a `create` tried again may find its own.
+
+pub mod disk;
+pub mod local;
+pub mod simulated;
+
+#[cfg(test)]
+mod contract;
+
+use std::sync::Arc;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It may succeed later: there is no space, no permission, no network for now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It will not succeed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where state is kept: whole objects under keys such as `journal/00000003-000000000042`.
+pub trait Store: Send + Sync {
+    /// Makes an object unless there is one; durable once it answers. `false`: there was one.
+    ///
+    /// That one may hold the same bytes, and then it may be ours: from an attempt that failed after it
+    /// was done, or whose answer a network lost. Whoever must know compares.
+    ///
+    /// # Errors
+    /// If the object could not be made, or not be made durable; it may be there all the same.
+    fn create(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError>;
+
+    /// Makes or replaces an object whole; durable once it answers.
+    ///
+    /// # Errors
+    /// As for [`Store::create`]: what was there before may be there or not.
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Like [`Store::put`], but a loss of power may take it away or leave it cut short: a heartbeat.
+    /// A key is always put lightly, or never.
+    ///
+    /// # Errors
+    /// As for [`Store::put`].
+    fn put_lightly(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The object, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or if nobody can say whether there is one.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The keys that begin so, sorted. What is made or deleted meanwhile may be among them or not.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+
+    /// Removes an object; that there is none is no error. A loss of power may bring it back.
+    ///
+    /// # Errors
+    /// If it could not be removed.
+    fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// The folder or the URL, for messages.
+    fn place(&self) -> String;
+}
+
+/// Opens the store at a path, or at a `file://` URL, whose folder is made if it is missing.
+///
+/// # Errors
+/// If the place cannot be used, or is of a kind unknown here.
+pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let Some((scheme, rest)) = place.split_once("://") else {
+        return Ok(Arc::new(local::Local::open(place)?));
+    };
+    if scheme != "file" {
+        return Err(StoreError::Failed(format!("could not open `{place}`: no store is known for `{scheme}://`")));
+    }
+    if !rest.starts_with('/') {
+        let detail =
+            format!("could not open `{place}`: a `file://` URL names a folder from `/` on, as `file:///var/x`");
+        return Err(StoreError::Failed(detail));
+    }
+    Ok(Arc::new(local::Local::open(rest)?))
+}
+
+/// Whether this may be one of the names that a key is made of.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(allowed)
+}
+
+/// That a key may be used in any store. The rules are those of the strictest.
+fn check_key(key: &str) -> Result<(), StoreError> {
+    if key.split('/').all(is_name) { Ok(()) } else { Err(not_a_key(key)) }
+}
+
+/// That some key may begin so.
+fn check_prefix(prefix: &str) -> Result<(), StoreError> {
+    let (folder, begun) = prefix.rsplit_once('/').unwrap_or(("", prefix));
+    let folder_fits = prefix == begun || folder.split('/').all(is_name);
+    if folder_fits && (begun.is_empty() || is_name(begun)) { Ok(()) } else { Err(not_a_key(prefix)) }
+}
+
+fn not_a_key(key: &str) -> StoreError {
+    let rule = "names of letters, digits, `-`, `_`, `.` and `=`, joined by `/`, none beginning with a dot";
+    StoreError::Failed(format!("`{key}` cannot be a key of a store: a key is {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_every_store_can_hold() {
+        for key in ["a", "journal/00000003-000000000042", "a.b/c_d=e"] {
+            assert_eq!(check_key(key), Ok(()));
+            assert_eq!(check_prefix(key), Ok(()));
+        }
+        for key in ["", "/a", "a/", "a//b", ".a", "a/../b", "a b", "a/.x", "ä", "a\\b"] {
+            assert!(check_key(key).is_err(), "{key}");
+        }
+        for prefix in ["", "a/", "a/b/", "a/b"] {
+            assert_eq!(check_prefix(prefix), Ok(()), "{prefix}");
+        }
+        for prefix in ["/", "//", "a//", "../", "a/../b", "a/."] {
+            assert!(check_prefix(prefix).is_err(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_path_or_a_url() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("state").display().to_string();
+        open(&path).expect("a path").put("a", b"1").expect("put");
+        assert_eq!(open(&format!("file://{path}")).expect("a URL").get("a"), Ok(Some(b"1".to_vec())));
+        for (place, expected) in [("file://state", "from `/` on"), ("nfs://host/x", "no store is known for `nfs://`")] {
+            let Err(error) = open(place) else { panic!("`{place}` was opened") };
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}
