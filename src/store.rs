@@ -17,6 +17,8 @@ pub mod simulated;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod crashes;
 
 use std::sync::Arc;
 

@@ -427,3 +427,121 @@ fn same_dir(from: &Path, to: &Path) -> Result<PathBuf> {
     let dir = dir_of(to);
     if dir == dir_of(from) { Ok(dir) } else { Err(Error::new(ErrorKind::Unsupported, "one folder at a time")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        Path::new("/").join(name)
+    }
+
+    /// What files hold after the crash, for the first seeds.
+    fn crashes(make: impl Fn(&SimulatedDisk)) -> Vec<BTreeMap<String, String>> {
+        let outcome = |seed| {
+            let disk = SimulatedDisk::new();
+            make(&disk);
+            let disk = disk.crash(seed);
+            let text = |path: PathBuf| {
+                let bytes = disk.read(&path).expect("read");
+                (path.display().to_string(), String::from_utf8_lossy(&bytes).replace('\0', "0"))
+            };
+            disk.files().into_iter().map(text).collect()
+        };
+        (0..200).map(outcome).collect()
+    }
+
+    fn contents(outcomes: &[BTreeMap<String, String>], path: &str) -> BTreeSet<Option<String>> {
+        outcomes.iter().map(|files| files.get(path).cloned()).collect()
+    }
+
+    fn set(contents: &[Option<&str>]) -> BTreeSet<Option<String>> {
+        contents.iter().map(|content| content.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn what_was_not_synced_survives_in_every_way_that_a_disk_knows() {
+        let outcomes = crashes(|disk| {
+            disk.write(&path("a"), b"xy").expect("write");
+        });
+        let expected = set(&[None, Some(""), Some("x"), Some("xy"), Some("00")]);
+        assert_eq!(contents(&outcomes, "/a"), expected);
+        // A name that was synced says nothing of the content, nor the content of the name.
+        let outcomes = crashes(|disk| {
+            disk.write(&path("a"), b"xy").expect("write");
+            disk.sync_dir(&path("")).expect("sync");
+            let file = disk.write(&path("b"), b"xy").expect("write");
+            disk.sync_file(&file).expect("sync");
+        });
+        assert_eq!(contents(&outcomes, "/a"), set(&[Some(""), Some("x"), Some("xy"), Some("00")]));
+        assert_eq!(contents(&outcomes, "/b"), set(&[None, Some("xy")]));
+    }
+
+    #[test]
+    fn changes_of_a_folder_survive_apart() {
+        let outcomes = crashes(|disk| {
+            for name in ["a", "b"] {
+                let file = disk.write(&path(name), name.as_bytes()).expect("write");
+                disk.sync_file(&file).expect("sync");
+            }
+            disk.sync_dir(&path("")).expect("sync");
+            disk.rename(&path("a"), &path("c")).expect("rename");
+            assert!(disk.link(&path("b"), &path("d")).expect("link"));
+            assert!(!disk.link(&path("b"), &path("c")).expect("link"));
+            disk.remove(&path("b")).expect("remove");
+        });
+        let found: BTreeSet<_> = outcomes.iter().map(|files| files.keys().map(|key| &key[1..]).collect()).collect();
+        let expected = ["ab", "abd", "a", "ad", "bc", "bcd", "c", "cd"];
+        assert_eq!(found, expected.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_folder_that_was_not_synced_takes_what_is_in_it() {
+        let outcomes = crashes(|disk| {
+            disk.make_dir(&path("d")).expect("folder");
+            let file = disk.write(&path("d/a"), b"x").expect("write");
+            disk.sync_file(&file).expect("sync");
+            disk.sync_dir(&path("d")).expect("sync");
+        });
+        assert_eq!(contents(&outcomes, "/d/a"), set(&[None, Some("x")]));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_does_nothing_and_the_next_one_does() {
+        let disk = SimulatedDisk::new();
+        disk.fail_after(1);
+        disk.write(&path("a"), b"x").expect("the last one to succeed");
+        assert!(!disk.is_gone());
+        disk.write(&path("b"), b"y").expect_err("the process is going away");
+        assert!(disk.is_gone());
+        assert_eq!(disk.operations(), 2);
+        disk.read(&path("a")).expect_err("the process is gone");
+        assert_eq!(disk.operations(), 2, "nobody was there to ask");
+        let next = disk.restart(1);
+        assert_eq!(next.read(&path("a")).expect("killed, and the power stayed"), b"x");
+        disk.write(&path("c"), b"").expect_err("a thread of the past");
+        assert!(disk.is_gone() && !next.is_gone());
+        next.sync_dir(&path("")).expect("sync");
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_of_it() {
+        let make = |disk: &SimulatedDisk| {
+            for name in ["a", "b", "c", "d"] {
+                disk.write(&path(name), b"some bytes").expect("write");
+            }
+        };
+        let outcomes = crashes(make);
+        assert_eq!(outcomes, crashes(make));
+        assert!(outcomes.iter().collect::<BTreeSet<_>>().len() > 50);
+    }
+
+    #[test]
+    fn a_byte_can_be_spoilt() {
+        let disk = SimulatedDisk::new();
+        disk.write(&path("a"), b"ab").expect("write");
+        assert!(disk.corrupt("/a", 1));
+        assert_eq!(disk.read(&path("a")).expect("read"), b"ac");
+        assert!(!disk.corrupt("/a", 2) && !disk.corrupt("/b", 0));
+    }
+}
