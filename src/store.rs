@@ -13,6 +13,8 @@
 
 pub mod disk;
 pub mod local;
+#[cfg(feature = "object-store")]
+pub mod objects;
 pub mod simulated;
 
 #[cfg(test)]
@@ -79,23 +81,30 @@ pub trait Store: Send + Sync {
     fn place(&self) -> String;
 }
 
-/// Opens the store at a path, or at a `file://` URL, whose folder is made if it is missing.
+/// Opens the store at a path or a `file://` URL, whose folder is made if it is missing; or at the URL
+/// of a bucket, if this was built with the feature `object-store`.
 ///
 /// # Errors
 /// If the place cannot be used, or is of a kind unknown here.
 pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
-    let Some((scheme, rest)) = place.split_once("://") else {
-        return Ok(Arc::new(local::Local::open(place)?));
-    };
-    if scheme != "file" {
-        return Err(StoreError::Failed(format!("could not open `{place}`: no store is known for `{scheme}://`")));
+    match place.split_once("://") {
+        None => Ok(Arc::new(local::Local::open(place)?)),
+        Some(("file", path)) if path.starts_with('/') => Ok(Arc::new(local::Local::open(path)?)),
+        Some(("file", _)) => {
+            let detail = "a `file://` URL names a folder from `/` on, as `file:///var/x`";
+            Err(StoreError::Failed(format!("could not open `{place}`: {detail}")))
+        }
+        #[cfg(feature = "object-store")]
+        Some(_) => Ok(Arc::new(objects::Objects::open(place)?)),
+        // The URL is not repeated: it may hold a password.
+        #[cfg(not(feature = "object-store"))]
+        Some((scheme, _)) => {
+            let hint = "build with `--features object-store`, or name a folder";
+            Err(StoreError::Failed(format!(
+                "could not open a store at `{scheme}://...`: buckets are not built in; {hint}"
+            )))
+        }
     }
-    if !rest.starts_with('/') {
-        let detail =
-            format!("could not open `{place}`: a `file://` URL names a folder from `/` on, as `file:///var/x`");
-        return Err(StoreError::Failed(detail));
-    }
-    Ok(Arc::new(local::Local::open(rest)?))
 }
 
 /// Whether this may be one of the names that a key is made of.
@@ -148,9 +157,11 @@ mod tests {
         let path = folder.path().join("state").display().to_string();
         open(&path).expect("a path").put("a", b"1").expect("put");
         assert_eq!(open(&format!("file://{path}")).expect("a URL").get("a"), Ok(Some(b"1".to_vec())));
-        for (place, expected) in [("file://state", "from `/` on"), ("nfs://host/x", "no store is known for `nfs://`")] {
-            let Err(error) = open(place) else { panic!("`{place}` was opened") };
-            assert!(error.to_string().contains(expected), "{error}");
-        }
+        let message = |place: &str| open(place).map(drop).expect_err("no store").to_string();
+        assert!(message("file://state").ends_with("as `file:///var/x`"));
+        #[cfg(not(feature = "object-store"))]
+        assert!(
+            message("s3://user:hunter22@bucket").ends_with("build with `--features object-store`, or name a folder")
+        );
     }
 }
