@@ -28,6 +28,21 @@ fn number(text: &str) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
 }
 
+impl ItemId {
+    /// The number that it is, or its text.
+    pub fn parts(&self) -> Result<u64, &str> {
+        match &self.0 {
+            Repr::Number(number) => Ok(*number),
+            Repr::Text(text) => Err(text),
+        }
+    }
+
+    /// The id of its parts.
+    pub fn of(parts: Result<u64, &str>) -> ItemId {
+        ItemId(parts.map_or_else(|text| Repr::Text(text.into()), Repr::Number))
+    }
+}
+
 impl From<&str> for ItemId {
     fn from(text: &str) -> ItemId {
         ItemId(number(text).map_or_else(|| Repr::Text(text.into()), Repr::Number))

@@ -4,6 +4,7 @@
 pub mod time;
 pub mod window;
 
+mod dense;
 pub mod events;
 pub mod hash;
 pub mod item;

@@ -81,8 +81,10 @@ mod tests {
 
     fn store(rows: impl IntoIterator<Item = Vec<Value>>) -> Memory {
         let memory = Memory::default();
-        let rows = rows.into_iter().map(|row| (row[..1].to_vec(), row[1..].to_vec())).collect();
-        memory.contents().tables.insert(TableId::Users, rows);
+        let mut contents = memory.contents();
+        let stored = contents.tables.entry(TableId::Users).or_default();
+        rows.into_iter().for_each(|row| stored.put(&row, 1));
+        drop(contents);
         memory
     }
 

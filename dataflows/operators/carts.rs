@@ -1,6 +1,8 @@
 //! Cart events to sale lines, per cart.
 
-use crate::hash::Map;
+mod written;
+
+use crate::dense::Dense;
 use crate::item::ItemId;
 use crate::operators::{Epoch, per_epoch};
 use crate::state::{Ledger, State};
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Concat;
+use written::Written;
 
 /// Something happened to a cart. The order is that of the cart's life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,7 +81,8 @@ pub enum CartFact {
     Abandoned(u64, Instant, Instant),
 }
 
-/// One cart id's events that can still matter, in their order, each once.
+/// One cart id's events that can still matter, in their order, each once. Read from what is kept,
+/// and written there again.
 #[derive(Debug, Default)]
 struct Events {
     events: Vec<CartEvent>,
@@ -129,10 +133,6 @@ impl Events {
     /// Takes an epoch's events in (sorted) and says what that changes; tells how many were new.
     fn take_in(&mut self, id: u128, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) -> usize {
         let before = self.events.len();
-        if self.events.capacity() < 4 {
-            // Most carts see two or three events: no room to spare for them.
-            self.events.reserve_exact(fresh.len());
-        }
         let insert = |events: &mut Events, said: &mut Said, sold: Option<(Instant, u64)>| {
             for (_, event) in fresh {
                 let twin = sold.is_some() && events.has_twin(event);
@@ -251,35 +251,70 @@ fn abandoned(
     })
 }
 
-/// Carts by id, and when which of them may leave.
+/// Carts by id, and when which of them may leave: each cart once, by its place.
 #[derive(Default)]
 struct Carts {
-    carts: Map<u128, Events>,
-    due: BTreeMap<Instant, Vec<u128>>,
+    /// The halves of the id instead of a `u128`, which would keep every entry at sixteen bytes' distance.
+    carts: Dense<(u64, u64), Written>,
+    due: BTreeMap<Instant, Vec<u32>>,
     live: usize,
+    /// The cart that is looked at.
+    cart: Events,
+    buffer: Vec<u8>,
 }
 
 /// Carts are looked through this often.
 const SWEEP_MS: i64 = 60 * 60_000;
 
+fn halves(id: u128) -> (u64, u64) {
+    ((id >> 64) as u64, id as u64)
+}
+
+fn whole((high, low): (u64, u64)) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
 impl Carts {
-    fn schedule(&mut self, id: u128, end: Instant) {
-        self.due.entry(end - end.rem_euclid(SWEEP_MS) + SWEEP_MS).or_default().push(id);
+    fn schedule(&mut self, place: u32, end: Instant) {
+        self.due.entry(end - end.rem_euclid(SWEEP_MS) + SWEEP_MS).or_default().push(place);
+    }
+
+    /// Takes in what an epoch has of a cart, sorted.
+    fn take_in(&mut self, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) {
+        let id = fresh[0].0;
+        let place = self.carts.place(halves(id));
+        let kept = &mut self.carts.at(place).1;
+        let is_new = kept.is_empty();
+        self.cart.events.clear();
+        kept.read(&mut self.cart.events);
+        let gained = self.cart.take_in(id, fresh, law, said);
+        if gained > 0 {
+            kept.write(&self.cart.events, &mut self.buffer);
+        }
+        self.live += gained;
+        if is_new {
+            self.schedule(place, self.cart.last_at().saturating_add(law.cart_ttl_ms));
+        }
     }
 
     fn forget(&mut self, cut: Instant, law: Law) {
         while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= cut) {
-            for id in first.remove() {
-                let Some(events) = self.carts.get_mut(&id) else { continue };
-                let before = events.events.len();
-                events.forget(cut, law);
-                self.live -= before - events.events.len();
-                if events.events.is_empty() {
-                    self.carts.remove(&id);
-                } else {
-                    let end = events.last_at().saturating_add(law.cart_ttl_ms);
-                    self.schedule(id, end);
+            for place in first.remove() {
+                let kept = &mut self.carts.at(place).1;
+                self.cart.events.clear();
+                kept.read(&mut self.cart.events);
+                let before = self.cart.events.len();
+                self.cart.forget(cut, law);
+                let gone = before - self.cart.events.len();
+                self.live -= gone;
+                if self.cart.events.is_empty() {
+                    self.carts.remove(place);
+                    continue;
                 }
+                if gone > 0 {
+                    kept.write(&self.cart.events, &mut self.buffer);
+                }
+                self.schedule(place, self.cart.last_at().saturating_add(law.cart_ttl_ms));
             }
         }
     }
@@ -305,10 +340,11 @@ pub fn carts<'s>(
         &held,
         |held| held.live,
         |held, out| {
-            let of_cart = |(id, cart): (&u128, &Events)| {
-                cart.events.iter().map(|event| State::Cart(*id, event.clone())).collect::<Vec<_>>()
-            };
-            out.extend(held.carts.iter().flat_map(of_cart));
+            let mut events = Vec::new();
+            for (id, kept) in held.carts.iter() {
+                kept.read(&mut events);
+                out.extend(events.drain(..).map(|event| State::Cart(whole(*id), event)));
+            }
         },
     );
     let thresholds = &settings.segments;
@@ -330,15 +366,7 @@ pub fn carts<'s>(
         of_epoch.sort_unstable();
         let mut said = Said::default();
         for of_cart in of_epoch.chunk_by(|(id, _), (other, _)| id == other) {
-            let id = of_cart[0].0;
-            let cart = held.carts.entry(id).or_default();
-            let is_new = cart.events.is_empty();
-            let gained = cart.take_in(id, of_cart, law, &mut said);
-            let end = cart.last_at().saturating_add(law.cart_ttl_ms);
-            held.live += gained;
-            if is_new {
-                held.schedule(id, end);
-            }
+            held.take_in(of_cart, law, &mut said);
         }
         if !is_silent(time) {
             consolidate(&mut said.lines);

@@ -97,9 +97,7 @@ fn computed(sink: &Sqlite, id: TableId) -> Result<Memory> {
             (Type::Milli, rusqlite::types::ValueRef::Integer(milli)) => Ok(Value::Milli(milli)),
             (_, value) => read_value(column, value),
         });
-        let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
-        let (key, rest) = values.split_at(table.key_columns);
-        into.insert(key.to_vec(), rest.to_vec());
+        into.put(&values.collect::<rusqlite::Result<Vec<_>>>()?, table.key_columns);
     }
     drop(contents);
     Ok(desired)

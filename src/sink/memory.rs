@@ -1,9 +1,12 @@
 //! A sink in memory: a map per table and the log of commits. For tests, and as sharp as the others:
 //! it fences, checks that commits follow each other, and can fail on request.
 
+mod rows;
+
 use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
+use rows::Rows;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Contents {
     /// How far it has come.
     pub progress: Option<Progress>,
-    /// Rows by key: what stands in the other columns.
-    pub tables: BTreeMap<TableId, BTreeMap<Vec<Value>, Vec<Value>>>,
+    /// The rows of each.
+    pub tables: BTreeMap<TableId, Rows>,
     /// Every commit applied, in order; not kept where [`Memory::without_log`] made it so.
     pub log: Vec<Commit>,
     /// Errors to answer the next calls of `apply` with.
@@ -34,33 +37,23 @@ pub enum Failure {
 impl Contents {
     /// The rows of a table, in the order of their keys.
     pub fn rows(&self, table: TableId) -> Vec<Vec<Value>> {
-        let whole = |(key, rest): (&Vec<Value>, &Vec<Value>)| [key.as_slice(), rest.as_slice()].concat();
-        self.tables.get(&table).map(|rows| rows.iter().map(whole).collect()).unwrap_or_default()
+        self.tables.get(&table).map(|rows| rows.iter().collect()).unwrap_or_default()
     }
 
     /// Writes the rows of a commit into the tables.
     pub fn write(&mut self, commit: &Commit) {
         for (table, deltas) in &commit.deltas {
-            let rows = self.tables.entry(*table).or_default();
+            let (rows, key_columns) = (self.tables.entry(*table).or_default(), table.table().key_columns);
             for delta in deltas {
                 match delta {
-                    Delta::Upsert(row) => {
-                        let (key, rest) = row.split_at(table.table().key_columns);
-                        match rows.get_mut(key) {
-                            Some(stored) => stored.clone_from_slice(rest),
-                            None => drop(rows.insert(key.to_vec(), rest.to_vec())),
-                        }
-                    }
+                    Delta::Upsert(row) => rows.put(row, key_columns),
                     Delta::Delete(key) => drop(rows.remove(key)),
                 }
             }
         }
         for (table, added) in &commit.appends {
             let rows = self.tables.entry(*table).or_default();
-            for row in added {
-                let (key, rest) = row.split_at(table.table().key_columns);
-                rows.entry(key.to_vec()).or_insert_with(|| rest.to_vec());
-            }
+            added.iter().for_each(|row| rows.add(row, table.table().key_columns));
         }
     }
 }
@@ -149,7 +142,6 @@ impl Stored for Memory {
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         let contents = self.contents();
         let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };
-        let later = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
-        Ok(later.take(limit).map(|(key, rest)| [key.as_slice(), rest.as_slice()].concat()).collect())
+        Ok(rows.after(after).take(limit).collect())
     }
 }
