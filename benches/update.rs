@@ -3,16 +3,14 @@
 //! an epoch, into tables in memory; `scripts/bench` makes the files and calls it.
 
 use deltamart::commit;
-use deltamart::engine::{self, Options, Resume};
+use deltamart::engine::{self, Job, Options, Resume};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::chain::Chain;
 use deltamart::source::files::Files;
 use deltamart::source::movies::Movies;
 use deltamart::source::{Partition, Poll, Source, SourceError};
-use deltamart::stats::Stats;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +85,7 @@ fn main() {
         idle_timeout_ms: 30_000,
         commit: commit::Options {
             commit_interval: Duration::ZERO,
+            journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
         },
@@ -94,11 +93,21 @@ fn main() {
         rules: Default::default(),
         clock: Arc::new(deltamart::instant::now),
         take_state: false,
+        snapshot_interval: Duration::ZERO,
+        turns: Default::default(),
     };
     let mut sink = Memory::without_log();
-    let claim = sink.claim(MadeBy::Run).expect("memory");
-    let (stop, stats) = (Arc::new(AtomicBool::new(false)), Arc::new(Stats::default()));
-    engine::run(vec![Box::new(source)], Box::new(sink), claim, options, Resume::default(), stop, stats).expect("runs");
+    let claim = sink.claim(MadeBy::Run, None).expect("memory");
+    let job = Job {
+        sources: vec![Box::new(source)],
+        sinks: vec![(Box::new(sink), claim)],
+        keep: None,
+        options,
+        resume: Resume::default(),
+        stop: Arc::default(),
+        stats: Arc::default(),
+    };
+    engine::run(job).expect("runs");
     let marks = marks.lock().expect("not poisoned");
     let cost = |from: usize| (marks[from + UPDATES] - marks[from]).as_secs_f64() * 1e3 / UPDATES as f64;
     if marks.len() < 100 + 2 * UPDATES {

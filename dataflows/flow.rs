@@ -149,6 +149,8 @@ pub struct Outputs<'s> {
     pub late: Stream<'s, LateEvent>,
     /// The watermark at each epoch in which it changed, on every worker.
     pub watermarks: Stream<'s, Instant>,
+    /// Where it is going, at each epoch in which either changed, on every worker.
+    pub targets: Stream<'s, Instant>,
     /// How far this worker's watermark has come.
     pub pace: Rc<Cell<Pace>>,
 }
@@ -158,7 +160,7 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
     let Watermarks { watermarks, targets, pace } = watermark(inputs.reports, settings);
     let restore = || inputs.restore.clone();
     let now = || watermarks.clone();
-    let split: Split<'s> = late_split(inputs.arrivals.clone(), targets, settings);
+    let split: Split<'s> = late_split(inputs.arrivals.clone(), targets.clone(), settings);
     let keeps = |id| settings.tables.contains(id);
     let any = |ids: &[TableId]| ids.iter().any(|id| keeps(*id));
     use TableId::*;
@@ -237,5 +239,5 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
             None::<(Row, crate::Time, isize)>,
             inputs.arrivals.scope(),
         ));
-    Outputs { rows: none.concatenate(rows), raw: split.raw, late: split.late, watermarks, pace }
+    Outputs { rows: none.concatenate(rows), raw: split.raw, late: split.late, watermarks, targets, pace }
 }

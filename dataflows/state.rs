@@ -56,6 +56,9 @@ pub enum State {
     SegmentFact(u64, Fact, i64),
 }
 
+/// What a worker held at an instant, slice by slice.
+pub type Frozen = Box<dyn Iterator<Item = Vec<State>>>;
+
 type Count = Box<dyn Fn() -> usize>;
 type Dump = Box<dyn Fn(&mut Vec<State>)>;
 type Entry = (&'static str, Count, Dump);
@@ -89,10 +92,14 @@ impl Ledger {
         self.entries.borrow().iter().map(|(name, count, _)| (*name, count())).collect()
     }
 
-    /// Everything held on this worker. Meaningful between two epochs, when nothing is in flight.
-    pub fn dump(&self) -> Vec<State> {
-        let mut out = Vec::new();
-        self.entries.borrow().iter().for_each(|(_, _, dump)| dump(&mut out));
-        out
+    /// Everything held on this worker, in slices. Meaningful between two epochs, when nothing is in flight.
+    pub fn freeze(&self) -> Frozen {
+        let mut slices = Vec::new();
+        for (_, _, dump) in self.entries.borrow().iter() {
+            let mut out = Vec::new();
+            dump(&mut out);
+            slices.push(out);
+        }
+        Box::new(slices.into_iter())
     }
 }

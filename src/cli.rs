@@ -70,6 +70,20 @@ pub struct ShopArgs {
     pub start: Option<String>,
 }
 
+/// What `status` is to say.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// First wait until the warehouse has come to an epoch, or a position such as `events.jsonl/0=1000`
+    #[arg(long, value_name = "WHAT")]
+    pub wait_for: Option<String>,
+    /// How many seconds to wait at the most
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -80,7 +94,15 @@ pub enum Command {
         /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
         #[arg(long, value_name = "FILE")]
         catalog: Vec<PathBuf>,
+        /// Compute everything again from the first record, and write the rows that differ
+        #[arg(long)]
+        rebuild: bool,
+        /// With `--rebuild`: what was read from sources that are not given any more may go
+        #[arg(long)]
+        accept_loss: bool,
     },
+    /// How far a `run` has come: journal, snapshot, warehouse, what is in memory
+    Status(StatusArgs),
     /// Compute everything from whole files; on a second run only rows that differ are written
     Batch {
         /// Files of JSON lines (`.gz` too)

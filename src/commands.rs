@@ -8,10 +8,12 @@ macro_rules! say {
 }
 
 mod batch;
+mod beside;
 mod progress;
 mod run;
 mod show;
 mod simulate;
+mod state;
 mod text;
 mod verify;
 
@@ -64,8 +66,20 @@ pub fn execute(cli: Cli) -> Result<()> {
         );
         return Err(Refused(why).into());
     }
-    match cli.command.unwrap_or(Command::Run { files: Vec::new(), catalog: Vec::new() }) {
-        Command::Run { files, catalog } => run::run(&config, &files, &catalog),
+    match cli.command.unwrap_or(Command::Run {
+        files: Vec::new(),
+        catalog: Vec::new(),
+        rebuild: false,
+        accept_loss: false,
+    }) {
+        Command::Run { accept_loss: true, rebuild: false, .. } => {
+            Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
+        }
+        Command::Run { files, catalog, rebuild, accept_loss } => {
+            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
+            run::run(&config, &files, &catalog, begin)
+        }
+        Command::Status(arguments) => state::status(&config, &arguments),
         Command::Batch { files, catalog, as_of } => batch::batch(&config, &files, &catalog, as_of.as_deref()),
         Command::Catalog { file, as_of } => batch::catalog(&config, &file, as_of.as_deref()),
         Command::Simulate { out, items } => simulate::simulate(&config, &out, items),
@@ -139,6 +153,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         idle_timeout_ms: config.idle_timeout,
         commit: commit::Options {
             commit_interval: duration(config.commit_interval),
+            journal_interval: duration(config.journal_interval),
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
         },
@@ -146,6 +161,8 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         rules: config.rules.clone(),
         clock: Arc::new(instant::now),
         take_state: false,
+        snapshot_interval: duration(config.snapshot_interval),
+        turns: Default::default(),
     }
 }
 
@@ -177,6 +194,7 @@ fn check(config: &Config) -> Result<()> {
             ),
         }
     }
+    say!("# state `{}`: journal and snapshots", state::place_of(config));
     let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
         format!("once the watermark is {} past their end", span::show(lateness))
     });
@@ -191,6 +209,11 @@ fn schema() -> Result<()> {
     }
     say!("{};", progress_ddl());
     Ok(())
+}
+
+/// Opens the warehouse to read it.
+fn open_to_read(config: &Config) -> Result<Sqlite> {
+    Ok(Sqlite::open_to_read(&config.warehouse)?)
 }
 
 /// Opens the warehouse; makes its folder plain if it is missing.

@@ -1,20 +1,40 @@
 //! Closed epochs become commits.
 //!
-//! One thread collects what the workers deliver, merges whole epochs (the last delta per key wins)
-//! and hands them to the sink's own thread, one commit at a time. An epoch is acknowledged once it
-//! is merged and what waits for the sink is within its bound; unacknowledged epochs stop the
-//! sources. Waiting for `commit_interval` stops nobody.
+//! ```text
+//! workers -> parts -> closed epochs -> journal -> merged, one heap per sink -> commits -> sinks
+//! ```
+//!
+//! One thread collects what the workers deliver. A closed epoch is journaled before anything of it is
+//! shown; then it is merged with those before it (the last delta per key wins) until each sink takes
+//! its next commit, at its own pace and from its own position. An epoch is acknowledged once it is
+//! merged and what waits for every sink is within its bound; unacknowledged epochs stop the sources.
+//! Waiting for `commit_interval` stops nobody.
+
+mod applying;
+mod journaling;
+mod patience;
+mod pending;
+mod snapshots;
+
+pub use pending::Known;
+pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::delta::{Delta, KeyBug};
 use crate::sink::{Claim, Commit, Sink, SinkError};
+use crate::state_dir::journal::Entry;
+use crate::state_dir::{StateDir, StateError};
 use crate::stats::Stats;
+use crate::turns::{Turn, Turns};
 use dataflows::raw::Append;
-use dataflows::table::{TableId, Value};
+use dataflows::table::TableId;
 use dataflows::{Instant, Time};
-use std::collections::BTreeMap;
+use patience::Patience;
+use pending::{Pending, facts};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What one worker has of one epoch.
@@ -24,12 +44,20 @@ pub struct Part {
     pub deltas: Vec<(TableId, Delta)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
-    /// Next offsets of the partitions it read from.
-    pub positions: Vec<(u32, i64)>,
+    /// Of the partitions it read from, the first offset and the next one.
+    pub read: Vec<(u32, (i64, i64))>,
+    /// Largest event times of those.
+    pub largest: Vec<(u32, Instant)>,
+    /// What it rejected for a reason that is not in the bytes: partition, offset, reason, detail.
+    pub by_the_world: Vec<(u32, i64, &'static str, String)>,
     /// The watermark, if it changed; from worker 0.
     pub watermark: Option<Instant>,
-    /// The clock; from worker 0.
-    pub clock_ms: Option<Instant>,
+    /// Where it is going, if that changed; from worker 0.
+    pub target: Option<Instant>,
+    /// The clocks when the epoch opened and when it closed; from worker 0.
+    pub clocks: Option<(Instant, Instant)>,
+    /// A snapshot is taken after this epoch; from worker 0.
+    pub snapshot: bool,
     /// When the first record was read.
     pub oldest: Option<std::time::Instant>,
 }
@@ -41,8 +69,12 @@ pub enum Message {
     Part(Time, Part),
     /// A worker has delivered all its parts before this epoch; without one, all of them.
     Reached(usize, Option<Time>),
-    /// The sink is done with a commit.
-    Applied(Result<(), SinkError>),
+    /// The journal is durable up to an epoch.
+    Journaled(Result<Time, StateError>),
+    /// A sink is done with a commit.
+    Applied(usize, Result<(), SinkError>),
+    /// No more snapshots can be taken.
+    Snapshot(StateError),
     /// A worker found a bug.
     Bug(KeyBug),
 }
@@ -50,12 +82,29 @@ pub enum Message {
 /// Why committing ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The sink gave up.
+    /// A sink gave up.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The journal or a snapshot cannot be written.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Our own fault.
     #[error(transparent)]
     Bug(#[from] KeyBug),
+    /// What was read again is not what was read.
+    #[error(
+        "epoch {epoch} was replayed and is not what the journal says of it: {what}. \
+         Nothing of it was committed. Give the sources back as they were, or start from scratch with `--rebuild`"
+    )]
+    Replay {
+        /// Which.
+        epoch: Time,
+        /// What differs.
+        what: String,
+    },
+    /// A thread could not be started, or is gone.
+    #[error("{0}")]
+    Thread(String),
 }
 
 /// How commits are made.
@@ -63,9 +112,11 @@ pub enum CommitError {
 pub struct Options {
     /// The least time between two commits.
     pub commit_interval: Duration,
-    /// How many bytes may wait for the sink before the sources are stopped.
+    /// The least time between two objects of the journal.
+    pub journal_interval: Duration,
+    /// How many bytes may wait for a sink before the sources are stopped.
     pub pending_bytes: usize,
-    /// How long an unavailable sink is waited for once a stop was asked.
+    /// How long something that is away is waited for once a stop was asked.
     pub stop_grace: Duration,
 }
 
@@ -74,146 +125,190 @@ pub struct Options {
 pub struct Signals {
     /// The last acknowledged epoch.
     pub acknowledged: Arc<AtomicU64>,
+    /// The last committed epoch of each sink.
+    pub committed: Arc<Vec<AtomicU64>>,
+    /// A snapshot is being taken.
+    pub snapshotting: Arc<AtomicBool>,
+    /// How many bytes of it wait to be written.
+    pub snapshot_bytes: Arc<AtomicUsize>,
     /// A stop was asked.
     pub stop: Arc<AtomicBool>,
+    /// Committing ended early: what is still on its way need not arrive.
+    pub failed: Arc<AtomicBool>,
     /// What is counted.
     pub stats: Arc<Stats>,
 }
 
-/// Epochs merged and not yet handed to the sink.
-#[derive(Default)]
-struct Pending {
-    /// In the order of epochs; of those of one key the last will count.
-    deltas: BTreeMap<TableId, Vec<Delta>>,
-    appends: BTreeMap<TableId, Vec<Vec<Value>>>,
-    epoch: Time,
-    changed: bool,
-    bytes: usize,
-    oldest: Option<std::time::Instant>,
-}
-
-/// What is known of the stream as of the last merged epoch.
-struct Known {
-    positions: BTreeMap<String, i64>,
-    watermark: Instant,
-    clock_ms: Instant,
-}
-
-impl Pending {
-    fn merge(&mut self, epoch: Time, part: Part, known: &mut Known, partitions: &[String]) {
-        self.epoch = epoch;
-        let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
-        for (table, delta) in part.deltas {
-            let (Delta::Upsert(row) | Delta::Delete(row)) = &delta;
-            self.bytes += size(row);
-            self.deltas.entry(table).or_default().push(delta);
-            self.changed = true;
-        }
-        for Append { table, values } in part.appends {
-            self.bytes += size(&values);
-            self.appends.entry(table).or_default().push(values);
-            self.changed = true;
-        }
-        for (partition, next_offset) in part.positions {
-            let at = known.positions.entry(partitions[partition as usize].clone()).or_insert(next_offset);
-            *at = next_offset.max(*at);
-            self.changed = true;
-        }
-        self.changed |= part.watermark.is_some_and(|watermark| watermark != known.watermark);
-        known.watermark = part.watermark.unwrap_or(known.watermark);
-        known.clock_ms = part.clock_ms.unwrap_or(known.clock_ms);
-        self.oldest = match (self.oldest, part.oldest) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-
-    fn commit(self, follows: Time, known: &Known) -> Commit {
-        let mut deltas = self.deltas;
-        for (table, deltas) in &mut deltas {
-            // Stable, and quick on what consists of sorted runs. Reversed, the last of a key is the first.
-            deltas.reverse();
-            deltas.sort_by(|a, b| a.key(*table).cmp(b.key(*table)));
-            deltas.dedup_by(|later, kept| later.key(*table) == kept.key(*table));
-        }
-        let mut appends = self.appends;
-        appends.values_mut().for_each(|rows| rows.sort());
-        Commit {
-            follows,
-            epoch: self.epoch,
-            clock_ms: known.clock_ms,
-            watermark: known.watermark,
-            positions: known.positions.clone(),
-            deltas,
-            appends,
-        }
-    }
-}
-
-/// Where commits go, and what they go on from.
+/// A sink, the right to write to it, and where it is.
 pub struct Target {
     /// The sink.
     pub sink: Box<dyn Sink>,
     /// The right to write to it.
     pub claim: Claim,
-    /// The last committed epoch.
+    /// The last epoch that it has.
     pub epoch: Time,
-    /// Its watermark.
-    pub watermark: Instant,
-    /// Its positions.
-    pub positions: BTreeMap<String, i64>,
+}
+
+/// Where the facts of closed epochs go, and what of them is there already.
+pub struct Journal {
+    /// The state.
+    pub dir: StateDir,
+    /// The start.
+    pub generation: u64,
+    /// Entries that are replayed: what is read again must give them again.
+    pub replay: BTreeMap<Time, Entry>,
+    /// The last journaled epoch.
+    pub end: Time,
+    /// What snapshots say of themselves.
+    pub facts: SnapshotFacts,
+    /// What the workers send of snapshots.
+    pub pieces: Receiver<Piece>,
+    /// The other end of it.
+    pub to_pieces: Sender<Piece>,
 }
 
 /// Who delivers.
 pub struct Delivery {
     /// What the workers send.
     pub inbox: Receiver<Message>,
-    /// The other end of it, for the sink's thread.
+    /// The other end of it, for the threads that answer.
     pub outbox: Sender<Message>,
     /// How many workers.
     pub workers: usize,
     /// What the partitions are called in positions.
     pub partitions: Vec<String>,
+    /// Who runs when.
+    pub turns: Turns,
 }
 
-/// Commits everything the workers deliver, until they have delivered all.
+/// Commits everything the workers deliver, until they have delivered all; tells what is known then.
 ///
 /// # Errors
-/// If the sink fails for good, or a worker found a bug.
-pub fn run(delivery: Delivery, target: Target, options: &Options, signals: &Signals) -> Result<(), CommitError> {
-    let (to_sink, commits) = channel::<Arc<Commit>>();
-    let Delivery { inbox, outbox, workers, partitions } = delivery;
-    let Target { sink, claim, epoch, watermark, positions } = target;
-    let writer = {
-        let (signals, grace) = (signals.clone(), options.stop_grace);
-        std::thread::Builder::new()
-            .name("sink".to_owned())
-            .spawn(move || write(sink, &claim, &commits, &outbox, &signals, grace))
-            .map_err(|error| SinkError::Failed(format!("could not start the sink's thread: {error}")))?
-    };
+/// If a sink or the journal fails for good, or a worker found a bug.
+pub fn run(
+    delivery: Delivery,
+    targets: Vec<Target>,
+    journal: Option<Journal>,
+    known: Known,
+    options: &Options,
+    signals: &Signals,
+) -> Result<Known, CommitError> {
+    let Delivery { inbox, outbox, workers, partitions, turns } = delivery;
+    let mut threads = Threads::default();
+    let lines = targets.into_iter().enumerate();
+    let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    let journal = journal.map(|journal| threads.journal(journal, workers, &outbox, options, signals, &turns));
+    drop(outbox);
+    let turn = turns.join("committer");
     let mut committer = Committer {
         parts: BTreeMap::new(),
         reached: vec![Some(0); workers],
-        merged: epoch,
-        committed: epoch,
-        known: Known { positions, watermark, clock_ms: 0 },
-        pending: Pending::default(),
-        applying: None,
-        last_commit: std::time::Instant::now(),
+        heard: (known.watermark, known.target),
+        closed: VecDeque::new(),
+        journal: journal.transpose()?,
+        known,
+        lines,
         partitions: &partitions,
         options,
         signals,
+        turn: &turn,
     };
-    let result = committer.run(&inbox, &to_sink);
-    drop(to_sink);
+    let result = committer.run(&inbox);
+    let Committer { journal, lines, known, .. } = committer;
     if result.is_err() {
-        // So that a sink that is away is not waited for any longer than its grace.
+        // So that what is away is not waited for any longer than its grace.
         signals.stop.store(true, Ordering::Release);
+        signals.failed.store(true, Ordering::Release);
     }
-    let joined = writer.join();
+    if let Some(journal) = &journal {
+        journal.to_pieces.send(Piece::Over).ok();
+    }
+    drop((journal, lines, turn));
+    let joined = threads.join();
+    // What a thread said last, it may have said too late to be heard in the loop.
+    let unheard = inbox.try_iter().find_map(|message| match message {
+        Message::Snapshot(error) | Message::Journaled(Err(error)) => Some(CommitError::State(error)),
+        _ => None,
+    });
     result?;
-    joined.map_err(|_| SinkError::Failed("the sink's thread panicked".to_owned()))?;
-    Ok(())
+    joined?;
+    unheard.map_or(Ok(known), Err)
+}
+
+#[derive(Default)]
+struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    fn start(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), CommitError> {
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        let started = started.map_err(|error| CommitError::Thread(format!("could not start a thread: {error}")))?;
+        self.0.push(started);
+        Ok(())
+    }
+
+    fn join(self) -> Result<(), CommitError> {
+        let joined = self.0.into_iter().map(JoinHandle::join).collect::<Result<Vec<_>, _>>();
+        joined.map(drop).map_err(|_| CommitError::Thread("a thread that writes panicked".to_owned()))
+    }
+
+    fn sink(
+        &mut self,
+        number: usize,
+        Target { sink, claim, epoch }: Target,
+        outbox: &Sender<Message>,
+        options: &Options,
+        signals: &Signals,
+        turns: &Turns,
+    ) -> Result<Line, CommitError> {
+        let (to_sink, commits) = channel();
+        let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
+        let turns = turns.clone();
+        self.start("sink", move || {
+            let turn = turns.join(format!("sink {number}"));
+            let patience = Patience { turn: &turn, stop: &stop, grace };
+            applying::apply(number, sink, &claim, &commits, &outbox, &patience);
+        })?;
+        let pending = Pending::default();
+        Ok(Line { to_sink, committed: epoch, pending, applying: None, last_commit: std::time::Instant::now() })
+    }
+
+    fn journal(
+        &mut self,
+        journal: Journal,
+        workers: usize,
+        outbox: &Sender<Message>,
+        options: &Options,
+        signals: &Signals,
+        turns: &Turns,
+    ) -> Result<Journaling, CommitError> {
+        let Journal { dir, generation, replay, end, facts, pieces, to_pieces } = journal;
+        debug_assert_eq!(facts.workers, workers);
+        let (to_journal, entries) = channel();
+        {
+            let (dir, outbox, options, signals) = (dir.clone(), outbox.clone(), options.clone(), signals.clone());
+            let turns = turns.clone();
+            self.start("journal", move || {
+                let turn = turns.join("journal");
+                journaling::write(&dir, generation, end, &entries, &outbox, &options, (turn, &signals));
+            })?;
+        }
+        let (outbox, options, signals, turns) = (outbox.clone(), options.clone(), signals.clone(), turns.clone());
+        self.start("snapshots", move || {
+            let turn = turns.join("snapshots");
+            snapshots::write(&dir, facts, &pieces, &outbox, &options, (turn, &signals));
+        })?;
+        Ok(Journaling { to_journal, to_pieces, replay, durable: end })
+    }
+}
+
+/// A sink's side of the committer.
+struct Line {
+    to_sink: Sender<Arc<Commit>>,
+    committed: Time,
+    pending: Pending,
+    applying: Option<Applying>,
+    last_commit: std::time::Instant,
 }
 
 struct Applying {
@@ -222,34 +317,56 @@ struct Applying {
     oldest: Option<std::time::Instant>,
 }
 
+/// The journal's side.
+struct Journaling {
+    to_journal: Sender<Entry>,
+    to_pieces: Sender<Piece>,
+    replay: BTreeMap<Time, Entry>,
+    /// The last epoch that is durable.
+    durable: Time,
+}
+
+/// An epoch that all workers have left behind.
+struct Closed {
+    entry: Entry,
+    parts: Vec<Part>,
+    snapshot: bool,
+    /// Something was read, or the watermark moved, or a snapshot is taken.
+    changed: bool,
+}
+
 struct Committer<'a> {
     parts: BTreeMap<Time, Vec<Part>>,
     reached: Vec<Option<Time>>,
-    merged: Time,
-    committed: Time,
+    /// Watermark and target after the last closed epoch.
+    heard: (Instant, Instant),
+    /// Closed, and not merged yet, because the journal is not durable so far.
+    closed: VecDeque<Closed>,
+    journal: Option<Journaling>,
+    /// As of the last merged epoch.
     known: Known,
-    pending: Pending,
-    applying: Option<Applying>,
-    last_commit: std::time::Instant,
+    lines: Vec<Line>,
     partitions: &'a [String],
     options: &'a Options,
     signals: &'a Signals,
+    turn: &'a Turn,
 }
 
 impl Committer<'_> {
-    fn run(&mut self, inbox: &Receiver<Message>, to_sink: &Sender<Arc<Commit>>) -> Result<(), CommitError> {
+    fn run(&mut self, inbox: &Receiver<Message>) -> Result<(), CommitError> {
         loop {
             let finished = self.reached.iter().all(Option::is_none);
+            self.close()?;
             self.merge();
-            if self.applying.is_none() {
-                if self.pending.changed && (finished || self.is_due()) {
-                    self.hand_over(to_sink);
-                } else if finished {
-                    return Ok(());
-                }
+            let finished = finished && self.closed.is_empty();
+            for line in 0..self.lines.len() {
+                self.hand_over(line, finished);
+            }
+            if finished && self.lines.iter().all(|line| line.applying.is_none() && !line.pending.changed) {
+                return Ok(());
             }
             self.acknowledge();
-            match inbox.recv_timeout(self.patience()) {
+            match self.turn.recv(inbox, self.patience()) {
                 Ok(message) => self.hear(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -264,64 +381,110 @@ impl Committer<'_> {
         match message {
             Message::Part(epoch, part) => self.parts.entry(epoch).or_default().push(part),
             Message::Reached(worker, epoch) => self.reached[worker] = epoch,
-            Message::Applied(result) => {
-                result?;
-                self.applied();
+            Message::Journaled(result) => {
+                let durable = result?;
+                self.journal.iter_mut().for_each(|journal| journal.durable = durable);
             }
+            Message::Applied(line, result) => {
+                result?;
+                self.applied(line);
+            }
+            Message::Snapshot(error) => return Err(error.into()),
             Message::Bug(bug) => return Err(bug.into()),
         }
         Ok(())
     }
 
-    /// Merges every epoch that all workers have left behind.
-    fn merge(&mut self) {
-        let closed = self.reached.iter().flatten().min().copied();
+    /// Takes every epoch that all workers have left behind, and has it journaled.
+    fn close(&mut self) -> Result<(), CommitError> {
+        let open = self.reached.iter().flatten().min().copied();
         while let Some(first) = self.parts.first_entry() {
-            if closed.is_some_and(|closed| *first.key() >= closed) {
+            if open.is_some_and(|open| *first.key() >= open) {
                 break;
             }
             let (epoch, parts) = first.remove_entry();
-            for part in parts {
-                self.pending.merge(epoch, part, &mut self.known, self.partitions);
+            if dataflows::time::is_silent(epoch) {
+                continue;
             }
-            self.merged = epoch;
-            self.signals.stats.epochs.fetch_add(1, Ordering::Relaxed);
+            let entry = facts(epoch, &parts, self.heard, self.partitions);
+            let heard = (entry.watermark, entry.target);
+            let snapshot = parts.iter().any(|part| part.snapshot);
+            let changed = !entry.read.is_empty() || heard != self.heard || snapshot;
+            self.heard = heard;
+            if let Some(journal) = self.journal.as_mut().filter(|_| changed) {
+                match journal.replay.remove(&epoch) {
+                    Some(known) => compare(&known, &entry)?,
+                    // If its thread is gone, its last word is in the inbox.
+                    None => drop(journal.to_journal.send(entry.clone())),
+                }
+            }
+            self.closed.push_back(Closed { entry, parts, snapshot, changed });
         }
+        Ok(())
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.pending.bytes + self.applying.as_ref().map_or(0, |applying| applying.bytes)
-    }
-
-    fn is_due(&self) -> bool {
-        self.last_commit.elapsed() >= self.options.commit_interval || self.pending.bytes > self.options.pending_bytes
+    /// Merges every closed epoch whose facts are durable.
+    fn merge(&mut self) {
+        let durable = self.journal.as_ref().map_or(Time::MAX, |journal| journal.durable);
+        while let Some(Closed { entry, parts, snapshot, changed }) =
+            self.closed.pop_front_if(|closed| !closed.changed || closed.entry.epoch <= durable)
+        {
+            let epoch = entry.epoch;
+            self.known.learn(&entry);
+            self.signals.stats.epochs.fetch_add(1, Ordering::Relaxed);
+            if !changed {
+                continue;
+            }
+            let mut wanting: Vec<_> = self.lines.iter_mut().filter(|line| line.committed < epoch).collect();
+            if let Some(last) = wanting.pop() {
+                wanting.into_iter().for_each(|line| line.pending.merge(epoch, parts.iter().map(Part::rows).collect()));
+                last.pending.merge(epoch, parts);
+            }
+            if let Some(journal) = self.journal.as_ref().filter(|_| snapshot) {
+                journal.to_pieces.send(Piece::Taken(self.known.clone())).ok();
+            }
+        }
     }
 
     fn patience(&self) -> Duration {
-        let until_due = self.options.commit_interval.saturating_sub(self.last_commit.elapsed());
-        if self.pending.changed && self.applying.is_none() { until_due } else { Duration::from_secs(1) }
+        let until_due = |line: &Line| self.options.commit_interval.saturating_sub(line.last_commit.elapsed());
+        let due = self.lines.iter().filter(|line| line.pending.changed && line.applying.is_none()).map(until_due);
+        due.min().unwrap_or(Duration::from_secs(1))
     }
 
     fn acknowledge(&self) {
-        if self.waiting_bytes() <= self.options.pending_bytes {
-            self.signals.acknowledged.fetch_max(self.merged, Ordering::AcqRel);
+        let waiting = |line: &Line| line.pending.bytes + line.applying.as_ref().map_or(0, |applying| applying.bytes);
+        if self.lines.iter().all(|line| waiting(line) <= self.options.pending_bytes) {
+            self.signals.acknowledged.fetch_max(self.known.epoch, Ordering::AcqRel);
         }
     }
 
-    fn hand_over(&mut self, to_sink: &Sender<Arc<Commit>>) {
-        let pending = std::mem::take(&mut self.pending);
+    fn hand_over(&mut self, line: usize, finished: bool) {
+        let line = &mut self.lines[line];
+        let is_due = finished
+            || line.last_commit.elapsed() >= self.options.commit_interval
+            || line.pending.bytes > self.options.pending_bytes;
+        if line.applying.is_some() || !line.pending.changed || !is_due {
+            return;
+        }
+        let pending = std::mem::take(&mut line.pending);
         let (bytes, oldest) = (pending.bytes, pending.oldest);
-        let commit = Arc::new(pending.commit(self.committed, &self.known));
-        self.last_commit = std::time::Instant::now();
+        let commit = Arc::new(pending.commit(line.committed, &self.known));
+        line.last_commit = std::time::Instant::now();
         // If the sink's thread is gone, its last word is in the inbox.
-        if to_sink.send(Arc::clone(&commit)).is_ok() {
-            self.applying = Some(Applying { commit, bytes, oldest });
-        }
+        line.to_sink.send(Arc::clone(&commit)).ok();
+        line.applying = Some(Applying { commit, bytes, oldest });
     }
 
-    fn applied(&mut self) {
-        let Some(Applying { commit, oldest, .. }) = self.applying.take() else { return };
-        self.committed = commit.epoch;
+    fn applied(&mut self, number: usize) {
+        let line = &mut self.lines[number];
+        let Some(Applying { commit, oldest, .. }) = line.applying.take() else { return };
+        line.committed = commit.epoch;
+        self.signals.committed[number].store(commit.epoch, Ordering::Release);
+        if number > 0 {
+            // The first sink stands for all in what is counted.
+            return;
+        }
         let of =
             |wanted: fn(&Delta) -> bool| commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64;
         let upserted = of(|delta| matches!(delta, Delta::Upsert(_)));
@@ -334,37 +497,36 @@ impl Committer<'_> {
     }
 }
 
-/// The sink's thread: applies commits in order, and waits for a sink that is away.
-fn write(
-    mut sink: Box<dyn Sink>,
-    claim: &Claim,
-    commits: &Receiver<Arc<Commit>>,
-    outbox: &Sender<Message>,
-    signals: &Signals,
-    grace: Duration,
-) {
-    for commit in commits {
-        let mut stopping = None;
-        let mut pause = Duration::from_millis(20);
-        let result = loop {
-            match sink.apply(claim, &commit) {
-                Err(SinkError::Unavailable(why)) => {
-                    if signals.stop.load(Ordering::Acquire) {
-                        let since = *stopping.get_or_insert_with(std::time::Instant::now);
-                        if since.elapsed() >= grace {
-                            break Err(SinkError::Unavailable(why));
-                        }
-                    }
-                    tracing::warn!("{why}; trying again");
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                result => break result,
-            }
-        };
-        let failed = result.is_err();
-        if outbox.send(Message::Applied(result)).is_err() || failed {
-            return;
-        }
+impl Part {
+    /// Its rows again, for one more sink.
+    fn rows(&self) -> Part {
+        Part { deltas: self.deltas.clone(), appends: self.appends.clone(), oldest: self.oldest, ..Part::default() }
     }
+}
+
+/// What is replayed must be what was journaled: a source that yields other records, or a decision
+/// that came out otherwise, must not become rows that contradict those a sink already has.
+fn compare(journaled: &Entry, replayed: &Entry) -> Result<(), CommitError> {
+    if journaled == replayed {
+        return Ok(());
+    }
+    let differ = |what: &str, journaled: String, replayed: String| {
+        (journaled != replayed).then(|| format!("{what}: journaled {journaled}, now {replayed}"))
+    };
+    let what = [
+        differ("offsets read", format!("{:?}", journaled.read), format!("{:?}", replayed.read)),
+        differ("largest event times", format!("{:?}", journaled.largest), format!("{:?}", replayed.largest)),
+        differ("rejected", format!("{:?}", journaled.rejected), format!("{:?}", replayed.rejected)),
+        differ(
+            "watermark",
+            format!("{} to {}", journaled.watermark, journaled.target),
+            format!("{} to {}", replayed.watermark, replayed.target),
+        ),
+        differ(
+            "clock",
+            format!("{}, {}", journaled.opened_ms, journaled.clock_ms),
+            format!("{}, {}", replayed.opened_ms, replayed.clock_ms),
+        ),
+    ];
+    Err(CommitError::Replay { epoch: journaled.epoch, what: what.into_iter().flatten().collect::<Vec<_>>().join("; ") })
 }

@@ -40,6 +40,15 @@ pub struct Config {
     /// The least time between two commits.
     #[serde(with = "span")]
     pub commit_interval: i64,
+    /// Where journal and snapshots are kept: a folder, or the URL of a bucket. Empty is beside the warehouse:
+    /// its name, and `.state`.
+    pub state_dir: String,
+    /// How often a snapshot is taken: what is journaled after it is read again after a crash.
+    #[serde(with = "span")]
+    pub snapshot_interval: i64,
+    /// The least time between two objects of the journal; in a bucket every object is paid for.
+    #[serde(with = "span")]
+    pub journal_interval: i64,
     /// How far events may be out of order before the watermark passes them.
     #[serde(with = "span")]
     pub out_of_orderness: i64,
@@ -192,6 +201,9 @@ impl Default for Config {
             epochs_in_flight: 8,
             pending_bytes: 64 << 20,
             commit_interval: 250,
+            state_dir: String::new(),
+            snapshot_interval: 5 * 60_000,
+            journal_interval: 0,
             out_of_orderness: 2 * 60_000,
             idle_timeout: 30_000,
             lateness: Some(48 * 3_600_000),

@@ -37,6 +37,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 18] = [
+        Reason::BadMagicByte,
+        Reason::UnknownSchema,
+        Reason::Undecodable,
+        Reason::WrongType,
+        Reason::BadItemBlock,
+        Reason::UnknownEvent,
+        Reason::MissingField,
+        Reason::BadTimestamp,
+        Reason::TimestampTooOld,
+        Reason::TimestampInFuture,
+        Reason::UserIdOutOfRange,
+        Reason::AgeOutOfRange,
+        Reason::UnknownLanguage,
+        Reason::UnknownPaymentMethod,
+        Reason::BadCartId,
+        Reason::BadItemId,
+        Reason::BadAmount,
+        Reason::RatingOutOfRange,
+    ];
+
+    /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
+    pub fn is_of_the_world(self) -> bool {
+        matches!(self, Reason::UnknownSchema)
+    }
+
     /// The code as it stands in `rejected_events.reason`.
     pub fn code(self) -> &'static str {
         match self {

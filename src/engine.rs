@@ -9,10 +9,14 @@ mod deliver;
 mod intake;
 mod worker;
 
-use crate::commit::{self, CommitError, Message, Signals};
+use crate::commit::{self, CommitError, Known, Message, Piece, Signals, SnapshotFacts};
+use crate::decode::{Reason, Rejection};
 use crate::sink::{Claim, Sink, SinkError};
 use crate::source::{Partition, Source};
+use crate::state_dir::StateDir;
+use crate::state_dir::journal::Entry;
 use crate::stats::Stats;
+use crate::turns::Turns;
 use crate::validate::Rules;
 use dataflows::state::State;
 use dataflows::{Instant, Settings, Time};
@@ -41,6 +45,8 @@ pub struct Options {
     pub epochs_in_flight: u64,
     /// For how long a partition must be at its end to be left out of the watermark, in milliseconds.
     pub idle_timeout_ms: i64,
+    /// How often a snapshot is taken, where state is kept; one more is taken at the end.
+    pub snapshot_interval: Duration,
     /// How commits are made.
     pub commit: commit::Options,
     /// Lateness and the like.
@@ -51,21 +57,66 @@ pub struct Options {
     pub clock: Clock,
     /// Whether the state is taken out at the end, for whoever goes on from there.
     pub take_state: bool,
+    /// Who runs when.
+    pub turns: Turns,
 }
 
 /// What a run goes on from; the default is the beginning.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Resume {
     /// The last epoch of the run before.
     pub epoch: Time,
     /// Its watermark.
     pub watermark: Instant,
+    /// Where that was going.
+    pub target: Instant,
+    /// Its clock.
+    pub clock_ms: Instant,
     /// Its positions, as `topic/partition`.
     pub positions: BTreeMap<String, i64>,
     /// Largest event times, as `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
-    /// What its operators held.
-    pub state: Vec<State>,
+    /// What its operators held, in shares of any size.
+    pub state: Vec<Vec<State>>,
+    /// Epochs after it that are journaled, in their order: they come out as they did.
+    pub replay: Vec<Replayed>,
+}
+
+/// An epoch that is replayed.
+#[derive(Clone)]
+pub struct Replayed {
+    /// What was decided.
+    pub entry: Entry,
+    /// What was accepted then.
+    pub rules: Rules,
+}
+
+impl Replayed {
+    /// Whether a record was rejected for a reason that its bytes do not tell.
+    fn rejected(&self, partition: &str, offset: i64) -> Option<Rejection> {
+        let rejected = &self.entry.rejected;
+        let found = rejected.iter().find(|rejected| rejected.offset == offset && rejected.partition == partition)?;
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == found.reason)?;
+        Some(Rejection::new(reason, found.detail.clone()))
+    }
+}
+
+impl Resume {
+    /// The first epoch, and the clock by which its records are judged.
+    fn first_epoch(&self, now_ms: Instant) -> (Time, Instant) {
+        let replayed = self.replay.first().map(|replayed| (replayed.entry.epoch, replayed.entry.opened_ms));
+        replayed.unwrap_or((self.epoch + 2, now_ms))
+    }
+
+    /// The last epoch whose facts are known.
+    fn journaled(&self) -> Time {
+        self.replay.last().map_or(self.epoch, |replayed| replayed.entry.epoch)
+    }
+
+    fn replayed(&self, epoch: Time) -> Option<&Replayed> {
+        let found = self.replay.binary_search_by_key(&epoch, |replayed| replayed.entry.epoch);
+        found.ok().map(|found| &self.replay[found])
+    }
 }
 
 /// Why a run ended early.
@@ -85,6 +136,34 @@ pub enum EngineError {
 /// How a run ended: what the next one may go on from.
 pub type Ended = Resume;
 
+/// Where state is kept.
+pub struct Keep {
+    /// The place.
+    pub dir: StateDir,
+    /// This start.
+    pub generation: u64,
+    /// What the tables mean.
+    pub fingerprint: BTreeMap<String, String>,
+}
+
+/// Everything a run needs.
+pub struct Job {
+    /// Where records come from.
+    pub sources: Vec<Box<dyn Source>>,
+    /// Where rows go, each under its claim.
+    pub sinks: Vec<(Box<dyn Sink>, Claim)>,
+    /// Where state is kept; without it a run cannot be gone on with after a crash.
+    pub keep: Option<Keep>,
+    /// How it runs.
+    pub options: Options,
+    /// What it goes on from.
+    pub resume: Resume,
+    /// Set, it ends: whole epochs, all committed.
+    pub stop: Arc<AtomicBool>,
+    /// What is counted.
+    pub stats: Arc<Stats>,
+}
+
 /// What all workers share.
 struct Shared {
     intake: Intake,
@@ -95,7 +174,11 @@ struct Shared {
     started_ms: Instant,
     failure: Mutex<Option<EngineError>>,
     outbox: Mutex<Sender<Message>>,
-    resume: Mutex<Resume>,
+    /// All but the state, which is in `shares`.
+    resume: Resume,
+    shares: Mutex<Vec<Vec<State>>>,
+    keeps_state: bool,
+    pieces: Option<Sender<Piece>>,
     ended: Mutex<Resume>,
 }
 
@@ -107,7 +190,13 @@ impl Shared {
     }
 
     fn has_failed(&self) -> bool {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.signals.failed.load(Ordering::Acquire)
+            || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Some of the restored state; nothing once all of it was taken.
+    fn take_share(&self) -> Option<Vec<State>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -116,42 +205,63 @@ pub fn partition_name(partition: &Partition) -> String {
     format!("{}/{}", partition.topic, partition.partition)
 }
 
-/// Reads the sources to their end, or until `stop`, and commits everything to the sink.
+/// Reads the sources to their end, or until it is stopped, and commits everything to the sinks.
 ///
 /// # Errors
-/// If a source or the sink fails for good.
-pub fn run(
-    sources: Vec<Box<dyn Source>>,
-    mut sink: Box<dyn Sink>,
-    claim: Claim,
-    mut options: Options,
-    mut resume: Resume,
-    stop: Arc<AtomicBool>,
-    stats: Arc<Stats>,
-) -> Result<Ended, EngineError> {
-    let at = sink.position().map_err(CommitError::Sink)?.map_or(0, |progress| progress.epoch);
-    if at != resume.epoch {
-        let why = format!("the sink is at epoch {at}, the run would go on from {}", resume.epoch);
-        return Err(EngineError::Commit(SinkError::Fenced(why).into()));
-    }
+/// If a source, a sink or the state fails for good.
+pub fn run(job: Job) -> Result<Ended, EngineError> {
+    let Job { sources, sinks, keep, mut options, mut resume, stop, stats } = job;
     let started_ms = (options.clock)();
-    let intake = Intake::new(sources, resume.epoch + 2, &resume.positions, started_ms)?;
+    let mut targets = Vec::new();
+    for (mut sink, claim) in sinks {
+        let epoch = sink.position().map_err(CommitError::Sink)?.map_or(0, |progress| progress.epoch);
+        targets.push(commit::Target { sink, claim, epoch });
+    }
+    for target in &targets {
+        if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
+            let why = format!("the sink is at epoch {}, the run would go on from {}", target.epoch, resume.epoch);
+            return Err(EngineError::Commit(SinkError::Fenced(why).into()));
+        }
+    }
+    let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
+    let intake = Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay, started_ms)?;
     options.settings.partitions =
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
-    let signals = Signals { acknowledged: Arc::new(AtomicU64::new(resume.epoch)), stop, stats };
-    let target = commit::Target {
-        sink,
-        claim,
+    let signals = Signals {
+        acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
+        committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
+        snapshotting: Arc::default(),
+        snapshot_bytes: Arc::default(),
+        stop,
+        failed: Arc::default(),
+        stats,
+    };
+    let known = Known {
         epoch: resume.epoch,
-        watermark: resume.watermark,
         positions: resume.positions.clone(),
+        largest: resume.largest.clone(),
+        watermark: resume.watermark,
+        target: resume.target,
+        clock_ms: resume.clock_ms,
     };
     let (outbox, inbox) = channel();
     let workers = options.workers;
+    let (journal, pieces) = match keep {
+        None => (None, None),
+        Some(Keep { dir, generation, fingerprint }) => {
+            let (to_pieces, pieces) = channel();
+            let identities = intake.identities();
+            let facts = SnapshotFacts { generation, workers, identities, fingerprint };
+            let end = resume.journaled();
+            let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
+            let sender = to_pieces.clone();
+            (Some(commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }), Some(sender))
+        }
+    };
     let commit_options = options.commit.clone();
-    let ended = Resume { state: Vec::new(), ..resume.clone() };
-    resume.state.shrink_to_fit();
+    let turns = options.turns.clone();
+    let shares = Mutex::new(std::mem::take(&mut resume.state));
     let shared = Arc::new(Shared {
         intake,
         started_ms,
@@ -160,25 +270,30 @@ pub fn run(
         full: AtomicBool::new(false),
         failure: Mutex::new(None),
         outbox: Mutex::new(outbox.clone()),
-        resume: Mutex::new(resume),
-        ended: Mutex::new(ended),
+        resume,
+        shares,
+        keeps_state: journal.is_some(),
+        pieces,
+        ended: Mutex::default(),
     });
     let for_workers = Arc::clone(&shared);
     let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &for_workers))
         .map_err(EngineError::Thread)?;
-    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names };
-    let committed = commit::run(delivery, target, &commit_options, &signals);
-    if let Err(error) = committed {
-        shared.fail(error.into());
-    }
+    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names, turns };
+    let committed = commit::run(delivery, targets, journal, known, &commit_options, &signals);
+    let committed = committed.map_err(|error| shared.fail(error.into()));
     // Workers may still be delivering; nobody listens any more, and they do not mind.
     for joined in guards.join() {
         joined.map_err(EngineError::Thread)?;
     }
-    match shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(error) => Err(error),
-        None => Ok(std::mem::take(&mut shared.ended.lock().unwrap_or_else(PoisonError::into_inner))),
+    if let Some(error) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error);
     }
+    let mut ended = std::mem::take(&mut *shared.ended.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Ok(Known { epoch: _, positions, largest, watermark, target, clock_ms }) = committed {
+        ended = Resume { positions, largest, watermark, target, clock_ms, ..ended };
+    }
+    Ok(ended)
 }
 
 fn timely_config(workers: usize) -> timely::Config {
@@ -195,13 +310,22 @@ fn timely_config(workers: usize) -> timely::Config {
     config
 }
 
-/// From now on a panic of a worker or of the sink's thread ends the process with its cause: a
+/// From now on a panic of a worker or of a thread that writes ends the process with its cause: a
 /// thread that is gone would leave the others waiting for ever.
 pub fn exit_on_panic_of_workers() {
+    exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots") || name.starts_with("timely"));
+}
+
+/// From now on any panic does.
+pub fn exit_on_panic() {
+    exit_on_panic_of(|_| true);
+}
+
+fn exit_on_panic_of(whom: fn(&str) -> bool) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
-        if std::thread::current().name().is_some_and(|name| name == "sink" || name.starts_with("timely")) {
+        if whom(std::thread::current().name().unwrap_or_default()) {
             std::process::exit(101);
         }
     }));

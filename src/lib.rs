@@ -57,6 +57,7 @@ pub mod decode;
 pub mod validate;
 
 pub mod engine;
+pub mod turns;
 
 pub mod delta;
 
@@ -64,6 +65,9 @@ pub mod commit;
 pub mod reconcile;
 pub mod sink;
 
+pub mod fingerprint;
+pub mod recovery;
+pub mod state_dir;
 pub mod store;
 
 pub mod instant;

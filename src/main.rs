@@ -3,7 +3,7 @@
 use clap::Parser;
 use deltamart::cli::Cli;
 use deltamart::commands::{Refused, execute};
-use deltamart::engine::exit_on_panic_of_workers;
+use deltamart::engine::exit_on_panic;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    exit_on_panic_of_workers();
+    exit_on_panic();
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.

@@ -1,8 +1,10 @@
 //! Given the rows that should be in a store and those that are: the differences, deletions included.
 
 use crate::delta::Delta;
-use crate::sink::{SinkError, Stored};
+use crate::sink::{Claim, Commit, Sink, SinkError, Stored};
+use dataflows::Time;
 use dataflows::table::{Table, TableId, Value};
+use std::collections::BTreeMap;
 
 /// How many rows are read at a time.
 const PAGE: usize = 4096;
@@ -63,6 +65,41 @@ pub fn differences(desired: &mut dyn Stored, stored: &mut dyn Stored, id: TableI
             (Some(_), None) => unreachable!("a wanted row without a stored one is an upsert"),
         }
     }
+}
+
+/// Makes a sink hold what another one holds, deletions included, in one commit that brings it to `epoch`.
+/// Tells what was committed; where nothing differs, nothing is.
+///
+/// # Errors
+/// If either cannot be read, or the commit cannot be applied.
+pub fn reconcile(
+    desired: &mut (impl Sink + Stored),
+    stored: &mut (impl Sink + Stored),
+    claim: &Claim,
+    epoch: impl FnOnce(Time) -> Time,
+) -> Result<Commit, SinkError> {
+    let missing =
+        || SinkError::Failed("there is no progress where rows should be: nobody has committed there".to_owned());
+    let wanted = desired.position()?.ok_or_else(missing)?;
+    let found = stored.position()?.ok_or_else(missing)?;
+    let mut deltas = BTreeMap::new();
+    for id in TableId::ALL {
+        let changed = differences(desired, stored, *id)?;
+        if !changed.is_empty() {
+            deltas.insert(*id, changed);
+        }
+    }
+    let commit = Commit {
+        follows: found.epoch,
+        epoch: epoch(found.epoch),
+        clock_ms: wanted.committed_at,
+        watermark: wanted.watermark,
+        positions: wanted.positions,
+        deltas,
+        appends: BTreeMap::new(),
+    };
+    stored.apply(claim, &commit)?;
+    Ok(commit)
 }
 
 fn differs(table: &Table, row: &[Value], old: &[Value]) -> bool {

@@ -54,6 +54,7 @@ pub struct Simulator {
     rate: u64,
     started: Option<Instant>,
     produced: u64,
+    identity: String,
     next_offsets: [i64; TOPICS.len()],
     skip_until: [i64; TOPICS.len()],
 }
@@ -73,18 +74,29 @@ impl Simulator {
             rate: config.simulate.rate,
             started: None,
             produced: 0,
+            identity: identity(config),
             next_offsets: [0; TOPICS.len()],
             skip_until: [0; TOPICS.len()],
         }
     }
 
-    fn push(&mut self, batch: &mut Batch, topic: usize, key: &[u8], payload: &[u8]) {
+    /// Adds a record, unless it was read before; tells which.
+    fn push(&mut self, batch: &mut Batch, topic: usize, key: &[u8], payload: &[u8]) -> bool {
         let offset = self.next_offsets[topic];
         self.next_offsets[topic] += 1;
-        if offset >= self.skip_until[topic] {
+        let is_new = offset >= self.skip_until[topic];
+        if is_new {
             batch.push(topic as u32, offset, key, payload);
         }
+        is_new
     }
+}
+
+/// What the events depend on: all but how fast they come.
+fn identity(config: &Config) -> String {
+    let shop = crate::config::Simulate { rate: 0, ..config.simulate.clone() };
+    let depends = serde_json::to_vec(&(shop, config.lateness, config.out_of_orderness, &config.rules));
+    format!("simulated {:08x}", crc32fast::hash(&depends.expect("settings are JSON")))
 }
 
 impl Source for Simulator {
@@ -117,15 +129,19 @@ impl Source for Simulator {
         let due = if self.rate == 0 { u64::MAX } else { (started.elapsed().as_secs_f64() * self.rate as f64) as u64 };
         while batch.records.len() < max_records && self.produced < due {
             let Some(produced) = self.shop.next() else { break };
-            self.produced += 1;
             let topic = self.encoder.avro_produced(&produced, &mut payload);
-            self.push(&mut batch, topic, produced.key().as_bytes(), &payload);
+            // What was read before does not take its time again.
+            self.produced += u64::from(self.push(&mut batch, topic, produced.key().as_bytes(), &payload));
         }
         match batch.records.is_empty() {
             false => Ok(Poll::Records(batch)),
             true if self.shop.is_over() => Ok(Poll::End),
             true => Ok(Poll::Idle),
         }
+    }
+
+    fn identity(&self, _: u32) -> Option<String> {
+        Some(self.identity.clone())
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {

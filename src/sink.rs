@@ -58,6 +58,31 @@ pub struct Claim {
     pub generation: u64,
 }
 
+impl Claim {
+    /// The claim that follows from what a sink says of itself and what is wanted.
+    ///
+    /// # Errors
+    /// If the sink belongs to another pipeline, or a later start has claimed it.
+    pub fn after(found: Option<&Progress>, wanted: Option<&Claim>, sink: &str) -> Result<Claim, SinkError> {
+        match (found, wanted) {
+            (None, None) => Ok(Claim { pipeline_id: uuid::Uuid::new_v4().to_string(), generation: 1 }),
+            (Some(found), None) => {
+                Ok(Claim { pipeline_id: found.pipeline_id.clone(), generation: found.generation + 1 })
+            }
+            (None, Some(wanted)) => Ok(wanted.clone()),
+            (Some(found), Some(wanted)) if found.pipeline_id != wanted.pipeline_id => Err(SinkError::Failed(format!(
+                "{sink} holds the rows of another pipeline ({}, not {}); name its own state with `--state-dir`, or another sink",
+                found.pipeline_id, wanted.pipeline_id
+            ))),
+            (Some(found), Some(wanted)) if found.generation >= wanted.generation => Err(SinkError::Fenced(format!(
+                "{sink}: another run (generation {}, ours is {}) has taken over",
+                found.generation, wanted.generation
+            ))),
+            (Some(_), Some(wanted)) => Ok(wanted.clone()),
+        }
+    }
+}
+
 /// Closed epochs, merged: the last delta per key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -99,11 +124,13 @@ pub trait Sink: Send {
     /// If it cannot be asked.
     fn position(&mut self) -> Result<Option<Progress>, SinkError>;
 
-    /// Makes the tables if need be and raises the generation: whoever claimed before is fenced out.
+    /// Makes the tables if need be and raises the generation: whoever claimed before is fenced out. With
+    /// `wanted`, to that pipeline's start; without, to the next one of whoever is there.
     ///
     /// # Errors
-    /// If the sink holds something it cannot go on with.
-    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError>;
+    /// If the sink holds something it cannot go on with, belongs to another pipeline, or a later start
+    /// has claimed it.
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError>;
 
     /// Applies a commit under a claim.
     ///

@@ -113,6 +113,13 @@ pub trait Source: Send {
     /// If reading fails; [`SourceError::Unavailable`] is tried again.
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError>;
 
+    /// What makes a partition the log it is, where the source can tell: offsets into another one mean
+    /// nothing.
+    fn identity(&self, partition: u32) -> Option<String> {
+        let _ = partition;
+        None
+    }
+
     /// Goes to the given next offsets before the first poll; a partition not named starts at its beginning.
     ///
     /// # Errors

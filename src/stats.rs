@@ -32,6 +32,8 @@ pub struct Stats {
     pub freshness_ms: AtomicU64,
     /// The greatest of those.
     pub freshness_max_ms: AtomicU64,
+    /// The last snapshot: epoch, its clock, records, bytes.
+    snapshot: Mutex<Option<(u64, i64, u64, u64)>>,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -61,6 +63,16 @@ impl Stats {
             *sums.entry(*name).or_default() += count;
             sums
         })
+    }
+
+    /// A snapshot was published: its epoch and clock, how many records and bytes.
+    pub fn snapshot(&self, epoch: u64, clock_ms: i64, records: u64, bytes: u64) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, clock_ms, records, bytes));
+    }
+
+    /// The last snapshot: epoch, its clock, records, bytes.
+    pub fn last_snapshot(&self) -> Option<(u64, i64, u64, u64)> {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A commit was applied.

@@ -71,6 +71,13 @@ pub trait Store: Send + Sync {
     /// If they cannot be read.
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
 
+    /// Makes durable whatever can be read now, whoever made it: another process may be between making an
+    /// object and making it durable.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    fn settle(&self) -> Result<(), StoreError>;
+
     /// Removes an object; that there is none is no error. A loss of power may bring it back.
     ///
     /// # Errors
@@ -104,6 +111,17 @@ pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
                 "could not open a store at `{scheme}://...`: buckets are not built in; {hint}"
             )))
         }
+    }
+}
+
+/// Opens the store at a place only to read it: nothing is made or tidied up.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_to_read(place: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match place.strip_prefix("file://").or((!place.contains("://")).then_some(place)) {
+        Some(folder) => Ok(Arc::new(local::Local::to_read(disk::RealDisk, folder))),
+        None => open(place),
     }
 }
 

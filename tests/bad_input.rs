@@ -9,7 +9,6 @@ use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::Config;
 use deltamart::decode::avro::{TOPICS, header};
 use deltamart::decode::decode;
-use deltamart::engine::{self, Resume};
 use deltamart::simulate::shop::{Flaw, Shop};
 use deltamart::simulate::wire::{Encoder, json_produced, topic_of};
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
@@ -23,7 +22,6 @@ use deltamart::validate::Rules;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 fn config(events: u64) -> Config {
     let mut config = Config::default();
@@ -49,11 +47,9 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     options.settings.lateness_ms = Some(6 * support::HOUR_MS);
     options.settings.watermark_step_ms = WATERMARK_STEP_MS;
     let settings = options.settings.clone();
-    let claim = sink.claim(MadeBy::Run).expect("memory");
-    let stop = Arc::new(AtomicBool::new(false));
+    let claim = sink.claim(MadeBy::Run, None).expect("memory");
     let sources: Vec<Box<dyn Source>> = vec![Box::new(simulator)];
-    engine::run(sources, Box::new(sink.clone()), claim, options, Resume::default(), stop, Arc::clone(&stats))
-        .expect("runs");
+    support::run_into(sources, Box::new(sink.clone()), claim, options, &stats).expect("runs");
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
     let raw = [

@@ -3,7 +3,6 @@
 use crate::support::{self, HOUR_MS, MINUTE_MS, MONDAY_MS};
 use dataflows::Settings;
 use dataflows::flow::METRICS;
-use deltamart::engine::{self, Resume};
 use deltamart::instant;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
@@ -11,7 +10,6 @@ use deltamart::source::{Batch, Partition, Poll, Source, SourceError};
 use deltamart::stats::Stats;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 const DAYS: i64 = 60;
@@ -109,9 +107,8 @@ fn held_over_sixty_days(forget: bool) -> Vec<Held> {
     // The defaults, but for carts and segments: what is kept for a month would level off after two.
     let (cart_ttl_ms, segments) = (10 * 24 * HOUR_MS, support::segments(36 * HOUR_MS));
     options.settings = Settings { cart_ttl_ms, segments, raw: false, forget, ..Settings::default() };
-    let claim = sink.claim(MadeBy::Run).expect("memory");
-    let stop = Arc::new(AtomicBool::new(false));
-    engine::run(vec![Box::new(source)], Box::new(sink), claim, options, Resume::default(), stop, stats).expect("runs");
+    let claim = sink.claim(MadeBy::Run, None).expect("memory");
+    support::run_into(vec![Box::new(source)], Box::new(sink), claim, options, &stats).expect("runs");
     held.lock().map(|held| held.clone()).expect("not poisoned")
 }
 

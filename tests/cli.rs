@@ -31,9 +31,15 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(0) && text.contains("3 of ") && text.contains("sliding"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["show"]));
     assert!(code == Some(0) && text.contains("movies_catalog"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
+    assert!(code == Some(0) && text.starts_with("0 records"), "it goes on where it ended: {text}");
+    let (code, text) = said(&deltamart(folder.path(), &["status"]));
+    for expected in ["start 2", "ended in order", "snapshot   epoch", "sink       `deltamart.db`", "users/profiles"] {
+        assert!(code == Some(0) && text.contains(expected), "`{expected}` is missing:\n{text}");
+    }
     verify_agrees_until_a_row_is_changed(folder.path());
     let (code, text) = said(&deltamart(folder.path(), &["-w", "8"]));
-    assert!(code == Some(2) && text.contains("--warehouse next.db") && text.contains("rm deltamart.db"), "{text}");
+    assert!(code == Some(2) && text.contains("not the log that was read before"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", &data("Movies.txt")]));
     assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
 }

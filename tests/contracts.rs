@@ -73,7 +73,7 @@ fn rows(sink: &mut dyn StoredSink, table: TableId) -> Vec<Vec<Value>> {
 fn rows_and_progress_go_together_and_again_changes_nothing() {
     each_sink(|mut sink, mut reader| {
         assert_eq!(sink.position().expect("asks"), None);
-        let claim = sink.claim(MadeBy::Run).expect("claims");
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
         assert_eq!(claim.generation, 1);
         let mut first = commit(0, 4);
         first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
@@ -97,8 +97,8 @@ fn rows_and_progress_go_together_and_again_changes_nothing() {
 #[test]
 fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
     each_sink(|mut zombie, mut sink| {
-        let old = zombie.claim(MadeBy::Run).expect("claims");
-        let claim = sink.claim(MadeBy::Run).expect("claims again");
+        let old = zombie.claim(MadeBy::Run, None).expect("claims");
+        let claim = sink.claim(MadeBy::Run, None).expect("claims again");
         assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
         let mut late = commit(0, 2);
         late.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "zombie"))]);
@@ -109,7 +109,7 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
         assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
         sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
         // What made a store is what first committed to it.
-        sink.claim(MadeBy::Batch).expect("claims");
+        sink.claim(MadeBy::Batch, None).expect("claims");
         assert_eq!(sink.position().expect("asks").expect("claimed").made_by, MadeBy::Run);
     });
 }
@@ -119,7 +119,7 @@ fn every_type_comes_back_as_it_went() {
     let long = "x".repeat(1 << 20);
     let texts = ["", "it's \"quoted\"", "snow ☃ 🦀 ქართული", "tab\tline\nend", "nul\0inside", &long];
     each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Batch).expect("claims");
+        let claim = sink.claim(MadeBy::Batch, None).expect("claims");
         let mut all = commit(0, 2);
         let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
         let cents = [
@@ -148,7 +148,7 @@ fn every_type_comes_back_as_it_went() {
 #[test]
 fn pages_follow_each_other_and_a_store_does_not_differ_from_itself() {
     each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run).expect("claims");
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
         let mut all = commit(0, 2);
         let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();
         all.deltas.insert(TableId::Users, many.iter().cloned().map(Delta::Upsert).collect());

@@ -12,6 +12,10 @@ mod cases;
 mod cli;
 /// One suite for every sink, one for every source.
 mod contracts;
+/// Killed anywhere, at every step, in every order.
+mod crashes;
+/// The program itself, killed over and over.
+mod kills;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.

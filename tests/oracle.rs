@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// One thing that happens, in small domains so that it happens again.
 #[derive(Clone, Debug)]
-enum Happening {
+pub enum Happening {
     /// user, minute, age
     Registers(u8, u16, u8),
     /// user, minute, in (or out)
@@ -43,7 +43,7 @@ enum Happening {
 /// How far a history reaches: hours in which lateness, sessions and carts end again and again, or
 /// weeks in which weeks of sales do.
 #[derive(Clone, Copy, Debug)]
-enum Span {
+pub enum Span {
     Hours,
     Weeks,
 }
@@ -57,7 +57,7 @@ impl Span {
         }
     }
 
-    fn settings(self, mut settings: dataflows::Settings) -> dataflows::Settings {
+    pub fn settings(self, mut settings: dataflows::Settings) -> dataflows::Settings {
         if let Span::Weeks = self {
             settings.lateness_ms = Some(20 * HOUR_MS);
             settings.catalog_lateness_ms = Some(12 * HOUR_MS);
@@ -87,13 +87,13 @@ fn happening(span: Span) -> impl Strategy<Value = Happening> {
     ]
 }
 
-fn history(length: std::ops::Range<usize>) -> impl Strategy<Value = (Span, Vec<Happening>)> {
+pub fn history(length: std::ops::Range<usize>) -> impl Strategy<Value = (Span, Vec<Happening>)> {
     prop_oneof![4 => Just(Span::Hours), 1 => Just(Span::Weeks)]
         .prop_flat_map(move |span| (Just(span), prop::collection::vec(happening(span), length.clone())))
 }
 
 /// Puts a history roughly in the order of time, as far as `disorder` minutes off.
-fn roughly_ordered(mut history: Vec<Happening>, disorder: u16) -> Vec<Happening> {
+pub fn roughly_ordered(mut history: Vec<Happening>, disorder: u16) -> Vec<Happening> {
     let mut last = 0;
     let mut keyed: Vec<_> = history
         .drain(..)
@@ -166,7 +166,7 @@ fn json(happening: &Happening) -> Option<Vec<u8>> {
 }
 
 /// The steps of a history over some partitions; every `again`-th record comes twice.
-fn steps(history: &[Happening], partitions: u32, again: usize) -> Vec<Step> {
+pub fn steps(history: &[Happening], partitions: u32, again: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     for (n, happening) in history.iter().enumerate() {
         match json(happening) {
@@ -216,7 +216,7 @@ fn tables(contents: &Contents) -> Vec<Vec<Vec<dataflows::table::Value>>> {
     dataflows::flow::METRICS.iter().map(|(table, _)| contents.rows(*table)).collect()
 }
 
-fn every_record_is_somewhere(contents: &Contents, steps: &[Step]) {
+pub fn every_record_is_somewhere(contents: &Contents, steps: &[Step]) {
     let records = steps.iter().filter(|step| matches!(step, Step::Record(..))).count();
     let tables = specification::READ.into_iter().chain([TableId::RejectedEvents]);
     assert_eq!(tables.map(|table| contents.rows(table).len()).sum::<usize>(), records);

@@ -236,7 +236,7 @@ fn compute<L: Law>(
         feeds.advance_to(2 * moments as Time);
         worker.step_or_park_while(WAKE, || probe.less_than(&(2 * moments as Time)));
         let rows: Vec<_> = said.borrow_mut().drain(..).collect();
-        (rows, ledger.dump())
+        (rows, ledger.freeze().flatten().collect::<Vec<_>>())
     });
     let mut ended = Known { moments, rows: Vec::new(), state: Vec::new() };
     for worker in guards.expect("workers start").join() {

@@ -5,9 +5,9 @@ use dataflows::table::{TableId, Type, Value};
 use dataflows::time::Thresholds;
 use dataflows::{Instant, Settings};
 use deltamart::commit;
-use deltamart::engine::{self, Ended, EngineError, Options, Resume};
+use deltamart::engine::{self, Ended, EngineError, Job, Options, Resume};
 use deltamart::sink::memory::{Contents, Memory};
-use deltamart::sink::{MadeBy, Sink};
+use deltamart::sink::{Claim, MadeBy, Sink};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Format, Partition, Source};
 use deltamart::specification;
@@ -48,6 +48,7 @@ pub fn options(workers: usize) -> Options {
         idle_timeout_ms: 30_000,
         commit: commit::Options {
             commit_interval: Duration::ZERO,
+            journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
         },
@@ -65,6 +66,8 @@ pub fn options(workers: usize) -> Options {
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
         take_state: true,
+        snapshot_interval: Duration::ZERO,
+        turns: Default::default(),
     }
 }
 
@@ -110,10 +113,23 @@ pub fn run(
     stats: &Arc<Stats>,
 ) -> Result<Ended, EngineError> {
     let mut claimed = sink.clone();
-    let claim = claimed.claim(MadeBy::Run).expect("memory can be claimed");
+    let claim = claimed.claim(MadeBy::Run, None).expect("memory can be claimed");
     let stop = Arc::new(AtomicBool::new(false));
     let source: Box<dyn Source> = Box::new(source.stopping(&stop));
-    engine::run(vec![source], Box::new(claimed), claim, options, resume, stop, Arc::clone(stats))
+    let sinks: Vec<(Box<dyn Sink>, _)> = vec![(Box::new(claimed), claim)];
+    engine::run(Job { sources: vec![source], sinks, keep: None, options, resume, stop, stats: Arc::clone(stats) })
+}
+
+/// Runs sources into one sink, from the beginning, without state.
+pub fn run_into(
+    sources: Vec<Box<dyn Source>>,
+    sink: Box<dyn Sink>,
+    claim: Claim,
+    options: Options,
+    stats: &Arc<Stats>,
+) -> Result<Ended, EngineError> {
+    let (resume, stats) = (Resume::default(), Arc::clone(stats));
+    engine::run(Job { sources, sinks: vec![(sink, claim)], keep: None, options, resume, stop: Arc::default(), stats })
 }
 
 /// Runs a script of JSON records over some partitions to its end.

@@ -42,6 +42,39 @@ fn a_broken_sink_ends_the_run_with_its_cause() {
     assert!(sink.contents().log.is_empty());
 }
 
+/// Run by the test below, in a process of its own.
+#[test]
+#[ignore = "it ends the process"]
+fn a_sink_that_panics() {
+    struct Panics(Memory);
+    impl Sink for Panics {
+        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+            self.0.position()
+        }
+        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+            self.0.claim(made_by, wanted)
+        }
+        fn apply(&mut self, _: &Claim, _: &Commit) -> Result<(), SinkError> {
+            panic!("the sink has a bug")
+        }
+    }
+    let mut sink = Panics(Memory::default());
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let source = Box::new(Script::new(support::partitions(1), sign_ins(50).into_iter().chain([Step::End])));
+    support::run_into(vec![source], Box::new(sink), claim, support::options(3), &Arc::default()).expect("never");
+}
+
+#[test]
+fn a_panic_anywhere_ends_the_process_with_its_cause() {
+    let program = std::env::current_exe().expect("this test");
+    let output = std::process::Command::new(program)
+        .args(["--ignored", "--exact", "trouble::a_sink_that_panics", "--nocapture"])
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(101) && text.contains("the sink has a bug"), "{:?} {text}", output.status);
+}
+
 #[test]
 fn a_run_that_is_superseded_ends() {
     /// A sink that somebody else claims before its second commit.
@@ -50,30 +83,23 @@ fn a_run_that_is_superseded_ends() {
         fn position(&mut self) -> Result<Option<Progress>, SinkError> {
             self.0.position()
         }
-        fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
-            self.0.claim(made_by)
+        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+            self.0.claim(made_by, wanted)
         }
         fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
             self.1 += 1;
             if self.1 == 2 {
-                self.0.claim(MadeBy::Run)?;
+                self.0.claim(MadeBy::Run, None)?;
             }
             self.0.apply(claim, commit)
         }
     }
     let mut sink = Memory::default();
-    let claim = sink.claim(MadeBy::Run).expect("claims");
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let options = support::one_commit_per_epoch(support::options(2));
     let source = Script::new(support::partitions(1), sign_ins(5).into_iter().chain([Step::End]));
-    let result = deltamart::engine::run(
-        vec![Box::new(source)],
-        Box::new(Contested(sink.clone(), 0)),
-        claim,
-        options,
-        Resume::default(),
-        Arc::default(),
-        Arc::default(),
-    );
+    let contested = Box::new(Contested(sink.clone(), 0));
+    let result = support::run_into(vec![Box::new(source)], contested, claim, options, &Arc::default());
     assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
     assert_eq!(sink.contents().log.len(), 1);
 }
@@ -106,8 +132,8 @@ impl Sink for Slow {
     fn position(&mut self) -> Result<Option<Progress>, SinkError> {
         self.sink.position()
     }
-    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
-        self.sink.claim(made_by)
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+        self.sink.claim(made_by, wanted)
     }
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         self.read.lock().expect("not poisoned").push(self.stats.records.load(Relaxed));
@@ -125,14 +151,13 @@ impl Sink for Slow {
 fn a_slow_sink_stops_the_sources() {
     const RECORDS: usize = 50_000;
     let (mut sink, stats, read) = (Memory::default(), Arc::new(Stats::default()), Arc::new(Mutex::new(Vec::new())));
-    let claim = sink.claim(MadeBy::Run).expect("claims");
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut options = support::options(2);
     (options.epoch_events, options.epochs_in_flight, options.commit.pending_bytes) = (100, 3, 10_000);
     let steps = sign_ins(RECORDS).into_iter().filter(|step| !matches!(step, Step::Cut)).chain([Step::End]);
     let slow = Slow { sink: sink.clone(), stats: Arc::clone(&stats), away: 5, read: Arc::clone(&read) };
     let source = Box::new(Script::new(support::partitions(1), steps));
-    let (resume, stop) = (Resume::default(), Arc::default());
-    deltamart::engine::run(vec![source], Box::new(slow), claim, options, resume, stop, stats).expect("runs");
+    support::run_into(vec![source], Box::new(slow), claim, options, &stats).expect("runs");
     let read = read.lock().expect("not poisoned");
     // What is merged within the bound of bytes, what is in flight, and what is open.
     assert!(read[..6].iter().all(|records| *records < 2_000), "the sources went on: {:?}", &read[..6]);
@@ -154,12 +179,11 @@ fn a_stop_does_not_wait_for_ever_for_a_sink_that_is_away() {
 #[test]
 fn a_run_does_not_go_on_from_where_the_sink_is_not() {
     let mut sink = Memory::default();
-    let claim = sink.claim(MadeBy::Run).expect("claims");
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
     sink.contents().progress.as_mut().expect("claimed").epoch = 4;
     let source = Box::new(Script::new(support::partitions(1), sign_ins(2)));
     let options = support::options(1);
-    let (resume, stop, stats) = (Resume::default(), Arc::default(), Arc::default());
-    let result = deltamart::engine::run(vec![source], Box::new(sink.clone()), claim, options, resume, stop, stats);
+    let result = support::run_into(vec![source], Box::new(sink.clone()), claim, options, &Arc::default());
     assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
     assert!(sink.contents().log.is_empty());
 }

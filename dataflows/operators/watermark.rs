@@ -37,8 +37,13 @@ pub enum Report {
         /// For `idle_timeout` it was confirmed that there is nothing to read.
         idle: bool,
     },
-    /// A run goes on where the watermark was this.
-    Resumed(Instant),
+    /// What an earlier run has decided: where the watermark is after this epoch, and where it is going.
+    Known {
+        /// Where it is.
+        watermark: Instant,
+        /// Where it is going.
+        target: Instant,
+    },
     /// Nothing in particular: the epoch is closed, and the watermark may have further to go.
     Closed,
 }
@@ -55,15 +60,20 @@ struct Partitions {
     known: BTreeMap<u32, Partition>,
     earliest: Option<Instant>,
     watermark: Instant,
+    /// What was decided before, of the epoch whose reports were taken in last.
+    known_target: Option<Instant>,
 }
 
 impl Partitions {
     /// Takes in the reports of one epoch. Commutative: data beats idleness, a life only goes on.
     fn take_in(&mut self, reports: Vec<Report>) {
         let mut heard_of: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
+        self.known_target = None;
         for report in reports {
             match report {
-                Report::Resumed(at) => self.watermark = self.watermark.max(at),
+                Report::Known { watermark, target } => {
+                    (self.watermark, self.known_target) = (self.watermark.max(watermark), Some(target));
+                }
                 Report::Closed => {}
                 Report::Partition { partition, seen, status, idle } => {
                     let largest = seen.map(|(_, largest)| largest);
@@ -87,6 +97,9 @@ impl Partitions {
     /// Where the watermark belongs: the minimum over the partitions that take part. When all have
     /// ended it is the largest event time; when the rest is idle it stays.
     fn target(&self, out_of_orderness_ms: i64) -> Instant {
+        if let Some(known) = self.known_target {
+            return known;
+        }
         let taking_part = self.known.values().filter(|p| p.status == Status::Live && !p.idle);
         let behind = taking_part.map(|p| p.largest.map_or(START, |at| at - out_of_orderness_ms)).min();
         let all_ended = !self.known.is_empty() && self.known.values().all(|p| p.status == Status::Ended);
@@ -151,7 +164,7 @@ pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Waterm
                     partitions.take_in(reports);
                     let target = partitions.target(out_of_orderness_ms);
                     // What a step makes true is news, and odd epochs have none.
-                    if !is_silent(epoch) {
+                    if !is_silent(epoch) && partitions.known_target.is_none() {
                         partitions.advance(target, step_ms);
                     }
                     known.set(Pace { epoch, behind: !is_silent(epoch) && partitions.watermark < target });

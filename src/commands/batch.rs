@@ -3,13 +3,14 @@
 //! Into an empty warehouse the rows are written as they come. Into one that a batch made before,
 //! everything is computed beside it, and only the differences are committed.
 
+use super::beside::Beside;
 use super::progress::{Progress, summary};
 use super::{Refused, given_instant, open_warehouse, options, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
-use crate::engine::{self, Resume};
+use crate::engine::{self, Job, Resume};
 use crate::instant;
-use crate::reconcile::differences;
+use crate::reconcile::reconcile;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
@@ -21,7 +22,6 @@ use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::flow::METRICS;
 use dataflows::table::TableId;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,7 +58,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
     refuse_what_run_made(config, &mut sink)?;
     // Claimed before anything is computed or decided: from here on nobody else commits, and of two
     // batches at once the later one wins, whole.
-    let claim = patiently(|| sink.claim(MadeBy::Batch))?;
+    let claim = patiently(|| sink.claim(MadeBy::Batch, None))?;
     refuse_what_run_made(config, &mut sink)?;
     refuse_what_would_be_left_out(config, &mut sink)?;
     let is_empty = sink.position()?.is_none_or(|progress| progress.epoch == 0);
@@ -66,10 +66,11 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         compute(config, source, sink, claim, &stats)?;
     } else {
         let beside = Beside::new(&config.warehouse, claim.generation);
-        let mut computed = Sqlite::open(&beside.path)?;
-        let claim_beside = computed.claim(MadeBy::Batch)?;
+        let mut computed = Sqlite::open(beside.path())?;
+        let claim_beside = computed.claim(MadeBy::Batch, None)?;
         compute(config, source, computed, claim_beside, &stats)?;
-        let commit = commit_differences(&mut Sqlite::open(&beside.path)?, &mut sink, &claim)?;
+        let mut beside = Sqlite::open(beside.path())?;
+        let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |epoch| epoch + 2))?;
         stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
         stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
         stats.appended.store(0, Ordering::Relaxed);
@@ -109,49 +110,31 @@ fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<(
     Ok(())
 }
 
-fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {
+pub(super) fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {
     commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
 }
 
 fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim, stats: &Arc<Stats>) -> Result<()> {
     let (stop, options) = (stop_on_signals()?, options(config, MadeBy::Batch));
     let stopped = Arc::clone(&stop);
-    engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(stats))
-        .context("the batch ended early; run it again")?;
+    let job = Job {
+        sources: vec![source],
+        sinks: vec![(Box::new(sink), claim)],
+        keep: None,
+        options,
+        resume: Resume::default(),
+        stop,
+        stats: Arc::clone(stats),
+    };
+    engine::run(job).context("the batch ended early; run it again")?;
     if stopped.load(Ordering::Acquire) {
         anyhow::bail!("the batch was stopped before its end; run it again");
     }
     Ok(())
 }
 
-/// Commits what differs between what was computed and what is stored.
-fn commit_differences(computed: &mut Sqlite, stored: &mut Sqlite, claim: &Claim) -> Result<Commit> {
-    let wanted = computed.position()?.context("the batch committed nothing")?;
-    let found = stored.position()?.context("the warehouse lost its progress")?;
-    let mut deltas = BTreeMap::new();
-    for id in TableId::ALL {
-        let changed = differences(computed, stored, *id)?;
-        if !changed.is_empty() {
-            deltas.insert(*id, changed);
-        }
-    }
-    let commit = Commit {
-        follows: found.epoch,
-        epoch: found.epoch + 2,
-        clock_ms: wanted.committed_at,
-        watermark: wanted.watermark,
-        positions: wanted.positions,
-        deltas,
-        appends: BTreeMap::new(),
-    };
-    if !commit.deltas.is_empty() || commit.positions != found.positions || commit.watermark != found.watermark {
-        patiently(|| stored.apply(claim, &commit))?;
-    }
-    Ok(commit)
-}
-
 /// Tries again while another process holds the warehouse, for about a minute.
-fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
+pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
     // Each attempt itself waits some seconds for the lock.
     for _ in 0..12 {
         match attempt() {
@@ -160,43 +143,6 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, 
         }
     }
     attempt()
-}
-
-/// A warehouse that lives only while it is compared.
-struct Beside {
-    path: PathBuf,
-}
-
-impl Beside {
-    /// Beside a warehouse that was claimed under this generation: no other batch has the same name,
-    /// and what older ones left when they were killed is removed.
-    fn new(warehouse: &Path, generation: u64) -> Beside {
-        for older in generation.saturating_sub(100)..generation {
-            Beside::of(warehouse, older).remove();
-        }
-        Beside::of(warehouse, generation)
-    }
-
-    fn of(warehouse: &Path, generation: u64) -> Beside {
-        let mut path = warehouse.as_os_str().to_owned();
-        path.push(format!(".{generation}.rebuild"));
-        Beside { path: path.into() }
-    }
-
-    fn remove(&self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.path.as_os_str().to_owned();
-            path.push(suffix);
-            // What is not there need not be removed.
-            std::fs::remove_file(path).ok();
-        }
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.remove();
-    }
 }
 
 fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Option<&str>) -> Result<Box<dyn Source>> {

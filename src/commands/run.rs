@@ -1,61 +1,196 @@
-//! `run`: events as they come, into a fresh warehouse.
+//! `run`: events as they come, from where the last run ended, into a warehouse.
 
+use super::batch::{count, patiently};
+use super::beside::Beside;
 use super::progress::{Progress, summary};
-use super::{IN_MEMORY, Refused, open_warehouse, options, stop_on_signals};
+use super::state::{heartbeats, place_of};
+use super::{IN_MEMORY, Refused, open_warehouse, options, settings, stop_on_signals};
 use crate::config::Config;
-use crate::engine::{self, Resume};
+use crate::delta::Delta;
+use crate::engine::{self, Job, Keep, Resume, partition_name};
+use crate::fingerprint;
+use crate::instant;
+use crate::reconcile::reconcile;
+use crate::recovery::{self, DECODER, StartError};
 use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::sink::memory::Memory;
-use crate::sink::{MadeBy, Sink};
+use crate::sink::sqlite::Sqlite;
+use crate::sink::{Claim, MadeBy, Sink};
 use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
+use crate::state_dir::{Generation, StateDir, StateError};
 use crate::stats::Stats;
-use anyhow::{Context, Result};
+use crate::store;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf]) -> Result<()> {
+/// How a run begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// Where the last one ended.
+    GoOn,
+    /// With the first record; sources that were read before and are not given may be lost.
+    Again { accept_loss: bool },
+}
+
+pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], begin: Begin) -> Result<()> {
     let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
     if config.warehouse == Path::new(IN_MEMORY) {
-        let memory = Memory::without_log();
-        return into(config, source, memory.clone(), Some(&memory));
+        let mut memory = Memory::without_log();
+        let claim = memory.claim(MadeBy::Run, None)?;
+        let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
+        return to_its_end(config, source, sinks, None, Resume::default(), Some(&memory)).map(drop);
     }
     let mut sink = open_warehouse(config)?;
-    refuse_what_is_there(config, &mut sink)?;
-    into(config, source, sink, None)
+    refuse_what_batch_made(config, &mut sink)?;
+    let dir = state_of(config, &mut sink, begin)?;
+    match begin {
+        Begin::GoOn => go_on(config, source, sink, dir),
+        Begin::Again { accept_loss } => again(config, source, sink, dir, accept_loss),
+    }
 }
 
-fn into(
+type Sinks = Vec<(Box<dyn Sink>, Claim)>;
+
+fn go_on(config: &Config, source: Box<dyn Source>, sink: Sqlite, dir: StateDir) -> Result<()> {
+    let facts = facts(config, source.as_ref());
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
+    let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, config.workers * 4);
+    let start = start.map_err(refused_or_failed)?;
+    recovery::check_partitions(&dir, &start.resume, &partitions(source.as_ref()))
+        .map_err(|error| refused_or_failed(error.into()))?;
+    if let (Some(first), Some(last)) = (start.resume.replay.first(), start.resume.replay.last()) {
+        let (first, last) = (first.entry.epoch, last.entry.epoch);
+        tracing::info!("the last run was interrupted: replaying epochs {first} to {last}");
+    }
+    let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
+    let sinks = sinks.into_iter().zip(start.claims).collect();
+    to_its_end(config, source, sinks, Some(keep), start.resume, None).map(drop)
+}
+
+/// Computes everything beside the warehouse, and publishes what differs.
+fn again(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, dir: StateDir, accept_loss: bool) -> Result<()> {
+    let facts = facts(config, source.as_ref());
+    let (claim, after) = recovery::start_again(&dir, &mut sink, &facts, &partitions(source.as_ref()), accept_loss)
+        .map_err(refused_or_failed)?;
+    let beside = Beside::new(&config.warehouse, claim.generation);
+    let mut computed = Sqlite::open(beside.path())?;
+    let claim_beside = computed.claim(MadeBy::Run, Some(&claim))?;
+    computed.begin_at(after)?;
+    let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
+    let resume = Resume { epoch: after, ..Resume::default() };
+    let sinks: Sinks = vec![(Box::new(computed), claim_beside)];
+    let stats = compute(config, source, sinks, Some(keep), resume)?;
+    if stats.1 {
+        bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
+    }
+    let (stats, _, watch) = stats;
+    let mut beside = Sqlite::open(beside.path())?;
+    let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
+    let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |_| epoch))?;
+    stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+    stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
+    stats.appended.store(0, Relaxed);
+    stats.commits.store(1, Relaxed);
+    summary(config, &stats, watch.stop(), false, None)
+}
+
+fn to_its_end(
     config: &Config,
     source: Box<dyn Source>,
-    mut sink: impl Sink + 'static,
+    sinks: Sinks,
+    keep: Option<Keep>,
+    resume: Resume,
     memory: Option<&Memory>,
 ) -> Result<()> {
-    let claim = sink.claim(MadeBy::Run)?;
-    // From here on nobody else commits.
-    refuse_what_is_there(config, &mut sink)?;
-    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
-    let watch = Progress::start(&stats);
-    let options = options(config, MadeBy::Run);
-    let stopped = Arc::clone(&stop);
-    let ended = engine::run(vec![source], Box::new(sink), claim, options, Resume::default(), stop, Arc::clone(&stats));
-    let elapsed = watch.stop();
-    ended.context("the run ended early; what was committed before is whole")?;
-    summary(config, &stats, elapsed, stopped.load(Ordering::Acquire), memory)
+    let (stats, stopped, watch) = compute(config, source, sinks, keep, resume)?;
+    summary(config, &stats, watch.stop(), stopped, memory)
 }
 
-fn refuse_what_is_there(config: &Config, sink: &mut impl Sink) -> Result<()> {
-    if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0) {
+/// Runs the sources to their end, or until a signal; tells which.
+fn compute(
+    config: &Config,
+    source: Box<dyn Source>,
+    sinks: Sinks,
+    keep: Option<Keep>,
+    resume: Resume,
+) -> Result<(Arc<Stats>, bool, Progress)> {
+    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
+    let watch = Progress::start(&stats);
+    let beats = keep.as_ref().map(|keep| heartbeats(keep, config, &stats));
+    let stopped = Arc::clone(&stop);
+    let options = options(config, MadeBy::Run);
+    let job = Job { sources: vec![source], sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
+    let ended = engine::run(job);
+    drop(beats);
+    ended.context("the run ended early; what was committed before is whole")?;
+    let stopped = stopped.load(Acquire);
+    Ok((stats, stopped, watch))
+}
+
+/// The state that belongs to the warehouse.
+fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir> {
+    let place = place_of(config);
+    let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
+    let known = sink.position()?;
+    if let Some(dir) = StateDir::open_to_read(Arc::clone(&store)).map_err(|error| refused_or_failed(error.into()))? {
+        return Ok(dir);
+    }
+    let (path, program) = (config.warehouse.display(), super::text::program());
+    if let (Some(progress), Begin::GoOn) = (known.as_ref().filter(|progress| progress.epoch > 0), begin) {
+        return Err(Refused(format!(
+            "warehouse `{path}` is at epoch {}, and there is no state in `{place}` to go on from.\n\
+             Put it back, or name it:        {program} --set state_dir=PLACE ...\n\
+             or compute everything again:    {program} run --rebuild ...  (only rows that differ are written)\n\
+             or name another warehouse:      {program} --warehouse next.db ...",
+            progress.epoch,
+        ))
+        .into());
+    }
+    let id = known.map(|progress| progress.pipeline_id);
+    StateDir::open(store, id.as_deref()).map_err(|error| refused_or_failed(error.into()))
+}
+
+/// What is refused is told apart from what failed: exit codes 2 and 1.
+fn refused_or_failed(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::State(StateError::Refused(why)) => Refused(why).into(),
+        other => other.into(),
+    }
+}
+
+fn facts(config: &Config, source: &dyn Source) -> Generation {
+    let identity = |(number, partition)| Some((partition_name(partition), source.identity(number as u32)?));
+    let identities: BTreeMap<_, _> = source.partitions().iter().enumerate().filter_map(identity).collect();
+    Generation {
+        nonce: uuid::Uuid::new_v4().to_string(),
+        started_at: instant::show(instant::now()),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        decoder: DECODER,
+        rules: config.rules.clone(),
+        fingerprint: fingerprint::of(&settings(config, MadeBy::Run)),
+        rebuilt_after: None,
+        identities,
+    }
+}
+
+fn partitions(source: &dyn Source) -> Vec<String> {
+    source.partitions().iter().map(partition_name).collect()
+}
+
+fn refuse_what_batch_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
+    if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0 && progress.made_by == MadeBy::Batch)
+    {
         let (path, program) = (config.warehouse.display(), super::text::program());
         return Err(Refused(format!(
-            "warehouse `{path}` already holds the rows of an earlier `{}` (epoch {}), and going on from there is not built yet.\n\
+            "warehouse `{path}` was made by `batch` (epoch {}): it has no state to go on from.\n\
              Name another file:     {program} --warehouse next.db ...\n\
-             or remove this one:    rm {path} {path}-wal {path}-shm\n\
-             or recompute files:    {program} batch FILES --catalog FILE  (into a warehouse that `batch` made)",
-            progress.made_by.name(),
+             or recompute files:    {program} batch FILES --catalog FILE  (into the same warehouse)",
             progress.epoch,
         ))
         .into());

@@ -8,7 +8,7 @@ use dataflows::flow::{Outputs, Row};
 use dataflows::raw::{Append, append_late};
 use dataflows::time::is_silent;
 use dataflows::{Instant, Settings, Time};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::mpsc::Sender;
@@ -22,10 +22,16 @@ pub(super) struct Aside {
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
-    /// Next offsets.
-    pub(super) positions: BTreeMap<u32, i64>,
-    /// The clock, at worker 0.
-    pub(super) clock_ms: Option<Instant>,
+    /// First and next offsets.
+    pub(super) read: BTreeMap<u32, (i64, i64)>,
+    /// Largest event times.
+    pub(super) largest: BTreeMap<u32, Instant>,
+    /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
+    pub(super) by_the_world: Vec<(u32, i64, &'static str, String)>,
+    /// The clocks when it opened and closed, at worker 0.
+    pub(super) clocks: Option<(Instant, Instant)>,
+    /// A snapshot is taken after it; said by worker 0.
+    pub(super) snapshot: bool,
     /// When the first record was read.
     pub(super) oldest: Option<std::time::Instant>,
 }
@@ -41,7 +47,15 @@ struct Stash {
 
 /// Delivers every epoch to the committer once it is closed: rows by key, so that old and new of a
 /// key meet, everything else from the worker that read it.
-pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides, outbox: Sender<Message>) {
+/// Tells, in the cell, which epoch is not delivered yet; without one, all are.
+pub(super) fn deliver(
+    outputs: Outputs<'_>,
+    settings: &Settings,
+    asides: Asides,
+    outbox: Sender<Message>,
+) -> Rc<Cell<Option<Time>>> {
+    let delivered = Rc::new(Cell::new(Some(0)));
+    let reached = Rc::clone(&delivered);
     let worker = outputs.rows.inner.scope().index();
     let mut builder = OperatorBuilder::new("deliver".to_owned(), outputs.rows.inner.scope());
     let by_key = Exchange::new(|(row, _, _): &(Row, Time, isize)| row.key_hash());
@@ -49,10 +63,10 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
     let mut raw = builder.new_input(outputs.raw, Pipeline);
     let mut late = builder.new_input(outputs.late, Pipeline);
     let mut watermarks = builder.new_input(outputs.watermarks, Pipeline);
+    let mut targets = builder.new_input(outputs.targets, Pipeline);
     let settings = settings.clone();
     builder.build(move |_caps| {
         let mut open = BTreeMap::<Time, Stash>::new();
-        let mut reached = Some(0);
         move |frontiers| {
             rows.for_each_time(|cap, batches| {
                 let stash = open.entry(*cap.time()).or_default();
@@ -76,17 +90,24 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
                     open.entry(*cap.time()).or_default().part.watermark = values.last().copied();
                 }
             });
+            targets.for_each(|cap, values| {
+                if worker == 0 {
+                    open.entry(*cap.time()).or_default().part.target = values.last().copied();
+                }
+            });
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-            if frontier == reached {
+            if frontier == reached.get() {
                 return;
             }
-            reached = frontier;
             let closed = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
             for (time, aside) in split_closed(&mut asides.borrow_mut(), closed) {
                 let part = &mut open.entry(time).or_default().part;
                 part.appends.extend(aside.rejected);
-                part.positions.extend(aside.positions);
-                part.clock_ms = aside.clock_ms;
+                part.read.extend(aside.read);
+                part.largest.extend(aside.largest);
+                part.by_the_world.extend(aside.by_the_world);
+                part.clocks = aside.clocks;
+                part.snapshot = aside.snapshot;
                 part.oldest = aside.oldest;
             }
             for (time, Stash { updates, mut part }) in split_closed(&mut open, closed) {
@@ -105,8 +126,10 @@ pub(super) fn deliver(outputs: Outputs<'_>, settings: &Settings, asides: Asides,
                 outbox.send(message).ok();
             }
             outbox.send(Message::Reached(worker, frontier)).ok();
+            reached.set(frontier);
         }
     });
+    delivered
 }
 
 fn split_closed<V>(open: &mut BTreeMap<Time, V>, closed: impl Fn(&Time) -> bool) -> BTreeMap<Time, V> {

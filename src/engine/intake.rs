@@ -3,9 +3,14 @@
 //! Whoever polls a source takes records of the epoch the *source* is in. The first worker that
 //! closes an epoch moves the sources on, so an epoch's records of a partition are one range, whoever
 //! took them; a worker that is handed records of an epoch it has not reached keeps them until it has.
+//! What is replayed is chopped where it was chopped the first time.
+
+mod replay;
 
 use crate::source::{Partition, Poll, Source, SourceError};
+use crate::state_dir::journal::Entry;
 use dataflows::{Instant, Time};
+use replay::Replay;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -24,6 +29,8 @@ pub(super) struct Slot {
     idle: bool,
     last_data_ms: Instant,
     retry: Option<(std::time::Instant, std::time::Duration)>,
+    /// What is still to be read as it was read before.
+    replay: Option<Replay>,
 }
 
 impl Slot {
@@ -33,7 +40,7 @@ impl Slot {
         if self.ended || self.cut || resting {
             return Ok((self.epoch, Poll::Idle));
         }
-        let polled = match self.source.poll(max_records) {
+        let polled = match self.read(max_records) {
             Err(SourceError::Unavailable(why)) => {
                 tracing::warn!("{why}; trying again");
                 let pause = self.retry.map_or(std::time::Duration::from_millis(20), |(_, pause)| pause * 2);
@@ -60,6 +67,15 @@ impl Slot {
         Ok((self.epoch, polled))
     }
 
+    fn read(&mut self, max_records: usize) -> Result<Poll, SourceError> {
+        let Some(replay) = &mut self.replay else { return self.source.poll(max_records) };
+        let polled = replay.poll(self.epoch, max_records, self.source.as_mut())?;
+        if replay.is_over() {
+            self.replay = None;
+        }
+        Ok(polled)
+    }
+
     /// Records read from now on belong to `epoch`, if they do not already belong to a later one.
     pub(super) fn move_on(&mut self, epoch: Time) {
         if self.epoch < epoch {
@@ -73,6 +89,11 @@ impl Slot {
         self.idle.then_some(clock_ms - self.last_data_ms)
     }
 
+    /// Whether it is reading again what it has read before.
+    pub(super) fn is_replaying(&self) -> bool {
+        self.replay.is_some()
+    }
+
     /// Whether the epoch should close for its sake.
     pub(super) fn wants_close(&self) -> bool {
         self.cut
@@ -83,6 +104,7 @@ pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
     /// All partitions, by number.
     pub(super) partitions: Vec<Partition>,
+    identities: BTreeMap<String, String>,
 }
 
 impl Intake {
@@ -90,17 +112,28 @@ impl Intake {
         sources: Vec<Box<dyn Source>>,
         epoch: Time,
         positions: &BTreeMap<String, i64>,
+        replay: &[Entry],
         started_ms: Instant,
     ) -> Result<Intake, SourceError> {
-        let mut partitions = Vec::new();
+        let (mut partitions, mut identities) = (Vec::new(), BTreeMap::new());
         let mut slots = Vec::new();
         for mut source in sources {
             let own = source.partitions();
+            identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
+                Some((super::partition_name(partition), source.identity(number as u32)?))
+            }));
             let known = |(number, partition)| {
                 positions.get(&super::partition_name(partition)).map(|offset| (number as u32, *offset))
             };
             let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
             source.seek(&next_offsets)?;
+            let goals = |entry: &Entry| {
+                let goal = |(number, partition)| {
+                    entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
+                };
+                (entry.epoch, own.iter().enumerate().filter_map(goal).collect())
+            };
+            let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
             let (first, count) = (partitions.len() as u32, own.len() as u32);
             partitions.extend(own);
             slots.push(Mutex::new(Slot {
@@ -113,9 +146,15 @@ impl Intake {
                 idle: false,
                 last_data_ms: started_ms,
                 retry: None,
+                replay,
             }));
         }
-        Ok(Intake { slots, partitions })
+        Ok(Intake { slots, partitions, identities })
+    }
+
+    /// What makes each partition the log it is, as `topic/partition`.
+    pub(super) fn identities(&self) -> BTreeMap<String, String> {
+        self.identities.clone()
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {

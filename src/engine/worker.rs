@@ -1,13 +1,19 @@
 //! One worker: takes records, makes events of them, feeds the dataflow, closes epochs on the tick.
 
+mod cut;
+mod ticker;
+
 use super::deliver::{Aside, Asides, deliver};
-use super::{EngineError, Resume, Shared, partition_name};
+use super::{EngineError, Shared, partition_name};
+use crate::commit::Piece;
 use crate::decode::mask::{masked_bytes, masked_record};
 use crate::decode::{Rejection, decode};
 use crate::source::{Batch, Poll, Record};
+use crate::turns::Turn;
+use cut::Cut;
 use dataflows::events::{Arrival, Origin};
 use dataflows::flow::{Inputs, build};
-use dataflows::operators::{Pace, Report, Status};
+use dataflows::operators::{Report, Status};
 use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
 use dataflows::table::{TableId, Value};
@@ -19,8 +25,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
+use ticker::Ticker;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
 use timely::dataflow::channels::pact::Pipeline;
@@ -40,20 +48,16 @@ type Handle<D> = InputHandle<Time, CapacityContainerBuilder<Vec<D>>>;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Tick {
     epoch: Time,
-    clock_ms: Instant,
-    last: bool,
-}
-
-/// Worker 0's side of the clock.
-struct Ticker {
-    input: Handle<Tick>,
-    /// The epoch that the next tick closes.
+    /// The epoch that opens.
     next: Time,
-    /// How far the watermark has come.
-    pace: Rc<Cell<Pace>>,
-    /// An epoch was closed after the sources had ended.
-    ended: bool,
-    ticked: std::time::Instant,
+    clock_ms: Instant,
+    /// The clock by which the records of the next epoch are judged.
+    opens_ms: Instant,
+    /// A replayed epoch: where the watermark is after it, and where it is going.
+    known: Option<(Instant, Instant)>,
+    /// What is held after this epoch is written down.
+    snapshot: bool,
+    last: bool,
 }
 
 struct Worker {
@@ -66,8 +70,16 @@ struct Worker {
     reports: Handle<Report>,
     asides: Asides,
     ledger: Ledger,
+    /// Which epoch is not delivered yet.
+    delivered: Rc<Cell<Option<Time>>>,
     ticks: Rc<RefCell<VecDeque<Tick>>>,
     ticker: Option<Ticker>,
+    /// Where a snapshot stands.
+    cut: Option<Cut>,
+    /// Where its slices go, if state is kept.
+    pieces: Option<Sender<Piece>>,
+    /// The last epoch is closed.
+    is_last: bool,
     /// What was read for epochs that are not open yet.
     ahead: VecDeque<(Time, Poll)>,
     /// How many records this worker may take in an epoch.
@@ -82,37 +94,47 @@ struct Worker {
 
 /// Runs a worker until the last tick; what it fed is computed to the end after it returns.
 pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
-    let resume = shared.resume.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut worker = Worker::start(timely, shared, resume);
-    while !worker.turn(timely) {}
+    let turn = shared.options.turns.join(format!("worker {}", timely.index()));
+    let mut worker = Worker::start(timely, shared);
+    while !worker.turn(timely, &turn) {}
     let Worker { shared, index, epoch, arrivals, reports, ledger, ticker, .. } = worker;
     drop((arrivals, reports, ticker));
     while timely.has_dataflows() {
-        timely.step_or_park(Some(PARK));
+        step(timely, &turn, PARK);
     }
     let mut ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
     ended.epoch = epoch;
     if shared.options.take_state {
-        ended.state.extend(ledger.dump());
+        ended.state.extend(ledger.freeze());
     }
     shared.signals.stats.set_live(index, ledger.live());
 }
 
+/// Lets the dataflow compute, and waits for so long if there is nothing to do.
+fn step(timely: &mut Timely, turn: &Turn, patience: Duration) {
+    if turn.pass(!patience.is_zero()) {
+        timely.step();
+    } else {
+        timely.step_or_park(Some(patience));
+    }
+}
+
 impl Worker {
-    fn start(timely: &mut Timely, shared: &Arc<Shared>, resume: Resume) -> Worker {
-        let index = timely.index();
+    fn start(timely: &mut Timely, shared: &Arc<Shared>) -> Worker {
+        let (index, peers) = (timely.index(), timely.peers());
+        let resume = &shared.resume;
         let settings = &shared.options.settings;
         let (ledger, asides) = (Ledger::default(), Asides::default());
         let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut restore, mut arrivals, mut reports, pace) = timely.dataflow(|scope| {
+        let (mut restore, mut arrivals, mut reports, pace, delivered) = timely.dataflow(|scope| {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
             let (restore_in, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
             let inputs = Inputs { arrivals, reports, restore: restore.as_collection() };
             let outputs = build(inputs, settings, &ledger);
             let pace = Rc::clone(&outputs.pace);
-            deliver(outputs, settings, Rc::clone(&asides), outbox);
-            (restore_in, arrivals_in, reports_in, pace)
+            let delivered = deliver(outputs, settings, Rc::clone(&asides), outbox);
+            (restore_in, arrivals_in, reports_in, pace, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
         let mut tick_input = timely.dataflow(|scope| {
@@ -127,14 +149,13 @@ impl Worker {
         let silent = resume.epoch + 1;
         restore.advance_to(silent);
         reports.advance_to(silent);
-        let peers = timely.peers();
-        for state in resume.state.into_iter().skip(index).step_by(peers) {
-            restore.send((state, silent, 1));
+        while let Some(share) = shared.take_share() {
+            share.into_iter().for_each(|state| restore.send((state, silent, 1)));
         }
         drop(restore);
         if index == 0 {
             if resume.watermark > dataflows::time::START {
-                reports.send(Report::Resumed(resume.watermark));
+                reports.send(Report::Known { watermark: resume.watermark, target: resume.target });
             }
             for (number, partition) in shared.intake.partitions.iter().enumerate() {
                 let largest = resume.largest.get(&partition_name(partition)).copied();
@@ -146,23 +167,26 @@ impl Worker {
                 });
             }
         }
-        let epoch = resume.epoch + 2;
+        let (epoch, clock_ms) = resume.first_epoch(shared.started_ms);
         arrivals.advance_to(epoch);
         reports.advance_to(epoch);
         tick_input.advance_to(epoch);
-        let ticked = std::time::Instant::now();
-        let ticker = (index == 0).then(|| Ticker { input: tick_input, next: epoch, pace, ended: false, ticked });
+        let ticker = (index == 0).then(|| Ticker::new(tick_input, epoch, pace, resume));
         Worker {
             shared: Arc::clone(shared),
             index,
             epoch,
-            clock_ms: shared.started_ms,
+            clock_ms,
             arrivals,
             reports,
             asides,
             ledger,
+            delivered,
             ticks,
             ticker,
+            cut: None,
+            pieces: shared.pieces.clone(),
+            is_last: false,
             ahead: VecDeque::new(),
             quota: (shared.options.epoch_events / peers).max(1),
             taken: 0,
@@ -173,75 +197,34 @@ impl Worker {
     }
 
     /// One turn of the loop; tells whether it was the last.
-    fn turn(&mut self, timely: &mut Timely) -> bool {
+    fn turn(&mut self, timely: &mut Timely, turn: &Turn) -> bool {
         let mut busy = false;
-        loop {
+        // While the operators finish the epoch of a snapshot, the next one does not open.
+        while !self.is_finishing() && !self.is_last {
             let tick = self.ticks.borrow_mut().pop_front();
             let Some(tick) = tick else { break };
             busy = true;
-            self.close(&tick);
-            if tick.last {
-                return true;
-            }
+            self.close(tick);
         }
-        busy |= self.take();
-        busy |= self.tick();
-        timely.step_or_park(Some(if busy { Duration::ZERO } else { PARK }));
+        if self.write_snapshot(turn) {
+            return true;
+        }
+        if !self.is_finishing() {
+            busy |= self.take();
+            busy |= self.tick();
+        }
+        busy |= matches!(self.cut, Some(Cut::Writing { .. }));
+        step(timely, turn, if busy { Duration::ZERO } else { PARK });
         false
     }
 
-    /// Worker 0: closes the epoch for everybody when it is time.
-    fn tick(&mut self) -> bool {
-        let Some(ticker) = &mut self.ticker else { return false };
-        let (shared, options) = (&self.shared, &self.shared.options);
-        let closed_before = ticker.next - 2;
-        // The tick of the epoch before is still on its way to ourselves.
-        if self.epoch != ticker.next {
-            return false;
-        }
-        let stop = shared.signals.stop.load(Acquire);
-        let unacknowledged = closed_before - shared.signals.acknowledged.load(Acquire).min(closed_before);
-        // An odd epoch that was acknowledged does not acknowledge the even one after it.
-        let in_flight = unacknowledged.div_ceil(2);
-        if in_flight >= options.epochs_in_flight && !shared.has_failed() {
-            return false;
-        }
-        let (mut cut, mut ended) = (false, true);
-        for slot in shared.intake.slots() {
-            cut |= slot.wants_close();
-            ended &= slot.ended;
-        }
-        // After the end, and wherever time makes a leap, the watermark has further to go than one
-        // epoch takes it: epochs close until it has arrived.
-        let pace = ticker.pace.get();
-        let known = pace.epoch >= closed_before;
-        let arrived = ended && ticker.ended && known && !pace.behind;
-        let last = stop || arrived;
-        let catch_up = known && pace.behind;
-        if ended && ticker.ended && !(last || catch_up) {
-            return false;
-        }
-        let due = ticker.ticked.elapsed() >= options.epoch_interval;
-        let full = shared.full.swap(false, AcqRel);
-        if !(last || ended || catch_up || due || cut || full) {
-            return false;
-        }
-        let tick = Tick { epoch: ticker.next, clock_ms: (options.clock)(), last };
-        ticker.input.send(tick);
-        ticker.next += 2;
-        ticker.ended |= ended;
-        ticker.input.advance_to(ticker.next);
-        ticker.ticked = std::time::Instant::now();
-        true
-    }
-
-    /// Closes the open epoch and opens the next.
-    fn close(&mut self, tick: &Tick) {
+    /// Closes the open epoch and, unless a snapshot is taken after it, opens the next.
+    fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let idle_timeout_ms = self.shared.options.idle_timeout_ms;
         let mut idle = Vec::new();
         for mut slot in self.shared.intake.slots() {
-            slot.move_on(tick.epoch + 2);
+            slot.move_on(tick.next);
             if self.index == 0 && !slot.ended && slot.idle_for_ms(tick.clock_ms).is_some_and(|ms| ms >= idle_timeout_ms)
             {
                 idle.extend(slot.first..slot.first + slot.count);
@@ -250,23 +233,39 @@ impl Worker {
         for partition in idle {
             self.reports.send(Report::Partition { partition, seen: None, status: Status::Waiting, idle: true });
         }
+        let mut asides = self.asides.borrow_mut();
+        let aside = asides.entry(tick.epoch).or_default();
         for (partition, seen) in std::mem::take(&mut self.seen) {
-            self.note_largest(partition, seen.1);
+            aside.largest.insert(partition, seen.1);
             let seen = Some(seen);
             self.reports.send(Report::Partition { partition, seen, status: Status::Waiting, idle: false });
         }
         if self.index == 0 {
-            self.reports.send(Report::Closed);
-            self.asides.borrow_mut().entry(tick.epoch).or_default().clock_ms = Some(tick.clock_ms);
+            self.reports.send(match tick.known {
+                Some((watermark, target)) => Report::Known { watermark, target },
+                None => Report::Closed,
+            });
+            aside.clocks = Some((self.clock_ms, tick.clock_ms));
+            aside.snapshot = tick.snapshot;
         }
-        self.epoch = tick.epoch + 2;
-        self.clock_ms = tick.clock_ms;
-        (self.taken, self.taken_bytes) = (0, 0);
-        self.arrivals.advance_to(self.epoch);
-        self.reports.advance_to(self.epoch);
-        self.arrivals.flush();
-        self.reports.flush();
+        drop(asides);
         self.shared.signals.stats.set_live(self.index, self.ledger.live());
+        if tick.snapshot {
+            // The odd epoch in between belongs to nobody: reaching it, everything before is done.
+            self.advance(tick.epoch + 1);
+            self.cut = Some(Cut::Finishing(tick));
+        } else {
+            self.open(&tick);
+        }
+    }
+
+    /// Opens the epoch after a tick.
+    fn open(&mut self, tick: &Tick) {
+        self.epoch = tick.next;
+        self.clock_ms = tick.opens_ms;
+        self.is_last = tick.last;
+        (self.taken, self.taken_bytes) = (0, 0);
+        self.advance(self.epoch);
         if tick.last {
             // Read for an epoch that nobody will close: not noted, so whoever goes on reads it again.
             self.ahead.clear();
@@ -276,12 +275,11 @@ impl Worker {
         }
     }
 
-    /// For whoever resumes this run.
-    fn note_largest(&self, partition: u32, largest: Instant) {
-        let name = partition_name(&self.shared.intake.partitions[partition as usize]);
-        let mut ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = ended.largest.entry(name).or_insert(largest);
-        *known = largest.max(*known);
+    fn advance(&mut self, epoch: Time) {
+        self.arrivals.advance_to(epoch);
+        self.reports.advance_to(epoch);
+        self.arrivals.flush();
+        self.reports.flush();
     }
 
     /// Takes what a source has, if the epoch has room; tells whether there was anything.
@@ -292,11 +290,14 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let mut any = false;
         for mut slot in shared.intake.free_slots() {
-            if self.taken >= self.quota || self.taken_bytes >= self.quota_bytes {
+            // What is replayed has its epoch's size.
+            let full = self.taken >= self.quota || self.taken_bytes >= self.quota_bytes;
+            if full && !slot.is_replaying() {
                 shared.full.store(true, Release);
                 return any;
             }
-            let polled = slot.poll((self.quota - self.taken).min(POLL_RECORDS), self.clock_ms);
+            let room = self.quota.saturating_sub(self.taken).clamp(1, POLL_RECORDS);
+            let polled = slot.poll(room, self.clock_ms);
             let own = slot.first..slot.first + slot.count;
             drop(slot);
             match polled {
@@ -354,11 +355,20 @@ impl Worker {
     /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
     /// as they came, but for that.
     fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Option<Vec<u8>> {
-        let next = aside.positions.entry(record.partition).or_insert(record.offset + 1);
-        *next = (record.offset + 1).max(*next);
-        let Shared { intake, options, signals, .. } = &*self.shared;
+        let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
+        (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
+        let shared = Arc::clone(&self.shared);
+        let Shared { intake, options, signals, .. } = &*shared;
         let partition = &intake.partitions[record.partition as usize];
-        match decode(&partition.format, &batch.bytes[record.payload.clone()], &options.rules, self.clock_ms) {
+        let payload = &batch.bytes[record.payload.clone()];
+        let replayed = shared.resume.replayed(self.epoch);
+        let rules = replayed.map_or(&options.rules, |replayed| &replayed.rules);
+        let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
+        let decoded = match was_rejected {
+            Some(rejection) => Err(rejection),
+            None => decode(&partition.format, payload, rules, self.clock_ms),
+        };
+        match decoded {
             Ok(accepted) => {
                 if accepted.masked {
                     signals.stats.masked.fetch_add(1, Relaxed);
@@ -369,10 +379,14 @@ impl Worker {
                     (*earliest, *largest) = (at.min(*earliest), at.max(*largest));
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
-                accepted.masked.then(|| masked_record(&batch.bytes[record.payload.clone()], accepted.email))
+                accepted.masked.then(|| masked_record(payload, accepted.email))
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
+                if rejection.reason.is_of_the_world() {
+                    let reason = rejection.reason.code();
+                    aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
+                }
                 let name = (&partition.topic, partition.partition);
                 aside.rejected.push(rejected_row(name, record, batch, rejection, self.clock_ms));
                 None

@@ -82,10 +82,11 @@ impl Sink for Memory {
         Ok(self.contents().progress.clone())
     }
 
-    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         let mut contents = self.contents();
+        let claim = Claim::after(contents.progress.as_ref(), wanted, "memory")?;
         let progress = contents.progress.get_or_insert_with(|| Progress {
-            pipeline_id: "memory".to_owned(),
+            pipeline_id: claim.pipeline_id.clone(),
             generation: 0,
             made_by,
             epoch: 0,
@@ -93,11 +94,11 @@ impl Sink for Memory {
             watermark: dataflows::time::START,
             committed_at: 0,
         });
-        progress.generation += 1;
+        progress.generation = claim.generation;
         if progress.epoch == 0 {
             progress.made_by = made_by;
         }
-        Ok(Claim { pipeline_id: progress.pipeline_id.clone(), generation: progress.generation })
+        Ok(claim)
     }
 
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {

@@ -95,6 +95,16 @@ impl Sqlite {
         Ok(Sqlite { path: path.to_owned(), connection })
     }
 
+    /// Begins the epochs of an empty warehouse after one: what is computed beside another one is numbered
+    /// as it will be there.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin_at(&self, epoch: dataflows::Time) -> Result<(), SinkError> {
+        let sql = r#"UPDATE "_progress" SET "epoch" = ?1 WHERE "epoch" = 0"#;
+        self.connection.execute(sql, [epoch as i64]).map_err(|error| sql_error(&self.path, "begin", error)).map(drop)
+    }
+
     /// The connection, for reading.
     pub fn connection(&self) -> &Connection {
         &self.connection
@@ -124,7 +134,7 @@ impl Sink for Sqlite {
         read_progress(&self.connection).map_err(|error| sql_error(&self.path, "read `_progress` of", error))
     }
 
-    fn claim(&mut self, made_by: MadeBy) -> Result<Claim, SinkError> {
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         let path = &self.path;
         let failed = |error| sql_error(path, "claim", error);
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
@@ -133,21 +143,25 @@ impl Sink for Sqlite {
         }
         transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
+        let found = read_progress(&transaction).map_err(failed)?;
+        let claim = Claim::after(found.as_ref(), wanted, &format!("warehouse `{}`", path.display()))?;
         let start = instant::show(dataflows::time::START);
         transaction
             .execute(
-                r#"INSERT INTO "_progress" VALUES (1, :id, 1, :made_by, 0, '{}', :start, :start)
+                r#"INSERT INTO "_progress" VALUES (1, :id, :generation, :made_by, 0, '{}', :start, :start)
                    ON CONFLICT DO UPDATE SET
-                       "generation" = "generation" + 1,
+                       "generation" = excluded."generation",
                        "made_by" = CASE WHEN "epoch" = 0 THEN excluded."made_by" ELSE "made_by" END"#,
-                named_params! { ":id": uuid::Uuid::new_v4().to_string(), ":made_by": made_by.name(), ":start": start },
+                named_params! {
+                    ":id": claim.pipeline_id,
+                    ":generation": claim.generation as i64,
+                    ":made_by": made_by.name(),
+                    ":start": start,
+                },
             )
             .map_err(failed)?;
-        let progress = read_progress(&transaction).map_err(failed)?;
         transaction.commit().map_err(failed)?;
-        let Progress { pipeline_id, generation, .. } =
-            progress.ok_or_else(|| SinkError::Failed(format!("`_progress` of `{}` is empty", path.display())))?;
-        Ok(Claim { pipeline_id, generation })
+        Ok(claim)
     }
 
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {

@@ -45,6 +45,11 @@ impl Source for Chain {
         })
     }
 
+    fn identity(&self, partition: u32) -> Option<String> {
+        let (first, source) = self.sources.iter().rev().find(|(first, _)| *first <= partition)?;
+        source.identity(partition - first)
+    }
+
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         for (first, source) in &mut self.sources {
             let own = *first..*first + source.partitions().len() as u32;

@@ -94,6 +94,14 @@ impl Source for Files {
         Ok(Poll::Records(batch))
     }
 
+    /// Its first line: a log that grows keeps it.
+    fn identity(&self, partition: u32) -> Option<String> {
+        let (_, path) = self.files.get(partition as usize)?;
+        let mut first = Vec::new();
+        Lines::open(path).ok()?.read(&mut first).ok()??;
+        Some(format!("first line {:08x}", crc32fast::hash(&first)))
+    }
+
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         self.next_lines = next_offsets.iter().copied().collect();
         Ok(())
@@ -131,6 +139,13 @@ impl Lines {
         let mut skipped = Vec::new();
         while self.next < line && self.read(&mut skipped)?.is_some() {
             skipped.clear();
+        }
+        if self.next < line {
+            let (path, has, read) = (self.path.display(), self.next - 1, line - 1);
+            return Err(SourceError::Failed(format!(
+                "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
+                 as it was, name the new one otherwise, or start from scratch with `--rebuild`"
+            )));
         }
         Ok(())
     }

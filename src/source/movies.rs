@@ -133,6 +133,11 @@ impl Source for Movies {
         Ok(Poll::Records(batch))
     }
 
+    /// When it was made: its versions are as of then.
+    fn identity(&self, _: u32) -> Option<String> {
+        Some(format!("as of {}", self.as_of))
+    }
+
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         self.from = next_offsets.first().map_or(0, |(_, line)| *line);
         Ok(())

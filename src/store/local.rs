@@ -52,6 +52,12 @@ impl Local {
 }
 
 impl<D: Disk> Local<D> {
+    /// Opens a folder only to read it: nothing is made or tidied up.
+    pub fn to_read(disk: D, root: impl Into<PathBuf>) -> Local<D> {
+        let nonce = disk.nonce();
+        Local { disk, root: root.into(), nonce, written: AtomicU64::new(0), folders: Mutex::new(BTreeSet::new()) }
+    }
+
     /// Opens a folder of this disk, and makes it if need be.
     ///
     /// # Errors
@@ -264,6 +270,15 @@ impl<D: Disk> Store for Local<D> {
         self.collect(&folder, &inner, prefix, &mut keys).map_err(failed)?;
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        let folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for folder in folders.iter().filter(|folder| folder.starts_with(&self.root)) {
+            // A file's content is durable before its name is there.
+            self.disk.sync_dir(folder).map_err(|error| self.explain("settle", folder, error))?;
+        }
+        Ok(())
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {

@@ -1,0 +1,306 @@
+//! The state of a warehouse's pipeline: where it is, how it goes, and `status`.
+
+use super::text::{grouped, program};
+use super::{Refused, open_to_read};
+use crate::cli::StatusArgs;
+use crate::config::Config;
+use crate::engine::Keep;
+use crate::instant::{self, span};
+use crate::sink::{Progress, Sink};
+use crate::state_dir::StateDir;
+use crate::state_dir::snapshot::Manifest;
+use crate::stats::Stats;
+use crate::store;
+use anyhow::{Context, Result, bail};
+use dataflows::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a run says how it goes.
+const BEAT: Duration = Duration::from_secs(1);
+/// In a bucket every object is paid for.
+const BEAT_IN_A_BUCKET: Duration = Duration::from_secs(30);
+
+/// Where state is kept: as configured, or beside the warehouse.
+pub(super) fn place_of(config: &Config) -> String {
+    if config.state_dir.is_empty() { format!("{}.state", config.warehouse.display()) } else { config.state_dir.clone() }
+}
+
+/// How a run goes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Heartbeat {
+    at: String,
+    process: u32,
+    generation: u64,
+    /// It has ended, in order.
+    ended: bool,
+    workers: usize,
+    records: u64,
+    late: u64,
+    rejected: BTreeMap<String, u64>,
+    fresh_ms: u64,
+    live: BTreeMap<String, usize>,
+}
+
+impl Heartbeat {
+    fn now(generation: u64, workers: usize, stats: &Stats, ended: bool) -> Heartbeat {
+        let text = |(name, count): (&str, _)| (name.to_owned(), count);
+        Heartbeat {
+            at: instant::show(instant::now()),
+            process: std::process::id(),
+            generation,
+            ended,
+            workers,
+            records: stats.records.load(Relaxed),
+            late: stats.late.load(Relaxed),
+            rejected: stats.reasons().into_iter().map(text).collect(),
+            fresh_ms: stats.freshness_ms.load(Relaxed),
+            live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        }
+    }
+}
+
+/// A thread that says how a run goes; dropped, it says so once more, and ends.
+pub(super) struct Heartbeats {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Says how a run goes, now and then.
+pub(super) fn heartbeats(keep: &Keep, config: &Config, stats: &Arc<Stats>) -> Heartbeats {
+    let (stop, stopped) = channel();
+    let (dir, generation, workers, stats) = (keep.dir.clone(), keep.generation, config.workers, Arc::clone(stats));
+    let every = if place_of(config).contains("://") { BEAT_IN_A_BUCKET } else { BEAT };
+    let thread = std::thread::spawn(move || {
+        loop {
+            let ended = stopped.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
+            // Whoever cannot write this cannot write the journal either, and that says why.
+            dir.beat(&Heartbeat::now(generation, workers, &stats, ended)).ok();
+            if ended {
+                return;
+            }
+        }
+    });
+    Heartbeats { stop: Some(stop), thread: Some(thread) }
+}
+
+impl Drop for Heartbeats {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Everything `status` knows.
+#[derive(Debug, Serialize)]
+struct Status {
+    pipeline_id: String,
+    generation: u64,
+    state: String,
+    journal: Option<Journaled>,
+    snapshot: Option<Snapshot>,
+    sinks: Vec<Committed>,
+    /// Of the run that is running, or ran last.
+    run: Option<Heartbeat>,
+}
+
+#[derive(Debug, Serialize)]
+struct Journaled {
+    epoch: Time,
+    watermark: String,
+    at: String,
+    /// How many epochs a restart would replay.
+    since_snapshot: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Snapshot {
+    epoch: Time,
+    at: String,
+    age_ms: i64,
+    records: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Committed {
+    sink: String,
+    epoch: Time,
+    generation: u64,
+    watermark: String,
+    at: String,
+    positions: BTreeMap<String, i64>,
+    /// How many records were read and are not committed there.
+    behind: BTreeMap<String, i64>,
+}
+
+impl Status {
+    fn of(config: &Config) -> Result<Status> {
+        let place = place_of(config);
+        let progress = progress(config)?;
+        let store = store::open_to_read(&place)?;
+        let dir = StateDir::open_to_read(store)?.ok_or_else(|| {
+            Refused(format!("there is no state in `{place}`: no `run` has written to `{}`", config.warehouse.display()))
+        })?;
+        let chain = dir.chain()?;
+        let snapshot = dir.newest_snapshot(&chain, Time::MAX)?;
+        let from = snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
+        let read = chain.entries.values().flat_map(|(_, entry)| &entry.read);
+        let mut positions = snapshot.as_ref().map_or_else(BTreeMap::new, |manifest| manifest.positions.clone());
+        read.for_each(|(partition, (_, next))| {
+            let position = positions.entry(partition.clone()).or_insert(0);
+            *position = *next.max(position);
+        });
+        let sinks = progress.into_iter().map(|progress| Committed::of(config, progress, &positions)).collect();
+        Ok(Status {
+            generation: dir.last_generation()?,
+            state: dir.place(),
+            journal: chain.entries.last_key_value().map(|(epoch, (_, entry))| Journaled {
+                epoch: *epoch,
+                watermark: instant::show(entry.watermark),
+                at: instant::show(entry.clock_ms),
+                since_snapshot: chain.entries.range(from + 1..).count(),
+            }),
+            snapshot: snapshot.as_ref().map(Snapshot::of),
+            sinks,
+            // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
+            run: dir.heartbeat().unwrap_or_default(),
+            pipeline_id: dir.pipeline_id,
+        })
+    }
+}
+
+impl Snapshot {
+    fn of(manifest: &Manifest) -> Snapshot {
+        Snapshot {
+            epoch: manifest.epoch,
+            at: instant::show(manifest.clock_ms),
+            age_ms: instant::now() - manifest.clock_ms,
+            records: manifest.records(),
+            bytes: manifest.bytes(),
+        }
+    }
+}
+
+impl Committed {
+    fn of(config: &Config, progress: Progress, read: &BTreeMap<String, i64>) -> Committed {
+        let behind = |(partition, next): (&String, &i64)| {
+            let behind = next - progress.positions.get(partition).unwrap_or(&0);
+            (behind > 0).then(|| (partition.clone(), behind))
+        };
+        Committed {
+            sink: config.warehouse.display().to_string(),
+            epoch: progress.epoch,
+            generation: progress.generation,
+            watermark: instant::show(progress.watermark),
+            at: instant::show(progress.committed_at),
+            behind: read.iter().filter_map(behind).collect(),
+            positions: progress.positions,
+        }
+    }
+}
+
+fn progress(config: &Config) -> Result<Option<Progress>> {
+    Ok(open_to_read(config)?.position()?)
+}
+
+pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
+    if let Some(wanted) = &arguments.wait_for {
+        wait_for(config, wanted, arguments.timeout)?;
+    }
+    let status = Status::of(config)?;
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&status)?);
+        return Ok(());
+    }
+    let ago = |at: &str| instant::parse(at).map_or(String::new(), |at| format!("{} ago", rounded(instant::now() - at)));
+    say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
+    match &status.run {
+        Some(run) if run.ended => say!("run        ended in order, {}", ago(&run.at)),
+        Some(run) => say!("run        process {}, {} workers; heard of {}", run.process, run.workers, ago(&run.at)),
+        None => say!("run        nothing is known of it"),
+    }
+    if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
+        say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));
+        say!("           {} epochs since the last snapshot: a restart replays them", grouped(*since_snapshot as u64));
+    }
+    match &status.snapshot {
+        Some(Snapshot { epoch, at, records, bytes, .. }) => {
+            say!("snapshot   epoch {epoch}, {}; {} records, {:.1} MB", ago(at), grouped(*records), *bytes as f64 / 1e6)
+        }
+        None => say!("snapshot   none yet: a restart replays everything"),
+    }
+    for Committed { sink, epoch, at, watermark, positions, behind, .. } in &status.sinks {
+        say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermark}", ago(at));
+        for (partition, next) in positions {
+            let behind = behind
+                .get(partition)
+                .map_or(String::new(), |n| format!("; {} read, not committed", grouped(*n as u64)));
+            say!("           {partition} up to {}{behind}", grouped((*next).max(0) as u64));
+        }
+    }
+    if let Some(run) = &status.run {
+        say!(
+            "records    {} read by it; {} late, {} rejected",
+            grouped(run.records),
+            grouped(run.late),
+            grouped(run.rejected.values().sum())
+        );
+        for (name, count) in run.live.iter().filter(|(_, count)| **count > 0) {
+            say!("in memory  {name}: {}", grouped(*count as u64));
+        }
+    }
+    say!("state      `{}`", status.state);
+    Ok(())
+}
+
+/// A span as people say it.
+fn rounded(ms: i64) -> String {
+    let unit = match ms {
+        ..1_000 => 1,
+        1_000..60_000 => 1_000,
+        60_000..3_600_000 => 60_000,
+        _ => 3_600_000,
+    };
+    span::show(ms.max(0) / unit * unit)
+}
+
+/// Waits until the warehouse has come so far: an epoch, or `topic/partition=offset`.
+fn wait_for(config: &Config, wanted: &str, timeout_s: u64) -> Result<()> {
+    let expected = || {
+        Refused(format!(
+            "`--wait-for {wanted}`: expected an epoch, or a position such as `events.jsonl/0=1000` (see `{} status`)",
+            program()
+        ))
+    };
+    let reached: Box<dyn Fn(&Progress) -> bool> = match wanted.rsplit_once('=') {
+        Some((partition, next)) => {
+            let (partition, next) = (partition.to_owned(), next.parse::<i64>().map_err(|_| expected())?);
+            Box::new(move |progress| progress.positions.get(&partition).is_some_and(|position| *position >= next))
+        }
+        None => {
+            let epoch = wanted.parse::<Time>().map_err(|_| expected())?;
+            Box::new(move |progress| progress.epoch >= epoch)
+        }
+    };
+    let started = Instant::now();
+    loop {
+        if let Some(progress) =
+            progress(config).context("could not ask how far the warehouse is")?.filter(|progress| reached(progress))
+        {
+            tracing::debug!("reached at epoch {}", progress.epoch);
+            return Ok(());
+        }
+        if started.elapsed().as_secs() >= timeout_s {
+            bail!("`{}` has not come to {wanted} within {timeout_s} s (`--timeout`)", config.warehouse.display());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,47 @@
+//! Trying again what may succeed later, until a stop was asked and its grace is over.
+
+use crate::turns::Turn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The first pause between two attempts; each is twice as long as the one before.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+/// The longest.
+const PAUSE_LONGEST: Duration = Duration::from_secs(5);
+
+/// How long a thing that is away is waited for.
+pub(super) struct Patience<'a> {
+    /// The thread that waits.
+    pub turn: &'a Turn,
+    /// A stop was asked.
+    pub stop: &'a AtomicBool,
+    /// How long it is still waited for then.
+    pub grace: Duration,
+}
+
+impl Patience<'_> {
+    /// Attempts until it succeeds, fails for good, or nobody can wait any longer.
+    pub(super) fn insist<T, E: std::fmt::Display>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, E>,
+        may_succeed_later: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let (mut stopping, mut pause) = (None, PAUSE_FIRST);
+        loop {
+            match attempt() {
+                Err(why) if may_succeed_later(&why) => {
+                    if self.stop.load(Ordering::Acquire) {
+                        let since: Instant = *stopping.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= self.grace {
+                            return Err(why);
+                        }
+                    }
+                    tracing::warn!("{why}; trying again");
+                    self.turn.sleep(pause);
+                    pause = (pause * 2).min(PAUSE_LONGEST);
+                }
+                result => return result,
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Epochs merged, and what is known of the stream after them.
+
+use super::Part;
+use crate::delta::Delta;
+use crate::sink::Commit;
+use crate::state_dir::journal::{Entry, Rejected};
+use dataflows::raw::Append;
+use dataflows::table::{TableId, Value};
+use dataflows::{Instant, Time};
+use std::collections::BTreeMap;
+
+/// What is known of the stream after an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The epoch.
+    pub epoch: Time,
+    /// Next offsets, by `topic/partition`.
+    pub positions: BTreeMap<String, i64>,
+    /// Largest event times, by `topic/partition`.
+    pub largest: BTreeMap<String, Instant>,
+    /// The watermark.
+    pub watermark: Instant,
+    /// Where it is going.
+    pub target: Instant,
+    /// The clock.
+    pub clock_ms: Instant,
+}
+
+impl Known {
+    /// Takes the facts of the next epoch in.
+    pub(super) fn learn(&mut self, entry: &Entry) {
+        self.epoch = entry.epoch;
+        for (partition, (_, next)) in &entry.read {
+            match self.positions.get_mut(partition) {
+                Some(position) => *position = *next.max(position),
+                None => drop(self.positions.insert(partition.clone(), *next)),
+            }
+        }
+        for (partition, largest) in &entry.largest {
+            match self.largest.get_mut(partition) {
+                Some(known) => *known = *largest.max(known),
+                None => drop(self.largest.insert(partition.clone(), *largest)),
+            }
+        }
+        (self.watermark, self.target, self.clock_ms) = (entry.watermark, entry.target, entry.clock_ms);
+    }
+}
+
+/// The facts of an epoch whose parts are all there. `(watermark, target)` are those before it.
+pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), partitions: &[String]) -> Entry {
+    let name = |partition: u32| partitions[partition as usize].clone();
+    let mut entry = Entry { epoch, watermark: before.0, target: before.1, ..Entry::default() };
+    for part in parts {
+        for (partition, (from, next)) in &part.read {
+            let read = entry.read.entry(name(*partition)).or_insert((*from, *next));
+            *read = (read.0.min(*from), read.1.max(*next));
+        }
+        for (partition, at) in &part.largest {
+            let largest = entry.largest.entry(name(*partition)).or_insert(*at);
+            *largest = (*largest).max(*at);
+        }
+        entry.rejected.extend(part.by_the_world.iter().map(|(partition, offset, reason, detail)| Rejected {
+            partition: name(*partition),
+            offset: *offset,
+            reason: (*reason).to_owned(),
+            detail: detail.clone(),
+        }));
+        entry.watermark = part.watermark.unwrap_or(entry.watermark);
+        entry.target = part.target.unwrap_or(entry.target);
+        if let Some((opened_ms, clock_ms)) = part.clocks {
+            (entry.opened_ms, entry.clock_ms) = (opened_ms, clock_ms);
+        }
+    }
+    entry.rejected.sort();
+    entry
+}
+
+/// Rows merged and not yet handed to a sink.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// In the order of epochs; of those of one key the last will count.
+    deltas: BTreeMap<TableId, Vec<Delta>>,
+    appends: BTreeMap<TableId, Vec<Vec<Value>>>,
+    epoch: Time,
+    /// There is something to commit.
+    pub changed: bool,
+    /// About how much memory it takes.
+    pub bytes: usize,
+    /// When the first record behind it was read.
+    pub oldest: Option<std::time::Instant>,
+}
+
+impl Pending {
+    /// Adds an epoch that changed something, if only the watermark.
+    pub(super) fn merge(&mut self, epoch: Time, parts: Vec<Part>) {
+        (self.epoch, self.changed) = (epoch, true);
+        let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
+        for part in parts {
+            for (table, delta) in part.deltas {
+                let (Delta::Upsert(row) | Delta::Delete(row)) = &delta;
+                self.bytes += size(row);
+                self.deltas.entry(table).or_default().push(delta);
+            }
+            for Append { table, values } in part.appends {
+                self.bytes += size(&values);
+                self.appends.entry(table).or_default().push(values);
+            }
+            self.oldest = match (self.oldest, part.oldest) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+
+    pub(super) fn commit(self, follows: Time, known: &Known) -> Commit {
+        let mut deltas = self.deltas;
+        for (table, deltas) in &mut deltas {
+            // Stable, and quick on what consists of sorted runs. Reversed, the last of a key is the first.
+            deltas.reverse();
+            deltas.sort_by(|a, b| a.key(*table).cmp(b.key(*table)));
+            deltas.dedup_by(|later, kept| later.key(*table) == kept.key(*table));
+        }
+        let mut appends = self.appends;
+        appends.values_mut().for_each(|rows| rows.sort());
+        Commit {
+            follows,
+            epoch: self.epoch,
+            clock_ms: known.clock_ms,
+            watermark: known.watermark,
+            positions: known.positions.clone(),
+            deltas,
+            appends,
+        }
+    }
+}

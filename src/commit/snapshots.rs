@@ -1,0 +1,167 @@
+//! The snapshots' thread: parts as they come from the workers, the manifest once all are written.
+
+use super::journaling::may_succeed_later;
+use super::patience::Patience;
+use super::pending::Known;
+use super::{Message, Options, Signals};
+use crate::state_dir::snapshot::{Manifest, PartEntry};
+use crate::state_dir::{StateDir, StateError};
+use crate::turns::Turn;
+use dataflows::Time;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::mpsc::{Receiver, Sender};
+
+/// A part is written when so many bytes have come together.
+const PART_BYTES: usize = 4 << 20;
+
+/// What is said of the snapshot that is being taken: one at a time.
+#[derive(Debug)]
+pub enum Piece {
+    /// Records of a worker, as they stand in a part.
+    Slice {
+        /// How many.
+        records: u64,
+        /// Written down.
+        bytes: Vec<u8>,
+    },
+    /// A worker has sent everything.
+    Done,
+    /// The epoch is journaled: this is known after it.
+    Taken(Known),
+    /// No more snapshots.
+    Over,
+}
+
+/// What does not change while a run runs.
+pub struct Facts {
+    /// The start.
+    pub generation: u64,
+    /// How many workers take part.
+    pub workers: usize,
+    /// What makes each partition the log that was read.
+    pub identities: BTreeMap<String, String>,
+    /// What the tables mean.
+    pub fingerprint: BTreeMap<String, String>,
+}
+
+#[derive(Default)]
+struct Taking {
+    parts: Vec<PartEntry>,
+    buffer: Vec<u8>,
+    records: u64,
+    done: usize,
+    known: Option<Known>,
+    /// Kept until the epoch, and so the name of the folder, is known.
+    early: Vec<(u64, Vec<u8>)>,
+}
+
+struct Writer<'a> {
+    dir: &'a StateDir,
+    facts: Facts,
+    patience: Patience<'a>,
+    signals: &'a Signals,
+    taking: Taking,
+}
+
+/// Takes snapshots until nobody sends any more.
+pub(super) fn write(
+    dir: &StateDir,
+    facts: Facts,
+    pieces: &Receiver<Piece>,
+    outbox: &Sender<Message>,
+    options: &Options,
+    (turn, signals): (Turn, &Signals),
+) {
+    let patience = Patience { turn: &turn, stop: &signals.stop, grace: options.stop_grace };
+    let mut writer = Writer { dir, facts, patience, signals, taking: Taking::default() };
+    while let Some(piece) = turn.recv_patiently(pieces).filter(|piece| !matches!(piece, Piece::Over)) {
+        if let Err(error) = writer.take(piece) {
+            outbox.send(Message::Snapshot(error)).ok();
+            return;
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn take(&mut self, piece: Piece) -> Result<(), StateError> {
+        match piece {
+            Piece::Slice { records, bytes } => {
+                self.signals.snapshot_bytes.fetch_sub(bytes.len(), AcqRel);
+                self.taking.early.push((records, bytes));
+            }
+            Piece::Done => self.taking.done += 1,
+            Piece::Taken(known) => self.taking.known = Some(known),
+            Piece::Over => {}
+        }
+        let Some(known) = &self.taking.known else { return Ok(()) };
+        let of = (known.epoch, self.facts.generation);
+        for (records, bytes) in std::mem::take(&mut self.taking.early) {
+            self.taking.records += records;
+            self.taking.buffer.extend_from_slice(&bytes);
+            if self.taking.buffer.len() >= PART_BYTES {
+                self.write_part(of)?;
+            }
+        }
+        if self.taking.done == self.facts.workers {
+            self.finish(of)?;
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self, of: (Time, u64)) -> Result<(), StateError> {
+        let Taking { parts, buffer, records, .. } = &mut self.taking;
+        let attempt = || self.dir.write_part(of, parts.len(), *records, buffer);
+        let part = self.patience.insist(attempt, may_succeed_later)?;
+        parts.push(part);
+        buffer.clear();
+        *records = 0;
+        Ok(())
+    }
+
+    fn finish(&mut self, of: (Time, u64)) -> Result<(), StateError> {
+        if !self.taking.buffer.is_empty() {
+            self.write_part(of)?;
+        }
+        let taking = std::mem::take(&mut self.taking);
+        let Some(known) = taking.known else { return Ok(()) };
+        let manifest = Manifest {
+            epoch: of.0,
+            generation: of.1,
+            clock_ms: known.clock_ms,
+            watermark: known.watermark,
+            target: known.target,
+            positions: known.positions,
+            largest: known.largest,
+            identities: self.facts.identities.clone(),
+            fingerprint: self.facts.fingerprint.clone(),
+            parts: taking.parts,
+        };
+        self.patience.insist(|| self.dir.publish(&manifest), may_succeed_later)?;
+        self.signals.stats.snapshot(manifest.epoch, manifest.clock_ms, manifest.records(), manifest.bytes());
+        self.tidy_up(manifest.epoch);
+        self.signals.snapshotting.store(false, Release);
+        Ok(())
+    }
+
+    /// Removes what no sink needs any more. Only while nobody has superseded us, asked after our own
+    /// snapshot is durable: whoever comes then finds that one, so what goes is not missed by anybody.
+    fn tidy_up(&self, newest: Time) {
+        let tidy = || -> Result<(), StateError> {
+            if self.dir.last_generation()? != self.facts.generation {
+                return Ok(());
+            }
+            let committed = self.signals.committed.iter().map(|at| at.load(Acquire)).min().unwrap_or(newest);
+            let chain_needs = self.dir.newest_snapshot(&self.dir.chain()?, committed)?.map(|manifest| manifest.epoch);
+            if let Some(needed) = chain_needs {
+                self.dir.forget_snapshots(needed, self.facts.generation)?;
+                self.dir.forget_journal(needed)?;
+            }
+            Ok(())
+        };
+        // It is tried again after the next snapshot.
+        if let Err(error) = tidy() {
+            tracing::warn!("could not remove old state: {error}");
+        }
+    }
+}

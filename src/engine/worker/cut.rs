@@ -1,0 +1,78 @@
+//! A worker's part of a snapshot: what its operators hold after an epoch, taken without stopping them.
+//!
+//! The epoch is finished everywhere before the next one opens: for as long as it takes to compute it,
+//! nothing is read. Then what is held is frozen, which copies nothing, and written down slice by slice
+//! between the turns of the loop; what changes meanwhile is copied as it changes.
+
+use super::{Tick, Worker};
+use crate::commit::Piece;
+use crate::state_dir::snapshot::encode;
+use crate::turns::Turn;
+use dataflows::state::Frozen;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::time::{Duration, Instant};
+
+/// How long a worker writes down what it holds before it turns to its epochs again.
+const SLICE: Duration = Duration::from_millis(1);
+/// More bytes do not wait for the thread that writes them.
+const WAITING_BYTES_MAX: usize = 32 << 20;
+
+/// Where a worker's part of a snapshot stands.
+pub(super) enum Cut {
+    /// The epoch is not computed everywhere yet.
+    Finishing(Tick),
+    /// What is left to write down.
+    Writing {
+        frozen: Frozen,
+        /// The run ends after it.
+        last: bool,
+    },
+}
+
+impl Worker {
+    /// Whether the epoch of a snapshot is closed and not finished.
+    pub(super) fn is_finishing(&self) -> bool {
+        matches!(self.cut, Some(Cut::Finishing(_)))
+    }
+
+    /// Goes on with the snapshot; tells whether that was the last thing to do.
+    pub(super) fn write_snapshot(&mut self, turn: &Turn) -> bool {
+        if let Some(Cut::Finishing(tick)) = &self.cut {
+            if self.delivered.get().is_some_and(|open| open <= tick.epoch) {
+                return false;
+            }
+            let tick = tick.clone();
+            self.cut = Some(Cut::Writing { frozen: self.ledger.freeze(), last: tick.last });
+            self.open(&tick);
+        }
+        let (Some(Cut::Writing { frozen, last }), Some(pieces)) = (&mut self.cut, &self.pieces) else {
+            return self.is_last;
+        };
+        let signals = &self.shared.signals;
+        let began = Instant::now();
+        loop {
+            if signals.snapshot_bytes.load(Acquire) > WAITING_BYTES_MAX && !self.shared.has_failed() {
+                if !*last {
+                    return false;
+                }
+                turn.sleep(SLICE);
+                continue;
+            }
+            let Some(records) = frozen.next() else { break };
+            if records.is_empty() {
+                continue;
+            }
+            let mut bytes = Vec::with_capacity(records.len() * 16);
+            encode(&records, &mut bytes);
+            signals.snapshot_bytes.fetch_add(bytes.len(), AcqRel);
+            // Nobody listens any more only if the run is ending with an error that somebody else reports.
+            pieces.send(Piece::Slice { records: records.len() as u64, bytes }).ok();
+            if !*last && (turn.is_given() || began.elapsed() >= SLICE) {
+                return false;
+            }
+        }
+        pieces.send(Piece::Done).ok();
+        self.cut = None;
+        self.is_last
+    }
+}

@@ -1,0 +1,119 @@
+//! Worker 0's side of the clock: when the epoch closes for everybody.
+
+use super::{Handle, Tick, Worker};
+use crate::engine::{Replayed, Resume};
+use dataflows::Time;
+use dataflows::operators::Pace;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+pub(super) struct Ticker {
+    pub(super) input: Handle<Tick>,
+    /// The epoch that the next tick closes.
+    next: Time,
+    /// The one that the last tick closed; what lies between the two never was.
+    closed: Time,
+    /// How far the watermark has come.
+    pace: Rc<Cell<Pace>>,
+    /// An epoch was closed after the sources had ended.
+    ended: bool,
+    ticked: std::time::Instant,
+    /// Since when no snapshot was begun.
+    snapshot: std::time::Instant,
+    /// Epochs that close as they closed before.
+    replay: VecDeque<Tick>,
+}
+
+impl Ticker {
+    pub(super) fn new(input: Handle<Tick>, next: Time, pace: Rc<Cell<Pace>>, resume: &Resume) -> Ticker {
+        let replay = &resume.replay;
+        let ticks = replay.iter().enumerate().map(|(n, Replayed { entry, .. })| {
+            let following = replay.get(n + 1).map(|following| (following.entry.epoch, following.entry.opened_ms));
+            let (next, opens_ms) = following.unwrap_or((entry.epoch + 2, entry.clock_ms));
+            Tick {
+                epoch: entry.epoch,
+                next,
+                clock_ms: entry.clock_ms,
+                opens_ms,
+                known: Some((entry.watermark, entry.target)),
+                snapshot: false,
+                last: false,
+            }
+        });
+        let replay = ticks.collect();
+        let now = std::time::Instant::now();
+        Ticker { input, next, closed: resume.epoch, pace, ended: false, ticked: now, snapshot: now, replay }
+    }
+}
+
+impl Worker {
+    /// Closes the epoch for everybody when it is time; tells whether it did.
+    pub(super) fn tick(&mut self) -> bool {
+        let Some(ticker) = &mut self.ticker else { return false };
+        let (shared, options) = (&self.shared, &self.shared.options);
+        // The tick of the epoch before is still on its way to ourselves.
+        if self.epoch != ticker.next {
+            return false;
+        }
+        let closed_before = ticker.closed;
+        let unacknowledged = closed_before - shared.signals.acknowledged.load(Acquire).min(closed_before);
+        // An odd epoch that was acknowledged does not acknowledge the even one after it.
+        let in_flight = unacknowledged.div_ceil(2);
+        let has_failed = shared.has_failed();
+        if in_flight >= options.epochs_in_flight && !has_failed {
+            return false;
+        }
+        let (mut cut, mut all_cut, mut ended) = (false, true, true);
+        for slot in shared.intake.slots() {
+            cut |= slot.wants_close();
+            all_cut &= slot.wants_close();
+            ended &= slot.ended;
+        }
+        let tick = if let Some(tick) = ticker.replay.front().filter(|_| !has_failed) {
+            if !all_cut {
+                return false;
+            }
+            let tick = tick.clone();
+            ticker.replay.pop_front();
+            tick
+        } else {
+            // After the end, and wherever time makes a leap, the watermark has further to go than one
+            // epoch takes it: epochs close until it has arrived.
+            let pace = ticker.pace.get();
+            let known = pace.epoch >= closed_before;
+            let arrived = ended && ticker.ended && known && !pace.behind;
+            let last = shared.signals.stop.load(Acquire) || arrived;
+            let catch_up = known && pace.behind;
+            if ended && ticker.ended && !(last || catch_up) {
+                return false;
+            }
+            let due = ticker.ticked.elapsed() >= options.epoch_interval;
+            let full = shared.full.swap(false, AcqRel);
+            if !(last || ended || catch_up || due || cut || full) {
+                return false;
+            }
+            let clock_ms = (options.clock)();
+            let wants_snapshot = last || ticker.snapshot.elapsed() >= options.snapshot_interval;
+            let busy = shared.signals.snapshotting.load(Acquire);
+            // The last one waits for the one that is being taken.
+            if shared.keeps_state && last && busy && !has_failed {
+                return false;
+            }
+            let snapshot = shared.keeps_state && wants_snapshot && !busy && !has_failed;
+            if snapshot {
+                shared.signals.snapshotting.store(true, Release);
+                ticker.snapshot = std::time::Instant::now();
+            }
+            ticker.ended |= ended;
+            let (epoch, next) = (ticker.next, ticker.next + 2);
+            Tick { epoch, next, clock_ms, opens_ms: clock_ms, known: None, snapshot, last }
+        };
+        (ticker.closed, ticker.next) = (tick.epoch, tick.next);
+        ticker.input.send(tick);
+        ticker.input.advance_to(ticker.next);
+        ticker.ticked = std::time::Instant::now();
+        true
+    }
+}

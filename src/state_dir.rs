@@ -1,0 +1,210 @@
+//! What survives the process: journal, snapshots, generations, under one place.
+//!
+//! ```text
+//! pipeline                              whose state this is
+//! generations/00000003                  a start; made if absent, so two starts never share a number
+//! journal/00000003-0000000000000042     facts of closed epochs, the first of them 42
+//! snapshots/0000000000000084-00000003-* what the operators held after epoch 84: parts, then `manifest`
+//! heartbeat                             how it goes, now and then; nothing depends on it
+//! ```
+//!
+//! An object is whole or not there, and carries a checksum. The journal says what is true: a
+//! snapshot counts only if the journal holds its epoch under the same generation, so that a process
+//! which was superseded and does not know it yet cannot mislead its successor.
+
+pub mod chain;
+pub mod envelope;
+pub mod journal;
+pub mod snapshot;
+
+use crate::store::{Store, StoreError};
+use dataflows::Time;
+use envelope::Damage;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The place answered with an error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object is not what was written, or of a version that we do not know.
+    #[error("state `{place}`: `{key}` {damage}")]
+    Damaged {
+        /// Where.
+        place: String,
+        /// Which object.
+        key: String,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// Going on from there would be wrong.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Whose state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// Stands in every sink, too.
+    pub id: String,
+}
+
+/// One start of the pipeline: what decided about the records it read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Tells two attempts at one number apart.
+    pub nonce: String,
+    /// The clock, ISO 8601.
+    pub started_at: String,
+    /// The program's version.
+    pub program: String,
+    /// The version of decoder and rules: what they say of the same bytes changes only with it.
+    pub decoder: u32,
+    /// The bounds of what was accepted.
+    pub rules: crate::validate::Rules,
+    /// What the tables mean: name by name, see [`crate::fingerprint`].
+    pub fingerprint: BTreeMap<String, String>,
+    /// It computed everything again, from the first record: what was journaled up to this epoch does not
+    /// count any more, nor do the rows of a sink that has not come further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt_after: Option<Time>,
+    /// What makes each partition the log that is read, where its source can tell.
+    pub identities: BTreeMap<String, String>,
+}
+
+/// The state of one pipeline.
+#[derive(Clone)]
+pub struct StateDir {
+    store: Arc<dyn Store>,
+    /// Stands in every sink, too.
+    pub pipeline_id: String,
+}
+
+const PIPELINE: &str = "pipeline";
+const HEARTBEAT: &str = "heartbeat";
+const FORMAT: u32 = 1;
+
+fn generation_key(generation: u64) -> String {
+    format!("generations/{generation:08}")
+}
+
+impl StateDir {
+    /// Opens the state, and makes it if there is none: under this id, or a new one.
+    ///
+    /// # Errors
+    /// If it cannot be read or made.
+    pub fn open(store: Arc<dyn Store>, id: Option<&str>) -> Result<StateDir, StateError> {
+        if let Some(found) = StateDir::open_to_read(Arc::clone(&store))? {
+            return Ok(found);
+        }
+        let id = id.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let body = envelope::seal_json(PIPELINE, FORMAT, &Pipeline { id });
+        store.create(PIPELINE, &body)?;
+        // Of two that make it at once one was first.
+        StateDir::open_to_read(Arc::clone(&store))?.ok_or_else(|| {
+            StateError::Refused(format!("state `{}` vanished while it was made; start again", store.place()))
+        })
+    }
+
+    /// Opens the state, if there is any.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open_to_read(store: Arc<dyn Store>) -> Result<Option<StateDir>, StateError> {
+        let mut dir = StateDir { store, pipeline_id: String::new() };
+        let Some(pipeline) = dir.read_json::<Pipeline>(PIPELINE, PIPELINE, FORMAT)? else { return Ok(None) };
+        dir.pipeline_id = pipeline.id;
+        Ok(Some(dir))
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> String {
+        self.store.place()
+    }
+
+    /// What it is kept in.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The number of the last start; 0 before the first.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn last_generation(&self) -> Result<u64, StateError> {
+        let keys = self.store.list("generations/")?;
+        Ok(keys.iter().filter_map(|key| key.strip_prefix("generations/")?.parse().ok()).max().unwrap_or(0))
+    }
+
+    /// A start's facts.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn generation(&self, generation: u64) -> Result<Generation, StateError> {
+        let key = generation_key(generation);
+        self.read_json(&key, "generation", FORMAT)?
+            .ok_or_else(|| StateError::Refused(format!("state `{}`: `{key}` is missing", self.place())))
+    }
+
+    /// Begins a generation above all before, and above `above`: nobody else has its number.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(&self, facts: &Generation, above: u64) -> Result<u64, StateError> {
+        let body = envelope::seal_json("generation", FORMAT, facts);
+        let mut next = self.last_generation()?.max(above) + 1;
+        loop {
+            let key = generation_key(next);
+            if self.store.create(&key, &body)? || self.store.get(&key)?.as_deref() == Some(&body[..]) {
+                return Ok(next);
+            }
+            next += 1;
+        }
+    }
+
+    /// Says how it goes; nothing depends on it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn beat(&self, heartbeat: &impl Serialize) -> Result<(), StateError> {
+        Ok(self.store.put_lightly(HEARTBEAT, &envelope::seal_json(HEARTBEAT, FORMAT, heartbeat))?)
+    }
+
+    /// How it went when that was last said.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn heartbeat<T: DeserializeOwned>(&self) -> Result<Option<T>, StateError> {
+        self.read_json(HEARTBEAT, HEARTBEAT, FORMAT)
+    }
+
+    fn read(&self, key: &str, kind: &str, newest: u32) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(bytes) = self.store.get(key)? else { return Ok(None) };
+        match envelope::open(kind, newest, bytes) {
+            Ok(body) => Ok(Some(body)),
+            Err(damage) => Err(self.damaged(key, damage)),
+        }
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, key: &str, kind: &str, newest: u32) -> Result<Option<T>, StateError> {
+        let Some(body) = self.read(key, kind, newest)? else { return Ok(None) };
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(self.damaged(key, Damage::Body(error.to_string()))),
+        }
+    }
+
+    fn damaged(&self, key: &str, damage: Damage) -> StateError {
+        StateError::Damaged { place: self.place(), key: key.to_owned(), damage }
+    }
+}
+
+/// Epoch and generation of a key such as `0000000000000084-00000003`, in either order.
+fn two_numbers(name: &str) -> Option<(u64, u64)> {
+    let (first, second) = name.split_once('-')?;
+    Some((first.parse().ok()?, second.parse().ok()?))
+}

@@ -1,0 +1,124 @@
+//! Which of the journal's entries are true: one chain through all generations.
+
+use super::envelope::Damage;
+use super::journal::{Entry, Group};
+use super::{StateDir, StateError};
+use dataflows::Time;
+use std::collections::BTreeMap;
+
+/// The journal from its first entry that is still kept, to its last.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    /// The epoch before the first entry: 0 if the journal is complete.
+    pub follows: Time,
+    /// Entries with the generation that wrote them.
+    pub entries: BTreeMap<Time, (u64, Entry)>,
+}
+
+impl Chain {
+    /// The last epoch.
+    pub fn end(&self) -> Time {
+        self.entries.last_key_value().map_or(self.follows, |(epoch, _)| *epoch)
+    }
+
+    /// Adds a group: what it follows is true, and what had been said after that is not. If that is not
+    /// there, the chain begins anew: what was removed may be back after a loss of power, in part. Whoever
+    /// needs what lies before will miss it.
+    fn add(&mut self, generation: u64, group: Group) -> Result<(), String> {
+        let known = group.follows == self.follows || self.entries.contains_key(&group.follows);
+        if !known || self.entries.is_empty() {
+            self.follows = group.follows;
+            self.entries.clear();
+        }
+        drop(self.entries.split_off(&(group.follows + 1)));
+        let mut last = group.follows;
+        for entry in group.entries {
+            if entry.epoch <= last {
+                return Err(format!("epoch {} comes after epoch {last}", entry.epoch));
+            }
+            last = entry.epoch;
+            self.entries.insert(last, (generation, entry));
+        }
+        Ok(())
+    }
+}
+
+impl StateDir {
+    /// Reads the journal.
+    ///
+    /// # Errors
+    /// If an object of it is damaged.
+    pub fn chain(&self) -> Result<Chain, StateError> {
+        let mut chain = Chain::default();
+        for place in self.journal_places()? {
+            // Removed since it was listed: then it was not needed any more.
+            let Some(group) = self.journal_group(&place)? else { continue };
+            chain.add(place.generation, group).map_err(|why| self.damaged(&place.key, Damage::Body(why)))?;
+        }
+        Ok(chain)
+    }
+
+    /// Removes what of the journal lies before an epoch whose snapshot is kept. The entry of the epoch
+    /// itself stays: it vouches for the snapshot.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn forget_journal(&self, needed_from: Time) -> Result<usize, StateError> {
+        let places = self.journal_places()?;
+        let mut removed = 0;
+        for (n, place) in places.iter().enumerate() {
+            // The last epoch of a group is before the first of the next one of its generation; of the
+            // last group of a generation it must be read.
+            let last = match places.get(n + 1).filter(|next| next.generation == place.generation) {
+                Some(next) => next.first - 1,
+                None => match self.journal_group(place)? {
+                    Some(group) => group.entries.last().map_or(0, |entry| entry.epoch),
+                    None => continue,
+                },
+            };
+            // From the beginning only: a hole would look like a loss.
+            if last >= needed_from || n + 1 == places.len() {
+                break;
+            }
+            self.store().delete(&place.key)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(follows: Time, epochs: &[Time]) -> Group {
+        let entries = epochs.iter().map(|epoch| Entry { epoch: *epoch, ..Entry::default() }).collect();
+        Group { follows, entries }
+    }
+
+    fn epochs(chain: &Chain) -> Vec<(Time, u64)> {
+        chain.entries.iter().map(|(epoch, (generation, _))| (*epoch, *generation)).collect()
+    }
+
+    #[test]
+    fn what_a_superseded_run_says_after_its_successor_began_is_void() {
+        let mut chain = Chain::default();
+        chain.add(1, group(0, &[2, 4])).expect("first");
+        chain.add(1, group(4, &[6, 8])).expect("second");
+        chain.add(1, group(8, &[10])).expect("by a zombie");
+        chain.add(2, group(6, &[8, 12])).expect("by its successor");
+        assert_eq!(epochs(&chain), [(2, 1), (4, 1), (6, 1), (8, 2), (12, 2)]);
+        assert_eq!((chain.follows, chain.end()), (0, 12));
+    }
+
+    #[test]
+    fn what_lies_before_a_hole_is_not_part_of_it() {
+        let mut chain = Chain::default();
+        chain.add(3, group(40, &[42])).expect("the beginning was forgotten");
+        chain.add(3, group(44, &[46])).expect("44 was forgotten, and 42 is back");
+        assert_eq!((chain.follows, epochs(&chain)), (44, vec![(46, 3)]));
+        chain.add(4, group(44, &[48])).expect("it follows what is forgotten");
+        assert_eq!((chain.follows, epochs(&chain)), (44, vec![(48, 4)]));
+        assert!(chain.add(4, group(48, &[52, 50])).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! The journal: what was decided of each epoch, written before anybody sees its rows.
+
+use super::{FORMAT, StateDir, StateError, envelope};
+use dataflows::{Instant, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The facts of one closed epoch. Replaying uses them, and decides nothing anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which.
+    pub epoch: Time,
+    /// The clock by which its records were judged, in milliseconds since 1970.
+    pub opened_ms: Instant,
+    /// The clock when it closed.
+    pub clock_ms: Instant,
+    /// The watermark from then on.
+    pub watermark: Instant,
+    /// Where the watermark is going: the next epoch's lateness is judged by it.
+    pub target: Instant,
+    /// Per partition that was read, `topic/partition`: the first offset and the next one.
+    pub read: BTreeMap<String, (i64, i64)>,
+    /// Largest event time in it, per partition.
+    pub largest: BTreeMap<String, Instant>,
+    /// Records that were rejected for a reason that their bytes do not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record that was rejected because of the state of the world.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rejected {
+    /// `topic/partition`.
+    pub partition: String,
+    /// Its offset.
+    pub offset: i64,
+    /// The code of the reason.
+    pub reason: String,
+    /// What exactly was wrong.
+    pub detail: String,
+}
+
+/// One object of the journal: the facts of epochs that closed one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The last journaled epoch before them. Whatever else claims to come after that one is void.
+    pub follows: Time,
+    /// In their order.
+    pub entries: Vec<Entry>,
+}
+
+const PREFIX: &str = "journal/";
+const KIND: &str = "journal";
+
+fn key(generation: u64, first: Time) -> String {
+    format!("{PREFIX}{generation:08}-{first:016}")
+}
+
+/// A place in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub generation: u64,
+    pub first: Time,
+    pub key: String,
+}
+
+impl StateDir {
+    /// Writes a group, durably. Writing it again is harmless.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn journal(&self, generation: u64, group: &Group) -> Result<(), StateError> {
+        let Some(first) = group.entries.first() else { return Ok(()) };
+        let body = envelope::seal_json(KIND, FORMAT, group);
+        // Not create-if-absent: the number of the generation is nobody else's, and an attempt whose
+        // outcome was unclear is made again, perhaps with more in it.
+        Ok(self.store.put(&key(generation, first.epoch), &body)?)
+    }
+
+    /// Every place of the journal, in the order of generations and epochs.
+    pub(super) fn journal_places(&self) -> Result<Vec<Place>, StateError> {
+        let mut places = Vec::new();
+        for key in self.store.list(PREFIX)? {
+            if let Some((generation, first)) = key.strip_prefix(PREFIX).and_then(super::two_numbers) {
+                places.push(Place { generation, first, key });
+            }
+        }
+        places.sort();
+        Ok(places)
+    }
+
+    pub(super) fn journal_group(&self, place: &Place) -> Result<Option<Group>, StateError> {
+        self.read_json(&place.key, KIND, FORMAT)
+    }
+}

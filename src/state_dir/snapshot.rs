@@ -1,0 +1,206 @@
+//! Snapshots: what the operators held after an epoch, in parts, and a manifest that makes them one.
+
+use super::chain::Chain;
+use super::{FORMAT, StateDir, StateError, envelope};
+use dataflows::state::State;
+use dataflows::{Instant, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How records are written: raised whenever a record of any operator changes, because what was written
+/// does not say what it means.
+const RECORDS: u32 = 1;
+const PREFIX: &str = "snapshots/";
+const MANIFEST: &str = "manifest";
+const PART: &str = "part";
+
+/// What makes parts one snapshot. Written last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The epoch after which it was taken.
+    pub epoch: Time,
+    /// The start that took it.
+    pub generation: u64,
+    /// The clock of that epoch.
+    pub clock_ms: Instant,
+    /// The watermark of that epoch.
+    pub watermark: Instant,
+    /// Where it was going.
+    pub target: Instant,
+    /// Next offsets, by `topic/partition`.
+    pub positions: BTreeMap<String, i64>,
+    /// Largest event times, by `topic/partition`.
+    pub largest: BTreeMap<String, Instant>,
+    /// What makes each partition the log that was read, where its source can tell.
+    pub identities: BTreeMap<String, String>,
+    /// What the tables mean: name by name.
+    pub fingerprint: BTreeMap<String, String>,
+    /// The parts.
+    pub parts: Vec<PartEntry>,
+}
+
+/// A part, as the manifest knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartEntry {
+    /// Its key.
+    pub key: String,
+    /// How many records.
+    pub records: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Manifest {
+    /// How many records there are.
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|part| part.records).sum()
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+}
+
+/// What the keys of a snapshot begin with. No folder of its own: a folder is one more thing that has to
+/// be durable, and it would stay.
+fn name(epoch: Time, generation: u64) -> String {
+    format!("{PREFIX}{epoch:016}-{generation:08}-")
+}
+
+/// Appends records as they stand in a part.
+pub fn encode(records: &[State], bytes: &mut Vec<u8>) {
+    for record in records {
+        let taken = std::mem::take(bytes);
+        *bytes = postcard::to_extend(record, taken).expect("every record can be written down");
+    }
+}
+
+fn decode(mut bytes: &[u8], out: &mut Vec<State>) -> Result<(), String> {
+    while !bytes.is_empty() {
+        let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+        out.push(record);
+        bytes = rest;
+    }
+    Ok(())
+}
+
+impl StateDir {
+    /// Writes a part of a snapshot.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_part(
+        &self,
+        (epoch, generation): (Time, u64),
+        number: usize,
+        records: u64,
+        body: &[u8],
+    ) -> Result<PartEntry, StateError> {
+        let key = format!("{}{PART}-{number:06}", name(epoch, generation));
+        let sealed = envelope::seal(PART, RECORDS, body);
+        self.store().put(&key, &sealed)?;
+        Ok(PartEntry { key, records, bytes: sealed.len() as u64 })
+    }
+
+    /// Publishes a snapshot whose parts are written.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn publish(&self, manifest: &Manifest) -> Result<(), StateError> {
+        let key = name(manifest.epoch, manifest.generation) + MANIFEST;
+        Ok(self.store().put(&key, &envelope::seal_json(MANIFEST, FORMAT, manifest))?)
+    }
+
+    /// Every snapshot by epoch and generation, oldest first: what its objects are called.
+    fn snapshots(&self) -> Result<BTreeMap<(Time, u64), BTreeSet<String>>, StateError> {
+        let mut snapshots = BTreeMap::<_, BTreeSet<String>>::new();
+        for key in self.store().list(PREFIX)? {
+            let mut parts = key.strip_prefix(PREFIX).unwrap_or_default().splitn(3, '-');
+            let (Some(epoch), Some(by), Some(object)) = (parts.next(), parts.next(), parts.next()) else { continue };
+            let (Ok(epoch), Ok(by)) = (epoch.parse(), by.parse()) else { continue };
+            let of: (Time, u64) = (epoch, by);
+            snapshots.entry(of).or_default().insert(object.to_owned());
+        }
+        Ok(snapshots)
+    }
+
+    /// The newest snapshot that the journal vouches for, of those taken at or before an epoch.
+    ///
+    /// # Errors
+    /// If its manifest cannot be read.
+    pub fn newest_snapshot(&self, chain: &Chain, at_most: Time) -> Result<Option<Manifest>, StateError> {
+        for ((epoch, generation), objects) in self.snapshots()?.into_iter().rev() {
+            let vouched = chain.entries.get(&epoch).is_some_and(|(by, _)| *by == generation);
+            if !objects.contains(MANIFEST) || !vouched || epoch > at_most {
+                continue;
+            }
+            let name = name(epoch, generation);
+            let key = name.clone() + MANIFEST;
+            let Some(manifest) = self.read_json::<Manifest>(&key, MANIFEST, FORMAT)? else { continue };
+            let is_there = |part: &PartEntry| part.key.strip_prefix(&name).is_some_and(|part| objects.contains(part));
+            match manifest.parts.iter().find(|part| !is_there(part)) {
+                None => return Ok(Some(manifest)),
+                // It was being removed when the power went, and the manifest came back.
+                Some(part) => {
+                    tracing::warn!("state `{}`: `{key}` has lost `{}`; going back further", self.place(), part.key)
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the records of a snapshot into `shares` of about the same size. Nothing of it is used unless
+    /// all of it is as it was written.
+    ///
+    /// # Errors
+    /// If a part is missing or damaged.
+    pub fn read_snapshot(&self, manifest: &Manifest, shares: usize) -> Result<Vec<Vec<State>>, StateError> {
+        // One thread each: reading back is what a restart waits for.
+        std::thread::scope(|scope| {
+            let share = |first: usize| {
+                let parts = manifest.parts.iter().skip(first).step_by(shares);
+                move || -> Result<Vec<State>, StateError> {
+                    let mut records = Vec::new();
+                    for part in parts {
+                        self.read_part(part, &mut records)?;
+                    }
+                    Ok(records)
+                }
+            };
+            let threads: Vec<_> = (0..shares).map(|first| scope.spawn(share(first))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("reading a part does not panic")).collect()
+        })
+    }
+
+    fn read_part(&self, part: &PartEntry, records: &mut Vec<State>) -> Result<(), StateError> {
+        let damaged = |why: String| self.damaged(&part.key, super::envelope::Damage::Bytes(why));
+        let body = self.read(&part.key, PART, RECORDS)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let before = records.len() as u64;
+        decode(&body, records).map_err(damaged)?;
+        let found = records.len() as u64 - before;
+        if found != part.records {
+            return Err(damaged(format!("it has {found} records, its manifest says {}", part.records)));
+        }
+        Ok(())
+    }
+
+    /// Removes every snapshot before the given one, whole or not, and parts of attempts at later ones that
+    /// this generation did not make and nobody will finish.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub fn forget_snapshots(&self, needed: Time, generation: u64) -> Result<usize, StateError> {
+        let mut removed = 0;
+        for ((epoch, by), objects) in self.snapshots()? {
+            if epoch < needed || (!objects.contains(MANIFEST) && by < generation) {
+                removed += 1;
+                // In the order of their names the manifest is the first: without it the rest is nothing.
+                for object in objects {
+                    self.store().delete(&(name(epoch, by) + &object))?;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,371 @@
+//! Killed anywhere: the process goes away at every step there is, comes back on another number of
+//! workers, and in the end nothing shows it.
+//!
+//! Everything runs in this process, one thread at a time, in an order that the seed decides, over a
+//! disk that tears, loses and reorders what was not synced. `DELTAMART_CRASH_SEED=7` repeats one
+//! history; `DELTAMART_CRASHES=20000` runs so many.
+
+use crate::oracle::{self, Span};
+use crate::support;
+use dataflows::table::{TableId, Value};
+use dataflows::time::WATERMARK_STEP_MS;
+use deltamart::engine::{self, EngineError, Job, Keep, Options};
+use deltamart::fingerprint;
+use deltamart::recovery::{self, DECODER};
+use deltamart::sink::memory::{Contents, Memory};
+use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError};
+use deltamart::source::script::{Script, Step};
+use deltamart::source::{Partition, Poll, Source, SourceError};
+use deltamart::state_dir::{Generation, StateDir};
+use deltamart::store::Store;
+use deltamart::store::local::Local;
+use deltamart::store::simulated::SimulatedDisk;
+use deltamart::turns::Turns;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// What a history runs against: whatever outlives a process.
+#[derive(Clone)]
+struct World {
+    disk: SimulatedDisk,
+    sinks: Vec<Memory>,
+    partitions: usize,
+    steps: Vec<Step>,
+    options: Options,
+}
+
+/// When a process goes away, besides what the disk does to it.
+#[derive(Clone, Default)]
+struct Fate {
+    /// At which call of a sink or a source; it is counted down by all of them.
+    calls: Option<u64>,
+    /// Done at that call instead of dying: the process sleeps meanwhile, and wakes up.
+    sleeps: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+#[derive(Clone)]
+struct Life {
+    disk: SimulatedDisk,
+    fate: Arc<Mutex<Fate>>,
+}
+
+impl Life {
+    /// Tells whether the process goes away during this call.
+    fn call(&self) -> bool {
+        let mut fate = self.fate.lock().expect("not poisoned");
+        match &mut fate.calls {
+            Some(0) => {
+                fate.calls = None;
+                match fate.sleeps.take() {
+                    Some(meanwhile) => {
+                        drop(fate);
+                        meanwhile();
+                        false
+                    }
+                    None => {
+                        self.disk.fail_after(0);
+                        true
+                    }
+                }
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+struct Mortal<T> {
+    inner: T,
+    life: Life,
+}
+
+impl Sink for Mortal<Memory> {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        self.inner.position()
+    }
+
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+        if self.life.disk.is_gone() || self.life.call() {
+            return Err(SinkError::Failed("gone".to_owned()));
+        }
+        self.inner.claim(made_by, wanted)
+    }
+
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        if self.life.disk.is_gone() {
+            return Err(SinkError::Failed("gone".to_owned()));
+        }
+        if self.life.call() {
+            // Nobody knows whether it was done.
+            if commit.epoch.is_multiple_of(4) {
+                self.inner.apply(claim, commit)?;
+            }
+            return Err(SinkError::Failed("gone".to_owned()));
+        }
+        self.inner.apply(claim, commit)
+    }
+}
+
+impl Source for Mortal<Script> {
+    fn partitions(&self) -> Vec<Partition> {
+        self.inner.partitions()
+    }
+
+    fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
+        if self.life.disk.is_gone() || self.life.call() {
+            return Err(SourceError::Failed("gone".to_owned()));
+        }
+        self.inner.poll(max_records)
+    }
+
+    fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
+        self.inner.seek(next_offsets)
+    }
+}
+
+/// One life of the pipeline.
+fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), String> {
+    let life = Life { disk: world.disk.clone(), fate: Arc::new(Mutex::new(fate)) };
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state").map_err(|error| told(&error))?);
+    let dir = StateDir::open(store, None).map_err(|error| told(&error))?;
+    let mut options = world.options.clone();
+    options.workers = workers;
+    options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
+    let facts = Generation {
+        nonce: format!("{seed}"),
+        started_at: String::new(),
+        program: "test".to_owned(),
+        decoder: DECODER,
+        rules: options.rules.clone(),
+        fingerprint: fingerprint::of(&options.settings),
+        identities: BTreeMap::new(),
+        rebuilt_after: None,
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for sink in &world.sinks {
+        sinks.push(Box::new(Mortal { inner: sink.clone(), life: life.clone() }));
+    }
+    let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
+    let script = Script::new(support::partitions(world.partitions), world.steps.clone());
+    let source: Box<dyn Source> = Box::new(Mortal { inner: script, life });
+    let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
+    let job = Job {
+        sources: vec![source],
+        sinks: sinks.into_iter().zip(start.claims).collect(),
+        keep: Some(keep),
+        options,
+        resume: start.resume,
+        stop: Arc::default(),
+        stats: Arc::default(),
+    };
+    engine::run(job).map(drop).map_err(|error: EngineError| told(&error))
+}
+
+/// What a history made: everything but when it was judged and under which numbers.
+fn made(contents: &Contents) -> BTreeMap<TableId, Vec<Vec<Value>>> {
+    TableId::ALL.iter().map(|id| (*id, contents.rows(*id))).collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    histories: u64,
+    crashes: u64,
+    zombies: u64,
+    rollbacks: u64,
+}
+
+fn world(seed: u64) -> (World, Span) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let (span, history) = oracle::history(5..70).new_tree(&mut runner).expect("a history").current();
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let partitions = dice.random_range(1..=3);
+    let history = oracle::roughly_ordered(history, [0, 30, 200, 2000][dice.random_range(0..4)]);
+    let mut steps = oracle::steps(&history, partitions as u32, [0, 1, 5][dice.random_range(0..3)]);
+    steps.push(Step::End);
+    let mut options = support::options(1);
+    options.settings = span.settings(options.settings);
+    options.take_state = false;
+    options.epochs_in_flight = dice.random_range(1..=4);
+    let sinks = (0..dice.random_range(1..=2)).map(|_| Memory::default()).collect();
+    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options }, span)
+}
+
+fn one(seed: u64, tally: &mut Tally) {
+    let (mut world, _) = world(seed);
+    let mut dice = ChaCha8Rng::seed_from_u64(!seed);
+    // Where time leaps in small steps, epochs close when they may: then late decisions are this run's own.
+    let comparable = dice.random_bool(0.5);
+    if comparable {
+        world.options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+    }
+    let (uninterrupted, _) = support::run_script(world.partitions, world.steps.clone(), world.options.clone());
+
+    for _ in 0..dice.random_range(1..=6) {
+        let mut fate = Fate::default();
+        match dice.random_range(0..5) {
+            0 | 1 => world.disk.fail_after(dice.random_range(0..120)),
+            2 | 3 => fate.calls = Some(dice.random_range(0..30)),
+            _ => {
+                fate.calls = Some(dice.random_range(0..20));
+                let (other, workers, seed) = (world.clone(), dice.random_range(1..=3), dice.random());
+                fate.sleeps = Some(Arc::new(move || {
+                    // It may come to its end, or find that we have; it may not lose anything.
+                    live(&other, workers, seed, Fate::default()).expect("the successor lives on");
+                }));
+                tally.zombies += 1;
+            }
+        }
+        let ended = live(&world, dice.random_range(1..=4), dice.random(), fate);
+        tally.crashes += u64::from(ended.is_err());
+        if let Err(why) = &ended {
+            let expected = ["gone", "went away", "taken over", "is at epoch"];
+            assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
+        }
+        world.disk = if dice.random() { world.disk.crash(dice.random()) } else { world.disk.restart(dice.random()) };
+        if dice.random_bool(0.2) {
+            tally.rollbacks += u64::from(roll_back(&mut world, &mut dice));
+        }
+    }
+    live(&world, dice.random_range(1..=4), dice.random(), Fate::default())
+        .unwrap_or_else(|why| panic!("seed {seed}: the last life failed: {why}"));
+    tally.histories += 1;
+
+    for sink in &world.sinks {
+        let contents = sink.contents().clone();
+        oracle::every_record_is_somewhere(&contents, &world.steps);
+        support::assert_matches_sql(&contents, &world.options.settings);
+        let epochs: Vec<_> = contents.log.iter().map(|commit| (commit.follows, commit.epoch)).collect();
+        assert!(epochs.windows(2).all(|pair| pair[0].1 == pair[1].0), "seed {seed}: {epochs:?}");
+        if comparable {
+            assert_eq!(made(&contents), made(&uninterrupted.contents()), "seed {seed}: as if nothing had happened");
+        }
+    }
+}
+
+/// A sink loses the commits that it had taken last, as one does that was put back from a copy.
+/// Further back than what is kept it is refused, and then it is not done.
+fn roll_back(world: &mut World, dice: &mut ChaCha8Rng) -> bool {
+    let sink = world.sinks[dice.random_range(0..world.sinks.len())].clone();
+    let before = sink.contents().clone();
+    let keep = before.log.len().saturating_sub(dice.random_range(1..=2));
+    let mut back = Contents::default();
+    before.log[..keep].iter().for_each(|commit| back.write(commit));
+    back.log = before.log[..keep].to_vec();
+    back.progress = before.progress.clone().map(|progress| match back.log.last() {
+        Some(last) => Progress {
+            epoch: last.epoch,
+            positions: last.positions.clone(),
+            watermark: last.watermark,
+            committed_at: last.clock_ms,
+            ..progress
+        },
+        None => Progress { epoch: 0, positions: BTreeMap::new(), watermark: 0, committed_at: 0, ..progress },
+    });
+    *sink.contents() = back;
+    // Far enough to be refused: every sink is claimed, nothing is read.
+    match live(world, 1, dice.random(), Fate { calls: Some(world.sinks.len() as u64), sleeps: None }) {
+        Err(why) if why.contains("is not kept any more") => {
+            *sink.contents() = before;
+            false
+        }
+        _ => {
+            world.disk = world.disk.restart(dice.random());
+            keep < before.log.len()
+        }
+    }
+}
+
+/// A world whose process went away in the middle, some snapshots and journal behind it.
+fn interrupted(seed: u64) -> World {
+    let (mut world, _) = world(seed);
+    let fate = Fate { calls: Some(12), sleeps: None };
+    live(&world, 2, seed, fate).expect_err("goes away");
+    world.disk = world.disk.restart(seed);
+    world
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_is_named_and_never_used() {
+    let (mut named, mut unused) = (0, 0);
+    for seed in 0..if cfg!(debug_assertions) { 5 } else { 25 } {
+        let mut world = interrupted(seed);
+        let files = world.disk.files();
+        for (n, file) in files.iter().enumerate() {
+            let (key, byte) = (file.strip_prefix("/state").expect("state").display().to_string(), n * 37);
+            // Files are short: some place in the first line, or in the body.
+            let byte = (0..=byte).rev().find(|byte| world.disk.corrupt(file, *byte)).unwrap_or_default();
+            match live(&world, 2, seed, Fate::default()) {
+                Err(why) => {
+                    assert!(why.contains(&format!("`{key}`")), "seed {seed}, byte {byte} of {key}: {why}");
+                    assert!(["damaged", "unexpected", "format"].iter().any(|word| why.contains(word)), "{why}");
+                    assert!(world.disk.corrupt(file, byte), "it is put back");
+                    named += 1;
+                }
+                Ok(()) => unused += 1,
+            }
+            world.disk = world.disk.restart(seed);
+        }
+        live(&world, 1, seed, Fate::default()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        let contents = world.sinks[0].contents().clone();
+        oracle::every_record_is_somewhere(&contents, &world.steps);
+        support::assert_matches_sql(&contents, &world.options.settings);
+    }
+    println!("crashes: {named} damaged files named, {unused} damaged files not needed any more");
+    assert!(named > unused, "{named} named, {unused} not needed");
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only_is_waited_for() {
+    for (seed, set) in [SimulatedDisk::set_full, SimulatedDisk::set_read_only].into_iter().enumerate() {
+        let (mut world, _) = world(seed as u64 + 3);
+        world.sinks.truncate(1);
+        // The state is made before it happens, as in a run that has gone on for a while.
+        drop(Local::on(world.disk.clone(), "/state").expect("made"));
+        let fate = Fate {
+            calls: Some(4),
+            sleeps: Some(Arc::new({
+                let disk = world.disk.clone();
+                move || {
+                    set(&disk, true);
+                    let (disk, before) = (disk.clone(), disk.operations());
+                    std::thread::spawn(move || {
+                        // It is back when it has been tried in vain a few times.
+                        while disk.operations() < before + 8 {
+                            std::thread::yield_now();
+                        }
+                        set(&disk, false);
+                    });
+                }
+            })),
+        };
+        live(&world, 2, 1, fate).expect("it goes on by itself");
+        let contents = world.sinks[0].contents().clone();
+        oracle::every_record_is_somewhere(&contents, &world.steps);
+        support::assert_matches_sql(&contents, &world.options.settings);
+    }
+}
+
+#[test]
+fn killed_anywhere_nothing_is_lost_or_doubled() {
+    let asked = |name: &str| std::env::var(name).ok().and_then(|asked| asked.parse::<u64>().ok());
+    let seeds = match asked("DELTAMART_CRASH_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..asked("DELTAMART_CRASHES").unwrap_or(if cfg!(debug_assertions) { 30 } else { 300 }),
+    };
+    let mut tally = Tally::default();
+    seeds.for_each(|seed| one(seed, &mut tally));
+    println!(
+        "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, 0 divergences",
+        tally.histories, tally.crashes, tally.zombies, tally.rollbacks
+    );
+}
