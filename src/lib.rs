@@ -22,15 +22,22 @@
 //!    is news of the same epoch. State that can no longer change leaves, silently.
 //! 4. When the frontier has passed `e`, each worker turns the consolidated updates of its keys into
 //!    deltas ([`delta`]) and hands them over.
-//! 5. When all workers have, the epoch is merged into the next commit ([`commit`]) and acknowledged.
-//!    The sink applies commits one by one, rows and progress in one transaction ([`sink`]).
+//! 5. When all workers have, the facts of the epoch are journaled ([`state_dir`]); only then is it merged
+//!    into the next commit ([`commit`]) and acknowledged. Each sink applies commits one by one, rows and
+//!    progress in one transaction ([`sink`]).
+//! 6. Now and then an epoch is finished everywhere before the next one opens, what the operators hold is
+//!    frozen, and written down while they go on. A start reads that, and replays what was journaled
+//!    after it ([`recovery`]).
 //!
 //! # Invariants
 //!
 //! - `dataflows` does no I/O, reads no clock and cannot fail. Its manifest and `tests/tidy.rs` keep it so.
 //! - Nothing knows batch from stream except the source that ends, the lateness that is unlimited, and
 //!   the minutes of sessions, which end with a whole input (`Settings::whole_input`).
-//! - An epoch is committed once, whole, after every worker has left it behind. Odd epochs are silent.
+//! - An epoch is committed once, whole, after every worker has left it behind and its facts are durable.
+//!   Odd epochs are silent.
+//! - What is replayed is what the journal says, fact by fact, or the run ends.
+//! - Nothing in [`engine`], [`commit`] or [`recovery`] depends on which thread runs first: [`turns`].
 //! - Per key, a closed epoch holds no row or one. Two is a bug of ours, and stops the pipeline.
 //! - Final tables are a function of the accepted events and the final watermark: not of arrival
 //!   order, chopping, partitions, workers or restarts.
@@ -42,9 +49,9 @@
 //!
 //! # What is not here yet
 //!
-//! Kafka, the journal and snapshots, further warehouses. The seams are: a source seeks to positions
-//! and is cut into epochs at one place; every stateful operator can be counted, taken out and fed
-//! again ([`dataflows::state`]), which the tests do; a sink keeps position, generation and identity.
+//! Kafka, further warehouses, several processes. The seams are: a source seeks to positions, says what
+//! makes a partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
+//! and identity; state lies behind [`store`], which a folder or a bucket can be.
 
 pub mod cli;
 pub mod commands;

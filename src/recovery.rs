@@ -6,7 +6,8 @@
 
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
-use crate::sink::{Claim, MadeBy, Sink, SinkError};
+use crate::reconcile::reconcile;
+use crate::sink::{Claim, MadeBy, Sink, SinkError, Stored};
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
@@ -118,6 +119,22 @@ pub fn start_again(
     let generation = dir.begin(&facts, found.map_or(0, |found| found.generation))?;
     let claim = sink.claim(MadeBy::Run, Some(&Claim { pipeline_id: dir.pipeline_id.clone(), generation }))?;
     Ok((claim, at))
+}
+
+/// Makes a sink that is new hold what another one holds, as of that one's epoch: from then on both are
+/// written to alike. Called before [`start`], while nobody writes to either.
+///
+/// # Errors
+/// If either cannot be read or written.
+pub fn add_sink(known: &mut (impl Sink + Stored), new: &mut (impl Sink + Stored)) -> Result<(), SinkError> {
+    let Some(found) = known.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
+    let of_known = Claim { pipeline_id: found.pipeline_id.clone(), generation: found.generation };
+    let claim = match new.position()? {
+        // It was begun, and not finished.
+        Some(begun) if begun.pipeline_id == found.pipeline_id => Claim { generation: begun.generation, ..of_known },
+        begun => new.claim(found.made_by, begun.is_none().then_some(&of_known))?,
+    };
+    reconcile(known, new, &claim, |_| found.epoch).map(drop)
 }
 
 /// What is there, and what of it is needed.

@@ -22,7 +22,7 @@ use dataflows::Time;
 use envelope::Damage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Why state could not be read or written.
@@ -136,8 +136,13 @@ impl StateDir {
     /// # Errors
     /// If it cannot be read.
     pub fn last_generation(&self) -> Result<u64, StateError> {
+        Ok(self.generations()?.last().copied().unwrap_or(0))
+    }
+
+    /// The numbers of the starts whose facts are kept.
+    fn generations(&self) -> Result<BTreeSet<u64>, StateError> {
         let keys = self.store.list("generations/")?;
-        Ok(keys.iter().filter_map(|key| key.strip_prefix("generations/")?.parse().ok()).max().unwrap_or(0))
+        Ok(keys.iter().filter_map(|key| key.strip_prefix("generations/")?.parse().ok()).collect())
     }
 
     /// A start's facts.
@@ -164,6 +169,17 @@ impl StateDir {
             }
             next += 1;
         }
+    }
+
+    /// Removes the facts of starts before the given one: no entry that is kept is theirs.
+    ///
+    /// # Errors
+    /// If they cannot be removed.
+    pub fn forget_generations(&self, needed_from: u64) -> Result<(), StateError> {
+        for generation in self.generations()?.range(..needed_from) {
+            self.store.delete(&generation_key(*generation))?;
+        }
+        Ok(())
     }
 
     /// Says how it goes; nothing depends on it.

@@ -1,5 +1,6 @@
 //! The program itself, as it is used.
 
+use crate::support;
 use dataflows::flow::METRICS;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::Sqlite;
@@ -42,6 +43,41 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(2) && text.contains("not the log that was read before"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", &data("Movies.txt")]));
     assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
+}
+
+/// What was changed in the meaning of tables is computed again, beside the warehouse, and published whole.
+#[test]
+fn a_changed_setting_is_noticed_and_a_rebuild_writes_what_differs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let events = data("events/first_day.jsonl");
+    let run = |warehouse: &str, more: &[&str]| {
+        let arguments = ["run", &events, "--catalog", &data("Movies.txt"), "--warehouse", warehouse];
+        said(&deltamart(folder.path(), &[&arguments, more].concat()))
+    };
+    let changed = ["--set", "session_timeout=1h", "--set", "segments.new_within=1h"];
+    assert_eq!(run("a.db", &[]).0, Some(0));
+    let (code, text) = run("a.db", &changed);
+    for expected in ["session_timeout_ms (was 86400000, is 3600000)", "new_within_ms", "--rebuild"] {
+        assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing:\n{text}");
+    }
+    let (code, text) = run("a.db", &[&changed[..], &["--rebuild"]].concat());
+    assert!(code == Some(0) && !text.contains("\n0 rows upserted"), "{text}");
+    let (code, text) = run("a.db", &changed);
+    assert!(code == Some(0) && text.starts_with("0 records"), "it goes on from what was rebuilt: {text}");
+    assert_eq!(run("b.db", &changed).0, Some(0));
+    assert_eq!(support::stored(&folder.path().join("a.db")), support::stored(&folder.path().join("b.db")));
+    // A warehouse that has lost its state, and one whose state has lost its warehouse.
+    std::fs::rename(folder.path().join("a.db.state"), folder.path().join("elsewhere")).expect("moves");
+    let (code, text) = run("a.db", &changed);
+    assert!(code == Some(2) && text.contains("there is no state in `a.db.state`"), "{text}");
+    let (code, text) = run("a.db", &[&changed[..], &["--rebuild"]].concat());
+    assert!(code == Some(0) && text.contains("0 rows upserted, 0 deleted"), "{text}");
+    std::fs::remove_file(folder.path().join("b.db")).expect("removes");
+    let (code, text) = run("b.db", &changed);
+    // As long as the journal reaches back to the beginning, it is read again from there.
+    assert!(code == Some(0) || code == Some(2) && text.contains("not kept any more"), "{text}");
+    assert_eq!(run("b.db", &[&changed[..], &["--rebuild"]].concat()).0, Some(0));
+    assert_eq!(support::stored(&folder.path().join("a.db")), support::stored(&folder.path().join("b.db")));
 }
 
 /// What was made equals its SQL over the stored raw events, and `verify` would notice if it did not.

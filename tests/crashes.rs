@@ -325,6 +325,21 @@ fn a_flipped_bit_in_any_file_is_named_and_never_used() {
 }
 
 #[test]
+fn a_new_sink_gets_what_the_others_have_and_goes_on_with_them() {
+    for seed in 0..10 {
+        let mut world = interrupted(seed);
+        world.sinks.truncate(1);
+        let new = Memory::default();
+        recovery::add_sink(&mut world.sinks[0].clone(), &mut new.clone()).expect("copied");
+        assert_eq!(made(&new.contents()), made(&world.sinks[0].contents()), "seed {seed}");
+        world.sinks.push(new);
+        live(&world, 2, seed, Fate::default()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        assert_eq!(made(&world.sinks[0].contents()), made(&world.sinks[1].contents()), "seed {seed}");
+        support::assert_matches_sql(&world.sinks[1].contents(), &world.options.settings);
+    }
+}
+
+#[test]
 fn a_disk_that_is_full_or_read_only_is_waited_for() {
     for (seed, set) in [SimulatedDisk::set_full, SimulatedDisk::set_read_only].into_iter().enumerate() {
         let (mut world, _) = world(seed as u64 + 3);

@@ -7,6 +7,7 @@ use dataflows::{Instant, Settings};
 use deltamart::commit;
 use deltamart::engine::{self, Ended, EngineError, Job, Options, Resume};
 use deltamart::sink::memory::{Contents, Memory};
+use deltamart::sink::sqlite::{Sqlite, quoted};
 use deltamart::sink::{Claim, MadeBy, Sink};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Format, Partition, Source};
@@ -16,6 +17,7 @@ use deltamart::validate::Rules;
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -194,6 +196,22 @@ impl Oracle {
         out.sort();
         out
     }
+}
+
+/// Every row of a warehouse, without when it was judged and written: with the name of its table.
+pub fn stored(path: &Path) -> Vec<String> {
+    let sink = Sqlite::open_to_read(path).expect("opens");
+    let mut rows = Vec::new();
+    for id in TableId::ALL {
+        let table = id.table();
+        let columns = table.columns.iter().filter(|column| !matches!(column.name, "rejected_at" | "watermark"));
+        let columns: Vec<_> = columns.map(|column| format!("quote({})", quoted(column.name))).collect();
+        let sql = format!("SELECT {} FROM {} ORDER BY 1", columns.join(" || ', ' || "), quoted(table.name));
+        let mut statement = sink.connection().prepare(&sql).expect("SQL");
+        let found = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+        rows.extend(found.map(|row| format!("{}: {}", table.name, row.expect("text"))));
+    }
+    rows
 }
 
 fn plain(value: &Value) -> SqlValue {

@@ -156,6 +156,9 @@ impl Writer<'_> {
             if let Some(needed) = chain_needs {
                 self.dir.forget_snapshots(needed, self.facts.generation)?;
                 self.dir.forget_journal(needed)?;
+                // Asked again: a start of which nothing is left in the journal, in part, is not needed.
+                let first = self.dir.chain()?.entries.values().map(|(by, _)| *by).min();
+                self.dir.forget_generations(first.unwrap_or(0).min(self.facts.generation))?;
             }
             Ok(())
         };

@@ -50,7 +50,9 @@ impl StateDir {
     /// If an object of it is damaged.
     pub fn chain(&self) -> Result<Chain, StateError> {
         let mut chain = Chain::default();
-        for place in self.journal_places()? {
+        // What was removed may be back after a loss of power; the facts of its start are removed last.
+        let known = self.generations()?;
+        for place in self.journal_places()?.into_iter().filter(|place| known.contains(&place.generation)) {
             // Removed since it was listed: then it was not needed any more.
             let Some(group) = self.journal_group(&place)? else { continue };
             chain.add(place.generation, group).map_err(|why| self.damaged(&place.key, Damage::Body(why)))?;
