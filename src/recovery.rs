@@ -48,7 +48,7 @@ pub fn start(
     sinks: &mut [Box<dyn Sink>],
     facts: &Generation,
     identities: &BTreeMap<String, String>,
-    shares: usize,
+    threads: usize,
 ) -> Result<Start, StartError> {
     let mut above = 0;
     for sink in sinks.iter_mut() {
@@ -67,7 +67,7 @@ pub fn start(
         positions.push(sink.position()?.map_or(0, |progress| progress.epoch));
     }
     let plan = Plan::make(dir, &positions)?;
-    let resume = plan.resume(dir, facts, identities, shares)?;
+    let resume = plan.resume(dir, facts, identities, threads)?;
     Ok(Start { generation, claims, resume })
 }
 
@@ -182,7 +182,7 @@ impl Plan {
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
-        shares: usize,
+        threads: usize,
     ) -> Result<Resume, StateError> {
         let from = self.snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
         let mut generations = BTreeMap::<u64, Generation>::new();
@@ -213,7 +213,7 @@ impl Plan {
             return Err(refused(dir, &why));
         }
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
-        let state = dir.read_snapshot(&manifest, shares)?;
+        let state = dir.read_snapshot(&manifest, threads)?;
         let Manifest { epoch, watermark, target, clock_ms, positions, largest, .. } = manifest;
         Ok(Resume { epoch, watermark, target, clock_ms, positions, largest, state, replay })
     }

@@ -60,7 +60,7 @@ type Sinks = Vec<(Box<dyn Sink>, Claim)>;
 fn go_on(config: &Config, source: Box<dyn Source>, sink: Sqlite, dir: StateDir) -> Result<()> {
     let facts = facts(config, source.as_ref());
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
-    let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, config.workers * 4);
+    let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, config.workers.clamp(1, 8));
     let start = start.map_err(refused_or_failed)?;
     recovery::check_partitions(&dir, &start.resume, &partitions(source.as_ref()))
         .map_err(|error| refused_or_failed(error.into()))?;

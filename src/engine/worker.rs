@@ -42,6 +42,9 @@ const PARK: Duration = Duration::from_millis(5);
 /// How many records a worker takes at a time.
 const POLL_RECORDS: usize = 4096;
 
+/// How many restored records are on their way at a time.
+const RESTORED: usize = 8192;
+
 type Handle<D> = InputHandle<Time, CapacityContainerBuilder<Vec<D>>>;
 
 /// The end of an epoch, from worker 0 to all.
@@ -150,7 +153,13 @@ impl Worker {
         restore.advance_to(silent);
         reports.advance_to(silent);
         while let Some(share) = shared.take_share() {
-            share.into_iter().for_each(|state| restore.send((state, silent, 1)));
+            let mut share = share.into_iter().peekable();
+            while share.peek().is_some() {
+                share.by_ref().take(RESTORED).for_each(|state| restore.send((state, silent, 1)));
+                restore.flush();
+                // Every operator is sent every record, and keeps its own: not all of them at once.
+                timely.step();
+            }
         }
         drop(restore);
         if index == 0 {

@@ -150,39 +150,34 @@ impl StateDir {
         Ok(None)
     }
 
-    /// Reads the records of a snapshot into `shares` of about the same size. Nothing of it is used unless
-    /// all of it is as it was written.
+    /// Reads the records of a snapshot, part by part, by so many threads. Nothing of it is used unless all of
+    /// it is as it was written.
     ///
     /// # Errors
     /// If a part is missing or damaged.
-    pub fn read_snapshot(&self, manifest: &Manifest, shares: usize) -> Result<Vec<Vec<State>>, StateError> {
-        // One thread each: reading back is what a restart waits for.
+    pub fn read_snapshot(&self, manifest: &Manifest, threads: usize) -> Result<Vec<Vec<State>>, StateError> {
+        // Reading back is what a restart waits for.
         std::thread::scope(|scope| {
             let share = |first: usize| {
-                let parts = manifest.parts.iter().skip(first).step_by(shares);
-                move || -> Result<Vec<State>, StateError> {
-                    let mut records = Vec::new();
-                    for part in parts {
-                        self.read_part(part, &mut records)?;
-                    }
-                    Ok(records)
-                }
+                let parts = manifest.parts.iter().skip(first).step_by(threads);
+                move || parts.map(|part| self.read_part(part)).collect::<Result<Vec<_>, _>>()
             };
-            let threads: Vec<_> = (0..shares).map(|first| scope.spawn(share(first))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("reading a part does not panic")).collect()
+            let threads: Vec<_> = (0..threads).map(|first| scope.spawn(share(first))).collect();
+            let read = threads.into_iter().map(|thread| thread.join().expect("reading a part does not panic"));
+            Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
         })
     }
 
-    fn read_part(&self, part: &PartEntry, records: &mut Vec<State>) -> Result<(), StateError> {
+    fn read_part(&self, part: &PartEntry) -> Result<Vec<State>, StateError> {
         let damaged = |why: String| self.damaged(&part.key, super::envelope::Damage::Bytes(why));
         let body = self.read(&part.key, PART, RECORDS)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
-        let before = records.len() as u64;
-        decode(&body, records).map_err(damaged)?;
-        let found = records.len() as u64 - before;
+        let mut records = Vec::with_capacity(part.records.min(body.len() as u64) as usize);
+        decode(&body, &mut records).map_err(damaged)?;
+        let found = records.len() as u64;
         if found != part.records {
             return Err(damaged(format!("it has {found} records, its manifest says {}", part.records)));
         }
-        Ok(())
+        Ok(records)
     }
 
     /// Removes every snapshot before the given one, whole or not, and parts of attempts at later ones that
