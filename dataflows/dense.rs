@@ -1,18 +1,35 @@
-//! A map for what is many and small: it holds little besides, and growing moves no entry.
+//! A map for what is many and small: it holds little besides, growing moves no entry, and what it
+//! holds at an instant is frozen without copying it.
 
 use crate::hash::Folded;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash};
+use std::rc::Rc;
 
 /// Entries stand in chunks, one after the other; a hash table holds their places alone. A place is
 /// that of its key until it is removed, and a shorter name for it.
+///
+/// **Law.** [`Dense::frozen`] shows the entries as they were when it was called, whatever becomes of
+/// them: a chunk that is looked at there is copied before it changes, once, and no other chunk is.
+/// The copy is as large as all that the values of a chunk own; a value that may grow large keeps what
+/// it owns behind an `Rc`.
 pub struct Dense<K, V> {
     places: Places,
-    chunks: Vec<Vec<(K, V)>>,
+    chunks: Vec<Chunk<K, V>>,
+    /// Places up to here were taken once; those of them that are free are in `free`.
+    begun: usize,
     free: Vec<u32>,
 }
 
-/// So many entries stand together: with fewer the list of chunks, with more the last one, is long.
-const CHUNK: usize = 1024;
+/// Entries, or nothing where nobody stands. Shared only while it is frozen. Boxed, for its size to be
+/// that of its entries alone: with the counts in front it would take the next size that allocators have.
+type Chunk<K, V> = Rc<Box<[Option<(K, V)>]>>;
+
+/// So many entries stand together. With more, changing one of a frozen chunk takes longer; with fewer
+/// the list of chunks, which freezing copies, is long.
+const CHUNK: usize = 256;
+
+/// A slice of what is frozen ends with its chunk, or after so many records.
+pub const SLICE: usize = 1024;
 
 /// Half of a hash in the upper half of a word, a place in the lower: growing asks for no key.
 /// Whoever finds their slot taken stands in the next that is free.
@@ -89,64 +106,147 @@ fn hash<K: Hash>(key: &K) -> u32 {
     (hash ^ hash >> 32) as u32
 }
 
-fn entry<K, V>(chunks: &[Vec<(K, V)>], place: u32) -> &(K, V) {
-    &chunks[place as usize / CHUNK][place as usize % CHUNK]
-}
-
 impl<K, V> Default for Dense<K, V> {
     fn default() -> Dense<K, V> {
-        Dense { places: Places::default(), chunks: Vec::new(), free: Vec::new() }
+        Dense { places: Places::default(), chunks: Vec::new(), begun: 0, free: Vec::new() }
     }
 }
 
-impl<K: Hash + Eq + Copy, V: Default> Dense<K, V> {
-    /// The place of a key, which is made if there is none.
-    pub fn place(&mut self, key: K) -> u32 {
-        let hash = hash(&key);
-        if let Some(found) = self.places.find(hash, |place| entry(&self.chunks, place).0 == key) {
-            return self.places.slots[found] as u32;
-        }
-        let place = match self.free.pop() {
-            Some(place) => {
-                *self.at(place) = (key, V::default());
-                place
-            }
-            None => {
-                if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
-                    self.chunks.push(Vec::with_capacity(CHUNK));
+impl<K, V> Dense<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.places.taken
+    }
+
+    fn entry(&self, place: u32) -> Option<&(K, V)> {
+        self.chunks[place as usize / CHUNK][place as usize % CHUNK].as_ref()
+    }
+
+    /// All entries as they are now, in no order that means anything: what `each` makes of them, slice
+    /// by slice, when it is asked for.
+    pub fn frozen<T, F: FnMut(&K, &V, &mut Vec<T>)>(
+        &self,
+        mut each: F,
+    ) -> impl Iterator<Item = Vec<T>> + use<K, V, T, F> {
+        let mut chunks = self.chunks.clone().into_iter();
+        let mut begun = None;
+        std::iter::from_fn(move || {
+            let mut slice = Vec::with_capacity(CHUNK);
+            while slice.is_empty() {
+                let (chunk, mut at) = match begun.take() {
+                    Some(begun) => begun,
+                    None => (chunks.next()?, 0),
+                };
+                while at < chunk.len() && slice.len() < SLICE {
+                    if let Some((key, value)) = &chunk[at] {
+                        each(key, value, &mut slice);
+                    }
+                    at += 1;
                 }
-                let full = (self.chunks.len() - 1) * CHUNK;
-                let last = &mut self.chunks[full / CHUNK];
-                last.push((key, V::default()));
-                u32::try_from(full + last.len()).expect("four billion entries do not fit into memory") - 1
+                // A chunk that is through is let go of: it need not be copied any more.
+                begun = (at < chunk.len()).then_some((chunk, at));
             }
-        };
+            Some(slice)
+        })
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
+    fn entry_mut(&mut self, place: u32) -> &mut Option<(K, V)> {
+        &mut Rc::make_mut(&mut self.chunks[place as usize / CHUNK])[place as usize % CHUNK]
+    }
+
+    fn slot(&self, hash: u32, key: &K) -> Option<usize> {
+        self.places.find(hash, |place| self.entry(place).is_some_and(|(known, _)| known == key))
+    }
+
+    fn find(&self, key: &K) -> Option<u32> {
+        Some(self.places.slots[self.slot(hash(key), key)?] as u32)
+    }
+
+    fn add(&mut self, hash: u32, key: K, value: V) -> u32 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            if self.begun == self.chunks.len() * CHUNK {
+                self.chunks.push(Rc::new(std::iter::repeat_with(|| None).take(CHUNK).collect()));
+            }
+            self.begun += 1;
+            u32::try_from(self.begun - 1).expect("four billion entries do not fit into memory")
+        });
+        *self.entry_mut(place) = Some((key, value));
         self.places.insert(hash, place);
         place
     }
 
-    /// What stands at a place.
-    pub fn at(&mut self, place: u32) -> &mut (K, V) {
-        &mut self.chunks[place as usize / CHUNK][place as usize % CHUNK]
+    /// The place of a key, which is made if there is none.
+    pub fn place(&mut self, key: K) -> u32
+    where
+        V: Default,
+    {
+        let hash = hash(&key);
+        match self.slot(hash, &key) {
+            Some(slot) => self.places.slots[slot] as u32,
+            None => self.add(hash, key, V::default()),
+        }
     }
 
-    /// Removes what stands at a place.
-    pub fn remove(&mut self, place: u32) {
-        let key = self.at(place).0;
-        if let Some(found) = self.places.find(hash(&key), |other| other == place) {
-            self.places.remove(found);
-            self.at(place).1 = V::default();
-            self.free.push(place);
-        }
+    /// Who stands at a place that is taken.
+    pub fn at(&self, place: u32) -> &(K, V) {
+        self.entry(place).expect("a place is its key's until it is removed")
+    }
+
+    /// What stands at a place that is taken, to change it.
+    pub fn at_mut(&mut self, place: u32) -> &mut V {
+        let entry = self.entry_mut(place).as_mut();
+        &mut entry.expect("a place is its key's until it is removed").1
+    }
+
+    /// Removes who stands at a place.
+    pub fn vacate(&mut self, place: u32) {
+        let slot = self.entry(place).and_then(|(key, _)| self.places.find(hash(key), |other| other == place));
+        slot.into_iter().for_each(|slot| self.clear(slot));
+    }
+
+    fn clear(&mut self, slot: usize) {
+        let place = self.places.slots[slot] as u32;
+        self.places.remove(slot);
+        *self.entry_mut(place) = None;
+        self.free.push(place);
         if self.places.taken == 0 {
             *self = Dense::default();
         }
     }
 
-    /// All entries, in no order that means anything.
-    pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
-        let places = self.places.slots.iter().filter(|slot| **slot != NOBODY);
-        places.map(|slot| entry(&self.chunks, *slot as u32))
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.find(key).map(|place| &self.at(place).1)
+    }
+
+    /// The value of a key, to change it.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.find(key).map(|place| self.at_mut(place))
+    }
+
+    /// The value of a key, to change it; made if there is none.
+    pub fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let place = self.place(key);
+        self.at_mut(place)
+    }
+
+    /// Puts a value in the place of what the key had.
+    pub fn insert(&mut self, key: K, value: V) {
+        let hash = hash(&key);
+        match self.slot(hash, &key) {
+            Some(slot) => *self.at_mut(self.places.slots[slot] as u32) = value,
+            None => drop(self.add(hash, key, value)),
+        }
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: &K) {
+        self.slot(hash(key), key).into_iter().for_each(|slot| self.clear(slot));
     }
 }
 
@@ -155,36 +255,109 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    type Model = BTreeMap<u64, u64>;
+    type View = Box<dyn Iterator<Item = Vec<(u64, u64)>>>;
+
+    fn view(dense: &Dense<u64, u64>) -> View {
+        Box::new(dense.frozen(|key, value, out| out.push((*key, *value))))
+    }
+
+    fn sorted(mut entries: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+        entries.sort_unstable();
+        entries
+    }
+
+    /// Small numbers that repeat themselves and look like nothing.
+    fn draw(seed: &mut u64, below: u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % below
+    }
+
     #[test]
-    fn it_does_what_a_map_does_and_takes_freed_places_again() {
-        let (mut dense, mut model) = (Dense::<u64, u64>::default(), BTreeMap::new());
-        let mut random = 7u64;
-        for step in 0..60_000 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    fn it_does_what_a_map_does_and_a_frozen_view_shows_what_was() {
+        let (mut dense, mut model) = (Dense::<u64, u64>::default(), Model::new());
+        let mut views = Vec::<(View, Vec<(u64, u64)>, Model)>::new();
+        let (mut seed, mut seen) = (7, 0);
+        for step in 0..120_000 {
             // First it grows, then it shrinks to nothing, and again.
-            let (key, removes) =
-                ((random >> 33) % 3000, (random >> 20) % 16 < if step / 15_000 % 2 == 0 { 5 } else { 13 });
-            match model.get(&key) {
-                Some((place, value)) => {
-                    assert_eq!((dense.place(key), *dense.at(*place)), (*place, (key, *value)));
-                    if removes {
-                        dense.remove(*place);
-                        model.remove(&key);
-                    }
+            let removes = draw(&mut seed, 16) < if step / 15_000 % 2 == 0 { 5 } else { 13 };
+            let key = draw(&mut seed, 3000);
+            match (removes, draw(&mut seed, 4)) {
+                (true, _) => {
+                    dense.remove(&key);
+                    model.remove(&key);
                 }
-                None => {
-                    let place = dense.place(key);
-                    assert_eq!(*dense.at(place), (key, 0));
-                    dense.at(place).1 = step;
-                    model.insert(key, (place, step));
+                (false, 0) => {
+                    dense.insert(key, step);
+                    model.insert(key, step);
+                }
+                (false, 1) => {
+                    *dense.get_or_default(key) += step;
+                    *model.entry(key).or_default() += step;
+                }
+                (false, _) => {
+                    dense.get_mut(&key).into_iter().for_each(|value| *value += 1);
+                    model.get_mut(&key).into_iter().for_each(|value| *value += 1);
+                }
+            }
+            assert_eq!((dense.get(&key), dense.len()), (model.get(&key), model.len()));
+            if views.len() < 5 && draw(&mut seed, 700) == 0 {
+                views.push((view(&dense), Vec::new(), model.clone()));
+            }
+            if !views.is_empty() && draw(&mut seed, 100) == 0 {
+                let which = draw(&mut seed, views.len() as u64) as usize;
+                match views[which].0.next() {
+                    Some(slice) => {
+                        assert!(!slice.is_empty());
+                        views[which].1.extend(slice);
+                    }
+                    None => {
+                        let (_, entries, model) = views.swap_remove(which);
+                        assert!(sorted(entries).into_iter().eq(model));
+                        seen += 1;
+                    }
                 }
             }
         }
-        let mut found: Vec<_> = dense.iter().copied().collect();
-        found.sort_unstable();
-        assert!(found.into_iter().eq(model.iter().map(|(key, (_, value))| (*key, *value))));
-        assert!(dense.chunks.len() <= 3, "at most 3000 keys at a time");
-        model.into_values().for_each(|(place, _)| dense.remove(place));
-        assert!(dense.chunks.is_empty() && dense.iter().next().is_none());
+        assert!(seen > 50, "{seen} views were looked at to their end");
+        assert!(dense.chunks.len() <= 3000usize.div_ceil(CHUNK), "at most 3000 keys at a time");
+        assert!(sorted(view(&dense).flatten().collect()).into_iter().eq(model.clone()));
+        model.into_keys().for_each(|key| dense.remove(&key));
+        assert!(dense.chunks.is_empty() && view(&dense).next().is_none());
+        for (rest, mut entries, model) in views {
+            entries.extend(rest.flatten());
+            assert!(sorted(entries).into_iter().eq(model), "nothing is left but what was frozen");
+        }
+    }
+
+    #[test]
+    fn a_place_is_its_keys_until_it_is_removed() {
+        let mut dense = Dense::<u64, u64>::default();
+        let places: Vec<_> = (0..2000).map(|key| dense.place(key)).collect();
+        assert!((0..2000).all(|key| dense.place(key) == places[key as usize]));
+        (0..2000).step_by(2).for_each(|key| dense.vacate(places[key as usize]));
+        assert!((1..2000).step_by(2).all(|key| dense.at(places[key as usize]) == &(key, 0)));
+        assert!((0..1000).all(|key| places.contains(&dense.place(5000 + key))), "freed places are taken again");
+    }
+
+    #[test]
+    fn only_what_is_frozen_is_copied_and_only_once() {
+        let mut dense = Dense::<u64, u64>::default();
+        (0..10 * CHUNK as u64).for_each(|key| dense.insert(key, key));
+        let before = dense.chunks.iter().map(|chunk| chunk.as_ptr()).collect::<Vec<_>>();
+        let copied = |dense: &Dense<u64, u64>| {
+            dense.chunks.iter().zip(&before).filter(|(chunk, before)| chunk.as_ptr() != **before).count()
+        };
+        *dense.at_mut(0) = 1;
+        assert_eq!(copied(&dense), 0);
+        let mut view = view(&dense);
+        assert_eq!(view.next().map(|slice| slice.len()), Some(CHUNK));
+        (0..2 * CHUNK as u32).for_each(|place| *dense.at_mut(place) = 2);
+        assert_eq!(copied(&dense), 1, "the first chunk was through");
+        assert!(dense.get(&(9 * CHUNK as u64)).is_some());
+        assert_eq!(copied(&dense), 1, "looking copies nothing");
+        drop(view);
+        (0..10 * CHUNK as u32).for_each(|place| *dense.at_mut(place) = 3);
+        assert_eq!(copied(&dense), 1);
     }
 }

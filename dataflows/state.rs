@@ -56,12 +56,18 @@ pub enum State {
     SegmentFact(u64, Fact, i64),
 }
 
-/// What a worker held at an instant, slice by slice.
+/// What was held at an instant, slice by slice: the slices are made when they are asked for, and show
+/// what was held then, whatever was computed meanwhile.
 pub type Frozen = Box<dyn Iterator<Item = Vec<State>>>;
 
+/// Freezes nothing: for what the restored state of others fills again.
+pub fn nothing<S>(_: &S) -> Frozen {
+    Box::new(std::iter::empty())
+}
+
 type Count = Box<dyn Fn() -> usize>;
-type Dump = Box<dyn Fn(&mut Vec<State>)>;
-type Entry = (&'static str, Count, Dump);
+type Freeze = Box<dyn Fn() -> Frozen>;
+type Entry = (&'static str, Count, Freeze);
 
 /// The stateful operators of one worker's dataflow.
 #[derive(Clone, Default)]
@@ -70,20 +76,21 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Enters an operator: its name, its state, how to count and how to take out the records. What
-    /// the restored state of others fills again is counted and not taken out.
+    /// Enters an operator: its name, its state, how to count and how to freeze the records. Freezing
+    /// stops the worker: it may share what is held (see [`Dense`](crate::dense::Dense)) and copy what
+    /// is small, and leaves the rest to whoever takes the slices.
     pub fn enter<S: 'static>(
         &self,
         name: &'static str,
         state: &Rc<RefCell<S>>,
         count: impl Fn(&S) -> usize + 'static,
-        dump: impl Fn(&S, &mut Vec<State>) + 'static,
+        freeze: impl Fn(&S) -> Frozen + 'static,
     ) {
-        let (counted, dumped) = (Rc::clone(state), Rc::clone(state));
+        let (counted, frozen) = (Rc::clone(state), Rc::clone(state));
         self.entries.borrow_mut().push((
             name,
             Box::new(move || count(&counted.borrow())),
-            Box::new(move |out| dump(&dumped.borrow(), out)),
+            Box::new(move || freeze(&frozen.borrow())),
         ));
     }
 
@@ -92,14 +99,9 @@ impl Ledger {
         self.entries.borrow().iter().map(|(name, count, _)| (*name, count())).collect()
     }
 
-    /// Everything held on this worker, in slices. Meaningful between two epochs, when nothing is in flight.
+    /// Everything held on this worker. Meaningful between two epochs, when nothing is in flight.
     pub fn freeze(&self) -> Frozen {
-        let mut slices = Vec::new();
-        for (_, _, dump) in self.entries.borrow().iter() {
-            let mut out = Vec::new();
-            dump(&mut out);
-            slices.push(out);
-        }
-        Box::new(slices.into_iter())
+        let frozen: Vec<_> = self.entries.borrow().iter().map(|(_, _, freeze)| freeze()).collect();
+        Box::new(frozen.into_iter().flatten())
     }
 }

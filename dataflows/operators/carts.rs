@@ -283,13 +283,13 @@ impl Carts {
     fn take_in(&mut self, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) {
         let id = fresh[0].0;
         let place = self.carts.place(halves(id));
-        let kept = &mut self.carts.at(place).1;
+        let kept = &self.carts.at(place).1;
         let is_new = kept.is_empty();
         self.cart.events.clear();
         kept.read(&mut self.cart.events);
         let gained = self.cart.take_in(id, fresh, law, said);
         if gained > 0 {
-            kept.write(&self.cart.events, &mut self.buffer);
+            self.carts.at_mut(place).write(&self.cart.events, &mut self.buffer);
         }
         self.live += gained;
         if is_new {
@@ -300,7 +300,7 @@ impl Carts {
     fn forget(&mut self, cut: Instant, law: Law) {
         while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= cut) {
             for place in first.remove() {
-                let kept = &mut self.carts.at(place).1;
+                let kept = &self.carts.at(place).1;
                 self.cart.events.clear();
                 kept.read(&mut self.cart.events);
                 let before = self.cart.events.len();
@@ -308,11 +308,11 @@ impl Carts {
                 let gone = before - self.cart.events.len();
                 self.live -= gone;
                 if self.cart.events.is_empty() {
-                    self.carts.remove(place);
+                    self.carts.vacate(place);
                     continue;
                 }
                 if gone > 0 {
-                    kept.write(&self.cart.events, &mut self.buffer);
+                    self.carts.at_mut(place).write(&self.cart.events, &mut self.buffer);
                 }
                 self.schedule(place, self.cart.last_at().saturating_add(law.cart_ttl_ms));
             }
@@ -339,12 +339,12 @@ pub fn carts<'s>(
         "carts/events",
         &held,
         |held| held.live,
-        |held, out| {
+        |held| {
             let mut events = Vec::new();
-            for (id, kept) in held.carts.iter() {
+            Box::new(held.carts.frozen(move |id, kept, out| {
                 kept.read(&mut events);
                 out.extend(events.drain(..).map(|event| State::Cart(whole(*id), event)));
-            }
+            }))
         },
     );
     let thresholds = &settings.segments;

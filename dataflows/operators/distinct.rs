@@ -1,6 +1,7 @@
 //! Distinct users per window, by the panes they were seen in.
 
 use crate::Stream;
+use crate::dense::SLICE;
 use crate::hash::{Map, Set};
 use crate::operators::{Epoch, per_epoch};
 use crate::state::{Ledger, State};
@@ -17,13 +18,15 @@ const REACH: i64 = WIDTH_MS / SLIDE_MS - 1;
 
 #[derive(Default)]
 struct Panes {
-    users: BTreeMap<Instant, Set<u64>>,
+    /// Each in an `Rc`: the first user of a pane that is frozen copies it, which is one stretch of memory.
+    users: BTreeMap<Instant, Rc<Set<u64>>>,
 }
 
 impl Panes {
     /// Users seen in a pane: counts each in the windows that had not seen it.
     fn see(&mut self, pane: Instant, seen: Vec<u64>, counts: &mut Map<Window, isize>) {
-        let mut users = self.users.remove(&pane).unwrap_or_default();
+        let mut of_pane = self.users.remove(&pane).unwrap_or_default();
+        let users = Rc::make_mut(&mut of_pane);
         let neighbours: Vec<_> = self.users.range(pane - REACH * SLIDE_MS..=pane + REACH * SLIDE_MS).collect();
         let windows: Vec<_> = window::containing(pane).collect();
         let mut gained = vec![0; windows.len()];
@@ -44,7 +47,7 @@ impl Panes {
         for (window, gained) in windows.into_iter().zip(gained).filter(|(_, gained)| *gained > 0) {
             *counts.entry(window).or_default() += gained;
         }
-        self.users.insert(pane, users);
+        self.users.insert(pane, of_pane);
     }
 }
 
@@ -65,9 +68,18 @@ pub fn distinct<'s>(
     ledger.enter(
         name,
         &held,
-        |held| held.users.values().map(Set::len).sum(),
-        move |held, out| {
-            out.extend(held.users.iter().flat_map(|(pane, users)| users.iter().map(|user| state(*pane, *user))));
+        |held| held.users.values().map(|users| users.len()).sum(),
+        move |held| {
+            let panes = held.users.clone().into_iter();
+            Box::new(panes.flat_map(move |(pane, users)| {
+                // A pane that is listed need not be copied any more; its records are many times as large.
+                let users: Vec<_> = users.iter().copied().collect();
+                let slices = users.len().div_ceil(SLICE);
+                (0..slices).map(move |at| {
+                    let slice = &users[at * SLICE..users.len().min((at + 1) * SLICE)];
+                    slice.iter().map(|user| state(pane, *user)).collect()
+                })
+            }))
         },
     );
     let settings = settings.clone();

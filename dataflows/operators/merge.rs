@@ -1,11 +1,13 @@
 //! One value per key, merged from all that was ever said of the key.
 
+use crate::dense::Dense;
+use crate::hash::Map;
 use crate::state::{Ledger, State};
 use crate::time::Time;
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, ExchangeData, Hashable};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
@@ -27,9 +29,9 @@ where
     K: ExchangeData + Hash,
     V: ExchangeData,
 {
-    let held = Rc::new(RefCell::new(HashMap::<K, V>::new()));
-    ledger.enter(name, &held, HashMap::len, move |held, out| {
-        out.extend(held.iter().map(|(key, value)| state(key, value)));
+    let held = Rc::new(RefCell::new(Dense::<K, V>::default()));
+    ledger.enter(name, &held, Dense::len, move |held| {
+        Box::new(held.frozen(move |key, value, out| out.push(state(key, value))))
     });
     let by_key = Exchange::new(|(key, _): &(K, V)| key.hashed());
     values
@@ -47,18 +49,18 @@ where
                         break;
                     }
                     let (time, (cap, pairs)) = first.remove_entry();
-                    let mut before = HashMap::<K, Option<V>>::new();
+                    let mut before = Map::<K, Option<V>>::default();
                     for (key, value) in pairs {
                         let now = held.get_mut(&key);
                         before.entry(key.clone()).or_insert_with(|| now.as_ref().map(|now| V::clone(now)));
                         match now {
                             Some(now) => merge(now, value),
-                            None => drop(held.insert(key, value)),
+                            None => held.insert(key, value),
                         }
                     }
                     let mut session = output.session(&cap);
                     for (key, before) in before {
-                        let now = &held[&key];
+                        let Some(now) = held.get(&key) else { continue };
                         if before.as_ref() != Some(now) {
                             if let Some(before) = before {
                                 session.give(((key.clone(), before), time, -1));

@@ -187,11 +187,12 @@ pub fn minutes<'s>(
         "sessions/minutes",
         &held,
         |held| held.held.len(),
-        |held, out| {
-            if held.extent.signs.is_some() {
-                out.push(State::SessionExtent(held.extent));
-                out.extend(held.held.iter().map(|(minute, held)| State::SessionMinute(*minute, *held)));
-            }
+        |held| {
+            // Copied at once: a few thousand, those of the days in which something can still change.
+            let extent = held.extent.signs.map(|_| State::SessionExtent(held.extent));
+            let minutes = held.held.iter().filter(|_| extent.is_some());
+            let minutes = minutes.map(|(minute, held)| State::SessionMinute(*minute, *held));
+            Box::new(std::iter::once(extent.iter().cloned().chain(minutes).collect()))
         },
     );
     let settings = settings.clone();

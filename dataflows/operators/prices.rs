@@ -1,9 +1,9 @@
 //! Sale lines and the prices in force when they were sold, per item.
 
-use crate::hash::Map;
+use crate::dense::Dense;
 use crate::item::ItemId;
 use crate::operators::{Cart, Epoch, Line, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Ledger, State, nothing};
 use crate::time::{Instant, Settings, Time, is_silent};
 use crate::window::week;
 use crate::{Collection, Stream};
@@ -48,11 +48,12 @@ struct Sold {
     amount_cents: Option<i64>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Item {
     /// Sorted; of what took effect before the cut only the last.
     points: Vec<PricePoint>,
-    lines: BTreeMap<Place, Sold>,
+    /// Behind an `Rc`: of the items of a frozen chunk only that which changes is copied.
+    lines: Rc<BTreeMap<Place, Sold>>,
 }
 
 impl Item {
@@ -88,7 +89,7 @@ impl Item {
 
 #[derive(Default)]
 struct Items {
-    items: Map<ItemId, Item>,
+    items: Dense<ItemId, Item>,
     /// Which items have lines in the week that ends then.
     due: BTreeMap<Instant, Vec<ItemId>>,
     lines: usize,
@@ -110,26 +111,28 @@ impl Items {
         said: &mut Vec<(PricedLine, isize)>,
     ) {
         let Some(item) = self.items.get_mut(id) else { return };
-        let mut lines = std::mem::take(&mut item.lines);
+        let mut again = Vec::new();
         let first = (range.start, Instant::MIN, Cart::Uuid(0, 0));
-        for (place, sold) in lines.range_mut(first..) {
-            if place.0 >= range.end {
-                break;
-            }
+        for (place, sold) in item.lines.range(first..).take_while(|(place, _)| place.0 < range.end) {
             let amount_cents = sold.own_cents.or_else(|| item.price_at(place.0, backfill_ms));
             if amount_cents != sold.amount_cents {
                 said.push((told(id, *place, sold), -1));
-                sold.amount_cents = amount_cents;
-                said.push((told(id, *place, sold), 1));
+                again.push((*place, Sold { amount_cents, ..sold.clone() }));
             }
         }
-        item.lines = lines;
+        if !again.is_empty() {
+            let lines = Rc::make_mut(&mut item.lines);
+            for (place, sold) in again {
+                said.push((told(id, place, &sold), 1));
+                lines.insert(place, sold);
+            }
+        }
     }
 
     fn remove(&mut self, line: &Line, said: &mut Vec<(PricedLine, isize)>) {
         let place = (line.sold_at, line.added_at, line.cart);
         let Some(item) = self.items.get_mut(&line.movie_id) else { return };
-        if let Some(sold) = item.lines.remove(&place) {
+        if let Some(sold) = Rc::make_mut(&mut item.lines).remove(&place) {
             self.lines -= 1;
             said.push((told(&line.movie_id, place, &sold), -1));
         }
@@ -137,7 +140,7 @@ impl Items {
 
     fn insert(&mut self, line: Line, backfill_ms: i64, said: &mut Vec<(PricedLine, isize)>) {
         let place = (line.sold_at, line.added_at, line.cart);
-        let item = self.items.entry(line.movie_id.clone()).or_default();
+        let item = self.items.get_or_default(line.movie_id.clone());
         let mut own_cents = line.own_cents;
         if let Some(stood) = item.lines.get(&place) {
             // A purchase said twice; with two amounts the greater one counts.
@@ -154,13 +157,13 @@ impl Items {
     }
 
     fn hold(&mut self, id: ItemId, place: Place, sold: Sold) {
-        let item = self.items.entry(id.clone()).or_default();
+        let item = self.items.get_or_default(id.clone());
         let week = week(place.0);
         let of_week = (week.start, Instant::MIN, Cart::Uuid(0, 0))..(week.end, Instant::MIN, Cart::Uuid(0, 0));
         if item.lines.range(of_week).next().is_none() {
             self.due.entry(week.end).or_default().push(id);
         }
-        self.lines += usize::from(item.lines.insert(place, sold).is_none());
+        self.lines += usize::from(Rc::make_mut(&mut item.lines).insert(place, sold).is_none());
     }
 
     /// Drops the weeks that ended at or before `cut`.
@@ -170,7 +173,8 @@ impl Items {
             for id in items {
                 let Some(item) = self.items.get_mut(&id) else { continue };
                 let before = item.lines.len();
-                item.lines = item.lines.split_off(&(end, Instant::MIN, Cart::Uuid(0, 0)));
+                let lines = Rc::make_mut(&mut item.lines);
+                *lines = lines.split_off(&(end, Instant::MIN, Cart::Uuid(0, 0)));
                 self.lines -= before - item.lines.len();
             }
         }
@@ -194,24 +198,16 @@ pub fn prices<'s>(
         "sales/lines",
         &held,
         |held| held.lines,
-        |held, out| {
-            for (id, item) in &held.items {
+        |held| {
+            Box::new(held.items.frozen(|id, item, out| {
+                out.extend(item.points.iter().map(|point| State::Price(id.clone(), *point)));
                 let lines = item.lines.iter().map(|(place, sold)| told(id, *place, sold));
                 out.extend(lines.map(|told| State::SaleLine(told.line, told.amount_cents)));
-            }
+            }))
         },
     );
-    ledger.enter(
-        "sales/prices",
-        &held,
-        |held| held.items.len(),
-        |held, out| {
-            let of_item = |(id, item): (&ItemId, &Item)| {
-                item.points.iter().map(|point| State::Price(id.clone(), *point)).collect::<Vec<_>>()
-            };
-            out.extend(held.items.iter().flat_map(of_item));
-        },
-    );
+    // Frozen with their lines.
+    ledger.enter("sales/prices", &held, |held| held.items.len(), nothing);
     let settings = settings.clone();
     let by_item = Exchange::new(|(item, _): &(ItemId, OfItem)| item.hashed());
     let step = move |Epoch { time, input, watermark }: Epoch<(ItemId, OfItem)>,
@@ -237,7 +233,7 @@ pub fn prices<'s>(
         gone.iter().for_each(|line| held.remove(line, &mut said));
         let mut again = Vec::new();
         for (diff, id, point) in points {
-            let item = held.items.entry(id.clone()).or_default();
+            let item = held.items.get_or_default(id.clone());
             again.push((id, item.change_point(point, diff)));
         }
         for (id, range) in again.iter().filter(|_| !is_silent(time)) {

@@ -1,8 +1,8 @@
 //! What kind of customer each user is, and since when.
 
-use crate::hash::Map;
+use crate::dense::Dense;
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Ledger, State, nothing};
 use crate::time::{Instant, Settings, Thresholds, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
@@ -114,7 +114,7 @@ pub enum OfUser {
 }
 
 /// A user: what is known for ever, and the facts that still count somewhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct User {
     known: Known,
     /// Sorted, each once, with how many times it holds.
@@ -238,7 +238,7 @@ impl Timers {
 
 #[derive(Default)]
 struct Users {
-    users: Map<u64, User>,
+    users: Dense<u64, User>,
     changes: Timers,
     forgets: Timers,
     facts: usize,
@@ -279,18 +279,15 @@ pub fn segments<'s>(
         "user_segments/users",
         &held,
         |held| held.users.len(),
-        |held, out| out.extend(held.users.iter().map(|(id, user)| State::Segment(*id, user.known))),
-    );
-    ledger.enter(
-        "user_segments/facts",
-        &held,
-        |held| held.facts,
-        |held, out| {
-            for (id, user) in &held.users {
+        |held| {
+            Box::new(held.users.frozen(|id, user, out| {
+                out.push(State::Segment(*id, user.known));
                 out.extend(user.facts.iter().map(|(fact, count)| State::SegmentFact(*id, *fact, *count)));
-            }
+            }))
         },
     );
+    // Frozen with their users.
+    ledger.enter("user_segments/facts", &held, |held| held.facts, nothing);
     let settings = settings.clone();
     let by_user = Exchange::new(|(user, _): &(u64, OfUser)| user.hashed());
     let step = move |Epoch { time, input, watermark }: Epoch<(u64, OfUser)>, out: &mut Vec<_>, _: &mut Vec<()>| {
@@ -302,7 +299,7 @@ pub fn segments<'s>(
         let mut touched = Vec::new();
         for of_user in fresh.chunk_by(|(user_id, _), (other, _)| user_id == other) {
             let user_id = of_user[0].0;
-            let user = held.users.entry(user_id).or_default();
+            let user = held.users.get_or_default(user_id);
             held.facts -= user.facts.len();
             user.take_in(of_user, thresholds);
             held.facts += user.facts.len();

@@ -1,5 +1,6 @@
 //! Sign events to sessions, per user.
 
+use crate::dense::Dense;
 use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
 use crate::state::{Ledger, State};
@@ -70,7 +71,7 @@ impl Sign {
 }
 
 /// One user's sign events that can still matter, in their order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct User {
     signs: Vec<Sign>,
     is_due: bool,
@@ -230,7 +231,7 @@ fn contribute(session: &Session, diff: isize, timeout_ms: Option<i64>, minutes: 
 /// Users by id, and when which of them have something to forget.
 #[derive(Default)]
 struct Users {
-    users: Map<u64, User>,
+    users: Dense<u64, User>,
     due: BTreeMap<Instant, Vec<u64>>,
     live: usize,
 }
@@ -259,7 +260,7 @@ impl Users {
                     [first, ..] => Some(first.sign().at),
                 };
                 match next {
-                    None => drop(self.users.remove(&user_id)),
+                    None => self.users.remove(&user_id),
                     Some(Instant::MAX) => user.is_due = false,
                     Some(next) => again.push((user_id, next.max(cut))),
                 }
@@ -287,12 +288,10 @@ pub fn sessions<'s>(
         "sessions/signs",
         &held,
         |held| held.live,
-        |held, out| {
-            let of_user = |(id, user): (&u64, &User)| {
-                let id = *id;
-                user.signs.iter().map(move |known| State::Sign(id, known.sign())).collect::<Vec<_>>()
-            };
-            out.extend(held.users.iter().flat_map(of_user));
+        |held| {
+            Box::new(held.users.frozen(|id, user, out| {
+                out.extend(user.signs.iter().map(|known| State::Sign(*id, known.sign())));
+            }))
         },
     );
     let settings = settings.clone();
@@ -311,7 +310,7 @@ pub fn sessions<'s>(
             let user_id = of_user[0].0;
             fresh.clear();
             fresh.extend(of_user.iter().map(|(_, sign)| *sign));
-            let user = held.users.entry(user_id).or_default();
+            let user = held.users.get_or_default(user_id);
             let before = user.signs.len();
             user.take_in(user_id, &fresh, timeout_ms, |session, diff| {
                 contribute(&session, diff, timeout_ms, &mut minutes);

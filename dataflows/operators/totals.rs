@@ -1,5 +1,6 @@
 //! Sums per key, of which only the changed ones are said again.
 
+use crate::dense::Dense;
 use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
 use crate::state::{Ledger, State};
@@ -27,7 +28,7 @@ pub struct Totals<K, V> {
 }
 
 struct Sums<K, V> {
-    sums: Map<K, V>,
+    sums: Dense<K, V>,
     due: BTreeMap<Instant, Vec<K>>,
 }
 
@@ -47,12 +48,12 @@ where
     K: ExchangeData + Hash,
     V: ExchangeData + Semigroup,
 {
-    let held = Rc::new(RefCell::new(Sums { sums: Map::<K, V>::default(), due: BTreeMap::new() }));
+    let held = Rc::new(RefCell::new(Sums { sums: Dense::<K, V>::default(), due: BTreeMap::new() }));
     ledger.enter(
         name,
         &held,
         |held| held.sums.len(),
-        move |held, out| out.extend(held.sums.iter().filter_map(|(key, sum)| state(key, sum))),
+        move |held| Box::new(held.sums.frozen(move |key, sum, out| out.extend(state(key, sum)))),
     );
     let settings = settings.clone();
     let by_key = Exchange::new(|(key, _): &(K, V)| key.hashed());

@@ -1,5 +1,6 @@
 //! Which version of a catalog item is in force, corrections included.
 
+use crate::dense::Dense;
 use crate::events::CatalogContent;
 use crate::hash::Map;
 use crate::item::ItemId;
@@ -30,7 +31,7 @@ pub struct Version {
 /// All versions of all items of one worker that can still matter.
 #[derive(Default)]
 struct Items {
-    versions: Map<ItemId, BTreeSet<Version>>,
+    versions: Dense<ItemId, BTreeSet<Version>>,
     /// When which item may be collapsed; each version enters once.
     due: BTreeSet<(Instant, ItemId)>,
     live: usize,
@@ -41,7 +42,7 @@ impl Items {
         if forget {
             self.due.insert((version.effective_at, item.clone()));
         }
-        let versions = self.versions.entry(item.clone()).or_default();
+        let versions = self.versions.get_or_default(item.clone());
         self.live += usize::from(versions.insert(version));
     }
 
@@ -100,13 +101,13 @@ pub fn in_force<'s>(
         name,
         &held,
         |held| held.live,
-        |held, out| {
-            out.extend(held.versions.iter().flat_map(|(item, versions)| {
-                versions.iter().map(|version| {
+        |held| {
+            Box::new(held.versions.frozen(|item, versions, out| {
+                out.extend(versions.iter().map(|version| {
                     let Version { effective_at, timestamp, content } = version.clone();
                     State::CatalogVersion(item.clone(), effective_at, timestamp, content)
-                })
-            }));
+                }));
+            }))
         },
     );
     let settings = settings.clone();

@@ -6,7 +6,7 @@ use crate::time::Instant;
 
 /// The events of a cart in their order, written down: times as the distance from the one before,
 /// users where they change, numbers in as many bytes as they need. About ten bytes an event.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Written(Box<[u8]>);
 
 const CHECKOUT: u8 = 0;
