@@ -14,7 +14,7 @@ mod versions;
 
 use crate::support::{MONDAY_MS, histories};
 use dataflows::operators::freeze;
-use dataflows::state::{Ledger, State};
+use dataflows::state::{Frozen, Ledger, State};
 use dataflows::time::START;
 use dataflows::{Collection, Instant, Settings, Stream, Time};
 use differential_dataflow::ExchangeData;
@@ -140,6 +140,28 @@ impl<L: Law> Feeds<L> {
     }
 }
 
+/// What was held after an epoch, taken out then, and frozen then to be taken out later.
+struct View {
+    then: Vec<State>,
+    frozen: Frozen,
+    seen: Vec<State>,
+}
+
+impl View {
+    fn of(ledger: &Ledger) -> View {
+        View { then: ledger.freeze().flatten().collect(), frozen: ledger.freeze(), seen: Vec::new() }
+    }
+
+    fn look(&mut self) {
+        self.seen.extend(self.frozen.next().into_iter().flatten());
+    }
+
+    fn assert_unchanged(mut self) {
+        self.seen.extend(self.frozen.flatten());
+        assert_eq!(self.seen, self.then, "what is frozen stays as it was");
+    }
+}
+
 /// Builds the computation on one worker. What its rows change is noted in `said`.
 fn build<L: Law>(
     worker: &mut Worker,
@@ -194,7 +216,7 @@ fn compute<L: Law>(
         for (row, time, diff) in known.rows.iter().skip(index).step_by(peers) {
             feeds.rows.update_at(row.clone(), *time, *diff);
         }
-        let (mut stood, mut sent) = (None, START);
+        let (mut stood, mut sent, mut views) = (None, START, Vec::<View>::new());
         for (n, moment) in history.iter().enumerate() {
             if n > 0 && n == known.moments {
                 // What is known enters at the odd epoch before, and the watermark with it.
@@ -231,10 +253,16 @@ fn compute<L: Law>(
             if !ahead {
                 feeds.advance_to(2 * n as Time + 1);
                 worker.step_or_park_while(WAKE, || probe.less_than(&(2 * n as Time + 1)));
+                // Looked at now and then, while later epochs change what was frozen.
+                if n % 3 == 0 {
+                    views.iter_mut().for_each(View::look);
+                }
+                views.push(View::of(&ledger));
             }
         }
         feeds.advance_to(2 * moments as Time);
         worker.step_or_park_while(WAKE, || probe.less_than(&(2 * moments as Time)));
+        views.into_iter().for_each(View::assert_unchanged);
         let rows: Vec<_> = said.borrow_mut().drain(..).collect();
         (rows, ledger.freeze().flatten().collect::<Vec<_>>())
     });

@@ -117,8 +117,9 @@ pub enum OfUser {
 #[derive(Clone, Debug)]
 struct User {
     known: Known,
-    /// Sorted, each once, with how many times it holds.
-    facts: Vec<(Fact, i64)>,
+    /// Sorted, each once, with how many times it holds. Behind an `Rc`: of the users of a frozen chunk
+    /// only those of whom something is said are copied.
+    facts: Rc<Vec<(Fact, i64)>>,
     /// When the segment changes if nothing more comes.
     changes_at: Instant,
     /// When there is something to forget.
@@ -127,7 +128,7 @@ struct User {
 
 impl Default for User {
     fn default() -> User {
-        User { known: Known::default(), facts: Vec::new(), changes_at: NEVER, forgets_at: NEVER }
+        User { known: Known::default(), facts: Rc::default(), changes_at: NEVER, forgets_at: NEVER }
     }
 }
 
@@ -135,6 +136,7 @@ const NEVER: Instant = Instant::MAX;
 
 impl User {
     fn take_in(&mut self, fresh: &[(u64, OfUser)], within: &Thresholds) {
+        let facts = Rc::make_mut(&mut self.facts);
         for (_, of_user) in fresh {
             match of_user {
                 OfUser::Known(known) => self.known = **known,
@@ -142,12 +144,12 @@ impl User {
                     let first = self.known.registered_at.map_or(*at, |first| first.min(*at));
                     self.known.registered_at = Some(first);
                 }
-                OfUser::Fact(fact, count) => self.facts.push((*fact, *count)),
+                OfUser::Fact(fact, count) => facts.push((*fact, *count)),
             }
         }
         // Stable, because that is quick where nearly all is in order already.
-        self.facts.sort_by_key(|(fact, _)| *fact);
-        self.facts.dedup_by(|(later, count), (earlier, sum)| match (later, earlier) {
+        facts.sort_by_key(|(fact, _)| *fact);
+        facts.dedup_by(|(later, count), (earlier, sum)| match (later, earlier) {
             // Between these two nobody ever was inactive.
             (Fact::Active(first, last), Fact::Active(_, end))
                 if *first <= end.saturating_add(within.inactive_after_ms) =>
@@ -161,7 +163,7 @@ impl User {
             }
             _ => false,
         });
-        self.facts.retain(|(_, count)| *count != 0);
+        facts.retain(|(_, count)| *count != 0);
     }
 
     /// When the user came into which segment, as far as it is known: begins where the settled past
@@ -197,9 +199,10 @@ impl User {
         let cut = self.known.settled.map_or(cut, |(settled, _)| settled.max(cut));
         if let Some(stood) = self.course(thresholds).into_iter().take_while(|(since, _)| *since < cut).last() {
             self.known.settled = Some((cut, stood));
-            self.facts.retain(|(fact, _)| fact.counts(thresholds).1 > cut);
-            if self.facts.len() < self.facts.capacity() / 4 {
-                self.facts.shrink_to_fit();
+            let facts = Rc::make_mut(&mut self.facts);
+            facts.retain(|(fact, _)| fact.counts(thresholds).1 > cut);
+            if facts.len() < facts.capacity() / 4 {
+                facts.shrink_to_fit();
             }
         }
     }
