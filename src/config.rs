@@ -197,7 +197,7 @@ impl Default for Config {
             warehouse: PathBuf::from("deltamart.db"),
             raw: true,
             epoch_interval: 250,
-            epoch_events: 131_072,
+            epoch_events: 262_144,
             epochs_in_flight: 8,
             pending_bytes: 64 << 20,
             commit_interval: 250,
