@@ -77,7 +77,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Enters an operator: its name, its state, how to count and how to freeze the records. Freezing
-    /// stops the worker: it may share what is held (see [`Dense`](crate::dense::Dense)) and copy what
+    /// stops the worker: it may share what is held (see `Dense`) and copy what
     /// is small, and leaves the rest to whoever takes the slices.
     pub fn enter<S: 'static>(
         &self,
