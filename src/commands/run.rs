@@ -85,11 +85,10 @@ fn again(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, dir: StateD
     let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
     let resume = Resume { epoch: after, ..Resume::default() };
     let sinks: Sinks = vec![(Box::new(computed), claim_beside)];
-    let stats = compute(config, source, sinks, Some(keep), resume)?;
-    if stats.1 {
+    let (stats, stopped, watch) = compute(config, source, sinks, Some(keep), resume)?;
+    if stopped {
         bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
     }
-    let (stats, _, watch) = stats;
     let mut beside = Sqlite::open(beside.path())?;
     let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
     let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |_| epoch))?;

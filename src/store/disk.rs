@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// A file system. Errors are those of `std::fs`, kinds included.
-#[allow(clippy::missing_errors_doc)]
+#[allow(clippy::missing_errors_doc, reason = "every method fails as its namesake in `std::fs` does")]
 pub trait Disk: Send + Sync {
     /// A file that was written and is still open.
     type File;

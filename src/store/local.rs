@@ -424,7 +424,9 @@ mod tests {
 
         let folder = tempfile::tempdir().expect("folder");
         std::fs::write(folder.path().join("file"), b"").expect("write");
-        let Err(StoreError::Failed(message)) = Local::open(folder.path().join("file")).map(drop) else { panic!() };
+        let Err(StoreError::Failed(message)) = Local::open(folder.path().join("file")).map(drop) else {
+            panic!("a file was opened as a folder")
+        };
         assert!(message.ends_with("a file stands where a folder is needed"), "{message}");
     }
 }

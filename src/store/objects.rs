@@ -306,7 +306,9 @@ mod tests {
             assert!(!message.contains("hunter22"), "{message}");
         }
         assert!(checked("abfss://container@account.dfs.core.windows.net/x").is_ok());
-        let Err(StoreError::Failed(message)) = Objects::open("https://example.com/x").map(drop) else { panic!() };
+        let Err(StoreError::Failed(message)) = Objects::open("https://example.com/x").map(drop) else {
+            panic!("a URL of no bucket was opened")
+        };
         assert_eq!(message, "could not open `https://example.com/x`: no store is known for `https://`");
     }
 
