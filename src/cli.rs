@@ -36,6 +36,12 @@ pub struct Global {
     /// The SQLite file that rows go to; `:memory:` for a `run` whose rows nobody keeps [default: deltamart.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub warehouse: Option<PathBuf>,
+    /// Kafka's brokers, `host:port` by commas: `run` reads from them, `simulate` and `catalog` write to them
+    #[arg(long, global = true, value_name = "BROKERS")]
+    pub brokers: Option<String>,
+    /// The Schema Registry's URL
+    #[arg(long, global = true, value_name = "URL")]
+    pub registry: Option<String>,
     /// Whether every accepted event is kept in the raw tables too [default: on]
     #[arg(long, global = true, value_name = "WHETHER")]
     pub raw: Option<Switch>,
@@ -100,6 +106,15 @@ pub enum Command {
         /// With `--rebuild`: what was read from sources that are not given any more may go
         #[arg(long)]
         accept_loss: bool,
+        /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
+        #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
+        backfill: Vec<PathBuf>,
+        /// With `--backfill`: the instant at which Kafka takes over, ISO 8601
+        #[arg(long, value_name = "INSTANT", requires = "backfill")]
+        until: Option<String>,
+        /// With `--brokers`: end where the topics end now, instead of going on
+        #[arg(long)]
+        to_end: bool,
     },
     /// How far a `run` has come: journal, snapshot, warehouse, what is in memory
     Status(StatusArgs),
@@ -114,7 +129,7 @@ pub enum Command {
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
     },
-    /// Load a catalog in the form of `Movies.txt` into the warehouse
+    /// Load a catalog in the form of `Movies.txt`: into the warehouse, or with `--brokers` into Kafka
     Catalog {
         /// The file (`.gz` too)
         file: PathBuf,
@@ -122,14 +137,17 @@ pub enum Command {
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
     },
-    /// Write a simulated shop to files: a catalog and its events
+    /// Write a simulated shop, a catalog and its events: to files, or with `--brokers` to Kafka
     Simulate {
         /// The folder for `Movies.txt` and `events.jsonl`
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// How many items the catalog has
+        #[arg(long, value_name = "DIR", required_unless_present = "brokers", conflicts_with = "brokers")]
+        out: Option<PathBuf>,
+        /// How many items the catalog in the folder has
         #[arg(long, value_name = "N", default_value_t = 300)]
         items: usize,
+        /// With `--brokers`: the catalog to sell [default: the shipped sample]
+        #[arg(long, value_name = "FILE", requires = "brokers")]
+        catalog: Option<PathBuf>,
     },
     /// Show the rows of a table, or all tables
     Show {

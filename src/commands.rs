@@ -9,6 +9,8 @@ macro_rules! say {
 
 mod batch;
 mod beside;
+mod inputs;
+mod produce;
 mod progress;
 mod run;
 mod show;
@@ -28,7 +30,7 @@ use anyhow::{Context, Result, bail};
 use dataflows::Settings;
 use dataflows::table::TableId;
 use dataflows::time::WATERMARK_STEP_MS;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -48,8 +50,9 @@ const IN_MEMORY: &str = ":memory:";
 pub fn execute(cli: Cli) -> Result<()> {
     let config = configure(&cli.global, &cli.shop)?;
     let simulated = match &cli.command {
-        None | Some(Command::Simulate { .. }) => true,
-        Some(Command::Run { files, .. }) => files.is_empty(),
+        Some(Command::Simulate { .. }) => true,
+        None => !config.kafka.is_given(),
+        Some(Command::Run { files, .. }) => files.is_empty() && !config.kafka.is_given(),
         Some(_) => false,
     };
     if !simulated && cli.shop != ShopArgs::default() {
@@ -71,18 +74,27 @@ pub fn execute(cli: Cli) -> Result<()> {
         catalog: Vec::new(),
         rebuild: false,
         accept_loss: false,
+        backfill: Vec::new(),
+        until: None,
+        to_end: false,
     }) {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, rebuild, accept_loss } => {
+        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end } => {
             let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
-            run::run(&config, &files, &catalog, begin)
+            let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
+            run::run(&config, &named, begin)
         }
         Command::Status(arguments) => state::status(&config, &arguments),
         Command::Batch { files, catalog, as_of } => batch::batch(&config, &files, &catalog, as_of.as_deref()),
+        Command::Catalog { file, as_of } if config.kafka.is_given() => {
+            let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
+            produce::catalog(&config, &file, as_of)
+        }
         Command::Catalog { file, as_of } => batch::catalog(&config, &file, as_of.as_deref()),
-        Command::Simulate { out, items } => simulate::simulate(&config, &out, items),
+        Command::Simulate { out: Some(out), items, .. } => simulate::simulate(&config, &out, items),
+        Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
         Command::Verify => verify::verify(&config),
@@ -100,6 +112,12 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
     }
     if let Some(warehouse) = &global.warehouse {
         config.warehouse.clone_from(warehouse);
+    }
+    if let Some(brokers) = &global.brokers {
+        config.kafka.brokers.clone_from(brokers);
+    }
+    if let Some(registry) = &global.registry {
+        config.registry.url.clone_from(registry);
     }
     if let Some(raw) = global.raw {
         config.raw = raw == Switch::On;
@@ -119,6 +137,38 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
 fn given_instant(flag: &str, text: &str) -> Result<i64> {
     let why = || Refused(format!("`{flag} {text}`: expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z"));
     Ok(instant::parse(text).ok_or_else(why)?)
+}
+
+/// What a run reads, if it fits together.
+fn named(
+    config: &Config,
+    files: Vec<PathBuf>,
+    catalogs: Vec<PathBuf>,
+    backfill: Vec<PathBuf>,
+    until: Option<&str>,
+    to_end: bool,
+) -> Result<inputs::Named> {
+    let refuse = |why: &str| Err(Refused(why.to_owned()).into());
+    let from_kafka = config.kafka.is_given();
+    if from_kafka && !files.is_empty() {
+        return refuse(
+            "files and Kafka (`--brokers`) are both given: for history from files and Kafka from there on, \
+             `run --brokers ... --backfill FILES --until INSTANT`",
+        );
+    }
+    if !from_kafka && !backfill.is_empty() {
+        return refuse("`--backfill` is what happened before Kafka takes over: name it (`--brokers`)");
+    }
+    let backfill_until = match (backfill.is_empty(), until) {
+        (true, _) => None,
+        (false, Some(until)) => Some(given_instant("--until", until)?),
+        (false, None) => return refuse("`--backfill` needs `--until INSTANT`: from then on, events come from Kafka"),
+    };
+    if from_kafka && backfill.is_empty() && !catalogs.is_empty() {
+        return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
+    }
+    let files = if backfill.is_empty() { files } else { backfill };
+    Ok(inputs::Named { files, catalogs, backfill_until, to_end })
 }
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.

@@ -1,5 +1,8 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+pub mod kafka;
+pub mod secret;
+
 use crate::instant::span;
 use crate::validate::Rules;
 use dataflows::flow::METRICS;
@@ -80,6 +83,10 @@ pub struct Config {
     pub rules: Rules,
     /// The simulated shop.
     pub simulate: Simulate,
+    /// Kafka.
+    pub kafka: kafka::Kafka,
+    /// The Schema Registry.
+    pub registry: kafka::Registry,
 }
 
 /// Where the segments of users begin.
@@ -215,6 +222,8 @@ impl Default for Config {
             segments: Segments::default(),
             rules: Rules::default(),
             simulate: Simulate::default(),
+            kafka: kafka::Kafka::default(),
+            registry: kafka::Registry::default(),
         }
     }
 }
@@ -295,6 +304,9 @@ impl Config {
             return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
         }
         self.kept_tables()?;
+        if let Some((key, why)) = self.kafka.wrong().or_else(|| self.registry.wrong()) {
+            return wrong(&key, why);
+        }
         if self.rules.min_event_time < 0 {
             return wrong("rules.min_event_time", "expected 1970-01-01 or later".to_owned());
         }

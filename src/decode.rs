@@ -126,22 +126,39 @@ pub struct Accepted {
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> Result<Accepted, Rejection> {
     match format {
-        Format::Json => {
-            if payload.trim_ascii_start().first() != Some(&b'{') {
-                return Err(Rejection::new(Reason::Undecodable, "no event as JSON: expected an object, `{...}`"));
-            }
-            judge(payload, json(payload)?, None, rules, clock_ms, || json(payload))
+        Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock_ms),
+        Format::JsonSchema(carries) => {
+            let (schema_id, datum) = avro::split(payload)?;
+            decode_json(payload, datum, Some(carries), rules, clock_ms).map_err(of_schema(schema_id))
         }
-        Format::Avro(carries) => {
-            let (schema_id, wire) = avro::decode(payload)?;
-            judge(payload, wire, Some(carries), rules, clock_ms, || avro::decode(payload).map(|(_, wire)| wire))
-                .map_err(|rejection| Rejection { schema_id: Some(schema_id), ..rejection })
+        Format::Avro(carries, schemas) => {
+            let (schema_id, wire) = avro::decode(payload, schemas)?;
+            let besides = || avro::decode(payload, schemas).map(|(_, wire)| wire);
+            judge(payload, wire, Some(carries), rules, clock_ms, besides).map_err(of_schema(schema_id))
         }
         Format::MoviesTxt(as_of) => {
             let item = movies_txt::parse(payload, *as_of)?;
             Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false, email: None })
         }
     }
+}
+
+fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {
+    move |rejection| Rejection { schema_id: Some(id), ..rejection }
+}
+
+/// Decodes the datum of a payload; what it is an event of, if it does not say.
+fn decode_json(
+    payload: &[u8],
+    datum: &[u8],
+    carries: Option<&str>,
+    rules: &Rules,
+    clock_ms: i64,
+) -> Result<Accepted, Rejection> {
+    if datum.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Rejection::new(Reason::Undecodable, "no event as JSON: expected an object, `{...}`"));
+    }
+    judge(payload, json(datum)?, carries, rules, clock_ms, || json(datum))
 }
 
 fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection> {

@@ -211,7 +211,6 @@ pub fn partition_name(partition: &Partition) -> String {
 /// If a source, a sink or the state fails for good.
 pub fn run(job: Job) -> Result<Ended, EngineError> {
     let Job { sources, sinks, keep, mut options, mut resume, stop, stats } = job;
-    let started_ms = (options.clock)();
     let mut targets = Vec::new();
     for (mut sink, claim) in sinks {
         let epoch = sink.position().map_err(CommitError::Sink)?.map_or(0, |progress| progress.epoch);
@@ -224,7 +223,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         }
     }
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
-    let intake = Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay, started_ms)?;
+    let intake = Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay)?;
     options.settings.partitions =
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
@@ -264,7 +263,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let shares = Mutex::new(std::mem::take(&mut resume.state));
     let shared = Arc::new(Shared {
         intake,
-        started_ms,
+        started_ms: (options.clock)(),
         options,
         signals: signals.clone(),
         full: AtomicBool::new(false),

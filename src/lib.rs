@@ -57,6 +57,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 
+pub mod kafka;
 pub mod simulate;
 pub mod source;
 

@@ -104,7 +104,7 @@ impl Source for Simulator {
         let partition = |(number, topic): (usize, &crate::decode::avro::Topic)| Partition {
             topic: topic.name.to_owned(),
             partition: 0,
-            format: Format::Avro(topic.event_name),
+            format: Format::shipped(topic.event_name),
             status: if number == CATALOG as usize { Status::Waiting } else { Status::Live },
         };
         TOPICS.iter().enumerate().map(partition).collect()

@@ -6,21 +6,35 @@
 
 pub mod chain;
 pub mod files;
+pub mod kafka;
 pub mod movies;
 pub mod script;
+pub mod span;
 
+use crate::decode::avro::Schemas;
+use dataflows::Instant;
 use dataflows::operators::Status;
 use std::ops::Range;
 
 /// How the payloads of a partition are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say.
-    Avro(&'static str),
-    /// One JSON object.
-    Json,
+    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say, and
+    /// the schemas of its writers.
+    Avro(&'static str, Schemas),
+    /// One JSON object; the event that the topic carries, if any one does.
+    Json(Option<&'static str>),
+    /// One JSON object behind the header of the Confluent wire format.
+    JsonSchema(&'static str),
     /// One block of `Movies.txt`; the version's timestamp in milliseconds.
     MoviesTxt(i64),
+}
+
+impl Format {
+    /// Avro by the shipped schemas.
+    pub fn shipped(carries: &'static str) -> Format {
+        Format::Avro(carries, Schemas::shipped())
+    }
 }
 
 /// A partition of a source: what offsets count in.
@@ -43,6 +57,8 @@ pub struct Record {
     pub partition: u32,
     /// Its offset there; for files its line, counted from 1.
     pub offset: i64,
+    /// When it was appended, by its log: no event of it is from later. `i64::MAX` where the log does not say.
+    pub appended_ms: Instant,
     /// Its key, empty if it has none.
     pub key: Range<usize>,
     /// What it says.
@@ -65,14 +81,19 @@ impl Batch {
         Batch { bytes: Vec::with_capacity((records * 128).min(bytes_max)), records: Vec::with_capacity(records) }
     }
 
-    /// Adds a record.
+    /// Adds a record of a log that does not say when it was appended.
     pub fn push(&mut self, partition: u32, offset: i64, key: &[u8], payload: &[u8]) {
+        self.push_appended(partition, offset, i64::MAX, key, payload);
+    }
+
+    /// Adds a record.
+    pub fn push_appended(&mut self, partition: u32, offset: i64, appended_ms: Instant, key: &[u8], payload: &[u8]) {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let payload_start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
         let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
-        self.records.push(Record { partition, offset, key, payload });
+        self.records.push(Record { partition, offset, appended_ms, key, payload });
     }
 }
 
@@ -83,7 +104,7 @@ pub enum Poll {
     Records(Batch),
     /// A partition's life went on.
     Status(u32, Status),
-    /// Nothing to read: every partition was confirmed to be at its end for now.
+    /// Nothing to read now.
     Idle,
     /// The epoch should close here: what follows builds on what came before.
     Cut,
@@ -118,6 +139,30 @@ pub trait Source: Send {
     fn identity(&self, partition: u32) -> Option<String> {
         let _ = partition;
         None
+    }
+
+    /// Whether it is read to its then end before any other is begun; it says [`Poll::Cut`] when it has
+    /// come there, or [`Poll::End`].
+    fn leads(&self) -> bool {
+        false
+    }
+
+    /// Whether a partition was confirmed, just now, to hold nothing more; none where an idle poll says so
+    /// of all partitions.
+    fn at_end(&self, partition: u32) -> Option<bool> {
+        let _ = partition;
+        None
+    }
+
+    /// What it waits for, if what it reads from is away.
+    fn waits_for(&self) -> Option<String> {
+        None
+    }
+
+    /// Events at the first instant or later, and before the second, are taken; others are read and left to
+    /// another source.
+    fn takes(&self) -> (Instant, Instant) {
+        (Instant::MIN, Instant::MAX)
     }
 
     /// Goes to the given next offsets before the first poll; a partition not named starts at its beginning.

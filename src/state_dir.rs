@@ -74,6 +74,10 @@ pub struct Generation {
     pub rebuilt_after: Option<Time>,
     /// What makes each partition the log that is read, where its source can tell.
     pub identities: BTreeMap<String, String>,
+    /// Where each partition was to be read from before anything of it was journaled, for sources that do not
+    /// begin with their first record.
+    #[serde(default)]
+    pub begins: BTreeMap<String, i64>,
 }
 
 /// The state of one pipeline.

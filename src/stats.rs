@@ -16,6 +16,8 @@ pub struct Stats {
     pub late: AtomicU64,
     /// E-mail addresses that came in clear and were masked.
     pub masked: AtomicU64,
+    /// Events that another source has, and that were not taken.
+    pub elsewhere: AtomicU64,
     /// Epochs merged into commits.
     pub epochs: AtomicU64,
     /// Commits applied.
@@ -36,6 +38,7 @@ pub struct Stats {
     snapshot: Mutex<Option<(u64, i64, u64, u64)>>,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
+    waits_for: Mutex<Vec<String>>,
 }
 
 impl Stats {
@@ -48,6 +51,16 @@ impl Stats {
     /// Rejections by reason.
     pub fn reasons(&self) -> BTreeMap<&'static str, u64> {
         self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what sources wait for that are away.
+    pub fn set_waits_for(&self, what: Vec<String>) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// What sources wait for that are away.
+    pub fn waits_for(&self) -> Vec<String> {
+        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes how many records a worker's operators hold.

@@ -75,7 +75,7 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     // Masking spoils nothing: what broke a rule breaks the same rule again, what was late decodes.
     let again = |raw: &Value| {
         let Value::Bytes(raw) = raw else { panic!("no bytes") };
-        decode(&Format::Avro("consumer_registration"), raw, &Rules::default(), support::CLOCK_MS)
+        decode(&Format::shipped("consumer_registration"), raw, &Rules::default(), support::CLOCK_MS)
     };
     assert!(late.iter().filter(registration).count() > 10);
     assert!(late.iter().filter(registration).all(|row| again(&row[5]).is_ok_and(|accepted| !accepted.masked)));
@@ -118,9 +118,9 @@ fn what_is_written_is_read_back_in_both_formats() {
     let mut good = 0;
     for produced in Shop::new(&config(5_000), vec!["1".into(), "2".into()]) {
         encoder.avro_produced(&produced, &mut bytes);
-        let format = Format::Avro(TOPICS[topic_of(&produced.event)].event_name);
+        let format = Format::shipped(TOPICS[topic_of(&produced.event)].event_name);
         let avro = decode(&format, &bytes, &rules, i64::MAX);
-        let json = decode(&Format::Json, json_produced(&produced).as_bytes(), &rules, i64::MAX);
+        let json = decode(&Format::Json(None), json_produced(&produced).as_bytes(), &rules, i64::MAX);
         assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
         if let (Ok(avro), Ok(json)) = (avro, json) {
             assert_eq!((&avro.event, avro.masked), (&json.event, json.masked));
@@ -165,7 +165,7 @@ fn no_address_is_stored_wherever_it_stands() {
 
 #[test]
 fn later_writers_and_other_types_are_read() {
-    let read = |text: &str| decode(&Format::Json, text.as_bytes(), &Rules::default(), i64::MAX - 3_600_001);
+    let read = |text: &str| decode(&Format::Json(None), text.as_bytes(), &Rules::default(), i64::MAX - 3_600_001);
     let same = [
         r#"{"event_name":"purchase","timestamp":"2026-01-05T10:00:00Z","user_id":1,"movie_id":"7","purchase_amount":9.99}"#,
         r#"{"purchase_amount":"9.99","movie_id":7,"user_id":1,"timestamp":1767607200000,"event_name":"purchase","channel":{"new":[1]}}"#,
@@ -179,17 +179,17 @@ proptest! {
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), id in 0u32..12, at in 0usize..40) {
         let rules = Rules::default();
-        for format in [Format::Json, Format::Avro("sign_in"), Format::MoviesTxt(0)] {
+        for format in [Format::Json(None), Format::shipped("sign_in"), Format::MoviesTxt(0)] {
             decode(&format, &bytes, &rules, 0).ok();
         }
         // Behind a good header, and inside a good record.
         let framed: Vec<u8> = header(id).into_iter().chain(bytes.iter().copied()).collect();
-        decode(&Format::Avro("sign_in"), &framed, &rules, 0).ok();
+        decode(&Format::shipped("sign_in"), &framed, &rules, 0).ok();
         let mut record = Vec::new();
         let item = items_of(sample()).expect("the sample").swap_remove(1);
         Encoder::default().avro(&dataflows::events::Event::Catalog(Box::new(item)), None, &mut record);
         let end = (at + bytes.len()).min(record.len());
         record.splice(at.min(end)..end, bytes);
-        decode(&Format::Avro("movies_catalog_enriched"), &record, &rules, 0).ok();
+        decode(&Format::shipped("movies_catalog_enriched"), &record, &rules, 0).ok();
     }
 }

@@ -148,6 +148,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
         rules: options.rules.clone(),
         fingerprint: fingerprint::of(&options.settings),
         identities: BTreeMap::new(),
+        begins: BTreeMap::new(),
         rebuilt_after: None,
     };
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();

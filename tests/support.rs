@@ -100,7 +100,7 @@ pub fn partitions(count: usize) -> Vec<Partition> {
     let partition = |partition| Partition {
         topic: "script".to_owned(),
         partition,
-        format: Format::Json,
+        format: Format::Json(None),
         status: dataflows::operators::Status::Live,
     };
     (0..count as i32).map(partition).collect()

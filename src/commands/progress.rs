@@ -24,18 +24,28 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// How a run goes.
     pub(super) fn start(stats: &Arc<Stats>) -> Progress {
+        let (counted, shown) = (Arc::clone(stats), Arc::clone(stats));
+        Progress::showing(move || counted.records.load(Relaxed), move |records, rate| line(&shown, records, rate))
+    }
+
+    /// How far a count is, and how many a second it goes on by.
+    pub(super) fn showing(
+        count: impl Fn() -> u64 + Send + 'static,
+        line: impl Fn(u64, f64) -> String + Send + 'static,
+    ) -> Progress {
         let (stop, stopped) = channel();
-        let (started, stats) = (Instant::now(), Arc::clone(stats));
+        let started = Instant::now();
         let in_place = std::io::stderr().is_terminal();
         let every = if in_place { Duration::from_millis(500) } else { Duration::from_secs(5) };
         let thread = std::thread::spawn(move || {
             let mut before = (Instant::now(), 0);
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let records = stats.records.load(Relaxed);
+                let records = count();
                 let rate = (records - before.1) as f64 / before.0.elapsed().as_secs_f64();
                 before = (Instant::now(), records);
-                let line = line(&stats, records, rate);
+                let line = line(records, rate);
                 // A line that wraps cannot be written over.
                 let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0) - 1);
                 let line: String = line.chars().take(if in_place { width } else { usize::MAX }).collect();

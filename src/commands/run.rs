@@ -2,32 +2,32 @@
 
 use super::batch::{count, patiently};
 use super::beside::Beside;
+use super::inputs::{Inputs, Named, refused};
 use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
 use super::{IN_MEMORY, Refused, open_warehouse, options, settings, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
-use crate::engine::{self, Job, Keep, Resume, partition_name};
+use crate::engine::{self, Job, Keep, Resume};
 use crate::fingerprint;
 use crate::instant;
+use crate::kafka::cluster::Known;
 use crate::reconcile::reconcile;
 use crate::recovery::{self, DECODER, StartError};
-use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink};
-use crate::source::Source;
-use crate::source::chain::Chain;
-use crate::source::files::{Files, names};
-use crate::source::movies::Movies;
 use crate::state_dir::{Generation, StateDir, StateError};
 use crate::stats::Stats;
 use crate::store;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 /// How a run begins.
 #[derive(Clone, Copy, Debug)]
@@ -38,98 +38,199 @@ pub(super) enum Begin {
     Again { accept_loss: bool },
 }
 
-pub(super) fn run(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], begin: Begin) -> Result<()> {
-    let source = if files.is_empty() { shop(config, catalogs)? } else { given(files, catalogs)? };
+/// What to do after the sources have ended.
+enum After {
+    /// Nothing.
+    Done,
+    /// There are partitions that were not there: with them, from where we are.
+    GoOn,
+}
+
+pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
+    let signalled = stop_on_signals()?;
+    let mut begin = begin;
+    while let After::GoOn = once(config, named, begin, &signalled)? {
+        begin = Begin::GoOn;
+        tracing::info!("going on with the new partitions");
+    }
+    Ok(())
+}
+
+fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool>) -> Result<After> {
+    // A signal stops us, and so do new partitions.
+    let (stop, grown) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown) };
+    let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
+        let inputs = run.open(&Known::default(), signalled)?;
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
-        return to_its_end(config, source, sinks, None, Resume::default(), Some(&memory)).map(drop);
+        return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
     let mut sink = open_warehouse(config)?;
     refuse_what_batch_made(config, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
     match begin {
-        Begin::GoOn => go_on(config, source, sink, dir),
-        Begin::Again { accept_loss } => again(config, source, sink, dir, accept_loss),
+        Begin::GoOn => run.go_on(sink, dir, signalled),
+        Begin::Again { accept_loss } => run.again(sink, dir, accept_loss, signalled).map(|()| After::Done),
     }
+}
+
+/// Passes a signal on to one run; dropped, it passes nothing on.
+fn relay(signalled: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Sender<()> {
+    let (ended, end) = channel();
+    let (signalled, stop) = (Arc::clone(signalled), Arc::clone(stop));
+    std::thread::spawn(move || {
+        while end.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
+            if signalled.load(Acquire) {
+                stop.store(true, Release);
+                return;
+            }
+        }
+    });
+    ended
 }
 
 type Sinks = Vec<(Box<dyn Sink>, Claim)>;
 
-fn go_on(config: &Config, source: Box<dyn Source>, sink: Sqlite, dir: StateDir) -> Result<()> {
-    let facts = facts(config, source.as_ref());
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
-    let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, config.workers.clamp(1, 8));
-    let start = start.map_err(refused_or_failed)?;
-    recovery::check_partitions(&dir, &start.resume, &partitions(source.as_ref()))
-        .map_err(|error| refused_or_failed(error.into()))?;
-    if let (Some(first), Some(last)) = (start.resume.replay.first(), start.resume.replay.last()) {
-        let (first, last) = (first.entry.epoch, last.entry.epoch);
-        tracing::info!("the last run was interrupted: replaying epochs {first} to {last}");
+/// One run, with the partitions that were there when it began.
+struct Run<'a> {
+    config: &'a Config,
+    named: &'a Named,
+    stop: Arc<AtomicBool>,
+    /// There are more partitions.
+    grown: Arc<AtomicBool>,
+}
+
+impl Run<'_> {
+    fn open(&self, known: &Known, signalled: &AtomicBool) -> Result<Inputs> {
+        let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
+        Inputs::open(self.config, self.named, known, signalled, move || {
+            grown.store(true, Release);
+            stop.store(true, Release);
+        })
     }
-    let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
-    let sinks = sinks.into_iter().zip(start.claims).collect();
-    to_its_end(config, source, sinks, Some(keep), start.resume, None).map(drop)
-}
 
-/// Computes everything beside the warehouse, and publishes what differs.
-fn again(config: &Config, source: Box<dyn Source>, mut sink: Sqlite, dir: StateDir, accept_loss: bool) -> Result<()> {
-    let facts = facts(config, source.as_ref());
-    let (claim, after) = recovery::start_again(&dir, &mut sink, &facts, &partitions(source.as_ref()), accept_loss)
-        .map_err(refused_or_failed)?;
-    let beside = Beside::new(&config.warehouse, claim.generation);
-    let mut computed = Sqlite::open(beside.path())?;
-    let claim_beside = computed.claim(MadeBy::Run, Some(&claim))?;
-    computed.begin_at(after)?;
-    let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
-    let resume = Resume { epoch: after, ..Resume::default() };
-    let sinks: Sinks = vec![(Box::new(computed), claim_beside)];
-    let (stats, stopped, watch) = compute(config, source, sinks, Some(keep), resume)?;
-    if stopped {
-        bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
+    fn go_on(&self, sink: Sqlite, dir: StateDir, signalled: &AtomicBool) -> Result<After> {
+        let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
+        let inputs = self.open(&known, signalled)?;
+        let facts = self.facts(&inputs);
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
+        let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, self.config.workers.clamp(1, 8));
+        let start = start.map_err(refused_or_failed)?;
+        recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
+            .map_err(|error| refused_or_failed(error.into()))?;
+        if let Some(cluster) = &inputs.cluster {
+            cluster.check(&start.resume.positions).map_err(refused)?;
+        }
+        if let (Some(first), Some(last)) = (start.resume.replay.first(), start.resume.replay.last()) {
+            let (first, last) = (first.entry.epoch, last.entry.epoch);
+            tracing::info!("the last run was interrupted: replaying epochs {first} to {last}");
+        }
+        let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
+        let sinks = sinks.into_iter().zip(start.claims).collect();
+        self.to_its_end(inputs, sinks, Some(keep), start.resume, None)
     }
-    let mut beside = Sqlite::open(beside.path())?;
-    let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
-    let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |_| epoch))?;
-    stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-    stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
-    stats.appended.store(0, Relaxed);
-    stats.commits.store(1, Relaxed);
-    summary(config, &stats, watch.stop(), false, None)
+
+    /// Computes everything beside the warehouse, and publishes what differs.
+    fn again(&self, mut sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
+        let config = self.config;
+        // Whoever accepts a loss begins with what is there.
+        let known = if accept_loss { Ok(Known::default()) } else { known(&dir) };
+        let inputs = self.open(&known.map_err(|error| refused_or_failed(error.into()))?, signalled)?;
+        if let Some(cluster) = &inputs.cluster {
+            cluster.check(&BTreeMap::new()).map_err(refused)?;
+        }
+        let facts = self.facts(&inputs);
+        let (claim, after) = recovery::start_again(&dir, &mut sink, &facts, &inputs.partitions(), accept_loss)
+            .map_err(refused_or_failed)?;
+        let beside = Beside::new(&config.warehouse, claim.generation);
+        let mut computed = Sqlite::open(beside.path())?;
+        let claim_beside = computed.claim(MadeBy::Run, Some(&claim))?;
+        computed.begin_at(after)?;
+        let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
+        let resume = Resume { epoch: after, ..Resume::default() };
+        let sinks: Sinks = vec![(Box::new(computed), claim_beside)];
+        let (stats, stopped, watch) = self.compute(inputs, sinks, Some(keep), resume)?;
+        if stopped {
+            bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
+        }
+        let mut beside = Sqlite::open(beside.path())?;
+        let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
+        let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |_| epoch))?;
+        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        stats.appended.store(0, Relaxed);
+        stats.commits.store(1, Relaxed);
+        summary(config, &stats, watch.stop(), false, None)
+    }
+
+    fn to_its_end(
+        &self,
+        inputs: Inputs,
+        sinks: Sinks,
+        keep: Option<Keep>,
+        resume: Resume,
+        memory: Option<&Memory>,
+    ) -> Result<After> {
+        let (stats, stopped, watch) = self.compute(inputs, sinks, keep, resume)?;
+        if self.grown.load(Acquire) && memory.is_none() {
+            return Ok(After::GoOn);
+        }
+        summary(self.config, &stats, watch.stop(), stopped, memory).map(|()| After::Done)
+    }
+
+    /// Runs the sources to their end, or until it is stopped; tells which.
+    fn compute(
+        &self,
+        inputs: Inputs,
+        sinks: Sinks,
+        keep: Option<Keep>,
+        resume: Resume,
+    ) -> Result<(Arc<Stats>, bool, Progress)> {
+        let (config, stats) = (self.config, Arc::new(Stats::default()));
+        let watch = Progress::start(&stats);
+        let beats = keep.as_ref().map(|keep| heartbeats(keep, config, &stats));
+        let options = options(config, MadeBy::Run);
+        let Inputs { sources, watch: partitions, .. } = inputs;
+        let stop = Arc::clone(&self.stop);
+        let job = Job { sources, sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
+        let ended = engine::run(job);
+        drop((beats, partitions));
+        ended.context("the run ended early; what was committed before is whole")?;
+        Ok((stats, self.stop.load(Acquire), watch))
+    }
+
+    fn facts(&self, inputs: &Inputs) -> Generation {
+        let config = self.config;
+        let mut fingerprint = fingerprint::of(&settings(config, MadeBy::Run));
+        if let Some(until) = self.named.backfill_until {
+            fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
+        }
+        Generation {
+            nonce: uuid::Uuid::new_v4().to_string(),
+            started_at: instant::show(instant::now()),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            decoder: DECODER,
+            rules: config.rules.clone(),
+            fingerprint,
+            rebuilt_after: None,
+            identities: inputs.identities(),
+            begins: inputs.begins(),
+        }
+    }
 }
 
-fn to_its_end(
-    config: &Config,
-    source: Box<dyn Source>,
-    sinks: Sinks,
-    keep: Option<Keep>,
-    resume: Resume,
-    memory: Option<&Memory>,
-) -> Result<()> {
-    let (stats, stopped, watch) = compute(config, source, sinks, keep, resume)?;
-    summary(config, &stats, watch.stop(), stopped, memory)
-}
-
-/// Runs the sources to their end, or until a signal; tells which.
-fn compute(
-    config: &Config,
-    source: Box<dyn Source>,
-    sinks: Sinks,
-    keep: Option<Keep>,
-    resume: Resume,
-) -> Result<(Arc<Stats>, bool, Progress)> {
-    let (stop, stats) = (stop_on_signals()?, Arc::new(Stats::default()));
-    let watch = Progress::start(&stats);
-    let beats = keep.as_ref().map(|keep| heartbeats(keep, config, &stats));
-    let stopped = Arc::clone(&stop);
-    let options = options(config, MadeBy::Run);
-    let job = Job { sources: vec![source], sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
-    let ended = engine::run(job);
-    drop(beats);
-    ended.context("the run ended early; what was committed before is whole")?;
-    let stopped = stopped.load(Acquire);
-    Ok((stats, stopped, watch))
+/// What was written down at the last start.
+fn known(dir: &StateDir) -> Result<Known, StateError> {
+    Ok(match dir.last_generation()? {
+        0 => Known::default(),
+        last => {
+            let Generation { begins, identities, .. } = dir.generation(last)?;
+            Known { begins, identities }
+        }
+    })
 }
 
 /// The state that belongs to the warehouse.
@@ -163,25 +264,6 @@ fn refused_or_failed(error: StartError) -> anyhow::Error {
     }
 }
 
-fn facts(config: &Config, source: &dyn Source) -> Generation {
-    let identity = |(number, partition)| Some((partition_name(partition), source.identity(number as u32)?));
-    let identities: BTreeMap<_, _> = source.partitions().iter().enumerate().filter_map(identity).collect();
-    Generation {
-        nonce: uuid::Uuid::new_v4().to_string(),
-        started_at: instant::show(instant::now()),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        decoder: DECODER,
-        rules: config.rules.clone(),
-        fingerprint: fingerprint::of(&settings(config, MadeBy::Run)),
-        rebuilt_after: None,
-        identities,
-    }
-}
-
-fn partitions(source: &dyn Source) -> Vec<String> {
-    source.partitions().iter().map(partition_name).collect()
-}
-
 fn refuse_what_batch_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
     if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0 && progress.made_by == MadeBy::Batch)
     {
@@ -195,26 +277,4 @@ fn refuse_what_batch_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
         .into());
     }
     Ok(())
-}
-
-/// The simulated shop, selling the given catalog or the sample.
-fn shop(config: &Config, catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
-    let just_before = config.simulate.start - 1;
-    let catalog = match catalogs {
-        [] => Movies::text("Movies.txt", SAMPLE, just_before),
-        [one] => Movies::file("catalog", one, Some(just_before))?,
-        _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
-    };
-    Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
-}
-
-fn given(files: &[PathBuf], catalogs: &[PathBuf]) -> Result<Box<dyn Source>> {
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let mut names = names(&[catalogs, files].concat())?;
-    let of_files = names.split_off(catalogs.len());
-    for (name, catalog) in names.iter().zip(catalogs) {
-        sources.push(Box::new(Movies::file(name, catalog, None)?));
-    }
-    sources.push(Box::new(Files::named(of_files, files)?));
-    Ok(Box::new(Chain::new(sources)))
 }

@@ -45,6 +45,9 @@ struct Heartbeat {
     rejected: BTreeMap<String, u64>,
     fresh_ms: u64,
     live: BTreeMap<String, usize>,
+    /// What it waits for that is away.
+    #[serde(default)]
+    waits_for: Vec<String>,
 }
 
 impl Heartbeat {
@@ -61,6 +64,7 @@ impl Heartbeat {
             rejected: stats.reasons().into_iter().map(text).collect(),
             fresh_ms: stats.freshness_ms.load(Relaxed),
             live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            waits_for: stats.waits_for(),
         }
     }
 }
@@ -226,6 +230,9 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
         Some(run) if run.ended => say!("run        ended in order, {}", ago(&run.at)),
         Some(run) => say!("run        process {}, {} workers; heard of {}", run.process, run.workers, ago(&run.at)),
         None => say!("run        nothing is known of it"),
+    }
+    for what in status.run.iter().filter(|run| !run.ended).flat_map(|run| &run.waits_for) {
+        say!("waits      {what}");
     }
     if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
         say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));

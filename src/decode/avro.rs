@@ -1,10 +1,13 @@
 //! Avro in the Confluent wire format: a zero byte, the schema's id, the datum.
 
 use super::{Reason, Rejection};
+use arc_swap::ArcSwap;
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
+use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::io::Read;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// No list or map of an event is longer than this many entries.
 const SEQUENCE_MAX: usize = 10_000;
@@ -50,17 +53,112 @@ pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
         .collect()
 });
 
+/// What a record was written by.
+#[derive(Debug)]
+pub struct Writer {
+    schema: Schema,
+    /// How many of its units of time are a millisecond, where `timestamp` is a number.
+    per_ms: i64,
+}
+
+impl Writer {
+    /// Of a schema as it stands in the registry.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Writer, String> {
+        let schema = text.parse().map_err(|error| format!("is no Avro schema that can be read: {error}"))?;
+        Ok(Writer { schema, per_ms: units_per_ms(text) })
+    }
+}
+
+/// Of the field `timestamp`: it is text, or a number of milliseconds, unless its logical type says finer.
+fn units_per_ms(schema: &str) -> i64 {
+    let schema: Json = serde_json::from_str(schema).unwrap_or_default();
+    let fields = schema["fields"].as_array().into_iter().flatten();
+    let ty = fields.filter(|field| field["name"] == "timestamp").map(|field| &field["type"]).next();
+    // It may be one of a union.
+    let types = ty.into_iter().flat_map(|ty| ty.as_array().map_or(std::slice::from_ref(ty), Vec::as_slice));
+    let mut logical = types.filter_map(|ty| ty["logicalType"].as_str());
+    logical
+        .find_map(|name| [("micros", 1_000), ("nanos", 1_000_000)].into_iter().find(|(end, _)| name.ends_with(end)))
+        .map_or(1, |(_, per_ms)| per_ms)
+}
+
+/// Writers' schemas by id: each as it can be used, or why it cannot.
+type Writers = HashMap<u32, Result<Arc<Writer>, String>>;
+
+/// The schemas that are known. Read without a lock; added to as they come to be known.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas(Arc<ArcSwap<Writers>>);
+
+impl PartialEq for Schemas {
+    fn eq(&self, other: &Schemas) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Schemas {}
+
+impl Schemas {
+    /// The shipped ones, under their places in [`TOPICS`], from 1.
+    pub fn shipped() -> Schemas {
+        static SHIPPED: LazyLock<Schemas> = LazyLock::new(|| {
+            let schemas = Schemas::default();
+            for (place, topic) in TOPICS.iter().enumerate() {
+                schemas.insert(place as u32 + 1, Writer::parse(topic.schema));
+            }
+            schemas
+        });
+        SHIPPED.clone()
+    }
+
+    /// Adds one, or why there is none.
+    pub fn insert(&self, id: u32, writer: Result<Writer, String>) {
+        let writer = writer.map(Arc::new);
+        self.0.rcu(|known| {
+            let mut known = Writers::clone(known);
+            known.insert(id, writer.clone());
+            known
+        });
+    }
+
+    /// Whether one is known, or known not to be there.
+    pub fn knows(&self, id: u32) -> bool {
+        self.0.load().contains_key(&id)
+    }
+
+    /// Whether one is known and can be used.
+    pub fn has(&self, id: u32) -> bool {
+        matches!(self.0.load().get(&id), Some(Ok(_)))
+    }
+}
+
+/// The id of the schema in a payload's header, if it has one.
+pub fn schema_id(payload: &[u8]) -> Option<u32> {
+    match payload.split_first_chunk::<5>()?.0 {
+        [0, a, b, c, d] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
+}
+
 /// The five bytes before the datum.
 pub fn header(schema_id: u32) -> [u8; 5] {
     let [a, b, c, d] = schema_id.to_be_bytes();
     [0, a, b, c, d]
 }
 
-/// Reads a payload by its writer's schema: fields are matched by name, missing ones are absent.
+/// What can be read by a writer's schema.
+pub trait FromWriter<'a>: serde::Deserialize<'a> {
+    /// With instants in milliseconds, if so many of the writer's units are one.
+    fn in_ms(self, per_ms: i64) -> Self;
+}
+
+/// The id of the schema, and what follows it.
 ///
 /// # Errors
-/// If it is not in the wire format, names an unknown schema, or does not follow it.
-pub fn decode<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<(u32, T), Rejection> {
+/// If it is not in the wire format.
+pub fn split(payload: &[u8]) -> Result<(u32, &[u8]), Rejection> {
     let Some((&[magic, a, b, c, d], datum)) = payload.split_first_chunk::<5>() else {
         let detail = format!("{} bytes are too few for the Confluent wire format", payload.len());
         return Err(Rejection::new(Reason::Undecodable, detail));
@@ -69,15 +167,27 @@ pub fn decode<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<(u32, 
         let detail = format!("the first byte is {magic}, not 0: not in the Confluent wire format");
         return Err(Rejection::new(Reason::BadMagicByte, detail));
     }
-    let id = u32::from_be_bytes([a, b, c, d]);
+    Ok((u32::from_be_bytes([a, b, c, d]), datum))
+}
+
+/// Reads a payload by its writer's schema: fields are matched by name, missing ones are absent.
+///
+/// # Errors
+/// If it is not in the wire format, names an unknown schema, or does not follow it.
+pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Result<(u32, T), Rejection> {
+    let (id, datum) = split(payload)?;
     let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id), email: None };
-    let schema = (id as usize).checked_sub(1).and_then(|place| SCHEMAS.get(place));
-    let schema =
-        schema.ok_or_else(|| rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry")))?;
-    let mut config = DeserializerConfig::new(schema);
+    let known = schemas.0.load();
+    let writer = match known.get(&id) {
+        Some(Ok(writer)) => writer,
+        Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
+        None => return Err(rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry"))),
+    };
+    let mut config = DeserializerConfig::new(&writer.schema);
     config.max_seq_size = SEQUENCE_MAX;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let wire = serde::Deserialize::deserialize(state.deserializer())
+    let wire = T::deserialize(state.deserializer())
+        .map(|wire| wire.in_ms(writer.per_ms))
         .map_err(|error| rejected(Reason::Undecodable, format!("does not follow schema {id}: {error}")))?;
     match state.into_reader().read(&mut [0]) {
         Ok(0) => Ok((id, wire)),

@@ -1,6 +1,7 @@
 //! What may stand in an event on the wire, whatever it is written in. Everything is optional here;
 //! what an event needs is `validate`'s to say.
 
+use super::avro::FromWriter;
 use super::price::CENTS_MAX;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::borrow::Cow;
@@ -56,6 +57,21 @@ pub struct CatalogWire {
     pub attributes: Option<BTreeMap<String, Vec<String>>>,
 }
 
+impl<'a> FromWriter<'a> for Wire<'a> {
+    fn in_ms(mut self, per_ms: i64) -> Wire<'a> {
+        if let Some(When::Millis(units)) = &mut self.timestamp {
+            *units = units.div_euclid(per_ms);
+        }
+        self
+    }
+}
+
+impl FromWriter<'_> for CatalogWire {
+    fn in_ms(self, _: i64) -> CatalogWire {
+        self
+    }
+}
+
 /// Text, borrowed from the payload where it can be. Ids may come as numbers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
@@ -86,6 +102,10 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
         Ok(Text(Cow::Owned(text.to_owned())))
+    }
+    /// A writer may have promoted its text to bytes.
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+        std::str::from_utf8(bytes).map_err(E::custom).and_then(|text| self.visit_str(text))
     }
     fn visit_u64<E: Error>(self, number: u64) -> Result<Text<'de>, E> {
         Ok(Text(Cow::Owned(number.to_string())))

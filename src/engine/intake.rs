@@ -12,7 +12,8 @@ use crate::state_dir::journal::Entry;
 use dataflows::{Instant, Time};
 use replay::Replay;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(super) struct Slot {
     source: Box<dyn Source>,
@@ -25,17 +26,22 @@ pub(super) struct Slot {
     /// It asked for the epoch to close, and is not read before that.
     cut: bool,
     pub(super) ended: bool,
-    /// The last poll confirmed that there is nothing to read.
+    /// The last poll found nothing to read.
     idle: bool,
-    last_data_ms: Instant,
+    /// Since when each partition is known to hold nothing more.
+    at_end_since: Vec<Option<Instant>>,
+    /// It is read before all others, and has not come to its end: one of so many.
+    leads: Option<Arc<AtomicUsize>>,
     retry: Option<(std::time::Instant, std::time::Duration)>,
+    /// Why it is tried again.
+    waits_for: Option<String>,
     /// What is still to be read as it was read before.
     replay: Option<Replay>,
 }
 
 impl Slot {
     /// What comes next, and the epoch it belongs to.
-    pub(super) fn poll(&mut self, max_records: usize, clock_ms: Instant) -> Result<(Time, Poll), SourceError> {
+    pub(super) fn poll(&mut self, max_records: usize) -> Result<(Time, Poll), SourceError> {
         let resting = self.retry.is_some_and(|(until, _)| until > std::time::Instant::now());
         if self.ended || self.cut || resting {
             return Ok((self.epoch, Poll::Idle));
@@ -43,6 +49,7 @@ impl Slot {
         let polled = match self.read(max_records) {
             Err(SourceError::Unavailable(why)) => {
                 tracing::warn!("{why}; trying again");
+                self.waits_for = Some(why);
                 let pause = self.retry.map_or(std::time::Duration::from_millis(20), |(_, pause)| pause * 2);
                 let pause = pause.min(std::time::Duration::from_secs(5));
                 self.retry = Some((std::time::Instant::now() + pause, pause));
@@ -59,7 +66,9 @@ impl Slot {
         self.retry = None;
         self.idle = matches!(polled, Poll::Idle);
         match &polled {
-            Poll::Records(_) => self.last_data_ms = clock_ms,
+            Poll::Records(batch) => batch.records.iter().for_each(|record| {
+                self.at_end_since[record.partition as usize] = None;
+            }),
             Poll::Cut => self.cut = true,
             Poll::End => self.ended = true,
             Poll::Status(..) | Poll::Idle => {}
@@ -80,13 +89,31 @@ impl Slot {
     pub(super) fn move_on(&mut self, epoch: Time) {
         if self.epoch < epoch {
             self.epoch = epoch;
+            // What others read builds on all that came before.
+            if (self.ended || self.cut && self.replay.is_none())
+                && let Some(leading) = self.leads.take()
+            {
+                leading.fetch_sub(1, Ordering::AcqRel);
+            }
             self.cut = false;
         }
     }
 
-    /// For how long it has been confirmed that there is nothing to read.
-    pub(super) fn idle_for_ms(&self, clock_ms: Instant) -> Option<i64> {
-        self.idle.then_some(clock_ms - self.last_data_ms)
+    /// The partitions that were known to hold nothing more for so long, by their numbers among all.
+    pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = u32> {
+        let (idle, first) = (self.idle && !self.ended, self.first);
+        let Slot { source, at_end_since, .. } = self;
+        at_end_since.iter_mut().enumerate().filter_map(move |(number, since)| {
+            let at_end = idle && source.at_end(number as u32).unwrap_or(true);
+            *since = if at_end { Some(since.unwrap_or(clock_ms)) } else { None };
+            since.is_some_and(|since| clock_ms - since >= idle_timeout_ms).then_some(first + number as u32)
+        })
+    }
+
+    /// What it waits for, if anything is away.
+    pub(super) fn waits_for(&self) -> Option<String> {
+        let refused = self.retry.is_some().then(|| self.waits_for.clone()).flatten();
+        refused.or_else(|| (!self.ended).then(|| self.source.waits_for()).flatten())
     }
 
     /// Whether it is reading again what it has read before.
@@ -102,8 +129,12 @@ impl Slot {
 
 pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
+    /// How many sources are still to be read before all others.
+    leading: Arc<AtomicUsize>,
     /// All partitions, by number.
     pub(super) partitions: Vec<Partition>,
+    /// Of each the span of event time that is taken.
+    pub(super) takes: Vec<(Instant, Instant)>,
     identities: BTreeMap<String, String>,
 }
 
@@ -113,10 +144,9 @@ impl Intake {
         epoch: Time,
         positions: &BTreeMap<String, i64>,
         replay: &[Entry],
-        started_ms: Instant,
     ) -> Result<Intake, SourceError> {
-        let (mut partitions, mut identities) = (Vec::new(), BTreeMap::new());
-        let mut slots = Vec::new();
+        let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (mut slots, leading) = (Vec::new(), Arc::<AtomicUsize>::default());
         for mut source in sources {
             let own = source.partitions();
             identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
@@ -135,7 +165,10 @@ impl Intake {
             };
             let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
             let (first, count) = (partitions.len() as u32, own.len() as u32);
+            let leads = source.leads().then(|| Arc::clone(&leading));
+            leading.fetch_add(usize::from(leads.is_some()), Ordering::AcqRel);
             partitions.extend(own);
+            takes.resize(partitions.len(), source.takes());
             slots.push(Mutex::new(Slot {
                 source,
                 first,
@@ -144,12 +177,14 @@ impl Intake {
                 cut: false,
                 ended: false,
                 idle: false,
-                last_data_ms: started_ms,
+                at_end_since: vec![None; count as usize],
+                leads,
                 retry: None,
+                waits_for: None,
                 replay,
             }));
         }
-        Ok(Intake { slots, partitions, identities })
+        Ok(Intake { slots, leading, partitions, takes, identities })
     }
 
     /// What makes each partition the log it is, as `topic/partition`.
@@ -161,12 +196,17 @@ impl Intake {
         self.slots.iter().map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The sources that nobody is reading right now.
+    /// The sources whose turn it is and that nobody is reading right now. What leads comes first; what is
+    /// replayed knows its epochs.
     pub(super) fn free_slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
-        self.slots.iter().filter_map(|slot| match slot.try_lock() {
-            Ok(slot) => Some(slot),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+        let led = self.leading.load(Ordering::Acquire) > 0;
+        self.slots.iter().filter_map(move |slot| {
+            let slot = match slot.try_lock() {
+                Ok(slot) => slot,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return None,
+            };
+            (!led || slot.leads.is_some() || slot.is_replaying()).then_some(slot)
         })
     }
 }

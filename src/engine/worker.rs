@@ -11,7 +11,7 @@ use crate::decode::{Rejection, decode};
 use crate::source::{Batch, Poll, Record};
 use crate::turns::Turn;
 use cut::Cut;
-use dataflows::events::{Arrival, Origin};
+use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
 use dataflows::operators::{Report, Status};
 use dataflows::raw::Append;
@@ -231,12 +231,12 @@ impl Worker {
     fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let idle_timeout_ms = self.shared.options.idle_timeout_ms;
-        let mut idle = Vec::new();
+        let (mut idle, mut waits_for) = (Vec::new(), Vec::new());
         for mut slot in self.shared.intake.slots() {
             slot.move_on(tick.next);
-            if self.index == 0 && !slot.ended && slot.idle_for_ms(tick.clock_ms).is_some_and(|ms| ms >= idle_timeout_ms)
-            {
-                idle.extend(slot.first..slot.first + slot.count);
+            if self.index == 0 {
+                idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
+                waits_for.extend(slot.waits_for());
             }
         }
         for partition in idle {
@@ -250,6 +250,7 @@ impl Worker {
             self.reports.send(Report::Partition { partition, seen, status: Status::Waiting, idle: false });
         }
         if self.index == 0 {
+            self.shared.signals.stats.set_waits_for(waits_for);
             self.reports.send(match tick.known {
                 Some((watermark, target)) => Report::Known { watermark, target },
                 None => Report::Closed,
@@ -306,7 +307,7 @@ impl Worker {
                 return any;
             }
             let room = self.quota.saturating_sub(self.taken).clamp(1, POLL_RECORDS);
-            let polled = slot.poll(room, self.clock_ms);
+            let polled = slot.poll(room);
             let own = slot.first..slot.first + slot.count;
             drop(slot);
             match polled {
@@ -323,6 +324,12 @@ impl Worker {
             }
         }
         any
+    }
+
+    /// Whether an event is to come from this partition, and from no other.
+    fn takes(&self, partition: u32, event: &Event) -> bool {
+        let (from, until) = self.shared.intake.takes[partition as usize];
+        (from..until).contains(&event.timestamp())
     }
 
     fn hold_or_accept(&mut self, epoch: Time, polled: Poll) {
@@ -375,9 +382,14 @@ impl Worker {
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
             Some(rejection) => Err(rejection),
-            None => decode(&partition.format, payload, rules, self.clock_ms),
+            // A log's own clock says more about what is the future than the clock of whoever reads it years later.
+            None => decode(&partition.format, payload, rules, self.clock_ms.min(record.appended_ms)),
         };
         match decoded {
+            Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
+                signals.stats.elsewhere.fetch_add(1, Relaxed);
+                None
+            }
             Ok(accepted) => {
                 if accepted.masked {
                     signals.stats.masked.fetch_add(1, Relaxed);

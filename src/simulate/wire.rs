@@ -133,11 +133,13 @@ fn catalog_fields<'a>(item: &'a CatalogItem, timestamp: &'a str) -> CatalogField
 /// Encodes events; keeps its buffers.
 pub struct Encoder {
     configs: Vec<SerializerConfig<'static>>,
+    /// The id of each topic's schema.
+    ids: Vec<u32>,
 }
 
 impl Default for Encoder {
     fn default() -> Encoder {
-        Encoder { configs: SCHEMAS.iter().map(SerializerConfig::new).collect() }
+        Encoder::with_ids((1..=TOPICS.len() as u32).collect())
     }
 }
 
@@ -147,6 +149,11 @@ pub fn topic_of(event: &Event) -> usize {
 }
 
 impl Encoder {
+    /// Encodes under these ids of the shipped schemas, in the order of [`TOPICS`].
+    pub fn with_ids(ids: Vec<u32>) -> Encoder {
+        Encoder { configs: SCHEMAS.iter().map(SerializerConfig::new).collect(), ids }
+    }
+
     /// Writes an event as Avro into `out`, under its own time or another text; tells its topic.
     pub fn avro(&mut self, event: &Event, timestamp: Option<&str>, out: &mut Vec<u8>) -> usize {
         let topic = topic_of(event);
@@ -154,7 +161,7 @@ impl Encoder {
         let timestamp = timestamp.unwrap_or(&own);
         let mut bytes = std::mem::take(out);
         bytes.clear();
-        bytes.extend_from_slice(&header(topic as u32 + 1));
+        bytes.extend_from_slice(&header(self.ids[topic]));
         let config = &mut self.configs[topic];
         let written = match event {
             Event::Catalog(item) => serde_avro_fast::to_datum(&catalog_fields(item, timestamp), bytes, config),
@@ -176,6 +183,11 @@ impl Encoder {
         }
         topic
     }
+}
+
+/// An event as JSON.
+pub fn json(event: &Event) -> String {
+    json_produced(&Produced { event: event.clone(), flaw: None })
 }
 
 /// What was produced as a line of JSON, flaw and all.

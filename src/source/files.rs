@@ -53,7 +53,7 @@ impl Source for Files {
         let partition = |(number, (name, _)): (usize, &(String, PathBuf))| Partition {
             topic: name.clone(),
             partition: 0,
-            format: Format::Json,
+            format: Format::Json(None),
             status: if number == 0 { Status::Live } else { Status::Waiting },
         };
         self.files.iter().enumerate().map(partition).collect()
@@ -83,7 +83,8 @@ impl Source for Files {
                 continue;
             }
             let payload = start..batch.bytes.len();
-            batch.records.push(super::Record { partition: self.current, offset: number, key: start..start, payload });
+            let (partition, offset, key) = (self.current, number, start..start);
+            batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, key, payload });
         }
         if batch.records.is_empty() {
             let ended = self.current;

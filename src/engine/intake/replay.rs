@@ -44,7 +44,7 @@ impl Replay {
         };
         let mut held = std::mem::take(&mut self.held).into_iter();
         while let Some(polled) = held.next() {
-            let (now, later) = split(polled, goals);
+            let (now, later) = split(polled, goals, source)?;
             self.held.extend(later);
             if let Some(now) = now {
                 // What was behind it stays behind it: a partition is read in its order.
@@ -72,7 +72,7 @@ impl Replay {
         }
         match source.poll(max_records)? {
             Poll::Records(batch) => {
-                let (now, later) = split(Poll::Records(batch), goals);
+                let (now, later) = split(Poll::Records(batch), goals, source)?;
                 self.held.extend(later);
                 Ok(now.unwrap_or(Poll::Idle))
             }
@@ -88,23 +88,43 @@ impl Replay {
 }
 
 /// What belongs to the epoch with these goals, and what comes after it; notes which goals are met.
-fn split(polled: Poll, goals: &mut BTreeMap<u32, i64>) -> (Option<Poll>, Option<Poll>) {
-    let Poll::Records(Batch { bytes, records }) = polled else { return (Some(polled), None) };
+///
+/// # Errors
+/// If a partition goes on after a record that was read the last time and is not there any more.
+fn split(
+    polled: Poll,
+    goals: &mut BTreeMap<u32, i64>,
+    source: &dyn Source,
+) -> Result<(Option<Poll>, Option<Poll>), SourceError> {
+    let Poll::Records(Batch { bytes, records }) = polled else { return Ok((Some(polled), None)) };
+    let mut missing = None;
     let mut belongs = |record: &Record| match goals.get(&record.partition) {
         Some(next) if record.offset + 1 == *next => {
             goals.remove(&record.partition);
             true
         }
-        Some(next) => record.offset < *next,
+        Some(next) if record.offset >= *next => {
+            missing.get_or_insert((record.partition, *next - 1));
+            false
+        }
+        Some(_) => true,
         None => false,
     };
     let (now, later): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| belongs(record));
     let batch = |records: Vec<Record>, bytes| (!records.is_empty()).then_some(Poll::Records(Batch { bytes, records }));
-    match (now.is_empty(), later.is_empty()) {
+    if let Some((partition, offset)) = missing {
+        let name = super::super::partition_name(&source.partitions()[partition as usize]);
+        let why = format!(
+            "the record at offset {offset} of `{name}` was read the last time and is not there any more: the log was \
+             compacted or cut while what was read of it was not yet committed. Start from scratch with `--rebuild`"
+        );
+        return Err(SourceError::Failed(why));
+    }
+    Ok(match (now.is_empty(), later.is_empty()) {
         (_, true) => (batch(now, bytes), None),
         (true, _) => (None, batch(later, bytes)),
         _ => (batch(now, bytes.clone()), batch(later, bytes)),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -139,8 +159,12 @@ mod tests {
     }
 
     fn source(records: &[(u32, i64)]) -> Script {
-        let partition =
-            |partition| Partition { topic: "script".to_owned(), partition, format: Format::Json, status: Status::Live };
+        let partition = |partition| Partition {
+            topic: "script".to_owned(),
+            partition,
+            format: Format::Json(None),
+            status: Status::Live,
+        };
         let record =
             |(partition, offset): &(u32, i64)| Step::Record(*partition, format!("{partition}/{offset}").into_bytes());
         Script::new((0..2).map(partition).collect(), records.iter().map(record).chain([Step::End]))

@@ -1,0 +1,165 @@
+//! What a run reads: files, the simulated shop, Kafka, or files and then Kafka.
+
+use super::Refused;
+use crate::config::Config;
+use crate::config::kafka::Format;
+use crate::engine::partition_name;
+use crate::instant;
+use crate::kafka::KafkaError;
+use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::registry::Registry;
+use crate::kafka::watch::Watch;
+use crate::simulate::{SAMPLE, Simulator, items_of};
+use crate::source::chain::Chain;
+use crate::source::files::{Files, names};
+use crate::source::kafka::{self, Mode};
+use crate::source::movies::Movies;
+use crate::source::span::Span;
+use crate::source::{Partition, Source};
+use anyhow::Result;
+use dataflows::Instant;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::time::Duration;
+
+/// How long brokers that are away are left alone before they are asked again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What was named to be read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    /// Files of events.
+    pub files: Vec<PathBuf>,
+    /// Catalogs to begin with.
+    pub catalogs: Vec<PathBuf>,
+    /// Files hold what happened before, Kafka what happened since.
+    pub backfill_until: Option<Instant>,
+    /// Kafka is read to where it ends now.
+    pub to_end: bool,
+}
+
+/// What is read.
+pub(super) struct Inputs {
+    /// In the order of their partitions' numbers.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What is read of Kafka.
+    pub cluster: Option<Cluster>,
+    /// Dropped, it does not look for new partitions any more.
+    pub watch: Option<Watch>,
+}
+
+impl Inputs {
+    /// Opens everything; waits for brokers that are away until it is told to stop. Calls `grown` when there
+    /// are more partitions than were opened.
+    pub(super) fn open(
+        config: &Config,
+        named: &Named,
+        known: &Known,
+        stop: &AtomicBool,
+        grown: impl Fn() + Send + 'static,
+    ) -> Result<Inputs> {
+        let from_files = |sources| Inputs { sources, cluster: None, watch: None };
+        if !config.kafka.is_given() {
+            let source = if named.files.is_empty() { shop(config, named)? } else { given(named)? };
+            return Ok(from_files(vec![source]));
+        }
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
+        let mut kafka_config = config.kafka.clone();
+        if let Some(until) = named.backfill_until {
+            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).leading()));
+            // An event may be dated after its record, by as much as a clock may be fast.
+            kafka_config.start = instant::show(until - config.rules.max_future);
+        }
+        let registry = match config.kafka.format {
+            Format::Avro => Some(Arc::new(Registry::open(&config.registry).map_err(refused)?)),
+            Format::Json | Format::JsonSchema => None,
+        };
+        let cluster = patiently(stop, || Cluster::look(&kafka_config, known))?;
+        for topic in &cluster.missing {
+            tracing::warn!("Kafka: there is no topic `{topic}`; it is read from its beginning when it comes to be");
+        }
+        let mode = Mode { to_end: named.to_end, follows: named.backfill_until.is_some() };
+        let read = kafka::sources(&kafka_config, &cluster, registry.as_ref(), config.workers, mode).map_err(refused)?;
+        let since = named.backfill_until.unwrap_or(Instant::MIN);
+        sources.extend(read.into_iter().map(|source| -> Box<dyn Source> {
+            match named.backfill_until {
+                None => source,
+                Some(_) => Box::new(Span::new(source, since, Instant::MAX)),
+            }
+        }));
+        let watch =
+            if named.to_end { None } else { Some(Watch::start(&config.kafka, &cluster, grown).map_err(refused)?) };
+        Ok(Inputs { sources, cluster: Some(cluster), watch })
+    }
+
+    /// Where each partition is read from if nothing of it was journaled.
+    pub(super) fn begins(&self) -> BTreeMap<String, i64> {
+        self.cluster.as_ref().map(Cluster::begins).unwrap_or_default()
+    }
+
+    /// What makes each partition the log it is.
+    pub(super) fn identities(&self) -> BTreeMap<String, String> {
+        let mut identities = BTreeMap::new();
+        for source in &self.sources {
+            let numbered = source.partitions().into_iter().enumerate();
+            let of = |(n, found): (usize, Partition)| Some((partition_name(&found), source.identity(n as u32)?));
+            identities.extend(numbered.filter_map(of));
+        }
+        identities
+    }
+
+    /// The names of the partitions.
+    pub(super) fn partitions(&self) -> Vec<String> {
+        self.sources
+            .iter()
+            .flat_map(|source| source.partitions())
+            .map(|found: Partition| partition_name(&found))
+            .collect()
+    }
+}
+
+/// What Kafka refuses is refused.
+pub(super) fn refused(error: KafkaError) -> anyhow::Error {
+    match error {
+        KafkaError::Refused(why) => Refused(why).into(),
+        away @ KafkaError::Away(_) => away.into(),
+    }
+}
+
+/// Asks until it is answered, or told to stop.
+fn patiently<T>(stop: &AtomicBool, mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
+    loop {
+        match ask() {
+            Err(KafkaError::Away(why)) if !stop.load(Acquire) => {
+                tracing::warn!("{why}; trying again (Ctrl-C gives up)");
+                std::thread::sleep(PAUSE);
+            }
+            other => return other.map_err(refused),
+        }
+    }
+}
+
+/// The simulated shop, selling the given catalog or the sample.
+fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
+    let just_before = config.simulate.start - 1;
+    let catalog = match &named.catalogs[..] {
+        [] => Movies::text("Movies.txt", SAMPLE, just_before),
+        [one] => Movies::file("catalog", one, Some(just_before))?,
+        _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
+    };
+    Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
+}
+
+fn given(named: &Named) -> Result<Box<dyn Source>> {
+    let Named { files, catalogs, .. } = named;
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let mut names = names(&[&catalogs[..], files].concat())?;
+    let of_files = names.split_off(catalogs.len());
+    for (name, catalog) in names.iter().zip(catalogs) {
+        sources.push(Box::new(Movies::file(name, catalog, None)?));
+    }
+    sources.push(Box::new(Files::named(of_files, files)?));
+    Ok(Box::new(Chain::new(sources)))
+}

@@ -1,0 +1,178 @@
+//! `simulate --brokers`, `catalog --brokers`: records to Kafka, as a shop would send them.
+
+use super::progress::Progress;
+use super::text::{grouped, program};
+use crate::config::Config;
+use crate::config::kafka::{Format, Kafka};
+use crate::decode::avro::TOPICS;
+use crate::kafka::KafkaError;
+use crate::kafka::producer::{Producer, create_topics};
+use crate::kafka::registry::Registry;
+use crate::simulate::shop::Shop;
+use crate::simulate::wire::{Encoder, json, json_produced};
+use crate::simulate::{SAMPLE, items_of};
+use crate::source::movies::Movies;
+use anyhow::{Result, bail};
+use dataflows::events::{CatalogItem, Event};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// How often the rate is kept to.
+const STEP: Duration = Duration::from_millis(2);
+
+/// Everything that is needed to send events.
+struct Sender {
+    producer: Producer,
+    format: Format,
+    encoder: Encoder,
+    /// What each of [`TOPICS`] is called; none is not sent.
+    topics: Vec<Option<String>>,
+    payload: Vec<u8>,
+    sent: u64,
+}
+
+impl Sender {
+    /// Registers the schemas and creates the topics first.
+    fn new(config: &Config) -> Result<Sender> {
+        let Kafka { brokers, format, .. } = &config.kafka;
+        let mut topics = vec![None; TOPICS.len()];
+        config.kafka.topics().into_iter().for_each(|(place, name)| topics[place] = Some(name));
+        let names: Vec<&str> = topics.iter().flatten().map(String::as_str).collect();
+        let mut ids: Vec<u32> = vec![0; TOPICS.len()];
+        match format {
+            Format::Avro => {
+                let registry = Registry::open(&config.registry)?;
+                for (place, name) in topics.iter().enumerate() {
+                    let Some(name) = name else { continue };
+                    ids[place] = registry.register(&format!("{name}-value"), TOPICS[place].schema)?;
+                }
+            }
+            Format::Json => {}
+            Format::JsonSchema => {
+                bail!("`kafka.format` is `json_schema`, which is read, not sent; use `avro` or `json`")
+            }
+        }
+        let created = create_topics(&config.kafka, &names)?;
+        if !created.is_empty() {
+            say!("created {} topics at {brokers}, {} partitions each", created.len(), config.kafka.partitions);
+        }
+        let producer = Producer::new(&config.kafka)?;
+        let encoder = Encoder::with_ids(ids);
+        Ok(Sender { producer, format: *format, encoder, topics, payload: Vec::new(), sent: 0 })
+    }
+
+    fn catalog(&mut self, items: Vec<CatalogItem>) -> Result<(), KafkaError> {
+        for item in items {
+            let (key, event) = (item.item_id.to_string(), Event::Catalog(Box::new(item)));
+            let topic = match self.format {
+                Format::Avro => self.encoder.avro(&event, None, &mut self.payload),
+                Format::Json | Format::JsonSchema => {
+                    self.payload = json(&event).into_bytes();
+                    crate::simulate::wire::topic_of(&event)
+                }
+            };
+            self.send(topic, &key)?;
+        }
+        self.producer.finish()
+    }
+
+    fn send(&mut self, topic: usize, key: &str) -> Result<(), KafkaError> {
+        let Some(name) = &self.topics[topic] else { return Ok(()) };
+        self.sent += 1;
+        self.producer.send(name, key.as_bytes(), &self.payload, None)
+    }
+
+    /// Sends a shop's events, at most so many a second, until they end or it is told to stop.
+    fn shop(&mut self, shop: Shop, rate: u64, stop: &AtomicBool) -> Result<(), KafkaError> {
+        let (started, before) = (Instant::now(), self.sent);
+        for produced in shop {
+            while rate > 0 && (started.elapsed().as_secs_f64() * rate as f64) < (self.sent - before) as f64 {
+                std::thread::sleep(STEP);
+                if stop.load(Acquire) {
+                    break;
+                }
+            }
+            if stop.load(Acquire) {
+                break;
+            }
+            let topic = match self.format {
+                Format::Avro => self.encoder.avro_produced(&produced, &mut self.payload),
+                Format::Json | Format::JsonSchema => {
+                    self.payload = json_produced(&produced).into_bytes();
+                    crate::simulate::wire::topic_of(&produced.event)
+                }
+            };
+            self.send(topic, &produced.key())?;
+        }
+        self.producer.finish()
+    }
+
+    fn progress(&self, all: u64) -> Progress {
+        let delivered = self.producer.delivered();
+        Progress::showing(
+            move || delivered.acknowledged.load(Relaxed),
+            move |acknowledged, rate| {
+                let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
+                let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
+                format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
+            },
+        )
+    }
+
+    fn summary(&self, took: Duration, stopped: bool) -> Result<()> {
+        let acknowledged = self.producer.delivered().acknowledged.load(Relaxed);
+        let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
+        let stopped = if stopped { "stopped by a signal: " } else { "" };
+        say!(
+            "{stopped}{} records sent and acknowledged in {:.1} s ({}/s)",
+            grouped(acknowledged),
+            took.as_secs_f64(),
+            grouped(rate as u64)
+        );
+        Ok(())
+    }
+}
+
+/// The items of a catalog file.
+fn items(file: &Path, as_of: Option<i64>) -> Result<Vec<CatalogItem>> {
+    Ok(items_of(Movies::file("Movies.txt", file, as_of)?)?)
+}
+
+/// Sends a simulated shop: its catalog, acknowledged, and then its events.
+pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<()> {
+    let stop = super::stop_on_signals()?;
+    let just_before = config.simulate.start - 1;
+    let items = match catalog {
+        Some(file) => items(file, Some(just_before))?,
+        None => items_of(Movies::text("Movies.txt", SAMPLE, just_before))?,
+    };
+    let shop = Shop::new(config, items.iter().map(|item| item.item_id.clone()).collect());
+    let mut sender = Sender::new(config)?;
+    let watch = sender.progress(items.len() as u64 + config.simulate.events);
+    sender.catalog(items)?;
+    sender.shop(shop, config.simulate.rate, &stop)?;
+    let took = watch.stop();
+    sender.summary(took, stop.load(Acquire))?;
+    say!("\nread them:   {}", reading(config));
+    Ok(())
+}
+
+/// Sends a catalog.
+pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<()> {
+    let items = items(file, as_of)?;
+    let mut sender = Sender::new(config)?;
+    let watch = sender.progress(items.len() as u64);
+    sender.catalog(items)?;
+    let took = watch.stop();
+    sender.summary(took, false)
+}
+
+/// The command that reads what was sent.
+fn reading(config: &Config) -> String {
+    let registry = match config.kafka.format {
+        Format::Avro => format!(" --registry {}", config.registry.url),
+        Format::Json | Format::JsonSchema => " --set kafka.format=json".to_owned(),
+    };
+    format!("{} run --brokers {}{registry}", program(), config.kafka.brokers)
+}

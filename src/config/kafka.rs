@@ -1,0 +1,181 @@
+//! Where Kafka and the Schema Registry are, and how they are spoken to.
+
+use super::secret;
+use crate::decode::avro::TOPICS;
+use crate::instant;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Kafka. Without `brokers` nothing is read from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// Brokers to begin with, `host:port`, by commas.
+    pub brokers: String,
+    /// Under this name positions are shown to lag dashboards; nothing else depends on it.
+    pub group_id: String,
+    /// Where a partition that was never read begins: `earliest`, `latest`, or an instant in ISO 8601.
+    pub start: String,
+    /// How payloads are written: `avro` (Confluent wire format), `json`, or `json_schema` (the wire format
+    /// around JSON).
+    pub format: Format,
+    /// Topics by the event they carry, where they are not called as usual; an empty name is not read.
+    pub topics: BTreeMap<String, String>,
+    /// How many partitions a topic gets that we make.
+    pub partitions: i32,
+    /// How many copies of each; -1 is what the brokers are set to.
+    pub replication: i32,
+    /// How often new partitions and topics are looked for.
+    #[serde(with = "crate::instant::span")]
+    pub metadata_interval: i64,
+    /// Whether compacted topics are read though what was read of them may not be there again.
+    pub accept_compacted: bool,
+    /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`.
+    pub properties: BTreeMap<String, String>,
+    /// Properties that are secret: `"sasl.password" = "env:NAME"` or `"file:PATH"`, where each is found.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// How payloads are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "said at `Kafka::format`")]
+pub enum Format {
+    Avro,
+    Json,
+    JsonSchema,
+}
+
+/// The Schema Registry, with the API of Confluent's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Where: `http://127.0.0.1:8081`; several by commas, tried in order.
+    pub url: String,
+    /// For basic authentication.
+    pub username: String,
+    /// Where its password, or a bearer token, is found: `env:NAME` or `file:PATH`.
+    pub password: String,
+}
+
+/// Where a partition begins that was never read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as Kafka says it")]
+pub enum Start {
+    Earliest,
+    Latest,
+    /// With the first record appended then or later; milliseconds since 1970.
+    At(i64),
+}
+
+/// Whoever changed these would break what we promise.
+const OURS: [(&str, &str); 7] = [
+    ("bootstrap.servers", "it is `kafka.brokers`"),
+    ("group.id", "it is `kafka.group_id`"),
+    ("enable.auto.commit", "offsets are kept in the journal"),
+    ("enable.auto.offset.store", "offsets are kept in the journal"),
+    ("auto.offset.reset", "a lost position must never be passed over; see `kafka.start`"),
+    ("enable.idempotence", "a record that is sent again must not double"),
+    ("statistics.interval.ms", "it tells which partitions are idle"),
+];
+
+/// What must not stand in a file of settings.
+const SECRET: [&str; 8] =
+    ["password", "secret", "key.pem", "jaas", "token", "certificate.pem", "oauthbearer.config", "private.key"];
+
+impl Default for Kafka {
+    fn default() -> Kafka {
+        Kafka {
+            brokers: String::new(),
+            group_id: "deltamart".to_owned(),
+            start: "earliest".to_owned(),
+            format: Format::Avro,
+            topics: BTreeMap::new(),
+            partitions: 3,
+            replication: -1,
+            metadata_interval: 30_000,
+            accept_compacted: false,
+            properties: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Kafka {
+    /// Whether it is used at all.
+    pub fn is_given(&self) -> bool {
+        !self.brokers.is_empty()
+    }
+
+    /// What each topic carries, as its place in [`TOPICS`], and how it is called.
+    pub fn topics(&self) -> Vec<(usize, String)> {
+        let called = |(place, topic): (usize, &crate::decode::avro::Topic)| {
+            let name = self.topics.get(topic.event_name).map_or(topic.name, String::as_str);
+            (!name.is_empty()).then(|| (place, name.to_owned()))
+        };
+        TOPICS.iter().enumerate().filter_map(called).collect()
+    }
+
+    /// Where a partition begins that was never read.
+    ///
+    /// # Errors
+    /// If it is neither a word nor an instant.
+    pub fn start(&self) -> Result<Start, String> {
+        match self.start.as_str() {
+            "earliest" => Ok(Start::Earliest),
+            "latest" => Ok(Start::Latest),
+            text => instant::parse(text)
+                .map(Start::At)
+                .ok_or_else(|| format!("is `{text}`; expected `earliest`, `latest`, or an instant such as 2026-01-05")),
+        }
+    }
+
+    /// What is wrong: the key, and why.
+    pub(super) fn wrong(&self) -> Option<(String, String)> {
+        let wrong = |key: &str, why: String| Some((format!("kafka.{key}"), why));
+        if let Err(why) = self.start() {
+            return wrong("start", why);
+        }
+        if self.partitions < 1 {
+            return wrong("partitions", "must be at least 1".to_owned());
+        }
+        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event_name != **event)) {
+            let known: Vec<_> = TOPICS.iter().map(|topic| topic.event_name).collect();
+            return wrong("topics", format!("`{unknown}` is no event; expected {}", known.join(", ")));
+        }
+        let names = self.topics();
+        let twice = |(at, (_, name)): &(usize, &(usize, String))| names[..*at].iter().any(|(_, other)| other == name);
+        if let Some((_, (_, name))) = names.iter().enumerate().find(twice) {
+            return wrong("topics", format!("two events come in `{name}`; each needs a topic of its own"));
+        }
+        for key in self.properties.keys().chain(self.secrets.keys()) {
+            if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == key) {
+                return wrong("properties", format!("`{key}` cannot be set: {why}"));
+            }
+        }
+        let is_secret = |key: &&String| SECRET.iter().any(|part| key.contains(part)) && !key.contains("location");
+        if let Some(key) = self.properties.keys().find(is_secret) {
+            let why = format!(
+                "`{key}` is a secret and must not stand here. Name where it is found:  [kafka.secrets]  \"{key}\" = \
+                 \"env:NAME\"  or  \"file:PATH\""
+            );
+            return wrong("properties", why);
+        }
+        let bad = self.secrets.iter().find_map(|(key, place)| Some((key, secret::wrong(place)?)));
+        bad.and_then(|(key, why)| wrong("secrets", format!("`{key}` {why}")))
+    }
+}
+
+impl Registry {
+    /// What is wrong: the key, and why.
+    pub(super) fn wrong(&self) -> Option<(String, String)> {
+        if self.url.contains('@') {
+            let why = "holds a password, or so it seems; use `registry.username` and `registry.password`";
+            return Some(("registry.url".to_owned(), why.to_owned()));
+        }
+        if self.password.is_empty() {
+            return None;
+        }
+        secret::wrong(&self.password).map(|why| ("registry.password".to_owned(), why))
+    }
+}

@@ -1,0 +1,20 @@
+//! Kafka and the Schema Registry: how they are spoken to. What is read from them is in
+//! [`crate::source::kafka`].
+
+pub mod client;
+pub mod cluster;
+pub mod identity;
+pub mod producer;
+pub mod registry;
+pub mod watch;
+
+/// Why Kafka or the registry could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// It may be there later.
+    #[error("{0}")]
+    Away(String),
+    /// It would be wrong to go on.
+    #[error("{0}")]
+    Refused(String),
+}

@@ -1,0 +1,242 @@
+//! What there is to read: topics, partitions, where they begin and end, and where reading begins.
+
+use super::KafkaError;
+use super::client::{Context, PATIENCE, consumer, properties};
+use super::identity;
+use crate::config::kafka::{Format as Payload, Kafka, Start};
+use crate::decode::avro::{Schemas, TOPICS};
+use crate::source::Format;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A partition that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it carries, as its place in [`TOPICS`].
+    pub carries: usize,
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The first offset it holds.
+    pub low: i64,
+    /// The offset after its last record.
+    pub high: i64,
+    /// Where it is read from if nothing of it was journaled.
+    pub begin: i64,
+}
+
+impl Found {
+    /// As positions are written down.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.topic, self.partition)
+    }
+
+    /// How its payloads are written.
+    pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
+        let carries = TOPICS[self.carries].event_name;
+        match payload {
+            Payload::Avro => Format::Avro(carries, schemas.clone()),
+            Payload::Json => Format::Json(Some(carries)),
+            Payload::JsonSchema => Format::JsonSchema(carries),
+        }
+    }
+}
+
+/// What was written down at an earlier start, by `topic/partition`.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Where each partition began.
+    pub begins: BTreeMap<String, i64>,
+    /// What made it the log it is.
+    pub identities: BTreeMap<String, String>,
+}
+
+/// Everything there is to read.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The partitions, in the order of their names.
+    pub partitions: Vec<Found>,
+    /// The topics that are not there.
+    pub missing: Vec<String>,
+    /// What makes each partition the log it is.
+    pub identities: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// Looks what there is. A partition that was never read begins where the configuration says, or, if
+    /// others were read before it was there, with its first record.
+    ///
+    /// # Errors
+    /// If the brokers are away, or what is there must not be read.
+    pub fn look(config: &Kafka, known: &Known) -> Result<Cluster, KafkaError> {
+        let consumer = consumer(config, &[])?;
+        let (mut partitions, mut missing) = (Vec::new(), Vec::new());
+        for (carries, topic) in config.topics() {
+            let numbers = numbers(&consumer, config, &topic)?;
+            if numbers.is_empty() {
+                missing.push(topic.clone());
+            }
+            for partition in numbers {
+                let (low, high) = consumer
+                    .fetch_watermarks(&topic, partition, PATIENCE)
+                    .map_err(|error| away(config, &format!("ask for the ends of `{topic}/{partition}`"), &error))?;
+                partitions.push(Found { carries, topic: topic.clone(), partition, low, high, begin: low });
+            }
+        }
+        if partitions.is_empty() {
+            let why = format!(
+                "Kafka at {}: none of the topics is there: {}. Create them (`simulate --brokers` does), or say how yours are \
+                 called (`kafka.topics`)",
+                config.brokers,
+                missing.join(", ")
+            );
+            return Err(KafkaError::Refused(why));
+        }
+        refuse_compacted(config, &partitions)?;
+        begin(&consumer, config, known, &mut partitions)?;
+        let identities = identity::of(config, &partitions, &known.identities)?;
+        Ok(Cluster { partitions, missing, identities })
+    }
+
+    /// Where each partition begins, to be written down before anything is read.
+    pub fn begins(&self) -> BTreeMap<String, i64> {
+        self.partitions.iter().map(|found| (found.name(), found.begin)).collect()
+    }
+
+    /// Whether every partition still holds what is to be read: from its position on, or from where it began.
+    ///
+    /// # Errors
+    /// If one does not, with what can be done.
+    pub fn check(&self, positions: &BTreeMap<String, i64>) -> Result<(), KafkaError> {
+        for found in &self.partitions {
+            let (name, Found { low, high, begin, .. }) = (found.name(), found);
+            let next = positions.get(&name).unwrap_or(begin);
+            let what = match next {
+                next if next < low => {
+                    format!("its log begins at {low} now: {} records were deleted before they were read", low - next)
+                }
+                next if next > high => format!(
+                    "its log ends at {high}: it lost what had been written to it, or it was deleted and made again"
+                ),
+                _ => continue,
+            };
+            let why = format!(
+                "Kafka: `{name}` is to be read from offset {next}, and {what}. Going on would pass over that silently. \
+                 To compute everything again from what is there: `run --rebuild --accept-loss`"
+            );
+            return Err(KafkaError::Refused(why));
+        }
+        Ok(())
+    }
+}
+
+fn away(config: &Kafka, what: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
+    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}", config.brokers))
+}
+
+/// The partitions of a topic; none if it is not there.
+pub(super) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaError> {
+    let what = || format!("ask for the partitions of `{topic}`");
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(|error| away(config, &what(), &error))?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(Vec::new()) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => {}
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => return Ok(Vec::new()),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            let why = format!(
+                "Kafka at {}: `{topic}` may not be read by this user; grant it, or leave it out with an \
+                               empty name (`kafka.topics`)",
+                config.brokers
+            );
+            return Err(KafkaError::Refused(why));
+        }
+        Some(error) => {
+            return Err(KafkaError::Away(format!("Kafka at {}: could not {}: {error}", config.brokers, what())));
+        }
+    }
+    let mut numbers: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Where each partition begins.
+fn begin(
+    consumer: &BaseConsumer<Context>,
+    config: &Kafka,
+    known: &Known,
+    partitions: &mut [Found],
+) -> Result<(), KafkaError> {
+    let start = match config.start().map_err(KafkaError::Refused)? {
+        // Whatever comes to be later is read whole.
+        _ if !known.begins.is_empty() => Start::Earliest,
+        start => start,
+    };
+    let mut at = BTreeMap::new();
+    if let Start::At(instant_ms) = start {
+        let mut times = TopicPartitionList::new();
+        for found in partitions.iter() {
+            times.add_partition_offset(&found.topic, found.partition, Offset::Offset(instant_ms)).ok();
+        }
+        let offsets = consumer.offsets_for_times(times, PATIENCE);
+        let offsets = offsets.map_err(|error| away(config, "ask for the offsets of an instant", &error))?;
+        at.extend(
+            offsets.elements().iter().map(|found| ((found.topic().to_owned(), found.partition()), found.offset())),
+        );
+    }
+    for found in partitions {
+        found.begin = match (known.begins.get(&found.name()), start) {
+            (Some(begin), _) => *begin,
+            (None, Start::Earliest) => found.low,
+            // The catalog is what prices are found in: all of it, whenever the events begin.
+            (None, _) if found.carries == CATALOG => found.low,
+            (None, Start::Latest) => found.high,
+            (None, Start::At(_)) => match at.get(&(found.topic.clone(), found.partition)) {
+                Some(Offset::Offset(offset)) => *offset,
+                // Nothing was appended since.
+                _ => found.high,
+            },
+        };
+    }
+    Ok(())
+}
+
+/// The place of the catalog's topic in [`TOPICS`].
+pub const CATALOG: usize = 0;
+
+/// What was read of a compacted topic cannot be read again.
+fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaError> {
+    if config.accept_compacted {
+        return Ok(());
+    }
+    let topics: std::collections::BTreeSet<_> = partitions.iter().map(|found| found.topic.as_str()).collect();
+    let admin: AdminClient<Context> = properties(config)?
+        .create_with_context(Context::new(config))
+        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+    let described = match futures_executor::block_on(admin.describe_configs(&resources, &options)) {
+        Ok(described) => described,
+        Err(error) => {
+            tracing::warn!("Kafka: could not ask whether topics are compacted ({error}); they must not be");
+            return Ok(());
+        }
+    };
+    for (topic, described) in topics.iter().zip(described) {
+        let policy = described.ok().and_then(|config| config.get("cleanup.policy")?.value.clone());
+        if policy.is_some_and(|policy| policy.contains("compact")) {
+            let why = format!(
+                "Kafka at {}: topic `{topic}` is compacted (`cleanup.policy`): what was read of it cannot be read again, \
+                 after a crash or for a rebuild. Set its `cleanup.policy` to `delete`, or, if losing older records is \
+                 meant, `kafka.accept_compacted` to true",
+                config.brokers
+            );
+            return Err(KafkaError::Refused(why));
+        }
+    }
+    Ok(())
+}

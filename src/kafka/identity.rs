@@ -1,0 +1,94 @@
+//! What makes a partition the log it is: a topic that was deleted and made again has the same name, and
+//! offsets into it mean something else. A record that was there once is there again, or the log is another.
+
+use super::KafkaError;
+use super::client::consumer;
+use super::cluster::Found;
+use crate::config::kafka::Kafka;
+use rdkafka::Message;
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Brokers that yield nothing for so long have no such record.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// The identity of each partition that has one: as it was known, if that record is there as it was or has
+/// aged away.
+pub(super) fn of(
+    config: &Kafka,
+    partitions: &[Found],
+    known: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, KafkaError> {
+    let mut identities = BTreeMap::new();
+    let mut wanted = BTreeMap::new();
+    for found in partitions.iter().filter(|found| found.high > found.low) {
+        let name = found.name();
+        match known.get(&name).and_then(|identity| Some((identity, offset_of(identity)?))) {
+            // It cannot be asked any more, and a log that was made again would begin before it.
+            Some((identity, offset)) if offset < found.low => drop(identities.insert(name, identity.clone())),
+            Some((_, offset)) if offset < found.high => drop(wanted.insert(name, (found, offset))),
+            // It ends before it: that is another log, and what it begins with tells it apart.
+            _ => drop(wanted.insert(name, (found, found.low))),
+        }
+    }
+    identities.extend(records(config, wanted)?);
+    Ok(identities)
+}
+
+fn offset_of(identity: &str) -> Option<i64> {
+    identity.strip_prefix("record ")?.split_once(' ')?.0.parse().ok()
+}
+
+/// What the records at these offsets, or the first after them, are.
+fn records(
+    config: &Kafka,
+    mut wanted: BTreeMap<String, (&Found, i64)>,
+) -> Result<BTreeMap<String, String>, KafkaError> {
+    let mut identities = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(identities);
+    }
+    // One record of each is enough.
+    let consumer = consumer(config, &[("fetch.message.max.bytes", "65536")])?;
+    let mut assignment = TopicPartitionList::new();
+    for (found, offset) in wanted.values() {
+        assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*offset)).ok();
+    }
+    let away = |error: rdkafka::error::KafkaError| {
+        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}", config.brokers))
+    };
+    consumer.assign(&assignment).map_err(away)?;
+    while !wanted.is_empty() {
+        let Some(polled) = consumer.poll(SILENCE) else { break };
+        let record = match polled {
+            Ok(record) => record,
+            Err(error) => return Err(away(error)),
+        };
+        let name = format!("{}/{}", record.topic(), record.partition());
+        if wanted.remove(&name).is_none() {
+            continue;
+        }
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(record.key().unwrap_or_default());
+        sum.update(record.payload().unwrap_or_default());
+        sum.update(&record.timestamp().to_millis().unwrap_or(-1).to_be_bytes());
+        identities.insert(name, format!("record {} is {:08x}", record.offset(), sum.finalize()));
+        let mut done = TopicPartitionList::new();
+        done.add_partition(record.topic(), record.partition());
+        consumer.pause(&done).map_err(away)?;
+    }
+    Ok(identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_says_which_record_it_is_of() {
+        assert_eq!(offset_of("record 42 is 0badcafe"), Some(42));
+        assert_eq!(offset_of("first line 0badcafe"), None);
+    }
+}

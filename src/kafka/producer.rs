@@ -1,0 +1,182 @@
+//! Records to Kafka: each acknowledged, or the end is not clean.
+
+use super::KafkaError;
+use super::client::{Context, PATIENCE, properties};
+use crate::config::kafka::Kafka;
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What became of the records that were sent.
+#[derive(Default)]
+pub struct Delivered {
+    /// How many a broker has acknowledged.
+    pub acknowledged: AtomicU64,
+    failed: AtomicU64,
+    first_failure: Mutex<Option<String>>,
+}
+
+struct Deliveries {
+    client: Context,
+    delivered: Arc<Delivered>,
+}
+
+impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.client.log(level, facility, message);
+    }
+
+    fn error(&self, error: Native, reason: &str) {
+        self.client.error(error, reason);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn generate_oauth_token(&self, configuration: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.client.generate_oauth_token(configuration)
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, record)) = result else {
+            self.delivered.acknowledged.fetch_add(1, Relaxed);
+            return;
+        };
+        self.delivered.failed.fetch_add(1, Relaxed);
+        let mut first = self.delivered.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| {
+            let key = String::from_utf8_lossy(record.key().unwrap_or_default());
+            format!("a record with key `{key}` for `{}`: {error}", record.topic())
+        });
+    }
+}
+
+/// An idempotent producer: a record that is sent again does not double.
+pub struct Producer {
+    producer: ThreadedProducer<Deliveries>,
+    brokers: String,
+    delivered: Arc<Delivered>,
+}
+
+impl Producer {
+    /// Connects when something is sent.
+    ///
+    /// # Errors
+    /// If a property is wrong.
+    pub fn new(config: &Kafka) -> Result<Producer, KafkaError> {
+        let mut client = properties(config)?;
+        client.set("enable.idempotence", "true");
+        // As clients in Java choose partitions by key.
+        for (key, value) in [("compression.type", "lz4"), ("linger.ms", "20"), ("partitioner", "murmur2_random")] {
+            if !config.properties.contains_key(key) {
+                client.set(key, value);
+            }
+        }
+        let delivered = Arc::<Delivered>::default();
+        let context = Deliveries { client: Context::new(config), delivered: Arc::clone(&delivered) };
+        let created = client.create_with_context(context);
+        let producer = created.map_err(|error| {
+            KafkaError::Refused(format!("could not make a Kafka client ({}): {error}", config.brokers))
+        })?;
+        Ok(Producer { producer, brokers: config.brokers.clone(), delivered })
+    }
+
+    /// What became of the records that were sent.
+    pub fn delivered(&self) -> Arc<Delivered> {
+        Arc::clone(&self.delivered)
+    }
+
+    /// Sends a record; waits while too many are on their way.
+    ///
+    /// # Errors
+    /// If it can never be sent.
+    pub fn send(
+        &self,
+        topic: &str,
+        key: &[u8],
+        payload: &[u8],
+        headers: Option<OwnedHeaders>,
+    ) -> Result<(), KafkaError> {
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(payload);
+        if !key.is_empty() {
+            record = record.key(key);
+        }
+        if let Some(headers) = headers {
+            record = record.headers(headers);
+        }
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((Native::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
+                    record = unsent;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err((error, _)) => {
+                    return Err(KafkaError::Refused(format!(
+                        "Kafka at {}: could not send a record to `{topic}`: {error}",
+                        self.brokers
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Waits until every record was acknowledged or given up.
+    ///
+    /// # Errors
+    /// If any was given up: how many, and the first.
+    pub fn finish(&self) -> Result<(), KafkaError> {
+        // Records are given up by themselves (`message.timeout.ms`).
+        while let Err(error) = self.producer.flush(Duration::from_secs(5)) {
+            tracing::debug!("Kafka at {}: {error}; still waiting", self.brokers);
+        }
+        let failed = self.delivered.failed.load(Relaxed);
+        if failed == 0 {
+            return Ok(());
+        }
+        let first = self.delivered.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, brokers) = (first.as_deref().unwrap_or_default(), &self.brokers);
+        Err(KafkaError::Away(format!("Kafka at {brokers}: {failed} records were not delivered; the first was {first}")))
+    }
+}
+
+/// Creates the topics that are not there; tells which it created.
+///
+/// # Errors
+/// If one could not be created.
+pub fn create_topics(config: &Kafka, topics: &[&str]) -> Result<Vec<String>, KafkaError> {
+    let admin: AdminClient<Context> = properties(config)?
+        .create_with_context(Context::new(config))
+        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
+    // Simulated events are as old as they say: kept, not expired by their age.
+    let new = topics.iter().map(|topic| {
+        let copies = TopicReplication::Fixed(config.replication);
+        NewTopic::new(topic, config.partitions, copies).set("retention.ms", "-1").set("cleanup.policy", "delete")
+    });
+    let new: Vec<_> = new.collect();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+    let away = |why: String| KafkaError::Away(format!("Kafka at {}: could not create topics: {why}", config.brokers));
+    let created = futures_executor::block_on(admin.create_topics(&new, &options));
+    let mut names = Vec::new();
+    for result in created.map_err(|error| away(error.to_string()))? {
+        match result {
+            Ok(name) => names.push(name),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, error)) => return Err(away(format!("`{name}`: {error}"))),
+        }
+    }
+    Ok(names)
+}
