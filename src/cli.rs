@@ -162,7 +162,16 @@ pub enum Command {
     },
     /// Compute every metric by its SQL from the stored raw events, and compare with the tables
     Verify,
-    /// Check the configuration and the warehouse, and show all settings
+    /// Send rejected records through again, each once: to their topics (`--brokers`), lines of files into a file
+    ReplayRejected {
+        /// Only those of this reason, as in `rejected_events.reason`; may be given more than once
+        #[arg(long, value_name = "REASON")]
+        reason: Vec<String>,
+        /// Where lines of files go, to be given to `run`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
     Check,
     /// Print the statements that make the tables
     Schema,

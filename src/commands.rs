@@ -12,6 +12,7 @@ mod beside;
 mod inputs;
 mod produce;
 mod progress;
+mod replay;
 mod run;
 mod show;
 mod simulate;
@@ -21,9 +22,11 @@ mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::Options;
 use crate::instant::{self, span};
+use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::registry::Registry;
 use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
@@ -97,6 +100,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
+        Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
         Command::Verify => verify::verify(&config),
         Command::Check => check(&config),
         Command::Schema => schema(),
@@ -227,6 +231,22 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// Whether brokers and registry answer, and what there is to read.
+fn check_kafka(config: &Config) -> Result<()> {
+    let cluster = Cluster::look(&config.kafka, &Known::default()).map_err(inputs::refused)?;
+    let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
+    let (brokers, partitions) = (&config.kafka.brokers, cluster.partitions.len());
+    say!("# Kafka at {brokers}: {partitions} partitions, about {} records", text::grouped(records as u64));
+    if !cluster.missing.is_empty() {
+        say!("# Kafka has no topic {}", cluster.missing.join(", "));
+    }
+    if config.kafka.format == config::kafka::Format::Avro {
+        Registry::open(&config.registry).and_then(|registry| registry.check()).map_err(inputs::refused)?;
+        say!("# registry {}: answers", config.registry.url);
+    }
+    Ok(())
+}
+
 fn check(config: &Config) -> Result<()> {
     say!("{}", config.to_toml());
     let path = config.warehouse.display();
@@ -249,6 +269,9 @@ fn check(config: &Config) -> Result<()> {
         format!("once the watermark is {} past their end", span::show(lateness))
     });
     say!("# windows leave memory {expiry}");
+    if config.kafka.is_given() {
+        check_kafka(config)?;
+    }
     say!("# the configuration is good");
     Ok(())
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  source ──▶ decode ──▶ validate ──▶ engine[ dataflows ] ──▶ delta ──▶ commit ──▶ sink
-//!  files      Avro       rules of     timely workers,         one per   merged     SQLite
-//!  simulator  JSON       the domain   epochs, watermark       key       epochs     memory
-//!  Movies.txt Movies.txt    │             │                                │
+//!  Kafka      Avro       rules of     timely workers,         one per   merged     SQLite
+//!  files      JSON       the domain   epochs, watermark       key       epochs     memory
+//!  simulator  Movies.txt    │             │                                │
 //!                           ▼             ▼                                ▼
 //!                    rejected_events  late_events            rows and `_progress` together
 //! ```
@@ -42,6 +42,7 @@
 //! - Final tables are a function of the accepted events and the final watermark: not of arrival
 //!   order, chopping, partitions, workers or restarts.
 //! - Every record read is in a raw table or in `rejected_events` (with `raw` on); none is dropped.
+//! - No worker waits for a broker or a registry: a source has no records yet, and says what it waits for.
 //! - Nothing that arrives can stop the run. Our own bugs and a sink that fails for good can.
 //! - Every queue has a bound: records per epoch (`epoch_events`), closed epochs that are not
 //!   acknowledged (`epochs_in_flight`), bytes that wait for the sink (`pending_bytes`).
@@ -49,8 +50,8 @@
 //!
 //! # What is not here yet
 //!
-//! Kafka, further warehouses, several processes. The seams are: a source seeks to positions, says what
-//! makes a partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
+//! Further warehouses, several processes. The seams are: a source seeks to positions, says what makes a
+//! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
 //! and identity; state lies behind [`store`], which a folder or a bucket can be.
 
 pub mod cli;

@@ -101,10 +101,11 @@ impl Slot {
 
     /// The partitions that were known to hold nothing more for so long, by their numbers among all.
     pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = u32> {
-        let (idle, first) = (self.idle && !self.ended, self.first);
+        let (idle, ended, first) = (self.idle, self.ended, self.first);
         let Slot { source, at_end_since, .. } = self;
         at_end_since.iter_mut().enumerate().filter_map(move |(number, since)| {
-            let at_end = idle && source.at_end(number as u32).unwrap_or(true);
+            // A poll tells of all partitions at once; who knows better need not be idle in all of them.
+            let at_end = !ended && source.at_end(number as u32).unwrap_or(idle);
             *since = if at_end { Some(since.unwrap_or(clock_ms)) } else { None };
             since.is_some_and(|since| clock_ms - since >= idle_timeout_ms).then_some(first + number as u32)
         })

@@ -382,8 +382,13 @@ impl Worker {
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
             Some(rejection) => Err(rejection),
-            // A log's own clock says more about what is the future than the clock of whoever reads it years later.
-            None => decode(&partition.format, payload, rules, self.clock_ms.min(record.appended_ms)),
+            None => {
+                // A log's own clock says more about what was the future than that of whoever reads it years
+                // later, unless it is nonsense: some producers write 0.
+                let says = record.appended_ms >= rules.min_event_time;
+                let clock_ms = if says { self.clock_ms.min(record.appended_ms) } else { self.clock_ms };
+                decode(&partition.format, payload, rules, clock_ms)
+            }
         };
         match decoded {
             Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {

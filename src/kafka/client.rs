@@ -81,14 +81,21 @@ pub struct Fetched {
     pub next: i64,
     /// The end of the partition.
     pub end: i64,
-    /// Records that were fetched and not polled.
-    pub waiting: i64,
+    /// Up to where everything that was fetched had been polled when that could last be told: the client
+    /// counts what waits over all of its partitions.
+    pub polled: i64,
 }
 
 impl Fetched {
+    /// Whether there is nothing up to an offset that was not polled, whose last record was before `next`.
+    pub fn is_polled_to(self, end: i64, next: i64) -> bool {
+        // The last offsets of a log may hold no records, but marks of transactions.
+        next >= end || self.polled >= end
+    }
+
     /// Whether there is nothing more.
-    pub fn is_all(self) -> bool {
-        self.next >= self.end && self.waiting == 0
+    pub fn is_all(self, next: i64) -> bool {
+        self.next >= self.end && self.is_polled_to(self.end, next)
     }
 }
 
@@ -180,6 +187,8 @@ impl ClientContext for Context {
         let Ok(Statistics { brokers, topics }) = serde_json::from_slice(statistics) else { return };
         let mut up = brokers.values().filter(|broker| broker.state == "UP" && broker.rxidle < SILENCE_MS * 1_000);
         let up: Vec<i32> = up.by_ref().map(|broker| broker.nodeid).collect();
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = fetched.take().map(|(_, before)| before).unwrap_or_default();
         let mut fetches = Fetches::new();
         for (topic, Topic { partitions }) in topics {
             for (number, partition) in partitions {
@@ -190,11 +199,14 @@ impl ClientContext for Context {
                     && partition.next_offset >= 0;
                 if is_confirmed {
                     let Partition { next_offset: next, hi_offset: end, fetchq_cnt: waiting, .. } = partition;
-                    fetches.insert((topic.clone(), number), Fetched { next, end, waiting });
+                    let key = (topic.clone(), number);
+                    let polled_before = before.get(&key).map_or(0, |before| before.polled);
+                    let polled = if waiting == 0 { next } else { polled_before };
+                    fetches.insert(key, Fetched { next, end, polled });
                 }
             }
         }
-        *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), fetches));
+        *fetched = Some((Instant::now(), fetches));
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {

@@ -1,6 +1,8 @@
 //! The embedded warehouse: one SQLite file in WAL mode. Rows and progress in one transaction; any
 //! other process may read while we write.
 
+pub mod rejected;
+
 use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use crate::instant;

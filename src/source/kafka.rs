@@ -187,10 +187,9 @@ impl Reader {
     /// What is to be said now that there is nothing to read, or enough was read.
     fn arrive(&mut self, context: &Context) {
         let arrived = |mine: &Mine, context: &Context| {
-            let fetched = context.fetched(&mine.found.topic, mine.found.partition);
-            // The last offsets of a log may hold no records, but marks of transactions.
-            mine.next >= mine.found.high
-                || fetched.is_some_and(|fetched| fetched.next >= mine.found.high && fetched.waiting == 0)
+            let fetched = || context.fetched(&mine.found.topic, mine.found.partition);
+            let end = mine.found.high;
+            mine.next >= end || fetched().is_some_and(|fetched| fetched.is_polled_to(end, mine.next))
         };
         if self.held.is_some() {
             return;
@@ -279,9 +278,9 @@ impl Source for Kafka {
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {
-        let Some(Mine { found, .. }) = self.reader.mine.get(partition as usize) else { return Some(false) };
+        let Some(Mine { found, next, .. }) = self.reader.mine.get(partition as usize) else { return Some(false) };
         let fetched = self.consumer.context().fetched(&found.topic, found.partition);
-        Some(self.reader.held.is_none() && fetched.is_some_and(|fetched| fetched.is_all()))
+        Some(self.reader.held.is_none() && fetched.is_some_and(|fetched| fetched.is_all(*next)))
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {

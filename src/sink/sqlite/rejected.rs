@@ -1,0 +1,73 @@
+//! Rejected records that are sent through again, and which already were.
+
+use super::{Sqlite, sql_error};
+use crate::sink::SinkError;
+use rusqlite::types::Value;
+use rusqlite::{params, params_from_iter};
+
+const REPLAYED: &str = r#"CREATE TABLE IF NOT EXISTS "_replayed" (
+    "_topic" TEXT NOT NULL, "_partition" INTEGER NOT NULL, "_offset" INTEGER NOT NULL,
+    "replayed_at" TEXT NOT NULL, -- When `replay-rejected` sent it through again.
+    PRIMARY KEY ("_topic", "_partition", "_offset")
+) WITHOUT ROWID"#;
+
+/// A record that was rejected, as it came, but for an address in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it came from.
+    pub topic: String,
+    /// See `topic`.
+    pub partition: i64,
+    /// See `topic`.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// What it said.
+    pub raw: Vec<u8>,
+    /// Why it was rejected.
+    pub reason: String,
+}
+
+impl Sqlite {
+    /// Rejected records that were not sent through again yet, the first by their key: those of the given
+    /// reasons, or of every one.
+    ///
+    /// # Errors
+    /// If the warehouse cannot be read or written.
+    pub fn rejected(&self, reasons: &[String], limit: usize) -> Result<Vec<Rejected>, SinkError> {
+        let failed = |error| sql_error(&self.path, "read the rejected events of", error);
+        self.connection.execute(REPLAYED, []).map_err(failed)?;
+        let among = match reasons.len() {
+            0 => String::new(),
+            count => format!(r#"AND r."reason" IN ({})"#, vec!["?"; count].join(", ")),
+        };
+        let sql = format!(
+            r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason" FROM "rejected_events" r
+               WHERE NOT EXISTS (SELECT 1 FROM "_replayed" d WHERE d."_topic" = r."_topic"
+                   AND d."_partition" = r."_partition" AND d."_offset" = r."_offset") {among}
+               ORDER BY r."_topic", r."_partition", r."_offset" LIMIT ?"#
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+        let parameters = reasons.iter().cloned().map(Value::Text).chain([Value::Integer(limit as i64)]);
+        let rows = statement.query_map(params_from_iter(parameters), |row| {
+            let (topic, partition, offset) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Rejected { topic, partition, offset, key: row.get(3)?, raw: row.get(4)?, reason: row.get(5)? })
+        });
+        rows.and_then(Iterator::collect).map_err(failed)
+    }
+
+    /// Notes that these were sent through again.
+    ///
+    /// # Errors
+    /// If the warehouse cannot be written.
+    pub fn mark_replayed(&mut self, records: &[Rejected], at: &str) -> Result<(), SinkError> {
+        let Sqlite { path, connection } = self;
+        let failed = |error| sql_error(path, "note what was replayed in", error);
+        let transaction = connection.transaction().map_err(failed)?;
+        for Rejected { topic, partition, offset, .. } in records {
+            let sql = r#"INSERT OR IGNORE INTO "_replayed" VALUES (?1, ?2, ?3, ?4)"#;
+            transaction.execute(sql, params![topic, partition, offset, at]).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
+    }
+}
