@@ -1,0 +1,216 @@
+//! What is written down is read by whoever comes later: every byte of it stays as it is, or gets a new
+//! version.
+//!
+//! A record in a snapshot does not say what it means, so that nothing else would notice: fields in another
+//! order, a variant put in between, and a snapshot of yesterday is read as something else. What each kind
+//! of object looks like stands in `tests/formats/`.
+
+use crate::support;
+use dataflows::state::State;
+use deltamart::engine::Resume;
+use deltamart::sink::memory::Memory;
+use deltamart::source::script::{Script, Step};
+use deltamart::state_dir::journal::{Entry, Group, Rejected};
+use deltamart::state_dir::snapshot::{self, Manifest};
+use deltamart::state_dir::{Generation, StateDir};
+use deltamart::store::Store;
+use deltamart::store::local::Local;
+use deltamart::validate::Rules;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Fails if this is not what was written before. `version` is what has to be raised then, and where.
+fn assert_as_it_was(name: &str, version: &str, written: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name);
+    let Ok(before) = std::fs::read_to_string(&path) else {
+        std::fs::write(&path, written).expect("the file can be made");
+        panic!("tests/formats/{name} was not there, and is now what this version writes: look at it, and keep it");
+    };
+    if before == written {
+        return;
+    }
+    let (mut before, mut written) = (before.lines(), written.lines());
+    let (was, is) = loop {
+        let pair = (before.next(), written.next());
+        if pair.0 != pair.1 {
+            break (pair.0.unwrap_or("(nothing)"), pair.1.unwrap_or("(nothing)"));
+        }
+    };
+    panic!(
+        "`{name}` is not written as it was:\n  before: {was}\n  now:    {is}\n\
+         Who has state of the version before would read something else from it. If it must change: raise {version}; \
+         read what the version before wrote, or refuse it and say so in the README and CHANGELOG.md; then remove \
+         tests/formats/{name} and run this again. If only what the test writes has changed, the last is enough."
+    );
+}
+
+/// The kind of a record, and its place among the kinds: here, so that a new one is missed by the compiler.
+fn kind(record: &State) -> (usize, &'static str) {
+    match record {
+        State::RegistrationPane(..) => (0, "registration pane"),
+        State::CheckoutPane(..) => (1, "checkout pane"),
+        State::User(..) => (2, "user"),
+        State::CatalogVersion(..) => (3, "catalog version"),
+        State::Sign(..) => (4, "sign"),
+        State::SessionMinute(..) => (5, "session minute"),
+        State::SessionExtent(..) => (6, "session extent"),
+        State::Cart(..) => (7, "cart"),
+        State::SaleLine(..) => (8, "sale line"),
+        State::Price(..) => (9, "price"),
+        State::Sales(..) => (10, "sales"),
+        State::Rating(..) => (11, "rating"),
+        State::Statistics(..) => (12, "statistics"),
+        State::Activity(..) => (13, "activity"),
+        State::Segment(..) => (14, "segment"),
+        State::SegmentFact(..) => (15, "segment fact"),
+    }
+}
+const KINDS: usize = 16;
+
+/// A little of everything: ids that are numbers and ids that are not, what is there and what is missing.
+fn a_day() -> Vec<Step> {
+    let event = |name: &str, time: &str, rest: &str| {
+        let json = format!(r#"{{"event_name":"{name}","timestamp":"2026-01-05T{time}:00Z",{rest}}}"#);
+        Step::Record(0, json.into_bytes())
+    };
+    let cart = |n: u8, rest: &str| format!(r#""cart_id":"00000000-0000-0000-0000-0000000000{n:02}"{rest}"#);
+    let registers = r#""age":30,"masked_email":"****@a.ge","preferred_language""#;
+    vec![
+        event(
+            "movies_catalog_enriched",
+            "09:50",
+            r#""item_id":"7","title":"Seven","price":9.99,"list_price_raw":"999USD$9.99","product_group":"DVD",
+               "binding":"DVD","genre":"drama","studio":"S","brand":"B","release_date":"1995","audience_rating":"R",
+               "running_time":"127","directors":["D"],"actors":["A","C"],"languages":["eng"],"attributes":{"EAN":["1"]}"#,
+        ),
+        event("movies_catalog_enriched", "09:51", r#""item_id":"seven","title":"Seven""#),
+        event("consumer_registration", "10:02", &format!(r#""user_id":1,{registers}:"eng""#)),
+        event("consumer_registration", "10:03", &format!(r#""user_id":300,{registers}:"""#)),
+        event("sign_in", "10:03", r#""user_id":1"#),
+        event("item_view", "10:04", r#""user_id":1,"item_id":"7""#),
+        event("added_to_cart", "10:05", &format!(r#""user_id":1,"item_id":"7",{}"#, cart(1, ""))),
+        event("added_to_cart", "10:06", &format!(r#""user_id":1,"item_id":"seven",{}"#, cart(1, ""))),
+        event("checkout_to_cart", "10:07", &cart(1, r#","user_id":1,"payment_method":"Card""#)),
+        event("purchase", "10:08", r#""user_id":1,"movie_id":"7","purchase_amount":3.50"#),
+        event("item_rating", "10:09", r#""user_id":1,"item_id":"7","rating":4"#),
+        event("sign_out", "10:10", r#""user_id":1"#),
+        event("sign_in", "10:11", r#""user_id":300"#),
+        event("added_to_cart", "10:12", &format!(r#""user_id":300,"item_id":"7",{}"#, cart(2, ""))),
+        Step::Cut,
+        // Two hours later the cart stands abandoned, and the first sessions and minutes may be folded.
+        event("sign_in", "12:30", r#""user_id":1"#),
+        Step::End,
+    ]
+}
+
+/// What the operators hold after that day.
+fn records() -> Vec<State> {
+    let sink = Memory::default();
+    let source = Script::new(support::partitions(1), a_day());
+    let ended = support::run(source, &sink, support::options(1), Resume::default(), &Arc::default()).expect("runs");
+    assert!(sink.contents().rows(dataflows::table::TableId::RejectedEvents).is_empty(), "everything is accepted");
+    let mut records: Vec<_> = ended.state.into_iter().flatten().collect();
+    records.sort();
+    records
+}
+
+/// State in a folder, and what stands in a file of it.
+fn state() -> (tempfile::TempDir, StateDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn Store> = Arc::new(Local::open(folder.path().join("state")).expect("a folder"));
+    let dir = StateDir::open(store, Some("a pipeline")).expect("state");
+    (folder, dir)
+}
+
+fn stored(dir: &StateDir, key: &str) -> Vec<u8> {
+    dir.store().get(key).expect("readable").unwrap_or_else(|| panic!("`{key}` is there"))
+}
+
+#[test]
+fn records_are_written_as_they_were() {
+    let records = records();
+    let kinds: BTreeSet<_> = records.iter().map(|record| kind(record).0).collect();
+    assert_eq!(kinds, (0..KINDS).collect(), "the day of this test leaves a record of every kind");
+
+    let (_folder, dir) = state();
+    let mut bytes = Vec::new();
+    snapshot::encode(&records, &mut bytes);
+    let part = dir.write_part((2, 1), 0, records.len() as u64, &bytes).expect("written");
+    let sealed = stored(&dir, &part.key);
+    let header = sealed.split(|byte| *byte == b'\n').next().expect("a line");
+    let mut written = format!("{}\n", String::from_utf8_lossy(header));
+    for record in &records {
+        let mut bytes = Vec::new();
+        snapshot::encode(std::slice::from_ref(record), &mut bytes);
+        write!(written, "{}:", kind(record).1).expect("text");
+        bytes.iter().for_each(|byte| write!(written, " {byte:02x}").expect("text"));
+        written.push('\n');
+    }
+    assert_as_it_was("part", "`RECORDS` in src/state_dir/snapshot.rs", &written);
+
+    let manifest = Manifest { parts: vec![part], ..manifest() };
+    assert_eq!(dir.read_snapshot(&manifest, 1).expect("readable").concat(), records);
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        epoch: 84,
+        generation: 3,
+        clock_ms: support::CLOCK_MS,
+        watermark: support::MONDAY_MS,
+        target: support::MONDAY_MS + 1,
+        positions: BTreeMap::from([("events.jsonl/0".to_owned(), 17)]),
+        largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 2)]),
+        identities: BTreeMap::from([("events.jsonl/0".to_owned(), "first line 0badcafe".to_owned())]),
+        fingerprint: BTreeMap::from([("lateness".to_owned(), "48h".to_owned())]),
+        parts: Vec::new(),
+    }
+}
+
+#[test]
+fn journal_manifest_and_starts_are_written_as_they_were() {
+    let (_folder, dir) = state();
+    let rejected = Rejected {
+        partition: "events.jsonl/0".to_owned(),
+        offset: 12,
+        reason: "timestamp_in_future".to_owned(),
+        detail: "2090".to_owned(),
+    };
+    let entry = |epoch, rejected| Entry {
+        epoch,
+        opened_ms: support::CLOCK_MS,
+        clock_ms: support::CLOCK_MS + 1,
+        watermark: support::MONDAY_MS,
+        target: support::MONDAY_MS + 2,
+        read: BTreeMap::from([("events.jsonl/0".to_owned(), (1, 17))]),
+        largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 3)]),
+        rejected,
+    };
+    let group = Group { follows: 40, entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())] };
+    dir.journal(3, &group).expect("written");
+    let part = dir.write_part((84, 3), 0, 1, b"a record").expect("written");
+    dir.publish(&Manifest { parts: vec![part], ..manifest() }).expect("written");
+    let facts = Generation {
+        nonce: "a nonce".to_owned(),
+        started_at: "2030-01-01T00:00:00Z".to_owned(),
+        program: "0.1.0".to_owned(),
+        decoder: 1,
+        rules: Rules::default(),
+        fingerprint: manifest().fingerprint,
+        rebuilt_after: Some(38),
+        identities: manifest().identities,
+    };
+    assert_eq!(dir.begin(&facts, 2).expect("written"), 3);
+
+    let mut keys = Vec::new();
+    for prefix in ["pipeline", "generations/", "journal/", "snapshots/"] {
+        keys.extend(dir.store().list(prefix).expect("readable"));
+    }
+    let mut written = String::new();
+    for key in keys {
+        write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");
+    }
+    assert_as_it_was("facts", "`FORMAT` in src/state_dir.rs", &written);
+}
