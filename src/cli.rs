@@ -140,13 +140,13 @@ pub enum Command {
     /// Write a simulated shop, a catalog and its events: to files, or with `--brokers` to Kafka
     Simulate {
         /// The folder for `Movies.txt` and `events.jsonl`
-        #[arg(long, value_name = "DIR", required_unless_present = "brokers", conflicts_with = "brokers")]
+        #[arg(long, value_name = "DIR", conflicts_with = "brokers")]
         out: Option<PathBuf>,
         /// How many items the catalog in the folder has
         #[arg(long, value_name = "N", default_value_t = 300)]
         items: usize,
         /// With `--brokers`: the catalog to sell [default: the shipped sample]
-        #[arg(long, value_name = "FILE", requires = "brokers")]
+        #[arg(long, value_name = "FILE", conflicts_with = "out")]
         catalog: Option<PathBuf>,
     },
     /// Show the rows of a table, or all tables

@@ -97,6 +97,10 @@ pub fn execute(cli: Cli) -> Result<()> {
         }
         Command::Catalog { file, as_of } => batch::catalog(&config, &file, as_of.as_deref()),
         Command::Simulate { out: Some(out), items, .. } => simulate::simulate(&config, &out, items),
+        Command::Simulate { out: None, .. } if !config.kafka.is_given() => {
+            let why = "where is the shop to be written: `--out DIR`, or to Kafka, `--brokers HOST:PORT`?";
+            Err(Refused(why.to_owned()).into())
+        }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),

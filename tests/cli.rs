@@ -45,6 +45,40 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
 }
 
+/// What was rejected goes through again, once, after whatever was wrong is mended.
+#[test]
+fn rejected_lines_are_replayed_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let register = |user_id: u32, language: &str| {
+        format!(
+            r#"{{"event_name":"consumer_registration","timestamp":"2026-01-05T09:58:12Z","user_id":{user_id},"age":34,"masked_email":"****@mail.example","preferred_language":"{language}"}}"#
+        )
+    };
+    let lines = [register(1, "eng"), register(2, "fra"), "nonsense".to_owned(), register(3, "fra")];
+    std::fs::write(folder.path().join("events.jsonl"), lines.join("\n")).expect("written");
+    let replay = |out: &str| {
+        let arguments = ["replay-rejected", "--reason", "unknown_language", "--out", out];
+        said(&deltamart(folder.path(), &arguments))
+    };
+    assert_eq!(said(&deltamart(folder.path(), &["run", "events.jsonl"])).0, Some(0));
+    let (code, text) = said(&deltamart(folder.path(), &["replay-rejected"]));
+    assert!(code == Some(2) && text.contains("nowhere to send them"), "{text}");
+    let (code, text) = replay("again.jsonl");
+    assert!(code == Some(0) && text.contains("2 lines in again.jsonl"), "{text}");
+    let again = std::fs::read_to_string(folder.path().join("again.jsonl")).expect("written");
+    assert_eq!(again, [&lines[1], "\n", &lines[3], "\n"].concat());
+    let (code, text) = replay("again.jsonl");
+    assert!(code == Some(1) && text.contains("must not exist yet"), "{text}");
+    let (code, text) = replay("third.jsonl");
+    assert!(code == Some(0) && text.contains("0 lines in third.jsonl"), "each goes through once: {text}");
+    let mended = ["run", "events.jsonl", "again.jsonl", "--set", r#"rules.preferred_language=["eng", "geo", "fra"]"#];
+    let (code, text) = said(&deltamart(folder.path(), &mended));
+    assert!(code == Some(0) && text.starts_with("2 records"), "{text}");
+    let users = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
+    assert_eq!(users.count(dataflows::table::TableId::Users.table()).expect("counted"), Some(3));
+    assert_eq!(said(&deltamart(folder.path(), &["verify"])).0, Some(0));
+}
+
 /// What was changed in the meaning of tables is computed again, beside the warehouse, and published whole.
 #[test]
 fn a_changed_setting_is_noticed_and_a_rebuild_writes_what_differs() {
