@@ -74,7 +74,9 @@ url = "{REGISTRY}"
 def start(name, *arguments):
     """What it says goes to files: a pipe that nobody reads would stop it."""
     out, err = (open(os.path.join(folder, f"{name}.{kind}"), "w") for kind in ("out", "err"))
-    child = subprocess.Popen([PROGRAM, *arguments], cwd=folder, stdout=out, stderr=err)
+    # Whether a start replays is told at this level.
+    told = {**os.environ, "RUST_LOG": "info"}
+    child = subprocess.Popen([PROGRAM, *arguments], cwd=folder, stdout=out, stderr=err, env=told)
     out.close(), err.close()
     children.append(child)
     return child
