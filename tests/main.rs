@@ -14,6 +14,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// Kafka and the Schema Registry, real ones and such as fail.
+mod kafka;
 /// The program itself, killed over and over.
 mod kills;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

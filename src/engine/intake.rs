@@ -8,10 +8,11 @@
 mod replay;
 
 use crate::source::{Partition, Poll, Source, SourceError};
-use crate::state_dir::journal::Entry;
+use crate::state_dir::journal;
 use dataflows::{Instant, Time};
 use replay::Replay;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -101,10 +102,12 @@ impl Slot {
 
     /// The partitions that were known to hold nothing more for so long, by their numbers among all.
     pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = u32> {
-        let (idle, first) = (self.idle && !self.ended, self.first);
+        // What was read again and is not handed over yet is still to come.
+        let (idle, ended, first) = (self.idle, self.ended || self.replay.is_some(), self.first);
         let Slot { source, at_end_since, .. } = self;
         at_end_since.iter_mut().enumerate().filter_map(move |(number, since)| {
-            let at_end = idle && source.at_end(number as u32).unwrap_or(true);
+            // Where it can be told of each, a partition need not wait until all others are silent too.
+            let at_end = !ended && source.at_end(number as u32).unwrap_or(idle);
             *since = if at_end { Some(since.unwrap_or(clock_ms)) } else { None };
             since.is_some_and(|since| clock_ms - since >= idle_timeout_ms).then_some(first + number as u32)
         })
@@ -135,7 +138,7 @@ pub(super) struct Intake {
     pub(super) partitions: Vec<Partition>,
     /// Of each the span of event time that is taken.
     pub(super) takes: Vec<(Instant, Instant)>,
-    identities: BTreeMap<String, String>,
+    identities: Mutex<BTreeMap<String, String>>,
 }
 
 impl Intake {
@@ -143,7 +146,7 @@ impl Intake {
         sources: Vec<Box<dyn Source>>,
         epoch: Time,
         positions: &BTreeMap<String, i64>,
-        replay: &[Entry],
+        replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
         let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
         let (mut slots, leading) = (Vec::new(), Arc::<AtomicUsize>::default());
@@ -157,7 +160,7 @@ impl Intake {
             };
             let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
             source.seek(&next_offsets)?;
-            let goals = |entry: &Entry| {
+            let goals = |entry: &journal::Entry| {
                 let goal = |(number, partition)| {
                     entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
                 };
@@ -184,12 +187,26 @@ impl Intake {
                 replay,
             }));
         }
-        Ok(Intake { slots, leading, partitions, takes, identities })
+        Ok(Intake { slots, leading, partitions, takes, identities: Mutex::new(identities) })
     }
 
-    /// What makes each partition the log it is, as `topic/partition`.
+    /// What makes each partition the log it is, as `topic/partition`: of some it is only known once
+    /// something was read of them.
     pub(super) fn identities(&self) -> BTreeMap<String, String> {
-        self.identities.clone()
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if identities.len() < self.partitions.len() {
+            for slot in self.slots() {
+                for number in 0..slot.count {
+                    let name = super::partition_name(&self.partitions[(slot.first + number) as usize]);
+                    if let Entry::Vacant(vacant) = identities.entry(name)
+                        && let Some(identity) = slot.source.identity(number)
+                    {
+                        vacant.insert(identity);
+                    }
+                }
+            }
+        }
+        identities.clone()
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {

@@ -6,9 +6,10 @@ mod ticker;
 use super::deliver::{Aside, Asides, deliver};
 use super::{EngineError, Shared, partition_name};
 use crate::commit::Piece;
+use crate::decode::avro::schema_id;
 use crate::decode::mask::{masked_bytes, masked_record};
 use crate::decode::{Rejection, decode};
-use crate::source::{Batch, Poll, Record};
+use crate::source::{Batch, Format, Poll, Record};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
@@ -381,7 +382,7 @@ impl Worker {
         let rules = replayed.map_or(&options.rules, |replayed| &replayed.rules);
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
-            Some(rejection) => Err(rejection),
+            Some(rejection) => Err(Rejection { schema_id: schema_id_of(&partition.format, payload), ..rejection }),
             // A log's own clock says more about what is the future than the clock of whoever reads it years later.
             None => decode(&partition.format, payload, rules, self.clock_ms.min(record.appended_ms)),
         };
@@ -414,6 +415,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// The schema that a payload names, where payloads do.
+fn schema_id_of(format: &Format, payload: &[u8]) -> Option<u32> {
+    matches!(format, Format::Avro(..)).then(|| schema_id(payload)).flatten()
 }
 
 fn numbered(polled: Poll, first: u32) -> Poll {
