@@ -453,6 +453,16 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_is_one_with_or_without_quotes() {
+        let written = ["2026-01-05", "2026-01-05T00:00:00Z", "\"2026-01-05T00:00:00Z\"", "2026-01-05T01:00:00+01:00"];
+        for at in written {
+            let config = load(&[&format!("simulate.start={at}"), &format!("kafka.start={at}")]).expect(at);
+            assert_eq!(crate::instant::show(config.simulate.start), "2026-01-05T00:00:00.000Z");
+            assert_eq!(config.kafka.start(), Ok(kafka::Start::At(config.simulate.start)), "{at}");
+        }
+    }
+
+    #[test]
     fn tables_are_all_one_or_some() {
         let kept = |set: &str| load(&[set]).expect("good").kept_tables().expect("known");
         assert_eq!(kept("tables=all"), Tables::ALL);

@@ -166,7 +166,7 @@ pub struct Job {
 
 /// What all workers share.
 struct Shared {
-    intake: Intake,
+    intake: Arc<Intake>,
     options: Options,
     signals: Signals,
     full: AtomicBool,
@@ -223,7 +223,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         }
     }
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
-    let intake = Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay)?;
+    let intake = Arc::new(Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay)?);
     options.settings.partitions =
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
@@ -250,7 +250,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         None => (None, None),
         Some(Keep { dir, generation, fingerprint }) => {
             let (to_pieces, pieces) = channel();
-            let identities = intake.identities();
+            let known_to = Arc::clone(&intake);
+            let identities = Box::new(move || known_to.identities());
             let facts = SnapshotFacts { generation, workers, identities, fingerprint };
             let end = resume.journaled();
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();

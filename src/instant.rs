@@ -63,9 +63,26 @@ pub fn now() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// For configuration: an instant as ISO 8601 text.
+/// For configuration: an instant as ISO 8601 text, or as TOML writes it, without quotes.
 pub mod iso {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// The text of either, which may be anything else as well.
+    ///
+    /// # Errors
+    /// If it is neither text nor a date.
+    pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected text, or an instant such as 2026-01-05T10:00:00Z")]
+        enum Written {
+            Text(String),
+            Date(toml::value::Datetime),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Text(text) => text,
+            Written::Date(date) => date.to_string(),
+        })
+    }
 
     #[allow(missing_docs, reason = "serde's own shape")]
     pub fn serialize<S: Serializer>(at: &i64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,7 +91,7 @@ pub mod iso {
 
     #[allow(missing_docs, reason = "serde's own shape")]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = text(deserializer)?;
         super::parse(&text)
             .ok_or_else(|| D::Error::custom(format!("`{text}` is no instant; write it as 2026-01-05T10:00:00Z")))
     }

@@ -123,6 +123,17 @@ pub enum SourceError {
     Failed(String),
 }
 
+/// What is read to its then end before what: prices are known before anything is sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// What others look things up in.
+    Catalog,
+    /// What was before we listened.
+    History,
+    /// All else, at once.
+    Live,
+}
+
 /// Where records come from.
 pub trait Source: Send {
     /// The partitions, in the order of their numbers. Fixed for the life of the source.
@@ -141,10 +152,10 @@ pub trait Source: Send {
         None
     }
 
-    /// Whether it is read to its then end before any other is begun; it says [`Poll::Cut`] when it has
-    /// come there, or [`Poll::End`].
-    fn leads(&self) -> bool {
-        false
+    /// Where it stands among others. What is not live says [`Poll::Cut`] when it has come to its then end,
+    /// or [`Poll::End`].
+    fn place(&self) -> Place {
+        Place::Live
     }
 
     /// Whether a partition was confirmed, just now, to hold nothing more; none where an idle poll says so

@@ -7,8 +7,8 @@ use apache_avro::types::Value as Avro;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::Config;
-use deltamart::decode::avro::{TOPICS, header};
-use deltamart::decode::decode;
+use deltamart::decode::avro::{Schemas, TOPICS, Writer, header};
+use deltamart::decode::{Reason, decode};
 use deltamart::simulate::shop::{Flaw, Shop};
 use deltamart::simulate::wire::{Encoder, json_produced, topic_of};
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
@@ -191,5 +191,107 @@ proptest! {
         let end = (at + bytes.len()).min(record.len());
         record.splice(at.min(end)..end, bytes);
         decode(&Format::shipped("movies_catalog_enriched"), &record, &rules, 0).ok();
+    }
+}
+
+/// Schemas as writers change them, from the shipped one of an event: fields added, reordered, widened from
+/// `int`, nullable, and an instant as a number.
+fn evolved(schema: &str) -> Vec<String> {
+    let changed = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        let mut schema: serde_json::Value = serde_json::from_str(schema).expect("JSON");
+        change(schema["fields"].as_array_mut().expect("fields"));
+        schema.to_string()
+    };
+    let typed = |name: &'static str, ty: serde_json::Value| {
+        changed(&move |fields| {
+            for field in fields.iter_mut().filter(|field| field["name"] == name) {
+                field["type"] = ty.clone();
+                field.as_object_mut().expect("a field").remove("default");
+            }
+        })
+    };
+    let many = serde_json::json!({"type": "array", "items": {"type": "map", "values": ["null", "bytes", "string"]}});
+    vec![
+        schema.to_owned(),
+        changed(&|fields| fields.reverse()),
+        changed(&|fields| fields.insert(0, serde_json::json!({"name": "many", "type": many, "default": []}))),
+        changed(&|fields| {
+            fields.push(serde_json::json!({"name": "fixed", "type": {"type": "fixed", "name": "F", "size": 16}}))
+        }),
+        typed("user_id", serde_json::json!("int")),
+        typed("user_id", serde_json::json!(["null", "long"])),
+        typed("timestamp", serde_json::json!({"type": "long", "logicalType": "timestamp-millis"})),
+        typed("timestamp", serde_json::json!(["null", {"type": "long", "logicalType": "timestamp-micros"}])),
+        typed("timestamp", serde_json::json!("bytes")),
+        typed("event_name", serde_json::json!({"type": "enum", "name": "E", "symbols": ["sign_in", "else"]})),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    /// Whatever a writer's schema is, and whatever is in the place of its datum: an event, or a rejection that
+    /// names the schema. Lengths that a header claims are not believed: nothing is made room for before it is there.
+    #[test]
+    fn any_bytes_under_any_schema_are_an_event_or_a_rejection(
+        topic in 0..TOPICS.len(),
+        evolution in 0usize..10,
+        bytes in prop::collection::vec(any::<u8>(), 0..120),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        (huge, seed) in (prop::option::of(0usize..60), 0u64..50),
+    ) {
+        let schemas = Schemas::default();
+        let text = evolved(TOPICS[topic].schema).swap_remove(evolution);
+        schemas.insert(7, Writer::parse(&text));
+        let format = Format::Avro(TOPICS[topic].event_name, schemas.clone());
+        let mut config = config(300);
+        config.simulate.seed = seed;
+        let mut payload = Vec::new();
+        // A good event of this topic, by the shipped schema, and so by this one or by none; then changed.
+        let shop = Shop::new(&config, vec![dataflows::item::ItemId::of(Ok(7))]);
+        let found = shop.into_iter().find(|produced| topic_of(&produced.event) == topic);
+        if let Some(produced) = &found {
+            Encoder::with_ids(vec![7; TOPICS.len()]).avro(&produced.event, None, &mut payload);
+        }
+        let framed = [&header(7)[..], &bytes].concat();
+        let mut long = header(7).to_vec();
+        long.extend_from_slice(&bytes[..bytes.len().min(huge.unwrap_or_default())]);
+        // As a length: 2^62.
+        long.extend_from_slice(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+        let mut changed = payload.clone();
+        for (at, byte) in &changes {
+            if !changed.is_empty() {
+                let at = at.index(changed.len());
+                changed[at] = *byte;
+            }
+        }
+        for payload in [&bytes, &framed, &long, &changed, &payload] {
+            match decode(&format, payload, &Rules::default(), i64::MAX / 2) {
+                Ok(_) => {}
+                Err(rejection) if rejection.reason == Reason::BadMagicByte => prop_assert!(payload[0] != 0),
+                Err(rejection) => {
+                    let id = deltamart::decode::avro::schema_id(payload);
+                    prop_assert_eq!(rejection.schema_id, id, "{}", rejection.detail);
+                    prop_assert!(rejection.detail.len() < 4_096, "{} bytes of detail", rejection.detail.len());
+                }
+            }
+        }
+    }
+}
+
+/// A few bytes that claim to be a list of thousands of millions of entries make no room for them.
+#[test]
+fn lengths_that_are_claimed_are_not_believed() {
+    let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    let schemas = Schemas::default();
+    for ty in [r#""string""#, r#""bytes""#, r#"{"type":"array","items":"null"}"#, r#"{"type":"map","values":"null"}"#] {
+        for field in ["directors", "attributes", "title", "event_name", "unknown"] {
+            let schema = format!(r#"{{"type":"record","name":"R","fields":[{{"name":"{field}","type":{ty}}}]}}"#);
+            schemas.insert(1, Writer::parse(&schema));
+            let format = Format::Avro("movies_catalog_enriched", schemas.clone());
+            let started = std::time::Instant::now();
+            let payload = [&header(1)[..], &huge].concat();
+            decode(&format, &payload, &Rules::default(), 0).expect_err("no event");
+            assert!(started.elapsed().as_secs() < 1, "`{field}` as {ty} took {:?}", started.elapsed());
+        }
     }
 }

@@ -99,7 +99,7 @@ fn a_changed_setting_is_noticed_and_a_rebuild_writes_what_differs() {
     let (code, text) = run("a.db", &changed);
     assert!(code == Some(0) && text.starts_with("0 records"), "it goes on from what was rebuilt: {text}");
     assert_eq!(run("b.db", &changed).0, Some(0));
-    assert_eq!(support::stored(&folder.path().join("a.db")), support::stored(&folder.path().join("b.db")));
+    support::assert_same(&folder.path().join("a.db"), &folder.path().join("b.db"));
     // A warehouse that has lost its state, and one whose state has lost its warehouse.
     std::fs::rename(folder.path().join("a.db.state"), folder.path().join("elsewhere")).expect("moves");
     let (code, text) = run("a.db", &changed);
@@ -111,7 +111,7 @@ fn a_changed_setting_is_noticed_and_a_rebuild_writes_what_differs() {
     // As long as the journal reaches back to the beginning, it is read again from there.
     assert!(code == Some(0) || code == Some(2) && text.contains("not kept any more"), "{text}");
     assert_eq!(run("b.db", &[&changed[..], &["--rebuild"]].concat()).0, Some(0));
-    assert_eq!(support::stored(&folder.path().join("a.db")), support::stored(&folder.path().join("b.db")));
+    support::assert_same(&folder.path().join("a.db"), &folder.path().join("b.db"));
 }
 
 /// What was made equals its SQL over the stored raw events, and `verify` would notice if it did not.

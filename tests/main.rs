@@ -16,6 +16,8 @@ mod contracts;
 mod crashes;
 /// What is written down, byte by byte.
 mod formats;
+/// Kafka and the Schema Registry, real ones and such as fail.
+mod kafka;
 /// The program itself, killed over and over.
 mod kills;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

@@ -214,6 +214,22 @@ pub fn stored(path: &Path) -> Vec<String> {
     rows
 }
 
+/// Two warehouses hold the same rows, except for what depends on the clock; what differs is said.
+pub fn assert_same(one: &Path, other: &Path) {
+    let (one, other) = (stored(one), stored(other));
+    let only =
+        |a: &[String], b: &[String]| a.iter().filter(|row| !b.contains(row)).take(20).cloned().collect::<Vec<_>>();
+    if one != other {
+        panic!(
+            "{} and {} rows; only in one: {:#?}; only in the other: {:#?}",
+            one.len(),
+            other.len(),
+            only(&one, &other),
+            only(&other, &one)
+        );
+    }
+}
+
 fn plain(value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,

@@ -1,6 +1,6 @@
 //! What a run reads: files, the simulated shop, Kafka, or files and then Kafka.
 
-use super::Refused;
+use super::{IN_MEMORY, Refused};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::engine::partition_name;
@@ -19,7 +19,7 @@ use crate::source::{Partition, Source};
 use anyhow::Result;
 use dataflows::Instant;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Inputs {
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).leading()));
+            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).history()));
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.max_future);
         }
@@ -90,13 +90,14 @@ impl Inputs {
             }
         }));
         let watch =
-            if named.to_end { None } else { Some(Watch::start(&config.kafka, &cluster, grown).map_err(refused)?) };
+            // What is in memory only could not go on.
+            if named.to_end || config.warehouse == Path::new(IN_MEMORY) { None } else { Some(Watch::start(&config.kafka, &cluster, grown).map_err(refused)?) };
         Ok(Inputs { sources, cluster: Some(cluster), watch })
     }
 
     /// Where each partition is read from if nothing of it was journaled.
     pub(super) fn begins(&self) -> BTreeMap<String, i64> {
-        self.cluster.as_ref().map(Cluster::begins).unwrap_or_default()
+        self.cluster.as_ref().map(|cluster| cluster.begins.clone()).unwrap_or_default()
     }
 
     /// What makes each partition the log it is.

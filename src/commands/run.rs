@@ -136,9 +136,8 @@ impl Run<'_> {
     /// Computes everything beside the warehouse, and publishes what differs.
     fn again(&self, mut sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
         let config = self.config;
-        // Whoever accepts a loss begins with what is there.
-        let known = if accept_loss { Ok(Known::default()) } else { known(&dir) };
-        let inputs = self.open(&known.map_err(|error| refused_or_failed(error.into()))?, signalled)?;
+        let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
+        let inputs = self.open(&Known { accepts_loss: accept_loss, ..known }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new()).map_err(refused)?;
         }
@@ -227,8 +226,15 @@ fn known(dir: &StateDir) -> Result<Known, StateError> {
     Ok(match dir.last_generation()? {
         0 => Known::default(),
         last => {
-            let Generation { begins, identities, .. } = dir.generation(last)?;
-            Known { begins, identities }
+            let Generation { begins, mut identities, .. } = dir.generation(last)?;
+            // Of what was empty at the last start it became known later.
+            let chain = dir.chain()?;
+            if let Some(manifest) = dir.newest_snapshot(&chain, chain.end())? {
+                for (partition, identity) in manifest.identities {
+                    identities.entry(partition).or_insert(identity);
+                }
+            }
+            Known { begins, identities, accepts_loss: false }
         }
     })
 }

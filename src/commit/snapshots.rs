@@ -40,10 +40,13 @@ pub struct Facts {
     /// How many workers take part.
     pub workers: usize,
     /// What makes each partition the log that was read.
-    pub identities: BTreeMap<String, String>,
+    pub identities: Identities,
     /// What the tables mean.
     pub fingerprint: BTreeMap<String, String>,
 }
+
+/// Tells what makes each partition the log it is; of what was empty it is known later.
+pub type Identities = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
 #[derive(Default)]
 struct Taking {
@@ -133,7 +136,7 @@ impl Writer<'_> {
             target: known.target,
             positions: known.positions,
             largest: known.largest,
-            identities: self.facts.identities.clone(),
+            identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),
             parts: taking.parts,
         };

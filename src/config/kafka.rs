@@ -15,6 +15,7 @@ pub struct Kafka {
     /// Under this name positions are shown to lag dashboards; nothing else depends on it.
     pub group_id: String,
     /// Where a partition that was never read begins: `earliest`, `latest`, or an instant in ISO 8601.
+    #[serde(deserialize_with = "crate::instant::iso::text")]
     pub start: String,
     /// How payloads are written: `avro` (Confluent wire format), `json`, or `json_schema` (the wire format
     /// around JSON).

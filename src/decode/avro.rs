@@ -2,8 +2,10 @@
 
 use super::{Reason, Rejection};
 use arc_swap::ArcSwap;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_avro_fast::Schema;
-use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
+use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::io::Read;
@@ -183,14 +185,24 @@ pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Re
         Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
         None => return Err(rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry"))),
     };
+    match read::<T>(datum, writer) {
+        Ok((wire, 0)) => Ok((id, wire.in_ms(writer.per_ms))),
+        Ok(_) => Err(rejected(Reason::Undecodable, format!("has bytes left over after a datum of schema {id}"))),
+        Err(error) => {
+            // A datum that follows its schema all the same has another type than ours somewhere.
+            let follows = matches!(read::<IgnoredAny>(datum, writer), Ok((_, 0)));
+            let reason = if follows { Reason::WrongType } else { Reason::Undecodable };
+            let what = if follows { "is no event by" } else { "does not follow" };
+            Err(rejected(reason, format!("{what} schema {id}: {error}")))
+        }
+    }
+}
+
+/// A datum, and how many bytes are left over after it: none, or more.
+fn read<'a, T: Deserialize<'a>>(datum: &'a [u8], writer: &Writer) -> Result<(T, usize), DeError> {
     let mut config = DeserializerConfig::new(&writer.schema);
     config.max_seq_size = SEQUENCE_MAX;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let wire = T::deserialize(state.deserializer())
-        .map(|wire| wire.in_ms(writer.per_ms))
-        .map_err(|error| rejected(Reason::Undecodable, format!("does not follow schema {id}: {error}")))?;
-    match state.into_reader().read(&mut [0]) {
-        Ok(0) => Ok((id, wire)),
-        _ => Err(rejected(Reason::Undecodable, format!("has bytes left over after a datum of schema {id}"))),
-    }
+    let read = T::deserialize(state.deserializer())?;
+    Ok((read, state.into_reader().read(&mut [0]).unwrap_or_default()))
 }

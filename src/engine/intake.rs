@@ -7,11 +7,12 @@
 
 mod replay;
 
-use crate::source::{Partition, Poll, Source, SourceError};
-use crate::state_dir::journal::Entry;
+use crate::source::{Partition, Place, Poll, Source, SourceError};
+use crate::state_dir::journal;
 use dataflows::{Instant, Time};
 use replay::Replay;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -30,8 +31,8 @@ pub(super) struct Slot {
     idle: bool,
     /// Since when each partition is known to hold nothing more.
     at_end_since: Vec<Option<Instant>>,
-    /// It is read before all others, and has not come to its end: one of so many.
-    leads: Option<Arc<AtomicUsize>>,
+    /// It is read before others, and has not come to its end.
+    leads: Option<(Place, Arc<Leading>)>,
     retry: Option<(std::time::Instant, std::time::Duration)>,
     /// Why it is tried again.
     waits_for: Option<String>,
@@ -91,9 +92,9 @@ impl Slot {
             self.epoch = epoch;
             // What others read builds on all that came before.
             if (self.ended || self.cut && self.replay.is_none())
-                && let Some(leading) = self.leads.take()
+                && let Some((place, leading)) = self.leads.take()
             {
-                leading.fetch_sub(1, Ordering::AcqRel);
+                leading[place as usize].fetch_sub(1, Ordering::AcqRel);
             }
             self.cut = false;
         }
@@ -101,7 +102,8 @@ impl Slot {
 
     /// The partitions that were known to hold nothing more for so long, by their numbers among all.
     pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = u32> {
-        let (idle, ended, first) = (self.idle, self.ended, self.first);
+        // What was read again and is not handed over yet is still to come.
+        let (idle, ended, first) = (self.idle, self.ended || self.replay.is_some(), self.first);
         let Slot { source, at_end_since, .. } = self;
         at_end_since.iter_mut().enumerate().filter_map(move |(number, since)| {
             // A poll tells of all partitions at once; who knows better need not be idle in all of them.
@@ -128,15 +130,17 @@ impl Slot {
     }
 }
 
+/// How many sources there still are to be read before others, by their places.
+type Leading = [AtomicUsize; Place::Live as usize];
+
 pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
-    /// How many sources are still to be read before all others.
-    leading: Arc<AtomicUsize>,
+    leading: Arc<Leading>,
     /// All partitions, by number.
     pub(super) partitions: Vec<Partition>,
     /// Of each the span of event time that is taken.
     pub(super) takes: Vec<(Instant, Instant)>,
-    identities: BTreeMap<String, String>,
+    identities: Mutex<BTreeMap<String, String>>,
 }
 
 impl Intake {
@@ -144,10 +148,10 @@ impl Intake {
         sources: Vec<Box<dyn Source>>,
         epoch: Time,
         positions: &BTreeMap<String, i64>,
-        replay: &[Entry],
+        replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
         let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (mut slots, leading) = (Vec::new(), Arc::<AtomicUsize>::default());
+        let (mut slots, leading) = (Vec::new(), Arc::<Leading>::default());
         for mut source in sources {
             let own = source.partitions();
             identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
@@ -158,7 +162,7 @@ impl Intake {
             };
             let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
             source.seek(&next_offsets)?;
-            let goals = |entry: &Entry| {
+            let goals = |entry: &journal::Entry| {
                 let goal = |(number, partition)| {
                     entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
                 };
@@ -166,8 +170,11 @@ impl Intake {
             };
             let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
             let (first, count) = (partitions.len() as u32, own.len() as u32);
-            let leads = source.leads().then(|| Arc::clone(&leading));
-            leading.fetch_add(usize::from(leads.is_some()), Ordering::AcqRel);
+            let place = source.place();
+            let leads = (place != Place::Live).then(|| (place, Arc::clone(&leading)));
+            if leads.is_some() {
+                leading[place as usize].fetch_add(1, Ordering::AcqRel);
+            }
             partitions.extend(own);
             takes.resize(partitions.len(), source.takes());
             slots.push(Mutex::new(Slot {
@@ -185,29 +192,44 @@ impl Intake {
                 replay,
             }));
         }
-        Ok(Intake { slots, leading, partitions, takes, identities })
+        Ok(Intake { slots, leading, partitions, takes, identities: Mutex::new(identities) })
     }
 
-    /// What makes each partition the log it is, as `topic/partition`.
+    /// What makes each partition the log it is, as `topic/partition`: of some it is only known once
+    /// something was read of them.
     pub(super) fn identities(&self) -> BTreeMap<String, String> {
-        self.identities.clone()
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if identities.len() < self.partitions.len() {
+            for slot in self.slots() {
+                for number in 0..slot.count {
+                    let name = super::partition_name(&self.partitions[(slot.first + number) as usize]);
+                    if let Entry::Vacant(vacant) = identities.entry(name)
+                        && let Some(identity) = slot.source.identity(number)
+                    {
+                        vacant.insert(identity);
+                    }
+                }
+            }
+        }
+        identities.clone()
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
         self.slots.iter().map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The sources whose turn it is and that nobody is reading right now. What leads comes first; what is
-    /// replayed knows its epochs.
+    /// The sources whose turn it is and that nobody is reading right now: those of the first place that has
+    /// not come to its end. What is replayed knows its epochs.
     pub(super) fn free_slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
-        let led = self.leading.load(Ordering::Acquire) > 0;
+        let first = self.leading.iter().position(|sources| sources.load(Ordering::Acquire) > 0);
         self.slots.iter().filter_map(move |slot| {
             let slot = match slot.try_lock() {
                 Ok(slot) => slot,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return None,
             };
-            (!led || slot.leads.is_some() || slot.is_replaying()).then_some(slot)
+            let place = slot.leads.as_ref().map(|(place, _)| *place as usize);
+            (place == first || first.is_none() || slot.is_replaying()).then_some(slot)
         })
     }
 }

@@ -54,6 +54,8 @@ pub struct Known {
     pub begins: BTreeMap<String, i64>,
     /// What made it the log it is.
     pub identities: BTreeMap<String, String>,
+    /// What is not there any more is not missed: reading begins with what is.
+    pub accepts_loss: bool,
 }
 
 /// Everything there is to read.
@@ -65,6 +67,8 @@ pub struct Cluster {
     pub missing: Vec<String>,
     /// What makes each partition the log it is.
     pub identities: BTreeMap<String, String>,
+    /// Where each partition begins, to be written down before anything is read.
+    pub begins: BTreeMap<String, i64>,
 }
 
 impl Cluster {
@@ -100,12 +104,20 @@ impl Cluster {
         refuse_compacted(config, &partitions)?;
         begin(&consumer, config, known, &mut partitions)?;
         let identities = identity::of(config, &partitions, &known.identities)?;
-        Ok(Cluster { partitions, missing, identities })
-    }
-
-    /// Where each partition begins, to be written down before anything is read.
-    pub fn begins(&self) -> BTreeMap<String, i64> {
-        self.partitions.iter().map(|found| (found.name(), found.begin)).collect()
+        if known.accepts_loss {
+            for found in &mut partitions {
+                let name = found.name();
+                let before = known.identities.get(&name);
+                let is_another = before.is_some_and(|before| identities.get(&name) != Some(before));
+                if is_another || !(found.low..=found.high).contains(&found.begin) {
+                    found.begin = found.low;
+                }
+            }
+        }
+        let begins = partitions.iter().map(|found| (found.name(), found.begin));
+        // A topic that is away for a while begins where it began.
+        let begins = known.begins.clone().into_iter().chain(begins).collect();
+        Ok(Cluster { partitions, missing, identities, begins })
     }
 
     /// Whether every partition still holds what is to be read: from its position on, or from where it began.
@@ -184,6 +196,11 @@ fn begin(
         }
         let offsets = consumer.offsets_for_times(times, PATIENCE);
         let offsets = offsets.map_err(|error| away(config, "ask for the offsets of an instant", &error))?;
+        if let Some((found, error)) =
+            offsets.elements().iter().find_map(|found| Some((found.topic().to_owned(), found.error().err()?)))
+        {
+            return Err(away(config, &format!("ask for the offset of an instant in `{found}`"), &error));
+        }
         at.extend(
             offsets.elements().iter().map(|found| ((found.topic().to_owned(), found.partition()), found.offset())),
         );

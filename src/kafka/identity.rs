@@ -23,18 +23,29 @@ pub(super) fn of(
 ) -> Result<BTreeMap<String, String>, KafkaError> {
     let mut identities = BTreeMap::new();
     let mut wanted = BTreeMap::new();
-    for found in partitions.iter().filter(|found| found.high > found.low) {
+    for found in partitions {
         let name = found.name();
         match known.get(&name).and_then(|identity| Some((identity, offset_of(identity)?))) {
             // It cannot be asked any more, and a log that was made again would begin before it.
             Some((identity, offset)) if offset < found.low => drop(identities.insert(name, identity.clone())),
             Some((_, offset)) if offset < found.high => drop(wanted.insert(name, (found, offset))),
+            // What is empty has nothing to tell it apart by.
+            _ if found.high <= found.low => {}
             // It ends before it: that is another log, and what it begins with tells it apart.
             _ => drop(wanted.insert(name, (found, found.low))),
         }
     }
     identities.extend(records(config, wanted)?);
     Ok(identities)
+}
+
+/// What tells a log apart that holds this record.
+pub fn of_record(record: &impl Message) -> String {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(record.key().unwrap_or_default());
+    sum.update(record.payload().unwrap_or_default());
+    sum.update(&record.timestamp().to_millis().unwrap_or(-1).to_be_bytes());
+    format!("record {} is {:08x}", record.offset(), sum.finalize())
 }
 
 fn offset_of(identity: &str) -> Option<i64> {
@@ -70,11 +81,7 @@ fn records(
         if wanted.remove(&name).is_none() {
             continue;
         }
-        let mut sum = crc32fast::Hasher::new();
-        sum.update(record.key().unwrap_or_default());
-        sum.update(record.payload().unwrap_or_default());
-        sum.update(&record.timestamp().to_millis().unwrap_or(-1).to_be_bytes());
-        identities.insert(name, format!("record {} is {:08x}", record.offset(), sum.finalize()));
+        identities.insert(name, of_record(&record));
         let mut done = TopicPartitionList::new();
         done.add_partition(record.topic(), record.partition());
         consumer.pause(&done).map_err(away)?;

@@ -96,7 +96,7 @@ impl Registry {
             return Resolved::Away(away.clone());
         }
         let is_absent = state.absent.get(&id).is_some_and(|at| at.elapsed() < ABSENT_FOR);
-        if is_absent || self.schemas.knows(id) && !state.absent.contains_key(&id) {
+        if is_absent || self.schemas.knows(id) {
             return Resolved::Yes;
         }
         if state.asked.insert(id) {
@@ -157,15 +157,11 @@ fn answer(client: &Client, schemas: &Schemas, state: &Mutex<State>, id: u32) {
                 state.away = Some(why);
             }
             answer => {
+                // Whoever sends bytes that are no Avro names any number: they are not kept for ever.
+                state.absent.retain(|_, at| at.elapsed() < ABSENT_FOR);
                 match answer {
-                    Fetch::Writer(writer) => {
-                        schemas.insert(id, *writer);
-                        state.absent.remove(&id);
-                    }
-                    Fetch::Absent | Fetch::Away(_) => {
-                        schemas.insert(id, Err("is not in the registry".to_owned()));
-                        state.absent.insert(id, Instant::now());
-                    }
+                    Fetch::Writer(writer) => schemas.insert(id, *writer),
+                    Fetch::Absent | Fetch::Away(_) => drop(state.absent.insert(id, Instant::now())),
                 }
                 state.asked.remove(&id);
                 state.away = None;

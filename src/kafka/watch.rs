@@ -6,13 +6,11 @@ use super::cluster::{Cluster, numbers};
 use crate::config::kafka::Kafka;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A thread that looks; dropped, it ends.
+/// A thread that looks; dropped, it ends, as soon as brokers that are away have been waited for.
 pub struct Watch {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _stop: Sender<()>,
 }
 
 impl Watch {
@@ -29,11 +27,11 @@ impl Watch {
         }
         let config = config.clone();
         let every = Duration::from_millis(config.metadata_interval.max(100) as u64);
-        let thread = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 for (topic, known) in &known {
                     // Brokers that are away are complained about where records are read.
-                    let Ok(numbers) = numbers(&consumer, &config, topic) else { continue };
+                    let Ok(numbers) = numbers(&consumer, &config, topic) else { break };
                     if numbers.len() > *known {
                         tracing::info!("Kafka: `{topic}` has {} partitions now, not {known}", numbers.len());
                         return grown();
@@ -41,15 +39,6 @@ impl Watch {
                 }
             }
         });
-        Ok(Watch { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
+        Ok(Watch { _stop: stop })
     }
 }

@@ -1,11 +1,12 @@
 //! Records from Kafka: one consumer that is told which partitions to read, and from where.
 
-use super::{Batch, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Place, Poll, Source, SourceError};
 use crate::config::kafka::{Format as Payload, Kafka as Config};
 use crate::decode::avro::{Schemas, schema_id};
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
 use crate::kafka::cluster::{CATALOG, Cluster, Found};
+use crate::kafka::identity;
 use crate::kafka::registry::{Registry, Resolved};
 use dataflows::operators::Status;
 use rdkafka::Message;
@@ -143,8 +144,12 @@ impl Reader {
     fn take<M: Message>(&mut self, record: &M, batch: &mut Batch) -> Result<(), SourceError> {
         let Some(number) = self.number_of(record.topic(), record.partition()) else { return Ok(()) };
         let mine = &self.mine[number];
-        let beyond = self.mode.to_end && record.offset() >= mine.found.high;
-        if mine.ended || beyond || record.offset() < mine.next {
+        if mine.ended || record.offset() < mine.next {
+            return Ok(());
+        }
+        if self.mode.to_end && record.offset() >= mine.found.high {
+            // All that was there has come before it.
+            self.mine[number].next = mine.found.high;
             return Ok(());
         }
         let payload = record.payload().unwrap_or_default();
@@ -162,7 +167,10 @@ impl Reader {
         }
         let appended_ms = record.timestamp().to_millis().filter(|ms| *ms >= 0).unwrap_or(i64::MAX);
         batch.push_appended(number as u32, record.offset(), appended_ms, record.key().unwrap_or_default(), payload);
-        self.mine[number].next = record.offset() + 1;
+        let mine = &mut self.mine[number];
+        mine.next = record.offset() + 1;
+        // It was empty when we began: its first record tells it apart from now on.
+        mine.identity.get_or_insert_with(|| identity::of_record(record));
         Ok(())
     }
 
@@ -273,8 +281,8 @@ impl Source for Kafka {
         Some(format!("Kafka at {brokers}: no broker has lately answered for `{}`", unheard.found.name()))
     }
 
-    fn leads(&self) -> bool {
-        self.reader.leads
+    fn place(&self) -> Place {
+        if self.reader.leads { Place::Catalog } else { Place::Live }
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {

@@ -1,7 +1,7 @@
 //! The events of a source that happened within a span of time. The others are read and not taken: another
 //! source has them.
 
-use super::{Partition, Poll, Source, SourceError};
+use super::{Partition, Place, Poll, Source, SourceError};
 use dataflows::Instant;
 
 /// A source, and the span of event time that is taken of it.
@@ -9,19 +9,19 @@ pub struct Span {
     source: Box<dyn Source>,
     from: Instant,
     until: Instant,
-    leads: bool,
+    place: Place,
 }
 
 impl Span {
     /// Events at `from` or later, and before `until`.
     pub fn new(source: Box<dyn Source>, from: Instant, until: Instant) -> Span {
-        let leads = source.leads();
-        Span { source, from, until, leads }
+        let place = source.place();
+        Span { source, from, until, place }
     }
 
-    /// It is read to its end before any other is begun.
-    pub fn leading(self) -> Span {
-        Span { leads: true, ..self }
+    /// It is read to its end before what is live.
+    pub fn history(self) -> Span {
+        Span { place: Place::History, ..self }
     }
 }
 
@@ -38,8 +38,8 @@ impl Source for Span {
         self.source.identity(partition)
     }
 
-    fn leads(&self) -> bool {
-        self.leads
+    fn place(&self) -> Place {
+        self.place
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {

@@ -1,0 +1,17 @@
+//! Kafka: real brokers and a real registry where `DELTAMART_BROKERS` and `DELTAMART_REGISTRY` say there are
+//! (`scripts/stack up`), and librdkafka's mock of brokers that fail on request.
+
+/// History from files, then live.
+mod backfill;
+/// What the log does: grows, begins elsewhere, loses records, is made again.
+mod logs;
+/// Brokers that fail.
+mod mock;
+/// Whose records are left out of the watermark, and how payloads are written.
+mod quiet;
+/// Schemas that change, and records that are none.
+mod schemas;
+/// The program over topics of its own.
+mod stack;
+/// Everything, by many workers.
+mod whole;
