@@ -85,12 +85,14 @@ impl Cluster {
             if numbers.is_empty() {
                 missing.push(topic.clone());
             }
-            for partition in numbers {
-                let (low, high) = consumer
-                    .fetch_watermarks(&topic, partition, PATIENCE)
-                    .map_err(|error| away(config, &format!("ask for the ends of `{topic}/{partition}`"), &error))?;
-                partitions.push(Found { carries, topic: topic.clone(), partition, low, high, begin: low });
-            }
+            partitions.extend(numbers.into_iter().map(|partition| Found {
+                carries,
+                topic: topic.clone(),
+                partition,
+                low: 0,
+                high: 0,
+                begin: 0,
+            }));
         }
         if partitions.is_empty() {
             let why = format!(
@@ -100,6 +102,13 @@ impl Cluster {
                 missing.join(", ")
             );
             return Err(KafkaError::Refused(why));
+        }
+        let (lows, highs) = (
+            end(&consumer, config, &partitions, Offset::Beginning)?,
+            end(&consumer, config, &partitions, Offset::End)?,
+        );
+        for (found, (low, high)) in partitions.iter_mut().zip(lows.into_iter().zip(highs)) {
+            (found.low, found.high) = (low, high.max(low));
         }
         refuse_compacted(config, &partitions)?;
         begin(&consumer, config, known, &mut partitions)?;
@@ -174,6 +183,38 @@ pub(super) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &
     let mut numbers: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The first offset of each partition, or the one after its last.
+///
+/// Not by librdkafka's question for both at once: when only one of its two answers is an error, it forgets
+/// the error and tells that the log is empty.
+fn end(
+    consumer: &BaseConsumer<Context>,
+    config: &Kafka,
+    partitions: &[Found],
+    which: Offset,
+) -> Result<Vec<i64>, KafkaError> {
+    let what = |place: &str| format!("ask where {place} begins and ends");
+    let mut asked = TopicPartitionList::new();
+    for found in partitions {
+        asked.add_partition_offset(&found.topic, found.partition, which).ok();
+    }
+    let answered = consumer.offsets_for_times(asked, PATIENCE);
+    let answered = answered.map_err(|error| away(config, &what("each topic"), &error))?;
+    let offset = |found: &Found| match answered.find_partition(&found.topic, found.partition) {
+        Some(answer) => match (answer.error(), answer.offset()) {
+            (Ok(()), Offset::Offset(offset)) => Ok(offset),
+            (Err(error), _) => Err(away(config, &what(&format!("`{}`", found.name())), &error)),
+            (Ok(()), _) => Err(unanswered(config, found)),
+        },
+        None => Err(unanswered(config, found)),
+    };
+    partitions.iter().map(offset).collect()
+}
+
+fn unanswered(config: &Kafka, found: &Found) -> KafkaError {
+    KafkaError::Away(format!("Kafka at {}: was not told where `{}` begins and ends", config.brokers, found.name()))
 }
 
 /// Where each partition begins.

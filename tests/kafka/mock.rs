@@ -81,7 +81,11 @@ impl Brokers {
             Err(KafkaError::Away(_)) => false,
             Err(refused) => panic!("{refused}"),
         });
-        cluster.expect("an answer")
+        let cluster = cluster.expect("an answer");
+        let ends = cluster.partitions.iter().map(|found| (found.low, found.high)).collect::<Vec<_>>();
+        let all = i64::from(2 * PARTITIONS);
+        assert_eq!(ends, vec![(0, self.sent / all); all as usize], "an error was taken for an answer");
+        cluster
     }
 
     fn run(&self, to_end: bool) -> Run {
