@@ -16,6 +16,7 @@ mod replay;
 mod run;
 mod show;
 mod simulate;
+mod sinks;
 mod state;
 mod text;
 mod verify;
@@ -253,6 +254,10 @@ fn check_kafka(config: &Config) -> Result<()> {
 
 fn check(config: &Config) -> Result<()> {
     say!("{}", config.to_toml());
+    for (name, position) in sinks::positions(config) {
+        let epoch = position?.map_or(0, |progress| progress.epoch);
+        say!("# {name}: answers, at epoch {epoch}");
+    }
     let path = config.warehouse.display();
     if !config.warehouse.exists() {
         say!("# warehouse `{path}`: will be made by the first run");

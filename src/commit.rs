@@ -110,7 +110,7 @@ pub enum CommitError {
 /// How commits are made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The least time between two commits.
+    /// The least time between two commits, for sinks that name none of their own.
     pub commit_interval: Duration,
     /// The least time between two objects of the journal.
     pub journal_interval: Duration,
@@ -262,6 +262,7 @@ impl Threads {
         turns: &Turns,
     ) -> Result<Line, CommitError> {
         let (to_sink, commits) = channel();
+        let interval = sink.commit_interval().unwrap_or(options.commit_interval);
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let turns = turns.clone();
         self.start("sink", move || {
@@ -270,7 +271,8 @@ impl Threads {
             applying::apply(number, sink, &claim, &commits, &outbox, &patience);
         })?;
         let pending = Pending::default();
-        Ok(Line { to_sink, committed: epoch, pending, applying: None, last_commit: std::time::Instant::now() })
+        let last_commit = std::time::Instant::now();
+        Ok(Line { to_sink, interval, committed: epoch, pending, applying: None, last_commit })
     }
 
     fn journal(
@@ -305,6 +307,7 @@ impl Threads {
 /// A sink's side of the committer.
 struct Line {
     to_sink: Sender<Arc<Commit>>,
+    interval: Duration,
     committed: Time,
     pending: Pending,
     applying: Option<Applying>,
@@ -447,7 +450,7 @@ impl Committer<'_> {
     }
 
     fn patience(&self) -> Duration {
-        let until_due = |line: &Line| self.options.commit_interval.saturating_sub(line.last_commit.elapsed());
+        let until_due = |line: &Line| line.interval.saturating_sub(line.last_commit.elapsed());
         let due = self.lines.iter().filter(|line| line.pending.changed && line.applying.is_none()).map(until_due);
         due.min().unwrap_or(Duration::from_secs(1))
     }
@@ -461,9 +464,8 @@ impl Committer<'_> {
 
     fn hand_over(&mut self, line: usize, finished: bool) {
         let line = &mut self.lines[line];
-        let is_due = finished
-            || line.last_commit.elapsed() >= self.options.commit_interval
-            || line.pending.bytes > self.options.pending_bytes;
+        let is_due =
+            finished || line.last_commit.elapsed() >= line.interval || line.pending.bytes > self.options.pending_bytes;
         if line.applying.is_some() || !line.pending.changed || !is_due {
             return;
         }

@@ -1,6 +1,7 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
 pub mod kafka;
+pub mod publish;
 pub mod secret;
 
 use crate::instant::span;
@@ -87,6 +88,8 @@ pub struct Config {
     pub kafka: kafka::Kafka,
     /// The Schema Registry.
     pub registry: kafka::Registry,
+    /// Tables as compacted topics of Kafka.
+    pub publish: publish::Publish,
 }
 
 /// Where the segments of users begin.
@@ -224,6 +227,7 @@ impl Default for Config {
             simulate: Simulate::default(),
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),
+            publish: publish::Publish::default(),
         }
     }
 }
@@ -304,7 +308,12 @@ impl Config {
             return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
         }
         self.kept_tables()?;
-        if let Some((key, why)) = self.kafka.wrong().or_else(|| self.registry.wrong()) {
+        if let Some((key, why)) = self
+            .kafka
+            .wrong()
+            .or_else(|| self.registry.wrong())
+            .or_else(|| self.publish.wrong(&self.kafka, &self.registry.url))
+        {
             return wrong(&key, why);
         }
         if self.rules.min_event_time < 0 {

@@ -1,7 +1,7 @@
 //! Given the rows that should be in a store and those that are: the differences, deletions included.
 
 use crate::delta::Delta;
-use crate::sink::{Claim, Commit, Sink, SinkError, Stored};
+use crate::sink::{Claim, Commit, SinkError, Stored, Warehouse};
 use dataflows::Time;
 use dataflows::table::{Table, TableId, Value};
 use std::collections::BTreeMap;
@@ -73,8 +73,8 @@ pub fn differences(desired: &mut dyn Stored, stored: &mut dyn Stored, id: TableI
 /// # Errors
 /// If either cannot be read, or the commit cannot be applied.
 pub fn reconcile(
-    desired: &mut (impl Sink + Stored),
-    stored: &mut (impl Sink + Stored),
+    desired: &mut dyn Warehouse,
+    stored: &mut dyn Warehouse,
     claim: &Claim,
     epoch: impl FnOnce(Time) -> Time,
 ) -> Result<Commit, SinkError> {

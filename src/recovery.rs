@@ -7,7 +7,7 @@
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
 use crate::reconcile::reconcile;
-use crate::sink::{Claim, MadeBy, Sink, SinkError, Stored};
+use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
@@ -39,13 +39,15 @@ pub struct Start {
     pub resume: Resume,
 }
 
-/// Takes over the state and the sinks, and finds out where to go on from.
+/// Takes over the state and the sinks, and finds out where to go on from. A sink that cannot be brought to
+/// where the first one is by what is kept, since it is new, or was left out for a while, is given what the
+/// first one has.
 ///
 /// # Errors
 /// If somebody else owns a sink, or going on would lose or double something.
 pub fn start(
     dir: &StateDir,
-    sinks: &mut [Box<dyn Sink>],
+    sinks: &mut [Box<dyn Warehouse>],
     facts: &Generation,
     identities: &BTreeMap<String, String>,
     threads: usize,
@@ -54,32 +56,62 @@ pub fn start(
     for sink in sinks.iter_mut() {
         let found = sink.position()?;
         above = found.as_ref().map_or(above, |found| above.max(found.generation));
-        // Before a number is taken: somebody else's sink is none of our business.
-        Claim::after(found.as_ref(), Some(&Claim { pipeline_id: dir.pipeline_id.clone(), generation: u64::MAX }), "")
-            .map_err(|_| other_pipeline(dir, found.map_or(String::new(), |found| found.pipeline_id)))?;
+        refuse_anothers(dir, &**sink, found.as_ref())?;
     }
     let generation = dir.begin(facts, above)?;
-    let claim = Claim { pipeline_id: dir.pipeline_id.clone(), generation };
-    let mut claims = Vec::new();
-    let mut positions = Vec::new();
-    for sink in sinks.iter_mut() {
-        claims.push(sink.claim(MadeBy::Run, Some(&claim))?);
-        positions.push(sink.position()?.map_or(0, |progress| progress.epoch));
+    let (claims, mut positions) = claim(dir, sinks, generation)?;
+    if let Some((first, others)) = sinks.split_first_mut() {
+        let at = positions[0];
+        // Whatever is wrong with the first one is said before anything is written to others.
+        Plan::make(dir, &[at])?;
+        for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
+            if *position < at && (*position == 0 || !can_follow(dir, *position)?) {
+                tracing::info!("{} is brought to where {} is: epoch {at}", sink.name(), first.name());
+                reconcile(&mut **first, &mut **sink, claim, |_| at)?;
+                *position = at;
+            }
+        }
     }
-    let plan = Plan::make(dir, &positions)?;
-    let resume = plan.resume(dir, facts, identities, threads)?;
+    let resume = Plan::make(dir, &positions)?.resume(dir, facts, identities, threads)?;
     Ok(Start { generation, claims, resume })
 }
 
-fn other_pipeline(dir: &StateDir, id: String) -> StateError {
-    refused(
-        dir,
-        &format!(
-            "it is of pipeline {}, and the warehouse holds the rows of pipeline {id}. Name that one's state \
-             (`state_dir`), or another warehouse; if that one's state is lost, a new `state_dir` and `--rebuild`",
-            dir.pipeline_id
-        ),
-    )
+type Claimed = (Vec<Claim>, Vec<Time>);
+
+/// Claims each sink for a start; tells where each is.
+fn claim(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], generation: u64) -> Result<Claimed, SinkError> {
+    let wanted = Claim { pipeline_id: dir.pipeline_id.clone(), generation };
+    let (mut claims, mut positions) = (Vec::new(), Vec::new());
+    for sink in sinks.iter_mut() {
+        claims.push(sink.claim(MadeBy::Run, Some(&wanted))?);
+        positions.push(sink.position()?.map_or(0, |progress| progress.epoch));
+    }
+    Ok((claims, positions))
+}
+
+/// Before a number is taken: somebody else's sink is none of our business.
+fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) -> Result<(), StateError> {
+    let any = Claim { pipeline_id: dir.pipeline_id.clone(), generation: u64::MAX };
+    match Claim::after(found, Some(&any), "") {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let (ours, name, theirs) = (&dir.pipeline_id, sink.name(), found.map_or("", |found| &found.pipeline_id));
+            let why = format!(
+                "it is of pipeline {ours}, and {name} holds the rows of pipeline {theirs}. Name that one's state \
+                 (`state_dir`), or another place for the rows; if that one's state is lost, a new `state_dir` and `--rebuild`"
+            );
+            Err(refused(dir, &why))
+        }
+    }
+}
+
+/// Whether what is kept brings a sink on from an epoch.
+fn can_follow(dir: &StateDir, epoch: Time) -> Result<bool, StateError> {
+    match Plan::make(dir, &[epoch]) {
+        Ok(_) => Ok(true),
+        Err(StateError::Refused(_)) => Ok(false),
+        Err(other) => Err(other),
+    }
 }
 
 fn refused(dir: &StateDir, why: &str) -> StateError {
@@ -93,48 +125,36 @@ fn last_rebuild(dir: &StateDir, chain: &Chain) -> Result<Option<Time>, StateErro
     Ok(rebuilt.collect::<Result<Vec<_>, StateError>>()?.into_iter().flatten().max())
 }
 
-/// Takes over the state and a sink to compute everything again: what was done before does not count.
-/// Tells the claim and the epoch that everything comes after.
+/// Takes over the state and the sinks to compute everything again: what was done before does not count.
+/// Tells the claims and the epoch that everything comes after.
 ///
 /// # Errors
-/// If somebody else owns the sink, or a partition would be lost.
+/// If somebody else owns a sink, or a partition would be lost.
 pub fn start_again(
     dir: &StateDir,
-    sink: &mut dyn Sink,
+    sinks: &mut [Box<dyn Warehouse>],
     facts: &Generation,
     there: &[String],
     accept_loss: bool,
-) -> Result<(Claim, Time), StartError> {
-    let found = sink.position()?;
-    let lost = found.iter().flat_map(|found| found.positions.keys()).find(|partition| !there.contains(partition));
-    if let Some(lost) = lost.filter(|_| !accept_loss) {
-        let why = format!(
-            "the warehouse holds what was read from `{lost}`, which is not among the sources now, and would lose it. \
-             Give it too, or give `--accept-loss`"
-        );
-        return Err(refused(dir, &why).into());
+) -> Result<(Vec<Claim>, Time), StartError> {
+    let (mut above, mut at) = (0, dir.chain()?.end());
+    for sink in sinks.iter_mut() {
+        let Some(found) = sink.position()? else { continue };
+        refuse_anothers(dir, &**sink, Some(&found))?;
+        let lost = found.positions.keys().find(|partition| !there.contains(partition));
+        if let Some(lost) = lost.filter(|_| !accept_loss) {
+            let why = format!(
+                "{} holds what was read from `{lost}`, which is not among the sources now, and would lose it. \
+                 Give it too, or give `--accept-loss`",
+                sink.name()
+            );
+            return Err(refused(dir, &why).into());
+        }
+        (above, at) = (above.max(found.generation), at.max(found.epoch));
     }
-    let at = found.as_ref().map_or(0, |found| found.epoch).max(dir.chain()?.end());
     let facts = Generation { rebuilt_after: Some(at), ..facts.clone() };
-    let generation = dir.begin(&facts, found.map_or(0, |found| found.generation))?;
-    let claim = sink.claim(MadeBy::Run, Some(&Claim { pipeline_id: dir.pipeline_id.clone(), generation }))?;
-    Ok((claim, at))
-}
-
-/// Makes a sink that is new hold what another one holds, as of that one's epoch: from then on both are
-/// written to alike. Called before [`start`], while nobody writes to either.
-///
-/// # Errors
-/// If either cannot be read or written.
-pub fn add_sink(known: &mut (impl Sink + Stored), new: &mut (impl Sink + Stored)) -> Result<(), SinkError> {
-    let Some(found) = known.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
-    let of_known = Claim { pipeline_id: found.pipeline_id.clone(), generation: found.generation };
-    let claim = match new.position()? {
-        // It was begun, and not finished.
-        Some(begun) if begun.pipeline_id == found.pipeline_id => Claim { generation: begun.generation, ..of_known },
-        begun => new.claim(found.made_by, begun.is_none().then_some(&of_known))?,
-    };
-    reconcile(known, new, &claim, |_| found.epoch).map(drop)
+    let generation = dir.begin(&facts, above)?;
+    Ok((claim(dir, sinks, generation)?.0, at))
 }
 
 /// What is there, and what of it is needed.

@@ -3,6 +3,7 @@
 //! A sink promises: a commit is applied whole or not at all, its rows together with the progress
 //! they belong to; a commit applied again changes nothing; a run that was superseded cannot write.
 
+pub mod kafka;
 pub mod memory;
 pub mod sqlite;
 
@@ -10,6 +11,7 @@ use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What made a warehouse, and therefore what may be done to it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,16 @@ pub trait Sink: Send {
     /// # Errors
     /// If it could not be applied; then nothing of it was.
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError>;
+
+    /// The least time between two commits, where it is not that of the pipeline.
+    fn commit_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What operators know it by.
+    fn name(&self) -> String {
+        "the warehouse".to_owned()
+    }
 }
 
 /// A sink whose rows can be read back in the order of their keys: what reconciling needs.
@@ -147,3 +159,8 @@ pub trait Stored {
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
 }
+
+/// A sink that can be brought to where another one is.
+pub trait Warehouse: Sink + Stored {}
+
+impl<S: Sink + Stored> Warehouse for S {}

@@ -130,14 +130,23 @@ pub(super) fn refused(error: KafkaError) -> anyhow::Error {
 }
 
 /// Asks until it is answered, or told to stop.
-fn patiently<T>(stop: &AtomicBool, mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
+fn patiently<T>(stop: &AtomicBool, ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
+    insist(stop, |error| matches!(error, KafkaError::Away(_)), ask).map_err(refused)
+}
+
+/// Asks again while the answer is an error that may pass, until told to stop.
+pub(super) fn insist<T, E: std::fmt::Display>(
+    stop: &AtomicBool,
+    may_pass: impl Fn(&E) -> bool,
+    mut ask: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     loop {
         match ask() {
-            Err(KafkaError::Away(why)) if !stop.load(Acquire) => {
-                tracing::warn!("{why}; trying again (Ctrl-C gives up)");
+            Err(error) if may_pass(&error) && !stop.load(Acquire) => {
+                tracing::warn!("{error}; trying again (Ctrl-C gives up)");
                 std::thread::sleep(PAUSE);
             }
-            other => return other.map_err(refused),
+            other => return other,
         }
     }
 }

@@ -53,7 +53,13 @@ impl Sender {
                 bail!("`kafka.format` is `json_schema`, which is read, not sent; use `avro` or `json`")
             }
         }
-        let created = create_topics(&config.kafka, &names)?;
+        let created = create_topics(
+            &config.kafka,
+            &names,
+            config.kafka.partitions,
+            // Simulated events are as old as they say: kept, not expired by their age.
+            &[("retention.ms", "-1"), ("cleanup.policy", "delete")],
+        )?;
         if !created.is_empty() {
             say!("created {} topics at {brokers}, {} partitions each", created.len(), config.kafka.partitions);
         }
@@ -80,7 +86,7 @@ impl Sender {
     fn send(&mut self, topic: usize, key: &str) -> Result<(), KafkaError> {
         let Some(name) = &self.topics[topic] else { return Ok(()) };
         self.sent += 1;
-        self.producer.send(name, key.as_bytes(), &self.payload, None)
+        self.producer.send(name, key.as_bytes(), Some(&self.payload), None)
     }
 
     /// Sends a shop's events, at most so many a second, until they end or it is told to stop.

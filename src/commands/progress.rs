@@ -156,6 +156,12 @@ pub(super) fn summary(
     let place =
         if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
     say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
+    for (name, position) in super::sinks::positions(config) {
+        match position {
+            Ok(progress) => say!("also:      {name}, epoch {}", progress.map_or(0, |progress| progress.epoch)),
+            Err(error) => say!("also:      {error}"),
+        }
+    }
     say!("look at a table:  {} show {example}{place}", program());
     if stats.rejected.load(Relaxed) * 2 > records {
         say!("more than half was rejected; why:  {} show rejected_events{place}", program());

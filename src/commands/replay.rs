@@ -78,7 +78,7 @@ impl Ways {
         {
             let copy_of = format!("{topic}/{partition}/{offset}");
             let headers = OwnedHeaders::new().insert(Header { key: COPY_OF, value: Some(&copy_of) });
-            producer.send(topic, key.as_deref().unwrap_or_default(), raw, Some(headers)).map_err(refused)?;
+            producer.send(topic, key.as_deref().unwrap_or_default(), Some(raw), Some(headers)).map_err(refused)?;
             self.sent += 1;
             return Ok(true);
         }

@@ -5,7 +5,7 @@ use super::beside::Beside;
 use super::inputs::{Inputs, Named, refused};
 use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
-use super::{IN_MEMORY, Refused, open_warehouse, options, settings, stop_on_signals};
+use super::{IN_MEMORY, Refused, open_warehouse, options, settings, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Keep, Resume};
@@ -116,7 +116,7 @@ impl Run<'_> {
         let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
         let inputs = self.open(&known, signalled)?;
         let facts = self.facts(&inputs);
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
+        let mut sinks = sinks::all(self.config, sink, signalled)?;
         let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, self.config.workers.clamp(1, 8));
         let start = start.map_err(refused_or_failed)?;
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
@@ -129,12 +129,12 @@ impl Run<'_> {
             tracing::info!("the last run was interrupted: replaying epochs {first} to {last}");
         }
         let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
-        let sinks = sinks.into_iter().zip(start.claims).collect();
+        let sinks = sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect();
         self.to_its_end(inputs, sinks, Some(keep), start.resume, None)
     }
 
-    /// Computes everything beside the warehouse, and publishes what differs.
-    fn again(&self, mut sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
+    /// Computes everything beside the warehouse, and publishes what differs, there and in every other sink.
+    fn again(&self, sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
         let config = self.config;
         let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
         let inputs = self.open(&Known { accepts_loss: accept_loss, ..known }, signalled)?;
@@ -142,24 +142,30 @@ impl Run<'_> {
             cluster.check(&BTreeMap::new()).map_err(refused)?;
         }
         let facts = self.facts(&inputs);
-        let (claim, after) = recovery::start_again(&dir, &mut sink, &facts, &inputs.partitions(), accept_loss)
+        let mut sinks = sinks::all(config, sink, signalled)?;
+        let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(refused_or_failed)?;
+        let claim = &claims[0];
         let beside = Beside::new(&config.warehouse, claim.generation);
         let mut computed = Sqlite::open(beside.path())?;
-        let claim_beside = computed.claim(MadeBy::Run, Some(&claim))?;
+        let claim_beside = computed.claim(MadeBy::Run, Some(claim))?;
         computed.begin_at(after)?;
         let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
         let resume = Resume { epoch: after, ..Resume::default() };
-        let sinks: Sinks = vec![(Box::new(computed), claim_beside)];
-        let (stats, stopped, watch) = self.compute(inputs, sinks, Some(keep), resume)?;
+        let computing: Sinks = vec![(Box::new(computed), claim_beside)];
+        let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume)?;
         if stopped {
             bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
         }
         let mut beside = Sqlite::open(beside.path())?;
         let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
-        let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |_| epoch))?;
-        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        // If this is killed in between, the next start brings the others to where the warehouse is.
+        let commits = sinks.iter_mut().zip(&claims);
+        let commits = commits.map(|(sink, claim)| patiently(|| reconcile(&mut beside, &mut **sink, claim, |_| epoch)));
+        let commits = commits.collect::<Result<Vec<_>, _>>()?;
+        let commit = &commits[0];
+        stats.upserted.store(count(commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+        stats.deleted.store(count(commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
         stats.appended.store(0, Relaxed);
         stats.commits.store(1, Relaxed);
         summary(config, &stats, watch.stop(), false, None)

@@ -111,6 +111,8 @@ struct Status {
     journal: Option<Journaled>,
     snapshot: Option<Snapshot>,
     sinks: Vec<Committed>,
+    /// Sinks of which no position is known: why.
+    unheard: Vec<String>,
     /// Of the run that is running, or ran last.
     run: Option<Heartbeat>,
 }
@@ -162,7 +164,17 @@ impl Status {
             let position = positions.entry(partition.clone()).or_insert(0);
             *position = *next.max(position);
         });
-        let sinks = progress.into_iter().map(|progress| Committed::of(config, progress, &positions)).collect();
+        let warehouse = config.warehouse.display().to_string();
+        let mut sinks: Vec<_> =
+            progress.into_iter().map(|progress| Committed::of(warehouse.clone(), progress, &positions)).collect();
+        let mut unheard = Vec::new();
+        for (name, progress) in super::sinks::positions(config) {
+            match progress {
+                Ok(Some(progress)) => sinks.push(Committed::of(name, progress, &positions)),
+                Ok(None) => unheard.push(format!("{name}: nothing yet")),
+                Err(error) => unheard.push(error.to_string()),
+            }
+        }
         Ok(Status {
             generation: dir.last_generation()?,
             state: dir.place(),
@@ -174,6 +186,7 @@ impl Status {
             }),
             snapshot: snapshot.as_ref().map(Snapshot::of),
             sinks,
+            unheard,
             // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
             run: dir.heartbeat().unwrap_or_default(),
             pipeline_id: dir.pipeline_id,
@@ -194,13 +207,13 @@ impl Snapshot {
 }
 
 impl Committed {
-    fn of(config: &Config, progress: Progress, read: &BTreeMap<String, i64>) -> Committed {
+    fn of(sink: String, progress: Progress, read: &BTreeMap<String, i64>) -> Committed {
         let behind = |(partition, next): (&String, &i64)| {
             let behind = next - progress.positions.get(partition).unwrap_or(&0);
             (behind > 0).then(|| (partition.clone(), behind))
         };
         Committed {
-            sink: config.warehouse.display().to_string(),
+            sink,
             epoch: progress.epoch,
             generation: progress.generation,
             watermark: instant::show(progress.watermark),
@@ -252,6 +265,9 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
                 .map_or(String::new(), |n| format!("; {} read, not committed", grouped(*n as u64)));
             say!("           {partition} up to {}{behind}", grouped((*next).max(0) as u64));
         }
+    }
+    for why in &status.unheard {
+        say!("sink       {why}");
     }
     if let Some(run) = &status.run {
         say!(

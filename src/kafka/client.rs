@@ -7,7 +7,7 @@ use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError as Native;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -180,6 +180,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: Native, reason: &str) {
+        // The end of a partition is what some ask for, and no trouble.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.say(format!("Kafka at {}: {reason} ({error}); trying again", self.brokers));
     }
 

@@ -103,10 +103,9 @@ impl Cluster {
             );
             return Err(KafkaError::Refused(why));
         }
-        let (lows, highs) = (
-            end(&consumer, config, &partitions, Offset::Beginning)?,
-            end(&consumer, config, &partitions, Offset::End)?,
-        );
+        let places: Vec<_> = partitions.iter().map(|found| (found.topic.clone(), found.partition)).collect();
+        let lows = ends(&consumer, config, &places, Offset::Beginning)?;
+        let highs = ends(&consumer, config, &places, Offset::End)?;
         for (found, (low, high)) in partitions.iter_mut().zip(lows.into_iter().zip(highs)) {
             (found.low, found.high) = (low, high.max(low));
         }
@@ -156,12 +155,12 @@ impl Cluster {
     }
 }
 
-fn away(config: &Kafka, what: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
+pub(crate) fn away(config: &Kafka, what: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
     KafkaError::Away(format!("Kafka at {}: could not {what}: {error}", config.brokers))
 }
 
 /// The partitions of a topic; none if it is not there.
-pub(super) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaError> {
+pub(crate) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let what = || format!("ask for the partitions of `{topic}`");
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(|error| away(config, &what(), &error))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(Vec::new()) };
@@ -189,32 +188,32 @@ pub(super) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &
 ///
 /// Not by librdkafka's question for both at once: when only one of its two answers is an error, it forgets
 /// the error and tells that the log is empty.
-fn end(
+pub(crate) fn ends(
     consumer: &BaseConsumer<Context>,
     config: &Kafka,
-    partitions: &[Found],
+    places: &[(String, i32)],
     which: Offset,
 ) -> Result<Vec<i64>, KafkaError> {
     let what = |place: &str| format!("ask where {place} begins and ends");
     let mut asked = TopicPartitionList::new();
-    for found in partitions {
-        asked.add_partition_offset(&found.topic, found.partition, which).ok();
+    for (topic, partition) in places {
+        asked.add_partition_offset(topic, *partition, which).ok();
     }
     let answered = consumer.offsets_for_times(asked, PATIENCE);
     let answered = answered.map_err(|error| away(config, &what("each topic"), &error))?;
-    let offset = |found: &Found| match answered.find_partition(&found.topic, found.partition) {
-        Some(answer) => match (answer.error(), answer.offset()) {
-            (Ok(()), Offset::Offset(offset)) => Ok(offset),
-            (Err(error), _) => Err(away(config, &what(&format!("`{}`", found.name())), &error)),
-            (Ok(()), _) => Err(unanswered(config, found)),
-        },
-        None => Err(unanswered(config, found)),
+    let offset = |(topic, partition): &(String, i32)| {
+        let answer = answered.find_partition(topic, *partition);
+        match answer.as_ref().map(|answer| (answer.error(), answer.offset())) {
+            Some((Ok(()), Offset::Offset(offset))) => Ok(offset),
+            Some((Err(error), _)) => Err(away(config, &what(&format!("`{topic}/{partition}`")), &error)),
+            _ => {
+                let brokers = &config.brokers;
+                let why = format!("Kafka at {brokers}: was not told where `{topic}/{partition}` begins and ends");
+                Err(KafkaError::Away(why))
+            }
+        }
     };
-    partitions.iter().map(offset).collect()
-}
-
-fn unanswered(config: &Kafka, found: &Found) -> KafkaError {
-    KafkaError::Away(format!("Kafka at {}: was not told where `{}` begins and ends", config.brokers, found.name()))
+    places.iter().map(offset).collect()
 }
 
 /// Where each partition begins.

@@ -13,7 +13,10 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a commit that the brokers do not answer is tried again.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What became of the records that were sent.
 #[derive(Default)]
@@ -77,6 +80,10 @@ impl Producer {
     /// # Errors
     /// If a property is wrong.
     pub fn new(config: &Kafka) -> Result<Producer, KafkaError> {
+        Producer::of(config, &[])
+    }
+
+    fn of(config: &Kafka, more: &[(&str, &str)]) -> Result<Producer, KafkaError> {
         let mut client = properties(config)?;
         client.set("enable.idempotence", "true");
         // As clients in Java choose partitions by key.
@@ -85,6 +92,9 @@ impl Producer {
                 client.set(key, value);
             }
         }
+        more.iter().for_each(|(key, value)| {
+            client.set(*key, *value);
+        });
         let delivered = Arc::<Delivered>::default();
         let context = Deliveries { client: Context::new(config), delivered: Arc::clone(&delivered) };
         let created = client.create_with_context(context);
@@ -107,10 +117,13 @@ impl Producer {
         &self,
         topic: &str,
         key: &[u8],
-        payload: &[u8],
+        payload: Option<&[u8]>,
         headers: Option<OwnedHeaders>,
     ) -> Result<(), KafkaError> {
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(payload);
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        if let Some(payload) = payload {
+            record = record.payload(payload);
+        }
         if !key.is_empty() {
             record = record.key(key);
         }
@@ -153,18 +166,91 @@ impl Producer {
     }
 }
 
+/// A producer whose records are there together or not at all; whoever began before under the same name can
+/// send nothing more.
+pub struct Transactional(Producer);
+
+impl Transactional {
+    /// Begins under a name, and sees to it that what another one left open is undone or done. A record may be
+    /// as large as `bytes_max`, if its topic takes it.
+    ///
+    /// # Errors
+    /// If the brokers are away, or do not allow it.
+    pub fn begin(config: &Kafka, name: &str, bytes_max: usize) -> Result<Transactional, KafkaError> {
+        let bytes_max = bytes_max.to_string();
+        let more = [("transactional.id", name), ("linger.ms", "5"), ("message.max.bytes", &bytes_max)];
+        let producer = Transactional(Producer::of(config, &more)?);
+        producer.told("begin transactions", producer.0.producer.init_transactions(PATIENCE))?;
+        Ok(producer)
+    }
+
+    /// Sends in a transaction; waits until the brokers have it whole. After an error nobody knows whether they do:
+    /// whoever begins again finds out.
+    ///
+    /// # Errors
+    /// If the transaction could not be begun, filled or committed.
+    pub fn transaction(&self, send: impl FnOnce() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+        let producer = &self.0.producer;
+        self.told("begin a transaction", producer.begin_transaction())?;
+        if let Err(error) = send() {
+            producer.abort_transaction(PATIENCE).ok();
+            return Err(error);
+        }
+        let started = Instant::now();
+        loop {
+            match producer.commit_transaction(PATIENCE) {
+                Err(Native::Transaction(error)) if error.is_retriable() && started.elapsed() < COMMIT_PATIENCE => {
+                    tracing::warn!("Kafka at {}: {error}; committing again", self.0.brokers);
+                }
+                result => {
+                    if matches!(&result, Err(Native::Transaction(error)) if error.txn_requires_abort()) {
+                        producer.abort_transaction(PATIENCE).ok();
+                    }
+                    return self.told("commit a transaction", result);
+                }
+            }
+        }
+    }
+
+    /// Sends a record in the transaction that is open; without a payload it deletes.
+    ///
+    /// # Errors
+    /// If it can never be sent.
+    pub fn send(&self, topic: &str, key: &[u8], payload: Option<&[u8]>) -> Result<(), KafkaError> {
+        self.0.send(topic, key, payload, None)
+    }
+
+    fn told<T>(&self, what: &str, result: Result<T, Native>) -> Result<T, KafkaError> {
+        result.map_err(|error| {
+            let why = format!("Kafka at {}: could not {what}: {error}", self.0.brokers);
+            match error.rdkafka_error_code() {
+                Some(
+                    RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    | RDKafkaErrorCode::UnsupportedVersion,
+                ) => KafkaError::Refused(why),
+                _ => KafkaError::Away(why),
+            }
+        })
+    }
+}
+
 /// Creates the topics that are not there; tells which it created.
 ///
 /// # Errors
 /// If one could not be created.
-pub fn create_topics(config: &Kafka, topics: &[&str]) -> Result<Vec<String>, KafkaError> {
+pub fn create_topics(
+    config: &Kafka,
+    topics: &[impl AsRef<str>],
+    partitions: i32,
+    settings: &[(&str, &str)],
+) -> Result<Vec<String>, KafkaError> {
     let admin: AdminClient<Context> = properties(config)?
         .create_with_context(Context::new(config))
         .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
-    // Simulated events are as old as they say: kept, not expired by their age.
     let new = topics.iter().map(|topic| {
-        let copies = TopicReplication::Fixed(config.replication);
-        NewTopic::new(topic, config.partitions, copies).set("retention.ms", "-1").set("cleanup.policy", "delete")
+        let topic = NewTopic::new(topic.as_ref(), partitions, TopicReplication::Fixed(config.replication));
+        settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
     });
     let new: Vec<_> = new.collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));

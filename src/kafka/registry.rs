@@ -116,6 +116,20 @@ impl Registry {
             .map_err(|error| self.client.failed("list its subjects", &error))
     }
 
+    /// The text of a schema.
+    ///
+    /// # Errors
+    /// If there is none of that number, or the registry is away.
+    pub fn schema(&self, id: u32) -> Result<String, KafkaError> {
+        match get_schema_by_id(id, &self.client.settings) {
+            Ok(found) => Ok(found.schema),
+            Err(error) if is_absent(&error) => {
+                Err(KafkaError::Refused(format!("registry {}: there is no schema {id}", self.client.url)))
+            }
+            Err(error) => Err(self.client.failed(&format!("fetch schema {id}"), &error)),
+        }
+    }
+
     /// Registers a schema, if those who read the subject could read it; tells its id.
     ///
     /// # Errors

@@ -196,6 +196,10 @@ impl Sink for Sqlite {
             .map_err(failed)?;
         transaction.commit().map_err(failed)
     }
+
+    fn name(&self) -> String {
+        format!("warehouse `{}`", self.path.display())
+    }
 }
 
 impl Stored for Sqlite {

@@ -1,0 +1,304 @@
+//! Compacted topics, one for each table: the key is the primary key, a tombstone deletes. A commit is one
+//! transaction, and the progress it leads to is a record of the same transaction.
+//!
+//! A run that was superseded is fenced twice: the brokers refuse its transactions as soon as another producer
+//! has begun under the same name, and who begins again looks first whether the progress is still its own.
+
+mod read;
+mod rows;
+
+use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use crate::config::Config;
+use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
+use crate::delta::Delta;
+use crate::instant;
+use crate::kafka::KafkaError;
+use crate::kafka::producer::{Transactional, create_topics};
+use crate::kafka::registry::Registry;
+use dataflows::table::{Table, TableId, Value};
+use dataflows::{Instant, Time};
+use read::Reader;
+use rows::Encoder;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A rejected record may be as large as brokers take them, and its row is larger.
+const ROW_BYTES_MAX: usize = 16 << 20;
+/// The only key of the topic of the progress.
+const PROGRESS_KEY: &[u8] = b"progress";
+
+/// The tables as topics of Kafka.
+pub struct Kafka {
+    prefix: String,
+    client: Client,
+    registry: RegistryConfig,
+    commit_interval: Duration,
+    writer: Option<Writer>,
+    /// What was last read of a table.
+    pages: Option<(TableId, read::Rows)>,
+}
+
+/// The right to write, and where the topics are.
+struct Writer {
+    producer: Transactional,
+    encoders: BTreeMap<TableId, (Encoder, Encoder)>,
+    progress: Progress,
+}
+
+/// The progress, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    pipeline_id: String,
+    generation: u64,
+    made_by: String,
+    epoch: Time,
+    positions: BTreeMap<String, i64>,
+    watermark: String,
+    committed_at: String,
+}
+
+impl Kafka {
+    /// As configured; the brokers are not asked anything yet.
+    ///
+    /// # Errors
+    /// If a secret is not where it should be.
+    pub fn open(config: &Config) -> Result<Kafka, SinkError> {
+        let client = config.publish.client(&config.kafka);
+        // What cannot be made is said now, not when the first row is there.
+        crate::kafka::client::properties(&client).map_err(sink_error)?;
+        Ok(Kafka {
+            prefix: config.publish.prefix.clone(),
+            client,
+            registry: config.registry.clone(),
+            commit_interval: Duration::from_millis(config.publish.commit_interval.unsigned_abs()),
+            writer: None,
+            pages: None,
+        })
+    }
+
+    fn topic(&self, table: &Table) -> String {
+        format!("{}{}", self.prefix, table.name)
+    }
+
+    fn progress_topic(&self) -> String {
+        format!("{}_progress", self.prefix)
+    }
+
+    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+        let topic = self.progress_topic();
+        let last = Reader::new(&self.client).map_err(sink_error)?.last(&topic, PROGRESS_KEY).map_err(sink_error)?;
+        let Some(payload) = last else { return Ok(None) };
+        let written: Written = serde_json::from_slice(&payload).map_err(|error| {
+            SinkError::Failed(format!(
+                "{}: what stands in `{topic}` is none of our progress ({error}); publish under another `publish.prefix`",
+                self.name()
+            ))
+        })?;
+        Ok(Some(Progress {
+            pipeline_id: written.pipeline_id,
+            generation: written.generation,
+            made_by: if written.made_by == MadeBy::Batch.name() { MadeBy::Batch } else { MadeBy::Run },
+            epoch: written.epoch,
+            positions: written.positions,
+            watermark: instant::parse(&written.watermark).unwrap_or(Instant::MIN),
+            committed_at: instant::parse(&written.committed_at).unwrap_or_default(),
+        }))
+    }
+
+    /// A producer that fences every other one out.
+    fn producer(&self) -> Result<Transactional, SinkError> {
+        Transactional::begin(&self.client, &format!("deltamart-{}", self.prefix), ROW_BYTES_MAX).map_err(sink_error)
+    }
+
+    fn encoders(&self) -> Result<BTreeMap<TableId, (Encoder, Encoder)>, SinkError> {
+        let registry = Registry::open(&self.registry).map_err(sink_error)?;
+        let encoder = |id: &TableId| {
+            let (table, topic) = (id.table(), self.topic(id.table()));
+            let (key, value) = (rows::key_schema(table), rows::value_schema(table));
+            let key_id = registry.register(&format!("{topic}-key"), &key)?;
+            let value_id = registry.register(&format!("{topic}-value"), &value)?;
+            let key = Encoder::new(table.columns[..table.key_columns].to_vec(), &key, key_id);
+            Ok((*id, (key, Encoder::new(rows::columns(table), &value, value_id))))
+        };
+        TableId::ALL.iter().map(encoder).collect::<Result<_, KafkaError>>().map_err(sink_error)
+    }
+
+    /// The right to write under a claim that was made, after something went wrong or another producer began.
+    fn take_over(&self, claim: &Claim) -> Result<Writer, SinkError> {
+        let ours = |progress: Option<Progress>| match progress {
+            Some(progress)
+                if (&progress.pipeline_id, progress.generation) == (&claim.pipeline_id, claim.generation) =>
+            {
+                Ok(progress)
+            }
+            Some(other) => Err(SinkError::Fenced(format!(
+                "{}: another run (generation {} of pipeline {}) has taken over",
+                self.name(),
+                other.generation,
+                other.pipeline_id
+            ))),
+            None => Err(SinkError::Fenced(format!("{}: its progress is gone", self.name()))),
+        };
+        // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
+        ours(self.progress()?)?;
+        let (encoders, producer) = (self.encoders()?, self.producer()?);
+        let progress = ours(self.progress()?)?;
+        Ok(Writer { producer, encoders, progress })
+    }
+
+    fn send(&self, writer: &Writer, commit: &Commit) -> Result<(), KafkaError> {
+        let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
+        let upsert = |id: &TableId, topic: &str, row: &[Value]| {
+            let (key, value) = &writer.encoders[id];
+            let key = key.payload(row[..id.table().key_columns].iter());
+            writer.producer.send(topic, &key, Some(&value.payload(row.iter().chain(&stamps))))
+        };
+        for (id, deltas) in &commit.deltas {
+            let topic = self.topic(id.table());
+            for delta in deltas {
+                match delta {
+                    Delta::Upsert(row) => upsert(id, &topic, row)?,
+                    Delta::Delete(key) => {
+                        writer.producer.send(&topic, &writer.encoders[id].0.payload(key.iter()), None)?;
+                    }
+                }
+            }
+        }
+        for (id, rows) in &commit.appends {
+            let topic = self.topic(id.table());
+            rows.iter().try_for_each(|row| upsert(id, &topic, row))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the progress in a transaction that is open.
+    fn send_progress(&self, producer: &Transactional, progress: &Progress) -> Result<(), KafkaError> {
+        let written = Written {
+            pipeline_id: progress.pipeline_id.clone(),
+            generation: progress.generation,
+            made_by: progress.made_by.name().to_owned(),
+            epoch: progress.epoch,
+            positions: progress.positions.clone(),
+            watermark: instant::show(progress.watermark),
+            committed_at: instant::show(progress.committed_at),
+        };
+        let payload = serde_json::to_vec(&written).expect("text and numbers are JSON");
+        producer.send(&self.progress_topic(), PROGRESS_KEY, Some(&payload))
+    }
+}
+
+impl Sink for Kafka {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        self.progress()
+    }
+
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+        (self.writer, self.pages) = (None, None);
+        let topics: Vec<_> = TableId::ALL.iter().map(|id| self.topic(id.table())).collect();
+        let size = ROW_BYTES_MAX.to_string();
+        let compacted = [("cleanup.policy", "compact"), ("max.message.bytes", size.as_str())];
+        create_topics(&self.client, &topics, self.client.partitions, &compacted).map_err(sink_error)?;
+        // It is read whole at every start: what was superseded goes soon.
+        let soon = [("cleanup.policy", "compact"), ("segment.ms", "600000"), ("min.cleanable.dirty.ratio", "0.1")];
+        create_topics(&self.client, &[self.progress_topic()], 1, &soon).map_err(sink_error)?;
+        let encoders = self.encoders()?;
+        let producer = self.producer()?;
+        // Now nobody else can commit, and what was in the middle of it is decided.
+        let found = self.progress()?;
+        let claim = Claim::after(found.as_ref(), wanted, &self.name())?;
+        let mut progress = found.unwrap_or_else(|| Progress {
+            pipeline_id: claim.pipeline_id.clone(),
+            generation: claim.generation,
+            made_by,
+            epoch: 0,
+            positions: BTreeMap::new(),
+            watermark: dataflows::time::START,
+            committed_at: dataflows::time::START,
+        });
+        progress.generation = claim.generation;
+        if progress.epoch == 0 {
+            progress.made_by = made_by;
+        }
+        producer.transaction(|| self.send_progress(&producer, &progress)).map_err(sink_error)?;
+        self.writer = Some(Writer { producer, encoders, progress });
+        Ok(claim)
+    }
+
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        self.pages = None;
+        // Dropped if anything goes wrong: what became of it is read back then.
+        let is_ours = |writer: &Writer| {
+            (&writer.progress.pipeline_id, writer.progress.generation) == (&claim.pipeline_id, claim.generation)
+        };
+        let mut writer = match self.writer.take() {
+            Some(writer) if is_ours(&writer) => writer,
+            _ => self.take_over(claim)?,
+        };
+        let at = writer.progress.epoch;
+        if at < commit.epoch && at != commit.follows {
+            let why = format!("{}: it is at epoch {at}, the commit follows {}", self.name(), commit.follows);
+            return Err(SinkError::Fenced(why));
+        }
+        if at < commit.epoch {
+            let progress = Progress {
+                epoch: commit.epoch,
+                positions: commit.positions.clone(),
+                watermark: commit.watermark,
+                committed_at: commit.clock_ms,
+                ..writer.progress.clone()
+            };
+            let done = writer.producer.transaction(|| {
+                self.send(&writer, commit)?;
+                self.send_progress(&writer.producer, &progress)
+            });
+            if let Err(error) = done {
+                // Perhaps because somebody has taken over: that is for good.
+                drop(writer);
+                return match self.progress() {
+                    Ok(Some(found)) if found.generation > claim.generation => Err(SinkError::Fenced(format!(
+                        "{}: another run (generation {}) has taken over",
+                        self.name(),
+                        found.generation
+                    ))),
+                    _ => Err(sink_error(error)),
+                };
+            }
+            writer.progress = progress;
+        }
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn commit_interval(&self) -> Option<Duration> {
+        Some(self.commit_interval)
+    }
+
+    fn name(&self) -> String {
+        format!("Kafka at {}, topics `{}*`", self.client.brokers, self.prefix)
+    }
+}
+
+impl Stored for Kafka {
+    /// The first page of a table reads its topic whole, and keeps it until something else is asked.
+    fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
+        let table = id.table();
+        if self.pages.as_ref().is_none_or(|(read, _)| *read != id) || after.is_none() {
+            self.pages = None;
+            let registry = Registry::open(&self.registry).map_err(sink_error)?;
+            let reader = Reader::new(&self.client).map_err(sink_error)?;
+            let rows = reader.rows(&self.topic(table), table, &registry).map_err(sink_error)?;
+            self.pages = Some((id, rows));
+        }
+        let (_, rows) = self.pages.as_ref().expect("read just now");
+        let from = after.map_or(std::ops::Bound::Unbounded, |key| std::ops::Bound::Excluded(key.to_vec()));
+        Ok(rows.range((from, std::ops::Bound::Unbounded)).take(limit).map(|(_, row)| row.clone()).collect())
+    }
+}
+
+fn sink_error(error: KafkaError) -> SinkError {
+    match error {
+        KafkaError::Away(why) => SinkError::Unavailable(why),
+        KafkaError::Refused(why) => SinkError::Failed(why),
+    }
+}
