@@ -33,7 +33,7 @@ use crate::config::feed::Feed;
 use crate::delta::Delta;
 use crate::store::{self, Store};
 use dataflows::Time;
-use dataflows::table::{Kind, TableId, Value};
+use dataflows::table::{Kind, Table, TableId, Value};
 use manifest::{FORMAT, Garbage, Log, Manifest, Run, Start, of_store};
 use merge::{Merge, RunWriter};
 use schema::Stamp;
@@ -182,16 +182,11 @@ impl Parquet {
     }
 
     /// What a commit says of a table, one row per key, sorted: with the row, or the key of one that is gone.
-    fn changes<'a>(
-        &self,
-        id: TableId,
-        commit: &'a Commit,
-        next: &mut Manifest,
-    ) -> Result<Vec<(&'a [Value], bool)>, SinkError> {
+    fn changes<'a>(&self, id: TableId, commit: &'a Commit, next: &mut Manifest) -> Result<Vec<Change<'a>>, SinkError> {
         let key_columns = id.table().key_columns;
-        let by_key = |a: &(&'a [Value], bool), b: &(&'a [Value], bool)| a.0[..key_columns].cmp(&b.0[..key_columns]);
+        let by_key = |a: &Change<'_>, b: &Change<'_>| a.0[..key_columns].cmp(&b.0[..key_columns]);
         let deltas = commit.deltas.get(&id).map_or(&[][..], Vec::as_slice).iter();
-        let mut changes: Vec<(&[Value], bool)> = deltas
+        let mut changes: Vec<Change<'_>> = deltas
             .map(|delta| match delta {
                 Delta::Upsert(row) => (row.as_slice(), false),
                 Delta::Delete(key) => (key.as_slice(), true),
@@ -200,18 +195,30 @@ impl Parquet {
         if !changes.is_sorted_by(|a, b| by_key(a, b).is_le()) {
             changes.sort_by(by_key);
         }
-        let Some(rows) = commit.appends.get(&id) else { return Ok(changes) };
-        let mut added: Vec<(&[Value], bool)> = rows.iter().map(|row| (row.as_slice(), false)).collect();
+        let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
+        if rows.is_empty() && id.table().kind == Kind::Upsert {
+            return Ok(changes);
+        }
+        let mut added: Vec<Change<'_>> = rows.iter().map(|row| (row.as_slice(), false)).collect();
         if !added.is_sorted_by(|a, b| by_key(a, b).is_le()) {
             // Of equal keys the first stays the first, and is the one that counts.
             added.sort_by(by_key);
         }
         added.dedup_by(|later, first| by_key(first, later).is_eq());
-        let known = self.known_among(id, &added, next)?;
-        added.retain(|(row, _)| !known.contains(&row[..key_columns]));
+        let mut known = self.known_among(id, &added, next)?;
         if changes.is_empty() {
+            added.retain(|(row, _)| !known.contains(&row[..key_columns]));
             return Ok(added);
         }
+        if id.table().kind == Kind::Append {
+            // What is upserted counts as added: later additions do not change it.
+            let upserts: Vec<_> = changes.iter().copied().filter(|(_, gone)| !gone).collect();
+            raise(id.table(), &upserts, next);
+        }
+        for (row, _) in changes.iter().filter(|(_, gone)| *gone) {
+            known.remove(&row[..key_columns]);
+        }
+        added.retain(|(row, _)| !known.contains(&row[..key_columns]));
         // What is added after a deletion in the same commit is there; after an upsert it is there already.
         let upserted: BTreeSet<_> =
             changes.iter().filter(|(_, gone)| !gone).map(|(row, _)| &row[..key_columns]).collect();
@@ -223,32 +230,28 @@ impl Parquet {
         Ok(changes)
     }
 
-    /// The keys among rows to be added that the table has already, unless this commit deletes them.
+    /// The keys among rows to be added that the table has already, and puts them down as added.
     ///
-    /// Positions only grow: that none of a partition is as small as one of before is seen at once.
+    /// Offsets only grow: that none of a partition is as small as one of before is seen at once.
     fn known_among(
         &self,
         id: TableId,
-        added: &[(&[Value], bool)],
+        added: &[Change<'_>],
         next: &mut Manifest,
     ) -> Result<BTreeSet<Vec<Value>>, SinkError> {
-        let table = id.table();
-        let last_column = table.key_columns - 1;
-        let largest = next.added.entry(table.name.to_owned()).or_default();
+        let (table, nothing) = (id.table(), BTreeMap::new());
+        let largest = next.added.get(table.name).unwrap_or(&nothing);
         let mut doubtful = Vec::new();
-        for group in added.chunk_by(|(a, _), (b, _)| a[..last_column] == b[..last_column]) {
-            let Some((row, _)) = group.last() else { continue };
-            let partition = format!("{:?}", &row[..last_column]);
-            let Value::Integer(to) = row[last_column] else {
-                doubtful.extend(group.iter().map(|(row, _)| &row[..table.key_columns]));
-                continue;
+        for group in partitions(table, added) {
+            let before = largest.get(&partition(table, group)).copied();
+            let may_be_there = |row: &[Value]| match row[table.key_columns - 1] {
+                Value::Integer(offset) => before.is_some_and(|before| offset <= before),
+                _ => true,
             };
-            let before = largest.get(&partition).copied();
-            let may_be_there = |row: &[Value]| before.is_some_and(|before| row[last_column] <= Value::Integer(before));
             let small = group.iter().map(|(row, _)| *row).take_while(|row| may_be_there(row));
             doubtful.extend(small.map(|row| &row[..table.key_columns]));
-            largest.insert(partition, before.map_or(to, |before| before.max(to)));
         }
+        raise(table, added, next);
         let mut found = BTreeSet::new();
         if doubtful.is_empty() {
             return Ok(found);
@@ -410,6 +413,34 @@ impl Sink for Parquet {
     }
 }
 
+/// A row, or the key of one that is gone; and whether it is.
+type Change<'a> = (&'a [Value], bool);
+
+/// Sorted rows by all of their key but its last column.
+fn partitions<'r, 'a>(table: &Table, rows: &'r [Change<'a>]) -> impl Iterator<Item = &'r [Change<'a>]> {
+    let last_column = table.key_columns - 1;
+    rows.chunk_by(move |(a, _), (b, _)| a[..last_column] == b[..last_column])
+}
+
+/// What the rows of a partition have in common, as text.
+fn partition(table: &Table, group: &[Change<'_>]) -> String {
+    group.first().map(|(row, _)| format!("{:?}", &row[..table.key_columns - 1])).unwrap_or_default()
+}
+
+/// Puts sorted rows down as added.
+fn raise(table: &Table, rows: &[Change<'_>], next: &mut Manifest) {
+    if rows.is_empty() {
+        return;
+    }
+    let largest = next.added.entry(table.name.to_owned()).or_default();
+    for group in partitions(table, rows) {
+        if let Some(Value::Integer(to)) = group.last().map(|(row, _)| &row[table.key_columns - 1]) {
+            let before = largest.entry(partition(table, group)).or_insert(*to);
+            *before = *to.max(before);
+        }
+    }
+}
+
 /// Where a store is, for those who are elsewhere.
 fn address(place: &str) -> String {
     match std::path::absolute(place) {
@@ -453,8 +484,11 @@ impl Stored for Parquet {
                 page.push(row.values);
             }
         }
-        scan.last = page.last().map(|row| row[..key_columns].to_vec());
-        self.scan = Some(scan);
+        // A page that is not full is the last one.
+        if page.len() == limit && limit > 0 {
+            scan.last = page.last().map(|row| row[..key_columns].to_vec());
+            self.scan = Some(scan);
+        }
         Ok(page)
     }
 }
