@@ -135,7 +135,7 @@ fn random_histories_hold_what_memory_holds() {
             assert_eq!(rows(&mut reader), *state, "seed {seed}, epoch {}", commit.epoch);
         }
         let files = |part: &str| disk.files().iter().filter(|path| path.display().to_string().contains(part)).count();
-        assert!(files("_progress") <= 17, "objects nobody reads are tidied away");
+        assert!(files("_progress") <= 18, "objects nobody reads are tidied away");
         assert!(files(".unfinished") == 0);
     }
 }
@@ -284,7 +284,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
             own.deltas.insert(TableId::Users, vec![Delta::Upsert(user(99, -1))]);
             let applied = zombie.apply(&by, &own);
             let Some(seen) = *seen.lock().expect("not poisoned") else {
-                assert!(at > 10, "the commit has more steps");
+                assert!(at > 5, "the commit has more steps");
                 applied.expect("nobody came between");
                 break;
             };

@@ -195,12 +195,11 @@ impl Log {
     }
 }
 
-/// Removes the newest object that nobody reads any more, without looking for older ones.
-pub(super) fn tidy_one(store: &dyn Store, last: u64) -> Result<(), SinkError> {
-    match last.checked_sub(KEPT) {
-        None | Some(0) => Ok(()),
-        Some(old) => store.delete(&key(old)).map_err(of_store),
-    }
+/// Removes the newest objects that nobody reads any more, without looking for older ones: a commit and
+/// what follows it make two at most.
+pub(super) fn tidy_newest(store: &dyn Store, last: u64) -> Result<(), SinkError> {
+    let last = last.saturating_sub(KEPT);
+    (last.saturating_sub(1).max(1)..=last).try_for_each(|old| store.delete(&key(old)).map_err(of_store))
 }
 
 /// What a store says, as a sink says it.

@@ -103,7 +103,7 @@ impl Sweeper {
                 self.swept.insert(garbage.path.clone());
             }
         }
-        super::manifest::tidy_one(&*self.store, number)?;
+        super::manifest::tidy_newest(&*self.store, number)?;
         let Some(retention) = self.retention else { return Ok(()) };
         let today = names::day(clock_ms);
         if self.looked_on.as_ref() == Some(&today) {
