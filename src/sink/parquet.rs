@@ -422,9 +422,15 @@ fn partitions<'r, 'a>(table: &Table, rows: &'r [Change<'a>]) -> impl Iterator<It
     rows.chunk_by(move |(a, _), (b, _)| a[..last_column] == b[..last_column])
 }
 
-/// What the rows of a partition have in common, as text.
+/// What the rows of a partition have in common, as text. Should two be called the same, more is looked up.
 fn partition(table: &Table, group: &[Change<'_>]) -> String {
-    group.first().map(|(row, _)| format!("{:?}", &row[..table.key_columns - 1])).unwrap_or_default()
+    let Some((row, _)) = group.first() else { return String::new() };
+    let parts = row[..table.key_columns - 1].iter().map(|value| match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        other => format!("{other:?}"),
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Puts sorted rows down as added.
