@@ -300,9 +300,18 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
             };
             let mut reader = on(&disk, &settings).expect("opens");
             assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
-            let later = Commit { follows: own.epoch, epoch: own.epoch + 2, ..own };
+            let later = Commit { follows: own.epoch, epoch: own.epoch + 2, ..own.clone() };
             assert!(matches!(zombie.apply(&by, &later), Err(SinkError::Fenced(_))));
             assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
+            // Whoever starts next removes what it left.
+            let mut next = on(&disk, &settings).expect("opens");
+            let next_by = claim(&mut next).expect("claims");
+            let last = model.last().expect("some");
+            next.apply(&next_by, &Commit { follows: last.epoch, epoch: last.epoch + 2, ..own.clone() })
+                .expect("applies");
+            let left = format!("{:012}-{:06}-", own.epoch, by.generation);
+            let left = disk.files().iter().any(|path| path.display().to_string().contains(&left));
+            assert!(!left || seen == own.epoch, "others {others}, step {at}: a file is left");
         }
     }
 }

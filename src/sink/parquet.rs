@@ -354,7 +354,8 @@ impl Sink for Parquet {
             }
             // A start that committed nothing has no files that anybody should read.
             manifest.starts.retain(|start| start.after < manifest.epoch);
-            manifest.starts.push(Start { generation: claim.generation, after: manifest.epoch });
+            let (generation, after, since) = (claim.generation, manifest.epoch, manifest.committed_at);
+            manifest.starts.push(Start { generation, after, since });
             if self.publish(number, manifest)? {
                 self.write_views()?;
                 self.log.tidy(number + 1)?;

@@ -53,6 +53,9 @@ pub(super) struct Run {
 pub(super) struct Start {
     pub generation: u64,
     pub after: Time,
+    /// The clock of that epoch.
+    #[serde(with = "instant::iso")]
+    pub since: Instant,
 }
 
 /// A file that no reader of now reads, and since when.

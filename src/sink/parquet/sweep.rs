@@ -72,8 +72,10 @@ impl Sweeper {
                 })
             };
             let mut paths = self.store.list(&names::merged(table)).map_err(of_store)?;
-            // What was left lies on the days since the last commit, give or take a clock.
-            let (from, to) = (manifest.committed_at - DAY_MS, clock_ms + DAY_MS);
+            // One that was superseded may have written after its successor looked: what was left lies on the
+            // days since that one's start, give or take a clock.
+            let since = manifest.starts.iter().rev().nth(1).map_or(0, |start| start.since);
+            let (from, to) = (since - DAY_MS, clock_ms.max(manifest.committed_at) + DAY_MS);
             if (to - from) / DAY_MS > DAYS_MAX {
                 paths.extend(self.store.list(&names::deltas(table)).map_err(of_store)?);
             } else {
