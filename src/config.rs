@@ -1,5 +1,6 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+pub mod feed;
 pub mod kafka;
 pub mod publish;
 pub mod secret;
@@ -90,6 +91,8 @@ pub struct Config {
     pub registry: kafka::Registry,
     /// Tables as compacted topics of Kafka.
     pub publish: publish::Publish,
+    /// The Parquet feed.
+    pub feed: feed::Feed,
 }
 
 /// Where the segments of users begin.
@@ -228,6 +231,7 @@ impl Default for Config {
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),
             publish: publish::Publish::default(),
+            feed: feed::Feed::default(),
         }
     }
 }
@@ -308,12 +312,9 @@ impl Config {
             return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
         }
         self.kept_tables()?;
-        if let Some((key, why)) = self
-            .kafka
-            .wrong()
-            .or_else(|| self.registry.wrong())
-            .or_else(|| self.publish.wrong(&self.kafka, &self.registry.url))
-        {
+        let other = self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.feed.wrong());
+        let other = other.or_else(|| self.publish.wrong(&self.kafka, &self.registry.url));
+        if let Some((key, why)) = other {
             return wrong(&key, why);
         }
         if self.rules.min_event_time < 0 {
@@ -457,6 +458,7 @@ mod tests {
             load(&["lateness=unlimited", "workers=3", "epoch_interval=1s", "rules.user_id=[1, 5]"]).expect("good");
         assert_eq!((config.lateness, config.workers, config.epoch_interval), (None, 3, 1000));
         assert_eq!(config.rules.user_id, (1, 5));
+        assert_eq!(load(&["feed.retention=30d"]).expect("good").feed.retention, Some(30 * 24 * 3_600_000));
         let again: Config = toml::from_str(&config.to_toml()).expect("reads what it writes");
         assert_eq!(again, config);
     }
@@ -492,6 +494,8 @@ mod tests {
             ("workers=0", "`workers`: is 0"),
             ("rules.max_future=3d", "`rules.max_future`: is 3days"),
             ("simulate.late_permille=2000.0", "simulate.late_permille"),
+            ("feed.merge_runs=1", "`feed.merge_runs`: must be at least 2"),
+            ("feed.retention=long", "`feed.retention`: `long` is no duration"),
             ("lateness", "has no value"),
         ] {
             let error = load(&[set]).expect_err(set);

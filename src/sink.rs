@@ -5,6 +5,7 @@
 
 pub mod kafka;
 pub mod memory;
+pub mod parquet;
 pub mod sqlite;
 
 use crate::delta::Delta;

@@ -1,13 +1,15 @@
 //! One suite for every sink, one for every source.
 
 use crate::support;
-use dataflows::table::{TableId, Value};
+use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
 use deltamart::config::Config;
+use deltamart::config::feed::Feed;
 use deltamart::delta::Delta;
 use deltamart::reconcile::differences;
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::memory::Memory;
+use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, SinkError, Warehouse};
 use deltamart::source::chain::Chain;
@@ -25,6 +27,14 @@ fn each_sink(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
     let path = folder.path().join("contract.db");
     let open = || Box::new(Sqlite::open(&path).expect("opens"));
     check(open(), open());
+    // Files so small, and merged so often, that nothing fits into one.
+    for (rows_per_file, merge_runs) in [(1_000_000, 8), (2, 2)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("feed").display().to_string();
+        let settings = Feed { path, rows_per_file, merge_runs, ..Feed::default() };
+        let open = || Box::new(Parquet::open(&settings).expect("opens"));
+        check(open(), open());
+    }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     match (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) {
         (Some(brokers), Some(registry)) => {
@@ -151,6 +161,102 @@ fn every_type_comes_back_as_it_went() {
         assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
         let made_by = |sink: &mut dyn Warehouse| sink.position().expect("asks").expect("claimed").made_by;
         assert_eq!(made_by(&mut *reader), MadeBy::Batch);
+    });
+}
+
+#[test]
+fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let key = |offset| rejected(offset, b"")[..3].to_vec();
+        let mut first = commit(0, 2);
+        // Not sorted, and one of them twice: the first counts.
+        first
+            .appends
+            .insert(TableId::RejectedEvents, [(9, b"a"), (3, b"b"), (9, b"c")].map(|(o, r)| rejected(o, r)).into());
+        sink.apply(&claim, &first).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"b"), rejected(9, b"a")]);
+        // As a rebuild does: rows that were added are changed and deleted.
+        let mut second = commit(2, 4);
+        second.deltas.insert(
+            TableId::RejectedEvents,
+            vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))],
+        );
+        sink.apply(&claim, &second).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"changed")]);
+        let mut third = commit(4, 6);
+        third.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
+        let added = [(3, b"again"), (4, b"no..."), (9, b"again")].map(|(o, r)| rejected(o, r));
+        third.appends.insert(TableId::RejectedEvents, added.into());
+        sink.apply(&claim, &third).expect("applies");
+        let expected = [rejected(3, b"again"), rejected(4, b"up"), rejected(9, b"again")];
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), expected);
+    });
+}
+
+#[test]
+fn many_commits_leave_the_last_of_each_row() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let mut model = BTreeMap::new();
+        for number in 1..=40_u64 {
+            let mut next = commit(2 * number - 2, 2 * number);
+            let ids = [number as i64 % 7, 7 + number as i64 % 5, 100 + number as i64];
+            let deltas =
+                ids.map(|id| if (id + number as i64) % 4 == 0 { Err(id) } else { Ok(user(id, &number.to_string())) });
+            for delta in &deltas {
+                match delta {
+                    Ok(row) => drop(model.insert(row[0].clone(), row.clone())),
+                    Err(id) => drop(model.remove(&Value::Integer(*id))),
+                }
+            }
+            let deltas = deltas.map(|delta| match delta {
+                Ok(row) => Delta::Upsert(row),
+                Err(id) => Delta::Delete(vec![Value::Integer(id)]),
+            });
+            next.deltas.insert(TableId::Users, deltas.into());
+            sink.apply(&claim, &next).expect("applies");
+            assert_eq!(rows(&mut *reader, TableId::Users), model.values().cloned().collect::<Vec<_>>(), "{number}");
+        }
+    });
+}
+
+#[test]
+fn every_table_takes_its_own_types_and_nulls() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let value = |column: &Column, n: i64| match column.ty {
+            Type::Integer => Value::Integer(n - 1),
+            Type::Boolean => Value::Boolean(n % 2 == 0),
+            Type::Instant => Value::Instant(1_767_571_200_000 + n),
+            Type::Money => Value::Cents(-n),
+            Type::Milli => Value::Milli(n * 1_001),
+            Type::Text => Value::Text(format!("text {n}")),
+            Type::Json => Value::Text(format!("[{n}]")),
+            Type::Bytes => Value::Bytes(n.to_le_bytes().into()),
+        };
+        let row = |table: &Table, n: i64| -> Vec<Value> {
+            let columns = table.columns.iter();
+            columns.map(|column| if column.nullable && n == 2 { Value::Null } else { value(column, n) }).collect()
+        };
+        let mut all = commit(0, 2);
+        for id in TableId::ALL {
+            let mut of_table: Vec<_> = (1..=3).map(|n| row(id.table(), n)).collect();
+            of_table.sort();
+            of_table.dedup_by(|a, b| a[..id.table().key_columns] == b[..id.table().key_columns]);
+            match id.table().kind {
+                Kind::Append => drop(all.appends.insert(*id, of_table)),
+                Kind::Upsert => drop(all.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
+            }
+        }
+        sink.apply(&claim, &all).expect("applies");
+        for (id, expected) in &all.appends {
+            assert_eq!(rows(&mut *reader, *id), *expected, "{}", id.table().name);
+        }
+        for (id, deltas) in &all.deltas {
+            let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Vec<_>>();
+            assert_eq!(stored, *deltas, "{}", id.table().name);
+        }
     });
 }
 

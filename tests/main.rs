@@ -14,6 +14,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
+mod feed;
 /// What is written down, byte by byte.
 mod formats;
 /// Kafka and the Schema Registry, real ones and such as fail.

@@ -3,6 +3,7 @@
 use super::inputs::insist;
 use crate::config::Config;
 use crate::sink::kafka::Kafka;
+use crate::sink::parquet::Parquet;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Progress, SinkError, Warehouse};
 use anyhow::Result;
@@ -12,8 +13,11 @@ use std::sync::atomic::AtomicBool;
 ///
 /// # Errors
 /// If one cannot be made.
-pub(super) fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
+fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
+    if config.feed.is_given() {
+        sinks.push(Box::new(Parquet::open(&config.feed)?));
+    }
     if config.publish.is_given() {
         sinks.push(Box::new(Kafka::open(config)?));
     }
@@ -31,10 +35,19 @@ pub(super) fn all(config: &Config, warehouse: Sqlite, stop: &AtomicBool) -> Resu
     Ok(sinks)
 }
 
-/// How far each of the others is, by name; or why it cannot be asked.
+/// How far each of the others is, by name; or why it cannot be asked. Nothing is made that is not there.
 pub(super) fn positions(config: &Config) -> Vec<(String, Result<Option<Progress>, SinkError>)> {
-    match others(config) {
-        Ok(sinks) => sinks.into_iter().map(|mut sink| (sink.name(), sink.position())).collect(),
-        Err(error) => vec![("sinks".to_owned(), Err(error))],
+    let ask = |name: &str, sink: Result<Box<dyn Warehouse>, SinkError>| match sink {
+        Ok(mut sink) => (sink.name(), sink.position()),
+        Err(error) => (name.to_owned(), Err(error)),
+    };
+    let mut positions = Vec::new();
+    if config.feed.is_given() {
+        let feed = Parquet::open_to_read(&config.feed).map(|feed| -> Box<dyn Warehouse> { Box::new(feed) });
+        positions.push(ask("feed", feed));
     }
+    if config.publish.is_given() {
+        positions.push(ask("publish", Kafka::open(config).map(|kafka| -> Box<dyn Warehouse> { Box::new(kafka) })));
+    }
+    positions
 }

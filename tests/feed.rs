@@ -1,0 +1,423 @@
+//! The Parquet feed against the sink in memory: row for row, wherever it is crashed or superseded.
+
+use dataflows::table::{TableId, Value};
+use deltamart::config::feed::Feed;
+use deltamart::delta::Delta;
+use deltamart::sink::memory::Memory;
+use deltamart::sink::parquet::Parquet;
+use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
+use deltamart::store::local::Local;
+use deltamart::store::simulated::SimulatedDisk;
+use deltamart::store::{Store, StoreError};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Reading the feed as analysts do.
+mod duckdb;
+
+const ROOT: &str = "/feed";
+const HOUR_MS: i64 = 3_600_000;
+/// One that is rewritten, one that is only added to.
+const TABLES: [TableId; 2] = [TableId::Users, TableId::RejectedEvents];
+
+fn user(id: i64, age: i64) -> Vec<Value> {
+    vec![Value::Integer(id), Value::Instant(id), Value::Integer(age), Value::Text("é".into()), Value::Text("".into())]
+}
+
+fn rejected(partition: i64, offset: i64, raw: u64) -> Vec<Value> {
+    let text = |text: &str| Value::Text(text.into());
+    let place = [text("topic"), Value::Integer(partition), Value::Integer(offset)];
+    let raw = Value::Bytes(raw.to_le_bytes().into());
+    let rest = [Value::Null, Value::Integer(7), text("undecodable"), text("why"), raw, Value::Instant(9)];
+    place.into_iter().chain(rest).collect()
+}
+
+/// The commits of a history: upserts, deletes, additions, sometimes of what is there, hours apart.
+fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
+    let (mut clock_ms, mut offset) = (1_767_571_200_000, 0);
+    let mut next = |number: u64| {
+        clock_ms += random.random_range(0..12 * HOUR_MS);
+        let mut deltas = BTreeMap::new();
+        let users: BTreeMap<i64, Delta> = (0..random.random_range(0..6))
+            .map(|_| {
+                let id = random.random_range(0..12);
+                match random.random_range(0..3) {
+                    0 => (id, Delta::Delete(vec![Value::Integer(id)])),
+                    _ => (id, Delta::Upsert(user(id, number as i64))),
+                }
+            })
+            .collect();
+        if !users.is_empty() {
+            deltas.insert(TableId::Users, users.into_values().collect());
+        }
+        let added: Vec<_> = (0..random.random_range(0..4))
+            .map(|_| {
+                offset += 1;
+                let again = random.random_range(0..6) == 0;
+                let offset = if again { random.random_range(0..=offset) } else { offset };
+                rejected(random.random_range(0..2), offset, number)
+            })
+            .collect();
+        if random.random_range(0..8) == 0 {
+            let row = rejected(0, random.random_range(0..=offset), 1_000 + number);
+            let delta = if random.random() { Delta::Delete(row[..3].to_vec()) } else { Delta::Upsert(row) };
+            deltas.insert(TableId::RejectedEvents, vec![delta]);
+        }
+        Commit {
+            follows: 2 * number - 2,
+            epoch: 2 * number,
+            clock_ms,
+            watermark: number as i64,
+            positions: BTreeMap::from([("topic/0".to_owned(), offset)]),
+            deltas,
+            appends: BTreeMap::from([(TableId::RejectedEvents, added)]),
+        }
+    };
+    (1..=count).map(&mut next).collect()
+}
+
+/// What the tables hold.
+fn rows(sink: &mut dyn Stored) -> Vec<Vec<Vec<Value>>> {
+    TABLES.iter().map(|table| sink.page(*table, None, 1_000).expect("readable")).collect()
+}
+
+/// What the tables hold after each of so many commits.
+fn states(commits: &[Commit]) -> Vec<Vec<Vec<Vec<Value>>>> {
+    let mut memory = Memory::default();
+    let claim = memory.claim(MadeBy::Run, None).expect("claims");
+    let mut states = vec![rows(&mut memory)];
+    for commit in commits {
+        memory.apply(&claim, commit).expect("applies");
+        states.push(rows(&mut memory));
+    }
+    states
+}
+
+fn settings(random: &mut ChaCha8Rng) -> Feed {
+    Feed {
+        rows_per_file: random.random_range(1..6),
+        merge_runs: random.random_range(2..5),
+        grace: random.random_range(0..24) * HOUR_MS,
+        retention: random.random::<bool>().then(|| random.random_range(0..4) * 24 * HOUR_MS),
+        ..Feed::default()
+    }
+}
+
+fn on(disk: &SimulatedDisk, settings: &Feed) -> Result<Parquet, StoreError> {
+    Ok(Parquet::on(Arc::new(Local::on(disk.clone(), ROOT)?), settings))
+}
+
+fn claim(sink: &mut Parquet) -> Result<Claim, SinkError> {
+    sink.claim(MadeBy::Run, None)
+}
+
+#[test]
+fn random_histories_hold_what_memory_holds() {
+    for seed in 0..60 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let settings = settings(&mut random);
+        let commits = commits(&mut random, 30);
+        let states = states(&commits);
+        let disk = SimulatedDisk::new();
+        let mut sink = on(&disk, &settings).expect("opens");
+        let mut by = claim(&mut sink).expect("claims");
+        let mut reader = on(&disk, &settings).expect("opens");
+        for (commit, state) in commits.iter().zip(&states[1..]) {
+            if random.random_range(0..5) == 0 {
+                sink = on(&disk, &settings).expect("opens");
+                by = claim(&mut sink).expect("claims");
+            }
+            sink.apply(&by, commit).expect("applies");
+            let progress = reader.position().expect("asks").expect("claimed");
+            assert_eq!((progress.epoch, progress.watermark), (commit.epoch, commit.watermark));
+            assert_eq!(rows(&mut reader), *state, "seed {seed}, epoch {}", commit.epoch);
+        }
+        let files = |part: &str| disk.files().iter().filter(|path| path.display().to_string().contains(part)).count();
+        assert!(files("_progress") <= 18, "objects nobody reads are tidied away");
+        assert!(files(".unfinished") == 0);
+    }
+}
+
+/// Runs a history on a disk until it fails, and tells how many commits were answered.
+fn run(disk: &SimulatedDisk, settings: &Feed, commits: &[Commit]) -> Result<(), u64> {
+    let mut answered = 0;
+    let mut go = || -> Result<(), SinkError> {
+        let unusable = |error: StoreError| SinkError::Unavailable(error.to_string());
+        let mut sink = on(disk, settings).map_err(unusable)?;
+        let by = claim(&mut sink)?;
+        let position = sink.position()?.map_or(0, |progress| progress.epoch);
+        for commit in commits.iter().filter(|commit| commit.epoch > position) {
+            sink.apply(&by, commit)?;
+            answered = commit.epoch;
+        }
+        Ok(())
+    };
+    go().map_err(|_| answered)
+}
+
+#[test]
+fn crashed_at_any_step_it_holds_a_whole_commit_and_goes_on() {
+    for seed in 0..4 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let settings = settings(&mut random);
+        let commits = commits(&mut random, 7);
+        let states = states(&commits);
+        // One history at every step, the others here and there.
+        for after in (seed..).step_by(if seed == 0 { 1 } else { 7 }) {
+            let disk = SimulatedDisk::new();
+            disk.fail_after(after);
+            let ran = run(&disk, &settings, &commits);
+            let answered = ran.err().unwrap_or(14);
+            let disk = if random.random() { disk.crash(after) } else { disk.restart(after) };
+            let mut sink = on(&disk, &settings).expect("opens");
+            let position = sink.position().expect("asks").map_or(0, |progress| progress.epoch);
+            assert!(position >= answered, "seed {seed}, step {after}: {answered} was answered, {position} is there");
+            assert_eq!(rows(&mut sink), states[position as usize / 2], "seed {seed}, step {after}");
+            // It crashes a second time, at some step of going on.
+            disk.fail_after(random.random_range(0..400));
+            let second = run(&disk, &settings, &commits);
+            let disk = disk.crash(after + 1);
+            let ended = run(&disk, &settings, &commits);
+            assert_eq!(ended, Ok(()), "seed {seed}, step {after}, {second:?}");
+            let mut sink = on(&disk, &settings).expect("opens");
+            assert_eq!(rows(&mut sink), states[7], "seed {seed}, step {after}");
+            if ran.is_ok() {
+                assert!(after > 100, "that were all steps");
+                break;
+            }
+        }
+    }
+}
+
+/// A store that does something else before one of its operations.
+struct Interrupted {
+    store: Arc<dyn Store>,
+    left: Mutex<Option<u64>>,
+    meanwhile: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Interrupted {
+    fn step(&self) {
+        let mut left = self.left.lock().expect("not poisoned");
+        match *left {
+            Some(0) => {
+                *left = None;
+                drop(left);
+                (self.meanwhile)();
+            }
+            Some(more) => *left = Some(more - 1),
+            None => {}
+        }
+    }
+}
+
+impl Store for Interrupted {
+    fn create(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.step();
+        self.store.create(key, bytes)
+    }
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.step();
+        self.store.put(key, bytes)
+    }
+    fn put_lightly(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.put_lightly(key, bytes)
+    }
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.step();
+        self.store.get(key)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.step();
+        self.store.list(prefix)
+    }
+    fn settle(&self) -> Result<(), StoreError> {
+        self.store.settle()
+    }
+    fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.step();
+        self.store.delete(key)
+    }
+    fn place(&self) -> String {
+        self.store.place()
+    }
+}
+
+/// The one that was superseded wakes up again, between any two steps of a commit.
+#[test]
+fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
+    // The other one commits a little, or so much that numbers of the log are free again.
+    for others in [0, 2, 20] {
+        for at in 0..200 {
+            let mut random = ChaCha8Rng::seed_from_u64(others);
+            let settings = Feed { merge_runs: 2, grace: 0, ..settings(&mut random) };
+            let history = commits(&mut random, 4 + others);
+            let disk = SimulatedDisk::new();
+            let seen = Arc::new(Mutex::new(None));
+            let meanwhile = {
+                let (disk, settings, history, seen) =
+                    (disk.clone(), settings.clone(), history.clone(), Arc::clone(&seen));
+                move || {
+                    let mut other = on(&disk, &settings).expect("opens");
+                    let by = claim(&mut other).expect("claims");
+                    let position = other.position().expect("asks").map_or(0, |progress| progress.epoch);
+                    *seen.lock().expect("not poisoned") = Some(position);
+                    for commit in history.iter().filter(|commit| commit.epoch > position) {
+                        other.apply(&by, commit).expect("applies");
+                    }
+                }
+            };
+            let store = Arc::new(Interrupted {
+                store: Arc::new(Local::on(disk.clone(), ROOT).expect("opens")),
+                left: Mutex::new(None),
+                meanwhile: Box::new(meanwhile),
+            });
+            let mut zombie = Parquet::on(Arc::clone(&store) as Arc<dyn Store>, &settings);
+            let by = claim(&mut zombie).expect("claims");
+            for commit in &history[..2] {
+                zombie.apply(&by, commit).expect("applies");
+            }
+            *store.left.lock().expect("not poisoned") = Some(at);
+            // Its rows are its own: none of the history has them.
+            let mut own = history[2].clone();
+            own.deltas.insert(TableId::Users, vec![Delta::Upsert(user(99, -1))]);
+            let applied = zombie.apply(&by, &own);
+            let Some(seen) = *seen.lock().expect("not poisoned") else {
+                assert!(at > 3, "the commit has more steps");
+                applied.expect("nobody came between");
+                break;
+            };
+            match applied {
+                Ok(()) => assert_eq!(seen, own.epoch, "others {others}, step {at}: answered, and not there"),
+                Err(SinkError::Fenced(_)) => assert_eq!(seen, own.follows, "others {others}, step {at}"),
+                Err(error) => panic!("others {others}, step {at}: {error}"),
+            }
+            let model: Vec<_> = match seen == own.epoch {
+                true => history[..2].iter().chain([&own]).chain(&history[3..]).cloned().collect(),
+                false => history.clone(),
+            };
+            let mut reader = on(&disk, &settings).expect("opens");
+            assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
+            let later = Commit { follows: own.epoch, epoch: own.epoch + 2, ..own.clone() };
+            assert!(matches!(zombie.apply(&by, &later), Err(SinkError::Fenced(_))));
+            assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
+            // Whoever starts next removes what it left.
+            let mut next = on(&disk, &settings).expect("opens");
+            let next_by = claim(&mut next).expect("claims");
+            let last = model.last().expect("some");
+            next.apply(&next_by, &Commit { follows: last.epoch, epoch: last.epoch + 2, ..own.clone() })
+                .expect("applies");
+            let left = format!("{:012}-{:06}-", own.epoch, by.generation);
+            let left = disk.files().iter().any(|path| path.display().to_string().contains(&left));
+            assert!(!left || seen == own.epoch, "others {others}, step {at}: a file is left");
+        }
+    }
+}
+
+fn message<T>(result: Result<T, SinkError>) -> String {
+    match result {
+        Err(SinkError::Failed(detail)) => detail,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it succeeded"),
+    }
+}
+
+#[test]
+fn what_is_not_as_it_was_written_is_named_and_left_alone() {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let (settings, commits) = (settings(&mut random), commits(&mut random, 3));
+    let made = || {
+        let disk = SimulatedDisk::new();
+        run(&disk, &settings, &commits).expect("runs");
+        let store: Arc<dyn Store> = Arc::new(Local::on(disk.clone(), ROOT).expect("opens"));
+        (disk, Arc::clone(&store), Parquet::on(store, &settings))
+    };
+    let newest = |store: &Arc<dyn Store>| store.list("_progress/").expect("listed").pop().expect("some");
+
+    let (_, store, mut sink) = made();
+    store.put(&newest(&store), b"{\"format\": 1, \"pipel").expect("put");
+    let said = message(sink.position());
+    assert!(said.contains(&newest(&store)) && said.contains("feed.path"), "{said}");
+    assert_eq!(message(claim(&mut sink)), said);
+
+    let (_, store, mut sink) = made();
+    store.put(&newest(&store), b"{\"format\": 2, \"news\": true}").expect("put");
+    let said = message(sink.position());
+    assert!(said.contains("has format 2") && said.contains("use the version that made it"), "{said}");
+
+    // Every byte of a file, and a file that is not there.
+    let (disk, store, mut sink) = made();
+    let read = |sink: &mut Parquet| TABLES.map(|table| sink.page(table, None, 1_000));
+    let paths: Vec<_> = disk.files().into_iter().map(|path| path.display().to_string()).collect();
+    let data = paths.iter().filter(|path| path.ends_with(".parquet") && !path.ends_with("_schema.parquet"));
+    let mut wrong = 0;
+    for path in data {
+        let key = path.strip_prefix("/feed/").expect("below the root");
+        let bytes = store.get(key).expect("readable").expect("there");
+        for byte in (0..bytes.len()).step_by(7) {
+            disk.corrupt(path, byte);
+            for page in read(&mut on(&disk, &settings).expect("opens")) {
+                wrong += usize::from(page.is_err_and(|error| error.to_string().contains(key)));
+            }
+            disk.corrupt(path, byte);
+        }
+        store.delete(key).expect("deleted");
+        for page in read(&mut on(&disk, &settings).expect("opens")) {
+            wrong += usize::from(page.is_err_and(|error| error.to_string().contains("it is missing")));
+        }
+        store.put(key, &bytes).expect("put");
+    }
+    assert!(wrong > 20, "{wrong}");
+    assert!(read(&mut sink).iter().all(Result::is_ok));
+
+    let disk = SimulatedDisk::new();
+    let store: Arc<dyn Store> = Arc::new(Local::on(disk.clone(), ROOT).expect("opens"));
+    store.put("thesis.txt", b"the only copy").expect("put");
+    let said = message(claim(&mut on(&disk, &settings).expect("opens")));
+    assert!(said.contains("`thesis.txt`") && said.contains("was left as it is"), "{said}");
+    assert_eq!(store.list("").expect("listed"), ["thesis.txt"]);
+}
+
+#[test]
+fn files_go_when_their_time_is_over_and_not_before() {
+    let hour = |hour: i64| 1_767_571_200_000 + hour * HOUR_MS;
+    let settings = Feed { merge_runs: 2, grace: 2 * HOUR_MS, retention: Some(48 * HOUR_MS), ..Feed::default() };
+    let disk = SimulatedDisk::new();
+    let mut sink = on(&disk, &settings).expect("opens");
+    let by = claim(&mut sink).expect("claims");
+    let files = |part: &str| -> Vec<String> {
+        let paths = disk.files().into_iter().map(|path| path.display().to_string());
+        paths.filter(|path| path.contains(part) && !path.ends_with("_schema.parquet")).collect()
+    };
+    let mut at = |number: u64, clock_ms: i64| {
+        let mut deltas = BTreeMap::new();
+        deltas.insert(TableId::Users, vec![Delta::Upsert(user(number as i64, 1))]);
+        let commit = Commit {
+            follows: 2 * number - 2,
+            epoch: 2 * number,
+            clock_ms,
+            watermark: 0,
+            positions: BTreeMap::new(),
+            deltas,
+            appends: BTreeMap::new(),
+        };
+        sink.apply(&by, &commit).expect("applies");
+    };
+    at(1, hour(0));
+    at(2, hour(1));
+    assert_eq!((files("deltas/").len(), files("merged/").len()), (2, 1), "{:?}", files("/"));
+    at(3, hour(2));
+    at(4, hour(2));
+    assert_eq!(files("merged/").len(), 2, "who came an hour ago may still be reading the first: {:?}", files("/"));
+    at(5, hour(5));
+    assert!(files("merged/").len() < 3 && !files("merged/")[0].contains("0000000004-"), "{:?}", files("merged/"));
+    assert_eq!(files("deltas/date=2026-01-05/").len(), 5, "deltas stay");
+    // Three days later they are garbage, and a grace later they are gone.
+    at(6, hour(72));
+    assert_eq!(files("deltas/date=2026-01-05/").len(), 5);
+    at(7, hour(75));
+    assert_eq!(files("deltas/date=2026-01-05/").len(), 0, "{:?}", files("deltas/"));
+    assert_eq!(sink.page(TableId::Users, None, 100).expect("readable").len(), 7);
+}
