@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod secret;
+pub mod snowflake;
 
 use crate::instant::span;
 use crate::validate::Rules;
@@ -87,6 +88,8 @@ pub struct Config {
     pub kafka: kafka::Kafka,
     /// The Schema Registry.
     pub registry: kafka::Registry,
+    /// Snowflake.
+    pub snowflake: snowflake::Snowflake,
 }
 
 /// Where the segments of users begin.
@@ -224,6 +227,7 @@ impl Default for Config {
             simulate: Simulate::default(),
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),
+            snowflake: snowflake::Snowflake::default(),
         }
     }
 }
@@ -304,7 +308,9 @@ impl Config {
             return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
         }
         self.kept_tables()?;
-        if let Some((key, why)) = self.kafka.wrong().or_else(|| self.registry.wrong()) {
+        if let Some((key, why)) =
+            self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.snowflake.wrong())
+        {
             return wrong(&key, why);
         }
         if self.rules.min_event_time < 0 {

@@ -4,6 +4,7 @@
 //! they belong to; a commit applied again changes nothing; a run that was superseded cannot write.
 
 pub mod memory;
+pub mod snowflake;
 pub mod sqlite;
 
 use crate::delta::Delta;
