@@ -27,6 +27,11 @@ fn each_sink(check: impl Fn(Box<dyn StoredSink>, Box<dyn StoredSink>)) {
     let path = folder.path().join("contract.db");
     let open = || Box::new(Sqlite::open(&path).expect("opens"));
     check(open(), open());
+    #[cfg(feature = "snowflake")]
+    if let Some(config) = crate::snowflake::configured() {
+        let open = || Box::new(crate::snowflake::open(&config));
+        check(open(), open());
+    }
 }
 
 fn user(id: i64, email: &str) -> Vec<Value> {

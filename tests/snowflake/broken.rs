@@ -1,0 +1,87 @@
+//! Broken off between any two statements: whole commits only, and the next claim goes on.
+
+use super::proxy::{Break, Proxy};
+use super::{commit, configured, open, rows};
+use dataflows::table::TableId;
+use deltamart::config::snowflake::Snowflake as Config;
+use deltamart::sink::{Claim, MadeBy, Sink, SinkError};
+
+/// Both tables are as after this epoch, and no other.
+fn is_whole(config: &Config, epoch: u64) -> bool {
+    let mut reader = open(config);
+    let users = rows(&mut reader, TableId::Users);
+    let late = rows(&mut reader, TableId::LateEvents).len();
+    let same = users.iter().all(|row| row[3] == users[0][3]);
+    same && users.len() == 40 && late == 40 * (epoch as usize / 2) && users[0][3] == user_text(epoch)
+}
+
+fn user_text(epoch: u64) -> dataflows::table::Value {
+    dataflows::table::Value::Text(format!("as of {epoch}"))
+}
+
+/// Breaks a commit at every request, before it and after it; then `then` brings it home.
+fn at_every_request(statement_bytes: usize, then: impl Fn(&Config, &Proxy, Claim)) {
+    let Some(config) = configured() else { return };
+    for how in [Break::Before, Break::After] {
+        for at in 1.. {
+            let config = Config {
+                database: format!("{}_{}_{at}", config.database, how as u8),
+                statement_bytes,
+                ..config.clone()
+            };
+            let proxy = Proxy::to(&config.url);
+            let through = Config { url: proxy.url.clone(), ..config.clone() };
+            let mut sink = open(&through);
+            let claim = sink.claim(MadeBy::Run, None).expect("claims");
+            sink.apply(&claim, &commit(0, 0..40)).expect("applies");
+            proxy.break_after(at, how);
+            let result = sink.apply(&claim, &commit(2, 0..40));
+            let broke = proxy.mend();
+            if result.is_ok() {
+                assert!(at >= 6, "{how:?} at {at}");
+                if !broke {
+                    assert!(is_whole(&config, 4));
+                    break;
+                }
+            } else {
+                assert!(matches!(result, Err(SinkError::Unavailable(_))), "{how:?} at {at}: {result:?}");
+            }
+            let epoch = open(&config).position().expect("asks").expect("claimed").epoch;
+            assert!(is_whole(&config, epoch), "{how:?} at {at}: epoch {epoch}");
+            then(&through, &proxy, claim);
+            assert!(is_whole(&config, 6), "{how:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn the_same_run_tries_again() {
+    at_every_request(1_000_000, |config, _, claim| {
+        let mut sink = open(config);
+        sink.apply(&claim, &commit(2, 0..40)).expect("again");
+        sink.apply(&claim, &commit(4, 0..40)).expect("on");
+    });
+}
+
+#[test]
+fn a_new_claim_goes_on_and_the_old_run_is_fenced() {
+    at_every_request(1_000_000, |config, _, old| {
+        let mut sink = open(config);
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let there = sink.position().expect("asks").expect("claimed").epoch;
+        assert!(matches!(open(config).apply(&old, &commit(there, 0..40)), Err(SinkError::Fenced(_))));
+        if there == 2 {
+            sink.apply(&claim, &commit(2, 0..40)).expect("again");
+        }
+        sink.apply(&claim, &commit(4, 0..40)).expect("on");
+    });
+}
+
+#[test]
+fn a_staged_commit_too() {
+    at_every_request(2_000, |config, _, claim| {
+        let mut sink = open(config);
+        sink.apply(&claim, &commit(2, 0..40)).expect("again");
+        sink.apply(&claim, &commit(4, 0..40)).expect("on");
+    });
+}
