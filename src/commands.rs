@@ -14,6 +14,7 @@ mod produce;
 mod progress;
 mod replay;
 mod run;
+mod schema;
 mod show;
 mod simulate;
 mod state;
@@ -27,11 +28,10 @@ use crate::engine::Options;
 use crate::instant::{self, span};
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
-use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
+use crate::sink::sqlite::Sqlite;
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
-use dataflows::table::TableId;
 use dataflows::time::WATERMARK_STEP_MS;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +64,13 @@ pub fn execute(cli: Cli) -> Result<()> {
     }
     let runs = matches!(
         cli.command,
-        None | Some(Command::Run { .. } | Command::Check | Command::Simulate { .. } | Command::Schema)
+        None | Some(
+            Command::Run { .. }
+                | Command::Check
+                | Command::Simulate { .. }
+                | Command::Schema { .. }
+                | Command::SnowflakeKey { .. }
+        )
     );
     if config.warehouse == Path::new(IN_MEMORY) && !runs {
         let why = format!(
@@ -107,7 +113,8 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
         Command::Verify => verify::verify(&config),
         Command::Check => check(&config),
-        Command::Schema => schema(),
+        Command::Schema { dialect } => schema::schema(&config, dialect),
+        Command::SnowflakeKey { out } => schema::snowflake_key(&config, &out),
     }
 }
 
@@ -276,15 +283,10 @@ fn check(config: &Config) -> Result<()> {
     if config.kafka.is_given() {
         check_kafka(config)?;
     }
-    say!("# the configuration is good");
-    Ok(())
-}
-
-fn schema() -> Result<()> {
-    for id in TableId::ALL {
-        say!("{};\n", ddl(id.table()));
+    if config.snowflake.is_given() {
+        schema::check_snowflake(config)?;
     }
-    say!("{};", progress_ddl());
+    say!("# the configuration is good");
     Ok(())
 }
 

@@ -86,3 +86,34 @@ fn keys_that_openssl_encrypted_open_with_their_passphrase() {
         assert_eq!(claims(&config, &KEY.1)["sub"], "MYORG-PROD.LOADER");
     }
 }
+
+#[test]
+fn a_key_is_made_once_for_its_owner_alone_and_registered_by_what_is_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
+        command.current_dir(folder.path()).args(["snowflake-key", "--set", "snowflake.user=loader"]);
+        command.output().expect("runs")
+    };
+    let first = program();
+    let (said, beside) = (String::from_utf8_lossy(&first.stdout), String::from_utf8_lossy(&first.stderr));
+    assert!(first.status.success(), "{beside}");
+    let public = said.strip_prefix("ALTER USER \"LOADER\" SET RSA_PUBLIC_KEY = '").expect("an ALTER USER");
+    let public = public.trim_end().strip_suffix("';").expect("whole");
+    let path = folder.path().join("snowflake_key.p8");
+    let private = std::fs::read(&path).expect("is there");
+    assert!(!said.contains("PRIVATE") && !beside.contains("PRIVATE KEY"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).expect("is there").permissions().mode() & 0o777, 0o600);
+    }
+    let again = program();
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("left as it is"));
+    assert_eq!(std::fs::read(&path).expect("is there"), private);
+    if let Some(mut config) = configured() {
+        config.private_key = format!("file:{}", path.display());
+        assert_eq!(claims(&config, public)["sub"], "MYORG-PROD.LOADER");
+    }
+}
