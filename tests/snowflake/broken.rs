@@ -5,6 +5,7 @@ use super::{commit, configured, open, rows};
 use dataflows::table::TableId;
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::{Claim, MadeBy, Sink, SinkError};
+use std::time::Duration;
 
 /// Both tables are as after this epoch, and no other.
 fn is_whole(config: &Config, epoch: u64) -> bool {
@@ -54,11 +55,22 @@ fn at_every_request(statement_bytes: usize, then: impl Fn(&Config, &Proxy, Claim
     }
 }
 
+/// As a run does: until it succeeds. What broke may have left a transaction that must be ended first.
+fn insist<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> T {
+    for _ in 0..100 {
+        match attempt() {
+            Err(SinkError::Unavailable(_)) => std::thread::sleep(Duration::from_millis(100)),
+            result => return result.expect("succeeds"),
+        }
+    }
+    panic!("it stays unavailable")
+}
+
 #[test]
 fn the_same_run_tries_again() {
     at_every_request(1_000_000, |config, _, claim| {
         let mut sink = open(config);
-        sink.apply(&claim, &commit(2, 0..40)).expect("again");
+        insist(|| sink.apply(&claim, &commit(2, 0..40)));
         sink.apply(&claim, &commit(4, 0..40)).expect("on");
     });
 }
@@ -67,11 +79,11 @@ fn the_same_run_tries_again() {
 fn a_new_claim_goes_on_and_the_old_run_is_fenced() {
     at_every_request(1_000_000, |config, _, old| {
         let mut sink = open(config);
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let claim = insist(|| sink.claim(MadeBy::Run, None));
         let there = sink.position().expect("asks").expect("claimed").epoch;
         assert!(matches!(open(config).apply(&old, &commit(there, 0..40)), Err(SinkError::Fenced(_))));
         if there == 2 {
-            sink.apply(&claim, &commit(2, 0..40)).expect("again");
+            insist(|| sink.apply(&claim, &commit(2, 0..40)));
         }
         sink.apply(&claim, &commit(4, 0..40)).expect("on");
     });
@@ -81,7 +93,7 @@ fn a_new_claim_goes_on_and_the_old_run_is_fenced() {
 fn a_staged_commit_too() {
     at_every_request(2_000, |config, _, claim| {
         let mut sink = open(config);
-        sink.apply(&claim, &commit(2, 0..40)).expect("again");
+        insist(|| sink.apply(&claim, &commit(2, 0..40)));
         sink.apply(&claim, &commit(4, 0..40)).expect("on");
     });
 }

@@ -210,8 +210,9 @@ fn client_config(config: &Config, key: &Key, role: Role) -> Result<ClientConfig,
         None => KeyPairConfig::from_pem(key.pem.clone()),
     };
     let timeout = Duration::from_millis(config.timeout.unsigned_abs());
-    // Without a database: it may not be there yet, and every name of ours is whole.
+    // The database may not be there yet, which Snowflake does not mind; every name of ours is whole anyway.
     let mut session = SessionConfig::new()
+        .with_database(config.database.clone())
         .with_session_parameter("AUTOCOMMIT", (role == Role::Reader).into())
         .with_session_parameter("QUERY_TAG", config.query_tag.clone().into())
         .with_session_parameter("LOCK_TIMEOUT", LOCK_TIMEOUT_SECONDS.into())

@@ -9,7 +9,8 @@ What is mended, and why:
 - errors carry a query id, and what DuckDB could not do is an error of SQL, not of the server: as Snowflake would,
   it ends the statement and not the transaction;
 - MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
-- with AUTOCOMMIT off a statement opens a transaction.
+- what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
+  stands in somebody's way is ended once it has been idle for a second; by Snowflake after five minutes.
 
     python server.py PORT
 """
@@ -19,14 +20,19 @@ import datetime
 import decimal
 import json
 import sys
+import time
 
+import duckdb
 import fakesnow.cursor
 import fakesnow.server
 import pyarrow
+import snowflake.connector.errors
 import uvicorn
 from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+IDLE_SECONDS = 1.0
 
 _query, _login = fakesnow.server.query_request, fakesnow.server.login_request
 
@@ -78,6 +84,7 @@ async def login_request(request: Request) -> JSONResponse:
 
 
 async def query_request(request: Request) -> JSONResponse:
+    last_seen[fakesnow.server.to_token(request)] = time.monotonic()
     response = await _query(request)
     body = json.loads(response.body)
     data = body.get("data")
@@ -107,8 +114,26 @@ def _explode(cursor: fakesnow.cursor.FakeSnowflakeCursor, expression: exp.Expr) 
     return [expression] if isinstance(expression, exp.Merge) else _explode_others(cursor, expression)
 
 
+# When each session last asked for something.
+last_seen: dict[str, float] = {}
+
+
+def _end_idle_transactions(but: object) -> None:
+    for token, session in list(fakesnow.server.sessions.items()):
+        idle = time.monotonic() - last_seen.get(token, 0)
+        if session is not but and session._in_transaction and idle > IDLE_SECONDS:
+            session._duck_conn.rollback()
+            session._in_transaction = False
+
+
 def _execute(cursor: fakesnow.cursor.FakeSnowflakeCursor, statement: exp.Expr, params: object = None) -> None:
-    _execute_any(cursor, statement, params)
+    try:
+        _execute_any(cursor, statement, params)
+    except duckdb.TransactionException as error:
+        _end_idle_transactions(but=cursor._conn)
+        raise snowflake.connector.errors.ProgrammingError(
+            msg=f"locked by another transaction: {error}", errno=625, sqlstate="57014"
+        ) from error
     if isinstance(statement, exp.Merge):
         # One number is all that DuckDB says; Snowflake has one for each kind of change.
         rows = cursor._arrow_table.column(0)[0].as_py()
