@@ -12,6 +12,8 @@ pub(super) enum Break {
     Before,
     /// The request is carried out, its answer is lost.
     After,
+    /// The request is carried out, and then a ROLLBACK in its session. Nothing is lost.
+    RollBack,
 }
 
 /// A wire, one request to a connection.
@@ -51,6 +53,10 @@ impl Proxy {
         self.left.store(requests, Ordering::SeqCst);
     }
 
+    pub(super) fn roll_back_after(&self, requests: i64) {
+        self.break_after(requests, Break::RollBack);
+    }
+
     /// Mends it; tells whether it broke.
     pub(super) fn mend(&self) -> bool {
         self.left.swap(-1, Ordering::SeqCst) == 0
@@ -81,22 +87,34 @@ fn pass(
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let path = head.split([' ', '?']).nth(1).unwrap_or_default();
-    // The last one that passes makes it 0; below zero nothing is counted.
-    let before =
-        left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(if left > 0 { left - 1 } else { left }));
-    let before = before.unwrap_or(-1);
-    let breaks = before == 0 || before == 1;
-    if before == 0 || (breaks && *how.lock().expect("whole") == Break::Before) {
+    // The one that makes it 0 is the one that breaks; below zero nothing is counted.
+    let count = |left| Some(if left > 0 { left - 1 } else { left });
+    let before = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).unwrap_or(-1);
+    let how = *how.lock().expect("whole");
+    let breaks = before == 1;
+    if how != Break::RollBack && (before == 0 || (breaks && how == Break::Before)) {
         return None;
     }
     asked.lock().expect("whole").push(format!("{path} {}", String::from_utf8_lossy(&body)));
-    let mut server = TcpStream::connect(target).ok()?;
-    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
-    server.write_all(&body).ok()?;
-    let mut answer = Vec::new();
-    server.read_to_end(&mut answer).ok()?;
-    if breaks {
+    let answer = ask(target, &head, &body)?;
+    if breaks && how == Break::RollBack {
+        let rollback = br#"{"sqlText":"ROLLBACK"}"#;
+        let other = |line: &&str| !line.to_lowercase().starts_with("content-length:");
+        let mut head = head.lines().filter(other).collect::<Vec<_>>().join("\r\n");
+        head.push_str(&format!("\r\ncontent-length: {}\r\n", rollback.len()));
+        ask(target, &head, rollback)?;
+    }
+    if breaks && how == Break::After {
         return None;
     }
     (&client).write_all(&answer).ok()
+}
+
+fn ask(target: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(target).ok()?;
+    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
+    server.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).ok()?;
+    Some(answer)
 }

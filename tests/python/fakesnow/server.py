@@ -10,7 +10,7 @@ What is mended, and why:
   it ends the statement and not the transaction;
 - MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
 - what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
-  stands in somebody's way is ended once it has been idle for a second; by Snowflake after five minutes.
+  stands in somebody's way is ended once it has been idle for 0.3 s; by Snowflake after five minutes.
 
     python server.py PORT
 """
@@ -32,7 +32,7 @@ from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.3
 
 _query, _login = fakesnow.server.query_request, fakesnow.server.login_request
 
