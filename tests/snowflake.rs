@@ -8,6 +8,8 @@ mod commits;
 mod login;
 /// A wire that breaks, and what comes of it.
 mod proxy;
+/// What Snowflake refuses, and what is said of it.
+mod refused;
 
 use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
@@ -34,12 +36,16 @@ fn key_path() -> &'static Path {
 
 /// A database of its own at the stand-in; none, and it says so, where there is none.
 pub(crate) fn configured() -> Option<Config> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
     let Some(at) = std::env::var("DELTAMART_SNOWFLAKE").ok().filter(|at| !at.is_empty()) else {
         eprintln!("Snowflake is skipped: DELTAMART_SNOWFLAKE names no stand-in (scripts/with-fakesnow)");
         return None;
     };
-    Some(Config {
+    Some(configured_at(&at))
+}
+
+fn configured_at(at: &str) -> Config {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Config {
         account: "myorg-prod".to_owned(),
         user: "loader".to_owned(),
         private_key: format!("file:{}", key_path().join("key.p8").display()),
@@ -47,7 +53,7 @@ pub(crate) fn configured() -> Option<Config> {
         url: format!("http://{at}"),
         timeout: 60_000,
         ..Config::default()
-    })
+    }
 }
 
 pub(crate) fn open(config: &Config) -> Snowflake {

@@ -15,8 +15,8 @@
 //! stopped, what comes after finds nothing to write, and the last SELECT tells us.
 //!
 //! The connector is a library, `snowflake-connector-rs`, and not ours: it has the key-pair login, answers that come in
-//! parts from storage, statements that answer later, and costs 19 of the 157 CPU-s of this feature; the rest is
-//! TLS and RSA, which a client of our own would need too. It has no PUT: rows go in statements.
+//! parts from storage, statements that answer later. It is a ninth of what the feature adds to a build; the rest is TLS
+//! and RSA, which a client of our own would need too. It has no PUT: rows go in statements.
 
 #[cfg(feature = "snowflake")]
 mod cells;

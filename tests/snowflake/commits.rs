@@ -15,6 +15,7 @@ fn statements_and_bytes_of_a_commit_are_bounded() {
     sink.apply(&claim, &small).expect("applies");
     // BEGIN, UPDATE, two MERGEs, COMMIT, SELECT.
     let (statements, rows_bytes) = (sink.traffic().statements, 500 * 160);
+    eprintln!("a commit of 500 users and 500 late events: {:?}", sink.traffic());
     assert_eq!(statements, 6);
     assert!(sink.traffic().bytes < rows_bytes, "{:?}", sink.traffic());
     // Applied again: BEGIN, UPDATE, ROLLBACK, SELECT.

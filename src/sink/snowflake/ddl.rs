@@ -253,6 +253,7 @@ pub fn script(config: &Config) -> Vec<String> {
         format!("CREATE ROLE IF NOT EXISTS {writer}"),
         format!("CREATE ROLE IF NOT EXISTS {reader}"),
         format!("GRANT ROLE {reader} TO ROLE {writer}"),
+        format!("GRANT ROLE {writer} TO ROLE SYSADMIN"),
         format!(
             "CREATE USER IF NOT EXISTS {user} TYPE = SERVICE DEFAULT_ROLE = {writer} DEFAULT_WAREHOUSE = {warehouse}"
         ),

@@ -7,12 +7,15 @@ use snowflake_connector_rs::{
     AuthConfig, CellValue, Client, ClientConfig, DynamicRow, EndpointConfig, Error, ErrorKind, KeyPairConfig,
     QueryConfig, Session, SessionConfig, Statement,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// For how long a statement waits for the lock of another transaction. One whose process has died is ended by
 /// Snowflake when it has stood in somebody's way for five minutes: until then we try again.
 const LOCK_TIMEOUT_SECONDS: u64 = 60;
+
+/// A token is good for an hour. Before that, and between commits, we log in anew.
+const SESSION_AGE_MAX: Duration = Duration::from_secs(45 * 60);
 
 /// How long a ROLLBACK on the way out may take.
 const ABANDON_PATIENCE: Duration = Duration::from_secs(5);
@@ -62,9 +65,11 @@ pub(super) struct Sessions {
     user: String,
     fingerprint: String,
     clients: [Client; 2],
-    sessions: [Option<Session>; 2],
-    /// Since the last [`Sessions::begin_counting`].
+    sessions: [Option<(Session, Instant)>; 2],
+    /// Since the last [`Sessions::begin`].
     pub(super) traffic: Traffic,
+    /// By Snowflake's code of the last error: there is no such object, or none for us to see.
+    pub(super) is_missing: bool,
 }
 
 impl Sessions {
@@ -85,6 +90,7 @@ impl Sessions {
             clients,
             sessions: [None, None],
             traffic: Traffic::default(),
+            is_missing: false,
         })
     }
 
@@ -93,8 +99,12 @@ impl Sessions {
         format!("Snowflake account `{}`", self.account)
     }
 
-    pub(super) fn begin_counting(&mut self) {
+    /// Something new begins, and no transaction is open: what is sent is counted from here.
+    pub(super) fn begin(&mut self) {
         self.traffic = Traffic::default();
+        for session in &mut self.sessions {
+            session.take_if(|(_, since)| since.elapsed() > SESSION_AGE_MAX);
+        }
     }
 
     /// Runs a statement, and reads its whole result. `what` says what was attempted, on which object.
@@ -119,9 +129,10 @@ impl Sessions {
         let (client, session) = (&self.clients[role as usize], &mut self.sessions[role as usize]);
         let done = self.runtime.block_on(async {
             if session.is_none() {
-                *session = Some(client.create_session().await.map_err(|error| (true, error))?);
+                let new = client.create_session().await.map_err(|error| (true, error))?;
+                *session = Some((new, Instant::now()));
             }
-            let session = session.as_ref().expect("just made");
+            let (session, _) = session.as_ref().expect("just made");
             let cursor = session.query(statement).await.map_err(|error| (false, error))?;
             cursor.collect::<Vec<DynamicRow>>().await.map_err(|error| (false, error))
         });
@@ -132,6 +143,7 @@ impl Sessions {
                     // Whatever was the matter with it: the next one begins anew.
                     self.sessions[role as usize] = None;
                 }
+                self.is_missing = error.snowflake_code().is_some_and(|code| MISSING.contains(&code));
                 Err(self.explain(what, login, &error))
             }
         }
@@ -140,7 +152,7 @@ impl Sessions {
     /// Leaves the writer's session for good, and with it its transaction. What was sent in it and is still on its way
     /// cannot come into the next transaction, which is another session's.
     pub(super) fn abandon(&mut self) {
-        if let Some(session) = self.sessions[Role::Writer as usize].take() {
+        if let Some((session, _)) = self.sessions[Role::Writer as usize].take() {
             // So that its locks go now and not in five minutes. If this fails they go then.
             self.runtime.block_on(async {
                 tokio::time::timeout(ABANDON_PATIENCE, session.query("ROLLBACK")).await.ok();
@@ -166,7 +178,7 @@ impl Sessions {
             (_, "000606") => SinkError::Failed(format!(
                 "{detail}; no warehouse is active: set `snowflake.warehouse`, and grant it: `deltamart schema --for snowflake`"
             )),
-            (_, "003001" | "002003" | "002043") => SinkError::Failed(format!(
+            (_, code) if code == "003001" || MISSING.contains(&code) => SinkError::Failed(format!(
                 "{detail}; the role may lack a grant: `deltamart schema --for snowflake` prints all of them"
             )),
             _ => SinkError::Failed(detail),
@@ -200,6 +212,9 @@ const SESSION_GONE: [&str; 6] = ["390103", "390104", "390111", "390112", "390114
 
 /// Their own trouble, a statement that was cancelled or took too long, too many at once, a quota that is used up.
 const LATER: [&str; 7] = ["000603", "000604", "000630", "000629", "090073", "390201", "000605"];
+
+/// There is no such object, or not for this role.
+const MISSING: [&str; 2] = ["002003", "002043"];
 
 /// Waiting for a lock took too long, or too many wait.
 const LOCKED: [&str; 2] = ["000625", "000628"];

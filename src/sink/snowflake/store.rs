@@ -61,9 +61,7 @@ impl Snowflake {
         let what = format!("read {}", self.names.progress());
         let mut rows = match self.read(&what, sql, Vec::new()) {
             // Not there, or not for us to see: whoever then makes it will be told which.
-            Err(SinkError::Failed(why)) if ["002003", "002043"].iter().any(|code| why.contains(code)) => {
-                return Ok(None);
-            }
+            Err(SinkError::Failed(_)) if self.sessions.is_missing => return Ok(None),
             rows => rows?,
         };
         let Some(row) = rows.pop() else { return Ok(None) };
@@ -98,7 +96,7 @@ impl Snowflake {
             sink.read(&what, ddl::ask_columns(&sink.names), Vec::new())
         };
         let there = match ask(self) {
-            Err(SinkError::Failed(_)) => {
+            Err(SinkError::Failed(_)) if self.sessions.is_missing => {
                 let what = format!("make database {}", self.names.database());
                 self.read(&what, ddl::create_database(&self.names), Vec::new())?;
                 ask(self)?
@@ -265,17 +263,17 @@ impl Snowflake {
 
 impl Sink for Snowflake {
     fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.sessions.begin_counting();
+        self.sessions.begin();
         self.progress()
     }
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        self.sessions.begin_counting();
+        self.sessions.begin();
         self.try_claim(made_by, wanted).inspect_err(|_| self.sessions.abandon())
     }
 
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        self.sessions.begin_counting();
+        self.sessions.begin();
         // Whether an attempt that failed was applied is found out by the next one, before it writes anything.
         self.try_apply(claim, commit).inspect_err(|_| self.sessions.abandon())
     }
@@ -283,7 +281,7 @@ impl Sink for Snowflake {
 
 impl Stored for Snowflake {
     fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
-        self.sessions.begin_counting();
+        self.sessions.begin();
         let (sql, binds) = rows::page(&self.names, id, after, limit);
         let binds = binds.iter().map(|value| Bind::Text(rows::bind_text(value))).collect();
         let what = format!("read {}", self.names.table(id));
