@@ -120,6 +120,22 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
 }
 
 #[test]
+fn deltas_change_also_what_is_otherwise_only_added_to() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let mut first = commit(0, 2);
+        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+        sink.apply(&claim, &first).expect("applies");
+        let mut second = commit(2, 4);
+        let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
+        second.deltas.insert(TableId::RejectedEvents, vec![gone, Delta::Upsert(rejected(2, b"z"))]);
+        second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y"), rejected(3, b"w")]);
+        sink.apply(&claim, &second).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"z"), rejected(3, b"w")]);
+    });
+}
+
+#[test]
 fn every_type_comes_back_as_it_went() {
     let long = "x".repeat(1 << 20);
     let texts = ["", "it's \"quoted\"", "snow ☃ 🦀 ქართული", "tab\tline\nend", "nul\0inside", &long];

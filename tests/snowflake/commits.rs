@@ -3,6 +3,8 @@
 use super::{commit, configured, key_path, open, python, rows, user};
 use dataflows::table::{TableId, Value};
 use deltamart::delta::Delta;
+use deltamart::reconcile::{differences, reconcile};
+use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{MadeBy, Sink, SinkError};
 use std::fmt::Write;
 
@@ -174,4 +176,45 @@ fn a_place_that_is_not_there_is_unavailable_and_a_key_that_is_not_says_what_to_d
     config.private_key = format!("file:{}", key_path().join("none").display());
     let error = deltamart::sink::snowflake::Snowflake::open(&config).err().expect("refused").to_string();
     assert!(error.contains("`snowflake.private_key`") && error.contains("deltamart snowflake-key"), "{error}");
+}
+
+/// What an administrator is given to run makes what a claim would: then it makes nothing.
+#[test]
+fn the_printed_script_makes_all_that_a_claim_needs() {
+    let Some(config) = configured() else { return };
+    let script = deltamart::sink::snowflake::ddl::script(&config);
+    for statement in script.iter().filter(|sql| ["CREATE SCHEMA", "CREATE T"].iter().any(|made| sql.starts_with(made)))
+    {
+        asked(&config, statement);
+    }
+    let mut sink = open(&config);
+    sink.claim(MadeBy::Run, None).expect("claims");
+    // The columns, `_progress`, UPDATE, COMMIT, and DELETE of what is staged.
+    assert_eq!(sink.traffic().statements, 5);
+}
+
+/// Every table, with rows of a simulated shop: what SQLite has, Snowflake has after one commit, and then nothing differs.
+#[test]
+fn a_new_sink_is_given_what_another_has() {
+    let Some(config) = configured() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_deltamart"));
+    run.current_dir(folder.path()).args(["--events", "4000", "--rate", "0", "--days", "1", "--warehouse", "shop.db"]);
+    assert!(run.output().expect("runs").status.success());
+    let mut shop = Sqlite::open(&folder.path().join("shop.db")).expect("opens");
+    let mut sink = open(&config);
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let started = std::time::Instant::now();
+    let given = reconcile(&mut shop, &mut sink, &claim, |epoch| epoch + 2).expect("reconciles");
+    let (traffic, took) = (sink.traffic(), started.elapsed());
+    let rows: usize = given.deltas.values().map(Vec::len).sum();
+    eprintln!("{rows} rows of {} tables: {traffic:?} in {took:?}", given.deltas.len());
+    assert!(given.deltas.len() >= 17, "{:?}", given.deltas.keys());
+    assert!(
+        traffic.statements as usize <= 4 + 2 + 2 * given.deltas.len() + traffic.bytes as usize / 500_000,
+        "{traffic:?}"
+    );
+    for id in TableId::ALL {
+        assert_eq!(differences(&mut shop, &mut sink, *id).expect("readable"), [], "{}", id.table().name);
+    }
 }

@@ -8,7 +8,7 @@ use super::ddl::{Names, all_columns, name, type_of};
 use crate::delta::Delta;
 use crate::instant;
 use crate::sink::SinkError;
-use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
+use dataflows::table::{Column, Table, TableId, Type, Value};
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -122,6 +122,15 @@ pub fn written_instant(at: i64) -> String {
     text
 }
 
+/// What rows do to those that are there. Not the table's kind: reconciling changes what otherwise is only added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// They take their place, or remove them.
+    Replace,
+    /// They leave them as they are.
+    Add,
+}
+
 /// Where the rows of a statement are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
@@ -136,7 +145,7 @@ pub enum From {
 ///
 /// The rows are joined with that row of `_progress`. Where the transaction has been taken from us, or a statement comes
 /// after its transaction has ended, there is none, and nothing is written.
-pub fn merge(names: &Names, id: TableId, from: From, hex: &[bool]) -> String {
+pub fn merge(names: &Names, id: TableId, change: Change, from: From, hex: &[bool]) -> String {
     let table = id.table();
     let columns: Vec<_> = all_columns(table).map(|column| name(column.name)).collect();
     let key = &columns[..table.key_columns];
@@ -144,9 +153,8 @@ pub fn merge(names: &Names, id: TableId, from: From, hex: &[bool]) -> String {
     let rows = match from {
         From::Bind => "TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS f".to_owned(),
         From::Staging => format!(
-            r#"(SELECT "PART_ROWS" FROM {} WHERE "BATCH_ID" = ? AND "TABLE_NAME" = '{}') AS b, LATERAL FLATTEN(INPUT => PARSE_JSON(b."PART_ROWS")) AS f"#,
-            names.staging(),
-            table.name
+            r#"(SELECT "PART_ROWS" FROM {} WHERE "BATCH_ID" = ?) AS b, LATERAL FLATTEN(INPUT => PARSE_JSON(b."PART_ROWS")) AS f"#,
+            names.staging()
         ),
     };
     let mut sql = format!(
@@ -156,7 +164,7 @@ pub fn merge(names: &Names, id: TableId, from: From, hex: &[bool]) -> String {
         progress = names.progress(),
         on = key.iter().map(|column| format!("t.{column} = s.{column}")).collect::<Vec<_>>().join(" AND "),
     );
-    if table.kind == Kind::Upsert {
+    if change == Change::Replace {
         let rest = &columns[table.key_columns..];
         let sets: Vec<_> = rest.iter().map(|column| format!("{column} = s.{column}")).collect();
         sql.push_str(r#" WHEN MATCHED AND s."_OP" = 'd' THEN DELETE WHEN MATCHED THEN UPDATE SET "#);

@@ -2,7 +2,7 @@
 
 use super::cells::{scaled, text, value};
 use super::ddl::{self, Names, name};
-use super::rows::{self, From as RowsFrom, Parts};
+use super::rows::{self, Change, From as RowsFrom, Parts};
 use super::session::{Bind, Role, Sessions, Traffic};
 use crate::config::snowflake::Snowflake as Config;
 
@@ -24,6 +24,7 @@ pub struct Snowflake {
 /// The rows of a table, where its MERGE will find them.
 struct Source {
     table: TableId,
+    change: Change,
     hex: Vec<bool>,
     from: RowsFrom,
     /// The rows themselves, or the batch they are staged under.
@@ -160,21 +161,21 @@ impl Snowflake {
 
     /// Puts the rows of every table where its MERGE will find them: most go along with it; many are staged.
     fn stage(&mut self, claim: &Claim, commit: &Commit) -> Result<Vec<Source>, SinkError> {
-        let mut of_tables: Vec<(TableId, Parts)> = Vec::new();
+        let mut of_tables: Vec<(TableId, Change, Parts)> = Vec::new();
         for (id, deltas) in &commit.deltas {
-            of_tables.push((*id, rows::of_deltas(*id, deltas, self.statement_bytes)?));
+            of_tables.push((*id, Change::Replace, rows::of_deltas(*id, deltas, self.statement_bytes)?));
         }
         for (id, rows) in &commit.appends {
-            of_tables.push((*id, rows::of_appends(*id, rows, self.statement_bytes)?));
+            of_tables.push((*id, Change::Add, rows::of_appends(*id, rows, self.statement_bytes)?));
         }
         // Another one at each attempt: what an earlier one left behind is never merged with.
         let batch = format!("{}-{}-{}", claim.generation, commit.epoch, uuid::Uuid::new_v4());
         let mut sources = Vec::new();
         let mut staged = false;
-        for (table, mut parts) in of_tables.into_iter().filter(|(_, parts)| !parts.parts.is_empty()) {
+        for (table, change, mut parts) in of_tables.into_iter().filter(|(_, _, parts)| !parts.parts.is_empty()) {
             let (from, bind) = match parts.parts.len() {
                 1 => (RowsFrom::Bind, parts.parts.remove(0)),
-                _ => (RowsFrom::Staging, batch.clone()),
+                _ => (RowsFrom::Staging, format!("{batch}-{}", sources.len())),
             };
             if from == RowsFrom::Staging {
                 let staging = self.names.staging();
@@ -191,7 +192,7 @@ impl Snowflake {
                 }
                 staged = true;
             }
-            sources.push(Source { table, hex: parts.hex, from, bind });
+            sources.push(Source { table, change, hex: parts.hex, from, bind });
         }
         if staged {
             // Not within the transaction to come: that holds the lock of `_progress`, and is short.
@@ -223,7 +224,7 @@ impl Snowflake {
         }
         let staged = sources.iter().any(|source| source.from == RowsFrom::Staging);
         for source in sources {
-            let sql = rows::merge(&self.names, source.table, source.from, &source.hex);
+            let sql = rows::merge(&self.names, source.table, source.change, source.from, &source.hex);
             let binds = vec![
                 Bind::Text(source.bind),
                 claim.pipeline_id.as_str().into(),
