@@ -174,5 +174,23 @@ pub enum Command {
     /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
     Check,
     /// Print the statements that make the tables
-    Schema,
+    Schema {
+        /// For which warehouse; for Snowflake also the roles, and what is granted to them
+        #[arg(long = "for", value_name = "WAREHOUSE", value_enum, default_value_t = Dialect::Sqlite)]
+        dialect: Dialect,
+    },
+    /// Make the key that Snowflake knows us by, and print the statement that registers it
+    SnowflakeKey {
+        /// The file, which must not be there yet
+        #[arg(long, value_name = "FILE", default_value = "snowflake_key.p8")]
+        out: PathBuf,
+    },
+}
+
+/// Whose SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "as they are called")]
+pub enum Dialect {
+    Sqlite,
+    Snowflake,
 }

@@ -14,6 +14,7 @@ mod produce;
 mod progress;
 mod replay;
 mod run;
+mod schema;
 mod show;
 mod simulate;
 mod sinks;
@@ -28,11 +29,10 @@ use crate::engine::Options;
 use crate::instant::{self, span};
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
-use crate::sink::sqlite::{Sqlite, ddl, progress_ddl};
+use crate::sink::sqlite::Sqlite;
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
-use dataflows::table::TableId;
 use dataflows::time::WATERMARK_STEP_MS;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +65,13 @@ pub fn execute(cli: Cli) -> Result<()> {
     }
     let runs = matches!(
         cli.command,
-        None | Some(Command::Run { .. } | Command::Check | Command::Simulate { .. } | Command::Schema)
+        None | Some(
+            Command::Run { .. }
+                | Command::Check
+                | Command::Simulate { .. }
+                | Command::Schema { .. }
+                | Command::SnowflakeKey { .. }
+        )
     );
     if config.warehouse == Path::new(IN_MEMORY) && !runs {
         let why = format!(
@@ -108,7 +114,8 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
         Command::Verify => verify::verify(&config),
         Command::Check => check(&config),
-        Command::Schema => schema(),
+        Command::Schema { dialect } => schema::schema(&config, dialect),
+        Command::SnowflakeKey { out } => schema::snowflake_key(&config, &out),
     }
 }
 
@@ -255,8 +262,15 @@ fn check_kafka(config: &Config) -> Result<()> {
 fn check(config: &Config) -> Result<()> {
     say!("{}", config.to_toml());
     for (name, position) in sinks::positions(config) {
-        let epoch = position?.map_or(0, |progress| progress.epoch);
-        say!("# {name}: answers, at epoch {epoch}");
+        match position? {
+            None => say!("# {name}: answers; nobody has written to it yet"),
+            Some(progress) => say!(
+                "# {name}: made by `{}`, start {}, epoch {}",
+                progress.made_by.name(),
+                progress.generation,
+                progress.epoch
+            ),
+        }
     }
     let path = config.warehouse.display();
     if !config.warehouse.exists() {
@@ -282,14 +296,6 @@ fn check(config: &Config) -> Result<()> {
         check_kafka(config)?;
     }
     say!("# the configuration is good");
-    Ok(())
-}
-
-fn schema() -> Result<()> {
-    for id in TableId::ALL {
-        say!("{};\n", ddl(id.table()));
-    }
-    say!("{};", progress_ddl());
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod feed;
 pub mod kafka;
 pub mod publish;
 pub mod secret;
+pub mod snowflake;
 
 use crate::instant::span;
 use crate::validate::Rules;
@@ -93,6 +94,8 @@ pub struct Config {
     pub publish: publish::Publish,
     /// The Parquet feed.
     pub feed: feed::Feed,
+    /// Snowflake.
+    pub snowflake: snowflake::Snowflake,
 }
 
 /// Where the segments of users begin.
@@ -232,6 +235,7 @@ impl Default for Config {
             registry: kafka::Registry::default(),
             publish: publish::Publish::default(),
             feed: feed::Feed::default(),
+            snowflake: snowflake::Snowflake::default(),
         }
     }
 }
@@ -314,7 +318,7 @@ impl Config {
         self.kept_tables()?;
         let other = self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.feed.wrong());
         let other = other.or_else(|| self.publish.wrong(&self.kafka, &self.registry.url));
-        if let Some((key, why)) = other {
+        if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()) {
             return wrong(&key, why);
         }
         if self.rules.min_event_time < 0 {

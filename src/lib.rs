@@ -50,7 +50,7 @@
 //!
 //! # What is not here yet
 //!
-//! Further warehouses, several processes. The seams are: a source seeks to positions, says what makes a
+//! A `run` into other warehouses than SQLite, several processes. The seams are: a source seeks to positions, says what makes a
 //! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
 //! and identity; state lies behind [`store`], which a folder or a bucket can be.
 

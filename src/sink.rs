@@ -6,6 +6,7 @@
 pub mod kafka;
 pub mod memory;
 pub mod parquet;
+pub mod snowflake;
 pub mod sqlite;
 
 use crate::delta::Delta;

@@ -328,6 +328,16 @@ fn check_and_schema_show_what_there_is() {
     memory.execute_batch(&text).expect("the schema is SQL");
     let tables: i64 = memory.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).expect("counts");
     assert_eq!(tables as usize, dataflows::table::TableId::ALL.len() + 1);
+    let (code, text) = said(&deltamart(folder.path(), &["schema", "--for", "snowflake"]));
+    assert_eq!(code, Some(0));
+    for expected in [
+        r#"CREATE TABLE IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS" ("#,
+        r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'The price in force then"#,
+        r#"GRANT SELECT ON FUTURE TABLES IN SCHEMA "DELTAMART"."MARTS" TO ROLE "DELTAMART_READER";"#,
+        r#"PRIMARY KEY ("_TOPIC", "_PARTITION", "_OFFSET")"#,
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
 }
 
 /// SIGTERM ends the epoch, commits, and exits well; a reader sees whole commits all the while.

@@ -46,6 +46,11 @@ fn each_sink(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
         }
         _ => eprintln!("Kafka as a sink is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers"),
     }
+    #[cfg(feature = "snowflake")]
+    if let Some(config) = crate::snowflake::configured() {
+        let open = || Box::new(crate::snowflake::open(&config));
+        check(open(), open());
+    }
 }
 
 fn user(id: i64, email: &str) -> Vec<Value> {
@@ -130,6 +135,22 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
         // What made a store is what first committed to it.
         sink.claim(MadeBy::Batch, None).expect("claims");
         assert_eq!(sink.position().expect("asks").expect("claimed").made_by, MadeBy::Run);
+    });
+}
+
+#[test]
+fn deltas_change_also_what_is_otherwise_only_added_to() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let mut first = commit(0, 2);
+        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+        sink.apply(&claim, &first).expect("applies");
+        let mut second = commit(2, 4);
+        let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
+        second.deltas.insert(TableId::RejectedEvents, vec![gone, Delta::Upsert(rejected(2, b"z"))]);
+        second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y"), rejected(3, b"w")]);
+        sink.apply(&claim, &second).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"z"), rejected(3, b"w")]);
     });
 }
 

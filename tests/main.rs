@@ -28,6 +28,9 @@ mod oracle;
 mod plain;
 /// The real catalog, where it is there.
 mod real_data;
+/// Snowflake, as far as a stand-in shows it.
+#[cfg(feature = "snowflake")]
+mod snowflake;
 /// What must stay together stays together.
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.

@@ -5,7 +5,7 @@
 
 use super::beside::Beside;
 use super::progress::{Progress, summary};
-use super::{Refused, given_instant, open_warehouse, options, stop_on_signals};
+use super::{Refused, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
@@ -63,7 +63,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
     refuse_what_would_be_left_out(config, &mut sink)?;
     let is_empty = sink.position()?.is_none_or(|progress| progress.epoch == 0);
     if is_empty {
-        compute(config, source, sink, claim, &stats)?;
+        compute(config, source, sink, claim.clone(), &stats)?;
     } else {
         let beside = Beside::new(&config.warehouse, claim.generation);
         let mut computed = Sqlite::open(beside.path())?;
@@ -76,6 +76,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         stats.appended.store(0, Ordering::Relaxed);
         stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
     }
+    sinks::bring(config, &mut open_warehouse(config)?, &claim)?;
     let elapsed = watch.stop();
     summary(config, &stats, elapsed, false, None)
 }

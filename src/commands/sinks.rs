@@ -1,11 +1,13 @@
 //! Where rows go: the warehouse, and whatever else is configured, each at its own pace.
 
+use super::batch::patiently;
 use super::inputs::insist;
 use crate::config::Config;
+use crate::reconcile::reconcile;
 use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{Progress, SinkError, Warehouse};
+use crate::sink::{Claim, Progress, Sink, SinkError, Warehouse};
 use anyhow::Result;
 use std::sync::atomic::AtomicBool;
 
@@ -21,7 +23,20 @@ fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
     if config.publish.is_given() {
         sinks.push(Box::new(Kafka::open(config)?));
     }
+    if config.snowflake.is_given() {
+        sinks.push(snowflake(config)?);
+    }
     Ok(sinks)
+}
+
+#[cfg(feature = "snowflake")]
+fn snowflake(config: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
+    Ok(Box::new(crate::sink::snowflake::Snowflake::open(&config.snowflake)?))
+}
+
+#[cfg(not(feature = "snowflake"))]
+fn snowflake(_: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
+    Err(SinkError::Failed(super::schema::WITHOUT_SNOWFLAKE.to_owned()))
 }
 
 /// All of them, the warehouse first: what it holds is what the others are brought to.
@@ -33,6 +48,18 @@ pub(super) fn all(config: &Config, warehouse: Sqlite, stop: &AtomicBool) -> Resu
         insist(stop, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
     }
     Ok(sinks)
+}
+
+/// Brings the others to where a warehouse is that was computed as a whole, under the same claim.
+pub(super) fn bring(config: &Config, warehouse: &mut Sqlite, claim: &Claim) -> Result<()> {
+    let Some(progress) = warehouse.position()? else { return Ok(()) };
+    for mut sink in others(config)? {
+        let claim = patiently(|| sink.claim(progress.made_by, Some(claim)))?;
+        if sink.position()?.is_none_or(|found| found.epoch < progress.epoch) {
+            patiently(|| reconcile(warehouse, &mut *sink, &claim, |_| progress.epoch))?;
+        }
+    }
+    Ok(())
 }
 
 /// How far each of the others is, by name; or why it cannot be asked. Nothing is made that is not there.
@@ -48,6 +75,9 @@ pub(super) fn positions(config: &Config) -> Vec<(String, Result<Option<Progress>
     }
     if config.publish.is_given() {
         positions.push(ask("publish", Kafka::open(config).map(|kafka| -> Box<dyn Warehouse> { Box::new(kafka) })));
+    }
+    if config.snowflake.is_given() {
+        positions.push(ask("snowflake", snowflake(config)));
     }
     positions
 }

@@ -1,0 +1,51 @@
+//! What a warehouse must hold before it can be written to, and the key to Snowflake.
+
+use crate::cli::Dialect;
+use crate::config::Config;
+use crate::sink::snowflake;
+use crate::sink::sqlite::{ddl, progress_ddl};
+use anyhow::Result;
+use dataflows::table::TableId;
+use std::path::Path;
+
+/// Prints the statements that make the tables.
+pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
+    let statements: Vec<String> = match dialect {
+        Dialect::Sqlite => TableId::ALL.iter().map(|id| ddl(id.table())).chain([progress_ddl().to_owned()]).collect(),
+        Dialect::Snowflake => {
+            say!(
+                "-- To be run once by who may make roles, users, warehouses and databases. Running it again changes nothing.\n"
+            );
+            snowflake::ddl::script(&config.snowflake)
+        }
+    };
+    for statement in statements {
+        say!("{statement};\n");
+    }
+    Ok(())
+}
+
+/// Makes a key and prints how it is registered.
+#[cfg(feature = "snowflake")]
+pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
+    let public = snowflake::key::generate(out)?;
+    let user = snowflake::ddl::identifier(&config.snowflake.user);
+    eprintln!("the private key is in `{}`; keep it, and let nobody read it", out.display());
+    say!("ALTER USER {user} SET RSA_PUBLIC_KEY = '{public}';");
+    Ok(())
+}
+
+/// What is said where Snowflake is asked for, and is not there.
+#[cfg(not(feature = "snowflake"))]
+pub(super) const WITHOUT_SNOWFLAKE: &str =
+    "this program was built without Snowflake: cargo install --path . --features snowflake";
+
+#[cfg(not(feature = "snowflake"))]
+fn without() -> anyhow::Error {
+    super::Refused(WITHOUT_SNOWFLAKE.to_owned()).into()
+}
+
+#[cfg(not(feature = "snowflake"))]
+pub(super) fn snowflake_key(_: &Config, _: &Path) -> Result<()> {
+    Err(without())
+}

@@ -1,0 +1,127 @@
+//! Where Snowflake is, who we are there, and how often it is written to.
+
+use super::secret;
+use serde::{Deserialize, Serialize};
+
+/// Snowflake. Without `account` nothing is written to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snowflake {
+    /// The account's identifier: `ORGANIZATION-ACCOUNT`, or a locator with its region, `xy12345.eu-central-1`.
+    pub account: String,
+    /// The user whose key we have.
+    pub user: String,
+    /// Where the private key is found, PKCS#8 as PEM: `file:PATH` or `env:NAME`.
+    pub private_key: String,
+    /// Where the passphrase of the key is found; empty if it has none.
+    pub passphrase: String,
+    /// The role to act in.
+    pub role: String,
+    /// The warehouse that computes.
+    pub warehouse: String,
+    /// The database that the tables are in.
+    pub database: String,
+    /// The schemas in it.
+    pub schemas: Schemas,
+    /// Another address than the account's own, for private link: `https://HOST`.
+    pub url: String,
+    /// The least time between two commits; each wakes the warehouse.
+    #[serde(with = "crate::instant::span")]
+    pub commit_interval: i64,
+    /// How long a statement may take.
+    #[serde(with = "crate::instant::span")]
+    pub timeout: i64,
+    /// Rows are sent in statements of so many bytes; more than one of a table are staged first.
+    pub statement_bytes: usize,
+    /// What Snowflake's query history shows our statements under.
+    pub query_tag: String,
+}
+
+/// One schema per layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schemas {
+    /// What came in: events, rejected, late.
+    pub raw: String,
+    /// Users and the catalog.
+    pub clean: String,
+    /// The metrics, and how far they are.
+    pub marts: String,
+}
+
+impl Default for Snowflake {
+    fn default() -> Snowflake {
+        Snowflake {
+            account: String::new(),
+            user: "DELTAMART".to_owned(),
+            private_key: "file:snowflake_key.p8".to_owned(),
+            passphrase: String::new(),
+            role: "DELTAMART".to_owned(),
+            warehouse: "DELTAMART".to_owned(),
+            database: "DELTAMART".to_owned(),
+            schemas: Schemas::default(),
+            url: String::new(),
+            commit_interval: 30_000,
+            timeout: 5 * 60_000,
+            // Larger statements run too, but some proxies refuse them, and the query history cuts them off.
+            statement_bytes: 1_000_000,
+            query_tag: "deltamart".to_owned(),
+        }
+    }
+}
+
+impl Default for Schemas {
+    fn default() -> Schemas {
+        Schemas { raw: "RAW".to_owned(), clean: "CLEAN".to_owned(), marts: "MARTS".to_owned() }
+    }
+}
+
+/// What Snowflake parses as one document may not be larger.
+const STATEMENT_BYTES_MAX: usize = 16_000_000;
+
+impl Snowflake {
+    /// Whether it is used at all.
+    pub fn is_given(&self) -> bool {
+        !self.account.is_empty()
+    }
+
+    /// What is wrong: the key, and why.
+    pub(super) fn wrong(&self) -> Option<(String, String)> {
+        let wrong = |key: &str, why: &str| Some((format!("snowflake.{key}"), why.to_owned()));
+        for (key, place) in [("private_key", &self.private_key), ("passphrase", &self.passphrase)] {
+            if !place.is_empty()
+                && let Some(why) = secret::wrong(place)
+            {
+                return wrong(key, &why);
+            }
+        }
+        if self.account.contains(['/', ':', '@']) || self.account.contains("snowflakecomputing") {
+            return wrong(
+                "account",
+                "is an address; expected the identifier before `.snowflakecomputing.com`, such as `MYORG-PROD`",
+            );
+        }
+        if !self.url.is_empty() && !self.url.starts_with("https://") && !self.url.starts_with("http://") {
+            return wrong("url", "expected `https://HOST`, or nothing for the account's own address");
+        }
+        if self.statement_bytes == 0 || self.statement_bytes > STATEMENT_BYTES_MAX {
+            return wrong("statement_bytes", "expected 1 to 16000000: what Snowflake parses as one document");
+        }
+        if self.timeout < 1_000 {
+            return wrong("timeout", "expected a second at least");
+        }
+        if !self.is_given() {
+            return None;
+        }
+        let required = [
+            ("user", &self.user),
+            ("private_key", &self.private_key),
+            ("database", &self.database),
+            ("schemas.raw", &self.schemas.raw),
+            ("schemas.clean", &self.schemas.clean),
+            ("schemas.marts", &self.schemas.marts),
+        ];
+        let missing = required.iter().find(|(_, value)| value.is_empty());
+        missing.and_then(|(key, _)| wrong(key, "is empty, and `snowflake.account` is given"))
+    }
+}

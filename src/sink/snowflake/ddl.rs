@@ -1,0 +1,322 @@
+//! What a database must hold: schemas, tables, the grants of who writes and who reads.
+
+use crate::config::snowflake::Snowflake as Config;
+use dataflows::table::{Column, Kind, Table, TableId, Type, stamp_columns};
+use std::collections::BTreeSet;
+
+/// A schema stands for how far from its source a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// As it came.
+    Raw,
+    /// One row per thing of the world.
+    Clean,
+    /// What is said of them.
+    Marts,
+}
+
+impl Layer {
+    /// All of them.
+    pub const ALL: [Layer; 3] = [Layer::Raw, Layer::Clean, Layer::Marts];
+
+    /// Where a table belongs.
+    pub fn of(id: TableId) -> Layer {
+        match (id.table().kind, id) {
+            (Kind::Append, _) => Layer::Raw,
+            (_, TableId::Users | TableId::MoviesCatalog) => Layer::Clean,
+            _ => Layer::Marts,
+        }
+    }
+
+    fn doc(self) -> &'static str {
+        match self {
+            Layer::Raw => "What came in, as it came: events, rejected, late.",
+            Layer::Clean => "Users and the catalog, one row each.",
+            Layer::Marts => "The metrics. `_PROGRESS` says how far they are.",
+        }
+    }
+}
+
+/// How things are called in one database.
+#[derive(Clone, Debug)]
+pub struct Names {
+    database: String,
+    schemas: [String; 3],
+}
+
+impl Names {
+    /// As configured.
+    pub fn new(config: &Config) -> Names {
+        let schemas = &config.schemas;
+        Names {
+            database: identifier(&config.database),
+            schemas: [&schemas.raw, &schemas.clean, &schemas.marts].map(|name| identifier(name)),
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The schema of a layer, within its database.
+    pub fn schema(&self, layer: Layer) -> String {
+        format!("{}.{}", self.database, self.schemas[layer as usize])
+    }
+
+    /// The schema of a layer as data: how the information schema writes it.
+    pub fn schema_text(&self, layer: Layer) -> String {
+        let quoted = &self.schemas[layer as usize];
+        quoted[1..quoted.len() - 1].replace("\"\"", "\"")
+    }
+
+    /// A table.
+    pub fn table(&self, id: TableId) -> String {
+        format!("{}.{}", self.schema(Layer::of(id)), name(id.table().name))
+    }
+
+    /// Where progress stands: among what readers read.
+    pub fn progress(&self) -> String {
+        format!("{}.{}", self.schema(Layer::Marts), name("_progress"))
+    }
+
+    /// Where the rows of large commits wait: where readers have no business.
+    pub fn staging(&self) -> String {
+        format!("{}.{}", self.schema(Layer::Raw), name("_staging"))
+    }
+}
+
+/// A name out of the configuration, quoted, read as Snowflake reads it: in upper case unless it is quoted.
+pub fn identifier(text: &str) -> String {
+    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(exact) => format!("\"{}\"", exact.replace("\"\"", "\"").replace('"', "\"\"")),
+        None => format!("\"{}\"", text.to_uppercase().replace('"', "\"\"")),
+    }
+}
+
+/// A name of ours. In upper case: so it is found by those who write it without quotes, in any case.
+pub fn name(ours: &str) -> String {
+    identifier(ours)
+}
+
+/// Text within a statement: names of columns and documentation, never data.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// The type of a column.
+pub fn type_of(ty: Type) -> &'static str {
+    match ty {
+        Type::Integer => "INTEGER",
+        Type::Boolean => "BOOLEAN",
+        // UTC, which NTZ shows as it is to everybody; TZ and LTZ would show it in the session's zone.
+        Type::Instant => "TIMESTAMP_NTZ(3)",
+        Type::Money => "NUMBER(18,2)",
+        Type::Milli => "NUMBER(18,3)",
+        // JSON too: VARIANT would give back other text than it got, and reconciling would see a difference.
+        Type::Text | Type::Json => "VARCHAR",
+        Type::Bytes => "BINARY",
+    }
+}
+
+fn doc_of(column: &Column) -> String {
+    match column.ty {
+        Type::Instant => format!("{} UTC.", column.doc),
+        Type::Json => format!("{} JSON: PARSE_JSON.", column.doc),
+        _ => column.doc.to_owned(),
+    }
+}
+
+/// The columns of a table, those that every table has among them.
+pub fn all_columns(table: &Table) -> impl Iterator<Item = Column> {
+    table.columns.iter().cloned().chain(stamp_columns())
+}
+
+/// The statement that makes a table.
+///
+/// The key is declared for those who model and join; Snowflake does not enforce it. Small tables and those in the order
+/// of time are pruned well as they are; lines of sales are found by cart and read by day, which alone is worth a key.
+pub fn create_table(names: &Names, id: TableId) -> String {
+    let table = id.table();
+    let mut sql = format!("CREATE TABLE IF NOT EXISTS {} (\n", names.table(id));
+    for column in all_columns(table) {
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        let (name, ty, doc) = (name(column.name), type_of(column.ty), literal(&doc_of(&column)));
+        sql.push_str(&format!("    {name} {ty}{null} COMMENT {doc},\n"));
+    }
+    let key: Vec<_> = table.columns[..table.key_columns].iter().map(|column| name(column.name)).collect();
+    sql.push_str(&format!("    PRIMARY KEY ({})\n)", key.join(", ")));
+    if id == TableId::MovieSaleLines {
+        sql.push_str(&format!(" CLUSTER BY (TO_DATE({}))", name("sold_at")));
+    }
+    sql.push_str(&format!(" COMMENT = {}", literal(table.doc)));
+    sql
+}
+
+/// The statement that gives a table a column it was made without. What is there has no value in it until it is written
+/// again.
+pub fn add_column(names: &Names, id: TableId, column: &Column) -> String {
+    let (name, ty, doc) = (name(column.name), type_of(column.ty), literal(&doc_of(column)));
+    format!("ALTER TABLE {} ADD COLUMN {name} {ty} COMMENT {doc}", names.table(id))
+}
+
+/// The statement that makes `_progress`, and its one row, which nobody has claimed: in one, so that there is never
+/// a second row.
+pub fn create_progress(names: &Names) -> String {
+    let start = crate::instant::show(dataflows::time::START).replace('Z', "");
+    let columns = [
+        ("pipeline_id", "''", "VARCHAR"),
+        ("generation", "0", "INTEGER"),
+        ("made_by", "'run'", "VARCHAR"),
+        ("epoch", "0", "INTEGER"),
+        ("positions", "'{}'", "VARCHAR"),
+        ("watermark", &format!("'{start}'"), type_of(Type::Instant)),
+        ("committed_at", &format!("'{start}'"), type_of(Type::Instant)),
+    ];
+    let columns = columns.map(|(column, value, ty)| format!("CAST({value} AS {ty}) AS {}", name(column))).join(", ");
+    let doc = literal("How far the tables are: written in the transaction of the rows it vouches for.");
+    format!("CREATE TABLE IF NOT EXISTS {} COMMENT = {doc} AS SELECT {columns}", names.progress())
+}
+
+/// The statement that makes the table where large commits wait.
+pub fn create_staging(names: &Names) -> String {
+    let columns =
+        [("batch_id", "VARCHAR"), ("generation", "INTEGER"), ("table_name", "VARCHAR"), ("part_rows", "VARCHAR")]
+            .map(|(column, ty)| format!("{} {ty} NOT NULL", name(column)))
+            .join(", ");
+    let doc = literal("Rows of commits that are being made. Nothing to read.");
+    format!(
+        "CREATE TRANSIENT TABLE IF NOT EXISTS {} ({columns}) DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {doc}",
+        names.staging()
+    )
+}
+
+/// The statement that makes a schema.
+pub fn create_schema(names: &Names, layer: Layer) -> String {
+    format!("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", names.schema(layer), literal(layer.doc()))
+}
+
+/// The statement that makes the database.
+pub fn create_database(names: &Names) -> String {
+    format!("CREATE DATABASE IF NOT EXISTS {}", names.database())
+}
+
+/// Asks which columns there are.
+pub fn ask_columns(names: &Names) -> String {
+    let schemas = Layer::ALL.map(|layer| literal(&names.schema_text(layer))).join(", ");
+    format!(
+        r#"SELECT "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME" FROM {}."INFORMATION_SCHEMA"."COLUMNS" WHERE "TABLE_SCHEMA" IN ({schemas})"#,
+        names.database()
+    )
+}
+
+/// The statements that make what is missing, given what there is, as [`ask_columns`] tells it.
+pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec<String> {
+    let has_table = |schema: &str, table: &str| there.iter().any(|(s, t, _)| s == schema && t == table);
+    let mut statements = Vec::new();
+    for layer in Layer::ALL {
+        let schema = names.schema_text(layer);
+        if !there.iter().any(|(there, _, _)| *there == schema) {
+            statements.push(create_schema(names, layer));
+        }
+    }
+    for id in TableId::ALL {
+        let (schema, table) = (names.schema_text(Layer::of(*id)), id.table().name.to_uppercase());
+        if !has_table(&schema, &table) {
+            statements.push(create_table(names, *id));
+            continue;
+        }
+        let lacks = |column: &Column| !there.contains(&(schema.clone(), table.clone(), column.name.to_uppercase()));
+        statements.extend(all_columns(id.table()).filter(lacks).map(|column| add_column(names, *id, &column)));
+    }
+    if !has_table(&names.schema_text(Layer::Raw), "_STAGING") {
+        statements.push(create_staging(names));
+    }
+    if !has_table(&names.schema_text(Layer::Marts), "_PROGRESS") {
+        statements.push(create_progress(names));
+    }
+    statements
+}
+
+/// Everything an administrator runs once: warehouse, database, schemas, roles, the user, tables, grants.
+pub fn script(config: &Config) -> Vec<String> {
+    let names = Names::new(config);
+    let [database, warehouse, writer, user] =
+        [&config.database, &config.warehouse, &config.role, &config.user].map(|name| identifier(name));
+    let reader = format!("\"{}_READER\"", writer.trim_matches('"'));
+    let mut script = vec![
+        format!(
+            "CREATE WAREHOUSE IF NOT EXISTS {warehouse} WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60 AUTO_RESUME = TRUE \
+             INITIALLY_SUSPENDED = TRUE"
+        ),
+        create_database(&names),
+        format!("CREATE ROLE IF NOT EXISTS {writer}"),
+        format!("CREATE ROLE IF NOT EXISTS {reader}"),
+        format!("GRANT ROLE {reader} TO ROLE {writer}"),
+        format!("GRANT ROLE {writer} TO ROLE SYSADMIN"),
+        format!(
+            "CREATE USER IF NOT EXISTS {user} TYPE = SERVICE DEFAULT_ROLE = {writer} DEFAULT_WAREHOUSE = {warehouse}"
+        ),
+        format!("GRANT ROLE {writer} TO USER {user}"),
+        format!("GRANT USAGE ON WAREHOUSE {warehouse} TO ROLE {writer}"),
+        format!("GRANT USAGE ON DATABASE {database} TO ROLE {reader}"),
+    ];
+    for layer in Layer::ALL {
+        let schema = names.schema(layer);
+        script.push(create_schema(&names, layer));
+        script.push(format!("GRANT USAGE, CREATE TABLE ON SCHEMA {schema} TO ROLE {writer}"));
+    }
+    script.extend(TableId::ALL.iter().map(|id| create_table(&names, *id)));
+    script.extend([create_staging(&names), create_progress(&names)]);
+    for layer in Layer::ALL {
+        let schema = names.schema(layer);
+        // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do.
+        script.push(format!("GRANT OWNERSHIP ON ALL TABLES IN SCHEMA {schema} TO ROLE {writer} COPY CURRENT GRANTS"));
+        script.push(format!("GRANT OWNERSHIP ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {writer}"));
+        if layer != Layer::Raw {
+            script.push(format!("GRANT USAGE ON SCHEMA {schema} TO ROLE {reader}"));
+            script.push(format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO ROLE {reader}"));
+            script.push(format!("GRANT SELECT ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {reader}"));
+        }
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_snowflake_reads_them() {
+        assert_eq!(identifier("analytics"), "\"ANALYTICS\"");
+        assert_eq!(identifier("\"Analytics\""), "\"Analytics\"");
+        assert_eq!(identifier("a\"; DROP"), "\"A\"\"; DROP\"");
+        let mut config = Config::default();
+        config.schemas.raw = "\"Ra\"\"w\"".to_owned();
+        assert_eq!(Names::new(&config).schema_text(Layer::Raw), "Ra\"w");
+        assert_eq!(Names::new(&config).table(TableId::Users), "\"DELTAMART\".\"CLEAN\".\"USERS\"");
+    }
+
+    #[test]
+    fn only_what_is_missing_is_made() {
+        let names = Names::new(&Config::default());
+        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 2);
+        let mut there: BTreeSet<_> = TableId::ALL
+            .iter()
+            .flat_map(|id| {
+                let at = (names.schema_text(Layer::of(*id)), id.table().name.to_uppercase());
+                all_columns(id.table()).map(move |column| (at.0.clone(), at.1.clone(), column.name.to_uppercase()))
+            })
+            .collect();
+        for (schema, table) in [("RAW", "_STAGING"), ("MARTS", "_PROGRESS")] {
+            there.insert((schema.to_owned(), table.to_owned(), "X".to_owned()));
+        }
+        assert_eq!(missing(&names, &there), Vec::<String>::new());
+        there.remove(&("CLEAN".to_owned(), "USERS".to_owned(), "AGE".to_owned()));
+        let [add] = &missing(&names, &there)[..] else { panic!("one statement") };
+        assert!(
+            add.starts_with(r#"ALTER TABLE "DELTAMART"."CLEAN"."USERS" ADD COLUMN "AGE" INTEGER COMMENT "#),
+            "{add}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+"""A stand-in for Snowflake: fakesnow (DuckDB behind Snowflake's own HTTP protocol) with a few mends.
+
+It takes any login, knows no warehouse, role or grant, and plans and locks as DuckDB does. What passes here shows that
+our statements have the shape and the meaning we think, not that an account would take them, nor what they cost.
+
+What is mended, and why:
+- logins that bring no SESSION_PARAMETERS are let in;
+- results go as JSON, as Snowflake sends them to clients it does not know, instead of Arrow;
+- errors carry a query id, and what DuckDB could not do is an error of SQL, not of the server: as Snowflake would,
+  it ends the statement and not the transaction;
+- MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
+- what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
+  stands in somebody's way is ended once it has been idle for 0.3 s; by Snowflake after five minutes.
+
+    python server.py PORT
+"""
+
+import base64
+import datetime
+import decimal
+import json
+import sys
+import time
+
+import duckdb
+import fakesnow.cursor
+import fakesnow.server
+import pyarrow
+import snowflake.connector.errors
+import uvicorn
+from sqlglot import exp
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+IDLE_SECONDS = 0.3
+
+_query, _login = fakesnow.server.query_request, fakesnow.server.login_request
+
+
+def _cell(value: object) -> str | None:
+    """A value as Snowflake writes it into JSON rows."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "1" if value else "0"
+        case bytes():
+            return value.hex().upper()
+        case datetime.datetime():
+            since = value.replace(tzinfo=datetime.UTC) - datetime.datetime.fromtimestamp(0, datetime.UTC)
+            micros = since // datetime.timedelta(microseconds=1)
+            return f"{'-' if micros < 0 else ''}{abs(micros) // 1_000_000}.{abs(micros) % 1_000_000:06}000"
+        case decimal.Decimal():
+            return f"{value:f}"
+        case dict() | list():
+            return json.dumps(value)
+        case _:
+            return str(value)
+
+
+def _with_body(request: Request, body: dict) -> Request:
+    """The same request with another body."""
+    raw = json.dumps(body).encode()
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    scope = dict(request.scope)
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"content-encoding"]
+    return Request(scope, receive)
+
+
+async def _body(request: Request) -> dict:
+    import gzip
+
+    body = await request.body()
+    return json.loads(gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body)
+
+
+async def login_request(request: Request) -> JSONResponse:
+    body = await _body(request)
+    body["data"].setdefault("SESSION_PARAMETERS", {})
+    return await _login(_with_body(request, body))
+
+
+async def query_request(request: Request) -> JSONResponse:
+    last_seen[fakesnow.server.to_token(request)] = time.monotonic()
+    response = await _query(request)
+    body = json.loads(response.body)
+    data = body.get("data")
+    if response.status_code == 500:
+        body |= {"code": "000999", "data": {"errorCode": "000999", "sqlState": "XX000"}}
+        response, data = JSONResponse(body), body["data"]
+    if data is not None:
+        data.setdefault("queryId", "00000000-0000-0000-0000-000000000000")
+        if data.get("queryResultFormat") == "arrow":
+            rows = []
+            if data["rowsetBase64"]:
+                table = pyarrow.ipc.open_stream(base64.b64decode(data.pop("rowsetBase64"))).read_all()
+                rows = [[_cell(_plain(value)) for value in row.values()] for row in table.to_pylist()]
+            data |= {"queryResultFormat": "json", "rowset": rows}
+    return JSONResponse(body, status_code=response.status_code)
+
+
+def _plain(value: object) -> object:
+    """A timestamp out of the struct that Snowflake's Arrow has for it."""
+    if isinstance(value, dict) and set(value) == {"epoch", "fraction"}:
+        at = datetime.datetime.fromtimestamp(0, datetime.UTC)
+        return at + datetime.timedelta(seconds=value["epoch"], microseconds=value["fraction"] // 1000)
+    return value
+
+
+def _explode(cursor: fakesnow.cursor.FakeSnowflakeCursor, expression: exp.Expr) -> list[exp.Expr]:
+    return [expression] if isinstance(expression, exp.Merge) else _explode_others(cursor, expression)
+
+
+# When each session last asked for something.
+last_seen: dict[str, float] = {}
+
+
+def _end_idle_transactions(but: object) -> None:
+    for token, session in list(fakesnow.server.sessions.items()):
+        idle = time.monotonic() - last_seen.get(token, 0)
+        if session is not but and session._in_transaction and idle > IDLE_SECONDS:
+            session._duck_conn.rollback()
+            session._in_transaction = False
+
+
+def _execute(cursor: fakesnow.cursor.FakeSnowflakeCursor, statement: exp.Expr, params: object = None) -> None:
+    try:
+        _execute_any(cursor, statement, params)
+    except duckdb.TransactionException as error:
+        _end_idle_transactions(but=cursor._conn)
+        raise snowflake.connector.errors.ProgrammingError(
+            msg=f"locked by another transaction: {error}", errno=625, sqlstate="57014"
+        ) from error
+    if isinstance(statement, exp.Merge):
+        # One number is all that DuckDB says; Snowflake has one for each kind of change.
+        rows = cursor._arrow_table.column(0)[0].as_py()
+        cursor._last_sql, cursor._last_params = f"SELECT {rows} AS 'number of rows merged'", None
+        cursor._duck_conn.execute(cursor._last_sql)
+        cursor._arrow_table, cursor._rowcount = cursor._duck_conn.to_arrow_table(), rows
+
+
+_cursor = fakesnow.cursor.FakeSnowflakeCursor
+_explode_others, _cursor._transform_explode = _cursor._transform_explode, _explode
+_execute_any, _cursor._execute = _cursor._execute, _execute
+
+for route in fakesnow.server.routes:
+    for path, endpoint in [("login-request", login_request), ("query-request", query_request)]:
+        if route.path.endswith(path):
+            route.endpoint, route.app = endpoint, type(route)(route.path, endpoint, methods=["POST"]).app
+
+if __name__ == "__main__":
+    uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
