@@ -174,8 +174,13 @@ pub fn create_progress(names: &Names) -> String {
         ("committed_at", &format!("'{start}'"), type_of(Type::Instant)),
     ];
     let columns = columns.map(|(column, value, ty)| format!("CAST({value} AS {ty}) AS {}", name(column))).join(", ");
+    format!("CREATE TABLE IF NOT EXISTS {} AS SELECT {columns}", names.progress())
+}
+
+/// The statement that says what `_progress` is. Of its own: a table made of what is selected takes no comment along.
+pub fn comment_progress(names: &Names) -> String {
     let doc = literal("How far the tables are: written in the transaction of the rows it vouches for.");
-    format!("CREATE TABLE IF NOT EXISTS {} COMMENT = {doc} AS SELECT {columns}", names.progress())
+    format!("COMMENT ON TABLE {} IS {doc}", names.progress())
 }
 
 /// The statement that makes the table where large commits wait.
@@ -233,7 +238,7 @@ pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec
         statements.push(create_staging(names));
     }
     if !has_table(&names.schema_text(Layer::Marts), "_PROGRESS") {
-        statements.push(create_progress(names));
+        statements.extend([create_progress(names), comment_progress(names)]);
     }
     statements
 }
@@ -267,7 +272,7 @@ pub fn script(config: &Config) -> Vec<String> {
         script.push(format!("GRANT USAGE, CREATE TABLE ON SCHEMA {schema} TO ROLE {writer}"));
     }
     script.extend(TableId::ALL.iter().map(|id| create_table(&names, *id)));
-    script.extend([create_staging(&names), create_progress(&names)]);
+    script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do.
@@ -300,7 +305,7 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_made() {
         let names = Names::new(&Config::default());
-        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 2);
+        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 3);
         let mut there: BTreeSet<_> = TableId::ALL
             .iter()
             .flat_map(|id| {

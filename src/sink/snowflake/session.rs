@@ -211,7 +211,7 @@ impl Sessions {
 const SESSION_GONE: [&str; 6] = ["390103", "390104", "390111", "390112", "390114", "390115"];
 
 /// Their own trouble, a statement that was cancelled or took too long, too many at once, a quota that is used up.
-const LATER: [&str; 7] = ["000603", "000604", "000630", "000629", "090073", "390201", "000605"];
+const LATER: [&str; 5] = ["000603", "000604", "000629", "000630", "090073"];
 
 /// There is no such object, or not for this role.
 const MISSING: [&str; 2] = ["002003", "002043"];
