@@ -156,6 +156,17 @@ fn history(operations: &[Operation], after: u64, crash_seeds: [u64; 2]) -> Resul
     Ok(())
 }
 
+/// Killed between making the folder above its own and making that durable, and again a step later.
+#[test]
+fn folders_above_that_a_killed_process_made_are_durable_before_anything_is_in_them() {
+    for after in 0..20 {
+        for seed in 0..50 {
+            let operations = [Operation::Kill(0), Operation::Kill(0), Operation::Create(3)];
+            history(&operations, after, [seed, 0]).unwrap_or_else(|error| panic!("{after}, {seed}: {error}"));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 

@@ -66,21 +66,9 @@ impl<D: Disk> Local<D> {
         let nonce = disk.nonce();
         let store =
             Local { disk, root: root.into(), nonce, written: AtomicU64::new(0), folders: Mutex::new(BTreeSet::new()) };
-        store.make_root().map_err(|error| store.explain("open", &store.root, error))?;
+        make_path(&store.disk, &store.root).map_err(|error| store.explain("open", &store.root, error))?;
         store.settle(&store.root).map_err(|error| store.explain("open", &store.root, error))?;
         Ok(store)
-    }
-
-    fn make_root(&self) -> Result<(), Error> {
-        if !self.disk.is_dir(&self.root)? {
-            return make_path(&self.disk, &self.root);
-        }
-        // Whoever made it may have died before its name was durable.
-        match self.disk.sync_dir(parent(&self.root)) {
-            // The folder around it is somebody else's, as a mount point's is.
-            Err(error) if is_foreign(error.kind()) => Ok(()),
-            answer => answer,
-        }
     }
 
     /// Removes what a crash left unfinished, and makes durable what is there: whoever died before that
@@ -300,7 +288,12 @@ impl<D: Disk> Store for Local<D> {
 /// then says that those above it are.
 fn make_path<D: Disk>(disk: &D, path: &Path) -> Result<(), Error> {
     if disk.is_dir(path)? {
-        return Ok(());
+        // Whoever made it may have died before its name was durable; those above it were durable before.
+        return match disk.sync_dir(parent(path)) {
+            // The folder around it is somebody else's, as a mount point's is.
+            Err(error) if is_foreign(error.kind()) => Ok(()),
+            answer => answer,
+        };
     }
     make_path(disk, parent(path))?;
     match disk.make_dir(path) {
