@@ -4,6 +4,7 @@
 //! A run that was superseded is fenced twice: the brokers refuse its transactions as soon as another producer
 //! has begun under the same name, and who begins again looks first whether the progress is still its own.
 
+mod added;
 mod read;
 mod rows;
 
@@ -15,12 +16,13 @@ use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
-use dataflows::table::{Table, TableId, Value};
+use added::Added;
+use dataflows::table::{Kind, Table, TableId, Value};
 use dataflows::{Instant, Time};
 use read::Reader;
 use rows::Encoder;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A rejected record may be as large as brokers take them, and its row is larger.
@@ -39,11 +41,15 @@ pub struct Kafka {
     pages: Option<(TableId, read::Rows)>,
 }
 
+/// Rows of raw tables that are new.
+type Additions<'a> = Vec<(TableId, Vec<&'a Vec<Value>>)>;
+
 /// The right to write, and where the topics are.
 struct Writer {
     producer: Transactional,
     encoders: BTreeMap<TableId, (Encoder, Encoder)>,
     progress: Progress,
+    added: Added,
 }
 
 /// The progress, as it is written.
@@ -56,6 +62,7 @@ struct Written {
     positions: BTreeMap<String, i64>,
     watermark: String,
     committed_at: String,
+    added: Added,
 }
 
 impl Kafka {
@@ -85,7 +92,7 @@ impl Kafka {
         format!("{}_progress", self.prefix)
     }
 
-    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+    fn progress(&self) -> Result<Option<(Progress, Added)>, SinkError> {
         let topic = self.progress_topic();
         let last = Reader::new(&self.client).map_err(sink_error)?.last(&topic, PROGRESS_KEY).map_err(sink_error)?;
         let Some(payload) = last else { return Ok(None) };
@@ -95,7 +102,7 @@ impl Kafka {
                 self.name()
             ))
         })?;
-        Ok(Some(Progress {
+        let progress = Progress {
             pipeline_id: written.pipeline_id,
             generation: written.generation,
             made_by: if written.made_by == MadeBy::Batch.name() { MadeBy::Batch } else { MadeBy::Run },
@@ -103,7 +110,8 @@ impl Kafka {
             positions: written.positions,
             watermark: instant::parse(&written.watermark).unwrap_or(Instant::MIN),
             committed_at: instant::parse(&written.committed_at).unwrap_or_default(),
-        }))
+        };
+        Ok(Some((progress, written.added)))
     }
 
     /// A producer that fences every other one out.
@@ -126,13 +134,13 @@ impl Kafka {
 
     /// The right to write under a claim that was made, after something went wrong or another producer began.
     fn take_over(&self, claim: &Claim) -> Result<Writer, SinkError> {
-        let ours = |progress: Option<Progress>| match progress {
-            Some(progress)
+        let ours = |progress: Option<(Progress, Added)>| match progress {
+            Some((progress, added))
                 if (&progress.pipeline_id, progress.generation) == (&claim.pipeline_id, claim.generation) =>
             {
-                Ok(progress)
+                Ok((progress, added))
             }
-            Some(other) => Err(SinkError::Fenced(format!(
+            Some((other, _)) => Err(SinkError::Fenced(format!(
                 "{}: another run (generation {} of pipeline {}) has taken over",
                 self.name(),
                 other.generation,
@@ -143,11 +151,32 @@ impl Kafka {
         // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
         ours(self.progress()?)?;
         let (encoders, producer) = (self.encoders()?, self.producer()?);
-        let progress = ours(self.progress()?)?;
-        Ok(Writer { producer, encoders, progress })
+        let (progress, added) = ours(self.progress()?)?;
+        Ok(Writer { producer, encoders, progress, added })
     }
 
-    fn send(&self, writer: &Writer, commit: &Commit) -> Result<(), KafkaError> {
+    /// The rows of raw tables that are not there yet.
+    fn additions<'a>(&self, commit: &'a Commit, added: &mut Added) -> Result<Additions<'a>, KafkaError> {
+        let mut additions = Additions::new();
+        for id in TableId::ALL.iter().filter(|id| id.table().kind == Kind::Append) {
+            let table = id.table();
+            let deltas = commit.deltas.get(id).map_or(&[][..], Vec::as_slice);
+            let rows = commit.appends.get(id).map_or(&[][..], Vec::as_slice);
+            let stored = |keys: &BTreeSet<Vec<Value>>| {
+                let rows = self.rows(table)?;
+                Ok::<_, KafkaError>(keys.iter().filter(|key| rows.contains_key(*key)).cloned().collect())
+            };
+            additions.push((*id, added.new_of(table, deltas, rows, stored)?));
+        }
+        Ok(additions)
+    }
+
+    /// Everything in the topic of a table.
+    fn rows(&self, table: &Table) -> Result<read::Rows, KafkaError> {
+        Reader::new(&self.client)?.rows(&self.topic(table), table, &Registry::open(&self.registry)?)
+    }
+
+    fn send(&self, writer: &Writer, commit: &Commit, additions: &Additions<'_>) -> Result<(), KafkaError> {
         let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
         let upsert = |id: &TableId, topic: &str, row: &[Value]| {
             let (key, value) = &writer.encoders[id];
@@ -165,7 +194,7 @@ impl Kafka {
                 }
             }
         }
-        for (id, rows) in &commit.appends {
+        for (id, rows) in additions {
             let topic = self.topic(id.table());
             rows.iter().try_for_each(|row| upsert(id, &topic, row))?;
         }
@@ -173,7 +202,7 @@ impl Kafka {
     }
 
     /// Leaves the progress in a transaction that is open.
-    fn send_progress(&self, producer: &Transactional, progress: &Progress) -> Result<(), KafkaError> {
+    fn send_progress(&self, producer: &Transactional, progress: &Progress, added: &Added) -> Result<(), KafkaError> {
         let written = Written {
             pipeline_id: progress.pipeline_id.clone(),
             generation: progress.generation,
@@ -182,6 +211,7 @@ impl Kafka {
             positions: progress.positions.clone(),
             watermark: instant::show(progress.watermark),
             committed_at: instant::show(progress.committed_at),
+            added: added.clone(),
         };
         let payload = serde_json::to_vec(&written).expect("text and numbers are JSON");
         producer.send(&self.progress_topic(), PROGRESS_KEY, Some(&payload))
@@ -190,7 +220,7 @@ impl Kafka {
 
 impl Sink for Kafka {
     fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.progress()
+        Ok(self.progress()?.map(|(progress, _)| progress))
     }
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
@@ -206,22 +236,25 @@ impl Sink for Kafka {
         let producer = self.producer()?;
         // Now nobody else can commit, and what was in the middle of it is decided.
         let found = self.progress()?;
-        let claim = Claim::after(found.as_ref(), wanted, &self.name())?;
-        let mut progress = found.unwrap_or_else(|| Progress {
-            pipeline_id: claim.pipeline_id.clone(),
-            generation: claim.generation,
-            made_by,
-            epoch: 0,
-            positions: BTreeMap::new(),
-            watermark: dataflows::time::START,
-            committed_at: dataflows::time::START,
+        let claim = Claim::after(found.as_ref().map(|(progress, _)| progress), wanted, &self.name())?;
+        let (mut progress, added) = found.unwrap_or_else(|| {
+            let nothing = Progress {
+                pipeline_id: claim.pipeline_id.clone(),
+                generation: claim.generation,
+                made_by,
+                epoch: 0,
+                positions: BTreeMap::new(),
+                watermark: dataflows::time::START,
+                committed_at: dataflows::time::START,
+            };
+            (nothing, Added::default())
         });
         progress.generation = claim.generation;
         if progress.epoch == 0 {
             progress.made_by = made_by;
         }
-        producer.transaction(|| self.send_progress(&producer, &progress)).map_err(sink_error)?;
-        self.writer = Some(Writer { producer, encoders, progress });
+        producer.transaction(|| self.send_progress(&producer, &progress, &added)).map_err(sink_error)?;
+        self.writer = Some(Writer { producer, encoders, progress, added });
         Ok(claim)
     }
 
@@ -248,15 +281,17 @@ impl Sink for Kafka {
                 committed_at: commit.clock_ms,
                 ..writer.progress.clone()
             };
+            let mut added = writer.added.clone();
+            let additions = self.additions(commit, &mut added).map_err(sink_error)?;
             let done = writer.producer.transaction(|| {
-                self.send(&writer, commit)?;
-                self.send_progress(&writer.producer, &progress)
+                self.send(&writer, commit, &additions)?;
+                self.send_progress(&writer.producer, &progress, &added)
             });
             if let Err(error) = done {
                 // Perhaps because somebody has taken over: that is for good.
                 drop(writer);
                 return match self.progress() {
-                    Ok(Some(found)) if found.generation > claim.generation => Err(SinkError::Fenced(format!(
+                    Ok(Some((found, _))) if found.generation > claim.generation => Err(SinkError::Fenced(format!(
                         "{}: another run (generation {}) has taken over",
                         self.name(),
                         found.generation
@@ -264,7 +299,7 @@ impl Sink for Kafka {
                     _ => Err(sink_error(error)),
                 };
             }
-            writer.progress = progress;
+            (writer.progress, writer.added) = (progress, added);
         }
         self.writer = Some(writer);
         Ok(())
@@ -285,10 +320,7 @@ impl Stored for Kafka {
         let table = id.table();
         if self.pages.as_ref().is_none_or(|(read, _)| *read != id) || after.is_none() {
             self.pages = None;
-            let registry = Registry::open(&self.registry).map_err(sink_error)?;
-            let reader = Reader::new(&self.client).map_err(sink_error)?;
-            let rows = reader.rows(&self.topic(table), table, &registry).map_err(sink_error)?;
-            self.pages = Some((id, rows));
+            self.pages = Some((id, self.rows(table).map_err(sink_error)?));
         }
         let (_, rows) = self.pages.as_ref().expect("read just now");
         let from = after.map_or(std::ops::Bound::Unbounded, |key| std::ops::Bound::Excluded(key.to_vec()));
