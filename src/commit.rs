@@ -264,11 +264,11 @@ impl Threads {
         let (to_sink, commits) = channel();
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
-        let turns = turns.clone();
+        let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
         self.start("sink", move || {
             let turn = turns.join(format!("sink {number}"));
             let patience = Patience { turn: &turn, stop: &stop, grace };
-            applying::apply(number, sink, &claim, &commits, &outbox, &patience);
+            applying::apply(number, sink, &claim, &commits, &outbox, &patience, &stats);
         })?;
         let pending = Pending::default();
         let last_commit = std::time::Instant::now();

@@ -3,7 +3,7 @@
 use crate::delta::Delta;
 use crate::sink::{Claim, Commit, SinkError, Stored, Warehouse};
 use dataflows::Time;
-use dataflows::table::{Table, TableId, Value};
+use dataflows::table::{Column, Table, TableId, Value};
 use std::collections::BTreeMap;
 
 /// How many rows are read at a time.
@@ -34,12 +34,26 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The deltas that turn the stored table into the desired one, sorted by key. Columns that are
-/// incidental make no difference on their own.
+/// What makes two rows differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Differ {
+    /// Any column.
+    InAnything,
+    /// Columns that are incidental make no difference on their own: what is computed again from the same files says
+    /// nothing new.
+    InSubstance,
+}
+
+/// The deltas that turn the stored table into the desired one, sorted by key.
 ///
 /// # Errors
 /// If either side cannot be read.
-pub fn differences(desired: &mut dyn Stored, stored: &mut dyn Stored, id: TableId) -> Result<Vec<Delta>, SinkError> {
+pub fn differences(
+    desired: &mut dyn Stored,
+    stored: &mut dyn Stored,
+    id: TableId,
+    differ: Differ,
+) -> Result<Vec<Delta>, SinkError> {
     let table = id.table();
     let (mut desired, mut stored) = (Rows::new(desired, id), Rows::new(stored, id));
     let (mut wanted, mut found) = (desired.next()?, stored.next()?);
@@ -49,7 +63,7 @@ pub fn differences(desired: &mut dyn Stored, stored: &mut dyn Stored, id: TableI
         match (wanted.take(), found.take()) {
             (None, None) => return Ok(deltas),
             (Some(row), Some(old)) if key(&row) == key(&old) => {
-                if differs(table, &row, &old) {
+                if differs(table, &row, &old, differ) {
                     deltas.push(Delta::Upsert(row));
                 }
                 (wanted, found) = (desired.next()?, stored.next()?);
@@ -76,6 +90,7 @@ pub fn reconcile(
     desired: &mut dyn Warehouse,
     stored: &mut dyn Warehouse,
     claim: &Claim,
+    differ: Differ,
     epoch: impl FnOnce(Time) -> Time,
 ) -> Result<Commit, SinkError> {
     let missing =
@@ -84,7 +99,7 @@ pub fn reconcile(
     let found = stored.position()?.ok_or_else(missing)?;
     let mut deltas = BTreeMap::new();
     for id in TableId::ALL {
-        let changed = differences(desired, stored, *id)?;
+        let changed = differences(desired, stored, *id, differ)?;
         if !changed.is_empty() {
             deltas.insert(*id, changed);
         }
@@ -102,9 +117,10 @@ pub fn reconcile(
     Ok(commit)
 }
 
-fn differs(table: &Table, row: &[Value], old: &[Value]) -> bool {
+fn differs(table: &Table, row: &[Value], old: &[Value], differ: Differ) -> bool {
     let columns = table.columns.iter().zip(row.iter().zip(old));
-    columns.filter(|(column, _)| !column.incidental).any(|(_, (new, old))| new != old)
+    let counts = |column: &Column| differ == Differ::InAnything || !column.incidental;
+    columns.filter(|(column, _)| counts(column)).any(|(_, (new, old))| new != old)
 }
 
 #[cfg(test)]
@@ -131,7 +147,31 @@ mod tests {
         let mut stored = store([user(1, 20), user(2, 30), user(3, 30), user(9, 1)]);
         let gone = |id| Delta::Delete(vec![Value::Integer(id)]);
         let expected = [Delta::Upsert(user(2, 31)), gone(3), Delta::Upsert(user(4, 40)), gone(9)];
-        assert_eq!(differences(&mut desired, &mut stored, TableId::Users).expect("readable"), expected);
+        assert_eq!(
+            differences(&mut desired, &mut stored, TableId::Users, Differ::InSubstance).expect("readable"),
+            expected
+        );
+    }
+
+    /// What is computed again from the same files says nothing new; what is brought to where another sink is must
+    /// be the same to the last column.
+    #[test]
+    fn what_is_incidental_differs_only_where_everything_counts() {
+        let table = TableId::MoviesCatalog;
+        let movie = |at: i64| {
+            let mut row = vec![Value::Text("1".into()), Value::Instant(at), Value::Text("t".into())];
+            row.resize(table.table().columns.len(), Value::Null);
+            row
+        };
+        assert!(table.table().columns[1].incidental);
+        let holding = |at: i64| {
+            let memory = Memory::default();
+            memory.contents().tables.entry(table).or_default().put(&movie(at), 1);
+            memory
+        };
+        let found = |differ| differences(&mut holding(2), &mut holding(1), table, differ).expect("readable");
+        assert_eq!(found(Differ::InSubstance), []);
+        assert_eq!(found(Differ::InAnything), [Delta::Upsert(movie(2))]);
     }
 
     #[test]
@@ -139,7 +179,8 @@ mod tests {
         let many = PAGE as i64 * 2 + 5;
         let mut desired = store((0..many).map(|id| user(id, 20)));
         let mut stored = store((0..many).filter(|id| id % 3 != 0).map(|id| user(id, 20)));
-        let missing = differences(&mut desired, &mut stored, TableId::Users).expect("readable").len();
+        let missing =
+            differences(&mut desired, &mut stored, TableId::Users, Differ::InSubstance).expect("readable").len();
         assert_eq!(missing as i64, (many + 2) / 3);
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
-use crate::reconcile::reconcile;
+use crate::reconcile::{Differ, reconcile};
 use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
@@ -67,7 +67,7 @@ pub fn start(
         for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
             if *position < at && (*position == 0 || !can_follow(dir, *position)?) {
                 tracing::info!("{} is brought to where {} is: epoch {at}", sink.name(), first.name());
-                reconcile(&mut **first, &mut **sink, claim, |_| at)?;
+                reconcile(&mut **first, &mut **sink, claim, Differ::InAnything, |_| at)?;
                 *position = at;
             }
         }

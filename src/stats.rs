@@ -39,6 +39,8 @@ pub struct Stats {
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
     waits_for: Mutex<Vec<String>>,
+    /// The sinks that are away, by their numbers: why.
+    sinks_away: Mutex<BTreeMap<usize, String>>,
 }
 
 impl Stats {
@@ -58,9 +60,20 @@ impl Stats {
         *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
-    /// What sources wait for that are away.
+    /// Notes that a sink is away, and why; or that it is not.
+    pub fn set_sink_away(&self, sink: usize, why: Option<String>) {
+        let mut away = self.sinks_away.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => drop(away.insert(sink, why)),
+            None => drop(away.remove(&sink)),
+        }
+    }
+
+    /// What is waited for that is away: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
-        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut all = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.extend(self.sinks_away.lock().unwrap_or_else(PoisonError::into_inner).values().cloned());
+        all
     }
 
     /// Notes how many records a worker's operators hold.

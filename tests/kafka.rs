@@ -7,6 +7,8 @@ mod backfill;
 mod logs;
 /// Brokers that fail.
 mod mock;
+/// Tables as topics.
+mod published;
 /// Whose records are left out of the watermark, and how payloads are written.
 mod quiet;
 /// Schemas that change, and records that are none.

@@ -34,6 +34,40 @@ fn a_sink_that_is_away_or_whose_answer_is_lost_is_tried_again() {
 }
 
 #[test]
+fn a_sink_that_is_away_is_told_of_until_it_is_back() {
+    struct Away {
+        sink: Memory,
+        stats: Arc<Stats>,
+        told: Arc<Mutex<Vec<String>>>,
+    }
+    impl Sink for Away {
+        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+            self.sink.position()
+        }
+        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+            self.sink.claim(made_by, wanted)
+        }
+        fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+            let mut told = self.told.lock().expect("no panic");
+            let is_first = told.is_empty();
+            told.extend(self.stats.waits_for());
+            if is_first {
+                told.push("the first attempt".to_owned());
+                return Err(SinkError::Unavailable("the warehouse is asleep".to_owned()));
+            }
+            self.sink.apply(claim, commit)
+        }
+    }
+    let (stats, told) = (Arc::<Stats>::default(), Arc::default());
+    let mut sink = Away { sink: Memory::default(), stats: Arc::clone(&stats), told: Arc::clone(&told) };
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let source = Box::new(Script::new(support::partitions(1), sign_ins(5).into_iter().chain([Step::End])));
+    support::run_into(vec![source], Box::new(sink), claim, support::options(2), &stats).expect("it comes back");
+    assert_eq!(told.lock().expect("no panic")[..2], ["the first attempt", "the warehouse is asleep"]);
+    assert_eq!(stats.waits_for(), Vec::<String>::new());
+}
+
+#[test]
 fn a_broken_sink_ends_the_run_with_its_cause() {
     let sink = Memory::default();
     sink.contents().failures.push_back(Failure::Broken);

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
 use crate::instant;
-use crate::reconcile::reconcile;
+use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
@@ -70,7 +70,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         let claim_beside = computed.claim(MadeBy::Batch, None)?;
         compute(config, source, computed, claim_beside, &stats)?;
         let mut beside = Sqlite::open(beside.path())?;
-        let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, |epoch| epoch + 2))?;
+        let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
         stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
         stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
         stats.appended.store(0, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use crate::engine::{self, Job, Keep, Resume};
 use crate::fingerprint;
 use crate::instant;
 use crate::kafka::cluster::Known;
-use crate::reconcile::reconcile;
+use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, StartError};
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
@@ -159,13 +159,15 @@ impl Run<'_> {
         }
         let mut beside = Sqlite::open(beside.path())?;
         let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
-        // If this is killed in between, the next start brings the others to where the warehouse is.
-        let commits = sinks.iter_mut().zip(&claims);
-        let commits = commits.map(|(sink, claim)| patiently(|| reconcile(&mut beside, &mut **sink, claim, |_| epoch)));
-        let commits = commits.collect::<Result<Vec<_>, _>>()?;
-        let commit = &commits[0];
-        stats.upserted.store(count(commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-        stats.deleted.store(count(commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        let (warehouse, others) = sinks.split_first_mut().context("there is always the warehouse")?;
+        let publish = || reconcile(&mut beside, &mut **warehouse, claim, Differ::InSubstance, |_| epoch);
+        let commit = patiently(publish)?;
+        // If this is killed in between, the next start does it.
+        for (sink, claim) in others.iter_mut().zip(&claims[1..]) {
+            patiently(|| reconcile(&mut **warehouse, &mut **sink, claim, Differ::InAnything, |_| epoch))?;
+        }
+        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
         stats.appended.store(0, Relaxed);
         stats.commits.store(1, Relaxed);
         summary(config, &stats, watch.stop(), false, None)

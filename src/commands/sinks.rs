@@ -3,7 +3,7 @@
 use super::batch::patiently;
 use super::inputs::insist;
 use crate::config::Config;
-use crate::reconcile::reconcile;
+use crate::reconcile::{Differ, reconcile};
 use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
 use crate::sink::sqlite::Sqlite;
@@ -56,7 +56,7 @@ pub(super) fn bring(config: &Config, warehouse: &mut Sqlite, claim: &Claim) -> R
     for mut sink in others(config)? {
         let claim = patiently(|| sink.claim(progress.made_by, Some(claim)))?;
         if sink.position()?.is_none_or(|found| found.epoch < progress.epoch) {
-            patiently(|| reconcile(warehouse, &mut *sink, &claim, |_| progress.epoch))?;
+            patiently(|| reconcile(warehouse, &mut *sink, &claim, Differ::InAnything, |_| progress.epoch))?;
         }
     }
     Ok(())

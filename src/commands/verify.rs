@@ -5,7 +5,7 @@ use super::text::{grouped, program};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::instant;
-use crate::reconcile::differences;
+use crate::reconcile::{Differ, differences};
 use crate::sink::Sink;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
@@ -41,7 +41,7 @@ pub(super) fn verify(config: &Config) -> Result<()> {
     let mut wrong = 0;
     for (id, mut desired) in desired {
         let name = id.table().name;
-        let differences = differences(&mut desired, &mut sink, id)?;
+        let differences = differences(&mut desired, &mut sink, id, Differ::InSubstance)?;
         say!(
             "{name}: {} rows, {} differ from its SQL",
             grouped(sink.count(id.table())?.unwrap_or(0)),

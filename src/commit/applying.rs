@@ -3,6 +3,7 @@
 use super::Message;
 use super::patience::Patience;
 use crate::sink::{Claim, Commit, Sink, SinkError};
+use crate::stats::Stats;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
@@ -14,10 +15,17 @@ pub(super) fn apply(
     commits: &Receiver<Arc<Commit>>,
     outbox: &Sender<Message>,
     patience: &Patience<'_>,
+    stats: &Stats,
 ) {
     let may_succeed_later = |error: &SinkError| matches!(error, SinkError::Unavailable(_));
     while let Some(commit) = patience.turn.recv_patiently(commits) {
-        let result = patience.insist(|| sink.apply(claim, &commit), may_succeed_later);
+        let attempt = || {
+            let applied = sink.apply(claim, &commit);
+            let away = applied.as_ref().err().filter(|error| may_succeed_later(error));
+            stats.set_sink_away(number, away.map(SinkError::to_string));
+            applied
+        };
+        let result = patience.insist(attempt, may_succeed_later);
         drop(commit);
         let failed = result.is_err();
         if outbox.send(Message::Applied(number, result)).is_err() || failed {

@@ -10,7 +10,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A partition that is read.
@@ -265,12 +265,8 @@ fn begin(
 /// The place of the catalog's topic in [`TOPICS`].
 pub const CATALOG: usize = 0;
 
-/// What was read of a compacted topic cannot be read again.
-fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaError> {
-    if config.accept_compacted {
-        return Ok(());
-    }
-    let topics: std::collections::BTreeSet<_> = partitions.iter().map(|found| found.topic.as_str()).collect();
+/// Whether topics are compacted, by their names, where the brokers tell.
+pub(crate) fn compacted(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<String, bool>, KafkaError> {
     let admin: AdminClient<Context> = properties(config)?
         .create_with_context(Context::new(config))
         .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
@@ -279,13 +275,25 @@ fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaErr
     let described = match futures_executor::block_on(admin.describe_configs(&resources, &options)) {
         Ok(described) => described,
         Err(error) => {
-            tracing::warn!("Kafka: could not ask whether topics are compacted ({error}); they must not be");
-            return Ok(());
+            tracing::warn!("Kafka: could not ask whether topics are compacted ({error})");
+            return Ok(BTreeMap::new());
         }
     };
-    for (topic, described) in topics.iter().zip(described) {
-        let policy = described.ok().and_then(|config| config.get("cleanup.policy")?.value.clone());
-        if policy.is_some_and(|policy| policy.contains("compact")) {
+    let told = topics.iter().zip(described).filter_map(|(topic, described)| {
+        let policy = described.ok()?.get("cleanup.policy")?.value.clone()?;
+        Some(((*topic).to_owned(), policy.contains("compact")))
+    });
+    Ok(told.collect())
+}
+
+/// What was read of a compacted topic cannot be read again.
+fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaError> {
+    if config.accept_compacted {
+        return Ok(());
+    }
+    let topics = partitions.iter().map(|found| found.topic.as_str()).collect();
+    for (topic, is_compacted) in compacted(config, &topics)? {
+        if is_compacted {
             let why = format!(
                 "Kafka at {}: topic `{topic}` is compacted (`cleanup.policy`): what was read of it cannot be read again, \
                  after a crash or for a rebuild. Set its `cleanup.policy` to `delete`, or, if losing older records is \

@@ -178,7 +178,14 @@ impl Transactional {
     /// If the brokers are away, or do not allow it.
     pub fn begin(config: &Kafka, name: &str, bytes_max: usize) -> Result<Transactional, KafkaError> {
         let bytes_max = bytes_max.to_string();
-        let more = [("transactional.id", name), ("linger.ms", "5"), ("message.max.bytes", &bytes_max)];
+        let more = [
+            ("transactional.id", name),
+            ("linger.ms", "5"),
+            ("message.max.bytes", &bytes_max),
+            // A first commit may be large; what is on its way need not be.
+            ("transaction.timeout.ms", "300000"),
+            ("queue.buffering.max.kbytes", "65536"),
+        ];
         let producer = Transactional(Producer::of(config, &more)?);
         producer.told("begin transactions", producer.0.producer.init_transactions(PATIENCE))?;
         Ok(producer)

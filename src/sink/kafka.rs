@@ -14,6 +14,7 @@ use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
 use crate::delta::Delta;
 use crate::instant;
 use crate::kafka::KafkaError;
+use crate::kafka::cluster::compacted;
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use added::Added;
@@ -227,11 +228,21 @@ impl Sink for Kafka {
         (self.writer, self.pages) = (None, None);
         let topics: Vec<_> = TableId::ALL.iter().map(|id| self.topic(id.table())).collect();
         let size = ROW_BYTES_MAX.to_string();
-        let compacted = [("cleanup.policy", "compact"), ("max.message.bytes", size.as_str())];
-        create_topics(&self.client, &topics, self.client.partitions, &compacted).map_err(sink_error)?;
+        let keeps_last = [("cleanup.policy", "compact"), ("max.message.bytes", size.as_str())];
+        create_topics(&self.client, &topics, self.client.partitions, &keeps_last).map_err(sink_error)?;
         // It is read whole at every start: what was superseded goes soon.
         let soon = [("cleanup.policy", "compact"), ("segment.ms", "600000"), ("min.cleanable.dirty.ratio", "0.1")];
         create_topics(&self.client, &[self.progress_topic()], 1, &soon).map_err(sink_error)?;
+        let progress_topic = self.progress_topic();
+        let names = topics.iter().map(String::as_str).chain([progress_topic.as_str()]).collect();
+        if let Some((topic, _)) = compacted(&self.client, &names).map_err(sink_error)?.iter().find(|(_, is)| !**is) {
+            let why = format!(
+                "{}: topic `{topic}` is not compacted (`cleanup.policy`), and would lose rows; set it to `compact`, or publish \
+                 under another `publish.prefix`",
+                self.name()
+            );
+            return Err(SinkError::Failed(why));
+        }
         let encoders = self.encoders()?;
         let producer = self.producer()?;
         // Now nobody else can commit, and what was in the middle of it is decided.

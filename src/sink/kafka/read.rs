@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How many records before the end of the progress's topic are looked at first.
 const TAIL: i64 = 200;
 
+/// How long a transaction that is being decided may take.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// Rows by their keys.
 pub(super) type Rows = BTreeMap<Vec<Value>, Vec<Value>>;
 
@@ -41,14 +44,15 @@ impl Reader<'_> {
         })
     }
 
-    /// The last payload under a key in a topic of one partition, if there is one.
+    /// The last payload under a key in a topic of one partition, if there is one. A transaction that stays open for
+    /// longer than a moment may be one that a killed run left, and does not count.
     pub(super) fn last(&self, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, KafkaError> {
         if numbers(&self.consumer, self.config, topic)?.is_empty() {
             return Ok(None);
         }
         let places = [(topic.to_owned(), 0)];
         let low = ends(&self.consumer, self.config, &places, Offset::Beginning)?[0];
-        let high = self.decided(&places)?[0];
+        let high = self.decided(&places, MOMENT)?.0[0];
         // The last ones hold it, unless they are marks of transactions only.
         for from in [low.max(high - TAIL), low] {
             let mut last = None;
@@ -73,7 +77,11 @@ impl Reader<'_> {
             return Ok(BTreeMap::new());
         }
         let lows = ends(&self.consumer, self.config, &places, Offset::Beginning)?;
-        let highs = self.decided(&places)?;
+        let (highs, open) = self.decided(&places, PATIENCE)?;
+        if let Some(n) = open {
+            let why = format!("a transaction in `{}/{}` is still open", places[n].0, places[n].1);
+            return Err(KafkaError::Away(format!("Kafka at {}: {why}", self.config.brokers)));
+        }
         let spans = places.into_iter().zip(lows.into_iter().zip(highs));
         let spans: Vec<_> =
             spans.into_iter().map(|((topic, number), (low, high))| (topic, number, low, high)).collect();
@@ -108,20 +116,16 @@ impl Reader<'_> {
         Ok(rows)
     }
 
-    /// Where logs end, once every transaction that is open there now is decided.
-    fn decided(&self, places: &[(String, i32)]) -> Result<Vec<i64>, KafkaError> {
+    /// Where logs end, once every transaction that is open there now is decided; or, where one is not within a time,
+    /// what was decided before it, and which log that is.
+    fn decided(&self, places: &[(String, i32)], within: Duration) -> Result<(Vec<i64>, Option<usize>), KafkaError> {
         let written = ends(&self.undecided, self.config, places, Offset::End)?;
         let started = Instant::now();
         loop {
             let stable = ends(&self.consumer, self.config, places, Offset::End)?;
             match stable.iter().zip(&written).position(|(stable, written)| stable < written) {
-                None => return Ok(written),
-                Some(n) if started.elapsed() > PATIENCE => {
-                    return Err(KafkaError::Away(format!(
-                        "Kafka at {}: a transaction in `{}/{}` is still open",
-                        self.config.brokers, places[n].0, places[n].1
-                    )));
-                }
+                None => return Ok((written, None)),
+                Some(n) if started.elapsed() > within => return Ok((stable, Some(n))),
                 Some(_) => std::thread::sleep(Duration::from_millis(5)),
             }
         }
