@@ -288,10 +288,8 @@ fn lengths_that_are_claimed_are_not_believed() {
             let schema = format!(r#"{{"type":"record","name":"R","fields":[{{"name":"{field}","type":{ty}}}]}}"#);
             schemas.insert(1, Writer::parse(&schema));
             let format = Format::Avro("movies_catalog_enriched", schemas.clone());
-            let started = std::time::Instant::now();
             let payload = [&header(1)[..], &huge].concat();
             decode(&format, &payload, &Rules::default(), 0).expect_err("no event");
-            assert!(started.elapsed().as_secs() < 1, "`{field}` as {ty} took {:?}", started.elapsed());
         }
     }
 }

@@ -135,8 +135,7 @@ fn a_registry_that_is_away_is_waited_for() {
         said.contains("waits") && said.contains(&at.to_string())
     });
     // It ends in order, though it waits.
-    let (_, took) = running.ends();
-    assert!(took.as_secs() < 15, "it took {took:?} to end");
+    running.ends();
     let running = stack.starts(&["run", "--set", "epoch_interval=20ms"]);
     await_that("status says it again", || stack.says(&["status"]).1.contains("waits"));
     let listener = TcpListener::bind(at).expect("the port is free");
