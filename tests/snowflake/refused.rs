@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 const LOGGED_IN: &str = r#"{"success":true,"data":{"token":"t","masterToken":"m","parameters":[],"sessionInfo":{}}}"#;
 
@@ -34,8 +33,11 @@ fn mock(login: (u16, &str), query: (u16, &str)) -> (Config, Arc<AtomicUsize>) {
             let (status, body) = if is_login { &login } else { &query };
             if *status == 0 {
                 std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_secs(60));
-                    drop(client);
+                    // Open for ever: only who gives up by himself gets on.
+                    let _client = client;
+                    loop {
+                        std::thread::park();
+                    }
                 });
                 continue;
             }
@@ -85,8 +87,6 @@ fn errors_say_what_was_attempted_and_what_to_do() {
 #[test]
 fn what_does_not_answer_is_not_waited_for_for_ever() {
     let (config, _) = mock((200, LOGGED_IN), (0, ""));
-    let started = Instant::now();
     let error = open(&Config { timeout: 1_000, ..config }).position().expect_err("no answer");
     assert!(matches!(error, SinkError::Unavailable(_)), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
