@@ -16,10 +16,12 @@ What is mended, and why:
 """
 
 import base64
+import collections
 import datetime
 import decimal
 import json
 import sys
+import threading
 import time
 
 import duckdb
@@ -118,28 +120,45 @@ def _explode(cursor: fakesnow.cursor.FakeSnowflakeCursor, expression: exp.Expr) 
 last_seen: dict[str, float] = {}
 
 
-def _end_idle_transactions(but: object) -> None:
+# A session does one thing at a time: its own statement, or to be ended for another one's sake.
+turns: collections.defaultdict[int, threading.Lock] = collections.defaultdict(threading.Lock)
+
+
+def _end_idle_transactions(database: str, but: object) -> None:
+    """Ends what holds locks in the database and has nothing under way, nor had for a while."""
     for token, session in list(fakesnow.server.sessions.items()):
-        idle = time.monotonic() - last_seen.get(token, 0)
-        if session is not but and session._in_transaction and idle > IDLE_SECONDS:
-            session._duck_conn.rollback()
-            session._in_transaction = False
+        if session is but or session.database != database or not turns[id(session)].acquire(blocking=False):
+            continue
+        try:
+            idle = time.monotonic() - last_seen.get(token, 0)
+            if session._in_transaction and idle > IDLE_SECONDS:
+                session._in_transaction = False
+                session._duck_conn.rollback()
+        except duckdb.TransactionException:
+            pass  # It had none.
+        finally:
+            turns[id(session)].release()
 
 
 def _execute(cursor: fakesnow.cursor.FakeSnowflakeCursor, statement: exp.Expr, params: object = None) -> None:
     try:
-        _execute_any(cursor, statement, params)
+        with turns[id(cursor._conn)]:
+            _execute_any(cursor, statement, params)
+            if isinstance(statement, exp.Merge):
+                _count_merged(cursor)
     except duckdb.TransactionException as error:
-        _end_idle_transactions(but=cursor._conn)
+        _end_idle_transactions(cursor._conn.database, but=cursor._conn)
         raise snowflake.connector.errors.ProgrammingError(
             msg=f"locked by another transaction: {error}", errno=625, sqlstate="57014"
         ) from error
-    if isinstance(statement, exp.Merge):
-        # One number is all that DuckDB says; Snowflake has one for each kind of change.
-        rows = cursor._arrow_table.column(0)[0].as_py()
-        cursor._last_sql, cursor._last_params = f"SELECT {rows} AS 'number of rows merged'", None
-        cursor._duck_conn.execute(cursor._last_sql)
-        cursor._arrow_table, cursor._rowcount = cursor._duck_conn.to_arrow_table(), rows
+
+
+def _count_merged(cursor: fakesnow.cursor.FakeSnowflakeCursor) -> None:
+    """One number is all that DuckDB says; Snowflake has one for each kind of change."""
+    rows = cursor._arrow_table.column(0)[0].as_py()
+    cursor._last_sql, cursor._last_params = f"SELECT {rows} AS 'number of rows merged'", None
+    cursor._duck_conn.execute(cursor._last_sql)
+    cursor._arrow_table, cursor._rowcount = cursor._duck_conn.to_arrow_table(), rows
 
 
 _cursor = fakesnow.cursor.FakeSnowflakeCursor
