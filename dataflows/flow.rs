@@ -239,5 +239,6 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
             None::<(Row, crate::Time, isize)>,
             inputs.arrivals.scope(),
         ));
-    Outputs { rows: none.concatenate(rows), raw: split.raw, late: split.late, watermarks, targets, pace }
+    let rows = none.concatenate(rows).filter(|row| !row.is_nobodys());
+    Outputs { rows, raw: split.raw, late: split.late, watermarks, targets, pace }
 }

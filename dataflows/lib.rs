@@ -28,6 +28,7 @@ pub mod users;
 pub mod users_per_window;
 
 pub mod flow;
+pub mod forgotten;
 
 pub use flow::{Inputs, Outputs, build};
 pub use time::{Instant, Settings, Time};

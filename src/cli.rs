@@ -171,6 +171,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Remove a user from every table, file and topic we write, and from the state; says what still holds the user
+    Forget {
+        /// Who
+        user_id: u64,
+    },
     /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
     Check,
     /// Print the statements that make the tables

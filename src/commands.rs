@@ -9,6 +9,7 @@ macro_rules! say {
 
 mod batch;
 mod beside;
+mod forget;
 mod inputs;
 mod produce;
 mod progress;
@@ -113,6 +114,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Show { table: None, .. } => show::tables(&config),
         Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
         Command::Verify => verify::verify(&config),
+        Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check => check(&config),
         Command::Schema { dialect } => schema::schema(&config, dialect),
         Command::SnowflakeKey { out } => schema::snowflake_key(&config, &out),

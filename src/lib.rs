@@ -50,7 +50,7 @@
 //!
 //! # What is not here yet
 //!
-//! Several processes; to erase a user, and to purge old raw rows. The seams are: a source seeks to positions, says what makes a
+//! Several processes. The seams are: a source seeks to positions, says what makes a
 //! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
 //! and identity; state lies behind [`store`], which a folder or a bucket can be.
 
@@ -75,6 +75,7 @@ pub mod reconcile;
 pub mod sink;
 
 pub mod fingerprint;
+pub mod forget;
 pub mod recovery;
 pub mod state_dir;
 pub mod store;

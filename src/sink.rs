@@ -160,7 +160,17 @@ pub trait Stored {
     /// # Errors
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
+
+    /// Removes what is left of rows that were deleted: earlier versions of them, wherever the sink keeps such.
+    /// `was` tells them from others, by a row or by what is left of it. Tells what is beyond its reach, a sentence each.
+    ///
+    /// # Errors
+    /// If it could not be removed; removing it again is harmless.
+    fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError>;
 }
+
+/// Whether a row of a table is one of those that are meant. Of a row that is gone only the key is given.
+pub type RowOf<'a> = dyn Fn(TableId, &[Value]) -> bool + 'a;
 
 /// A sink that can be brought to where another one is.
 pub trait Warehouse: Sink + Stored {}

@@ -213,6 +213,39 @@ fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once() {
 }
 
 #[test]
+fn what_is_left_of_deleted_rows_is_removed_and_nothing_else() {
+    each_sink(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let mut first = commit(0, 2);
+        first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+        sink.apply(&claim, &first).expect("applies");
+        let mut second = commit(2, 4);
+        second.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "later"))]);
+        sink.apply(&claim, &second).expect("applies");
+        let mut last = commit(4, 6);
+        last.deltas.insert(TableId::Users, vec![Delta::Delete(user(1, "")[..1].to_vec())]);
+        last.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
+        sink.apply(&claim, &last).expect("applies");
+        let was = |id: TableId, row: &[Value]| match id {
+            TableId::Users => row[0] == Value::Integer(1),
+            TableId::RejectedEvents => row[2] == Value::Integer(1),
+            _ => false,
+        };
+        sink.scrub(&claim, &was).expect("removes");
+        sink.scrub(&claim, &was).expect("again is no error");
+        assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "b")]);
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y")]);
+        let mut next = commit(6, 8);
+        next.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "again"))]);
+        next.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"z")]);
+        sink.apply(&claim, &next).expect("goes on");
+        assert_eq!(rows(&mut *reader, TableId::Users), [user(1, "again"), user(2, "b")]);
+        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y"), rejected(3, b"z")]);
+    });
+}
+
+#[test]
 fn many_commits_leave_the_last_of_each_row() {
     each_sink(|mut sink, mut reader| {
         let claim = sink.claim(MadeBy::Run, None).expect("claims");

@@ -13,7 +13,7 @@ use deltamart::engine::{self, EngineError, Job, Keep, Options};
 use deltamart::fingerprint;
 use deltamart::recovery::{self, DECODER};
 use deltamart::sink::memory::{Contents, Memory};
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored, Warehouse};
+use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
 use deltamart::state_dir::{Generation, StateDir};
@@ -117,6 +117,10 @@ impl Sink for Mortal<Memory> {
 impl Stored for Mortal<Memory> {
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.inner.page(table, after, limit)
+    }
+
+    fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        self.inner.scrub(claim, was)
     }
 }
 

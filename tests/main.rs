@@ -16,6 +16,8 @@ mod contracts;
 mod crashes;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
 mod feed;
+/// A user is forgotten, everywhere.
+mod forget;
 /// What is written down, byte by byte.
 mod formats;
 /// Kafka and the Schema Registry, real ones and such as fail.

@@ -271,7 +271,7 @@ fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir
 }
 
 /// What is refused is told apart from what failed: exit codes 2 and 1.
-fn refused_or_failed(error: StartError) -> anyhow::Error {
+pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
     match error {
         StartError::State(StateError::Refused(why)) => Refused(why).into(),
         other => other.into(),

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const BEAT: Duration = Duration::from_secs(1);
 /// In a bucket every object is paid for.
 const BEAT_IN_A_BUCKET: Duration = Duration::from_secs(30);
+/// A run that was not heard of for so many beats is not there any more.
+const SILENT_BEATS: i64 = 5;
 
 /// Where state is kept: as configured, or beside the warehouse.
 pub(super) fn place_of(config: &Config) -> String {
@@ -100,6 +102,28 @@ impl Drop for Heartbeats {
             thread.join().ok();
         }
     }
+}
+
+/// The state of a pipeline that nobody runs now.
+///
+/// # Errors
+/// If there is none, or somebody does.
+pub(super) fn state_that_is_at_rest(config: &Config) -> Result<StateDir> {
+    let place = place_of(config);
+    let none = || Refused(format!("there is no state in `{place}`; name it (`state_dir`)"));
+    StateDir::open_to_read(store::open_to_read(&place)?)?.ok_or_else(none)?;
+    let dir = StateDir::open_to_read(store::open(&place)?)?.ok_or_else(none)?;
+    let beats = if place.contains("://") { BEAT_IN_A_BUCKET } else { BEAT };
+    let heard: Option<Heartbeat> = dir.heartbeat().unwrap_or_default();
+    if let Some(run) = heard.filter(|run| !run.ended)
+        && let Some(at) = instant::parse(&run.at)
+        && instant::now() - at < SILENT_BEATS * beats.as_millis() as i64
+    {
+        let (process, ago) = (run.process, rounded(instant::now() - at));
+        let why = format!("a run is under way (process {process}, heard of {ago} ago): end it first, then ask again");
+        return Err(Refused(why).into());
+    }
+    Ok(dir)
 }
 
 /// Everything `status` knows.

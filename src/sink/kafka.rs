@@ -8,7 +8,7 @@ mod added;
 mod read;
 mod rows;
 
-use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::Config;
 use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
 use crate::delta::Delta;
@@ -336,6 +336,11 @@ impl Stored for Kafka {
         let (_, rows) = self.pages.as_ref().expect("read just now");
         let from = after.map_or(std::ops::Bound::Unbounded, |key| std::ops::Bound::Excluded(key.to_vec()));
         Ok(rows.range((from, std::ops::Bound::Unbounded)).take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        let when = "once brokers compact a segment that is closed (`segment.ms`, `max.compaction.lag.ms`)";
+        Ok(vec![format!("{}: tombstones are sent; the rows themselves go {when}", self.name())])
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod rows;
 
-use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
 use rows::Rows;
@@ -144,5 +144,9 @@ impl Stored for Memory {
         let contents = self.contents();
         let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };
         Ok(rows.after(after).take(limit).collect())
+    }
+
+    fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        Ok(Vec::new())
     }
 }

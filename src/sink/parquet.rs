@@ -24,11 +24,12 @@ mod merge;
 mod names;
 mod read;
 mod schema;
+mod scrub;
 mod sweep;
 mod views;
 mod write;
 
-use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
 use crate::delta::Delta;
 use crate::store::{self, Store};
@@ -295,35 +296,46 @@ impl Parquet {
             let Some(at) = compact::overdue(runs, table.kind, settings.merge_runs, settings.rows_per_file) else {
                 continue;
             };
-            let merged = &runs[at..];
-            let name =
-                format!("{}{}-{number:012}", names::merged(table), names::commit(manifest.epoch, claim.generation));
-            let mut writer = RunWriter::new(&*self.store, *id, name, self.settings.rows_per_file);
-            let (mut rows, mut count) = (Merge::new(&self.store, *id, merged)?, 0);
-            while let Some(row) = rows.next()? {
-                // Under the oldest run there is nothing that a deletion could hide.
-                if !(row.stamp.deleted && at == 0) {
-                    writer.push(&row.values, row.stamp)?;
-                    count += 1;
-                }
-            }
-            let run = Run {
-                after: merged.first().map_or(0, |run| run.after),
-                to: merged.last().map_or(0, |run| run.to),
-                rows: count,
-                changes: table.kind == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
-                files: writer.finish()?,
-            };
-            let files = merged.iter().flat_map(|run| &run.files);
-            // Deltas stay: those who read only what changed read them.
-            let files = files.filter(|file| file.path.starts_with(&names::merged(table)));
-            let since = manifest.committed_at;
-            next.garbage.extend(files.map(|file| Garbage { path: file.path.clone(), since }));
-            let kept = next.tables.entry(table.name.to_owned()).or_default();
-            kept.truncate(at);
-            kept.extend((run.rows > 0).then_some(run));
+            self.merge(*id, at, (claim, number), &mut next)?;
         }
         Ok(next)
+    }
+
+    /// Makes one run of a table's runs from the given one on.
+    fn merge(
+        &self,
+        id: TableId,
+        at: usize,
+        (claim, number): (&Claim, u64),
+        next: &mut Manifest,
+    ) -> Result<(), SinkError> {
+        let (table, merged) = (id.table(), &next.runs(id)[at..]);
+        let name = format!("{}{}-{number:012}", names::merged(table), names::commit(next.epoch, claim.generation));
+        let mut writer = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
+        let (mut rows, mut count) = (Merge::new(&self.store, id, merged)?, 0);
+        while let Some(row) = rows.next()? {
+            // Under the oldest run there is nothing that a deletion could hide.
+            if !(row.stamp.deleted && at == 0) {
+                writer.push(&row.values, row.stamp)?;
+                count += 1;
+            }
+        }
+        let run = Run {
+            after: merged.first().map_or(0, |run| run.after),
+            to: merged.last().map_or(0, |run| run.to),
+            rows: count,
+            changes: table.kind == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
+            files: writer.finish()?,
+        };
+        let files = merged.iter().flat_map(|run| &run.files);
+        // Deltas stay: those who read only what changed read them.
+        let files = files.filter(|file| file.path.starts_with(&names::merged(table)));
+        let garbage: Vec<_> = files.map(|file| Garbage { path: file.path.clone(), since: next.committed_at }).collect();
+        next.garbage.extend(garbage);
+        let kept = next.tables.entry(table.name.to_owned()).or_default();
+        kept.truncate(at);
+        kept.extend((run.rows > 0).then_some(run));
+        Ok(())
     }
 }
 
@@ -506,5 +518,9 @@ impl Stored for Parquet {
             self.scan = Some(scan);
         }
         Ok(page)
+    }
+
+    fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        self.scrub_files(claim, was)
     }
 }

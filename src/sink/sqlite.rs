@@ -3,7 +3,7 @@
 
 pub mod rejected;
 
-use super::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
@@ -221,6 +221,21 @@ impl Stored for Sqlite {
             })
             .map_err(failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// The file is written anew: of a page that is free SQLite keeps the content, and of the log what was written.
+    fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        let failed = |error| sql_error(&self.path, "write anew", error);
+        self.connection.execute_batch("VACUUM").map_err(failed)?;
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy: i64 = self.connection.query_row(checkpoint, [], |row| row.get(0)).map_err(failed)?;
+        match busy {
+            0 => Ok(Vec::new()),
+            _ => Err(SinkError::Unavailable(format!(
+                "warehouse `{}`: somebody reads what was there before; end that, and try again",
+                self.path.display()
+            ))),
+        }
     }
 }
 

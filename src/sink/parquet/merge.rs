@@ -53,7 +53,7 @@ fn fetch(store: &dyn Store, file: &File) -> Result<Vec<u8>, SinkError> {
     Ok(bytes)
 }
 
-fn unreadable(store: &dyn Store, path: &str, detail: &str) -> SinkError {
+pub(super) fn unreadable(store: &dyn Store, path: &str, detail: &str) -> SinkError {
     let hint = "put it back, or empty the place and begin the feed anew";
     SinkError::Failed(format!("could not read `{path}` of feed `{}`: {detail}; {hint}", store.place()))
 }

@@ -6,7 +6,7 @@ use super::rows::{self, Change, From as RowsFrom, Parts};
 use super::session::{Bind, Role, Sessions, Traffic};
 use crate::config::snowflake::Snowflake as Config;
 
-use crate::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored};
+use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::table::{TableId, Value};
 use snowflake_connector_rs::CellValue;
 use std::collections::BTreeSet;
@@ -304,5 +304,10 @@ impl Stored for Snowflake {
         rows.into_iter()
             .map(|row| columns.iter().zip(row).map(|(column, cell)| value(column, cell)).collect())
             .collect()
+    }
+
+    fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
+        let days = "DATA_RETENTION_TIME_IN_DAYS of the tables (1 by default), and for seven more in Fail-safe";
+        Ok(vec![format!("{}: Time Travel has the rows for {days}", self.name())])
     }
 }

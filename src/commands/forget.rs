@@ -1,0 +1,73 @@
+//! `forget`: a user leaves every table, feed and topic we write, and the state.
+
+use super::inputs::refused;
+use super::run::refused_or_failed;
+use super::state::state_that_is_at_rest;
+use super::text::grouped;
+use super::{open_to_read, open_warehouse, sinks};
+use crate::config::Config;
+use crate::config::kafka::Format;
+use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
+use crate::instant;
+use crate::kafka::registry::Registry;
+use crate::recovery::StartError;
+use crate::sink::{MadeBy, Sink};
+use anyhow::{Context, Result};
+use dataflows::table::TableId;
+use std::sync::atomic::AtomicBool;
+
+/// Whose source may bring a user back.
+const AGAIN: &str = "`run --rebuild`, `batch`, `replay-rejected`";
+
+pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
+    let path = config.warehouse.display();
+    let found = open_to_read(config)?.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
+    // Before anything is claimed.
+    let dir = match found.made_by {
+        MadeBy::Run => Some(state_that_is_at_rest(config)?),
+        MadeBy::Batch => None,
+    };
+    let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
+        true => Some(Registry::open(&config.registry).map_err(refused)?),
+        false => None,
+    };
+    let payloads = Payloads::new(registry);
+    let named = Named { user, payloads: &payloads };
+    let mut sinks = sinks::all(config, open_warehouse(config)?, &AtomicBool::new(true))?;
+    let forgotten = match &dir {
+        Some(dir) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
+        None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),
+    };
+    let forgotten = forgotten.map_err(refused_or_failed)?;
+    say_what_was_done(user, &forgotten)?;
+    say_what_is_left(config, &forgotten)
+}
+
+fn say_what_was_done(user: u64, forgotten: &Forgotten) -> Result<()> {
+    say!("user {user} is forgotten, as of epoch {}", forgotten.epoch);
+    for (sink, tables) in &forgotten.rows {
+        let of_table = |(id, rows): (&TableId, &u64)| format!("{} {}", id.table().name, grouped(*rows));
+        let tables: Vec<_> = tables.iter().map(of_table).collect();
+        let tables = if tables.is_empty() { "no row named the user".to_owned() } else { tables.join(", ") };
+        say!("  {sink}: {tables}");
+    }
+    say!("  state: {} records, which are nobody's now", grouped(forgotten.records));
+    Ok(())
+}
+
+fn say_what_is_left(config: &Config, forgotten: &Forgotten) -> Result<()> {
+    say!("what may still hold the user:");
+    for left in &forgotten.left {
+        say!("  {left}");
+    }
+    if forgotten.unread > 0 {
+        let unread = grouped(forgotten.unread);
+        say!("  `rejected_events`: {unread} records that cannot be read: whom they name is not known");
+    }
+    if config.kafka.is_given() {
+        let topics: Vec<_> = config.kafka.topics().into_iter().map(|(_, name)| name).collect();
+        say!("  Kafka at {}: what was sent, until its retention: {}", config.kafka.brokers, topics.join(", "));
+    }
+    say!("  files that were read, and copies of anything; {AGAIN} take from them what they find");
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! A user is forgotten: in the state, in every sink, and then in what is kept of the state of before.
+//!
+//! It is an epoch of its own, in which nothing is read: journaled, with a snapshot after it in which the user's
+//! records are nobody's ([`dataflows::forgotten`]), and committed to every sink as deletions. So no sink is ever ahead
+//! of the journal, and whatever is broken off is made whole by the next start, or by asking again.
+
+mod named;
+
+pub use named::{Named, Payloads};
+
+use crate::delta::Delta;
+use crate::recovery::{self, StartError};
+use crate::sink::{Claim, Commit, SinkError, Warehouse};
+use crate::state_dir::journal::{Entry, Group};
+use crate::state_dir::snapshot::{Manifest, encode};
+use crate::state_dir::{Generation, StateDir, StateError};
+use dataflows::forgotten::NOBODY;
+use dataflows::state::State;
+use dataflows::table::TableId;
+use dataflows::{Instant, Time};
+use std::collections::BTreeMap;
+
+/// Records are written down in parts of about so many.
+const PART_RECORDS: usize = 200_000;
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The epoch in which it was.
+    pub epoch: Time,
+    /// How many records of the state are nobody's now, or gone.
+    pub records: u64,
+    /// By sink: how many rows of each table were removed.
+    pub rows: Vec<(String, BTreeMap<TableId, u64>)>,
+    /// What is beyond our reach, a sentence each.
+    pub left: Vec<String>,
+    /// How many records that are kept as they came could not be read, in the sink that has the most of them.
+    pub unread: u64,
+}
+
+/// Forgets a user. The last run must have ended in order, and every sink have what it had.
+///
+/// # Errors
+/// If a run did not end in order, or the state or a sink cannot be read or written.
+pub fn forget(
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    named: &Named<'_>,
+    now_ms: Instant,
+    threads: usize,
+) -> Result<Forgotten, StartError> {
+    let before = ended_in_order(dir, sinks)?;
+    let facts = Generation {
+        nonce: uuid::Uuid::new_v4().to_string(),
+        started_at: crate::instant::show(now_ms),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        rebuilt_after: None,
+        ..dir.generation(dir.last_generation()?)?
+    };
+    let start = recovery::start(dir, sinks, &facts, &BTreeMap::new(), threads)?;
+    let (generation, mut state) = (start.generation, start.resume.state);
+    let manifest = Manifest {
+        epoch: before.epoch + 2,
+        generation,
+        clock_ms: now_ms.max(before.clock_ms),
+        parts: Vec::new(),
+        ..before.clone()
+    };
+    // Whoever he was cannot be told from this.
+    let records = in_state(&mut state, named.user, NOBODY | rand::random::<u64>());
+    write_down(dir, &state, manifest.clone(), before.epoch)?;
+    drop(state);
+    let mut forgotten = Forgotten { epoch: manifest.epoch, records, ..Forgotten::default() };
+    for (sink, claim) in sinks.iter_mut().zip(&start.claims) {
+        in_sink(&mut **sink, claim, named, manifest.clock_ms, &mut forgotten)?;
+    }
+    // Only now: until every sink is there, one that is not may be brought there from what was before.
+    dir.forget_snapshots(manifest.epoch, generation)?;
+    dir.forget_journal(manifest.epoch)?;
+    dir.forget_generations(generation)?;
+    Ok(forgotten)
+}
+
+/// The last snapshot, after which nothing was read: every sink has what it has.
+fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Manifest, StartError> {
+    let refused = |why: &str| {
+        let what_to_do = "Start it and let it end in order (SIGTERM, Ctrl-C or `--to-end`), then ask again";
+        StateError::Refused(format!("state `{}`: {why}. {what_to_do}", dir.place()))
+    };
+    let chain = dir.chain()?;
+    let snapshot = dir.newest_snapshot(&chain, Time::MAX)?.filter(|snapshot| snapshot.epoch == chain.end());
+    let snapshot = snapshot.ok_or_else(|| refused("the last run did not end in order, or nothing was ever read"))?;
+    for sink in sinks {
+        let at = sink.position()?.map_or(0, |progress| progress.epoch);
+        if at != snapshot.epoch {
+            let why = format!("it is at epoch {}, and {} at epoch {at}", snapshot.epoch, sink.name());
+            return Err(refused(&why).into());
+        }
+    }
+    Ok(snapshot)
+}
+
+/// Makes a user's records those of nobody; tells how many.
+fn in_state(state: &mut [Vec<State>], user: u64, nobody: u64) -> u64 {
+    let mut records = 0;
+    for share in state {
+        share.retain_mut(|record| {
+            let was = record.forget(user, nobody);
+            records += u64::from(was);
+            !(was && record.is_profile())
+        });
+    }
+    records
+}
+
+/// Journals the epoch, and writes what is held after it.
+fn write_down(dir: &StateDir, state: &[Vec<State>], manifest: Manifest, follows: Time) -> Result<(), StateError> {
+    let Manifest { epoch, generation, clock_ms, watermark, target, .. } = manifest;
+    let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, watermark, target, ..Entry::default() };
+    dir.journal(generation, &Group { follows, entries: vec![entry] })?;
+    let mut parts = Vec::new();
+    for records in state.iter().flat_map(|share| share.chunks(PART_RECORDS)) {
+        let mut bytes = Vec::new();
+        encode(records, &mut bytes);
+        parts.push(dir.write_part((epoch, generation), parts.len(), records.len() as u64, &bytes)?);
+    }
+    dir.publish(&Manifest { parts, ..manifest })
+}
+
+/// Forgets a user where no state is kept: what made the rows can make them again.
+///
+/// # Errors
+/// If a sink cannot be claimed, read or written.
+pub fn forget_in_sinks(
+    sinks: &mut [Box<dyn Warehouse>],
+    named: &Named<'_>,
+    now_ms: Instant,
+) -> Result<Forgotten, SinkError> {
+    let mut forgotten = Forgotten::default();
+    let mut claimed = None::<Claim>;
+    for sink in sinks {
+        let progress = sink.position()?.ok_or_else(|| nothing_there(&**sink))?;
+        let claim = sink.claim(progress.made_by, claimed.as_ref())?;
+        forgotten.epoch = forgotten.epoch.max(progress.epoch + 2);
+        in_sink(&mut **sink, &claim, named, now_ms.max(progress.committed_at), &mut forgotten)?;
+        claimed = Some(claim);
+    }
+    Ok(forgotten)
+}
+
+/// Deletes the rows that name the user, in one commit, and what is left of them.
+fn in_sink(
+    sink: &mut dyn Warehouse,
+    claim: &Claim,
+    named: &Named<'_>,
+    clock_ms: Instant,
+    forgotten: &mut Forgotten,
+) -> Result<(), SinkError> {
+    let progress = sink.position()?.ok_or_else(|| nothing_there(sink))?;
+    let (mut deltas, unread) = (BTreeMap::new(), named.payloads.unread());
+    for id in TableId::ALL {
+        let gone = named.rows_of(sink, *id)?;
+        if !gone.is_empty() {
+            deltas.insert(*id, gone.into_iter().map(Delta::Delete).collect::<Vec<_>>());
+        }
+    }
+    forgotten.unread = forgotten.unread.max(named.payloads.unread() - unread);
+    forgotten.rows.push((sink.name(), deltas.iter().map(|(id, gone)| (*id, gone.len() as u64)).collect()));
+    let commit = Commit {
+        follows: progress.epoch,
+        epoch: forgotten.epoch,
+        clock_ms,
+        watermark: progress.watermark,
+        positions: progress.positions,
+        deltas,
+        appends: BTreeMap::new(),
+    };
+    sink.apply(claim, &commit)?;
+    forgotten.left.extend(sink.scrub(claim, &|table, row| named.names(table, row))?);
+    Ok(())
+}
+
+fn nothing_there(sink: &dyn Warehouse) -> SinkError {
+    SinkError::Failed(format!("{}: nobody has committed there yet; leave it out, or fill it first", sink.name()))
+}
