@@ -3,6 +3,7 @@
 pub mod feed;
 pub mod kafka;
 pub mod publish;
+pub mod retention;
 pub mod secret;
 pub mod snowflake;
 
@@ -96,6 +97,8 @@ pub struct Config {
     pub feed: feed::Feed,
     /// Snowflake.
     pub snowflake: snowflake::Snowflake,
+    /// For how long raw, rejected and late rows are kept.
+    pub retention: retention::Retention,
 }
 
 /// Where the segments of users begin.
@@ -236,6 +239,7 @@ impl Default for Config {
             publish: publish::Publish::default(),
             feed: feed::Feed::default(),
             snowflake: snowflake::Snowflake::default(),
+            retention: retention::Retention::default(),
         }
     }
 }
@@ -318,7 +322,7 @@ impl Config {
         self.kept_tables()?;
         let other = self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.feed.wrong());
         let other = other.or_else(|| self.publish.wrong(&self.kafka, &self.registry.url));
-        if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()) {
+        if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()).or_else(|| self.retention.wrong()) {
             return wrong(&key, why);
         }
         if self.rules.min_event_time < 0 {
@@ -463,6 +467,8 @@ mod tests {
         assert_eq!((config.lateness, config.workers, config.epoch_interval), (None, 3, 1000));
         assert_eq!(config.rules.user_id, (1, 5));
         assert_eq!(load(&["feed.retention=30d"]).expect("good").feed.retention, Some(30 * 24 * 3_600_000));
+        let config = Config { retention: load(&["retention.raw=30d"]).expect("good").retention, ..config };
+        assert_eq!((config.retention.raw, config.retention.late), (Some(30 * 24 * 3_600_000), None));
         let again: Config = toml::from_str(&config.to_toml()).expect("reads what it writes");
         assert_eq!(again, config);
     }
@@ -500,6 +506,10 @@ mod tests {
             ("simulate.late_permille=2000.0", "simulate.late_permille"),
             ("feed.merge_runs=1", "`feed.merge_runs`: must be at least 2"),
             ("feed.retention=long", "`feed.retention`: `long` is no duration"),
+            ("retention.raw=30", "`retention.raw`: `30` is no duration"),
+            ("retention.late=soon", "or `keep`"),
+            ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
+            ("retention.catalog=30d", "unknown field"),
             ("lateness", "has no value"),
             ("snowflake.private_key=MIIEvQ", "`snowflake.private_key`: does not say where it is found"),
             ("snowflake.account=https://x.snowflakecomputing.com", "is an address"),

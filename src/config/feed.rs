@@ -19,7 +19,7 @@ pub struct Feed {
     #[serde(with = "crate::instant::span")]
     pub grace: i64,
     /// For how long the files of changes stay once they are merged; `keep` is for ever.
-    #[serde(with = "keep")]
+    #[serde(with = "super::retention::keep")]
     pub retention: Option<i64>,
 }
 
@@ -52,26 +52,5 @@ impl Feed {
             return wrong("merge_runs", "must be at least 2: one run is merged already");
         }
         None
-    }
-}
-
-mod keep {
-    use serde::{Deserializer, Serializer, de::Error};
-
-    const KEEP: &str = "keep";
-
-    pub(super) fn serialize<S: Serializer>(limit: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match limit {
-            Some(ms) => crate::instant::span::serialize(ms, serializer),
-            None => serializer.serialize_str(KEEP),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-        let text = deserializer.deserialize_str(crate::instant::span::Duration)?;
-        if text.trim() == KEEP {
-            return Ok(None);
-        }
-        crate::instant::span::parse(&text).map(Some).map_err(|why| D::Error::custom(format!("{why}, or `{KEEP}`")))
     }
 }
