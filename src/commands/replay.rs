@@ -52,10 +52,12 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
     // It must be there; opening it to write would make it.
     drop(super::open_to_read(config)?);
     let mut warehouse = Sqlite::open(&config.warehouse)?;
+    let mut last = None;
     loop {
-        // What cannot be sent stands at the beginning of every page.
-        let page = warehouse.rejected(reasons, PAGE + ways.left as usize)?.split_off(ways.left as usize);
-        if page.is_empty() {
+        let page = warehouse.rejected(reasons, last.as_ref(), PAGE)?;
+        // Not by how many are left: a run may be removing old ones meanwhile (`retention.rejected`).
+        last = page.last().cloned();
+        if last.is_none() {
             break;
         }
         let mut gone = Vec::new();

@@ -29,26 +29,36 @@ pub struct Rejected {
 }
 
 impl Sqlite {
-    /// Rejected records that were not sent through again yet, the first by their key: those of the given
-    /// reasons, or of every one.
+    /// Rejected records that were not sent through again yet, by their key, the first of all or after one: those of
+    /// the given reasons, or of every one.
     ///
     /// # Errors
     /// If the warehouse cannot be read or written.
-    pub fn rejected(&self, reasons: &[String], limit: usize) -> Result<Vec<Rejected>, SinkError> {
+    pub fn rejected(
+        &self,
+        reasons: &[String],
+        after: Option<&Rejected>,
+        limit: usize,
+    ) -> Result<Vec<Rejected>, SinkError> {
         let failed = |error| sql_error(&self.path, "read the rejected events of", error);
         self.connection.execute(REPLAYED, []).map_err(failed)?;
         let among = match reasons.len() {
             0 => String::new(),
             count => format!(r#"AND r."reason" IN ({})"#, vec!["?"; count].join(", ")),
         };
+        let later = after.map_or("", |_| r#"AND (r."_topic", r."_partition", r."_offset") > (?, ?, ?)"#);
         let sql = format!(
             r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason" FROM "rejected_events" r
                WHERE NOT EXISTS (SELECT 1 FROM "_replayed" d WHERE d."_topic" = r."_topic"
-                   AND d."_partition" = r."_partition" AND d."_offset" = r."_offset") {among}
+                   AND d."_partition" = r."_partition" AND d."_offset" = r."_offset") {among} {later}
                ORDER BY r."_topic", r."_partition", r."_offset" LIMIT ?"#
         );
         let mut statement = self.connection.prepare(&sql).map_err(failed)?;
-        let parameters = reasons.iter().cloned().map(Value::Text).chain([Value::Integer(limit as i64)]);
+        let place = after.map(|Rejected { topic, partition, offset, .. }| {
+            [Value::Text(topic.clone()), Value::Integer(*partition), Value::Integer(*offset)]
+        });
+        let parameters = reasons.iter().cloned().map(Value::Text).chain(place.into_iter().flatten());
+        let parameters = parameters.chain([Value::Integer(limit as i64)]);
         let rows = statement.query_map(params_from_iter(parameters), |row| {
             let (topic, partition, offset) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(Rejected { topic, partition, offset, key: row.get(3)?, raw: row.get(4)?, reason: row.get(5)? })
