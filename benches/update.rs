@@ -88,6 +88,7 @@ fn main() {
             journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
+            retention: Default::default(),
         },
         settings,
         rules: Default::default(),

@@ -25,6 +25,7 @@ mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
+use crate::config::retention::Retention;
 use crate::config::{self, Config};
 use crate::engine::Options;
 use crate::instant::{self, span};
@@ -224,6 +225,8 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             journal_interval: duration(config.journal_interval),
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
+            // What a batch writes is a function of its files: done again it would put back what was removed.
+            retention: if made_by == MadeBy::Run { config.retention.clone() } else { Retention::default() },
         },
         settings: settings(config, made_by),
         rules: config.rules.clone(),

@@ -14,11 +14,13 @@ mod applying;
 mod journaling;
 mod patience;
 mod pending;
+mod purging;
 mod snapshots;
 
 pub use pending::Known;
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
+use crate::config::retention::Retention;
 use crate::delta::{Delta, KeyBug};
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::state_dir::journal::Entry;
@@ -30,6 +32,7 @@ use dataflows::table::TableId;
 use dataflows::{Instant, Time};
 use patience::Patience;
 use pending::{Pending, facts};
+use purging::Purging;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -118,6 +121,8 @@ pub struct Options {
     pub pending_bytes: usize,
     /// How long something that is away is waited for once a stop was asked.
     pub stop_grace: Duration,
+    /// For how long rows are kept that nothing is computed from any more.
+    pub retention: Retention,
 }
 
 /// Who hears what of the committer.
@@ -265,10 +270,11 @@ impl Threads {
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
+        let purging = Purging::new(options.retention.clone());
         self.start("sink", move || {
             let turn = turns.join(format!("sink {number}"));
             let patience = Patience { turn: &turn, stop: &stop, grace };
-            applying::apply(number, sink, &claim, &commits, &outbox, &patience, &stats);
+            applying::apply(number, (sink, &claim), &commits, &outbox, purging, &patience, &stats);
         })?;
         let pending = Pending::default();
         let last_commit = std::time::Instant::now();

@@ -1,6 +1,7 @@
 //! Kafka and the Schema Registry: how they are spoken to. What is read from them is in
 //! [`crate::source::kafka`].
 
+pub(crate) mod cleanup;
 pub mod client;
 pub mod cluster;
 pub mod identity;

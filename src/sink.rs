@@ -6,12 +6,14 @@
 pub mod kafka;
 pub mod memory;
 pub mod parquet;
+pub mod purge;
 pub mod snowflake;
 pub mod sqlite;
 
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
+use purge::{Purge, Purged};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -141,6 +143,14 @@ pub trait Sink: Send {
     /// # Errors
     /// If it could not be applied; then nothing of it was.
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError>;
+
+    /// Removes rows that are old, and no others; a table's old rows may stay longer, if finding them would cost too
+    /// much. Neither rows of other tables nor the progress change. Done in steps, each whole or not at all and of bounded
+    /// size; done again, it changes nothing.
+    ///
+    /// # Errors
+    /// If it could not be done to its end, or a later start has claimed the sink: then that one's rows are its own.
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError>;
 
     /// The least time between two commits, where it is not that of the pipeline.
     fn commit_interval(&self) -> Option<Duration> {

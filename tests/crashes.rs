@@ -13,6 +13,7 @@ use deltamart::engine::{self, EngineError, Job, Keep, Options};
 use deltamart::fingerprint;
 use deltamart::recovery::{self, DECODER};
 use deltamart::sink::memory::{Contents, Memory};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
@@ -111,6 +112,13 @@ impl Sink for Mortal<Memory> {
             return Err(SinkError::Failed("gone".to_owned()));
         }
         self.inner.apply(claim, commit)
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        if self.life.disk.is_gone() || self.life.call() {
+            return Err(SinkError::Failed("gone".to_owned()));
+        }
+        self.inner.purge(claim, purge)
     }
 }
 

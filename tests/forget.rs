@@ -8,6 +8,7 @@ use deltamart::config::feed::Feed;
 use deltamart::forget::{Named, Payloads, forget};
 use deltamart::recovery::StartError;
 use deltamart::sink::parquet::Parquet;
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use deltamart::state_dir::StateDir;
@@ -240,6 +241,10 @@ impl Sink for Failing {
 
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         self.call(|sink| sink.apply(claim, commit))
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.inner.purge(claim, purge)
     }
 }
 

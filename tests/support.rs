@@ -53,6 +53,7 @@ pub fn options(workers: usize) -> Options {
             journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
+            retention: Default::default(),
         },
         settings: Settings {
             lateness_ms: Some(2 * HOUR_MS),

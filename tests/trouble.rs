@@ -5,6 +5,7 @@ use dataflows::table::TableId;
 use deltamart::commit::CommitError;
 use deltamart::engine::{EngineError, Resume};
 use deltamart::sink::memory::{Failure, Memory};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError};
 use deltamart::source::script::{Script, Step};
 use deltamart::stats::Stats;
@@ -57,6 +58,9 @@ fn a_sink_that_is_away_is_told_of_until_it_is_back() {
             }
             self.sink.apply(claim, commit)
         }
+        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+            self.sink.purge(claim, purge)
+        }
     }
     let (stats, told) = (Arc::<Stats>::default(), Arc::default());
     let mut sink = Away { sink: Memory::default(), stats: Arc::clone(&stats), told: Arc::clone(&told) };
@@ -90,6 +94,9 @@ fn a_sink_that_panics() {
         }
         fn apply(&mut self, _: &Claim, _: &Commit) -> Result<(), SinkError> {
             panic!("the sink has a bug")
+        }
+        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+            self.0.purge(claim, purge)
         }
     }
     let mut sink = Panics(Memory::default());
@@ -126,6 +133,9 @@ fn a_run_that_is_superseded_ends() {
                 self.0.claim(MadeBy::Run, None)?;
             }
             self.0.apply(claim, commit)
+        }
+        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+            self.0.purge(claim, purge)
         }
     }
     let mut sink = Memory::default();
@@ -178,6 +188,9 @@ impl Sink for Slow {
             }
             None => self.sink.apply(claim, commit),
         }
+    }
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.sink.purge(claim, purge)
     }
 }
 

@@ -7,8 +7,9 @@ use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
 use super::{IN_MEMORY, Refused, open_warehouse, options, settings, sinks, stop_on_signals};
 use crate::config::Config;
+use crate::config::retention::Retention;
 use crate::delta::Delta;
-use crate::engine::{self, Job, Keep, Resume};
+use crate::engine::{self, Job, Keep, Options, Resume};
 use crate::fingerprint;
 use crate::instant;
 use crate::kafka::cluster::Known;
@@ -153,7 +154,10 @@ impl Run<'_> {
         let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
         let resume = Resume { epoch: after, ..Resume::default() };
         let computing: Sinks = vec![(Box::new(computed), claim_beside)];
-        let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume)?;
+        let mut options = options(config, MadeBy::Run);
+        // Whether rows are missing is said of the warehouse, not of what is computed beside it: that one keeps them.
+        options.commit.retention = Retention::default();
+        let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume, options)?;
         if stopped {
             bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
         }
@@ -162,6 +166,7 @@ impl Run<'_> {
         let (warehouse, others) = sinks.split_first_mut().context("there is always the warehouse")?;
         let publish = || reconcile(&mut beside, &mut **warehouse, claim, Differ::InSubstance, |_| epoch);
         let commit = patiently(publish)?;
+        patiently(|| Sqlite::open(&config.warehouse)?.forget_purged(claim))?;
         // If this is killed in between, the next start does it.
         for (sink, claim) in others.iter_mut().zip(&claims[1..]) {
             patiently(|| reconcile(&mut **warehouse, &mut **sink, claim, Differ::InAnything, |_| epoch))?;
@@ -181,7 +186,8 @@ impl Run<'_> {
         resume: Resume,
         memory: Option<&Memory>,
     ) -> Result<After> {
-        let (stats, stopped, watch) = self.compute(inputs, sinks, keep, resume)?;
+        let options = options(self.config, MadeBy::Run);
+        let (stats, stopped, watch) = self.compute(inputs, sinks, keep, resume, options)?;
         if self.grown.load(Acquire) && memory.is_none() {
             return Ok(After::GoOn);
         }
@@ -195,11 +201,11 @@ impl Run<'_> {
         sinks: Sinks,
         keep: Option<Keep>,
         resume: Resume,
+        options: Options,
     ) -> Result<(Arc<Stats>, bool, Progress)> {
         let (config, stats) = (self.config, Arc::new(Stats::default()));
         let watch = Progress::start(&stats);
         let beats = keep.as_ref().map(|keep| heartbeats(keep, config, &stats));
-        let options = options(config, MadeBy::Run);
         let Inputs { sources, watch: partitions, .. } = inputs;
         let stop = Arc::clone(&self.stop);
         let job = Job { sources, sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };

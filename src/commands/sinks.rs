@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
     if config.feed.is_given() {
-        sinks.push(Box::new(Parquet::open(&config.feed)?));
+        sinks.push(Box::new(Parquet::open(&config.feed)?.keeping(&config.retention)));
     }
     if config.publish.is_given() {
         sinks.push(Box::new(Kafka::open(config)?));

@@ -23,6 +23,7 @@ pub(super) fn verify(config: &Config) -> Result<()> {
     // One read transaction sees one commit, whoever writes meanwhile.
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
+    refuse_what_is_gone(&sink, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = METRICS.iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
     let raw = READ.iter().map(|id| stored(*id)).sum::<Result<u64, _>>()?;
@@ -63,6 +64,26 @@ pub(super) fn verify(config: &Config) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What the metrics' SQL does not find any more it would take for what never was.
+fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
+    let reads = |id: &TableId| READ.contains(id) || *id == TableId::LateEvents;
+    let gone: Vec<_> = sink.purged()?.into_iter().filter(|(id, _)| reads(id)).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let tables: Vec<_> =
+        gone.iter().map(|(id, before)| format!("`{}` before {}", id.table().name, instant::show(*before))).collect();
+    let (program, kept) = (program(), "--set retention.raw=keep --set retention.late=keep");
+    Err(Refused(format!(
+        "`{path}` cannot be verified: old rows of its raw tables were removed, as `[retention]` says ({}), and the metrics \
+         were computed from them too.\n\
+         Verify a warehouse that keeps them:            {program} run ... {kept} --warehouse other.db\n\
+         or, if the sources still have everything:      {program} run ... {kept} --rebuild",
+        tables.join(", ")
+    ))
+    .into())
 }
 
 /// A copy of a raw table as the metrics' SQL reads it: instants and money as integers, and `late`.

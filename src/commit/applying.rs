@@ -1,7 +1,8 @@
-//! A sink's thread: applies commits in order, and waits for a sink that is away.
+//! A sink's thread: applies commits in order, and waits for a sink that is away. Old rows go between two commits.
 
 use super::Message;
 use super::patience::Patience;
+use super::purging::Purging;
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::stats::Stats;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use std::sync::mpsc::{Receiver, Sender};
 /// Applies commits until there are no more.
 pub(super) fn apply(
     number: usize,
-    mut sink: Box<dyn Sink>,
-    claim: &Claim,
+    (mut sink, claim): (Box<dyn Sink>, &Claim),
     commits: &Receiver<Arc<Commit>>,
     outbox: &Sender<Message>,
+    mut purging: Purging,
     patience: &Patience<'_>,
     stats: &Stats,
 ) {
@@ -26,10 +27,14 @@ pub(super) fn apply(
             applied
         };
         let result = patience.insist(attempt, may_succeed_later);
+        let due = purging.due(&commit);
         drop(commit);
         let failed = result.is_err();
         if outbox.send(Message::Applied(number, result)).is_err() || failed {
             return;
+        }
+        if let Some((purge, clock_ms)) = due {
+            purging.purge(&mut *sink, claim, &purge, clock_ms);
         }
     }
 }

@@ -1,17 +1,15 @@
 //! What there is to read: topics, partitions, where they begin and end, and where reading begins.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, consumer, properties};
-use super::identity;
+use super::client::{Context, PATIENCE, consumer};
+use super::{cleanup, identity};
 use crate::config::kafka::{Format as Payload, Kafka, Start};
 use crate::decode::avro::{Schemas, TOPICS};
 use crate::source::Format;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 /// A partition that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,35 +263,14 @@ fn begin(
 /// The place of the catalog's topic in [`TOPICS`].
 pub const CATALOG: usize = 0;
 
-/// Whether topics are compacted, by their names, where the brokers tell.
-pub(crate) fn compacted(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<String, bool>, KafkaError> {
-    let admin: AdminClient<Context> = properties(config)?
-        .create_with_context(Context::new(config))
-        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
-    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
-    let described = match futures_executor::block_on(admin.describe_configs(&resources, &options)) {
-        Ok(described) => described,
-        Err(error) => {
-            tracing::warn!("Kafka: could not ask whether topics are compacted ({error})");
-            return Ok(BTreeMap::new());
-        }
-    };
-    let told = topics.iter().zip(described).filter_map(|(topic, described)| {
-        let policy = described.ok()?.get("cleanup.policy")?.value.clone()?;
-        Some(((*topic).to_owned(), policy.contains("compact")))
-    });
-    Ok(told.collect())
-}
-
 /// What was read of a compacted topic cannot be read again.
 fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaError> {
     if config.accept_compacted {
         return Ok(());
     }
     let topics = partitions.iter().map(|found| found.topic.as_str()).collect();
-    for (topic, is_compacted) in compacted(config, &topics)? {
-        if is_compacted {
+    for (topic, cleanup) in cleanup::of(config, &topics)? {
+        if cleanup.compacts {
             let why = format!(
                 "Kafka at {}: topic `{topic}` is compacted (`cleanup.policy`): what was read of it cannot be read again, \
                  after a crash or for a rebuild. Set its `cleanup.policy` to `delete`, or, if losing older records is \

@@ -3,18 +3,24 @@
 //!
 //! A run that was superseded is fenced twice: the brokers refuse its transactions as soon as another producer
 //! has begun under the same name, and who begins again looks first whether the progress is still its own.
+//!
+//! What is not kept for ever the brokers remove by themselves, and by their own clock: once it was written so long ago,
+//! and the segment of the log that it is in is full (`segment.ms`, by default a week). While no run writes, that clock
+//! goes on, though no watermark does. What was removed and is added again, is there again, for as long.
 
 mod added;
 mod read;
 mod rows;
 
+use super::purge::{Purge, Purged, age_of};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::Config;
 use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
+use crate::config::retention::Retention;
 use crate::delta::Delta;
 use crate::instant;
 use crate::kafka::KafkaError;
-use crate::kafka::cluster::compacted;
+use crate::kafka::cleanup::{self, Cleanup};
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use added::Added;
@@ -37,6 +43,9 @@ pub struct Kafka {
     client: Client,
     registry: RegistryConfig,
     commit_interval: Duration,
+    retention: Retention,
+    /// By how much an event may be ahead of the clock by which it is written.
+    max_future: i64,
     writer: Option<Writer>,
     /// What was last read of a table.
     pages: Option<(TableId, read::Rows)>,
@@ -80,6 +89,8 @@ impl Kafka {
             client,
             registry: config.registry.clone(),
             commit_interval: Duration::from_millis(config.publish.commit_interval.unsigned_abs()),
+            retention: config.retention.clone(),
+            max_future: config.rules.max_future,
             writer: None,
             pages: None,
         })
@@ -91,6 +102,59 @@ impl Kafka {
 
     fn progress_topic(&self) -> String {
         format!("{}_progress", self.prefix)
+    }
+
+    /// For how long a table's rows are kept once they are written. An event may happen a little after it was.
+    fn kept_ms(&self, id: TableId) -> Option<i64> {
+        self.retention.of(id).map(|kept| kept.saturating_add(self.max_future))
+    }
+
+    /// Makes the topics that are not there; tells what removes records of each.
+    fn make_topics(&self) -> Result<BTreeMap<String, Cleanup>, KafkaError> {
+        let size = ROW_BYTES_MAX.to_string();
+        let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for id in TableId::ALL {
+            alike.entry(self.kept_ms(*id)).or_default().push(self.topic(id.table()));
+        }
+        for (kept_ms, topics) in &alike {
+            let wanted = cleanup::settings(*kept_ms);
+            let mut settings: Vec<_> = wanted.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            settings.push(("max.message.bytes", &size));
+            create_topics(&self.client, topics, self.client.partitions, &settings)?;
+        }
+        // It is read whole at every start: what was superseded goes soon.
+        let soon = [("cleanup.policy", "compact"), ("segment.ms", "600000"), ("min.cleanable.dirty.ratio", "0.1")];
+        let progress_topic = self.progress_topic();
+        create_topics(&self.client, std::slice::from_ref(&progress_topic), 1, &soon)?;
+        let topics = alike.values().flatten().map(String::as_str).chain([progress_topic.as_str()]).collect();
+        cleanup::of(&self.client, &topics)
+    }
+
+    /// No topic may lose rows that are kept for ever. Those whose rows grow old are set right afterwards.
+    fn refuse_what_loses_rows(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), SinkError> {
+        let ages = |topic: &str| TableId::ALL.iter().any(|id| age_of(*id).is_some() && self.topic(id.table()) == topic);
+        let loses = |(topic, cleanup): &(&String, &Cleanup)| !cleanup.compacts || cleanup.deletes && !ages(topic);
+        let Some((topic, cleanup)) = topics.iter().find(loses) else { return Ok(()) };
+        let is = if cleanup.compacts { "is not only compacted" } else { "is not compacted" };
+        Err(SinkError::Failed(format!(
+            "{}: topic `{topic}` {is} (`cleanup.policy`), and would lose rows; set it to `compact`, or publish \
+             under another `publish.prefix`",
+            self.name()
+        )))
+    }
+
+    /// Has the brokers remove what is old, as it is configured now.
+    fn set_retention(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), KafkaError> {
+        let changed = TableId::ALL.iter().filter_map(|id| {
+            let topic = self.topic(id.table());
+            let changed = topics.get(&topic)?.changed(self.kept_ms(*id))?;
+            Some((topic, changed))
+        });
+        let changed: BTreeMap<_, _> = changed.collect();
+        for topic in changed.keys() {
+            tracing::info!("{}: what topic `{topic}` keeps is set anew, by `[retention]`", self.name());
+        }
+        cleanup::set(&self.client, &changed)
     }
 
     fn progress(&self) -> Result<Option<(Progress, Added)>, SinkError> {
@@ -226,28 +290,14 @@ impl Sink for Kafka {
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         (self.writer, self.pages) = (None, None);
-        let topics: Vec<_> = TableId::ALL.iter().map(|id| self.topic(id.table())).collect();
-        let size = ROW_BYTES_MAX.to_string();
-        let keeps_last = [("cleanup.policy", "compact"), ("max.message.bytes", size.as_str())];
-        create_topics(&self.client, &topics, self.client.partitions, &keeps_last).map_err(sink_error)?;
-        // It is read whole at every start: what was superseded goes soon.
-        let soon = [("cleanup.policy", "compact"), ("segment.ms", "600000"), ("min.cleanable.dirty.ratio", "0.1")];
-        create_topics(&self.client, &[self.progress_topic()], 1, &soon).map_err(sink_error)?;
-        let progress_topic = self.progress_topic();
-        let names = topics.iter().map(String::as_str).chain([progress_topic.as_str()]).collect();
-        if let Some((topic, _)) = compacted(&self.client, &names).map_err(sink_error)?.iter().find(|(_, is)| !**is) {
-            let why = format!(
-                "{}: topic `{topic}` is not compacted (`cleanup.policy`), and would lose rows; set it to `compact`, or publish \
-                 under another `publish.prefix`",
-                self.name()
-            );
-            return Err(SinkError::Failed(why));
-        }
+        let topics = self.make_topics().map_err(sink_error)?;
+        self.refuse_what_loses_rows(&topics)?;
         let encoders = self.encoders()?;
         let producer = self.producer()?;
         // Now nobody else can commit, and what was in the middle of it is decided.
         let found = self.progress()?;
         let claim = Claim::after(found.as_ref().map(|(progress, _)| progress), wanted, &self.name())?;
+        self.set_retention(&topics).map_err(sink_error)?;
         let (mut progress, added) = found.unwrap_or_else(|| {
             let nothing = Progress {
                 pipeline_id: claim.pipeline_id.clone(),
@@ -314,6 +364,11 @@ impl Sink for Kafka {
         }
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// Nothing to do: it is the brokers who remove, what the last claim told them to.
+    fn purge(&mut self, _: &Claim, _: &Purge) -> Result<Purged, SinkError> {
+        Ok(Purged { rows: 0, is_done: true })
     }
 
     fn commit_interval(&self) -> Option<Duration> {

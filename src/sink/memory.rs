@@ -3,6 +3,7 @@
 
 mod rows;
 
+use super::purge::{Purge, Purged, age_of};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
@@ -54,6 +55,16 @@ impl Contents {
         for (table, added) in &commit.appends {
             let rows = self.tables.entry(*table).or_default();
             added.iter().for_each(|row| rows.add(row, table.table().key_columns));
+        }
+    }
+
+    /// Whether a claim is the last one.
+    fn check(&self, claim: &Claim) -> Result<&Progress, SinkError> {
+        let nobody = || SinkError::Failed("nobody has claimed the sink".to_owned());
+        let progress = self.progress.as_ref().ok_or_else(nobody)?;
+        match (&progress.pipeline_id, progress.generation) == (&claim.pipeline_id, claim.generation) {
+            true => Ok(progress),
+            false => Err(SinkError::Fenced(format!("generation {} has taken over", progress.generation))),
         }
     }
 }
@@ -109,12 +120,7 @@ impl Sink for Memory {
             Some(Failure::Broken) => return Err(SinkError::Failed("the sink is broken".to_owned())),
             Some(Failure::AnswerLost) | None => {}
         }
-        let Some(progress) = contents.progress.clone() else {
-            return Err(SinkError::Failed("nobody has claimed the sink".to_owned()));
-        };
-        if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
-            return Err(SinkError::Fenced(format!("generation {} has taken over", progress.generation)));
-        }
+        let progress = contents.check(claim)?.clone();
         if progress.epoch < commit.epoch {
             if progress.epoch != commit.follows {
                 let detail = format!("the commit follows epoch {}, the sink is at {}", commit.follows, progress.epoch);
@@ -136,6 +142,19 @@ impl Sink for Memory {
             Some(Failure::AnswerLost) => Err(SinkError::Unavailable("the answer was lost".to_owned())),
             _ => Ok(()),
         }
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        let mut contents = self.contents();
+        contents.check(claim)?;
+        let mut removed = 0;
+        for (id, before) in &purge.before {
+            let (Some((age, _)), Some(rows)) = (age_of(*id), contents.tables.get_mut(id)) else { continue };
+            let is_old = |row: &Vec<Value>| matches!(row[age], Value::Instant(at) if at < *before);
+            let old: Vec<_> = rows.iter().filter(is_old).collect();
+            removed += old.iter().filter(|row| rows.remove(&row[..id.table().key_columns])).count() as u64;
+        }
+        Ok(Purged { rows: removed, is_done: true })
     }
 }
 

@@ -22,6 +22,7 @@ mod compact;
 mod manifest;
 mod merge;
 mod names;
+mod purge;
 mod read;
 mod schema;
 mod scrub;
@@ -29,13 +30,15 @@ mod sweep;
 mod views;
 mod write;
 
+use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
+use crate::config::retention::Retention;
 use crate::delta::Delta;
 use crate::store::{self, Store};
 use dataflows::Time;
 use dataflows::table::{Kind, Table, TableId, Value};
-use manifest::{FORMAT, Garbage, Log, Manifest, Run, Start, of_store};
+use manifest::{Age, FORMAT, Garbage, Log, Manifest, Run, Start, of_store};
 use merge::{Merge, RunWriter};
 use schema::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +53,7 @@ pub struct Parquet {
     store: Arc<dyn Store>,
     log: Log,
     settings: Feed,
+    retention: Retention,
     /// Tells this handle from every other one.
     writer: String,
     /// The last object of `_progress/` that we know, and its number.
@@ -94,11 +98,17 @@ impl Parquet {
             sweeper: sweep::Sweeper::new(Arc::clone(&store), settings),
             store,
             settings: settings.clone(),
+            retention: Retention::default(),
             writer: uuid::Uuid::new_v4().to_string(),
             known: None,
             begun: None,
             scan: None,
         }
+    }
+
+    /// The same, with rows that are not to be kept for ever: how they are merged depends on it.
+    pub fn keeping(self, retention: &Retention) -> Parquet {
+        Parquet { retention: retention.clone(), ..self }
     }
 
     fn place(&self) -> String {
@@ -168,7 +178,9 @@ impl Parquet {
             let folder = names::deltas_of(table, &names::day(commit.clock_ms));
             let name = format!("{folder}{}", names::commit(commit.epoch, claim.generation));
             let mut run = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
+            let mut age = Age::begin(id, commit.clock_ms);
             for (values, deleted) in &changes {
+                age.iter_mut().for_each(|age| age.see(id, values));
                 let (epoch, generation) = (commit.epoch, claim.generation);
                 run.push(values, Stamp { deleted: *deleted, epoch, generation, updated_at: commit.clock_ms })?;
             }
@@ -178,6 +190,7 @@ impl Parquet {
                 rows: changes.len() as u64,
                 changes: table.kind == Kind::Upsert || commit.deltas.get(&id).is_some_and(|deltas| !deltas.is_empty()),
                 files: run.finish()?,
+                age,
             });
         }
         Ok(next)
@@ -293,49 +306,42 @@ impl Parquet {
         for id in TableId::ALL {
             let table = id.table();
             let (runs, settings) = (manifest.runs(*id), &self.settings);
-            let Some(at) = compact::overdue(runs, table.kind, settings.merge_runs, settings.rows_per_file) else {
-                continue;
+            let span_ms = purge::span_ms(&self.retention, *id);
+            let at = compact::overdue(runs, table.kind, settings.merge_runs, settings.rows_per_file, span_ms);
+            let Some(at) = at else { continue };
+            let merged = &runs[at..];
+            let name =
+                format!("{}{}-{number:012}", names::merged(table), names::commit(manifest.epoch, claim.generation));
+            let mut writer = RunWriter::new(&*self.store, *id, name, self.settings.rows_per_file);
+            let (mut rows, mut count) = (Merge::new(&self.store, *id, merged)?, 0);
+            let since_ms = merged.iter().filter_map(|run| Some(run.age?.since_ms)).min();
+            let mut age = Age::begin(*id, since_ms.unwrap_or(manifest.committed_at));
+            while let Some(row) = rows.next()? {
+                // Under the oldest run there is nothing that a deletion could hide.
+                if !(row.stamp.deleted && at == 0) {
+                    age.iter_mut().for_each(|age| age.see(*id, &row.values));
+                    writer.push(&row.values, row.stamp)?;
+                    count += 1;
+                }
+            }
+            let run = Run {
+                after: merged.first().map_or(0, |run| run.after),
+                to: merged.last().map_or(0, |run| run.to),
+                rows: count,
+                changes: table.kind == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
+                files: writer.finish()?,
+                age,
             };
-            self.merge(*id, at, (claim, number), &mut next)?;
+            let files = merged.iter().flat_map(|run| &run.files);
+            // Deltas stay: those who read only what changed read them.
+            let files = files.filter(|file| file.path.starts_with(&names::merged(table)));
+            let since = manifest.committed_at;
+            next.garbage.extend(files.map(|file| Garbage { path: file.path.clone(), since }));
+            let kept = next.tables.entry(table.name.to_owned()).or_default();
+            kept.truncate(at);
+            kept.extend((run.rows > 0).then_some(run));
         }
         Ok(next)
-    }
-
-    /// Makes one run of a table's runs from the given one on.
-    fn merge(
-        &self,
-        id: TableId,
-        at: usize,
-        (claim, number): (&Claim, u64),
-        next: &mut Manifest,
-    ) -> Result<(), SinkError> {
-        let (table, merged) = (id.table(), &next.runs(id)[at..]);
-        let name = format!("{}{}-{number:012}", names::merged(table), names::commit(next.epoch, claim.generation));
-        let mut writer = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
-        let (mut rows, mut count) = (Merge::new(&self.store, id, merged)?, 0);
-        while let Some(row) = rows.next()? {
-            // Under the oldest run there is nothing that a deletion could hide.
-            if !(row.stamp.deleted && at == 0) {
-                writer.push(&row.values, row.stamp)?;
-                count += 1;
-            }
-        }
-        let run = Run {
-            after: merged.first().map_or(0, |run| run.after),
-            to: merged.last().map_or(0, |run| run.to),
-            rows: count,
-            changes: table.kind == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
-            files: writer.finish()?,
-        };
-        let files = merged.iter().flat_map(|run| &run.files);
-        // Deltas stay: those who read only what changed read them.
-        let files = files.filter(|file| file.path.starts_with(&names::merged(table)));
-        let garbage: Vec<_> = files.map(|file| Garbage { path: file.path.clone(), since: next.committed_at }).collect();
-        next.garbage.extend(garbage);
-        let kept = next.tables.entry(table.name.to_owned()).or_default();
-        kept.truncate(at);
-        kept.extend((run.rows > 0).then_some(run));
-        Ok(())
     }
 }
 
@@ -424,6 +430,10 @@ impl Sink for Parquet {
             }
         }
         Err(SinkError::Unavailable(format!("{place}: others write `_progress/` again and again; stop all but one")))
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.drop_old(claim, purge)
     }
 
     fn commit_interval(&self) -> Option<Duration> {

@@ -1,8 +1,10 @@
 //! The embedded warehouse: one SQLite file in WAL mode. Rows and progress in one transaction; any
 //! other process may read while we write.
 
+mod purge;
 pub mod rejected;
 
+use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use crate::instant;
@@ -169,18 +171,17 @@ impl Sink for Sqlite {
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let path = self.path.clone();
         let failed = |error| sql_error(&path, "commit to", error);
-        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
-        let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
-        let progress = read_progress(&transaction).map_err(failed)?;
-        let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
-        if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
-            return Err(fenced(format!("another run (generation {}) has taken over", progress.generation)));
-        }
+        let (transaction, progress) = begin(&path, &mut self.connection, claim, "commit to")?;
         if progress.epoch >= commit.epoch {
             return Ok(());
         }
         if progress.epoch != commit.follows {
-            return Err(fenced(format!("it is at epoch {}, the commit follows {}", progress.epoch, commit.follows)));
+            return Err(SinkError::Fenced(format!(
+                "warehouse `{}`: it is at epoch {}, the commit follows {}",
+                path.display(),
+                progress.epoch,
+                commit.follows
+            )));
         }
         write(&transaction, commit).map_err(failed)?;
         transaction
@@ -195,6 +196,10 @@ impl Sink for Sqlite {
             )
             .map_err(failed)?;
         transaction.commit().map_err(failed)
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.remove_old(claim, purge)
     }
 
     fn name(&self) -> String {
@@ -237,6 +242,24 @@ impl Stored for Sqlite {
             ))),
         }
     }
+}
+
+/// A transaction in which nobody else writes, under the claim that counts; and how far the warehouse is.
+fn begin<'c>(
+    path: &Path,
+    connection: &'c mut Connection,
+    claim: &Claim,
+    what: &str,
+) -> Result<(Transaction<'c>, Progress), SinkError> {
+    let failed = |error| sql_error(path, what, error);
+    let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
+    let progress = read_progress(&transaction).map_err(failed)?;
+    let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
+    if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
+        return Err(fenced(format!("another run (generation {}) has taken over", progress.generation)));
+    }
+    Ok((transaction, progress))
 }
 
 /// Writes rows in the order of their keys: neighbours in the file are written together.

@@ -46,6 +46,18 @@ pub(super) struct Run {
     /// Whether it may change or delete rows of older runs. In a table whose rows are only added, few do.
     pub changes: bool,
     pub files: Vec<File>,
+    /// Of a table whose rows grow old: how old they are. Without it nobody knows, and they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<Age>,
+}
+
+/// How old the rows of a run are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Age {
+    /// The newest instant of the column by which they grow old, in milliseconds.
+    pub newest_ms: Instant,
+    /// The clock of the first commit among them, in milliseconds.
+    pub since_ms: Instant,
 }
 
 /// A start of the pipeline: what it committed comes after this epoch, and up to the next start's.

@@ -1,11 +1,12 @@
-//! Nothing of some rows is left: what is merged is merged again without them, and files of deltas are written anew.
+//! Nothing of some rows is left: the runs and the files of deltas that have them are written anew.
 //!
 //! No grace here: a reader who has begun with a file that goes is told that it is gone, and begins again.
 
-use super::manifest::of_store;
+use super::manifest::{Garbage, Run, of_store};
+use super::merge::{Merge, RunWriter, unreadable};
 use super::read::FileReader;
 use super::write::FileWriter;
-use super::{Parquet, merge, names};
+use super::{Parquet, names};
 use crate::sink::{Claim, RowOf, SinkError};
 use dataflows::Time;
 use dataflows::table::TableId;
@@ -21,15 +22,19 @@ impl Parquet {
         }
         let (epoch, mut next) = (manifest.epoch, manifest.clone());
         for id in TableId::ALL {
-            let files = manifest.runs(*id).iter().flat_map(|run| &run.files);
-            let mut found = false;
-            for file in files {
-                found = found || self.without(*id, &file.path, was)?.is_some();
+            let name = format!("{}{}", names::merged(id.table()), names::commit(epoch, claim.generation));
+            let mut kept = Vec::new();
+            for (at, run) in manifest.runs(*id).iter().enumerate() {
+                let rewritten = self.run_without(*id, run, was, format!("{name}-{number:012}-{at:04}"))?;
+                let garbage = rewritten.iter().flat_map(|_| &run.files).map(|file| file.path.clone());
+                let merged = garbage.filter(|path| path.starts_with(&names::merged(id.table())));
+                next.garbage.extend(merged.map(|path| Garbage { path, since: manifest.committed_at }));
+                kept.push(rewritten.unwrap_or_else(|| run.clone()));
             }
-            if found {
-                self.merge(*id, 0, (claim, number), &mut next)?;
-            }
+            kept.retain(|run| run.rows > 0);
+            next.tables.insert(id.table().name.to_owned(), kept);
         }
+        next.tables.retain(|name, runs| !runs.is_empty() || manifest.tables.contains_key(name));
         if next != manifest && !self.publish(number, next.clone())? {
             return Err(SinkError::Fenced(format!("{}: another run has taken over", self.place())));
         }
@@ -41,6 +46,27 @@ impl Parquet {
         }
         let told = "the files of deltas of that epoch say which keys are gone, for whoever follows them";
         Ok(vec![format!("{}: {told}, until `feed.retention` removes them", self.place())])
+    }
+
+    /// A run without those rows; nothing if it has none of them. What says of one that it is gone is not needed any more,
+    /// since no run has it.
+    fn run_without(&self, id: TableId, run: &Run, was: &RowOf<'_>, name: String) -> Result<Option<Run>, SinkError> {
+        let mut found = false;
+        for file in &run.files {
+            found = found || self.without(id, &file.path, was)?.is_some();
+        }
+        if !found {
+            return Ok(None);
+        }
+        let mut writer = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
+        let (mut rows, mut count) = (Merge::new(&self.store, id, std::slice::from_ref(run))?, 0);
+        while let Some(row) = rows.next()? {
+            if !was(id, &row.values) {
+                writer.push(&row.values, row.stamp)?;
+                count += 1;
+            }
+        }
+        Ok(Some(Run { rows: count, files: writer.finish()?, ..run.clone() }))
     }
 
     /// Deltas of the newest epoch stay: they say to those who follow that the rows are gone.
@@ -71,6 +97,6 @@ impl Parquet {
             }
             if found { writer.finish().map(Some) } else { Ok(None) }
         };
-        rewritten().map_err(|error| merge::unreadable(&*self.store, path, &error.to_string()))
+        rewritten().map_err(|error| unreadable(&*self.store, path, &error.to_string()))
     }
 }

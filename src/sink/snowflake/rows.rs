@@ -188,6 +188,17 @@ fn cell(at: usize, column: &Column, hex: bool) -> String {
     format!("{value} AS {}", name(column.name))
 }
 
+/// The statement that removes what is old by a column. Its binds: the instant before which it is; then pipeline and
+/// generation, without whose row of `_progress` nothing is removed, as with [`merge`].
+pub fn purge(names: &Names, id: TableId, age: &str) -> String {
+    format!(
+        r#"DELETE FROM {} WHERE {} < CAST(? AS TIMESTAMP_NTZ(3)) AND EXISTS (SELECT 1 FROM {} WHERE "PIPELINE_ID" = ? AND "GENERATION" = ?)"#,
+        names.table(id),
+        name(age),
+        names.progress()
+    )
+}
+
 /// The statement that reads a page. Its binds: the values after which it begins, a prefix of which is repeated.
 pub fn page(names: &Names, id: TableId, after: Option<&[Value]>, limit: usize) -> (String, Vec<Value>) {
     let table = id.table();

@@ -5,7 +5,7 @@ use super::ddl::{self, Names, name};
 use super::rows::{self, Change, From as RowsFrom, Parts};
 use super::session::{Bind, Role, Sessions, Traffic};
 use crate::config::snowflake::Snowflake as Config;
-
+use crate::sink::purge::{Purge, Purged, age_of};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::table::{TableId, Value};
 use snowflake_connector_rs::CellValue;
@@ -246,6 +246,38 @@ impl Snowflake {
         Ok(())
     }
 
+    /// One transaction, in which the row of `_progress` is changed to what it is: who holds its lock has the turn.
+    fn try_purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        let progress = self.names.progress();
+        self.write("begin a transaction", "BEGIN TRANSACTION".to_owned(), Vec::new())?;
+        let ours = || vec![Bind::from(claim.pipeline_id.as_str()), claim.generation.into()];
+        let sql = format!(
+            r#"UPDATE {progress} SET "GENERATION" = "GENERATION" WHERE "PIPELINE_ID" = ? AND "GENERATION" = ?"#
+        );
+        if self.write(&format!("take the turn in {progress}"), sql, ours())? != 1 {
+            self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
+            let place = self.sessions.place();
+            return Err(match self.progress()? {
+                Some(found) if found.generation == claim.generation && found.pipeline_id == claim.pipeline_id => {
+                    SinkError::Unavailable(format!("{place}: {progress} was not ours for a moment"))
+                }
+                Some(found) => {
+                    SinkError::Fenced(format!("{place}: another run (generation {}) has taken over", found.generation))
+                }
+                None => SinkError::Fenced(format!("{place}: `_progress` is empty: the database was replaced")),
+            });
+        }
+        let mut removed = 0;
+        for (id, before) in &purge.before {
+            let Some((_, age)) = age_of(*id) else { continue };
+            let sql = rows::purge(&self.names, *id, age.name);
+            let binds = std::iter::once(Bind::Text(rows::written_instant(*before))).chain(ours()).collect();
+            removed += self.write(&format!("remove old rows of {}", self.names.table(*id)), sql, binds)?;
+        }
+        self.write("commit what was removed", "COMMIT".to_owned(), Vec::new())?;
+        Ok(Purged { rows: removed.unsigned_abs(), is_done: true })
+    }
+
     /// Decides by what everybody sees whether a commit is there.
     fn settle(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let place = self.sessions.place();
@@ -290,6 +322,11 @@ impl Sink for Snowflake {
         self.sessions.begin();
         // Whether an attempt that failed was applied is found out by the next one, before it writes anything.
         self.try_apply(claim, commit).inspect_err(|_| self.sessions.abandon())
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.sessions.begin();
+        self.try_purge(claim, purge).inspect_err(|_| self.sessions.abandon())
     }
 }
 

@@ -1,0 +1,85 @@
+//! Which rows a sink need not keep any longer.
+
+use super::Commit;
+use crate::config::retention::Retention;
+use dataflows::Instant;
+use dataflows::table::{Column, TableId};
+use std::collections::BTreeMap;
+
+/// Of each table that is not kept for ever, the instant before which its rows are old. It is never later than asked
+/// for, so that whatever a sink removes by it may go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purge {
+    /// By table. An instant is after 1970: no row is older than that.
+    pub before: BTreeMap<TableId, Instant>,
+}
+
+/// What became of a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many rows were removed.
+    pub rows: u64,
+    /// Whether nothing was left for later, lest this took too long.
+    pub is_done: bool,
+}
+
+impl Purge {
+    /// What is old once a commit is there: by its watermark, and what was rejected by its clock.
+    pub fn after(commit: &Commit, retention: &Retention) -> Purge {
+        let before = TableId::ALL.iter().filter_map(|id| {
+            let now = if *id == TableId::RejectedEvents { commit.clock_ms } else { commit.watermark };
+            Some((*id, now.saturating_sub(retention.of(*id)?)))
+        });
+        Purge { before: before.filter(|(_, before)| *before > 0).collect() }
+    }
+
+    /// Whether no row can be old.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty()
+    }
+}
+
+/// The column that says how old a row is, and its place; nothing where rows never grow old.
+pub fn age_of(table: TableId) -> Option<(usize, &'static Column)> {
+    let name = match table {
+        TableId::ConsumerEvents | TableId::ItemViewEvents | TableId::CartEvents | TableId::RatingEvents => "timestamp",
+        TableId::RejectedEvents => "rejected_at",
+        TableId::LateEvents => "watermark",
+        _ => return None,
+    };
+    table.table().columns.iter().enumerate().find(|(_, column)| column.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflows::table::Type;
+
+    #[test]
+    fn what_may_be_kept_for_a_time_only_says_how_old_it_is() {
+        let retention = Retention { raw: Some(1), rejected: Some(1), late: Some(1) };
+        for id in TableId::ALL {
+            let age = age_of(*id);
+            assert_eq!(age.is_some(), retention.of(*id).is_some(), "{}", id.table().name);
+            assert!(age.is_none_or(|(_, column)| column.ty == Type::Instant && !column.nullable));
+        }
+    }
+
+    #[test]
+    fn rows_are_old_behind_the_watermark_and_rejected_ones_behind_the_clock() {
+        let commit = Commit {
+            follows: 0,
+            epoch: 2,
+            clock_ms: 900,
+            watermark: 100,
+            positions: BTreeMap::new(),
+            deltas: BTreeMap::new(),
+            appends: BTreeMap::new(),
+        };
+        assert!(Purge::after(&commit, &Retention::default()).is_empty());
+        let purge = Purge::after(&commit, &Retention { raw: Some(60), rejected: Some(60), late: Some(100) });
+        assert_eq!((purge.before[&TableId::CartEvents], purge.before[&TableId::RejectedEvents]), (40, 840));
+        assert!(!purge.before.contains_key(&TableId::LateEvents), "no row is older than 1970");
+        assert!(!purge.before.contains_key(&TableId::CatalogEvents));
+    }
+}
