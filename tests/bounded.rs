@@ -75,7 +75,7 @@ impl Source for Days {
 
 /// Visits of six events each: registration, sign-in, an add, another, a checkout (mostly), sign-out
 /// (mostly); now and then a new version of an item instead.
-fn event(day: i64, n: i64) -> String {
+pub fn event(day: i64, n: i64) -> String {
     let at = instant::show(MONDAY_MS + day * 24 * HOUR_MS + n * 3 * MINUTE_MS);
     let visit = day * EVENTS_A_DAY / 6 + n / 6;
     let (user, cart, item) = (visit * 7919 % 1000 + 1, visit, visit * 31 % 200);

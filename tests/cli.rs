@@ -2,6 +2,7 @@
 
 use crate::support;
 use dataflows::flow::METRICS;
+use dataflows::table::TableId;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,54 @@ fn a_changed_setting_is_noticed_and_a_rebuild_writes_what_differs() {
     assert!(code == Some(0) || code == Some(2) && text.contains("not kept any more"), "{text}");
     assert_eq!(run("b.db", &[&changed[..], &["--rebuild"]].concat()).0, Some(0));
     support::assert_same(&folder.path().join("a.db"), &folder.path().join("b.db"));
+}
+
+/// What was removed is not taken for what never was; with everything computed again, nothing is missing.
+#[test]
+fn what_retention_removed_is_said_and_verified_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = ["simulate", "--out", "shop", "--items", "50", "--events", "4000", "--days", "9"];
+    assert_eq!(said(&deltamart(folder.path(), &shop)).0, Some(0));
+    let events = std::fs::read_to_string(folder.path().join("shop/events.jsonl")).expect("readable");
+    let lines: Vec<_> = events.lines().collect();
+    let (first, second) = lines.split_at(lines.len() * 9 / 10);
+    std::fs::write(folder.path().join("first.jsonl"), first.join("\n") + "\n").expect("written");
+    std::fs::write(folder.path().join("second.jsonl"), second.join("\n") + "\n").expect("written");
+    let run = |files: &[&str], more: &[&str]| {
+        let (code, text) =
+            said(&deltamart(folder.path(), &[&["run"], files, &["--catalog", "shop/Movies.txt"], more].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    let count = |table: TableId| {
+        let sink = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
+        sink.count(table.table()).expect("counted").expect("there")
+    };
+    // Nothing is as old as that.
+    run(&["first.jsonl"], &["--set", "retention.raw=30d"]);
+    let (code, text) = said(&deltamart(folder.path(), &["verify"]));
+    assert_eq!(code, Some(0), "{text}");
+    let (views, rejected) = (count(TableId::ItemViewEvents), count(TableId::RejectedEvents));
+    let both = ["first.jsonl", "second.jsonl"];
+    run(&both, &["--set", "retention.raw=2d"]);
+    assert!(count(TableId::ItemViewEvents) < views / 2 && count(TableId::RejectedEvents) >= rejected);
+    let (code, text) = said(&deltamart(folder.path(), &["verify"]));
+    for expected in ["cannot be verified", "`item_view_events` before 20", "--set retention.raw=keep", "--rebuild"] {
+        assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing:\n{text}");
+    }
+    assert!(!text.contains("rejected_events") && !text.contains("catalog_events"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["replay-rejected", "--out", "again.jsonl"]));
+    assert!(code == Some(0) && text.contains("lines in again.jsonl"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["check", "--set", "retention.late=1h"]));
+    assert!(
+        code == Some(0) && text.contains("[retention]\nraw = \"keep\"") && text.contains("late = \"1h\""),
+        "{text}"
+    );
+    // While it is computed again nothing goes; the next run begins to remove again.
+    run(&both, &["--set", "retention.raw=2d", "--rebuild"]);
+    assert!(count(TableId::ItemViewEvents) > views);
+    let (code, text) = said(&deltamart(folder.path(), &["verify"]));
+    assert_eq!(code, Some(0), "{text}");
 }
 
 /// What was made equals its SQL over the stored raw events, and `verify` would notice if it did not.

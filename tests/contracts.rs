@@ -10,6 +10,7 @@ use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
+use deltamart::sink::purge::{Purge, Purged, age_of};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, SinkError, Warehouse};
 use deltamart::source::chain::Chain;
@@ -21,6 +22,22 @@ use std::collections::BTreeMap;
 
 /// Two handles on one store: the second is another process.
 fn each_sink(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
+    each_that_removes(&check);
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) {
+        (Some(brokers), Some(registry)) => {
+            let mut config = Config::default();
+            config.publish.prefix = format!("contract-{}.", uuid::Uuid::new_v4());
+            (config.publish.brokers, config.registry.url) = (brokers, registry);
+            let open = || Box::new(Kafka::open(&config).expect("opens"));
+            check(open(), open());
+        }
+        _ => eprintln!("Kafka as a sink is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers"),
+    }
+}
+
+/// Those that remove old rows themselves: not Kafka, whose brokers do.
+fn each_that_removes(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
     let memory = Memory::default();
     check(Box::new(memory.clone()), Box::new(memory));
     let folder = tempfile::tempdir().expect("a folder");
@@ -34,17 +51,6 @@ fn each_sink(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
         let settings = Feed { path, rows_per_file, merge_runs, ..Feed::default() };
         let open = || Box::new(Parquet::open(&settings).expect("opens"));
         check(open(), open());
-    }
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) {
-        (Some(brokers), Some(registry)) => {
-            let mut config = Config::default();
-            config.publish.prefix = format!("contract-{}.", uuid::Uuid::new_v4());
-            (config.publish.brokers, config.registry.url) = (brokers, registry);
-            let open = || Box::new(Kafka::open(&config).expect("opens"));
-            check(open(), open());
-        }
-        _ => eprintln!("Kafka as a sink is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers"),
     }
     #[cfg(feature = "snowflake")]
     if let Some(config) = crate::snowflake::configured() {
@@ -328,6 +334,100 @@ fn pages_follow_each_other_and_a_store_does_not_differ_from_itself() {
         }
         assert_eq!(seen, many);
         assert_eq!(differences(&mut *reader, &mut *sink, TableId::Users, Differ::InAnything).expect("readable"), []);
+    });
+}
+
+/// A row that is added, of this age, where it grows old.
+fn aged(id: TableId, partition: i64, offset: i64, at: i64) -> Vec<Value> {
+    let value = |column: &Column| match (column.name, column.ty) {
+        ("_partition", _) => Value::Integer(partition),
+        ("_offset", _) => Value::Integer(offset),
+        (_, Type::Instant) => Value::Instant(at),
+        _ if column.nullable => Value::Null,
+        (_, Type::Integer) => Value::Integer(1),
+        (_, Type::Bytes) => Value::Bytes([7].into()),
+        _ => Value::Text("[]".into()),
+    };
+    id.table().columns.iter().map(value).collect()
+}
+
+/// Removes to its end, and tells how many rows.
+fn purge(sink: &mut dyn Warehouse, claim: &Claim, tables: &[TableId], before: i64) -> Result<u64, SinkError> {
+    let purge = Purge { before: tables.iter().map(|id| (*id, before)).collect() };
+    let mut rows = 0;
+    loop {
+        let Purged { rows: removed, is_done } = sink.purge(claim, &purge)?;
+        rows += removed;
+        if is_done {
+            return Ok(rows);
+        }
+    }
+}
+
+#[test]
+fn what_is_old_is_removed_and_nothing_else() {
+    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind == Kind::Append);
+    let aging: Vec<_> = added().filter(|id| age_of(*id).is_some()).collect();
+    assert_eq!(aging.len(), 6);
+    each_that_removes(|mut sink, mut reader| {
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let commits = [
+            (commit(0, 2), vec![(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)]),
+            (commit(2, 4), vec![(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)]),
+            (commit(4, 6), vec![(0, 6, 20_000), (1, 11, 21_000)]),
+        ];
+        let of = |id: TableId, rows: &[(i64, i64, i64)]| -> Vec<_> {
+            rows.iter().map(|(partition, offset, at)| aged(id, *partition, *offset, *at)).collect()
+        };
+        let commits = commits.map(|(mut commit, rows)| {
+            commit.appends = added().map(|id| (id, of(id, &rows))).collect();
+            commit.deltas.insert(TableId::Users, vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
+            commit
+        });
+        sink.apply(&claim, &commits[0]).expect("applies");
+        sink.apply(&claim, &commits[1]).expect("applies");
+        let progress = reader.position().expect("asks");
+        assert_eq!(purge(&mut *sink, &claim, &aging, 1_000).expect("removes"), 0, "nothing is older than that");
+        assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("removes"), 6 * 4);
+        assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("again is no error"), 0);
+        sink.apply(&claim, &commits[0]).expect("an old one is no error and no change");
+        assert_eq!(reader.position().expect("asks"), progress);
+        sink.apply(&claim, &commits[2]).expect("applies");
+        let left = |rows: &[&[(i64, i64, i64)]], id| {
+            let mut left = of(id, &rows.concat());
+            left.sort();
+            left
+        };
+        let (old, middle, young): (&[_], &[_], &[_]) = (
+            &[(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)],
+            &[(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)],
+            &[(0, 6, 20_000), (1, 11, 21_000)],
+        );
+        for id in added() {
+            let expected = match age_of(id) {
+                Some(_) => left(&[middle, young], id),
+                None => left(&[old, middle, young], id),
+            };
+            assert_eq!(rows(&mut *reader, id), expected, "{}", id.table().name);
+        }
+        assert_eq!(rows(&mut *reader, TableId::Users).len(), 3);
+        // Only the tables that are named; and of a run that was superseded, nothing.
+        let next = reader.claim(MadeBy::Run, None).expect("claims");
+        for before in [5_000, 15_000, 50_000] {
+            assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced(_))));
+        }
+        assert_eq!(purge(&mut *reader, &next, &[TableId::LateEvents], 15_000).expect("removes"), 3);
+        assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[young], TableId::LateEvents));
+        assert_eq!(rows(&mut *sink, TableId::RejectedEvents), left(&[middle, young], TableId::RejectedEvents));
+        assert_eq!(purge(&mut *reader, &next, &aging, 50_000).expect("removes"), 2 + 5 * 5);
+        for id in added() {
+            assert_eq!(rows(&mut *sink, id).is_empty(), age_of(id).is_some(), "{}", id.table().name);
+        }
+        // What is added again is there again: nobody remembers it.
+        let mut again = commit(6, 8);
+        again.appends.insert(TableId::LateEvents, of(TableId::LateEvents, old));
+        reader.apply(&next, &again).expect("applies");
+        assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[old], TableId::LateEvents));
     });
 }
 

@@ -2,9 +2,11 @@
 
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
+use deltamart::config::retention::Retention;
 use deltamart::delta::Delta;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
+use deltamart::sink::purge::Purge;
 use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
@@ -83,16 +85,34 @@ fn rows(sink: &mut dyn Stored) -> Vec<Vec<Vec<Value>>> {
     TABLES.iter().map(|table| sink.page(*table, None, 1_000).expect("readable")).collect()
 }
 
-/// What the tables hold after each of so many commits.
-fn states(commits: &[Commit]) -> Vec<Vec<Vec<Vec<Value>>>> {
+/// What the tables hold after each of so many commits, and once old rows are removed after it.
+fn states(commits: &[Commit], purges: fn(u64) -> bool) -> Vec<[Vec<Vec<Vec<Value>>>; 2]> {
     let mut memory = Memory::default();
     let claim = memory.claim(MadeBy::Run, None).expect("claims");
-    let mut states = vec![rows(&mut memory)];
+    let nothing = rows(&mut memory);
+    let mut states = vec![[nothing.clone(), nothing]];
     for commit in commits {
         memory.apply(&claim, commit).expect("applies");
-        states.push(rows(&mut memory));
+        let before = rows(&mut memory);
+        if purges(commit.epoch) {
+            memory.purge(&claim, &all_rejected()).expect("removes");
+        }
+        states.push([before, rows(&mut memory)]);
     }
     states
+}
+
+/// After these epochs what was rejected is old.
+fn sometimes(epoch: u64) -> bool {
+    epoch > 0 && epoch.is_multiple_of(6)
+}
+
+fn never(_: u64) -> bool {
+    false
+}
+
+fn all_rejected() -> Purge {
+    Purge { before: BTreeMap::from([(TableId::RejectedEvents, 10)]) }
 }
 
 fn settings(random: &mut ChaCha8Rng) -> Feed {
@@ -119,7 +139,7 @@ fn random_histories_hold_what_memory_holds() {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let settings = settings(&mut random);
         let commits = commits(&mut random, 30);
-        let states = states(&commits);
+        let states = states(&commits, sometimes);
         let disk = SimulatedDisk::new();
         let mut sink = on(&disk, &settings).expect("opens");
         let mut by = claim(&mut sink).expect("claims");
@@ -132,7 +152,11 @@ fn random_histories_hold_what_memory_holds() {
             sink.apply(&by, commit).expect("applies");
             let progress = reader.position().expect("asks").expect("claimed");
             assert_eq!((progress.epoch, progress.watermark), (commit.epoch, commit.watermark));
-            assert_eq!(rows(&mut reader), *state, "seed {seed}, epoch {}", commit.epoch);
+            assert_eq!(rows(&mut reader), state[0], "seed {seed}, epoch {}", commit.epoch);
+            if sometimes(commit.epoch) {
+                sink.purge(&by, &all_rejected()).expect("removes");
+                assert_eq!(rows(&mut reader), state[1], "seed {seed}, after epoch {}", commit.epoch);
+            }
         }
         let files = |part: &str| disk.files().iter().filter(|path| path.display().to_string().contains(part)).count();
         assert!(files("_progress") <= 18, "objects nobody reads are tidied away");
@@ -148,9 +172,16 @@ fn run(disk: &SimulatedDisk, settings: &Feed, commits: &[Commit]) -> Result<(), 
         let mut sink = on(disk, settings).map_err(unusable)?;
         let by = claim(&mut sink)?;
         let position = sink.position()?.map_or(0, |progress| progress.epoch);
+        let purge = |sink: &mut Parquet, epoch| match sometimes(epoch) {
+            true => sink.purge(&by, &all_rejected()).map(drop),
+            false => Ok(()),
+        };
+        // Perhaps again: that is for the next start too.
+        purge(&mut sink, position)?;
         for commit in commits.iter().filter(|commit| commit.epoch > position) {
             sink.apply(&by, commit)?;
             answered = commit.epoch;
+            purge(&mut sink, commit.epoch)?;
         }
         Ok(())
     };
@@ -163,7 +194,7 @@ fn crashed_at_any_step_it_holds_a_whole_commit_and_goes_on() {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let settings = settings(&mut random);
         let commits = commits(&mut random, 7);
-        let states = states(&commits);
+        let states = states(&commits, sometimes);
         // One history at every step, the others here and there.
         for after in (seed..).step_by(if seed == 0 { 1 } else { 7 }) {
             let disk = SimulatedDisk::new();
@@ -174,7 +205,7 @@ fn crashed_at_any_step_it_holds_a_whole_commit_and_goes_on() {
             let mut sink = on(&disk, &settings).expect("opens");
             let position = sink.position().expect("asks").map_or(0, |progress| progress.epoch);
             assert!(position >= answered, "seed {seed}, step {after}: {answered} was answered, {position} is there");
-            assert_eq!(rows(&mut sink), states[position as usize / 2], "seed {seed}, step {after}");
+            assert!(states[position as usize / 2].contains(&rows(&mut sink)), "seed {seed}, step {after}");
             // It crashes a second time, at some step of going on.
             disk.fail_after(random.random_range(0..400));
             let second = run(&disk, &settings, &commits);
@@ -182,7 +213,7 @@ fn crashed_at_any_step_it_holds_a_whole_commit_and_goes_on() {
             let ended = run(&disk, &settings, &commits);
             assert_eq!(ended, Ok(()), "seed {seed}, step {after}, {second:?}");
             let mut sink = on(&disk, &settings).expect("opens");
-            assert_eq!(rows(&mut sink), states[7], "seed {seed}, step {after}");
+            assert_eq!(rows(&mut sink), states[7][1], "seed {seed}, step {after}");
             if ran.is_ok() {
                 assert!(after > 100, "that were all steps");
                 break;
@@ -299,10 +330,18 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
                 false => history.clone(),
             };
             let mut reader = on(&disk, &settings).expect("opens");
-            assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
+            assert_eq!(
+                Some(rows(&mut reader)),
+                states(&model, never).last().map(|state| state[1].clone()),
+                "others {others}, step {at}"
+            );
             let later = Commit { follows: own.epoch, epoch: own.epoch + 2, ..own.clone() };
             assert!(matches!(zombie.apply(&by, &later), Err(SinkError::Fenced(_))));
-            assert_eq!(Some(&rows(&mut reader)), states(&model).last(), "others {others}, step {at}");
+            assert_eq!(
+                Some(rows(&mut reader)),
+                states(&model, never).last().map(|state| state[1].clone()),
+                "others {others}, step {at}"
+            );
             // Whoever starts next removes what it left.
             let mut next = on(&disk, &settings).expect("opens");
             let next_by = claim(&mut next).expect("claims");
@@ -420,4 +459,60 @@ fn files_go_when_their_time_is_over_and_not_before() {
     at(7, hour(75));
     assert_eq!(files("deltas/date=2026-01-05/").len(), 0, "{:?}", files("deltas/"));
     assert_eq!(sink.page(TableId::Users, None, 100).expect("readable").len(), 7);
+}
+
+/// A commit a quarter of an hour after the one before, with one record that was rejected then.
+fn rejecting(number: u64) -> Commit {
+    let clock_ms = 1_767_571_200_000 + number as i64 * HOUR_MS / 4;
+    let mut row = rejected(0, number as i64, number);
+    row[8] = Value::Instant(clock_ms);
+    Commit {
+        follows: 2 * number - 2,
+        epoch: 2 * number,
+        clock_ms,
+        watermark: clock_ms,
+        positions: BTreeMap::new(),
+        deltas: BTreeMap::from([(TableId::Users, vec![Delta::Upsert(user(number as i64, 1))])]),
+        appends: BTreeMap::from([(TableId::RejectedEvents, vec![row])]),
+    }
+}
+
+/// However few rows there are, they go; with the deltas they came in, and after the grace for those who read them.
+#[test]
+fn old_rows_go_as_whole_runs_with_their_deltas_and_soon() {
+    let kept = Retention { rejected: Some(16 * HOUR_MS), ..Retention::default() };
+    let settings = Feed { merge_runs: 2, grace: 2 * HOUR_MS, ..Feed::default() };
+    let disk = SimulatedDisk::new();
+    let mut sink = on(&disk, &settings).expect("opens").keeping(&kept);
+    let by = claim(&mut sink).expect("claims");
+    let files = |part: &str| -> Vec<String> {
+        let paths = disk.files().into_iter().map(|path| path.display().to_string());
+        paths.filter(|path| path.contains(part) && !path.ends_with("_schema.parquet")).collect()
+    };
+    (1..=120).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));
+    let purge = Purge::after(&rejecting(120), &kept);
+    let (all, reader) = (files("rejected_events/"), on(&disk, &settings));
+    let mut reader = reader.expect("opens");
+    let mut before = reader.page(TableId::RejectedEvents, None, 60).expect("readable");
+    assert!(sink.purge(&by, &purge).expect("removes").is_done);
+    // Those of 14 hours are to go: 56 rows. Of an hour, which is a sixteenth, some may stay.
+    let left = on(&disk, &settings).expect("opens").page(TableId::RejectedEvents, None, 1_000).expect("readable");
+    assert!((64..=68).contains(&left.len()) && left.last() == rejected_at(120).as_ref(), "{} rows", left.len());
+    // Whoever came before goes on reading.
+    assert_eq!(files("rejected_events/"), all);
+    let gone = 120 - left.len() as u64;
+    (121..=126).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));
+    assert!(all.iter().all(|path| files("rejected_events/").contains(path) || path.contains("/merged/")));
+    (127..=130).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));
+    let oldest = files("rejected_events/deltas/");
+    assert!(oldest[0].contains(&format!("/{:012}-", 2 * gone + 2)), "{oldest:?}");
+    assert_eq!(files("users/deltas/").len(), 130, "what is kept for ever is");
+    before.extend(reader.page(TableId::RejectedEvents, None, 1_000).expect("readable"));
+    assert_eq!(before.len(), 60 + left.len() + 10);
+    assert_eq!(sink.page(TableId::Users, None, 1_000).expect("readable").len(), 130);
+    assert!(files("_progress").len() <= 18, "objects nobody reads are tidied away");
+}
+
+fn rejected_at(number: u64) -> Option<Vec<Value>> {
+    rejecting(number).appends[&TableId::RejectedEvents].first().cloned()
 }

@@ -30,6 +30,8 @@ mod oracle;
 mod plain;
 /// The real catalog, where it is there.
 mod real_data;
+/// What is not kept for ever goes, and no metric knows.
+mod retention;
 /// Snowflake, as far as a stand-in shows it.
 #[cfg(feature = "snowflake")]
 mod snowflake;

@@ -6,6 +6,7 @@ use super::purging::Purging;
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::stats::Stats;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 /// Applies commits until there are no more.
@@ -27,14 +28,16 @@ pub(super) fn apply(
             applied
         };
         let result = patience.insist(attempt, may_succeed_later);
-        let due = purging.due(&commit);
+        purging.see(&commit);
         drop(commit);
         let failed = result.is_err();
         if outbox.send(Message::Applied(number, result)).is_err() || failed {
             return;
         }
-        if let Some((purge, clock_ms)) = due {
-            purging.purge(&mut *sink, claim, &purge, clock_ms);
+        if purging.is_due() {
+            purging.purge(&mut *sink, claim);
         }
     }
+    // Nobody waits any more, unless a stop was asked: then the next start goes on with it.
+    while !patience.stop.load(Ordering::Acquire) && purging.purge(&mut *sink, claim) {}
 }

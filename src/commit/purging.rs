@@ -1,5 +1,5 @@
-//! When a sink's old rows are removed: after the first commit of a start, and then once an hour by the clock of its
-//! commits.
+//! When a sink's old rows are removed: after the first commit of a start, then once an hour by the clock of its
+//! commits, and when the sources have ended.
 //!
 //! No commit waits for it for long, and none fails by it: what cannot be done now is done after a later one.
 
@@ -14,26 +14,33 @@ const INTERVAL_MS: u64 = 3_600_000;
 /// What is to be removed of one sink, and when it last was.
 pub(super) struct Purging {
     retention: Retention,
-    /// The clock of the commit after which it was done to its end.
+    /// What is old by the last commit; and its clock.
+    old: Option<(Purge, Instant)>,
+    /// The clock of the commit by which it was last removed to its end.
     done_ms: Option<Instant>,
 }
 
 impl Purging {
     pub(super) fn new(retention: Retention) -> Purging {
-        Purging { retention, done_ms: None }
+        Purging { retention, old: None, done_ms: None }
     }
 
-    /// What is to be removed once a commit is there, if it is time for it; and the clock.
-    pub(super) fn due(&self, commit: &Commit) -> Option<(Purge, Instant)> {
-        // A clock that is set back does not keep what is old.
-        if self.done_ms.is_some_and(|done| commit.clock_ms.abs_diff(done) < INTERVAL_MS) {
-            return None;
-        }
+    /// Notes what is old by a commit.
+    pub(super) fn see(&mut self, commit: &Commit) {
         let purge = Purge::after(commit, &self.retention);
-        (!purge.is_empty()).then_some((purge, commit.clock_ms))
+        self.old = (!purge.is_empty()).then_some((purge, commit.clock_ms));
     }
 
-    pub(super) fn purge(&mut self, sink: &mut dyn Sink, claim: &Claim, purge: &Purge, clock_ms: Instant) {
+    /// Whether it is time for it.
+    pub(super) fn is_due(&self) -> bool {
+        // A clock that is set back does not keep what is old.
+        let since = |clock_ms: Instant| self.done_ms.map(|done| clock_ms.abs_diff(done));
+        self.old.as_ref().is_some_and(|(_, clock_ms)| since(*clock_ms).is_none_or(|since| since >= INTERVAL_MS))
+    }
+
+    /// Removes what is old; tells whether more of it could be removed at once.
+    pub(super) fn purge(&mut self, sink: &mut dyn Sink, claim: &Claim) -> bool {
+        let Some((purge, clock_ms)) = &self.old else { return false };
         match sink.purge(claim, purge) {
             Ok(Purged { rows, is_done }) => {
                 if rows > 0 {
@@ -43,16 +50,17 @@ impl Purging {
                     );
                 }
                 if !is_done {
-                    return;
+                    return true;
                 }
             }
             Err(SinkError::Unavailable(why)) => {
                 tracing::warn!("old rows could not be removed, and will be after the next commit: {why}");
-                return;
+                return false;
             }
             // If another run has taken over, the next commit says so.
             Err(error) => tracing::warn!("old rows could not be removed, and are tried again in an hour: {error}"),
         }
-        self.done_ms = Some(clock_ms);
+        self.done_ms = Some(*clock_ms);
+        false
     }
 }

@@ -1,11 +1,13 @@
 //! What DuckDB reads is what was committed, of one commit at a time, while we write. DELTAMART_PYTHON
 //! names a Python that has it (`scripts/venv` prints one); without it these tests are skipped.
 
-use super::{Interrupted, commits, rejected, user};
+use super::{HOUR_MS, Interrupted, commits, rejected, rejecting, user};
 use dataflows::table::{Column, Kind, TableId, Type, Value};
 use deltamart::config::feed::Feed;
+use deltamart::config::retention::Retention;
 use deltamart::delta::Delta;
 use deltamart::sink::parquet::Parquet;
+use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, MadeBy, Sink, SinkError, Stored};
 use deltamart::store::Store;
 use deltamart::store::local::Local;
@@ -190,6 +192,35 @@ fn duckdb_reads_the_rows_that_we_read() {
         theirs.sort();
         assert!(ours == theirs, "`{}`: {} rows here, {} there", table.name, ours.len(), theirs.len());
     }
+}
+
+/// What is old is not there any more, in views as in ours, and what is young is: also of deltas.
+#[test]
+fn duckdb_reads_what_is_left_once_old_rows_are_gone() {
+    let Some(script) = python("duckdb_reads_what_is_left_once_old_rows_are_gone", "feed_rows.py") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Feed { grace: 0, ..settings(folder.path()) };
+    let kept = Retention { rejected: Some(16 * HOUR_MS), ..Retention::default() };
+    let mut sink = Parquet::open(&settings).expect("opens").keeping(&kept);
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    for number in 1..=100 {
+        sink.apply(&claim, &rejecting(number)).expect("applies");
+        sink.purge(&claim, &Purge::after(&rejecting(number), &kept)).expect("removes");
+    }
+    // Its file is removed with the next commit.
+    sink.apply(&claim, &rejecting(101)).expect("applies");
+    let views = ["rejected_events", "rejected_events_deltas", "users"].map(str::to_owned);
+    let mut found = BTreeMap::<String, Vec<Json>>::new();
+    for (view, row) in read(script, folder.path(), &views) {
+        found.entry(view).or_default().push(row["_epoch"].clone());
+    }
+    found.values_mut().for_each(|epochs| epochs.sort_by_key(Json::as_u64));
+    let ours = sink.page(TableId::RejectedEvents, None, 1_000).expect("readable");
+    let epochs: Vec<_> =
+        ours.iter().filter_map(|row| plain(&row[2]).as_u64()).map(|number| json!(2 * number)).collect();
+    assert!((64..=70).contains(&epochs.len()), "{epochs:?}");
+    assert_eq!((&found["rejected_events"], &found["rejected_events_deltas"]), (&epochs, &epochs));
+    assert_eq!(found["users"].len(), 101);
 }
 
 #[test]

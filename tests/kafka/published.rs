@@ -1,8 +1,12 @@
 use super::stack::{Stack, schema_of, sign_in};
 use deltamart::config::Config;
+use deltamart::config::retention::Retention;
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::{MadeBy, Sink};
+use futures_executor::block_on;
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::Duration;
 
@@ -64,4 +68,57 @@ fn tables_are_published_where_events_are_read() {
     stack.creates("other-users", 1, "delete");
     let refused = Kafka::open(&config).expect("opens").claim(MadeBy::Run, None).expect_err("it would lose rows");
     assert!(refused.to_string().contains("is not compacted"), "{refused}");
+}
+
+/// What is not kept for ever the brokers remove: they are told so, and told again when it changes, and whatever
+/// else somebody set stays as it is.
+#[test]
+fn topics_are_set_to_what_is_kept() {
+    let Some(stack) = Stack::reading("kept", |_| false) else { return };
+    let mut config = publishing(&stack);
+    let prefix = config.publish.prefix.clone();
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &stack.brokers);
+    let admin: AdminClient<DefaultClientContext> = client.create().expect("a client");
+    let topic = |table: &str| format!("{prefix}{table}");
+    let set = |table: &str, key: &str| {
+        let topic = topic(table);
+        let described = block_on(admin.describe_configs([&ResourceSpecifier::Topic(&topic)], &AdminOptions::new()));
+        let described = described.expect("answers").remove(0).expect("there");
+        described.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default()
+    };
+    let policies = || {
+        ["late_events", "cart_events", "catalog_events", "users", "_progress"].map(|table| set(table, "cleanup.policy"))
+    };
+    let hour = 3_600_000;
+    let claim = |config: &Config| Kafka::open(config).expect("opens").claim(MadeBy::Run, None);
+    config.rules.max_future = hour;
+    config.retention = Retention { raw: None, rejected: None, late: Some(48 * hour) };
+    claim(&config).expect("claims");
+    assert_eq!(policies(), ["compact,delete", "compact", "compact", "compact", "compact"]);
+    let of_late = || ["retention.ms", "retention.bytes", "max.message.bytes"].map(|key| set("late_events", key));
+    assert_eq!(of_late(), ["176400000", "-1", "16777216"], "what happens an hour ahead is kept an hour longer");
+    // Somebody sets something of their own.
+    let (late, users) = (topic("late_events"), topic("users"));
+    let alter = |change: AlterConfig<'_>| {
+        block_on(admin.alter_configs([&change], &AdminOptions::new())).expect("answers").remove(0).expect("sets");
+    };
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&late)).set("cleanup.policy", "compact,delete");
+    alter(change.set("retention.ms", "176400000").set("max.message.bytes", "16777216").set("segment.ms", "1234567"));
+    config.retention = Retention { raw: Some(24 * hour), rejected: None, late: Some(24 * hour) };
+    claim(&config).expect("claims");
+    assert_eq!(policies(), ["compact,delete", "compact,delete", "compact", "compact", "compact"]);
+    assert_eq!(of_late(), ["90000000", "-1", "16777216"]);
+    assert_eq!(set("late_events", "segment.ms"), "1234567");
+    config.retention = Retention::default();
+    claim(&config).expect("claims");
+    assert_eq!(policies(), ["compact"; 5]);
+    assert_eq!([set("late_events", "segment.ms"), set("late_events", "max.message.bytes")], ["1234567", "16777216"]);
+    // What is kept for ever must be, whoever set it otherwise.
+    alter(AlterConfig::new(ResourceSpecifier::Topic(&users)).set("cleanup.policy", "compact,delete"));
+    let refused = claim(&config).expect_err("it would lose rows");
+    assert!(
+        refused.to_string().contains("`kept") && refused.to_string().contains("is not only compacted"),
+        "{refused}"
+    );
 }
