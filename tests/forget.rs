@@ -163,6 +163,9 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
         assert!(!said.contains("no row named the user") && !said.contains("state: 0 records"), "{said}");
     }
     let once_more = users.first().expect("one").to_string();
+    let unverified = deltamart(folder, "forgot.db", &["verify"]);
+    let why = String::from_utf8_lossy(&unverified.stderr).into_owned();
+    assert!(unverified.status.code() == Some(2) && why.contains("users were forgotten"), "{why}");
     let again = succeed(folder, "forgot.db", &[&["forget", &once_more], &feed[..]].concat());
     assert!(again.contains("no row named the user") && again.contains("state: 0 records"), "{again}");
 

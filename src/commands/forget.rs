@@ -33,7 +33,9 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     };
     let payloads = Payloads::new(registry);
     let named = Named { user, payloads: &payloads };
-    let mut sinks = sinks::all(config, open_warehouse(config)?, &AtomicBool::new(true))?;
+    let warehouse = open_warehouse(config)?;
+    warehouse.will_forget(user)?;
+    let mut sinks = sinks::all(config, warehouse, &AtomicBool::new(true))?;
     let forgotten = match &dir {
         Some(dir) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
         None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),

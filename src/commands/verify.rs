@@ -68,6 +68,12 @@ pub(super) fn verify(config: &Config) -> Result<()> {
 
 /// What the metrics' SQL does not find any more it would take for what never was.
 fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
+    if sink.has_forgotten()? {
+        let why = format!(
+            "`{path}` cannot be verified: users were forgotten, of whose events there is no trace, and what was computed of              many users was computed of them too"
+        );
+        return Err(Refused(why).into());
+    }
     let reads = |id: &TableId| READ.contains(id) || *id == TableId::LateEvents;
     let gone: Vec<_> = sink.purged()?.into_iter().filter(|(id, _)| reads(id)).collect();
     if gone.is_empty() {

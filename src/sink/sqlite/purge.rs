@@ -11,7 +11,7 @@ use crate::instant;
 use crate::sink::purge::{Purge, Purged, age_of};
 use crate::sink::{Claim, SinkError};
 use dataflows::Instant;
-use dataflows::table::{Table, TableId};
+use dataflows::table::{Kind, Table, TableId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 /// So many rows are removed in one transaction: others who write wait for it.
@@ -26,6 +26,9 @@ const PURGED: &str = r#"CREATE TABLE IF NOT EXISTS "_purged" (
     "before" TEXT NOT NULL -- Rows that are older may have been removed: by what `[retention]` goes by.
 ) WITHOUT ROWID"#;
 
+/// As above, where it was asked for: there is one if users were forgotten of whom there were raw events.
+const FORGOTTEN: &str = r#"CREATE TABLE IF NOT EXISTS "_forgotten" ("only" INTEGER PRIMARY KEY CHECK ("only" = 1))"#;
+
 /// As messages say it.
 const WHAT: &str = "remove old rows from";
 
@@ -39,8 +42,7 @@ impl Sqlite {
     /// If the warehouse cannot be read.
     pub fn purged(&self) -> Result<Vec<(TableId, Instant)>, SinkError> {
         let failed = |error| sql_error(&self.path, "read `_purged` of", error);
-        let sql = "SELECT 1 FROM sqlite_master WHERE name = '_purged'";
-        if self.connection.query_row(sql, [], |_| Ok(())).optional().map_err(failed)?.is_none() {
+        if !self.has("_purged").map_err(failed)? {
             return Ok(Vec::new());
         }
         let sql = r#"SELECT "before" FROM "_purged" WHERE "table_name" = ?"#;
@@ -54,6 +56,38 @@ impl Sqlite {
         Ok(purged)
     }
 
+    fn has(&self, table: &str) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_master WHERE name = ?";
+        Ok(self.connection.query_row(sql, [table], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// Whether users were forgotten of whom there were raw events.
+    ///
+    /// # Errors
+    /// If the warehouse cannot be read.
+    pub fn has_forgotten(&self) -> Result<bool, SinkError> {
+        self.has("_forgotten").map_err(|error| sql_error(&self.path, "read", error))
+    }
+
+    /// Notes that raw events of a user are about to go, if there are any.
+    ///
+    /// # Errors
+    /// If the warehouse cannot be read or written.
+    pub fn will_forget(&self, user: u64) -> Result<(), SinkError> {
+        let failed = |error| sql_error(&self.path, "write to", error);
+        for id in TableId::ALL.iter().filter(|id| id.table().kind == Kind::Append) {
+            let table = id.table();
+            if table.columns.iter().any(|column| column.name == "user_id") {
+                let sql = format!(r#"SELECT 1 FROM {} WHERE "user_id" = ? LIMIT 1"#, quoted(table.name));
+                let found = self.connection.query_row(&sql, [user as i64], |_| Ok(())).optional().map_err(failed)?;
+                if found.is_some() {
+                    return self.connection.execute_batch(FORGOTTEN).map_err(failed);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that nothing is missing any more: everything was computed again.
     ///
     /// # Errors
@@ -62,7 +96,8 @@ impl Sqlite {
         let Sqlite { path, connection } = self;
         let what = "forget what was removed from";
         let (transaction, _) = begin(path, connection, claim, what)?;
-        let forgotten = transaction.execute_batch(r#"DROP TABLE IF EXISTS "_purged""#);
+        let forgotten =
+            transaction.execute_batch(r#"DROP TABLE IF EXISTS "_purged"; DROP TABLE IF EXISTS "_forgotten""#);
         forgotten.and_then(|()| transaction.commit()).map_err(|error| sql_error(path, what, error))
     }
 
