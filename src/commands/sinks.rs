@@ -3,6 +3,7 @@
 use super::batch::patiently;
 use super::inputs::insist;
 use crate::config::Config;
+use crate::config::retention::Retention;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
@@ -53,7 +54,9 @@ pub(super) fn all(config: &Config, warehouse: Sqlite, stop: &AtomicBool) -> Resu
 /// Brings the others to where a warehouse is that was computed as a whole, under the same claim.
 pub(super) fn bring(config: &Config, warehouse: &mut Sqlite, claim: &Claim) -> Result<()> {
     let Some(progress) = warehouse.position()? else { return Ok(()) };
-    for mut sink in others(config)? {
+    // What a batch wrote stays, there as here.
+    let config = Config { retention: Retention::default(), ..config.clone() };
+    for mut sink in others(&config)? {
         let claim = patiently(|| sink.claim(progress.made_by, Some(claim)))?;
         if sink.position()?.is_none_or(|found| found.epoch < progress.epoch) {
             patiently(|| reconcile(warehouse, &mut *sink, &claim, Differ::InAnything, |_| progress.epoch))?;
