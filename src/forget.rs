@@ -28,6 +28,8 @@ const PART_RECORDS: usize = 200_000;
 pub struct Forgotten {
     /// The epoch in which it was.
     pub epoch: Time,
+    /// The start under which it was.
+    pub generation: u64,
     /// How many records of the state are nobody's now, or gone.
     pub records: u64,
     /// By sink: how many rows of each table were removed.
@@ -55,9 +57,15 @@ pub fn forget(
         started_at: crate::instant::show(now_ms),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         rebuilt_after: None,
-        ..dir.generation(dir.last_generation()?)?
+        // The last start may be one that was refused, for other settings.
+        fingerprint: before.fingerprint.clone(),
+        ..dir.generation(before.generation)?
     };
     let start = recovery::start(dir, sinks, &facts, &BTreeMap::new(), threads)?;
+    // Now nobody else writes; until now somebody may have.
+    if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
+        return Err(not_at_rest(dir, "a run was under way meanwhile").into());
+    }
     let (generation, mut state) = (start.generation, start.resume.state);
     let manifest = Manifest {
         epoch: before.epoch + 2,
@@ -70,10 +78,8 @@ pub fn forget(
     let records = in_state(&mut state, named.user, NOBODY | rand::random::<u64>());
     write_down(dir, &state, manifest.clone(), before.epoch)?;
     drop(state);
-    let mut forgotten = Forgotten { epoch: manifest.epoch, records, ..Forgotten::default() };
-    for (sink, claim) in sinks.iter_mut().zip(&start.claims) {
-        in_sink(&mut **sink, claim, named, manifest.clock_ms, &mut forgotten)?;
-    }
+    let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
+    in_sinks(sinks, &start.claims, named, manifest.clock_ms, &mut forgotten)?;
     // Only now: until every sink is there, one that is not may be brought there from what was before.
     dir.forget_snapshots(manifest.epoch, generation)?;
     dir.forget_journal(manifest.epoch)?;
@@ -83,10 +89,7 @@ pub fn forget(
 
 /// The last snapshot, after which nothing was read: every sink has what it has.
 fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Manifest, StartError> {
-    let refused = |why: &str| {
-        let what_to_do = "Start it and let it end in order (SIGTERM, Ctrl-C or `--to-end`), then ask again";
-        StateError::Refused(format!("state `{}`: {why}. {what_to_do}", dir.place()))
-    };
+    let refused = |why: &str| not_at_rest(dir, why);
     let chain = dir.chain()?;
     let snapshot = dir.newest_snapshot(&chain, Time::MAX)?.filter(|snapshot| snapshot.epoch == chain.end());
     let snapshot = snapshot.ok_or_else(|| refused("the last run did not end in order, or nothing was ever read"))?;
@@ -98,6 +101,11 @@ fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Ma
         }
     }
     Ok(snapshot)
+}
+
+fn not_at_rest(dir: &StateDir, why: &str) -> StateError {
+    let what_to_do = "Start it and let it end in order (SIGTERM, Ctrl-C or `--to-end`), then ask again";
+    StateError::Refused(format!("state `{}`: {why}. {what_to_do}", dir.place()))
 }
 
 /// Makes a user's records those of nobody; tells how many.
@@ -136,19 +144,38 @@ pub fn forget_in_sinks(
     named: &Named<'_>,
     now_ms: Instant,
 ) -> Result<Forgotten, SinkError> {
-    let mut forgotten = Forgotten::default();
-    let mut claimed = None::<Claim>;
-    for sink in sinks {
+    let (mut forgotten, mut claims, mut clock_ms) = (Forgotten::default(), Vec::<Claim>::new(), now_ms);
+    for sink in &mut *sinks {
         let progress = sink.position()?.ok_or_else(|| nothing_there(&**sink))?;
-        let claim = sink.claim(progress.made_by, claimed.as_ref())?;
+        let claim = sink.claim(progress.made_by, claims.first())?;
+        forgotten.generation = claim.generation;
         forgotten.epoch = forgotten.epoch.max(progress.epoch + 2);
-        in_sink(&mut **sink, &claim, named, now_ms.max(progress.committed_at), &mut forgotten)?;
-        claimed = Some(claim);
+        clock_ms = clock_ms.max(progress.committed_at);
+        claims.push(claim);
     }
+    in_sinks(sinks, &claims, named, clock_ms, &mut forgotten)?;
     Ok(forgotten)
 }
 
-/// Deletes the rows that name the user, in one commit, and what is left of them.
+/// Deletes the rows in all sinks before anything is written anew in one: if that fails, all are at one epoch, and it
+/// can be asked again at once.
+fn in_sinks(
+    sinks: &mut [Box<dyn Warehouse>],
+    claims: &[Claim],
+    named: &Named<'_>,
+    clock_ms: Instant,
+    forgotten: &mut Forgotten,
+) -> Result<(), SinkError> {
+    for (sink, claim) in sinks.iter_mut().zip(claims) {
+        in_sink(&mut **sink, claim, named, clock_ms, forgotten)?;
+    }
+    for (sink, claim) in sinks.iter_mut().zip(claims) {
+        forgotten.left.extend(sink.scrub(claim, &|table, row| named.names(table, row))?);
+    }
+    Ok(())
+}
+
+/// Deletes the rows that name the user, in one commit.
 fn in_sink(
     sink: &mut dyn Warehouse,
     claim: &Claim,
@@ -157,6 +184,11 @@ fn in_sink(
     forgotten: &mut Forgotten,
 ) -> Result<(), SinkError> {
     let progress = sink.position()?.ok_or_else(|| nothing_there(sink))?;
+    if progress.epoch >= forgotten.epoch {
+        // A commit of an epoch that is there already would change nothing.
+        let why = format!("{}: it is at epoch {}, of another run", sink.name(), progress.epoch);
+        return Err(SinkError::Fenced(why));
+    }
     let (mut deltas, unread) = (BTreeMap::new(), named.payloads.unread());
     for id in TableId::ALL {
         let gone = named.rows_of(sink, *id)?;
@@ -175,9 +207,7 @@ fn in_sink(
         deltas,
         appends: BTreeMap::new(),
     };
-    sink.apply(claim, &commit)?;
-    forgotten.left.extend(sink.scrub(claim, &|table, row| named.names(table, row))?);
-    Ok(())
+    sink.apply(claim, &commit)
 }
 
 fn nothing_there(sink: &dyn Warehouse) -> SinkError {

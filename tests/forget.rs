@@ -5,12 +5,12 @@ use dataflows::Time;
 use dataflows::state::State;
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
-use deltamart::forget::{Named, Payloads, forget};
+use deltamart::forget::{Forgotten, Named, Payloads, forget};
 use deltamart::recovery::StartError;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
 use deltamart::state_dir::StateDir;
 use deltamart::state_dir::journal::{Entry, Group};
 use deltamart::store;
@@ -21,9 +21,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Has no rows: says what columns there are.
 const SCHEMA_FILE: &str = "_schema.parquet";
@@ -63,9 +60,13 @@ fn append(folder: &Path, lines: &[String]) {
     lines.iter().for_each(|line| writeln!(events, "{line}").expect("written"));
 }
 
-/// A warehouse and its state, once more under another name.
+/// A warehouse, its state and its feed, if there is one, once more under another name.
 fn copy(folder: &Path, from: &str, to: &str) {
-    for (from, to) in [(from.to_owned(), to.to_owned()), (format!("{from}.state"), format!("{to}.state"))] {
+    for part in ["", ".state", ".feed"] {
+        let (from, to) = (format!("{from}{part}"), format!("{to}{part}"));
+        if !folder.join(&from).exists() {
+            continue;
+        }
         let copied = Command::new("cp").current_dir(folder).args(["-r", &from, &to]).status();
         assert!(copied.expect("starts").success());
     }
@@ -131,13 +132,14 @@ fn users_in_files(folder: &Path, found: &mut Vec<(PathBuf, BTreeSet<u64>)>) {
         } else if path.extension().is_some_and(|extension| extension == "parquet") && !path.ends_with(SCHEMA_FILE) {
             let reader = SerializedFileReader::new(File::open(&path).expect("there")).expect("Parquet");
             let rows = reader.get_row_iter(None).expect("rows").map(|row| row.expect("a row").into_columns());
-            let user = |columns: Vec<(String, Field)>| {
-                columns.into_iter().find_map(|(name, field)| match field {
+            let users = |columns: Vec<(String, Field)>| {
+                columns.into_iter().filter_map(|(name, field)| match field {
                     Field::Long(user) if name == "user_id" => Some(user as u64),
+                    Field::Str(cart) => cart.strip_prefix("user:")?.parse().ok(),
                     _ => None,
                 })
             };
-            found.push((path, rows.filter_map(user).collect()));
+            found.push((path, rows.flat_map(users).collect()));
         }
     }
 }
@@ -153,6 +155,9 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
     copy(folder, "forgot.db", "whole.db");
     let users: BTreeSet<u64> = interesting(folder, "forgot.db").into_iter().collect();
     assert!(users.len() >= 4, "{users:?}");
+    let mut files = Vec::new();
+    users_in_files(&folder.join("feed"), &mut files);
+    assert!(users.iter().all(|user| files.iter().any(|(_, named)| named.contains(user))));
 
     let (before, state) = state_of(folder, "forgot.db");
     let is_theirs = |record: &State| users.iter().any(|user| record.clone().forget(*user, 0));
@@ -218,12 +223,15 @@ struct Failing {
     inner: Sqlite,
     at: usize,
     before: bool,
-    calls: Arc<AtomicUsize>,
+    calls: usize,
+    /// What somebody else does just before the claim.
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Failing {
     fn call<T>(&mut self, call: impl FnOnce(&mut Sqlite) -> Result<T, SinkError>) -> Result<T, SinkError> {
-        let is_now = self.calls.fetch_add(1, Relaxed) + 1 == self.at;
+        self.calls += 1;
+        let is_now = self.calls == self.at;
         let broken_off = || SinkError::Failed("broken off".to_owned());
         if is_now && self.before {
             return Err(broken_off());
@@ -239,6 +247,9 @@ impl Sink for Failing {
     }
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile();
+        }
         self.call(|sink| sink.claim(made_by, wanted))
     }
 
@@ -261,37 +272,53 @@ impl Stored for Failing {
     }
 }
 
+/// Forgets a user in a warehouse that fails, and in its feed.
+fn forget_with(folder: &Path, name: &str, failing: Failing, user: u64) -> Result<Forgotten, StartError> {
+    let settings = Feed { path: folder.join(format!("{name}.feed")).display().to_string(), ..Feed::default() };
+    let mut sinks: [Box<dyn Warehouse>; 2] = [Box::new(failing), Box::new(Parquet::open(&settings).expect("opens"))];
+    let payloads = Payloads::new(None);
+    forget(&state_dir(folder, name), &mut sinks, &Named { user, payloads: &payloads }, support::CLOCK_MS, 1)
+}
+
+fn state_dir(folder: &Path, name: &str) -> StateDir {
+    let place = folder.join(format!("{name}.state")).display().to_string();
+    StateDir::open(store::open(&place).expect("opens"), None).expect("opens")
+}
+
 #[test]
 fn broken_off_anywhere_a_run_goes_on_and_asked_again_it_is_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let rest = shop(folder, ("4000", "1"), 3_000);
-    succeed(folder, "base.db", &RUN);
+    let with_feed = |name: &str, arguments: &[&str]| {
+        succeed(folder, name, &[arguments, &["--set", &format!("feed.path={name}.feed")]].concat())
+    };
+    with_feed("base.db", &RUN);
     let user = interesting(folder, "base.db")[0];
     let users = BTreeSet::from([user]);
     append(folder, &rest.into_iter().filter(|line| user_of(line) != Some(user)).collect::<Vec<_>>());
     copy(folder, "base.db", "whole.db");
-    succeed(folder, "whole.db", &RUN);
+    with_feed("whole.db", &RUN);
     let (_, expected) = split(&folder.join("whole.db"), &users);
     for before in [true, false] {
         for at in 1.. {
             let name = format!("{before}-{at}.db");
             copy(folder, "base.db", &name);
             let inner = Sqlite::open(&folder.join(&name)).expect("opens");
-            let failing = Failing { inner, at, before, calls: Arc::default() };
-            let place = folder.join(format!("{name}.state")).display().to_string();
-            let dir = StateDir::open(store::open(&place).expect("opens"), None).expect("opens");
-            let payloads = Payloads::new(None);
-            let named = Named { user, payloads: &payloads };
-            let result = forget(&dir, &mut [Box::new(failing)], &named, support::CLOCK_MS, 1);
+            let failing = Failing { inner, at, before, calls: 0, meanwhile: None };
+            let result = forget_with(folder, &name, failing, user);
             match &result {
                 Ok(forgotten) => assert!(forgotten.records > 0),
                 Err(error) => assert!(matches!(error, StartError::Sink(SinkError::Failed(_))), "{error}"),
             }
-            // Nothing of it hinders a run, whether it is asked again or not.
-            succeed(folder, &name, &RUN);
+            if at == 3 {
+                // Every sink has the deletions: that what is left of them could not be removed needs no run in between.
+                with_feed(&name, &["forget", &user.to_string()]);
+            }
+            // Nothing of it hinders a run.
+            with_feed(&name, &RUN);
             if result.is_err() {
-                succeed(folder, &name, &["forget", &user.to_string()]);
+                with_feed(&name, &["forget", &user.to_string()]);
             }
             let (theirs, others) = split(&folder.join(&name), &users);
             assert_eq!(theirs, Vec::<String>::new(), "{name}");
@@ -304,6 +331,28 @@ fn broken_off_anywhere_a_run_goes_on_and_asked_again_it_is_done() {
             }
         }
     }
+}
+
+/// A run that was not seen may have come further before it was superseded: what it did counts.
+#[test]
+fn whoever_ran_meanwhile_has_not_run_in_vain() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    shop(folder, ("2000", "1"), 2_000);
+    succeed(folder, "some.db", &[&RUN[..], &["--set", "feed.path=some.db.feed"]].concat());
+    let user = interesting(folder, "some.db")[0];
+    let dir = state_dir(folder, "some.db");
+    let (chain, generation) = (dir.chain().expect("readable"), dir.last_generation().expect("readable"));
+    let end = chain.end();
+    let entry = Entry { epoch: end + 2, ..chain.entries[&end].1.clone() };
+    let meanwhile = move || dir.journal(generation, &Group { follows: end, entries: vec![entry] }).expect("written");
+    let inner = Sqlite::open(&folder.join("some.db")).expect("opens");
+    let failing = Failing { inner, at: 0, before: true, calls: 0, meanwhile: Some(Box::new(meanwhile)) };
+    let refused = forget_with(folder, "some.db", failing, user).expect_err("refused").to_string();
+    assert!(refused.contains("a run was under way meanwhile"), "{refused}");
+    let chain = state_dir(folder, "some.db").chain().expect("readable");
+    assert_eq!((chain.end(), chain.entries[&(end + 2)].0), (end + 2, generation));
+    assert!(!split(&folder.join("some.db"), &BTreeSet::from([user])).0.is_empty());
 }
 
 #[test]
@@ -319,8 +368,11 @@ fn what_is_under_way_or_was_not_ended_in_order_is_refused() {
     let (code, why) = refused(&["forget", "1"]);
     assert!(code == Some(1) && why.contains("does not exist"), "{why}");
     succeed(folder, "some.db", &RUN);
-    let place = folder.join("some.db.state").display().to_string();
-    let dir = StateDir::open(store::open(&place).expect("opens"), None).expect("opens");
+    // What a start said that was refused does not matter.
+    let (code, why) = refused(&[&RUN[..], &["--set", "lateness=24h"]].concat());
+    assert!(code == Some(2) && why.contains("lateness"), "{why}");
+    succeed(folder, "some.db", &["forget", "999999"]);
+    let dir = state_dir(folder, "some.db");
     let heartbeat: serde_json::Value = dir.heartbeat().expect("readable").expect("said");
     let mut beating = heartbeat.clone();
     (beating["ended"], beating["at"]) = (false.into(), "2999-01-01T00:00:00.000Z".into());
@@ -335,6 +387,7 @@ fn what_is_under_way_or_was_not_ended_in_order_is_refused() {
     let (code, why) = refused(&["forget", "1"]);
     assert!(code == Some(2) && why.contains("did not end in order") && why.contains("SIGTERM"), "{why}");
     assert_eq!(dir.last_generation().expect("readable"), generation, "nothing was claimed");
+    succeed(folder, "some.db", &["verify"]);
 }
 
 #[test]
@@ -349,4 +402,7 @@ fn what_a_batch_made_is_forgotten_too() {
     let said = succeed(folder, "batch.db", &forget);
     assert!(said.contains("users 1"), "{said}");
     assert_eq!(split(&folder.join("batch.db"), &BTreeSet::from([user])).0, Vec::<String>::new());
+    assert_eq!(deltamart(folder, "batch.db", &["verify"]).status.code(), Some(2));
+    succeed(folder, "batch.db", &batch);
+    succeed(folder, "batch.db", &["verify"]);
 }

@@ -71,6 +71,8 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
         compute(config, source, computed, claim_beside, &stats)?;
         let mut beside = Sqlite::open(beside.path())?;
         let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
+        // Everything is there that the metrics were computed from.
+        patiently(|| sink.forget_purged(&claim))?;
         stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
         stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
         stats.appended.store(0, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! `forget`: a user leaves every table, feed and topic we write, and the state.
 
+use super::beside::Beside;
 use super::inputs::refused;
 use super::run::refused_or_failed;
 use super::state::state_that_is_at_rest;
@@ -7,6 +8,7 @@ use super::text::grouped;
 use super::{open_to_read, open_warehouse, sinks};
 use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::config::retention::Retention;
 use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
 use crate::instant;
 use crate::kafka::registry::Registry;
@@ -28,19 +30,29 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
         MadeBy::Batch => None,
     };
     let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
-        true => Some(Registry::open(&config.registry).map_err(refused)?),
+        true => {
+            let registry = Registry::open(&config.registry).map_err(refused)?;
+            registry.check().map_err(refused)?;
+            Some(registry)
+        }
         false => None,
     };
     let payloads = Payloads::new(registry);
     let named = Named { user, payloads: &payloads };
-    let warehouse = open_warehouse(config)?;
-    warehouse.will_forget(user)?;
-    let mut sinks = sinks::all(config, warehouse, &AtomicBool::new(true))?;
+    let keeps = match found.made_by {
+        MadeBy::Run => config.retention.clone(),
+        // What a batch wrote stays, wherever.
+        MadeBy::Batch => Retention::default(),
+    };
+    let kept = Config { retention: keeps, ..config.clone() };
+    let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true))?;
     let forgotten = match &dir {
         Some(dir) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
         None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),
     };
     let forgotten = forgotten.map_err(refused_or_failed)?;
+    // What was computed beside it, and left by a kill.
+    drop(Beside::new(&config.warehouse, forgotten.generation));
     say_what_was_done(user, &forgotten)?;
     say_what_is_left(config, &forgotten)
 }
@@ -64,7 +76,7 @@ fn say_what_is_left(config: &Config, forgotten: &Forgotten) -> Result<()> {
     }
     if forgotten.unread > 0 {
         let unread = grouped(forgotten.unread);
-        say!("  `rejected_events`: {unread} records that cannot be read: whom they name is not known");
+        say!("  `rejected_events`: {unread} records of which it cannot be told whom they name");
     }
     if config.kafka.is_given() {
         let topics: Vec<_> = config.kafka.topics().into_iter().map(|(_, name)| name).collect();

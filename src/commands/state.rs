@@ -114,7 +114,7 @@ pub(super) fn state_that_is_at_rest(config: &Config) -> Result<StateDir> {
     StateDir::open_to_read(store::open_to_read(&place)?)?.ok_or_else(none)?;
     let dir = StateDir::open_to_read(store::open(&place)?)?.ok_or_else(none)?;
     let beats = if place.contains("://") { BEAT_IN_A_BUCKET } else { BEAT };
-    let heard: Option<Heartbeat> = dir.heartbeat().unwrap_or_default();
+    let heard: Option<Heartbeat> = dir.heartbeat()?;
     if let Some(run) = heard.filter(|run| !run.ended)
         && let Some(at) = instant::parse(&run.at)
         && instant::now() - at < SILENT_BEATS * beats.as_millis() as i64

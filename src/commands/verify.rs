@@ -69,8 +69,10 @@ pub(super) fn verify(config: &Config) -> Result<()> {
 /// What the metrics' SQL does not find any more it would take for what never was.
 fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
     if sink.has_forgotten()? {
+        let program = program();
         let why = format!(
-            "`{path}` cannot be verified: users were forgotten, of whose events there is no trace, and what was computed of              many users was computed of them too"
+            "`{path}` cannot be verified: users were forgotten, and what was computed of many users was computed of them \
+             too.\nIf the sources may have everything again: {program} run ... --rebuild, or {program} batch ..."
         );
         return Err(Refused(why).into());
     }

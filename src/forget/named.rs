@@ -2,11 +2,13 @@
 
 use crate::decode::avro::{self, Schemas, Writer};
 use crate::decode::wire::Wire;
+use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
 use dataflows::table::{TableId, Value};
 use serde_json::Value as Json;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// How many rows are read at a time.
 const PAGE: usize = 4096;
@@ -15,54 +17,58 @@ const PAGE: usize = 4096;
 pub struct Payloads {
     schemas: Schemas,
     registry: Option<Registry>,
-    /// How many could not be.
+    /// Schemas that cannot be had.
+    unknown: RefCell<BTreeSet<u32>>,
+    /// How many records could not be read.
     unread: Cell<u64>,
+    /// Why the registry could not be asked.
+    away: RefCell<Option<String>>,
 }
 
 impl Payloads {
     /// By a registry, or by the shipped schemas.
     pub fn new(registry: Option<Registry>) -> Payloads {
         let schemas = registry.as_ref().map_or_else(Schemas::shipped, |registry| registry.schemas().clone());
-        Payloads { schemas, registry, unread: Cell::new(0) }
+        let (unknown, unread, away) = (RefCell::default(), Cell::new(0), RefCell::default());
+        Payloads { schemas, registry, unknown, unread, away }
     }
 
-    /// How many records could not be read: whom they name is not known.
+    /// How many records could not be read, or name nobody where that is expected: whom they are of is not known.
     pub fn unread(&self) -> u64 {
         self.unread.get()
     }
 
-    /// Whom a record names.
-    fn user(&self, payload: &[u8]) -> Option<u64> {
-        let datum = match avro::split(payload) {
-            Ok((id, datum)) if !is_json(datum) => {
-                self.learn(id);
-                // What follows the id may be broken though the id can be read: nothing is known of it then.
-                let read = avro::decode::<Wire<'_>>(payload, &self.schemas);
-                return match read {
-                    Ok((_, wire)) => wire.user_id.and_then(|id| id.try_into().ok()),
-                    Err(_) => self.give_up(),
-                };
-            }
-            Ok((_, datum)) => datum,
-            Err(_) => payload,
-        };
-        match serde_json::from_slice::<Json>(datum) {
-            Ok(json) => number(&json["user_id"]),
-            Err(_) if is_json(datum) => said_somewhere(datum),
-            Err(_) => self.give_up(),
-        }
+    /// Why nobody can say what is in records, if so.
+    fn away(&self) -> Option<String> {
+        self.away.borrow().clone()
     }
 
-    fn give_up(&self) -> Option<u64> {
-        self.unread.set(self.unread.get() + 1);
-        None
+    /// Whether a record names a user.
+    fn names(&self, user: u64, payload: &[u8]) -> bool {
+        let users = match avro::split(payload) {
+            Ok((id, datum)) if !is_json(datum) => {
+                self.learn(id);
+                let read = avro::decode::<Wire<'_>>(payload, &self.schemas).ok();
+                read.and_then(|(_, wire)| wire.user_id?.try_into().ok()).into_iter().collect()
+            }
+            Ok((_, datum)) => said_in_json(datum),
+            Err(_) => said_in_json(payload),
+        };
+        if users.is_empty() {
+            self.unread.set(self.unread.get() + 1);
+        }
+        users.contains(&user)
     }
 
     fn learn(&self, id: u32) {
-        if let Some(registry) = self.registry.as_ref().filter(|_| !self.schemas.knows(id))
-            && let Ok(text) = registry.schema(id)
-        {
-            self.schemas.insert(id, Writer::parse(&text));
+        let Some(registry) = self.registry.as_ref().filter(|_| !self.schemas.knows(id)) else { return };
+        if self.unknown.borrow().contains(&id) || self.away.borrow().is_some() {
+            return;
+        }
+        match registry.schema(id) {
+            Ok(text) => self.schemas.insert(id, Writer::parse(&text)),
+            Err(KafkaError::Away(why)) => *self.away.borrow_mut() = Some(why),
+            Err(KafkaError::Refused(_)) => drop(self.unknown.borrow_mut().insert(id)),
         }
     }
 }
@@ -71,14 +77,37 @@ fn is_json(datum: &[u8]) -> bool {
     datum.trim_ascii_start().first() == Some(&b'{')
 }
 
-fn number(json: &Json) -> Option<u64> {
-    json.as_u64().or_else(|| json.as_str()?.trim().parse().ok())
+/// Everybody whom JSON names, at any depth; broken JSON too, as far as it can be told.
+fn said_in_json(datum: &[u8]) -> Vec<u64> {
+    let mut users = Vec::new();
+    match serde_json::from_slice::<Json>(datum) {
+        Ok(json) => collect(&json, &mut users),
+        Err(_) => {
+            let text = String::from_utf8_lossy(datum);
+            users.extend(text.split("\"user_id\"").skip(1).filter_map(said_behind));
+        }
+    }
+    users
 }
 
-/// In JSON that is broken somewhere: what stands behind the name.
-fn said_somewhere(datum: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(datum);
-    let (_, rest) = text.split_once("\"user_id\"")?;
+fn collect(json: &Json, users: &mut Vec<u64>) {
+    match json {
+        Json::Object(fields) => {
+            users.extend(fields.get("user_id").and_then(number));
+            fields.values().for_each(|value| collect(value, users));
+        }
+        Json::Array(values) => values.iter().for_each(|value| collect(value, users)),
+        _ => {}
+    }
+}
+
+fn number(json: &Json) -> Option<u64> {
+    let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
+    json.as_u64().or_else(|| whole(json.as_f64()?)).or_else(|| json.as_str()?.trim().parse().ok())
+}
+
+/// The number behind a name, where the whole is no JSON.
+fn said_behind(rest: &str) -> Option<u64> {
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let rest = rest.strip_prefix('"').unwrap_or(rest);
     let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
@@ -103,12 +132,17 @@ impl Named<'_> {
                 let key = self.user.to_string();
                 let is_key = |value: &Value| matches!(value, Value::Bytes(bytes) if **bytes == *key.as_bytes());
                 let says = |value: &Value| match value {
-                    Value::Bytes(bytes) => self.payloads.user(bytes) == Some(self.user),
+                    Value::Bytes(bytes) => self.payloads.names(self.user, bytes),
                     _ => false,
                 };
                 value("event_key").is_some_and(is_key) || value("raw").is_some_and(says)
             }
-            _ => matches!(value("user_id"), Some(Value::Integer(user)) if *user as u64 == self.user),
+            _ => {
+                let is_user = matches!(value("user_id"), Some(Value::Integer(user)) if *user as u64 == self.user);
+                // A purchase is a cart of its own, which is part of the key and called by its user.
+                let cart = || format!("user:{}", self.user);
+                is_user || matches!(value("cart_id"), Some(Value::Text(text)) if *text == cart())
+            }
         }
     }
 
@@ -120,6 +154,10 @@ impl Named<'_> {
             let page = sink.page(id, after.as_deref(), PAGE)?;
             let named = page.iter().filter(|row| self.names(id, row));
             keys.extend(named.map(|row| row[..key_columns].to_vec()));
+            if let Some(why) = self.payloads.away() {
+                let table = id.table().name;
+                return Err(SinkError::Unavailable(format!("could not read whom `{table}` names: {why}")));
+            }
             match page.last().filter(|_| page.len() == PAGE) {
                 Some(last) => after = Some(last[..key_columns].to_vec()),
                 None => return Ok(keys),
@@ -135,16 +173,23 @@ mod tests {
     #[test]
     fn a_record_says_whom_it_names_even_if_it_is_broken() {
         let payloads = Payloads::new(None);
-        let user = |text: &str| payloads.user(text.as_bytes());
-        assert_eq!(user(r#"{"event_name":"sign_in","user_id":12,"timestamp":"never"}"#), Some(12));
-        assert_eq!(user(r#"{"user_id":"12"}"#), Some(12));
-        assert_eq!(user(r#"{"user_id" : 12, "timesta"#), Some(12));
-        assert_eq!(user(r#"{"user_id":123,"timesta"#), Some(123));
-        assert_eq!(user(r#"{"timestamp":"12"}"#), None);
-        assert_eq!(payloads.user(&[b"\0\0\0\0\x01".as_slice(), br#"{"user_id":12}"#].concat()), Some(12));
+        let names = |text: &str| payloads.names(12, text.as_bytes());
+        for text in [
+            r#"{"event_name":"sign_in","user_id":12,"timestamp":"never"}"#,
+            r#"{"user_id":"12"}"#,
+            r#"{"user_id":12.0}"#,
+            r#"{"before":{"user_id":11},"after":{"user_id":12}}"#,
+            r#"[{"user_id":12}]"#,
+            r#"{"user_id" : 12, "timesta"#,
+        ] {
+            assert!(names(text), "{text}");
+        }
+        assert!(payloads.names(12, &[b"\0\0\0\0\x01".as_slice(), br#"{"user_id":12}"#].concat()));
+        assert!(!names(r#"{"user_id":123,"timesta"#));
         assert_eq!(payloads.unread(), 0);
-        assert_eq!(user("12 is no record"), None);
-        assert_eq!(payloads.user(b"\0\0\0\0\x03\x06"), None, "a sign-in that is cut off");
-        assert_eq!(payloads.unread(), 2);
+        assert!(!names(r#"{"timestamp":"12"}"#));
+        assert!(!names("12 is no record"));
+        assert!(!payloads.names(12, b"\0\0\0\0\x03\x06"), "a sign-in that is cut off");
+        assert_eq!(payloads.unread(), 3);
     }
 }

@@ -65,7 +65,8 @@ pub(crate) fn of(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<Str
         }
     };
     let told = topics.iter().zip(described).filter_map(|(topic, described)| {
-        let described = described.ok()?;
+        let why = |error| tracing::warn!("Kafka: could not ask what is removed of topic `{topic}` ({error})");
+        let described = described.map_err(why).ok()?;
         let policy = described.get("cleanup.policy")?.value.clone()?;
         let own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let own = own.filter_map(|entry| Some((entry.name, entry.value?))).collect();

@@ -147,6 +147,10 @@ impl Kafka {
     fn set_retention(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), KafkaError> {
         let changed = TableId::ALL.iter().filter_map(|id| {
             let topic = self.topic(id.table());
+            if let Some(kept_ms) = self.kept_ms(*id).filter(|_| !topics.contains_key(&topic)) {
+                let wanted = cleanup::settings(Some(kept_ms));
+                tracing::warn!("{}: topic `{topic}` is not set as `[retention]` says; set it: {wanted:?}", self.name());
+            }
             let changed = topics.get(&topic)?.changed(self.kept_ms(*id))?;
             Some((topic, changed))
         });

@@ -265,6 +265,7 @@ fn begin<'c>(
 /// Writes rows in the order of their keys: neighbours in the file are written together.
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
     let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
+    purge::note_deleted(transaction, commit)?;
     for (id, deltas) in &commit.deltas {
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
         let mut delete = transaction.prepare_cached(&delete_sql(id.table()))?;

@@ -4,7 +4,7 @@
 //!
 //! Only from the oldest on: a younger run may say of the rows of an older one that they are gone.
 
-use super::manifest::{Age, Garbage, Manifest, of_store};
+use super::manifest::{Age, Garbage, Manifest, Run, of_store};
 use super::{Parquet, RACES, names};
 use crate::config::retention::Retention;
 use crate::sink::purge::{Purge, Purged, age_of};
@@ -16,9 +16,19 @@ use std::collections::BTreeSet;
 /// For so many spans rows are kept, each at least a minute long: so many more runs there are.
 const SPANS: i64 = 16;
 
+/// Longer than an event may be ahead of the clock (`rules.max_future`).
+const DAY_MS: i64 = 24 * 3_600_000;
+
 /// The span of time beyond which runs of a table are not merged, where its rows are not kept for ever.
 pub(super) fn span_ms(retention: &Retention, table: TableId) -> Option<i64> {
     retention.of(table).map(|kept| (kept / SPANS).max(60_000))
+}
+
+/// The newest instant of a run. One that does not say it was written before the next one that does, and no event is
+/// from much later than when it is written.
+fn newest_of(runs: &[Run], at: usize) -> Option<Instant> {
+    let since_ms = || runs[at..].iter().find_map(|run| run.age).map(|age| age.since_ms.saturating_add(DAY_MS));
+    runs[at].age.map(|age| age.newest_ms).or_else(since_ms)
 }
 
 impl Age {
@@ -67,8 +77,8 @@ impl Parquet {
         self.sweeper.forget_swept(&mut next);
         for (id, before) in &purge.before {
             let Some(runs) = next.tables.get_mut(id.table().name) else { continue };
-            let is_old = |age: Age| age.newest_ms < *before;
-            let young = runs.iter().position(|run| !run.age.is_some_and(is_old)).unwrap_or(runs.len());
+            let is_old = |at: usize| newest_of(runs, at).is_some_and(|newest_ms| newest_ms < *before);
+            let young = (0..runs.len()).find(|at| !is_old(*at)).unwrap_or(runs.len());
             let old: Vec<_> = runs.drain(..young).collect();
             let Some(last) = old.last() else { continue };
             rows += old.iter().map(|run| run.rows).sum::<u64>();

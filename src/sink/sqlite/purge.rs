@@ -7,11 +7,12 @@
 //! The file does not become smaller; what is free in it is used again.
 
 use super::{Sqlite, begin, quoted, sql_error};
+use crate::delta::Delta;
 use crate::instant;
 use crate::sink::purge::{Purge, Purged, age_of};
-use crate::sink::{Claim, SinkError};
+use crate::sink::{Claim, Commit, SinkError};
 use dataflows::Instant;
-use dataflows::table::{Kind, Table, TableId};
+use dataflows::table::{Table, TableId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 /// So many rows are removed in one transaction: others who write wait for it.
@@ -26,7 +27,7 @@ const PURGED: &str = r#"CREATE TABLE IF NOT EXISTS "_purged" (
     "before" TEXT NOT NULL -- Rows that are older may have been removed: by what `[retention]` goes by.
 ) WITHOUT ROWID"#;
 
-/// As above, where it was asked for: there is one if users were forgotten of whom there were raw events.
+/// As above, where it was asked for: there is one if raw events were deleted one by one, as of a user who is forgotten.
 const FORGOTTEN: &str = r#"CREATE TABLE IF NOT EXISTS "_forgotten" ("only" INTEGER PRIMARY KEY CHECK ("only" = 1))"#;
 
 /// As messages say it.
@@ -69,25 +70,6 @@ impl Sqlite {
         self.has("_forgotten").map_err(|error| sql_error(&self.path, "read", error))
     }
 
-    /// Notes that raw events of a user are about to go, if there are any.
-    ///
-    /// # Errors
-    /// If the warehouse cannot be read or written.
-    pub fn will_forget(&self, user: u64) -> Result<(), SinkError> {
-        let failed = |error| sql_error(&self.path, "write to", error);
-        for id in TableId::ALL.iter().filter(|id| id.table().kind == Kind::Append) {
-            let table = id.table();
-            if table.columns.iter().any(|column| column.name == "user_id") {
-                let sql = format!(r#"SELECT 1 FROM {} WHERE "user_id" = ? LIMIT 1"#, quoted(table.name));
-                let found = self.connection.query_row(&sql, [user as i64], |_| Ok(())).optional().map_err(failed)?;
-                if found.is_some() {
-                    return self.connection.execute_batch(FORGOTTEN).map_err(failed);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Notes that nothing is missing any more: everything was computed again.
     ///
     /// # Errors
@@ -125,6 +107,16 @@ impl Sqlite {
         }
         Ok(Purged { rows, is_done: true })
     }
+}
+
+/// Notes that rows of raw tables go with a commit, if any that name a user do.
+pub(super) fn note_deleted(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+    let of_users = [TableId::ConsumerEvents, TableId::ItemViewEvents, TableId::CartEvents, TableId::RatingEvents];
+    let is_deletion = |delta: &Delta| matches!(delta, Delta::Delete(_));
+    if of_users.iter().filter_map(|id| commit.deltas.get(id)).flatten().any(is_deletion) {
+        transaction.execute_batch(FORGOTTEN)?;
+    }
+    Ok(())
 }
 
 /// The first place of a table after one. The key begins with it: each is found at once, however many rows it has.
