@@ -10,7 +10,7 @@ What is mended, and why:
   it ends the statement and not the transaction;
 - MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
 - what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
-  stands in somebody's way is ended once it has been idle for 0.3 s; by Snowflake after five minutes.
+  stands in somebody's way for the third time, and did nothing in between, is ended; by Snowflake after five minutes.
 
     python server.py PORT
 """
@@ -22,7 +22,6 @@ import decimal
 import json
 import sys
 import threading
-import time
 
 import duckdb
 import fakesnow.cursor
@@ -34,7 +33,7 @@ from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-IDLE_SECONDS = 0.3
+MET_MAX = 3
 
 _query, _login = fakesnow.server.query_request, fakesnow.server.login_request
 
@@ -86,7 +85,7 @@ async def login_request(request: Request) -> JSONResponse:
 
 
 async def query_request(request: Request) -> JSONResponse:
-    last_seen[fakesnow.server.to_token(request)] = time.monotonic()
+    met.pop(fakesnow.server.to_token(request), None)
     response = await _query(request)
     body = json.loads(response.body)
     data = body.get("data")
@@ -116,8 +115,8 @@ def _explode(cursor: fakesnow.cursor.FakeSnowflakeCursor, expression: exp.Expr) 
     return [expression] if isinstance(expression, exp.Merge) else _explode_others(cursor, expression)
 
 
-# When each session last asked for something.
-last_seen: dict[str, float] = {}
+# How often each session stood in somebody's way since it last asked for something.
+met: collections.Counter[str] = collections.Counter()
 
 
 # A session does one thing at a time: its own statement, or to be ended for another one's sake.
@@ -125,13 +124,13 @@ turns: collections.defaultdict[int, threading.Lock] = collections.defaultdict(th
 
 
 def _end_idle_transactions(database: str, but: object) -> None:
-    """Ends what holds locks in the database and has nothing under way, nor had for a while."""
+    """Ends what holds locks in the database and has nothing under way, nor had when it was met before."""
     for token, session in list(fakesnow.server.sessions.items()):
         if session is but or session.database != database or not turns[id(session)].acquire(blocking=False):
             continue
         try:
-            idle = time.monotonic() - last_seen.get(token, 0)
-            if session._in_transaction and idle > IDLE_SECONDS:
+            met[token] += session._in_transaction
+            if session._in_transaction and met[token] >= MET_MAX:
                 session._in_transaction = False
                 session._duck_conn.rollback()
         except duckdb.TransactionException:
