@@ -72,7 +72,7 @@ fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
         let program = program();
         let why = format!(
             "`{path}` cannot be verified: users were forgotten, and what was computed of many users was computed of them \
-             too.\nIf the sources may have everything again: {program} run ... --rebuild, or {program} batch ..."
+             too.\nIf the sources still have everything, they come back by:  {program} run ... --rebuild  (or the same `batch`)"
         );
         return Err(Refused(why).into());
     }
