@@ -65,7 +65,7 @@ fn main() {
     };
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     if let Some(catalog) = std::env::var_os("DELTAMART_CATALOG").map(PathBuf::from) {
-        sources.push(Box::new(Movies::file("Movies.txt", &catalog, None).expect("a catalog")));
+        sources.push(Box::new(Movies::file("Movies.txt", &catalog, 0).expect("a catalog")));
     }
     sources.push(Box::new(Files::new(&[events]).expect("a file of events")));
     let marks = Arc::new(Mutex::new(Vec::new()));

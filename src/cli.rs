@@ -115,6 +115,9 @@ pub enum Command {
         /// With `--brokers`: end where the topics end now, instead of going on
         #[arg(long)]
         to_end: bool,
+        /// Of the files: this one is another log, though it begins like one that was read
+        #[arg(long, value_name = "FILE")]
+        another: Vec<PathBuf>,
     },
     /// How far a `run` has come: journal, snapshot, warehouse, what is in memory
     Status(StatusArgs),
@@ -128,6 +131,9 @@ pub enum Command {
         /// When the catalog was made [default: just before the first event, else the file's own time]
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
+        /// Of the files: this one is another log, though it begins like another one
+        #[arg(long, value_name = "FILE")]
+        another: Vec<PathBuf>,
     },
     /// Load a catalog in the form of `Movies.txt`: into the warehouse, or with `--brokers` into Kafka
     Catalog {

@@ -10,6 +10,7 @@ macro_rules! say {
 mod batch;
 mod beside;
 mod forget;
+mod given;
 mod inputs;
 mod produce;
 mod progress;
@@ -89,17 +90,22 @@ pub fn execute(cli: Cli) -> Result<()> {
         backfill: Vec::new(),
         until: None,
         to_end: false,
+        another: Vec::new(),
     }) {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end } => {
+        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end, another } => {
             let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
+            let named = inputs::Named { another: another_of(another, &named.files)?, ..named };
             run::run(&config, &named, begin)
         }
         Command::Status(arguments) => state::status(&config, &arguments),
-        Command::Batch { files, catalog, as_of } => batch::batch(&config, &files, &catalog, as_of.as_deref()),
+        Command::Batch { files, catalog, as_of, another } => {
+            let another = another_of(another, &files)?;
+            batch::batch(&config, &files, &another, &catalog, as_of.as_deref())
+        }
         Command::Catalog { file, as_of } if config.kafka.is_given() => {
             let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             produce::catalog(&config, &file, as_of)
@@ -158,6 +164,17 @@ fn given_instant(flag: &str, text: &str) -> Result<i64> {
     Ok(instant::parse(text).ok_or_else(why)?)
 }
 
+/// The files that `--another` says are other sources: of those that are given.
+fn another_of(another: Vec<PathBuf>, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    match another.iter().find(|another| !files.contains(another)) {
+        Some(unknown) => {
+            let unknown = unknown.display();
+            Err(Refused(format!("`--another {unknown}`: there is no such file among those given to be read")).into())
+        }
+        None => Ok(another),
+    }
+}
+
 /// What a run reads, if it fits together.
 fn named(
     config: &Config,
@@ -187,7 +204,7 @@ fn named(
         return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
     }
     let files = if backfill.is_empty() { files } else { backfill };
-    Ok(inputs::Named { files, catalogs, backfill_until, to_end })
+    Ok(inputs::Named { files, catalogs, as_of: None, another: Vec::new(), backfill_until, to_end })
 }
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.

@@ -17,7 +17,7 @@ mod pending;
 mod purging;
 mod snapshots;
 
-pub use pending::Known;
+pub use pending::{Known, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
@@ -49,6 +49,8 @@ pub struct Part {
     pub appends: Vec<Append>,
     /// Of the partitions it read from, the first offset and the next one.
     pub read: Vec<(u32, (i64, i64))>,
+    /// In logs that are known by their content, next offsets and the sum of all before each.
+    pub sums: Vec<(u32, i64, u32)>,
     /// Largest event times of those.
     pub largest: Vec<(u32, Instant)>,
     /// What it rejected for a reason that is not in the bytes: partition, offset, reason, detail.
@@ -523,6 +525,7 @@ fn compare(journaled: &Entry, replayed: &Entry) -> Result<(), CommitError> {
     };
     let what = [
         differ("offsets read", format!("{:?}", journaled.read), format!("{:?}", replayed.read)),
+        differ("sums of what was read", format!("{:?}", journaled.sums), format!("{:?}", replayed.sums)),
         differ("largest event times", format!("{:?}", journaled.largest), format!("{:?}", replayed.largest)),
         differ("rejected", format!("{:?}", journaled.rejected), format!("{:?}", replayed.rejected)),
         differ(

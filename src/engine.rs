@@ -12,6 +12,7 @@ mod worker;
 use crate::commit::{self, CommitError, Known, Message, Piece, Signals, SnapshotFacts};
 use crate::decode::{Reason, Rejection};
 use crate::sink::{Claim, Sink, SinkError};
+use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
 use crate::state_dir::journal::Entry;
@@ -74,6 +75,8 @@ pub struct Resume {
     pub clock_ms: Instant,
     /// Its positions, as `topic/partition`.
     pub positions: BTreeMap<String, i64>,
+    /// What was read of logs that are known by their content, as `topic/partition`.
+    pub sums: BTreeMap<String, Marks>,
     /// Largest event times, as `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
     /// What its operators held, in shares of any size.
@@ -144,6 +147,8 @@ pub struct Keep {
     pub generation: u64,
     /// What the tables mean.
     pub fingerprint: BTreeMap<String, String>,
+    /// What made each partition the log it was that was read before, whether it is given now or not.
+    pub identities: BTreeMap<String, String>,
 }
 
 /// Everything a run needs.
@@ -239,6 +244,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let known = Known {
         epoch: resume.epoch,
         positions: resume.positions.clone(),
+        sums: resume.sums.clone(),
         largest: resume.largest.clone(),
         watermark: resume.watermark,
         target: resume.target,
@@ -248,10 +254,14 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let workers = options.workers;
     let (journal, pieces) = match keep {
         None => (None, None),
-        Some(Keep { dir, generation, fingerprint }) => {
+        Some(Keep { dir, generation, fingerprint, identities: before }) => {
             let (to_pieces, pieces) = channel();
             let known_to = Arc::clone(&intake);
-            let identities = Box::new(move || known_to.identities());
+            let identities = Box::new(move || {
+                let mut all = before.clone();
+                all.extend(known_to.identities());
+                all
+            });
             let facts = SnapshotFacts { generation, workers, identities, fingerprint };
             let end = resume.journaled();
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
@@ -290,8 +300,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         return Err(error);
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock().unwrap_or_else(PoisonError::into_inner));
-    if let Ok(Known { epoch: _, positions, largest, watermark, target, clock_ms }) = committed {
-        ended = Resume { positions, largest, watermark, target, clock_ms, ..ended };
+    if let Ok(Known { epoch: _, positions, sums, largest, watermark, target, clock_ms }) = committed {
+        ended = Resume { positions, sums, largest, watermark, target, clock_ms, ..ended };
     }
     Ok(ended)
 }

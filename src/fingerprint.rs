@@ -6,10 +6,16 @@ use dataflows::flow::{METRICS, PIECES};
 use dataflows::table::{Column, Table};
 use std::collections::BTreeMap;
 
+/// The version of how records are read: raised when the same records would give other rows. State of before is then
+/// refused, and computed again with `--rebuild`.
+const READING: u32 = 2;
+
 /// Settings that rows or state depend on, and what each table says.
 pub fn of(settings: &Settings) -> BTreeMap<String, String> {
     let limit = |ms: Option<i64>| ms.map_or("unlimited".to_owned(), |ms| ms.to_string());
     let mut prints = BTreeMap::new();
+    // Which bytes are which source, what a value says, and what is late.
+    prints.insert("how records are read".to_owned(), READING.to_string());
     // The watermark is no setting: it is what the parameters are asked at.
     for (name, value) in settings.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark") {
         prints.insert(format!("setting {}", name.trim_start_matches(':')), value.to_string());

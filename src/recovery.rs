@@ -4,19 +4,21 @@
 //! sink is ours is the journal read: then whatever a run before us committed is journaled there, and
 //! whatever it still journals can never be committed.
 
+use crate::commit::add_sums;
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
+use crate::source::marks::Marks;
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, StateDir, StateError};
-use dataflows::Time;
+use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
 /// The version of decoder and rules: raised when they say something else of the same bytes.
-pub const DECODER: u32 = 1;
+pub const DECODER: u32 = 2;
 
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,51 @@ pub enum StartError {
     /// Because of a sink.
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+/// What was read before this start: so that sources are known again.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Where partitions were to be read from before anything of them was journaled.
+    pub begins: BTreeMap<String, i64>,
+    /// What makes each partition the log it is.
+    pub identities: BTreeMap<String, String>,
+    /// What was read of logs that are known by their content.
+    pub sums: BTreeMap<String, Marks>,
+    /// The last watermark; before the first event [`dataflows::time::START`].
+    pub watermark: Instant,
+}
+
+impl Past {
+    /// As it is written down.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(dir: &StateDir) -> Result<Past, StateError> {
+        let last = dir.last_generation()?;
+        if last == 0 {
+            return Ok(Past::default());
+        }
+        let Generation { begins, identities, .. } = dir.generation(last)?;
+        let mut past = Past { begins, identities, ..Past::default() };
+        let mut chain = dir.chain()?;
+        if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
+            chain.entries = chain.entries.split_off(&(rebuilt_after + 1));
+        }
+        let mut from = 0;
+        if let Some(manifest) = dir.newest_snapshot(&chain, chain.end())? {
+            // Of what was empty at the last start it became known later.
+            for (partition, identity) in manifest.identities {
+                past.identities.entry(partition).or_insert(identity);
+            }
+            (past.sums, past.watermark, from) = (manifest.sums, manifest.watermark, manifest.epoch);
+        }
+        for (_, entry) in chain.entries.range(from + 1..).map(|(_, entry)| entry) {
+            add_sums(&mut past.sums, entry);
+            past.watermark = entry.watermark;
+        }
+        Ok(past)
+    }
 }
 
 /// A run that may begin.
@@ -234,8 +281,8 @@ impl Plan {
         }
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
         let state = dir.read_snapshot(&manifest, threads)?;
-        let Manifest { epoch, watermark, target, clock_ms, positions, largest, .. } = manifest;
-        Ok(Resume { epoch, watermark, target, clock_ms, positions, largest, state, replay })
+        let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, .. } = manifest;
+        Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, state, replay })
     }
 }
 

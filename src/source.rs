@@ -5,9 +5,12 @@
 //! comes once, nor that it makes sense.
 
 pub mod chain;
+pub mod content;
 pub mod files;
 pub mod kafka;
+pub mod marks;
 pub mod movies;
+pub mod recognise;
 pub mod script;
 pub mod span;
 
@@ -59,6 +62,8 @@ pub struct Record {
     pub offset: i64,
     /// When it was appended, by its log: no event of it is from later. `i64::MAX` where the log does not say.
     pub appended_ms: Instant,
+    /// The sum of it and all before it, where the log is known by its content. Then a batch is of one partition.
+    pub sum: Option<u32>,
     /// Its key, empty if it has none.
     pub key: Range<usize>,
     /// What it says.
@@ -93,7 +98,7 @@ impl Batch {
         let payload_start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
         let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
-        self.records.push(Record { partition, offset, appended_ms, key, payload });
+        self.records.push(Record { partition, offset, appended_ms, sum: None, key, payload });
     }
 }
 
@@ -168,6 +173,11 @@ pub trait Source: Send {
     /// What it waits for, if what it reads from is away.
     fn waits_for(&self) -> Option<String> {
         None
+    }
+
+    /// What it has come to and left unread until more of it is there.
+    fn unread(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Events at the first instant or later, and before the second, are taken; others are read and left to

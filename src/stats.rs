@@ -39,6 +39,7 @@ pub struct Stats {
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
     waits_for: Mutex<Vec<String>>,
+    unread: Mutex<Vec<String>>,
     /// The sinks that are away, by their numbers: why.
     sinks_away: Mutex<BTreeMap<usize, String>>,
 }
@@ -58,6 +59,16 @@ impl Stats {
     /// Notes what sources wait for that are away.
     pub fn set_waits_for(&self, what: Vec<String>) {
         *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// Notes what sources have left unread until more of it is there.
+    pub fn set_unread(&self, what: Vec<String>) {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// What sources have left unread until more of it is there.
+    pub fn unread(&self) -> Vec<String> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that a sink is away, and why; or that it is not.

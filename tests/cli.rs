@@ -56,7 +56,7 @@ fn rejected_lines_are_replayed_once() {
         )
     };
     let lines = [register(1, "eng"), register(2, "fra"), "nonsense".to_owned(), register(3, "fra")];
-    std::fs::write(folder.path().join("events.jsonl"), lines.join("\n")).expect("written");
+    std::fs::write(folder.path().join("events.jsonl"), lines.join("\n") + "\n").expect("written");
     let replay = |out: &str| {
         let arguments = ["replay-rejected", "--reason", "unknown_language", "--out", out];
         said(&deltamart(folder.path(), &arguments))

@@ -177,7 +177,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
     let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
     let script = Script::new(support::partitions(world.partitions), world.steps.clone());
     let source: Box<dyn Source> = Box::new(Mortal { inner: script, life });
-    let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
+    let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
         sources: vec![source],
         sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),

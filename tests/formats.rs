@@ -9,6 +9,7 @@ use crate::support;
 use dataflows::state::State;
 use deltamart::engine::Resume;
 use deltamart::sink::memory::Memory;
+use deltamart::source::marks::Marks;
 use deltamart::source::script::{Script, Step};
 use deltamart::state_dir::journal::{Entry, Group, Rejected};
 use deltamart::state_dir::snapshot::{self, Manifest};
@@ -155,6 +156,9 @@ fn records_are_written_as_they_were() {
 }
 
 fn manifest() -> Manifest {
+    let mut marks = Marks::default();
+    marks.add(9, 0x0bad_cafe);
+    marks.add(17, 0x0bad_f00d);
     Manifest {
         epoch: 84,
         generation: 3,
@@ -162,6 +166,7 @@ fn manifest() -> Manifest {
         watermark: support::MONDAY_MS,
         target: support::MONDAY_MS + 1,
         positions: BTreeMap::from([("events.jsonl/0".to_owned(), 17)]),
+        sums: BTreeMap::from([("events.jsonl/0".to_owned(), marks)]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 2)]),
         identities: BTreeMap::from([("events.jsonl/0".to_owned(), "first line 0badcafe".to_owned())]),
         fingerprint: BTreeMap::from([("lateness".to_owned(), "48h".to_owned())]),
@@ -185,6 +190,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         watermark: support::MONDAY_MS,
         target: support::MONDAY_MS + 2,
         read: BTreeMap::from([("events.jsonl/0".to_owned(), (1, 17))]),
+        sums: BTreeMap::from([("events.jsonl/0".to_owned(), vec![(3, 0x0bad_cafe), (17, 0x0bad_f00d)])]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 3)]),
         rejected,
     };

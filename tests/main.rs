@@ -4,6 +4,8 @@ mod support;
 
 /// Nothing that arrives stops the run, and everything is somewhere.
 mod bad_input;
+/// What an earlier version left.
+mod before;
 /// Memory levels off while the store grows.
 mod bounded;
 /// Named cases per metric: the deltas of every epoch, step by step.
@@ -35,6 +37,8 @@ mod retention;
 /// Snowflake, as far as a stand-in shows it.
 #[cfg(feature = "snowflake")]
 mod snowflake;
+/// A source is known by its content, wherever it lies and however it is packed.
+mod sources;
 /// What must stay together stays together.
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.

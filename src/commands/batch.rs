@@ -13,10 +13,11 @@ use crate::instant;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
+use crate::source::Source;
 use crate::source::chain::Chain;
-use crate::source::files::{Files, names};
+use crate::source::content::Content;
+use crate::source::files::names;
 use crate::source::movies::Movies;
-use crate::source::{Poll, Source};
 use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
@@ -47,11 +48,17 @@ pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Resu
             }
         }
     }
-    batch(config, &[], &[file.to_owned()], as_of)
+    batch(config, &[], &[], &[file.to_owned()], as_of)
 }
 
-pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Option<&str>) -> Result<()> {
-    let source = sources(config, files, catalogs, as_of)?;
+pub(super) fn batch(
+    config: &Config,
+    files: &[PathBuf],
+    another: &[PathBuf],
+    catalogs: &[PathBuf],
+    as_of: Option<&str>,
+) -> Result<()> {
+    let source = sources(config, files, another, catalogs, as_of)?;
     let mut sink = open_warehouse(config)?;
     let stats = Arc::new(Stats::default());
     let watch = Progress::start(&stats);
@@ -148,50 +155,51 @@ pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) ->
     attempt()
 }
 
-fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Option<&str>) -> Result<Box<dyn Source>> {
+fn sources(
+    config: &Config,
+    files: &[PathBuf],
+    another: &[PathBuf],
+    catalogs: &[PathBuf],
+    as_of: Option<&str>,
+) -> Result<Box<dyn Source>> {
     if files.is_empty() && catalogs.is_empty() {
         return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
     }
-    let mut names = names(&[catalogs, files].concat())?;
-    let of_files = names.split_off(catalogs.len());
     let as_of = match as_of {
-        Some(text) => Some(given_instant("--as-of", text)?),
-        None if catalogs.is_empty() => None,
-        None => first_event(config, files)?.map(|first| first - 1),
+        Some(text) => given_instant("--as-of", text)?,
+        None if catalogs.is_empty() => 0,
+        None => first_event(config, files)?.map_or_else(instant::now, |first| first - 1),
     };
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (name, catalog) in names.iter().zip(catalogs) {
+    for (name, catalog) in names(catalogs)?.iter().zip(catalogs) {
         sources.push(Box::new(Movies::file(name, catalog, as_of)?));
     }
     if !files.is_empty() {
-        sources.push(Box::new(Files::named(of_files, files)?));
+        sources.push(Box::new(super::given::whole(files, another)?));
     }
     Ok(Box::new(Chain::new(sources)))
 }
 
 /// The time of the earliest event that may be accepted: a first, light reading of the files.
-fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
+pub(super) fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
     #[derive(serde::Deserialize)]
     struct Timed<'a> {
         #[serde(borrow)]
         timestamp: crate::decode::wire::When<'a>,
     }
-    let mut source = Files::new(files)?;
     let mut first: Option<i64> = None;
-    loop {
-        match source.poll(4096)? {
-            Poll::Records(batch) => {
-                let times = batch.records.iter().filter_map(|record| {
-                    match serde_json::from_slice::<Timed>(&batch.bytes[record.payload.clone()]).ok()?.timestamp {
-                        crate::decode::wire::When::Millis(at) => Some(at),
-                        crate::decode::wire::When::Text(text) => instant::parse(&text),
-                    }
-                });
-                let earliest = times.filter(|at| *at >= config.rules.min_event_time).min();
-                first = [first, earliest].into_iter().flatten().min();
-            }
-            Poll::End => return Ok(first),
-            _ => {}
+    let mut line = Vec::new();
+    for file in files {
+        let mut content = Content::open(file)?;
+        while content.read(&mut line)?.is_some() {
+            let at = match serde_json::from_slice::<Timed>(&line).ok().map(|timed| timed.timestamp) {
+                Some(crate::decode::wire::When::Millis(at)) => Some(at),
+                Some(crate::decode::wire::When::Text(text)) => instant::parse(&text),
+                None => None,
+            };
+            first = [first, at.filter(|at| *at >= config.rules.min_event_time)].into_iter().flatten().min();
+            line.clear();
         }
     }
+    Ok(first)
 }

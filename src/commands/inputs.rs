@@ -1,5 +1,7 @@
 //! What a run reads: files, the simulated shop, Kafka, or files and then Kafka.
 
+use super::given::given;
+use super::run::Begin;
 use super::{IN_MEMORY, Refused};
 use crate::config::Config;
 use crate::config::kafka::Format;
@@ -9,9 +11,8 @@ use crate::kafka::KafkaError;
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
 use crate::kafka::watch::Watch;
+use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
-use crate::source::chain::Chain;
-use crate::source::files::{Files, names};
 use crate::source::kafka::{self, Mode};
 use crate::source::movies::Movies;
 use crate::source::span::Span;
@@ -34,6 +35,10 @@ pub(super) struct Named {
     pub files: Vec<PathBuf>,
     /// Catalogs to begin with.
     pub catalogs: Vec<PathBuf>,
+    /// As of when the catalogs hold; by default that is decided when they are first read.
+    pub as_of: Option<Instant>,
+    /// Of the files those that are other sources, though they begin like one that was read.
+    pub another: Vec<PathBuf>,
     /// Files hold what happened before, Kafka what happened since.
     pub backfill_until: Option<Instant>,
     /// Kafka is read to where it ends now.
@@ -56,19 +61,20 @@ impl Inputs {
     pub(super) fn open(
         config: &Config,
         named: &Named,
-        known: &Known,
+        past: &Past,
+        begin: Begin,
         stop: &AtomicBool,
         grown: impl Fn() + Send + 'static,
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
         if !config.kafka.is_given() {
-            let source = if named.files.is_empty() { shop(config, named)? } else { given(named)? };
+            let source = if named.files.is_empty() { shop(config, named)? } else { given(config, named, past, begin)? };
             return Ok(from_files(vec![source]));
         }
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).history()));
+            sources.push(Box::new(Span::new(given(config, named, past, begin)?, Instant::MIN, until).history()));
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.max_future);
         }
@@ -76,7 +82,12 @@ impl Inputs {
             Format::Avro => Some(Arc::new(Registry::open(&config.registry).map_err(refused)?)),
             Format::Json | Format::JsonSchema => None,
         };
-        let cluster = patiently(stop, || Cluster::look(&kafka_config, known))?;
+        let known = Known {
+            begins: past.begins.clone(),
+            identities: past.identities.clone(),
+            accepts_loss: matches!(begin, Begin::Again { accept_loss: true }),
+        };
+        let cluster = patiently(stop, || Cluster::look(&kafka_config, &known))?;
         for topic in &cluster.missing {
             tracing::warn!("Kafka: there is no topic `{topic}`; it is read from its beginning when it comes to be");
         }
@@ -156,20 +167,8 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
     let just_before = config.simulate.start - 1;
     let catalog = match &named.catalogs[..] {
         [] => Movies::text("Movies.txt", SAMPLE, just_before),
-        [one] => Movies::file("catalog", one, Some(just_before))?,
+        [one] => Movies::file("catalog", one, just_before)?,
         _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
     };
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
-}
-
-fn given(named: &Named) -> Result<Box<dyn Source>> {
-    let Named { files, catalogs, .. } = named;
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let mut names = names(&[&catalogs[..], files].concat())?;
-    let of_files = names.split_off(catalogs.len());
-    for (name, catalog) in names.iter().zip(catalogs) {
-        sources.push(Box::new(Movies::file(name, catalog, None)?));
-    }
-    sources.push(Box::new(Files::named(of_files, files)?));
-    Ok(Box::new(Chain::new(sources)))
 }

@@ -142,7 +142,7 @@ impl Sender {
 
 /// The items of a catalog file.
 fn items(file: &Path, as_of: Option<i64>) -> Result<Vec<CatalogItem>> {
-    Ok(items_of(Movies::file("Movies.txt", file, as_of)?)?)
+    Ok(items_of(Movies::file("Movies.txt", file, as_of.unwrap_or_else(crate::instant::now))?)?)
 }
 
 /// Sends a simulated shop: its catalog, acknowledged, and then its events.

@@ -136,6 +136,9 @@ pub(super) fn summary(
         if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
+    for unread in stats.unread() {
+        say!("{unread}");
+    }
     if let Some(megabytes) = peak_megabytes() {
         say!("{} MB of memory at the most", grouped(megabytes));
     }

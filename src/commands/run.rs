@@ -12,9 +12,8 @@ use crate::delta::Delta;
 use crate::engine::{self, Job, Keep, Options, Resume};
 use crate::fingerprint;
 use crate::instant;
-use crate::kafka::cluster::Known;
 use crate::reconcile::{Differ, reconcile};
-use crate::recovery::{self, DECODER, StartError};
+use crate::recovery::{self, DECODER, Past, StartError};
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink};
@@ -63,7 +62,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
     let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown) };
     let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
-        let inputs = run.open(&Known::default(), signalled)?;
+        let inputs = run.open(&Past::default(), begin, signalled)?;
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
@@ -105,20 +104,20 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn open(&self, known: &Known, signalled: &AtomicBool) -> Result<Inputs> {
+    fn open(&self, past: &Past, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, known, signalled, move || {
+        Inputs::open(self.config, self.named, past, begin, signalled, move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })
     }
 
     fn go_on(&self, sink: Sqlite, dir: StateDir, signalled: &AtomicBool) -> Result<After> {
-        let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
-        let inputs = self.open(&known, signalled)?;
-        let facts = self.facts(&inputs);
+        let past = Past::read(&dir).map_err(|error| refused_or_failed(error.into()))?;
+        let inputs = self.open(&past, Begin::GoOn, signalled)?;
+        let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(self.config, sink, signalled)?;
-        let start = recovery::start(&dir, &mut sinks, &facts, &facts.identities, self.config.workers.clamp(1, 8));
+        let start = recovery::start(&dir, &mut sinks, &facts, &inputs.identities(), self.config.workers.clamp(1, 8));
         let start = start.map_err(refused_or_failed)?;
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
             .map_err(|error| refused_or_failed(error.into()))?;
@@ -129,7 +128,8 @@ impl Run<'_> {
             let (first, last) = (first.entry.epoch, last.entry.epoch);
             tracing::info!("the last run was interrupted: replaying epochs {first} to {last}");
         }
-        let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint };
+        let Generation { fingerprint, identities, .. } = facts;
+        let keep = Keep { dir, generation: start.generation, fingerprint, identities };
         let sinks = sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect();
         self.to_its_end(inputs, sinks, Some(keep), start.resume, None)
     }
@@ -137,12 +137,12 @@ impl Run<'_> {
     /// Computes everything beside the warehouse, and publishes what differs, there and in every other sink.
     fn again(&self, sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
         let config = self.config;
-        let known = known(&dir).map_err(|error| refused_or_failed(error.into()))?;
-        let inputs = self.open(&Known { accepts_loss: accept_loss, ..known }, signalled)?;
+        let past = Past::read(&dir).map_err(|error| refused_or_failed(error.into()))?;
+        let inputs = self.open(&past, Begin::Again { accept_loss }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new()).map_err(refused)?;
         }
-        let facts = self.facts(&inputs);
+        let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(config, sink, signalled)?;
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(refused_or_failed)?;
@@ -151,7 +151,8 @@ impl Run<'_> {
         let mut computed = Sqlite::open(beside.path())?;
         let claim_beside = computed.claim(MadeBy::Run, Some(claim))?;
         computed.begin_at(after)?;
-        let keep = Keep { dir, generation: claim.generation, fingerprint: facts.fingerprint };
+        let Generation { fingerprint, identities, .. } = facts;
+        let keep = Keep { dir, generation: claim.generation, fingerprint, identities };
         let resume = Resume { epoch: after, ..Resume::default() };
         let computing: Sinks = vec![(Box::new(computed), claim_beside)];
         let mut options = options(config, MadeBy::Run);
@@ -215,8 +216,10 @@ impl Run<'_> {
         Ok((stats, self.stop.load(Acquire), watch))
     }
 
-    fn facts(&self, inputs: &Inputs) -> Generation {
+    fn facts(&self, inputs: &Inputs, past: Past) -> Generation {
         let config = self.config;
+        let mut identities = past.identities;
+        identities.extend(inputs.identities());
         let mut fingerprint = fingerprint::of(&settings(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
             fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
@@ -229,28 +232,10 @@ impl Run<'_> {
             rules: config.rules.clone(),
             fingerprint,
             rebuilt_after: None,
-            identities: inputs.identities(),
+            identities,
             begins: inputs.begins(),
         }
     }
-}
-
-/// What was written down at the last start.
-fn known(dir: &StateDir) -> Result<Known, StateError> {
-    Ok(match dir.last_generation()? {
-        0 => Known::default(),
-        last => {
-            let Generation { begins, mut identities, .. } = dir.generation(last)?;
-            // Of what was empty at the last start it became known later.
-            let chain = dir.chain()?;
-            if let Some(manifest) = dir.newest_snapshot(&chain, chain.end())? {
-                for (partition, identity) in manifest.identities {
-                    identities.entry(partition).or_insert(identity);
-                }
-            }
-            Known { begins, identities, accepts_loss: false }
-        }
-    })
 }
 
 /// The state that belongs to the warehouse.

@@ -50,6 +50,9 @@ struct Heartbeat {
     /// What it waits for that is away.
     #[serde(default)]
     waits_for: Vec<String>,
+    /// What it left unread until more of it is there.
+    #[serde(default)]
+    unread: Vec<String>,
 }
 
 impl Heartbeat {
@@ -67,6 +70,7 @@ impl Heartbeat {
             fresh_ms: stats.freshness_ms.load(Relaxed),
             live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
             waits_for: stats.waits_for(),
+            unread: stats.unread(),
         }
     }
 }
@@ -270,6 +274,9 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
     }
     for what in status.run.iter().filter(|run| !run.ended).flat_map(|run| &run.waits_for) {
         say!("waits      {what}");
+    }
+    for what in status.run.iter().flat_map(|run| &run.unread) {
+        say!("unread     {what}");
     }
     if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
         say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));

@@ -3,6 +3,7 @@
 use super::Part;
 use crate::delta::Delta;
 use crate::sink::Commit;
+use crate::source::marks::Marks;
 use crate::state_dir::journal::{Entry, Rejected};
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
@@ -16,6 +17,8 @@ pub struct Known {
     pub epoch: Time,
     /// Next offsets, by `topic/partition`.
     pub positions: BTreeMap<String, i64>,
+    /// What was read of logs that are known by their content, by `topic/partition`.
+    pub sums: BTreeMap<String, Marks>,
     /// Largest event times, by `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
     /// The watermark.
@@ -36,6 +39,7 @@ impl Known {
                 None => drop(self.positions.insert(partition.clone(), *next)),
             }
         }
+        add_sums(&mut self.sums, entry);
         for (partition, largest) in &entry.largest {
             match self.largest.get_mut(partition) {
                 Some(known) => *known = *largest.max(known),
@@ -43,6 +47,14 @@ impl Known {
             }
         }
         (self.watermark, self.target, self.clock_ms) = (entry.watermark, entry.target, entry.clock_ms);
+    }
+}
+
+/// Adds what an epoch read of logs that are known by their content.
+pub fn add_sums(sums: &mut BTreeMap<String, Marks>, entry: &Entry) {
+    for (partition, read) in &entry.sums {
+        let marks = sums.entry(partition.clone()).or_default();
+        read.iter().for_each(|(next, sum)| marks.add(*next, *sum));
     }
 }
 
@@ -54,6 +66,9 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), par
         for (partition, (from, next)) in &part.read {
             let read = entry.read.entry(name(*partition)).or_insert((*from, *next));
             *read = (read.0.min(*from), read.1.max(*next));
+        }
+        for (partition, next, sum) in &part.sums {
+            entry.sums.entry(name(*partition)).or_default().push((*next, *sum));
         }
         for (partition, at) in &part.largest {
             let largest = entry.largest.entry(name(*partition)).or_insert(*at);
@@ -72,6 +87,13 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), par
         }
     }
     entry.rejected.sort();
+    // Where batches end is chance; what is kept is where the epoch ends, and the first two lines.
+    for sums in entry.sums.values_mut() {
+        sums.sort();
+        let last = sums.last().copied();
+        sums.retain(|(next, _)| *next == 3);
+        sums.extend(last.filter(|last| !sums.contains(last)));
+    }
     entry
 }
 

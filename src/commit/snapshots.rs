@@ -135,6 +135,7 @@ impl Writer<'_> {
             watermark: known.watermark,
             target: known.target,
             positions: known.positions,
+            sums: known.sums,
             largest: known.largest,
             identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),

@@ -9,7 +9,7 @@ use dataflows::raw::{Append, append_late};
 use dataflows::time::is_silent;
 use dataflows::{Instant, Settings, Time};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::mpsc::Sender;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -24,6 +24,8 @@ pub(super) struct Aside {
     pub(super) rejected: Vec<Append>,
     /// First and next offsets.
     pub(super) read: BTreeMap<u32, (i64, i64)>,
+    /// Next offsets in logs that are known by their content, and the sums of all before.
+    pub(super) sums: BTreeSet<(u32, i64, u32)>,
     /// Largest event times.
     pub(super) largest: BTreeMap<u32, Instant>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
@@ -104,6 +106,7 @@ pub(super) fn deliver(
                 let part = &mut open.entry(time).or_default().part;
                 part.appends.extend(aside.rejected);
                 part.read.extend(aside.read);
+                part.sums.extend(aside.sums);
                 part.largest.extend(aside.largest);
                 part.by_the_world.extend(aside.by_the_world);
                 part.clocks = aside.clocks;

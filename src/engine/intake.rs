@@ -119,6 +119,11 @@ impl Slot {
         refused.or_else(|| (!self.ended).then(|| self.source.waits_for()).flatten())
     }
 
+    /// What it has left unread until more of it is there.
+    pub(super) fn unread(&self) -> Vec<String> {
+        self.source.unread()
+    }
+
     /// Whether it is reading again what it has read before.
     pub(super) fn is_replaying(&self) -> bool {
         self.replay.is_some()

@@ -232,12 +232,13 @@ impl Worker {
     fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let idle_timeout_ms = self.shared.options.idle_timeout_ms;
-        let (mut idle, mut waits_for) = (Vec::new(), Vec::new());
+        let (mut idle, mut waits_for, mut unread) = (Vec::new(), Vec::new(), Vec::new());
         for mut slot in self.shared.intake.slots() {
             slot.move_on(tick.next);
             if self.index == 0 {
                 idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
                 waits_for.extend(slot.waits_for());
+                unread.extend(slot.unread());
             }
         }
         for partition in idle {
@@ -252,6 +253,7 @@ impl Worker {
         }
         if self.index == 0 {
             self.shared.signals.stats.set_waits_for(waits_for);
+            self.shared.signals.stats.set_unread(unread);
             self.reports.send(match tick.known {
                 Some((watermark, target)) => Report::Known { watermark, target },
                 None => Report::Closed,
@@ -355,6 +357,7 @@ impl Worker {
         self.taken += batch.records.len();
         self.taken_bytes += batch.bytes.len();
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
+        aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
         let mut in_clear = Vec::new();
         for (number, record) in batch.records.iter().enumerate() {
@@ -420,6 +423,14 @@ impl Worker {
             }
         }
     }
+}
+
+/// What proves that a log is the one that was read: the sum up to the end of a batch, and at its very beginning the
+/// sum of its first two lines, for one that only begins alike.
+fn sums(batch: &Batch) -> impl Iterator<Item = (u32, i64, u32)> {
+    let second = batch.records.iter().take(2).find(|record| record.offset == 2);
+    let proof = |record: &Record| Some((record.partition, record.offset + 1, record.sum?));
+    batch.records.last().into_iter().chain(second).filter_map(proof)
 }
 
 /// The schema that a payload names, where payloads do.

@@ -50,6 +50,10 @@ impl Source for Chain {
         source.identity(partition - first)
     }
 
+    fn unread(&self) -> Vec<String> {
+        self.sources.iter().flat_map(|(_, source)| source.unread()).collect()
+    }
+
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         for (first, source) in &mut self.sources {
             let own = *first..*first + source.partitions().len() as u32;

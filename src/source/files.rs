@@ -1,5 +1,7 @@
 //! Events from files: one JSON object a line, `.gz` too, many files in the order given.
 
+use super::content::{Content, Tail};
+use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
@@ -19,40 +21,55 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A list of files of JSON lines.
 pub struct Files {
-    files: Vec<(String, PathBuf)>,
+    files: Vec<Found>,
+    tail: Tail,
     next_lines: BTreeMap<u32, i64>,
     current: u32,
-    reader: Option<Lines>,
+    reader: Option<Content>,
     announced: bool,
+    unread: Vec<String>,
 }
 
 impl Files {
-    /// A source of these files, which must exist.
+    /// A source of these files, whole, which must exist.
     ///
     /// # Errors
     /// If a file is missing or given twice.
-    pub fn new(paths: &[PathBuf]) -> Result<Files, SourceError> {
-        Files::named(names(paths)?, paths)
+    pub fn new(paths: &[PathBuf]) -> Result<Files, Refusal> {
+        Ok(Files::found(recognise(paths, &[], &[], Before::Counts, Tail::Take)?, Tail::Take))
     }
 
-    /// A source of these files under these names in `_topic`.
-    ///
-    /// # Errors
-    /// If a file is missing.
-    pub fn named(names: Vec<String>, paths: &[PathBuf]) -> Result<Files, SourceError> {
-        for path in paths {
-            open(path)?;
+    /// A source of files that were recognised.
+    pub fn found(files: Vec<Found>, tail: Tail) -> Files {
+        let next_lines = BTreeMap::new();
+        Files { files, tail, next_lines, current: 0, reader: None, announced: false, unread: Vec::new() }
+    }
+
+    /// Opens the current file where reading goes on.
+    fn open(&mut self) -> Result<Option<Content>, SourceError> {
+        let next = self.next_lines.get(&self.current).copied().unwrap_or(1);
+        let Some(found) = self.files.get_mut(self.current as usize) else { return Ok(None) };
+        // It may be open there: it was read up to there to be recognised.
+        let mut content = match found.opened.take() {
+            Some(content) if content.next() == next => content,
+            _ => Content::open(&found.path)?,
+        };
+        if !content.skip_to(next, self.tail)? {
+            let (path, has, read) = (found.path.display(), content.next() - 1, next - 1);
+            return Err(SourceError::Failed(format!(
+                "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
+                 as it was, name the new one otherwise, or start from scratch with `--rebuild`"
+            )));
         }
-        let files = names.into_iter().zip(paths.iter().cloned()).collect();
-        Ok(Files { files, next_lines: BTreeMap::new(), current: 0, reader: None, announced: false })
+        Ok(Some(content))
     }
 }
 
 impl Source for Files {
     fn partitions(&self) -> Vec<Partition> {
-        let partition = |(number, (name, _)): (usize, &(String, PathBuf))| Partition {
-            topic: name.clone(),
-            partition: 0,
+        let partition = |(number, found): (usize, &Found)| Partition {
+            topic: found.topic.clone(),
+            partition: found.number,
             format: Format::Json(None),
             status: if number == 0 { Status::Live } else { Status::Waiting },
         };
@@ -60,31 +77,40 @@ impl Source for Files {
     }
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
-        let Some((_, path)) = self.files.get(self.current as usize) else { return Ok(Poll::End) };
+        if self.current as usize >= self.files.len() {
+            return Ok(Poll::End);
+        }
         if !self.announced {
             self.announced = true;
             return Ok(Poll::Status(self.current, Status::Live));
         }
-        let lines = match &mut self.reader {
-            Some(lines) => lines,
-            None => {
-                let mut lines = Lines::open(path)?;
-                lines.skip_to(self.next_lines.get(&self.current).copied().unwrap_or(1))?;
-                self.reader.insert(lines)
-            }
-        };
+        if self.reader.is_none() {
+            self.reader = self.open()?;
+        }
+        let Some(content) = &mut self.reader else { return Ok(Poll::End) };
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
             let start = batch.bytes.len();
-            let Some(number) = lines.read(&mut batch.bytes)? else { break };
+            let Some(line) = content.read(&mut batch.bytes)? else { break };
+            if !line.ended && self.tail == Tail::Wait {
+                let (path, bytes) = (self.files[self.current as usize].path.display(), batch.bytes.len() - start);
+                self.unread.push(format!(
+                    "line {} of `{path}` has no line end yet, and waits for it ({bytes} bytes); if the file is whole, end \
+                     it with one",
+                    line.number
+                ));
+                batch.bytes.truncate(start);
+                break;
+            }
             let text = batch.bytes[start..].trim_ascii();
             if text.is_empty() {
                 batch.bytes.truncate(start);
                 continue;
             }
             let payload = start..batch.bytes.len();
-            let (partition, offset, key) = (self.current, number, start..start);
-            batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, key, payload });
+            let (partition, offset, key) = (self.current, line.number, start..start);
+            let sum = Some(line.sum);
+            batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, sum, key, payload });
         }
         if batch.records.is_empty() {
             let ended = self.current;
@@ -95,18 +121,39 @@ impl Source for Files {
         Ok(Poll::Records(batch))
     }
 
-    /// Its first line: a log that grows keeps it.
+    /// Its first line: a log that grows keeps it. What was read of it is proved by sums.
     fn identity(&self, partition: u32) -> Option<String> {
-        let (_, path) = self.files.get(partition as usize)?;
-        let mut first = Vec::new();
-        Lines::open(path).ok()?.read(&mut first).ok()??;
-        Some(format!("first line {:08x}", crc32fast::hash(&first)))
+        self.files.get(partition as usize).map(|found| first_line_identity(found.first))
+    }
+
+    fn unread(&self) -> Vec<String> {
+        self.unread.clone()
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         self.next_lines = next_offsets.iter().copied().collect();
         Ok(())
     }
+}
+
+const FIRST_LINE: &str = "first line ";
+
+fn first_line_identity(sum: u32) -> String {
+    format!("{FIRST_LINE}{sum:08x}")
+}
+
+/// The sum of the first line, of the identity of a file of events.
+pub fn first_line_of(identity: &str) -> Option<u32> {
+    u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()
+}
+
+/// A line of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, from 1.
+    pub number: i64,
+    /// Its line end is there.
+    pub ended: bool,
 }
 
 /// The lines of a file with their numbers, unpacked if it is gzip, whatever its name.
@@ -136,26 +183,12 @@ impl Lines {
         Ok(Lines { path: path.to_owned(), reader, next: 1 })
     }
 
-    fn skip_to(&mut self, line: i64) -> Result<(), SourceError> {
-        let mut skipped = Vec::new();
-        while self.next < line && self.read(&mut skipped)?.is_some() {
-            skipped.clear();
-        }
-        if self.next < line {
-            let (path, has, read) = (self.path.display(), self.next - 1, line - 1);
-            return Err(SourceError::Failed(format!(
-                "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
-                 as it was, name the new one otherwise, or start from scratch with `--rebuild`"
-            )));
-        }
-        Ok(())
-    }
-
     /// Appends the next line without its end to `bytes`, and tells its number.
     ///
     /// # Errors
     /// If the file cannot be read, or is not what its name says.
-    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<i64>, SourceError> {
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
+        let mut ended = true;
         let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", self.path.display()));
         let start = bytes.len();
         // As `read_until` would, and with one look at what is buffered where that holds the whole line.
@@ -165,6 +198,7 @@ impl Lines {
                 if bytes.len() == start {
                     return Ok(None);
                 }
+                ended = false;
                 break;
             }
             let room = LINE_BYTES_MAX - (bytes.len() - start);
@@ -185,7 +219,7 @@ impl Lines {
             }
         }
         self.next += 1;
-        Ok(Some(self.next - 1))
+        Ok(Some(Line { number: self.next - 1, ended }))
     }
 }
 

@@ -12,6 +12,8 @@ const TOO_LONG: &[u8] = b"(too long, cut) ";
 /// A catalog: a file, or text that is already there.
 pub struct Movies {
     name: String,
+    /// Which version of that name, from 0, and the sum of its content.
+    version: (i32, u32),
     as_of: i64,
     from: i64,
     blocks: Blocks,
@@ -26,7 +28,7 @@ enum Lined {
 impl Lined {
     fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<i64>, SourceError> {
         match self {
-            Lined::File(lines) => lines.read(bytes),
+            Lined::File(lines) => Ok(lines.read(bytes)?.map(|line| line.number)),
             Lined::Text(rest, next) => {
                 if rest.is_empty() {
                     return Ok(None);
@@ -76,17 +78,23 @@ impl Blocks {
 }
 
 impl Movies {
-    /// The catalog in a file, under this name in `_topic`. Its versions are as of `as_of`, in milliseconds; by default the file's own time.
+    /// The catalog in a file, under this name in `_topic`. Its versions are as of `as_of`, in milliseconds.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn file(name: &str, path: &Path, as_of: Option<i64>) -> Result<Movies, SourceError> {
-        let lines = Lines::open(path)?;
-        let as_of = match as_of {
-            Some(as_of) => as_of,
-            None => modified_ms(path)?,
-        };
-        Ok(Movies::new(name.to_owned(), as_of, Lined::File(lines)))
+    pub fn file(name: &str, path: &Path, as_of: i64) -> Result<Movies, SourceError> {
+        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Lines::open(path)?)))
+    }
+
+    /// Which version of its name it is, and the sum of its content.
+    pub fn version(self, number: i32, sum: u32) -> Movies {
+        Movies { version: (number, sum), ..self }
+    }
+
+    /// The sum of the content, and as of when it holds, of the identity of a catalog.
+    pub fn identified(identity: &str) -> Option<(u32, i64)> {
+        let (sum, as_of) = identity.strip_prefix("catalog ")?.split_once(" as of ")?;
+        Some((u32::from_str_radix(sum, 16).ok()?, as_of.parse().ok()?))
     }
 
     /// A catalog that came with the program.
@@ -95,21 +103,15 @@ impl Movies {
     }
 
     fn new(name: String, as_of: i64, lines: Lined) -> Movies {
-        Movies { name, as_of, from: 0, blocks: Blocks { lines, ahead: None }, ended: false }
+        Movies { name, version: (0, 0), as_of, from: 0, blocks: Blocks { lines, ahead: None }, ended: false }
     }
-}
-
-fn modified_ms(path: &Path) -> Result<i64, SourceError> {
-    let failed = |error| SourceError::Failed(format!("could not tell the time of file `{}`: {error}", path.display()));
-    let modified = path.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
-    Ok(modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
 }
 
 impl Source for Movies {
     fn partitions(&self) -> Vec<Partition> {
         vec![Partition {
             topic: self.name.clone(),
-            partition: 0,
+            partition: self.version.0,
             format: Format::MoviesTxt(self.as_of),
             status: Status::Waiting,
         }]
@@ -133,9 +135,9 @@ impl Source for Movies {
         Ok(Poll::Records(batch))
     }
 
-    /// When it was made: its versions are as of then.
+    /// Its content, and as of when it holds.
     fn identity(&self, _: u32) -> Option<String> {
-        Some(format!("as of {}", self.as_of))
+        Some(format!("catalog {:08x} as of {}", self.version.1, self.as_of))
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {

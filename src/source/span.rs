@@ -50,6 +50,10 @@ impl Source for Span {
         self.source.waits_for()
     }
 
+    fn unread(&self) -> Vec<String> {
+        self.source.unread()
+    }
+
     fn takes(&self) -> (Instant, Instant) {
         (self.from, self.until)
     }

@@ -20,6 +20,10 @@ pub struct Entry {
     pub target: Instant,
     /// Per partition that was read, `topic/partition`: the first offset and the next one.
     pub read: BTreeMap<String, (i64, i64)>,
+    /// In logs that are known by their content, the next offset and the sum of all before it; at the beginning of a
+    /// log also those of its first two lines.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, Vec<(i64, u32)>>,
     /// Largest event time in it, per partition.
     pub largest: BTreeMap<String, Instant>,
     /// Records that were rejected for a reason that their bytes do not tell.

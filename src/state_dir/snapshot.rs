@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use super::{FORMAT, StateDir, StateError, envelope};
+use crate::source::marks::Marks;
 use dataflows::state::State;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Manifest {
     pub target: Instant,
     /// Next offsets, by `topic/partition`.
     pub positions: BTreeMap<String, i64>,
+    /// What was read of logs that are known by their content, by `topic/partition`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, Marks>,
     /// Largest event times, by `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
     /// What makes each partition the log that was read, where its source can tell.

@@ -1,0 +1,143 @@
+//! The files that were given, and which sources they are: events are logs, a catalog is a state.
+
+use super::Refused;
+use super::batch::first_event;
+use super::inputs::Named;
+use super::run::Begin;
+use crate::config::Config;
+use crate::decode::mask::masked_bytes;
+use crate::instant;
+use crate::recovery::Past;
+use crate::sink::sqlite::Sqlite;
+use crate::source::Source;
+use crate::source::SourceError;
+use crate::source::chain::Chain;
+use crate::source::content::{Content, Tail};
+use crate::source::files::{Files, names};
+use crate::source::movies::Movies;
+use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// So many of the lines that were rejected before and are other now are named.
+const MENDED_NAMED: usize = 5;
+
+/// The catalogs, and after them the files of events, as one source.
+pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Box<dyn Source>> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let tables = match begin {
+        Begin::GoOn => past.clone(),
+        // What was read before is read again, and decided again.
+        Begin::Again { .. } => Past { begins: past.begins.clone(), ..Past::default() },
+    };
+    for (name, path) in names(&named.catalogs)?.iter().zip(&named.catalogs) {
+        sources.push(Box::new(catalog(config, named, name, path, &tables)?));
+    }
+    let before = if matches!(begin, Begin::GoOn) { Before::Counts } else { Before::IsReadAgain };
+    let found = recognise(&named.files, &Known::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
+    let found = found.map_err(|refusal| refused(config, refusal))?;
+    for found in &found {
+        if let Some(catalog) = sources.iter().flat_map(|source| source.partitions()).find(|it| it.topic == found.topic)
+        {
+            let why = format!("a catalog and a file of events are both called `{}`: rename one of them", catalog.topic);
+            return Err(Refused(why).into());
+        }
+    }
+    sources.push(Box::new(Files::found(found, Tail::Wait)));
+    Ok(Box::new(Chain::new(sources)))
+}
+
+/// A catalog as a state: equal to the last one that was read of its name, it is no news; else it is the next version.
+/// As of when it holds is decided once, and written down with its identity before anything of it is read.
+fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past) -> Result<Movies> {
+    let mut content = Content::open(path)?;
+    content.skip_to(i64::MAX, Tail::Take)?;
+    let sum = content.sum();
+    let versions = past.identities.iter().filter_map(|(partition, identity)| {
+        let (topic, number) = name_and_number(partition)?;
+        (topic == name).then_some((number, identity))
+    });
+    let last = versions.max_by_key(|(number, _)| *number);
+    if let Some((number, identity)) = last
+        && let Some((known, as_of)) = Movies::identified(identity)
+        && known == sum
+    {
+        if let Some(given) = named.as_of.filter(|given| *given != as_of) {
+            let (path, was, given) = (path.display(), instant::show(as_of), instant::show(given));
+            tracing::info!("catalog `{path}` was read as of {was}; that it is given as of {given} now changes nothing");
+        }
+        return Ok(Movies::file(name, path, as_of)?.version(number, sum));
+    }
+    let as_of = match named.as_of {
+        Some(as_of) => as_of,
+        None if past.watermark > dataflows::time::START => past.watermark,
+        None => first_event(config, &named.files)?.map_or(config.rules.min_event_time, |first| first - 1),
+    };
+    let number = last.map_or(0, |(number, _)| number + 1);
+    if number > 0 {
+        tracing::info!("catalog `{}` has changed: it holds as of {}", path.display(), instant::show(as_of));
+    }
+    Ok(Movies::file(name, path, as_of)?.version(number, sum))
+}
+
+/// What is wrong with what was given is refused; what cannot be read has failed.
+pub(super) fn refused(config: &Config, refusal: Refusal) -> anyhow::Error {
+    match refusal {
+        Refusal::Source(error) => error.into(),
+        Refusal::Twice(_) => Refused(refusal.to_string()).into(),
+        Refusal::Differs(ref differs) => match mended(config, differs) {
+            Ok(lines) if !lines.is_empty() => {
+                Refused(format!("{refusal}\nOf the lines that were rejected, these are other now: {lines}")).into()
+            }
+            _ => Refused(refusal.to_string()).into(),
+        },
+    }
+}
+
+/// The lines of a file that were rejected and are other now.
+fn mended(config: &Config, differs: &Differs) -> Result<String> {
+    let warehouse = Sqlite::open_to_read(&config.warehouse)?;
+    let mut rejected = BTreeMap::new();
+    let mut last = None;
+    loop {
+        let page = warehouse.rejected(&[], last.as_ref(), 1000)?;
+        last = page.last().cloned();
+        if last.is_none() {
+            break;
+        }
+        let of_file =
+            page.into_iter().filter(|row| row.topic == differs.topic && row.partition == i64::from(differs.number));
+        rejected.extend(of_file.map(|row| (row.offset, row.raw)));
+    }
+    let (mut content, mut line) = (Content::open(&differs.path)?, Vec::new());
+    let mut others = Vec::new();
+    while let Some(read) = content.read(&mut line)? {
+        // Kept bytes are masked.
+        if rejected.get(&read.number).is_some_and(|raw| **raw != *line && **raw != masked_bytes(&line)) {
+            others.push(read.number.to_string());
+        }
+        line.clear();
+    }
+    let more = others.len().saturating_sub(MENDED_NAMED);
+    others.truncate(MENDED_NAMED);
+    let named = others.join(", ");
+    Ok(if more > 0 { format!("{named}, and {more} more") } else { named })
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused(refusal.to_string())
+    }
+}
+
+/// The files of a batch, each whole.
+pub(super) fn whole(files: &[std::path::PathBuf], another: &[std::path::PathBuf]) -> Result<Files> {
+    match recognise(files, &[], another, Before::Counts, Tail::Take) {
+        Ok(found) => Ok(Files::found(found, Tail::Take)),
+        Err(Refusal::Source(SourceError::Unavailable(why) | SourceError::Failed(why))) => {
+            Err(SourceError::Failed(why).into())
+        }
+        Err(refusal) => Err(Refused::from(refusal).into()),
+    }
+}
