@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod asof;
 mod batch;
 mod beside;
 mod forget;
@@ -84,6 +85,7 @@ pub fn execute(cli: Cli) -> Result<()> {
     match cli.command.unwrap_or(Command::Run {
         files: Vec::new(),
         catalog: Vec::new(),
+        as_of: None,
         rebuild: false,
         accept_loss: false,
         backfill: Vec::new(),
@@ -93,9 +95,16 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end } => {
+        Command::Run { files, catalog, as_of, rebuild, accept_loss, backfill, until, to_end } => {
             let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
+            let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
+            let named = inputs::Named { as_of, ..named };
+            if as_of.is_some() && named.files.is_empty() {
+                let why = "the simulated shop's catalog is as of just before its first day (`--start`); `--as-of` is for \
+                           catalogs that are given with files";
+                return Err(Refused(why.to_owned()).into());
+            }
             run::run(&config, &named, begin)
         }
         Command::Status(arguments) => state::status(&config, &arguments),
@@ -187,7 +196,7 @@ fn named(
         return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
     }
     let files = if backfill.is_empty() { files } else { backfill };
-    Ok(inputs::Named { files, catalogs, backfill_until, to_end })
+    Ok(inputs::Named { files, catalogs, as_of: None, backfill_until, to_end })
 }
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.

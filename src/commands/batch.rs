@@ -5,18 +5,17 @@
 
 use super::beside::Beside;
 use super::progress::{Progress, summary};
-use super::{Refused, given_instant, open_warehouse, options, sinks, stop_on_signals};
+use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
-use crate::instant;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
-use crate::source::{Poll, Source};
+use crate::source::Source;
 use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
@@ -154,44 +153,16 @@ fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Opti
     }
     let mut names = names(&[catalogs, files].concat())?;
     let of_files = names.split_off(catalogs.len());
-    let as_of = match as_of {
-        Some(text) => Some(given_instant("--as-of", text)?),
-        None if catalogs.is_empty() => None,
-        None => first_event(config, files)?.map(|first| first - 1),
-    };
+    let given = as_of.map(|text| given_instant("--as-of", text)).transpose()?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (name, catalog) in names.iter().zip(catalogs) {
-        sources.push(Box::new(Movies::file(name, catalog, as_of)?));
+    if !catalogs.is_empty() {
+        let as_of = asof::as_of(config, given, files)?;
+        for (name, catalog) in names.iter().zip(catalogs) {
+            sources.push(Box::new(Movies::file(name, catalog, as_of)?));
+        }
     }
     if !files.is_empty() {
         sources.push(Box::new(Files::named(of_files, files)?));
     }
     Ok(Box::new(Chain::new(sources)))
-}
-
-/// The time of the earliest event that may be accepted: a first, light reading of the files.
-fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
-    #[derive(serde::Deserialize)]
-    struct Timed<'a> {
-        #[serde(borrow)]
-        timestamp: crate::decode::wire::When<'a>,
-    }
-    let mut source = Files::new(files)?;
-    let mut first: Option<i64> = None;
-    loop {
-        match source.poll(4096)? {
-            Poll::Records(batch) => {
-                let times = batch.records.iter().filter_map(|record| {
-                    match serde_json::from_slice::<Timed>(&batch.bytes[record.payload.clone()]).ok()?.timestamp {
-                        crate::decode::wire::When::Millis(at) => Some(at),
-                        crate::decode::wire::When::Text(text) => instant::parse(&text),
-                    }
-                });
-                let earliest = times.filter(|at| *at >= config.rules.min_event_time).min();
-                first = [first, earliest].into_iter().flatten().min();
-            }
-            Poll::End => return Ok(first),
-            _ => {}
-        }
-    }
 }

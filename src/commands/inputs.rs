@@ -1,6 +1,6 @@
 //! What a run reads: files, the simulated shop, Kafka, or files and then Kafka.
 
-use super::{IN_MEMORY, Refused};
+use super::{IN_MEMORY, Refused, asof};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::engine::partition_name;
@@ -34,6 +34,8 @@ pub(super) struct Named {
     pub files: Vec<PathBuf>,
     /// Catalogs to begin with.
     pub catalogs: Vec<PathBuf>,
+    /// As of when they are, if that was said.
+    pub as_of: Option<Instant>,
     /// Files hold what happened before, Kafka what happened since.
     pub backfill_until: Option<Instant>,
     /// Kafka is read to where it ends now.
@@ -62,13 +64,13 @@ impl Inputs {
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
         if !config.kafka.is_given() {
-            let source = if named.files.is_empty() { shop(config, named)? } else { given(named)? };
+            let source = if named.files.is_empty() { shop(config, named)? } else { given(config, named)? };
             return Ok(from_files(vec![source]));
         }
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).history()));
+            sources.push(Box::new(Span::new(given(config, named)?, Instant::MIN, until).history()));
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.max_future);
         }
@@ -156,19 +158,22 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
     let just_before = config.simulate.start - 1;
     let catalog = match &named.catalogs[..] {
         [] => Movies::text("Movies.txt", SAMPLE, just_before),
-        [one] => Movies::file("catalog", one, Some(just_before))?,
+        [one] => Movies::file("catalog", one, just_before)?,
         _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
     };
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
 }
 
-fn given(named: &Named) -> Result<Box<dyn Source>> {
-    let Named { files, catalogs, .. } = named;
+fn given(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
+    let Named { files, catalogs, as_of, .. } = named;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut names = names(&[&catalogs[..], files].concat())?;
     let of_files = names.split_off(catalogs.len());
-    for (name, catalog) in names.iter().zip(catalogs) {
-        sources.push(Box::new(Movies::file(name, catalog, None)?));
+    if !catalogs.is_empty() {
+        let as_of = asof::as_of(config, *as_of, files)?;
+        for (name, catalog) in names.iter().zip(catalogs) {
+            sources.push(Box::new(Movies::file(name, catalog, as_of)?));
+        }
     }
     sources.push(Box::new(Files::named(of_files, files)?));
     Ok(Box::new(Chain::new(sources)))

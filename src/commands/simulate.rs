@@ -17,7 +17,7 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> 
     let catalog = out.join("Movies.txt");
     std::fs::write(&catalog, movies_txt(items, config.simulate.seed))
         .with_context(|| format!("could not write `{}`", catalog.display()))?;
-    let sold = items_of(Movies::file("Movies.txt", &catalog, Some(config.simulate.start - 1))?)?;
+    let sold = items_of(Movies::file("Movies.txt", &catalog, config.simulate.start - 1)?)?;
     let events = out.join("events.jsonl");
     let written = || format!("could not write `{}`", events.display());
     let mut file = BufWriter::new(File::create(&events).with_context(written)?);

@@ -76,17 +76,12 @@ impl Blocks {
 }
 
 impl Movies {
-    /// The catalog in a file, under this name in `_topic`. Its versions are as of `as_of`, in milliseconds; by default the file's own time.
+    /// The catalog in a file, under this name in `_topic`. Its versions are as of `as_of`, in milliseconds.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn file(name: &str, path: &Path, as_of: Option<i64>) -> Result<Movies, SourceError> {
-        let lines = Lines::open(path)?;
-        let as_of = match as_of {
-            Some(as_of) => as_of,
-            None => modified_ms(path)?,
-        };
-        Ok(Movies::new(name.to_owned(), as_of, Lined::File(lines)))
+    pub fn file(name: &str, path: &Path, as_of: i64) -> Result<Movies, SourceError> {
+        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Lines::open(path)?)))
     }
 
     /// A catalog that came with the program.
@@ -97,12 +92,6 @@ impl Movies {
     fn new(name: String, as_of: i64, lines: Lined) -> Movies {
         Movies { name, as_of, from: 0, blocks: Blocks { lines, ahead: None }, ended: false }
     }
-}
-
-fn modified_ms(path: &Path) -> Result<i64, SourceError> {
-    let failed = |error| SourceError::Failed(format!("could not tell the time of file `{}`: {error}", path.display()));
-    let modified = path.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
-    Ok(modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
 }
 
 impl Source for Movies {
