@@ -22,6 +22,7 @@ mod simulate;
 mod sinks;
 mod state;
 mod text;
+mod unpriced;
 mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
@@ -201,7 +202,7 @@ fn named(
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.
 fn settings(config: &Config, made_by: MadeBy) -> Settings {
-    let limited = |limit: Option<i64>| limit.filter(|_| made_by == MadeBy::Run);
+    let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
     Settings {
         out_of_orderness_ms: config.out_of_orderness,
         watermark_step_ms: WATERMARK_STEP_MS,
@@ -235,7 +236,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
             // What a batch writes is a function of its files: done again it would put back what was removed.
-            retention: if made_by == MadeBy::Run { config.retention.clone() } else { Retention::default() },
+            retention: if made_by != MadeBy::Batch { config.retention.clone() } else { Retention::default() },
         },
         settings: settings(config, made_by),
         rules: config.rules.clone(),

@@ -100,13 +100,17 @@ mod tests {
             7 => format!(r#"{{"event_name":"sign_in","timestamp" : "{at}","user_id":7}}"#),
             8 => format!(r#"{{"event_name":"sign_in","timestamp":{millis},"user_id":7}}"#),
             9 => format!(r#"{{"event_name":"sign_in","timestamp":"{offset}","user_id":7}}"#),
-            10 => format!(r#"{{"event_name":"sign_in","meta":{{"timestamp":"{other}"}},"timestamp":"{at}","user_id":7}}"#),
+            10 => {
+                format!(r#"{{"event_name":"sign_in","meta":{{"timestamp":"{other}"}},"timestamp":"{at}","user_id":7}}"#)
+            }
             11 => format!(r#"{{"event_name":"sign_in","meta":{{"timestamp":"{other}"}},"user_id":7}}"#),
             12 => format!(r#"{{"event_name":"sign_in","timest\u0061mp":"{at}","user_id":7}}"#),
             13 => format!(r#"{{"event_name":"sign_in","x\"timestamp":"{other}","timestamp":"{at}","user_id":7}}"#),
             14 => format!(r#"{{"event_name":"sign_in","timestamp":"{other}","timestamp":"{at}","user_id":7}}"#),
             15 => format!(r#"{{"event_name":"sign_in","note":"timestamp","timestamp":"{at}","user_id":7}}"#),
-            16 => format!(r#"{{"event_name":"sign_in","note":"\"timestamp\":\"{other}\"","timestamp":"{at}","user_id":7}}"#),
+            16 => format!(
+                r#"{{"event_name":"sign_in","note":"\"timestamp\":\"{other}\"","timestamp":"{at}","user_id":7}}"#
+            ),
             17 => format!(r#"{{"event_name":"sign_in","timestamp":"{other}","us"#),
             18 => format!(r#"{{"event_name":"sign_in","timestamp":"{other}","user_id":0}}"#),
             19 => format!(r#"{{"event_name":"dance","timestamp":"{other}","user_id":7}}"#),

@@ -12,10 +12,10 @@ use crate::engine::{self, Job, Resume};
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
+use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
-use crate::source::Source;
 use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
@@ -85,7 +85,7 @@ pub(super) fn batch(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as
 fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let path = config.warehouse.display();
     match sink.position()? {
-        Some(progress) if progress.epoch > 0 && progress.made_by == MadeBy::Run => Err(Refused(format!(
+        Some(progress) if progress.epoch > 0 && progress.made_by != MadeBy::Batch => Err(Refused(format!(
             "warehouse `{path}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`"
         ))
         .into()),

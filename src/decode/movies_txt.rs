@@ -205,7 +205,8 @@ mod tests {
             b"ITEM 5 6",
         ] {
             let rejection = parse(block, 7).expect_err("no item");
-            let head = String::from_utf8_lossy(block.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+            let head =
+                String::from_utf8_lossy(block.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
             assert_eq!(rejection.reason, Reason::BadItemBlock);
             assert!(rejection.detail.contains(&format!("`{}` does not begin", head.trim())), "{}", rejection.detail);
         }
@@ -227,10 +228,14 @@ mod tests {
             assert!(starts_item(head), "{head:?}");
             assert_eq!(parse(head, 7).map(|item| item.item_id), Ok(number.into()), "{head:?}");
         }
-        for head in [&b"ITEM"[..], b"ITEM 6:", b"ITEM: 6", b"ITEM5", b"ITEM#5", b"ITEM 5=x", b"ITEM 5 Title=x", b"item?"] {
+        for head in
+            [&b"ITEM"[..], b"ITEM 6:", b"ITEM: 6", b"ITEM5", b"ITEM#5", b"ITEM 5=x", b"ITEM 5 Title=x", b"item?"]
+        {
             assert!(starts_item(head) && parse(head, 7).is_err(), "{head:?}");
         }
-        for value in [&b"Title=ITEM 5 = x"[..], b"Item Weight=3", b"ITEM=5", b"ITEMS 5", b"Items=5", b"ITEM_5", b"", b"ITE"] {
+        for value in
+            [&b"Title=ITEM 5 = x"[..], b"Item Weight=3", b"ITEM=5", b"ITEMS 5", b"Items=5", b"ITEM_5", b"", b"ITE"]
+        {
             assert!(!starts_item(value), "{value:?}");
         }
     }
