@@ -65,7 +65,9 @@ fn main() {
     };
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     if let Some(catalog) = std::env::var_os("DELTAMART_CATALOG").map(PathBuf::from) {
-        sources.push(Box::new(Movies::file("Movies.txt", &catalog, 0).expect("a catalog")));
+        // Just before the first day of the shop.
+        let as_of = deltamart::config::Config::default().simulate.start - 1;
+        sources.push(Box::new(Movies::file("Movies.txt", &catalog, as_of).expect("a catalog")));
     }
     sources.push(Box::new(Files::new(&[events]).expect("a file of events")));
     let marks = Arc::new(Mutex::new(Vec::new()));

@@ -100,6 +100,9 @@ pub enum Command {
         /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
         #[arg(long, value_name = "FILE")]
         catalog: Vec<PathBuf>,
+        /// As of when its versions are, ISO 8601 [default: just before the first event of the files]
+        #[arg(long, value_name = "INSTANT", requires = "catalog")]
+        as_of: Option<String>,
         /// Compute everything again from the first record, and write the rows that differ
         #[arg(long)]
         rebuild: bool,
@@ -128,7 +131,7 @@ pub enum Command {
         /// Catalog files in the form of `Movies.txt` (`.gz` too)
         #[arg(long, value_name = "FILE")]
         catalog: Vec<PathBuf>,
-        /// When the catalog was made [default: just before the first event, else the file's own time]
+        /// As of when its versions are, ISO 8601 [default: just before the first event of the files, else now]
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
         /// Of the files: this one is another log, though it begins like another one
@@ -139,7 +142,7 @@ pub enum Command {
     Catalog {
         /// The file (`.gz` too)
         file: PathBuf,
-        /// When the catalog was made [default: the file's own time]
+        /// As of when its versions are, ISO 8601 [default: now]
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
     },

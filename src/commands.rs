@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod asof;
 mod batch;
 mod beside;
 mod forget;
@@ -22,6 +23,7 @@ mod simulate;
 mod sinks;
 mod state;
 mod text;
+mod unpriced;
 mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
@@ -85,6 +87,7 @@ pub fn execute(cli: Cli) -> Result<()> {
     match cli.command.unwrap_or(Command::Run {
         files: Vec::new(),
         catalog: Vec::new(),
+        as_of: None,
         rebuild: false,
         accept_loss: false,
         backfill: Vec::new(),
@@ -95,10 +98,16 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end, another } => {
+        Command::Run { files, catalog, as_of, rebuild, accept_loss, backfill, until, to_end, another } => {
             let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
+            let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
-            let named = inputs::Named { another: another_of(another, &named.files)?, ..named };
+            let named = inputs::Named { as_of, another: another_of(another, &named.files)?, ..named };
+            if as_of.is_some() && named.files.is_empty() {
+                let why = "the simulated shop's catalog is as of just before its first day (`--start`); `--as-of` is for \
+                           catalogs that are given with files";
+                return Err(Refused(why.to_owned()).into());
+            }
             run::run(&config, &named, begin)
         }
         Command::Status(arguments) => state::status(&config, &arguments),
@@ -209,7 +218,7 @@ fn named(
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.
 fn settings(config: &Config, made_by: MadeBy) -> Settings {
-    let limited = |limit: Option<i64>| limit.filter(|_| made_by == MadeBy::Run);
+    let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
     Settings {
         out_of_orderness_ms: config.out_of_orderness,
         watermark_step_ms: WATERMARK_STEP_MS,
@@ -243,7 +252,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
             // What a batch writes is a function of its files: done again it would put back what was removed.
-            retention: if made_by == MadeBy::Run { config.retention.clone() } else { Retention::default() },
+            retention: if made_by != MadeBy::Batch { config.retention.clone() } else { Retention::default() },
         },
         settings: settings(config, made_by),
         rules: config.rules.clone(),

@@ -8,6 +8,7 @@ use crate::commit::add_sums;
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
 use crate::reconcile::{Differ, reconcile};
+use crate::simulate::is_simulated;
 use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::source::marks::Marks;
 use crate::state_dir::chain::Chain;
@@ -106,7 +107,7 @@ pub fn start(
         refuse_anothers(dir, &**sink, found.as_ref())?;
     }
     let generation = dir.begin(facts, above)?;
-    let (claims, mut positions) = claim(dir, sinks, generation)?;
+    let (claims, mut positions) = claim(dir, sinks, facts, generation)?;
     if let Some((first, others)) = sinks.split_first_mut() {
         let at = positions[0];
         // Whatever is wrong with the first one is said before anything is written to others.
@@ -126,11 +127,18 @@ pub fn start(
 type Claimed = (Vec<Claim>, Vec<Time>);
 
 /// Claims each sink for a start; tells where each is.
-fn claim(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], generation: u64) -> Result<Claimed, SinkError> {
+fn claim(
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    facts: &Generation,
+    generation: u64,
+) -> Result<Claimed, SinkError> {
+    let is_shop = facts.identities.values().any(|identity| is_simulated(identity));
+    let made_by = if is_shop { MadeBy::Simulator } else { MadeBy::Run };
     let wanted = Claim { pipeline_id: dir.pipeline_id.clone(), generation };
     let (mut claims, mut positions) = (Vec::new(), Vec::new());
     for sink in sinks.iter_mut() {
-        claims.push(sink.claim(MadeBy::Run, Some(&wanted))?);
+        claims.push(sink.claim(made_by, Some(&wanted))?);
         positions.push(sink.position()?.map_or(0, |progress| progress.epoch));
     }
     Ok((claims, positions))
@@ -201,7 +209,7 @@ pub fn start_again(
     }
     let facts = Generation { rebuilt_after: Some(at), ..facts.clone() };
     let generation = dir.begin(&facts, above)?;
-    Ok((claim(dir, sinks, generation)?.0, at))
+    Ok((claim(dir, sinks, &facts, generation)?.0, at))
 }
 
 /// What is there, and what of it is needed.

@@ -92,11 +92,19 @@ impl Simulator {
     }
 }
 
+/// How the identities of the shop's partitions begin.
+const SIMULATED: &str = "simulated ";
+
+/// Whether a partition of this identity is the shop's.
+pub fn is_simulated(identity: &str) -> bool {
+    identity.starts_with(SIMULATED)
+}
+
 /// What the events depend on: all but how fast they come.
 fn identity(config: &Config) -> String {
     let shop = crate::config::Simulate { rate: 0, ..config.simulate.clone() };
     let depends = serde_json::to_vec(&(shop, config.lateness, config.out_of_orderness, &config.rules));
-    format!("simulated {:08x}", crc32fast::hash(&depends.expect("settings are JSON")))
+    format!("{SIMULATED}{:08x}", crc32fast::hash(&depends.expect("settings are JSON")))
 }
 
 impl Source for Simulator {

@@ -24,6 +24,8 @@ pub enum MadeBy {
     Run,
     /// A computation over whole files, which can be repeated.
     Batch,
+    /// A run of the simulated shop: nothing real is beside it.
+    Simulator,
 }
 
 impl MadeBy {
@@ -32,7 +34,14 @@ impl MadeBy {
         match self {
             MadeBy::Run => "run",
             MadeBy::Batch => "batch",
+            MadeBy::Simulator => "simulate",
         }
+    }
+
+    /// What is stored under a name; what is not known is taken for a run.
+    pub fn named(name: &str) -> MadeBy {
+        let all = [MadeBy::Run, MadeBy::Batch, MadeBy::Simulator];
+        all.into_iter().find(|made_by| made_by.name() == name).unwrap_or(MadeBy::Run)
     }
 }
 

@@ -8,16 +8,19 @@ use deltamart::sink::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
+/// Runs the program in a folder.
+pub fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_deltamart")).current_dir(folder).args(arguments).output().expect("runs")
 }
 
-fn said(output: &Output) -> (Option<i32>, String) {
+/// Its exit code, and what it said.
+pub fn said(output: &Output) -> (Option<i32>, String) {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
-fn data(path: &str) -> String {
+/// What is shipped.
+pub fn data(path: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(path).to_string_lossy().into_owned()
 }
 

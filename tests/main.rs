@@ -10,6 +10,8 @@ mod before;
 mod bounded;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
+/// Catalogs: where items begin, and from when on their prices count.
+mod catalog;
 /// The program itself, as it is used.
 mod cli;
 /// One suite for every sink, one for every source.
@@ -34,6 +36,8 @@ mod plain;
 mod real_data;
 /// What is not kept for ever goes, and no metric knows.
 mod retention;
+/// The simulated shop is beside nothing else, and what it says to do next works.
+mod simulated;
 /// Snowflake, as far as a stand-in shows it.
 #[cfg(feature = "snowflake")]
 mod snowflake;

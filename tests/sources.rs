@@ -238,14 +238,15 @@ fn one(seed: u64) -> (usize, usize, usize) {
                     files[place].intact = old.intact;
                     files.push(old);
                 }
-                9 => {
+                // With one line in common only, two files may be two logs that begin alike.
+                9 if files[place].lines.len() > 1 => {
                     names += 1;
                     let mut copy = files[place].clone();
                     copy.name = format!("{names}.copy");
                     copy.copied = true;
                     files[place].copied = true;
                     if dice.random() && copy.lines.len() > 2 {
-                        copy.lines.truncate(dice.random_range(1..copy.lines.len()));
+                        copy.lines.truncate(dice.random_range(2..copy.lines.len()));
                     }
                     files.push(copy);
                 }
@@ -254,15 +255,11 @@ fn one(seed: u64) -> (usize, usize, usize) {
                     files[place].lines[at] = fresh(1)[0];
                     files[place].intact = false;
                 }
-                11 if world.is_read(&files[place]) => {
+                11 if files[place].lines.len() > 2 && world.is_read(&files[place]) => {
                     let file = &mut files[place];
                     file.lines.pop();
                     file.half = None;
                     file.intact = false;
-                    if file.lines.is_empty() {
-                        let gone = files.remove(place);
-                        std::fs::remove_file(world.path(&gone.name)).ok();
-                    }
                 }
                 _ => {}
             }

@@ -5,17 +5,15 @@
 
 use super::beside::Beside;
 use super::progress::{Progress, summary};
-use super::{Refused, given_instant, open_warehouse, options, sinks, stop_on_signals};
+use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
-use crate::instant;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::Source;
 use crate::source::chain::Chain;
-use crate::source::content::Content;
 use crate::source::files::names;
 use crate::source::movies::Movies;
 use crate::specification;
@@ -93,7 +91,7 @@ pub(super) fn batch(
 fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let path = config.warehouse.display();
     match sink.position()? {
-        Some(progress) if progress.epoch > 0 && progress.made_by == MadeBy::Run => Err(Refused(format!(
+        Some(progress) if progress.epoch > 0 && progress.made_by != MadeBy::Batch => Err(Refused(format!(
             "warehouse `{path}` was made by `run`, and a batch would replace all of it; name another file with `--warehouse`"
         ))
         .into()),
@@ -165,41 +163,16 @@ fn sources(
     if files.is_empty() && catalogs.is_empty() {
         return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
     }
-    let as_of = match as_of {
-        Some(text) => given_instant("--as-of", text)?,
-        None if catalogs.is_empty() => 0,
-        None => first_event(config, files)?.map_or_else(instant::now, |first| first - 1),
-    };
+    let given = as_of.map(|text| given_instant("--as-of", text)).transpose()?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (name, catalog) in names(catalogs)?.iter().zip(catalogs) {
-        sources.push(Box::new(Movies::file(name, catalog, as_of)?));
+    if !catalogs.is_empty() {
+        let as_of = asof::as_of(config, given, files)?;
+        for (name, catalog) in names(catalogs)?.iter().zip(catalogs) {
+            sources.push(Box::new(Movies::file(name, catalog, as_of)?));
+        }
     }
     if !files.is_empty() {
         sources.push(Box::new(super::given::whole(files, another)?));
     }
     Ok(Box::new(Chain::new(sources)))
-}
-
-/// The time of the earliest event that may be accepted: a first, light reading of the files.
-pub(super) fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
-    #[derive(serde::Deserialize)]
-    struct Timed<'a> {
-        #[serde(borrow)]
-        timestamp: crate::decode::wire::When<'a>,
-    }
-    let mut first: Option<i64> = None;
-    let mut line = Vec::new();
-    for file in files {
-        let mut content = Content::open(file)?;
-        while content.read(&mut line)?.is_some() {
-            let at = match serde_json::from_slice::<Timed>(&line).ok().map(|timed| timed.timestamp) {
-                Some(crate::decode::wire::When::Millis(at)) => Some(at),
-                Some(crate::decode::wire::When::Text(text)) => instant::parse(&text),
-                None => None,
-            };
-            first = [first, at.filter(|at| *at >= config.rules.min_event_time)].into_iter().flatten().min();
-            line.clear();
-        }
-    }
-    Ok(first)
 }

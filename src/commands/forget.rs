@@ -26,7 +26,7 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     let found = open_to_read(config)?.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     // Before anything is claimed.
     let dir = match found.made_by {
-        MadeBy::Run => Some(state_that_is_at_rest(config)?),
+        MadeBy::Run | MadeBy::Simulator => Some(state_that_is_at_rest(config)?),
         MadeBy::Batch => None,
     };
     let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
@@ -40,7 +40,7 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     let payloads = Payloads::new(registry);
     let named = Named { user, payloads: &payloads };
     let keeps = match found.made_by {
-        MadeBy::Run => config.retention.clone(),
+        MadeBy::Run | MadeBy::Simulator => config.retention.clone(),
         // What a batch wrote stays, wherever.
         MadeBy::Batch => Retention::default(),
     };

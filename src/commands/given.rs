@@ -1,7 +1,7 @@
 //! The files that were given, and which sources they are: events are logs, a catalog is a state.
 
 use super::Refused;
-use super::batch::first_event;
+use super::asof::first_event;
 use super::inputs::Named;
 use super::run::Begin;
 use crate::config::Config;
@@ -72,7 +72,7 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
     let as_of = match named.as_of {
         Some(as_of) => as_of,
         None if past.watermark > dataflows::time::START => past.watermark,
-        None => first_event(config, &named.files)?.map_or(config.rules.min_event_time, |first| first - 1),
+        None => first_event(&config.rules, &named.files)?.map_or_else(instant::now, |first| first - 1),
     };
     let number = last.map_or(0, |(number, _)| number + 1);
     if number > 0 {

@@ -1,10 +1,11 @@
 //! `simulate --brokers`, `catalog --brokers`: records to Kafka, as a shop would send them.
 
 use super::progress::Progress;
-use super::text::{grouped, program};
+use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
 use crate::config::kafka::{Format, Kafka};
 use crate::decode::avro::TOPICS;
+use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::producer::{Producer, create_topics};
 use crate::kafka::registry::Registry;
@@ -141,8 +142,8 @@ impl Sender {
 }
 
 /// The items of a catalog file.
-fn items(file: &Path, as_of: Option<i64>) -> Result<Vec<CatalogItem>> {
-    Ok(items_of(Movies::file("Movies.txt", file, as_of.unwrap_or_else(crate::instant::now))?)?)
+fn items(file: &Path, as_of: i64) -> Result<Vec<CatalogItem>> {
+    Ok(items_of(Movies::file("Movies.txt", file, as_of)?)?)
 }
 
 /// Sends a simulated shop: its catalog, acknowledged, and then its events.
@@ -150,7 +151,7 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<()> {
     let stop = super::stop_on_signals()?;
     let just_before = config.simulate.start - 1;
     let items = match catalog {
-        Some(file) => items(file, Some(just_before))?,
+        Some(file) => items(file, just_before)?,
         None => items_of(Movies::text("Movies.txt", SAMPLE, just_before))?,
     };
     let shop = Shop::new(config, items.iter().map(|item| item.item_id.clone()).collect());
@@ -160,13 +161,14 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<()> {
     sender.shop(shop, config.simulate.rate, &stop)?;
     let took = watch.stop();
     sender.summary(took, stop.load(Acquire))?;
-    say!("\nread them:   {}", reading(config));
+    let warehouse = free_warehouse(Path::new(""), "kafka");
+    say!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
     Ok(())
 }
 
-/// Sends a catalog.
+/// Sends a catalog, by default as of now: nobody here knows how far those are who will read it.
 pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<()> {
-    let items = items(file, as_of)?;
+    let items = items(file, as_of.unwrap_or_else(instant::now))?;
     let mut sender = Sender::new(config)?;
     let watch = sender.progress(items.len() as u64);
     sender.catalog(items)?;
@@ -174,11 +176,43 @@ pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Resul
     sender.summary(took, false)
 }
 
-/// The command that reads what was sent.
-fn reading(config: &Config) -> String {
+/// The commands that read what was sent, and show it.
+fn reading(config: &Config, warehouse: &Path) -> [(&'static str, String); 2] {
+    let (brokers, warehouse) = (word(&config.kafka.brokers), word(&warehouse.to_string_lossy()));
     let registry = match config.kafka.format {
-        Format::Avro => format!(" --registry {}", config.registry.url),
+        Format::Avro => format!(" --registry {}", word(&config.registry.url)),
         Format::Json | Format::JsonSchema => " --set kafka.format=json".to_owned(),
     };
-    format!("{} run --brokers {}{registry}", program(), config.kafka.brokers)
+    [
+        ("read them", format!("run --brokers {brokers}{registry} --warehouse {warehouse} --to-end")),
+        ("look at a table", format!("show movie_sales_metrics --warehouse {warehouse}")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    /// What is printed is understood as it is meant: the same brokers, the same warehouse, the same registry.
+    #[test]
+    fn the_printed_lines_read_what_was_sent() {
+        let mut config = Config::default();
+        config.kafka.brokers = "one:9092,two:9092".to_owned();
+        config.registry.url = "http://registry:8081/apis/ccompat/v7".to_owned();
+        for format in [Format::Avro, Format::Json] {
+            config.kafka.format = format;
+            for (what, line) in reading(&config, Path::new("kafka-2.db")) {
+                let words = std::iter::once("deltamart").chain(line.split(' '));
+                let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{what}: {error}"));
+                let read = crate::commands::configure(&cli.global, &cli.shop).expect("a good configuration");
+                assert_eq!(read.warehouse, Path::new("kafka-2.db"), "{line}");
+                if line.starts_with("run") {
+                    assert_eq!((&read.kafka.brokers, read.kafka.format), (&config.kafka.brokers, format), "{line}");
+                    assert!(format != Format::Avro || read.registry.url == config.registry.url, "{line}");
+                }
+            }
+        }
+    }
 }

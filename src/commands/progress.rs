@@ -153,6 +153,9 @@ pub(super) fn summary(
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
     let sink = Sqlite::open(&config.warehouse)?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
+    if let Some(unpriced) = super::unpriced::line(config, &sink)? {
+        say!("{unpriced}");
+    }
     let path = config.warehouse.display();
     let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
     let example = TableId::ALL.iter().copied().find(full).unwrap_or(TableId::UserRegistrationMetrics).table().name;

@@ -14,6 +14,7 @@ use crate::fingerprint;
 use crate::instant;
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
+use crate::simulate::is_simulated;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink};
@@ -69,7 +70,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
         return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
     let mut sink = open_warehouse(config)?;
-    refuse_what_batch_made(config, &mut sink)?;
+    refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
     match begin {
         Begin::GoOn => run.go_on(sink, dir, signalled),
@@ -269,17 +270,61 @@ pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
     }
 }
 
-fn refuse_what_batch_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
-    if let Some(progress) = sink.position()?.filter(|progress| progress.epoch > 0 && progress.made_by == MadeBy::Batch)
-    {
-        let (path, program) = (config.warehouse.display(), super::text::program());
-        return Err(Refused(format!(
-            "warehouse `{path}` was made by `batch` (epoch {}): it has no state to go on from.\n\
+/// A warehouse goes on with what it was made from; what is simulated is mixed with nothing.
+fn refuse_what_another_made(config: &Config, named: &Named, sink: &mut Sqlite) -> Result<()> {
+    let Some(found) = sink.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
+    let simulates = named.files.is_empty() && !config.kafka.is_given();
+    let (path, program, epoch) = (config.warehouse.display(), super::text::program(), found.epoch);
+    let why = match found.made_by {
+        MadeBy::Batch => format!(
+            "warehouse `{path}` was made by `batch` (epoch {epoch}): it has no state to go on from.\n\
              Name another file:     {program} --warehouse next.db ...\n\
              or recompute files:    {program} batch FILES --catalog FILE  (into the same warehouse)",
-            progress.epoch,
-        ))
-        .into());
-    }
-    Ok(())
+        ),
+        MadeBy::Run | MadeBy::Simulator => {
+            let was_simulated = found.made_by == MadeBy::Simulator || state_is_simulated(config)?;
+            match (simulates, was_simulated) {
+                (true, false) => format!(
+                    "nothing to read is given, and warehouse `{path}` (epoch {epoch}) holds what was read from {}: \
+                     nothing is simulated into it.\n\
+                     Give what it reads:     {program} run FILES --catalog FILE --warehouse {path}\n\
+                     or, if that is Kafka:   {program} run --brokers HOST:PORT --warehouse {path}\n\
+                     or simulate elsewhere:  {program} --warehouse simulated.db",
+                    sources(&found),
+                ),
+                (false, true) => format!(
+                    "warehouse `{path}` (epoch {epoch}) was made by the simulated shop: nothing real is mixed with that.\n\
+                     Name another file:   {program} run ... --warehouse next.db\n\
+                     or go on simulating: {program} --warehouse {path}",
+                ),
+                _ => return Ok(()),
+            }
+        }
+    };
+    Err(Refused(why).into())
+}
+
+/// Some of what a warehouse was read from.
+fn sources(found: &crate::sink::Progress) -> String {
+    const SHOWN: usize = 3;
+    let named: Vec<_> = found.positions.keys().take(SHOWN).map(|partition| format!("`{partition}`")).collect();
+    let more = found.positions.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
+}
+
+/// Whether the last start was one of the simulated shop: of warehouses that do not say so themselves, since an earlier
+/// version made them.
+fn state_is_simulated(config: &Config) -> Result<bool> {
+    let place = place_of(config);
+    let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
+    let last = StateDir::open_to_read(store).and_then(|dir| match dir {
+        Some(dir) => match dir.last_generation()? {
+            0 => Ok(None),
+            last => dir.generation(last).map(Some),
+        },
+        None => Ok(None),
+    });
+    let last = last.map_err(|error| refused_or_failed(error.into()))?;
+    Ok(last.is_some_and(|last| last.identities.values().any(|identity| is_simulated(identity))))
 }

@@ -1,6 +1,6 @@
 //! `simulate`: the shop in files, to read, to keep and to run from.
 
-use super::text::{grouped, program};
+use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
 use crate::simulate::items::movies_txt;
 use crate::simulate::items_of;
@@ -27,8 +27,17 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> 
     file.flush().with_context(written)?;
     say!("{} items in {}", grouped(items as u64), catalog.display());
     say!("{} events in {}", grouped(config.simulate.events), events.display());
-    let program = program();
-    say!("\nas if live:   {program} run {} --catalog {}", events.display(), catalog.display());
-    say!("as a batch:   {program} batch {} --catalog {}", events.display(), catalog.display());
+    let of = |path: &Path| word(&path.to_string_lossy());
+    let given = format!("{} --catalog {}", of(&events), of(&catalog));
+    let (live, batch) = (of(&free_warehouse(out, "live")), of(&free_warehouse(out, "batch")));
+    // Files are not read beside Kafka; where that is configured, it is left out.
+    let alone = if config.kafka.is_given() { " --brokers ''" } else { "" };
+    let next = [
+        ("as if live", format!("run {given} --warehouse {live}{alone}")),
+        ("look at a table", format!("show movie_sales_metrics --warehouse {live}")),
+        ("as a batch", format!("batch {given} --warehouse {batch}")),
+        ("every metric by its SQL", format!("verify --warehouse {batch}")),
+    ];
+    say!("\n{}", next_lines(&next));
     Ok(())
 }

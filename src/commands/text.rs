@@ -1,5 +1,7 @@
 //! Small pieces of text that several commands show.
 
+use std::path::{Path, PathBuf};
+
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -18,8 +20,53 @@ pub(super) fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "deltamart".to_owned())
 }
 
+/// Text as one word of a shell's command.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// A warehouse that is not there yet, nor a state beside it: what is printed to be typed works as it stands.
+pub(super) fn free_warehouse(folder: &Path, name: &str) -> PathBuf {
+    let numbered = (1_u32..).map(|n| match n {
+        1 => folder.join(format!("{name}.db")),
+        n => folder.join(format!("{name}-{n}.db")),
+    });
+    let is_free = |path: &PathBuf| !path.exists() && !path.with_extension("db.state").exists();
+    numbered.into_iter().find(is_free).unwrap_or_else(|| folder.join(format!("{name}.db")))
+}
+
+/// Commands to be typed next, each behind what it is for.
+pub(super) fn next_lines(lines: &[(&str, String)]) -> String {
+    let width = lines.iter().map(|(what, _)| what.len() + 3).max().unwrap_or_default();
+    let program = word(&program());
+    let line = |(what, arguments): &(&str, String)| format!("{:width$}{program} {arguments}", format!("{what}:"));
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_word_is_one_whatever_is_in_it() {
+        for (text, written) in [("a/b-1.db", "a/b-1.db"), ("my shop", "'my shop'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
+            assert_eq!(super::word(text), written);
+        }
+    }
+
+    #[test]
+    fn a_free_warehouse_is_none_that_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let free = || super::free_warehouse(folder.path(), "live");
+        assert_eq!(free(), folder.path().join("live.db"));
+        std::fs::write(folder.path().join("live.db"), "").expect("writes");
+        std::fs::create_dir(folder.path().join("live-2.db.state")).expect("makes it");
+        assert_eq!(free(), folder.path().join("live-3.db"));
+    }
+
     #[test]
     fn numbers_are_grouped() {
         assert_eq!(

@@ -2,7 +2,8 @@
 //!
 //! A key may repeat, one line a value; the first `=` separates, so a value may hold more; line ends
 //! may be CRLF; bytes that are not UTF-8 are Windows-1252, judged value by value; lines without `=`
-//! carry nothing.
+//! carry nothing. The keys stand in an order, and the values of one together: a key that comes again
+//! after something else is the mark of an item whose `ITEM` line was lost.
 
 use super::price::{list_price, reason};
 use super::{Reason, Rejection};
@@ -10,34 +11,102 @@ use dataflows::events::{CatalogContent, CatalogItem};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Whether a line begins an item, well or badly.
+/// What may stand before the first word of a line and is not seen: blanks of all kinds, and the byte order
+/// marks of files that were put together.
+const UNSEEN: [&[u8]; 9] =
+    [b" ", b"\t", b"\r", b"\x0B", b"\x0C", b"\xEF\xBB\xBF", b"\xE2\x80\x8B", b"\xC2\xA0", b"\xA0"];
+
+/// The first word of an item's line, in any case.
+const ITEM: &[u8] = b"ITEM";
+
+fn without_unseen(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = UNSEEN.iter().find_map(|unseen| line.strip_prefix(*unseen)) {
+        line = rest;
+    }
+    line
+}
+
+/// What follows the word `ITEM`, if a line begins with that.
+fn after_item(line: &[u8]) -> Option<&[u8]> {
+    let (word, rest) = without_unseen(line).split_at_checked(ITEM.len())?;
+    // `ITEMS` is another word; `ITEM5` is one with its blank lost.
+    let ends = rest.first().is_none_or(|next| !next.is_ascii_alphabetic() && *next != b'_');
+    (word.eq_ignore_ascii_case(ITEM) && ends).then_some(rest)
+}
+
+/// Whether a line begins an item, well or badly: its first word is `ITEM`, and it is no value. A key may begin
+/// with that word (`Item Weight=3`), but not go on with a number: `ITEM 5=` is an item's line that was damaged.
 pub fn starts_item(line: &[u8]) -> bool {
-    line.starts_with(b"ITEM ") && !line.contains(&b'=')
+    after_item(line).is_some_and(|rest| {
+        without_unseen(rest).first().is_some_and(u8::is_ascii_digit) || memchr::memchr(b'=', rest).is_none()
+    })
+}
+
+/// The number in an item's line, `ITEM <number>`.
+fn number(head: &[u8]) -> Option<u64> {
+    let rest = after_item(head)?;
+    let digits = without_unseen(rest);
+    let number = text(digits);
+    let number = number.trim_end_matches(|end: char| end.is_whitespace() || matches!(end, '\u{feff}' | '\u{200b}'));
+    // A sign or a point would be a number too, but no item's.
+    let plain = digits.len() < rest.len() && number.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| number.parse().ok()).flatten()
 }
 
 /// Parses a block. The version is as of `as_of`, in milliseconds.
 ///
 /// # Errors
-/// If the block does not begin with an item and its number.
+/// If the block does not begin with an item and its number, or holds what looks like two items.
 pub fn parse(block: &[u8], as_of: i64) -> Result<CatalogItem, Rejection> {
-    let block = block.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(block);
-    let mut lines = block.split(|byte| *byte == b'\n').map(|line| text(line.trim_ascii()));
+    let mut lines = block.split(|byte| *byte == b'\n');
     let head = lines.next().unwrap_or_default();
-    let number = head.strip_prefix("ITEM ").map(str::trim).filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
-    let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) else {
-        let shown: String = head.chars().take(80).collect();
+    let Some(number) = number(head) else {
+        let shown: String = text(head.trim_ascii()).chars().take(80).collect();
         let detail = format!("`{shown}` does not begin an item: expected `ITEM <number>`");
         return Err(Rejection::new(Reason::BadItemBlock, detail));
     };
+    let values = values(lines, number)?;
+    Ok(CatalogItem { timestamp: as_of, item_id: number.to_string().as_str().into(), content: content(values) })
+}
+
+/// The values of each key.
+fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTreeMap<String, Vec<String>>, Rejection> {
     let mut values = BTreeMap::<String, Vec<String>>::new();
+    // The key of the line before, if that had one.
+    let mut before: Option<String> = None;
+    let mut spaced = None;
     for line in lines {
-        if let Some((key, value)) =
-            line.split_once('=').filter(|(key, value)| !key.trim().is_empty() && !value.trim().is_empty())
-        {
-            values.entry(key.trim().to_owned()).or_default().push(value.trim().to_owned());
+        let line = text(without_unseen(line).trim_ascii_end());
+        let value = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        // In a file whose every line is followed by an empty one, those say nothing.
+        let spaced = *spaced.get_or_insert(line.is_empty());
+        let Some((key, value)) = value.filter(|(key, _)| !key.is_empty()) else {
+            before = before.filter(|_| spaced && line.is_empty());
+            continue;
+        };
+        let of_key = match values.get_mut(key) {
+            Some(_) if before.as_deref() != Some(key) => return Err(comes_again(key, number)),
+            Some(of_key) => of_key,
+            None => values.entry(key.to_owned()).or_default(),
+        };
+        if !value.is_empty() {
+            of_key.push(value.to_owned());
+        }
+        if before.as_deref() != Some(key) {
+            before = Some(key.to_owned());
         }
     }
-    Ok(CatalogItem { timestamp: as_of, item_id: number.to_string().as_str().into(), content: content(values) })
+    values.retain(|_, of_key| !of_key.is_empty());
+    Ok(values)
+}
+
+fn comes_again(key: &str, number: u64) -> Rejection {
+    let shown: String = key.chars().take(80).collect();
+    let detail = format!(
+        "`{shown}` comes again after other lines: the block of item {number} holds two items, and the `ITEM <number>` \
+         line between them is missing or damaged; neither was taken"
+    );
+    Rejection::new(Reason::BadItemBlock, detail)
 }
 
 /// Bytes that are not UTF-8 are Windows-1252: nothing is lost.
@@ -122,8 +191,73 @@ mod tests {
 
     #[test]
     fn a_block_without_a_number_is_rejected() {
-        for block in [&b"ITEM twelve\nTitle=x"[..], b"Title=x", b"ITEM 99999999999999999999999", b"ITEM ", b""] {
-            assert_eq!(parse(block, 7).map_err(|rejection| rejection.reason), Err(Reason::BadItemBlock));
+        for block in [
+            &b"ITEM twelve\nTitle=x"[..],
+            b"Title=x",
+            b"ITEM 99999999999999999999999",
+            b"ITEM ",
+            b"",
+            b"ITEM 6:\nTitle=x",
+            b"ITEM5",
+            b"ITEM +5",
+            b"ITEM 5=x",
+            b"ITEM: 5",
+            b"ITEM 5 6",
+        ] {
+            let rejection = parse(block, 7).expect_err("no item");
+            let head =
+                String::from_utf8_lossy(block.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+            assert_eq!(rejection.reason, Reason::BadItemBlock);
+            assert!(rejection.detail.contains(&format!("`{}` does not begin", head.trim())), "{}", rejection.detail);
         }
+    }
+
+    #[test]
+    fn an_items_line_is_known_by_its_first_word() {
+        for (head, number) in [
+            (&b"ITEM 3"[..], "3"),
+            (b" ITEM 3", "3"),
+            (b"item 4", "4"),
+            (b"Item\t5", "5"),
+            (b"ITEM  2 ", "2"),
+            (b"ITEM 007\r", "7"),
+            (b"\xEF\xBB\xBFITEM 1", "1"),
+            (b"\xC2\xA0ITEM\xC2\xA08\xC2\xA0", "8"),
+            (b"\xA0ITEM\xA09\xA0", "9"),
+        ] {
+            assert!(starts_item(head), "{head:?}");
+            assert_eq!(parse(head, 7).map(|item| item.item_id), Ok(number.into()), "{head:?}");
+        }
+        for head in
+            [&b"ITEM"[..], b"ITEM 6:", b"ITEM: 6", b"ITEM5", b"ITEM#5", b"ITEM 5=x", b"ITEM 5 Title=x", b"item?"]
+        {
+            assert!(starts_item(head) && parse(head, 7).is_err(), "{head:?}");
+        }
+        for value in
+            [&b"Title=ITEM 5 = x"[..], b"Item Weight=3", b"ITEM=5", b"ITEMS 5", b"Items=5", b"ITEM_5", b"", b"ITE"]
+        {
+            assert!(!starts_item(value), "{value:?}");
+        }
+    }
+
+    /// Of two items whose `ITEM` line in between was lost nothing is taken; values of one key stand together.
+    #[test]
+    fn a_key_that_comes_again_is_two_items() {
+        for block in [
+            &b"ITEM 1\nListPrice=1USD$0.01\nTitle=A\nListPrice=2USD$0.02\nTitle=B"[..],
+            b"ITEM 1\nTitle=A\n\nTitle=B",
+            b"ITEM 1\nTitle=A\nITEMX 2\nTitle=B",
+            b"ITEM 1\nTitle=\nStudio=S\nTitle=B",
+            b"ITEM 1\n\nActor=A\n\nTitle=A\n\nActor=B",
+        ] {
+            let rejection = parse(block, 7).expect_err("two items");
+            assert_eq!(rejection.reason, Reason::BadItemBlock);
+            assert!(rejection.detail.contains("comes again"), "{}", rejection.detail);
+        }
+        let actors = |block: &[u8]| parsed(block).actors;
+        assert_eq!(actors(b"ITEM 1\nActor=A\nActor=\n\xEF\xBB\xBFActor=B\n Actor=C\nTitle=T"), r#"["A","B","C"]"#);
+        assert_eq!(actors(b"ITEM 1\n\nActor=A\n\nActor=B\n\nTitle=T\n\n"), r#"["A","B"]"#);
+        assert_eq!(actors(b"ITEM 1\r\nActor=A\r\nActor=B\r\nTitle=T\r\n\r\n"), r#"["A","B"]"#);
+        assert_eq!(actors(b"ITEM 1\nTitle=T\nActor=A\n\nLabel=L"), r#"["A"]"#);
     }
 }

@@ -174,7 +174,7 @@ impl Kafka {
         let progress = Progress {
             pipeline_id: written.pipeline_id,
             generation: written.generation,
-            made_by: if written.made_by == MadeBy::Batch.name() { MadeBy::Batch } else { MadeBy::Run },
+            made_by: MadeBy::named(&written.made_by),
             epoch: written.epoch,
             positions: written.positions,
             watermark: instant::parse(&written.watermark).unwrap_or(Instant::MIN),

@@ -28,7 +28,7 @@ const PROGRESS_DDL: &str = r#"CREATE TABLE IF NOT EXISTS "_progress" (
     "only" INTEGER PRIMARY KEY CHECK ("only" = 1),
     "pipeline_id" TEXT NOT NULL, -- Whose rows these are.
     "generation" INTEGER NOT NULL, -- How often the pipeline was started.
-    "made_by" TEXT NOT NULL, -- `run` or `batch`.
+    "made_by" TEXT NOT NULL, -- `run`, `batch` or `simulate`.
     "epoch" INTEGER NOT NULL, -- The last epoch whose rows are here.
     "positions" TEXT NOT NULL, -- Per partition the next offset to read, as JSON.
     "watermark" TEXT NOT NULL, -- The watermark of that epoch.
@@ -301,7 +301,7 @@ fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> 
             Ok(Progress {
                 pipeline_id: row.get(0)?,
                 generation: row.get::<_, i64>(1)? as u64,
-                made_by: if row.get::<_, String>(2)? == "batch" { MadeBy::Batch } else { MadeBy::Run },
+                made_by: MadeBy::named(&row.get::<_, String>(2)?),
                 epoch: row.get::<_, i64>(3)? as u64,
                 positions: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_else(|_| BTreeMap::new()),
                 watermark: at(5)?,

@@ -106,7 +106,7 @@ impl Manifest {
         Progress {
             pipeline_id: self.pipeline_id.clone(),
             generation: self.generation,
-            made_by: if self.made_by == MadeBy::Batch.name() { MadeBy::Batch } else { MadeBy::Run },
+            made_by: MadeBy::named(&self.made_by),
             epoch: self.epoch,
             positions: self.positions.clone(),
             watermark: self.watermark,

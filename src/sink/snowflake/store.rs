@@ -87,7 +87,7 @@ impl Snowflake {
         Ok(Some(Progress {
             pipeline_id: text(0)?.to_owned(),
             generation: number(1)?,
-            made_by: if text(2)? == "batch" { MadeBy::Batch } else { MadeBy::Run },
+            made_by: MadeBy::named(text(2)?),
             epoch: number(3)?,
             positions: serde_json::from_str(text(4)?).map_err(|_| wrong())?,
             watermark: at(5)?,
