@@ -61,11 +61,14 @@ pub fn select(dialect: Dialect, quote: fn(&str) -> String, table: &str, progress
         ),
         // By the day: an array of all minutes of years would be larger than a value may be.
         Dialect::Snowflake => format!(
-            r#"SELECT DATEADD('minute', "D"."VALUE" * 1440 + "M"."VALUE", {at}) AS {minute}, {names}
+            r#"SELECT DATEADD('minute', CAST("D"."VALUE" AS INTEGER) * 1440 + CAST("M"."VALUE" AS INTEGER), {at}) AS {minute},
+           {names}
     FROM {stretches},
-        LATERAL FLATTEN(INPUT => ARRAY_GENERATE_RANGE(0, FLOOR(DATEDIFF('minute', {at}, {last}) / 1440) + 1)) AS "D",
         LATERAL FLATTEN(INPUT => ARRAY_GENERATE_RANGE(
-            0, LEAST(1440, DATEDIFF('minute', {at}, {last}) + 1 - "D"."VALUE" * 1440)
+            0, CAST(FLOOR(DATEDIFF('minute', {at}, {last}) / 1440) AS INTEGER) + 1
+        )) AS "D",
+        LATERAL FLATTEN(INPUT => ARRAY_GENERATE_RANGE(
+            0, CAST(LEAST(1440, DATEDIFF('minute', {at}, {last}) + 1 - CAST("D"."VALUE" AS INTEGER) * 1440) AS INTEGER)
         )) AS "M""#
         ),
     };
