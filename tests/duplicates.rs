@@ -9,6 +9,7 @@ use std::path::Path;
 
 const REGISTERS: &str = r#""age":34,"masked_email":"****@mail.example","preferred_language":"eng""#;
 const CART: &str = r#""cart_id":"00000000-0000-0000-0000-000000000001""#;
+const OTHER: &str = r#""cart_id":"00000000-0000-0000-0000-000000000002""#;
 
 /// The records of the page, each of a user who is there already, and of a movie with a price.
 fn records() -> BTreeMap<&'static str, String> {
@@ -23,7 +24,7 @@ fn records() -> BTreeMap<&'static str, String> {
         ("added_to_cart", event("added_to_cart", "10:10:00", &format!(r#""user_id":1,"item_id":"8",{CART}"#))),
         (
             "checkout_to_cart",
-            event("checkout_to_cart", "10:20:00", &format!(r#""user_id":1,"payment_method":"Card",{CART}"#)),
+            event("checkout_to_cart", "10:30:00", &format!(r#""user_id":1,"payment_method":"Card",{OTHER}"#)),
         ),
         ("purchase", event("purchase", "10:30:00", r#""user_id":1,"movie_id":"7","purchase_amount":3.50"#)),
         ("item_rating", event("item_rating", "10:30:00", r#""user_id":1,"item_id":"7","rating":4"#)),
@@ -51,6 +52,7 @@ fn after(record: &str, times: usize) -> Tables {
         event("sign_in", "09:50:00", r#""user_id":3"#),
         event("item_view", "09:55:00", r#""user_id":1,"item_id":"7""#),
         event("added_to_cart", "10:05:00", &format!(r#""user_id":1,"item_id":"7",{CART}"#)),
+        event("added_to_cart", "10:06:00", &format!(r#""user_id":1,"item_id":"7",{OTHER}"#)),
         event("checkout_to_cart", "10:25:00", &format!(r#""user_id":1,"payment_method":"Card",{CART}"#)),
         Step::Cut,
     ];
@@ -61,9 +63,9 @@ fn after(record: &str, times: usize) -> Tables {
     steps.push(event("item_view", "11:50:00", r#""user_id":9,"item_id":"8""#));
     steps.push(Step::End);
     let mut options = support::options(2);
-    // Two views more make a frequent browser, another 4.00 a good customer, another cart an abandoner.
+    // Two views more make a frequent browser, and 2.01 more a good customer.
     options.settings.segments.frequent_views = 3;
-    options.settings.segments.high_value_cents = 1_800;
+    options.settings.segments.high_value_cents = 1_200;
     let settings = options.settings.clone();
     let (sink, _) = support::run_script(1, steps, options);
     let contents = sink.contents().clone();
