@@ -29,8 +29,8 @@ pub fn table() -> Table {
         nullable("average_session_duration", Type::Milli, "Their mean duration, in seconds; null of none."),
         nullable("average_active_age", Type::Milli, "The mean age of the active ones, in seconds; null of none."),
     ];
-    let doc = "One row per minute boundary with a session, or a change since the one before: the state of all sessions. \
-               Between rows nobody is active, and the rest stands: `session_metrics_by_minute`.";
+    let doc = "One row per minute boundary with a session, or with a change since the one before. \
+               `session_metrics_by_minute` has all.";
     Table { name: "session_metrics", doc, kind: Kind::Upsert, key_columns: 1, columns }
 }
 

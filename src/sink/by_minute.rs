@@ -34,35 +34,34 @@ pub fn table() -> Table {
 pub fn select(dialect: Dialect, quote: fn(&str) -> String, table: &str, progress: &str) -> String {
     let columns = &TableId::SessionMetrics.table().columns;
     let [at, minute, last, stretches, minutes] = ["timestamp", "_minute", "_last", "_stretches", "_minutes"].map(quote);
-    let (watermark, made_by) = (dialect.minute_of(&quote("watermark")), quote("made_by"));
-    let next = format!("lead({at}) OVER (ORDER BY {at})");
-    let before_next = dialect.minute_before(&next);
-    let names: Vec<_> = columns.iter().map(|column| quote(column.name)).collect();
-    let names = names.join(", ");
-    let shown = |column: &Column| {
-        let name = quote(column.name);
-        match OF_THE_MINUTE.iter().find(|(of, _)| *of == column.name) {
-            _ if column.name == "timestamp" => format!("{minute} AS {name}"),
-            Some((_, otherwise)) => format!("CASE WHEN {minute} = {at} THEN {name} ELSE {otherwise} END AS {name}"),
-            None => name,
-        }
+    let (this, watermark) = (dialect.minute_of(&at), dialect.minute_of(&quote("watermark")));
+    let before_next = dialect.minute_before(&dialect.minute_of(&format!("lead({at}) OVER (ORDER BY {at})")));
+    // Each column as it is at a minute: at that of a row what it says, behind it nobody.
+    let each = |of_the_minute: &dyn Fn(&str, &str) -> String| {
+        let column = |column: &Column| {
+            let name = quote(column.name);
+            let behind = OF_THE_MINUTE.iter().find(|(of, _)| *of == column.name);
+            behind.map_or(name.clone(), |(_, behind)| of_the_minute(&name, behind))
+        };
+        columns[1..].iter().map(column).collect::<Vec<_>>().join(", ")
     };
-    let shown: Vec<_> = columns.iter().map(shown).collect();
-    let with = if dialect == Dialect::Sqlite { "WITH RECURSIVE" } else { "WITH" };
+    let names = each(&|name, _| name.to_owned());
     let carried = match dialect {
+        // Minutes as numbers: text for each would take three times as long.
         Dialect::Sqlite => format!(
-            "SELECT {at} AS {minute}, {names}, {last} FROM {stretches}
+            "SELECT {this}, {last}, {names} FROM {stretches}
     UNION ALL
-    SELECT {after}, {names}, {last} FROM {minutes} WHERE {minute} < {last}",
-            after = format_args!("strftime('{SQLITE_MINUTE}', {minute}, '+1 minute')")
+    SELECT {minute} + 1, {last}, {behind} FROM {minutes} WHERE {minute} < {last}",
+            behind = each(&|_, behind| behind.to_owned())
         ),
         Dialect::DuckDb => format!(
-            "SELECT unnest(generate_series({at}, {last}, INTERVAL 1 MINUTE)) AS {minute}, {names} FROM {stretches}"
+            "SELECT unnest(generate_series({at}, {last}, INTERVAL 1 MINUTE)) AS {minute}, {at}, {names}
+    FROM {stretches}"
         ),
         // By the day: an array of all minutes of years would be larger than a value may be.
         Dialect::Snowflake => format!(
             r#"SELECT DATEADD('minute', CAST("D"."VALUE" AS INTEGER) * 1440 + CAST("M"."VALUE" AS INTEGER), {at}) AS {minute},
-           {names}
+           {at}, {names}
     FROM {stretches},
         LATERAL FLATTEN(INPUT => ARRAY_GENERATE_RANGE(
             0, CAST(FLOOR(DATEDIFF('minute', {at}, {last}) / 1440) AS INTEGER) + 1
@@ -72,39 +71,48 @@ pub fn select(dialect: Dialect, quote: fn(&str) -> String, table: &str, progress
         )) AS "M""#
         ),
     };
+    let (with, head, shown) = match dialect {
+        Dialect::Sqlite => (
+            "WITH RECURSIVE",
+            format!("{minutes}({minute}, {last}, {names})"),
+            format!("strftime('%Y-%m-%dT%H:%M:00.000Z', {minute} * 60, 'unixepoch') AS {at}, {names}"),
+        ),
+        Dialect::DuckDb | Dialect::Snowflake => {
+            let here =
+                |name: &str, behind: &str| format!("CASE WHEN {minute} = {at} THEN {name} ELSE {behind} END AS {name}");
+            ("WITH", minutes.clone(), format!("{minute} AS {at}, {}", each(&here)))
+        }
+    };
     format!(
         "{with} {stretches} AS (
-    SELECT {names},
-           coalesce({before_next}, CASE WHEN {made_by} = 'run' AND {watermark} > {at} THEN {watermark} ELSE {at} END) AS {last}
+    SELECT {at}, {names},
+           coalesce({before_next}, CASE WHEN {made_by} = 'run' AND {watermark} > {this} THEN {watermark} ELSE {this} END) AS {last}
     FROM {table} CROSS JOIN {progress}
 ),
-{minutes} AS (
+{head} AS (
     {carried}
 )
 SELECT {shown}
 FROM {minutes}",
-        shown = shown.join(",\n       ")
+        made_by = quote("made_by")
     )
 }
 
-/// A minute boundary as SQLite holds it.
-const SQLITE_MINUTE: &str = "%Y-%m-%dT%H:%M:00.000Z";
-
 impl Dialect {
-    /// The last boundary at or before an instant.
+    /// The last boundary at or before an instant; for SQLite as a number of minutes.
     fn minute_of(self, at: &str) -> String {
         match self {
-            Dialect::Sqlite => format!("strftime('{SQLITE_MINUTE}', {at})"),
+            Dialect::Sqlite => format!("strftime('%s', {at}) / 60"),
             Dialect::DuckDb | Dialect::Snowflake => format!("date_trunc('minute', {at})"),
         }
     }
 
     /// The boundary before one.
-    fn minute_before(self, at: &str) -> String {
+    fn minute_before(self, minute: &str) -> String {
         match self {
-            Dialect::Sqlite => format!("strftime('{SQLITE_MINUTE}', {at}, '-1 minute')"),
-            Dialect::DuckDb => format!("{at} - INTERVAL 1 MINUTE"),
-            Dialect::Snowflake => format!("DATEADD('minute', -1, {at})"),
+            Dialect::Sqlite => format!("{minute} - 1"),
+            Dialect::DuckDb => format!("{minute} - INTERVAL 1 MINUTE"),
+            Dialect::Snowflake => format!("DATEADD('minute', -1, {minute})"),
         }
     }
 }

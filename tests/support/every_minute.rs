@@ -68,12 +68,6 @@ pub fn of(contents: &Contents, made_by: MadeBy) -> Vec<Vec<Value>> {
     with(contents, made_by, rows)
 }
 
-/// How many rows it has.
-pub fn count(contents: &Contents) -> i64 {
-    let sql = "SELECT count(*) FROM session_metrics_by_minute";
-    with(contents, MadeBy::Run, |sink| sink.connection().query_row(sql, [], |row| row.get(0)).expect("SQL"))
-}
-
 fn row(minute: i64, active: i64, age_ms: i64, completed: i64) -> Vec<Value> {
     let duration_ms = completed * 30_001;
     vec![
