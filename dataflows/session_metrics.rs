@@ -1,4 +1,5 @@
-//! How busy is the shop? One row per minute boundary: sessions active, completed, and how long they last.
+//! How busy is the shop? Sessions active, completed, and how long they last, per minute boundary: a row where
+//! there is news. What stood between is shown by the view of every minute.
 //!
 //! ```sql
 #![doc = include_str!("session_metrics.sql")]
@@ -28,7 +29,8 @@ pub fn table() -> Table {
         nullable("average_session_duration", Type::Milli, "Their mean duration, in seconds; null of none."),
         nullable("average_active_age", Type::Milli, "The mean age of the active ones, in seconds; null of none."),
     ];
-    let doc = "One row per minute boundary, from the first sign event to the watermark: the state of all sessions.";
+    let doc = "One row per minute boundary with a session, or with a change since the one before. \
+               `session_metrics_by_minute` has all.";
     Table { name: "session_metrics", doc, kind: Kind::Upsert, key_columns: 1, columns }
 }
 

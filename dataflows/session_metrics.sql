@@ -1,19 +1,12 @@
--- session_metrics over `sessions`: the state of all sessions at each minute boundary.
+-- session_metrics over `sessions`: the state of all sessions at each minute boundary at which there is news.
 WITH RECURSIVE
 signs AS (
-    SELECT MIN(timestamp) AS first, MAX(timestamp) AS last FROM consumer_events
-    WHERE event_name IN ('sign_in', 'sign_out') AND NOT late
+    SELECT MAX(timestamp) AS last FROM consumer_events WHERE event_name IN ('sign_in', 'sign_out') AND NOT late
 ),
 bounds AS (
-    SELECT (first + 59999) / 60000 * 60000 AS first,
-           CASE WHEN :whole_input THEN min((:watermark + 59999) / 60000, (last + 59999) / 60000) * 60000
+    SELECT CASE WHEN :whole_input THEN min((:watermark + 59999) / 60000, (last + 59999) / 60000) * 60000
                 ELSE :watermark / 60000 * 60000 END AS last
-    FROM signs WHERE first IS NOT NULL
-),
-minutes AS (
-    SELECT first AS at FROM bounds WHERE first <= last
-    UNION ALL
-    SELECT at + 60000 FROM minutes, bounds WHERE at < last
+    FROM signs WHERE last IS NOT NULL
 ),
 -- A session is active at a boundary m if opened_at <= m < ended_at, and completed if closed_at <= m.
 changes AS (
@@ -22,9 +15,8 @@ changes AS (
     UNION ALL
     SELECT (ended_at + 59999) / 60000 * 60000, -1, -opened_at, closed_at IS NOT NULL, coalesce(closed_at - opened_at, 0)
     FROM sessions
-    UNION ALL
-    SELECT at, 0, 0, 0, 0 FROM minutes
 ),
+-- Nothing but ages differs from one of these boundaries to the next.
 running AS (
     SELECT at,
            SUM(SUM(active)) OVER up_to AS active,
@@ -33,6 +25,23 @@ running AS (
            SUM(SUM(duration)) OVER up_to AS duration
     FROM changes GROUP BY at
     WINDOW up_to AS (ORDER BY at)
+),
+-- At the boundary before, what stood since the change before.
+beside AS (
+    SELECT *,
+           lag(active, 1, 0) OVER by_time AS active_before,
+           lag(completed, 1, 0) OVER by_time AS completed_before,
+           lead(at) OVER by_time AS next
+    FROM running
+    WINDOW by_time AS (ORDER BY at)
+),
+-- News is a session that is active, now or at the boundary before, or one that was completed.
+news AS (
+    SELECT at, active, opened_at, completed, duration, min(coalesce(next - 60000, bounds.last), bounds.last) AS until
+    FROM beside, bounds
+    WHERE at <= bounds.last AND (active > 0 OR active <> active_before OR completed <> completed_before)
+    UNION ALL
+    SELECT at + 60000, active, opened_at, completed, duration, until FROM news WHERE active > 0 AND at < until
 )
 SELECT at AS timestamp,
        active AS active_sessions_count,
@@ -40,4 +49,4 @@ SELECT at AS timestamp,
        duration AS completed_duration_ms,
        iif(completed > 0, (2 * duration + completed) / (2 * completed), NULL) AS average_session_duration,
        iif(active > 0, (2 * (active * at - opened_at) + active) / (2 * active), NULL) AS average_active_age
-FROM running JOIN minutes USING (at)
+FROM news

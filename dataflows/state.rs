@@ -34,7 +34,7 @@ pub enum State {
     Sign(u64, SignAt),
     /// `sessions/minutes`: what changes at a minute boundary.
     SessionMinute(Instant, Contribution),
-    /// `sessions/minutes`: which boundaries have rows, and what was folded away.
+    /// `sessions/minutes`: which boundaries were judged, and what was folded away.
     SessionExtent(Extent),
     /// `carts/events`: what happened to a cart.
     Cart(u128, CartEvent),

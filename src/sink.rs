@@ -3,6 +3,7 @@
 //! A sink promises: a commit is applied whole or not at all, its rows together with the progress
 //! they belong to; a commit applied again changes nothing; a run that was superseded cannot write.
 
+pub mod by_minute;
 pub mod kafka;
 pub mod memory;
 pub mod parquet;

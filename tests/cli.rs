@@ -36,6 +36,11 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(0) && text.contains("3 of ") && text.contains("sliding"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["show"]));
     assert!(code == Some(0) && text.contains("movies_catalog"), "{text}");
+    let (code, text) =
+        said(&deltamart(folder.path(), &["show", "session_metrics_by_minute", "--limit", "3", "--last"]));
+    assert!(code == Some(0) && text.contains("3 of ") && text.contains("completed_sessions_count"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["show", "session_metrics_by_hour"]));
+    assert!(code == Some(2) && text.contains(", session_metrics_by_minute"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
     assert!(code == Some(0) && text.starts_with("0 records"), "it goes on where it ended: {text}");
     let (code, text) = said(&deltamart(folder.path(), &["status"]));
@@ -379,7 +384,7 @@ fn check_and_schema_show_what_there_is() {
     let memory = rusqlite::Connection::open_in_memory().expect("SQLite");
     memory.execute_batch(&text).expect("the schema is SQL");
     let tables: i64 = memory.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).expect("counts");
-    assert_eq!(tables as usize, dataflows::table::TableId::ALL.len() + 1);
+    assert_eq!(tables as usize, dataflows::table::TableId::ALL.len() + 2, "`_progress`, and the view");
     let (code, text) = said(&deltamart(folder.path(), &["schema", "--for", "snowflake"]));
     assert_eq!(code, Some(0));
     for expected in [
@@ -387,6 +392,8 @@ fn check_and_schema_show_what_there_is() {
         r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'The price in force then"#,
         r#"GRANT SELECT ON FUTURE TABLES IN SCHEMA "DELTAMART"."MARTS" TO ROLE "DELTAMART_READER";"#,
         r#"PRIMARY KEY ("_TOPIC", "_PARTITION", "_OFFSET")"#,
+        r#"CREATE VIEW IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS_BY_MINUTE" COMMENT = 'One row per minute"#,
+        r#"GRANT SELECT ON FUTURE VIEWS IN SCHEMA "DELTAMART"."MARTS" TO ROLE "DELTAMART_READER";"#,
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }

@@ -18,16 +18,22 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// What the same record twice does, as the page in `docs/` says.
+mod duplicates;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
 mod feed;
 /// A user is forgotten, everywhere.
 mod forget;
 /// What is written down, byte by byte.
 mod formats;
+/// One record, millions of rows: decades between two events.
+mod gaps;
 /// Kafka and the Schema Registry, real ones and such as fail.
 mod kafka;
 /// The program itself, killed over and over.
 mod kills;
+/// The view of every minute equals the table of before.
+mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.

@@ -348,11 +348,13 @@ fn workers_and_chopping_do_not_matter() {
 #[test]
 fn a_gap_in_time_is_said_in_bounded_slices() {
     const DAY_MINUTES: u16 = 24 * 60;
-    // Twenty days of nothing, in one epoch; then the end, and nothing after it.
+    // Twenty days in one epoch; then the end, and nothing after it.
     let history = [Happening::Signs(1, 5, true), Happening::Signs(1, 20 * DAY_MINUTES, false), Happening::Cut];
     let steps = steps(&history, 1, 0).into_iter().chain([Step::End]).collect();
     let mut options = support::one_commit_per_epoch(support::options(2));
     options.settings.watermark_step_ms = i64::from(DAY_MINUTES) * MINUTE_MS;
+    // The session lasts as long: each of its minutes has a row.
+    options.settings.session_timeout_ms = None;
     let settings = options.settings.clone();
     let (sink, _) = support::run_script(1, steps, options);
     let contents = sink.contents().clone();

@@ -1,5 +1,8 @@
 //! What the tests have in common: a pipeline over a script, and the SQL that judges it.
 
+/// The view of every minute.
+pub mod every_minute;
+
 use dataflows::flow::METRICS;
 use dataflows::table::{TableId, Type, Value};
 use dataflows::time::Thresholds;

@@ -1,4 +1,4 @@
-//! From what changes at minute boundaries to one row per boundary.
+//! From what changes at minute boundaries to one row per boundary at which there is news.
 
 use crate::operators::sessions::{Contribution, MINUTE_MS, OfMinutes, minute_from};
 use crate::operators::{Epoch, per_epoch};
@@ -27,12 +27,12 @@ pub struct Minute {
     pub completed_duration_ms: i64,
 }
 
-/// Which boundaries have rows, and what was folded away.
+/// Which boundaries were judged, and what was folded away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Extent {
     /// The first and last sign event.
     pub signs: Option<(Instant, Instant)>,
-    /// The last boundary that has a row.
+    /// The last boundary that may have a row.
     pub last_row: Option<Instant>,
     /// The sum of all contributions that are not held any more.
     pub folded: Contribution,
@@ -56,7 +56,7 @@ struct Minutes {
 }
 
 impl Minutes {
-    /// The last boundary that has a row. Live, that is the last one the watermark has reached; a
+    /// The last boundary that may have a row. Live, that is the last one the watermark has reached; a
     /// whole input ends with the first boundary at or after its last sign event.
     fn last_row(&self, watermark: Instant, whole_input: bool) -> Option<Instant> {
         let (first, last) = self.extent.signs?;
@@ -75,29 +75,17 @@ impl Minutes {
         signs: Option<(Instant, Instant)>,
         watermark: Instant,
         whole_input: bool,
-        mut said: impl FnMut(Minute, isize),
+        said: impl FnMut(Minute, isize),
     ) {
-        let had = self.extent.signs.map(|(first, _)| minute_from(first)).zip(self.extent.last_row);
+        let had_last = self.extent.last_row;
         let known = self.extent.signs;
         self.extent.signs = match (known, signs) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (a, b) => a.or(b),
         };
         self.extent.last_row = self.last_row(watermark, whole_input);
-        let has = self.extent.signs.map(|(first, _)| minute_from(first)).zip(self.extent.last_row);
-        if let Some((first, last)) = has {
-            // Rows before `changed` stand.
-            let grown = match had {
-                Some((had_first, _)) if first < had_first => Some(first),
-                Some((_, had_last)) if had_last < last => Some(had_last + MINUTE_MS),
-                Some(_) => None,
-                None => Some(first),
-            };
-            let changed = changes.first_key_value().map(|(minute, _)| *minute);
-            let from = [grown, changed].into_iter().flatten().min().map(|from| from.max(first));
-            if let Some(from) = from.filter(|from| *from <= last) {
-                self.walk(from, last, had, changes, &mut said);
-            }
+        if let Some(last) = self.extent.last_row {
+            self.walk(had_last, last, changes, said);
         }
         for (minute, change) in changes {
             let held = self.held.entry(*minute).or_default();
@@ -108,43 +96,55 @@ impl Minutes {
         }
     }
 
+    /// Visits the boundaries whose rows may differ: those at which something changes, those behind what was judged
+    /// before, and from there each minute in which a session is active. Over all others it leaps.
     fn walk(
         &self,
-        from: Instant,
+        had_last: Option<Instant>,
         last: Instant,
-        had: Option<(Instant, Instant)>,
         changes: &BTreeMap<Instant, Contribution>,
-        said: &mut impl FnMut(Minute, isize),
+        mut said: impl FnMut(Minute, isize),
     ) {
-        let mut old = self.extent.folded;
-        self.held.range(..from).for_each(|(_, held)| old.add(held));
-        let mut more = Contribution::default();
-        changes.range(..from).for_each(|(_, change)| more.add(change));
-        let mut held = self.held.range(from..).peekable();
-        let mut changes = changes.range(from..).peekable();
-        let mut at = from;
+        let first_held = || self.held.first_key_value().map(|(minute, _)| *minute);
+        let first_change = changes.first_key_value().map(|(minute, _)| *minute);
+        // Before the first change no row that was said differs; of what was not said yet all is looked at.
+        let unsaid = had_last.map_or_else(first_held, |had_last| Some(had_last + MINUTE_MS));
+        let from = first_change.into_iter().chain(unsaid).min();
+        let Some(mut at) = from.filter(|from| *from <= last) else { return };
+        let mut before = Sums { old: self.extent.folded, more: Contribution::default() };
+        self.held.range(..at).for_each(|(_, held)| before.old.add(held));
+        let (mut held, mut changes) = (self.held.range(at..).peekable(), changes.iter().peekable());
         while at <= last {
-            while let Some((_, held)) = held.next_if(|(minute, _)| **minute <= at) {
-                old.add(held);
+            let mut now = before;
+            while let Some((_, held)) = held.next_if(|(minute, _)| **minute < at) {
+                before.old.add(held);
+                now.old.add(held);
             }
-            while let Some((_, change)) = changes.next_if(|(minute, _)| **minute <= at) {
-                more.add(change);
+            if let Some((_, held)) = held.next_if(|(minute, _)| **minute == at) {
+                now.old.add(held);
             }
-            let stood = had.is_some_and(|(first, last)| first <= at && at <= last);
-            if stood && more.is_nothing() {
-                // Nothing differs until the next change, or where the rows that stood end.
-                let (_, stood_to) = had.unwrap_or_default();
-                let next_change = changes.peek().map_or(Instant::MAX, |(minute, _)| **minute);
-                at = next_change.min(stood_to + MINUTE_MS);
-                continue;
+            if let Some((_, change)) = changes.next_if(|(minute, _)| **minute == at) {
+                now.more.add(change);
             }
-            let mut new = old;
-            new.add(&more);
-            if stood {
-                said(minute(at, &old), -1);
+            let was_judged = had_last.is_some_and(|had_last| at <= had_last);
+            let was = row(at, &before.old, &now.old).filter(|_| was_judged);
+            let is = row(at, &before.new(), &now.new());
+            if was != is {
+                was.into_iter().for_each(|was| said(was, -1));
+                is.into_iter().for_each(|is| said(is, 1));
             }
-            said(minute(at, &new), 1);
-            at += MINUTE_MS;
+            let next_held = held.peek().map(|(minute, _)| **minute);
+            let next_change = changes.peek().map(|(minute, _)| **minute);
+            let next = if was_judged && now.more.is_nothing() {
+                // What was said stands until the next change, or to its end.
+                next_change.into_iter().chain(had_last.map(|had_last| had_last + MINUTE_MS)).min()
+            } else if now.new().active > 0 || was_judged && now.old.active > 0 {
+                Some(at + MINUTE_MS)
+            } else {
+                next_change.into_iter().chain(next_held).min()
+            };
+            let Some(next) = next else { return };
+            (before, at) = (now, next);
         }
     }
 
@@ -160,22 +160,44 @@ impl Minutes {
     }
 }
 
-fn minute(at: Instant, sum: &Contribution) -> Minute {
-    Minute {
+/// All contributions up to a boundary: those of before, and what the epoch adds to them.
+#[derive(Clone, Copy)]
+struct Sums {
+    old: Contribution,
+    more: Contribution,
+}
+
+impl Sums {
+    fn new(&self) -> Contribution {
+        let mut new = self.old;
+        new.add(&self.more);
+        new
+    }
+}
+
+/// The row of a boundary, if there is news: a session is active, or something differs from the boundary before.
+fn row(at: Instant, before: &Contribution, sum: &Contribution) -> Option<Minute> {
+    let is_news = sum.active > 0 || (sum.active, sum.completed) != (before.active, before.completed);
+    is_news.then(|| Minute {
         at,
         active: sum.active,
         active_age_ms: (i128::from(sum.active) * i128::from(at) - sum.opened_at_sum) as i64,
         completed: sum.completed,
         completed_duration_ms: sum.completed_duration_ms,
-    }
+    })
 }
 
-/// One row per minute boundary, from the first at or after the first sign event to the watermark;
-/// over a whole input to the first at or after the last sign event.
+/// One row per minute boundary at which there is news, up to the watermark; over a whole input up to the first
+/// boundary at or after the last sign event.
 ///
-/// **Law.** At every even epoch the output accumulates to the sums of all contributions up to and
-/// including each of those boundaries. That the watermark reached a boundary is news of the epoch
-/// that made it so. Contributions before the cut are folded into one and leave without a word.
+/// **Law.** Let the sums at a boundary be those of all contributions up to and including it. At every even epoch the
+/// output accumulates to the sums at those boundaries at which a session is active, or at which active or completed
+/// sessions are not as many as at the boundary before. That the watermark reached a boundary is news of the epoch
+/// that made it so. Contributions before the cut are folded into one and leave without a word: the first boundary
+/// behind them compares with the folded sum.
+///
+/// **Work.** Of an epoch: the contributions held, its changes, and the minutes with a session, of before or now,
+/// that are said or taken back. A minute in which nobody is active and nothing changes costs nothing, however many there are.
 pub fn minutes<'s>(
     said: Stream<'s, Said>,
     watermarks: Stream<'s, Instant>,
@@ -224,6 +246,32 @@ pub fn minutes<'s>(
 mod tests {
     use super::*;
 
+    /// Were every minute visited, this would not end.
+    #[test]
+    fn a_gap_costs_nothing_by_the_minute() {
+        let (mut minutes, mut rows) = (Minutes::default(), Vec::new());
+        let end = i64::MAX / 4 / MINUTE_MS * MINUTE_MS;
+        let contribution = |active, completed| Contribution { active, completed, ..Contribution::default() };
+        let mut says = |changes: &[(Instant, Contribution)], sign: Option<Instant>, watermark| {
+            rows.clear();
+            let signs = sign.map(|at| (at, at));
+            let changes = changes.iter().copied().collect();
+            minutes.apply(&changes, signs, watermark, false, |row, diff| rows.push((row.at, row.completed, diff)));
+            rows.clone()
+        };
+        let first = says(&[(0, contribution(1, 0)), (MINUTE_MS, contribution(-1, 0))], Some(0), end / 2);
+        assert_eq!(first, [(0, 0, 1), (MINUTE_MS, 0, 1)]);
+        assert_eq!(says(&[], None, end), [], "nothing in the other half");
+        let late = [(2 * MINUTE_MS, contribution(0, 1))];
+        assert_eq!(says(&late, Some(2 * MINUTE_MS), end), [(2 * MINUTE_MS, 1, 1)], "one row, whatever follows");
+        let last = says(&[(end, contribution(0, 1))], Some(end), end);
+        assert_eq!(last, [(end, 2, 1)]);
+        assert_eq!(
+            says(&[(3 * MINUTE_MS, contribution(0, 1))], None, end),
+            [(3 * MINUTE_MS, 2, 1), (end, 2, -1), (end, 3, 1)]
+        );
+    }
+
     #[test]
     fn what_has_no_row_yet_is_not_folded() {
         let session = |active| Contribution { active, ..Contribution::default() };
@@ -233,7 +281,8 @@ mod tests {
         minutes.fold(30 * MINUTE_MS);
         let next = Some((30 * MINUTE_MS, 30 * MINUTE_MS));
         minutes.apply(&BTreeMap::new(), next, 60 * MINUTE_MS, true, |row, diff| rows.push((row, diff)));
-        assert_eq!(rows.len(), 31);
+        // The session's five minutes, and the one at which nobody is there any more.
+        assert_eq!(rows.len(), 6);
         for (row, diff) in rows {
             assert_eq!((row.active, diff), (i64::from(row.at < 5 * MINUTE_MS), 1), "{row:?}");
         }

@@ -3,7 +3,7 @@
 use crate::cli::Dialect;
 use crate::config::Config;
 use crate::sink::snowflake;
-use crate::sink::sqlite::{ddl, progress_ddl};
+use crate::sink::sqlite::{ddl, progress_ddl, view_ddl};
 use anyhow::Result;
 use dataflows::table::TableId;
 use std::path::Path;
@@ -11,7 +11,10 @@ use std::path::Path;
 /// Prints the statements that make the tables.
 pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
     let statements: Vec<String> = match dialect {
-        Dialect::Sqlite => TableId::ALL.iter().map(|id| ddl(id.table())).chain([progress_ddl().to_owned()]).collect(),
+        Dialect::Sqlite => {
+            let tables = TableId::ALL.iter().map(|id| ddl(id.table()));
+            tables.chain([progress_ddl().to_owned(), view_ddl()]).collect()
+        }
         Dialect::Snowflake => {
             say!(
                 "-- To be run once by who may make roles, users, warehouses and databases. Running it again changes nothing.\n"

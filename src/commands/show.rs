@@ -4,8 +4,8 @@ use super::Refused;
 use super::text::grouped;
 use crate::config::Config;
 use crate::instant;
-use crate::sink::Sink;
 use crate::sink::sqlite::{Sqlite, quoted};
+use crate::sink::{Sink, by_minute};
 use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use dataflows::table::{Column, Table as Declared, TableId, Type, stamp_columns};
@@ -21,11 +21,12 @@ struct Shown {
 }
 
 pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
-    let Some(id) = TableId::by_name(name) else {
-        let names: Vec<_> = TableId::ALL.iter().map(|id| id.table().name).collect();
+    let view = by_minute::table();
+    let tables = || TableId::ALL.iter().map(|id| id.table()).chain([&view]);
+    let Some(declared) = tables().find(|table| table.name == name) else {
+        let names: Vec<_> = tables().map(|table| table.name).collect();
         return Err(Refused(format!("there is no table `{name}`; there are {}", names.join(", "))).into());
     };
-    let declared = id.table();
     let mut sink = Sqlite::open_to_read(&config.warehouse)?;
     if sink.position()?.is_none() {
         return Err(Refused(format!(
@@ -81,7 +82,9 @@ fn described(count: &dyn Fn(TableId) -> Result<u64>, whole: bool) -> Result<Stri
 }
 
 fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<Shown> {
-    let columns: Vec<_> = declared.columns.iter().cloned().chain(stamp_columns()).collect();
+    // No commit wrote a row of a view.
+    let stamps = stamp_columns().into_iter().filter(|_| declared.name != by_minute::NAME);
+    let columns: Vec<_> = declared.columns.iter().cloned().chain(stamps).collect();
     let names: Vec<_> = columns.iter().map(|column| quoted(column.name)).collect();
     let order = |direction: &str| {
         let key: Vec<_> = names[..declared.key_columns].iter().map(|name| format!("{name} {direction}")).collect();

@@ -5,7 +5,7 @@ mod purge;
 pub mod rejected;
 
 use super::purge::{Purge, Purged};
-use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_minute};
 use crate::delta::Delta;
 use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
@@ -146,6 +146,9 @@ impl Sink for Sqlite {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
         }
         transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
+        // Anew at every start: it holds nothing, and may be another one by now.
+        let (name, view) = (quoted(by_minute::NAME), view_ddl());
+        transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
         let found = read_progress(&transaction).map_err(failed)?;
         let claim = Claim::after(found.as_ref(), wanted, &format!("warehouse `{}`", path.display()))?;
@@ -397,6 +400,14 @@ pub fn ddl(table: &Table) -> String {
 /// The statement that makes `_progress`.
 pub fn progress_ddl() -> &'static str {
     PROGRESS_DDL
+}
+
+/// The statement that makes the view of every minute.
+pub fn view_ddl() -> String {
+    let table = by_minute::table();
+    let select =
+        by_minute::select(by_minute::Dialect::Sqlite, quoted, &quoted("session_metrics"), &quoted("_progress"));
+    format!("CREATE VIEW IF NOT EXISTS {} AS -- {}\n{select}", quoted(table.name), table.doc)
 }
 
 fn insert_into(table: &Table) -> String {

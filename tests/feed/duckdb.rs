@@ -2,6 +2,7 @@
 //! names a Python that has it (`scripts/venv` prints one); without it these tests are skipped.
 
 use super::{HOUR_MS, Interrupted, commits, rejected, rejecting, user};
+use crate::support::every_minute;
 use dataflows::table::{Column, Kind, TableId, Type, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
@@ -191,6 +192,29 @@ fn duckdb_reads_the_rows_that_we_read() {
         ours.sort();
         theirs.sort();
         assert!(ours == theirs, "`{}`: {} rows here, {} there", table.name, ours.len(), theirs.len());
+    }
+}
+
+/// DuckDB carries minutes forward as SQLite does; a batch ends with its last row.
+#[test]
+fn duckdb_has_every_minute() {
+    for made_by in [MadeBy::Run, MadeBy::Batch] {
+        let Some(script) = python("duckdb_has_every_minute", "feed_rows.py") else { return };
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut sink = Parquet::open(&settings(folder.path())).expect("opens");
+        let claim = sink.claim(made_by, None).expect("claims");
+        sink.apply(&claim, &every_minute::commit(0)).expect("applies");
+        let columns = &TableId::SessionMetrics.table().columns;
+        let shown = |row: &Vec<Value>| {
+            let values = columns.iter().zip(row).map(|(column, value)| (column.name.to_owned(), plain(value)));
+            values.collect::<BTreeMap<_, _>>()
+        };
+        let mut wanted: Vec<_> = every_minute::wanted().iter().map(shown).collect();
+        if made_by == MadeBy::Batch {
+            wanted.truncate(6);
+        }
+        let found = read(script, folder.path(), &["session_metrics_by_minute".to_owned()]);
+        assert_eq!(found.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), wanted, "{made_by:?}");
     }
 }
 

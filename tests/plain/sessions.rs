@@ -87,7 +87,7 @@ impl Law for Minutes {
         session_metrics(of_minutes, restored, watermarks, settings, ledger)
     }
 
-    /// Every boundary with every session.
+    /// Every boundary, and the one before it, with every session.
     fn plain<'s>(
         events: Collection<'s, Sign>,
         watermark: Collection<'s, Instant>,
@@ -116,24 +116,31 @@ impl Law for Minutes {
         with_sessions
             .concat(boundaries.map(|at| (at, None)))
             .reduce(move |at, sessions, out| {
-                let mut minute =
-                    Minute { at: *at, active: 0, active_age_ms: 0, completed: 0, completed_duration_ms: 0 };
-                for Session { opened_at, closed_at, .. } in sessions.iter().filter_map(|(session, _)| session.as_ref())
-                {
-                    let end = closed_at.or(timeout_ms.map(|ms| opened_at + ms));
-                    if opened_at <= at && end.is_none_or(|end| at < &end) {
-                        minute.active += 1;
-                        minute.active_age_ms += at - opened_at;
-                    }
-                    if let Some(closed_at) = closed_at.filter(|closed_at| closed_at <= at) {
-                        minute.completed += 1;
-                        minute.completed_duration_ms += closed_at - opened_at;
-                    }
+                let sessions = || sessions.iter().filter_map(|(session, _)| session.as_ref());
+                let (now, before) = (state(*at, sessions(), timeout_ms), state(at - MINUTE_MS, sessions(), timeout_ms));
+                if now.active > 0 || now.active != before.active || now.completed != before.completed {
+                    out.push((now, 1));
                 }
-                out.push((minute, 1));
             })
             .map(|(_, minute)| minute)
     }
+}
+
+/// Of each session, whether it is active at a boundary or completed by then.
+fn state<'a>(at: Instant, sessions: impl Iterator<Item = &'a Session>, timeout_ms: Option<i64>) -> Minute {
+    let mut minute = Minute { at, active: 0, active_age_ms: 0, completed: 0, completed_duration_ms: 0 };
+    for Session { opened_at, closed_at, .. } in sessions {
+        let end = closed_at.or(timeout_ms.map(|ms| opened_at + ms));
+        if *opened_at <= at && end.is_none_or(|end| at < end) {
+            minute.active += 1;
+            minute.active_age_ms += at - opened_at;
+        }
+        if let Some(closed_at) = closed_at.filter(|closed_at| *closed_at <= at) {
+            minute.completed += 1;
+            minute.completed_duration_ms += closed_at - opened_at;
+        }
+    }
+    minute
 }
 
 const TICK_MS: i64 = 5 * MINUTE_MS;

@@ -1,6 +1,7 @@
 //! What a commit sends, and what stands afterwards.
 
 use super::{commit, configured, key_path, open, python, rows, user};
+use crate::support::every_minute;
 use dataflows::table::{TableId, Value};
 use deltamart::delta::Delta;
 use deltamart::reconcile::{Differ, differences, reconcile};
@@ -135,7 +136,7 @@ fn shown(rows: &[Vec<Value>]) -> String {
             let sign = if *cents < 0 { "-" } else { "" };
             format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100).into()
         }
-        Value::Milli(_) => unreachable!("no such column here"),
+        Value::Milli(milli) => format!("{}.{:03}", milli / 1000, milli % 1000).into(),
         Value::Text(text) => text.as_str().into(),
         Value::Bytes(bytes) => bytes
             .iter()
@@ -157,9 +158,10 @@ fn a_column_that_is_missing_is_added_and_a_table_too() {
     sink.apply(&claim, &commit(0, 0..2)).expect("applies");
     asked(&config, "alter table clean.users drop column age");
     asked(&config, "drop table marts.session_metrics");
+    asked(&config, "drop view marts.session_metrics_by_minute");
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
-    // Two statements that make, the question, and those of a claim.
-    assert_eq!(sink.traffic().statements, 1 + 2 + 4);
+    // Three statements that make, the question, and those of a claim.
+    assert_eq!(sink.traffic().statements, 1 + 3 + 4);
     let mut row = user(0, "as of 2");
     row[2] = Value::Null;
     assert_eq!(rows(&mut sink, TableId::Users)[0], row);
@@ -178,12 +180,33 @@ fn a_place_that_is_not_there_is_unavailable_and_a_key_that_is_not_says_what_to_d
     assert!(error.contains("`snowflake.private_key`") && error.contains("deltamart snowflake-key"), "{error}");
 }
 
+/// Snowflake carries minutes forward as SQLite does, also over more than a day.
+#[test]
+fn snowflake_has_every_minute() {
+    let Some(config) = configured() else { return };
+    let mut sink = open(&config);
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let mut commit = every_minute::commit(0);
+    sink.apply(&claim, &commit).expect("applies");
+    let columns: Vec<_> = TableId::SessionMetrics.table().columns.iter().map(|column| column.name).collect();
+    let select = format!("select {} from marts.session_metrics_by_minute order by timestamp", columns.join(", "));
+    assert_eq!(asked(&config, &select), shown(&every_minute::wanted()));
+    (commit.follows, commit.epoch) = (2, 4);
+    commit.deltas.clear();
+    commit.watermark += 3 * 24 * 3_600_000;
+    sink.apply(&claim, &commit).expect("applies");
+    let count = "select count(*), count(distinct timestamp), datediff('minute', min(timestamp), max(timestamp)), \
+                 max(completed_sessions_count) from marts.session_metrics_by_minute";
+    assert_eq!(asked(&config, count), "[[4328,4328,4327,1]]");
+}
+
 /// What an administrator is given to run makes what a claim would: then it makes nothing.
 #[test]
 fn the_printed_script_makes_all_that_a_claim_needs() {
     let Some(config) = configured() else { return };
     let script = deltamart::sink::snowflake::ddl::script(&config);
-    for statement in script.iter().filter(|sql| ["CREATE SCHEMA", "CREATE T"].iter().any(|made| sql.starts_with(made)))
+    for statement in
+        script.iter().filter(|sql| ["CREATE SCHEMA", "CREATE T", "CREATE V"].iter().any(|made| sql.starts_with(made)))
     {
         asked(&config, statement);
     }

@@ -6,6 +6,7 @@
 //! are therefore of one commit, and stay so while files come and go, for as long as the grace.
 
 use super::names;
+use crate::sink::by_minute;
 use crate::sink::sqlite::quoted;
 use dataflows::table::{Column, Kind, Table, TableId, Type};
 use std::fmt::Write;
@@ -36,6 +37,7 @@ CREATE OR REPLACE TEMP VIEW _progress AS SELECT
     getvariable('deltamart_epoch') AS epoch,
     getvariable('deltamart_manifest')->>'$.pipeline_id' AS pipeline_id,
     (getvariable('deltamart_manifest')->>'$.generation')::BIGINT AS generation,
+    getvariable('deltamart_manifest')->>'$.made_by' AS made_by,
     (getvariable('deltamart_manifest')->>'$.watermark')::TIMESTAMPTZ AT TIME ZONE 'UTC' AS watermark,
     (getvariable('deltamart_manifest')->>'$.committed_at')::TIMESTAMPTZ AT TIME ZONE 'UTC' AS committed_at,
     getvariable('deltamart_manifest')->'$.positions' AS positions;
@@ -52,6 +54,9 @@ FROM (
     for id in TableId::ALL {
         write_table(&mut sql, id.table()).unwrap_or_default();
     }
+    let (view, doc) = (quoted(by_minute::NAME), by_minute::table().doc);
+    let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, "session_metrics", "_progress");
+    write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {view} AS\n{select};\n").unwrap_or_default();
     sql
 }
 

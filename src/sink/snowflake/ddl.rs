@@ -1,6 +1,7 @@
 //! What a database must hold: schemas, tables, the grants of who writes and who reads.
 
 use crate::config::snowflake::Snowflake as Config;
+use crate::sink::by_minute;
 use dataflows::table::{Column, Kind, Table, TableId, Type, stamp_columns};
 use std::collections::BTreeSet;
 
@@ -73,6 +74,11 @@ impl Names {
     /// A table.
     pub fn table(&self, id: TableId) -> String {
         format!("{}.{}", self.schema(Layer::of(id)), name(id.table().name))
+    }
+
+    /// The view of every minute: beside the table it is made of.
+    pub fn by_minute(&self) -> String {
+        format!("{}.{}", self.schema(Layer::Marts), name(by_minute::NAME))
     }
 
     /// Where progress stands: among what readers read.
@@ -196,6 +202,14 @@ pub fn create_staging(names: &Names) -> String {
     )
 }
 
+/// The statement that makes the view of every minute. Its table and `_progress` must be there.
+pub fn create_view(names: &Names) -> String {
+    let (doc, table, progress) =
+        (literal(by_minute::table().doc), names.table(TableId::SessionMetrics), names.progress());
+    let select = by_minute::select(by_minute::Dialect::Snowflake, name, &table, &progress);
+    format!("CREATE VIEW IF NOT EXISTS {} COMMENT = {doc} AS\n{select}", names.by_minute())
+}
+
 /// The statement that makes a schema.
 pub fn create_schema(names: &Names, layer: Layer) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", names.schema(layer), literal(layer.doc()))
@@ -240,6 +254,9 @@ pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec
     if !has_table(&names.schema_text(Layer::Marts), "_PROGRESS") {
         statements.extend([create_progress(names), comment_progress(names)]);
     }
+    if !has_table(&names.schema_text(Layer::Marts), &by_minute::NAME.to_uppercase()) {
+        statements.push(create_view(names));
+    }
     statements
 }
 
@@ -269,19 +286,25 @@ pub fn script(config: &Config) -> Vec<String> {
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         script.push(create_schema(&names, layer));
-        script.push(format!("GRANT USAGE, CREATE TABLE ON SCHEMA {schema} TO ROLE {writer}"));
+        script.push(format!("GRANT USAGE, CREATE TABLE, CREATE VIEW ON SCHEMA {schema} TO ROLE {writer}"));
     }
     script.extend(TableId::ALL.iter().map(|id| create_table(&names, *id)));
     script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
+    script.push(create_view(&names));
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do.
-        script.push(format!("GRANT OWNERSHIP ON ALL TABLES IN SCHEMA {schema} TO ROLE {writer} COPY CURRENT GRANTS"));
-        script.push(format!("GRANT OWNERSHIP ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {writer}"));
+        for all in ["TABLES", "VIEWS"] {
+            let owner = format!("IN SCHEMA {schema} TO ROLE {writer}");
+            script.push(format!("GRANT OWNERSHIP ON ALL {all} {owner} COPY CURRENT GRANTS"));
+            script.push(format!("GRANT OWNERSHIP ON FUTURE {all} {owner}"));
+        }
         if layer != Layer::Raw {
             script.push(format!("GRANT USAGE ON SCHEMA {schema} TO ROLE {reader}"));
-            script.push(format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO ROLE {reader}"));
-            script.push(format!("GRANT SELECT ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {reader}"));
+            for all in ["TABLES", "VIEWS"] {
+                script.push(format!("GRANT SELECT ON ALL {all} IN SCHEMA {schema} TO ROLE {reader}"));
+                script.push(format!("GRANT SELECT ON FUTURE {all} IN SCHEMA {schema} TO ROLE {reader}"));
+            }
         }
     }
     script
@@ -305,7 +328,7 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_made() {
         let names = Names::new(&Config::default());
-        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 3);
+        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 4);
         let mut there: BTreeSet<_> = TableId::ALL
             .iter()
             .flat_map(|id| {
@@ -313,7 +336,7 @@ mod tests {
                 all_columns(id.table()).map(move |column| (at.0.clone(), at.1.clone(), column.name.to_uppercase()))
             })
             .collect();
-        for (schema, table) in [("RAW", "_STAGING"), ("MARTS", "_PROGRESS")] {
+        for (schema, table) in [("RAW", "_STAGING"), ("MARTS", "_PROGRESS"), ("MARTS", "SESSION_METRICS_BY_MINUTE")] {
             there.insert((schema.to_owned(), table.to_owned(), "X".to_owned()));
         }
         assert_eq!(missing(&names, &there), Vec::<String>::new());
