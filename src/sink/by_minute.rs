@@ -86,7 +86,7 @@ pub fn select(dialect: Dialect, quote: fn(&str) -> String, table: &str, progress
     format!(
         "{with} {stretches} AS (
     SELECT {at}, {names},
-           coalesce({before_next}, CASE WHEN {made_by} = 'run' AND {watermark} > {this} THEN {watermark} ELSE {this} END) AS {last}
+           coalesce({before_next}, CASE WHEN {made_by} <> 'batch' AND {watermark} > {this} THEN {watermark} ELSE {this} END) AS {last}
     FROM {table} CROSS JOIN {progress}
 ),
 {head} AS (
