@@ -4,17 +4,20 @@
 //! everything is computed beside it, and only the differences are committed.
 
 use super::beside::Beside;
+use super::inputs::refuse_rejects;
 use super::progress::{Progress, summary};
 use super::{Refused, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
 use crate::instant;
+use crate::kafka::cluster::Known;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
+use crate::source::lines::Kind;
 use crate::source::movies::Movies;
 use crate::source::{Poll, Source};
 use crate::specification;
@@ -153,6 +156,9 @@ fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Opti
         return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
     }
     let mut names = names(&[catalogs, files].concat())?;
+    let paths = || names.iter().cloned().zip([catalogs, files].concat());
+    refuse_rejects(config, Kind::Catalog, true, paths().take(catalogs.len()), &Known::default())?;
+    refuse_rejects(config, Kind::Events, true, paths().skip(catalogs.len()), &Known::default())?;
     let of_files = names.split_off(catalogs.len());
     let as_of = match as_of {
         Some(text) => Some(given_instant("--as-of", text)?),

@@ -13,7 +13,9 @@ use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::kafka::{self, Mode};
+use crate::source::lines::Kind;
 use crate::source::movies::Movies;
+use crate::source::sniff::has_valid_record;
 use crate::source::span::Span;
 use crate::source::{Partition, Source};
 use anyhow::Result;
@@ -62,13 +64,13 @@ impl Inputs {
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
         if !config.kafka.is_given() {
-            let source = if named.files.is_empty() { shop(config, named)? } else { given(named)? };
+            let source = if named.files.is_empty() { shop(config, named)? } else { given(config, named, known)? };
             return Ok(from_files(vec![source]));
         }
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            sources.push(Box::new(Span::new(given(named)?, Instant::MIN, until).history()));
+            sources.push(Box::new(Span::new(given(config, named, known)?, Instant::MIN, until).history()));
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.max_future);
         }
@@ -162,10 +164,29 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
 }
 
-fn given(named: &Named) -> Result<Box<dyn Source>> {
+/// Refuses files that are nothing but rejects. What was accepted at an earlier start is not asked again.
+pub(super) fn refuse_rejects(
+    config: &Config,
+    kind: Kind,
+    takes_tail: bool,
+    named: impl Iterator<Item = (String, PathBuf)>,
+    known: &Known,
+) -> Result<()> {
+    for (name, path) in named.filter(|_| !config.accept_rejects) {
+        if !known.identities.contains_key(&format!("{name}/0")) {
+            has_valid_record(&path, kind, takes_tail, &config.rules, instant::now())?;
+        }
+    }
+    Ok(())
+}
+
+fn given(config: &Config, named: &Named, known: &Known) -> Result<Box<dyn Source>> {
     let Named { files, catalogs, .. } = named;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut names = names(&[&catalogs[..], files].concat())?;
+    let paths = || names.iter().cloned().zip([&catalogs[..], files].concat());
+    refuse_rejects(config, Kind::Catalog, true, paths().take(catalogs.len()), known)?;
+    refuse_rejects(config, Kind::Events, false, paths().skip(catalogs.len()), known)?;
     let of_files = names.split_off(catalogs.len());
     for (name, catalog) in names.iter().zip(catalogs) {
         sources.push(Box::new(Movies::file(name, catalog, None)?));
