@@ -45,6 +45,9 @@ pub struct Global {
     /// Whether every accepted event is kept in the raw tables too [default: on]
     #[arg(long, global = true, value_name = "WHETHER")]
     pub raw: Option<Switch>,
+    /// Files none of whose first records is valid are read all the same, and their records rejected
+    #[arg(long, global = true)]
+    pub accept_rejects: bool,
 }
 
 /// On or off.

@@ -156,6 +156,7 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
     if let Some(raw) = global.raw {
         config.raw = raw == Switch::On;
     }
+    config.accept_rejects |= global.accept_rejects;
     let simulate = &mut config.simulate;
     simulate.events = shop.events.unwrap_or(simulate.events);
     simulate.rate = shop.rate.unwrap_or(simulate.rate);

@@ -81,6 +81,8 @@ pub struct Config {
     /// Which upsert tables are kept: a list of names, or `all`.
     #[serde(deserialize_with = "one_or_many")]
     pub tables: Vec<String>,
+    /// Whether a file is read none of whose first records is valid; all of it may be rejected then.
+    pub accept_rejects: bool,
     /// Where the segments of users begin.
     pub segments: Segments,
     /// The bounds of what is accepted.
@@ -231,6 +233,7 @@ impl Default for Config {
             cart_ttl: 30 * 24 * 3_600_000,
             price_backfill: 7 * 24 * 3_600_000,
             tables: vec![ALL_TABLES.to_owned()],
+            accept_rejects: false,
             segments: Segments::default(),
             rules: Rules::default(),
             simulate: Simulate::default(),

@@ -4,6 +4,7 @@ use clap::Parser;
 use deltamart::cli::Cli;
 use deltamart::commands::{Refused, execute};
 use deltamart::engine::exit_on_panic;
+use deltamart::source::SourceError;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -20,9 +21,14 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("deltamart: {error:#}");
-            if error.is::<Refused>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if is_refused(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Nothing was done, because of what was asked or what a file is.
+fn is_refused(error: &anyhow::Error) -> bool {
+    error.is::<Refused>() || matches!(error.downcast_ref(), Some(SourceError::Refused(_)))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

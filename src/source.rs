@@ -8,10 +8,12 @@ pub mod chain;
 pub mod content;
 pub mod files;
 pub mod kafka;
+pub mod lines;
 pub mod marks;
 pub mod movies;
 pub mod recognise;
 pub mod script;
+pub mod sniff;
 pub mod span;
 
 use crate::decode::avro::Schemas;
@@ -109,6 +111,8 @@ pub enum Poll {
     Records(Batch),
     /// A partition's life went on.
     Status(u32, Status),
+    /// Something was read, and there is no record in it; there may be more.
+    Skipped,
     /// Nothing to read now.
     Idle,
     /// The epoch should close here: what follows builds on what came before.
@@ -126,6 +130,9 @@ pub enum SourceError {
     /// It will not.
     #[error("{0}")]
     Failed(String),
+    /// It is not what is read: nothing of it was.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// What is read to its then end before what: prices are known before anything is sold.
@@ -144,10 +151,11 @@ pub trait Source: Send {
     /// The partitions, in the order of their numbers. Fixed for the life of the source.
     fn partitions(&self) -> Vec<Partition>;
 
-    /// The next records, at most about `max_records`.
+    /// The next records, at most about `max_records`; it returns soon, whatever it reads.
     ///
     /// # Errors
-    /// If reading fails; [`SourceError::Unavailable`] is tried again.
+    /// If reading fails, once all that could be read before was yielded; [`SourceError::Unavailable`] is tried
+    /// again.
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError>;
 
     /// What makes a partition the log it is, where the source can tell: offsets into another one mean

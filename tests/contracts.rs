@@ -457,7 +457,7 @@ fn read(mut source: Box<dyn Source>, max_records: usize) -> Vec<Seen> {
                 return seen;
             }
             Poll::Status(partition, _) => assert!((partition as usize) < partitions.len()),
-            Poll::Cut | Poll::Idle => {}
+            Poll::Cut | Poll::Skipped | Poll::Idle => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::decode::decode;
 use crate::instant;
 use crate::source::Format;
-use crate::source::files::Lines;
+use crate::source::lines::{Kind, Lines};
 use crate::validate::Rules;
 use anyhow::Result;
 use dataflows::Instant;
@@ -25,8 +25,9 @@ pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Ins
     let (key, clock_ms, format) = (memmem::Finder::new(KEY), instant::now(), Format::Json(None));
     let (mut first, mut line) = (None, Vec::new());
     for file in files {
-        let mut lines = Lines::open(file)?;
-        while lines.read(&mut line)?.is_some() {
+        let mut lines = Lines::open(file, Kind::Events)?;
+        // What is damaged is said by whoever reads it.
+        while let Ok(Some(_)) = lines.read(&mut line) {
             // Only a line that may be the earliest so far is worth a whole reading.
             if may_be_before(first, &line, &key, rules) {
                 first = first.into_iter().chain(accepted_at(&line, &format, rules, clock_ms)).min();

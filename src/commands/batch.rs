@@ -4,6 +4,7 @@
 //! everything is computed beside it, and only the differences are committed.
 
 use super::beside::Beside;
+use super::given::{refuse_rejects, whole};
 use super::progress::{Progress, summary};
 use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
@@ -14,7 +15,9 @@ use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::Source;
 use crate::source::chain::Chain;
+use crate::source::content::Tail;
 use crate::source::files::names;
+use crate::source::lines::Kind;
 use crate::source::movies::Movies;
 use crate::specification;
 use crate::stats::Stats;
@@ -168,11 +171,12 @@ fn sources(
     if !catalogs.is_empty() {
         let as_of = asof::as_of(config, given, files)?;
         for (name, catalog) in names(catalogs)?.iter().zip(catalogs) {
+            refuse_rejects(config, Kind::Catalog, Tail::Take, catalog)?;
             sources.push(Box::new(Movies::file(name, catalog, as_of)?));
         }
     }
     if !files.is_empty() {
-        sources.push(Box::new(super::given::whole(files, another)?));
+        sources.push(Box::new(whole(config, files, another)?));
     }
     Ok(Box::new(Chain::new(sources)))
 }

@@ -10,15 +10,16 @@ use crate::instant;
 use crate::recovery::Past;
 use crate::sink::sqlite::Sqlite;
 use crate::source::Source;
-use crate::source::SourceError;
 use crate::source::chain::Chain;
 use crate::source::content::{Content, Tail};
 use crate::source::files::{Files, names};
+use crate::source::lines::Kind;
 use crate::source::movies::Movies;
 use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
+use crate::source::sniff::has_valid_record;
 use anyhow::Result;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// So many of the lines that were rejected before and are other now are named.
 const MENDED_NAMED: usize = 5;
@@ -37,6 +38,9 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
     let before = if matches!(begin, Begin::GoOn) { Before::Counts } else { Before::IsReadAgain };
     let found = recognise(&named.files, &Known::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
     let found = found.map_err(|refusal| refused(config, refusal))?;
+    for found in found.iter().filter(|found| found.opened.is_none()) {
+        refuse_rejects(config, Kind::Events, Tail::Wait, &found.path)?;
+    }
     for found in &found {
         if let Some(catalog) = sources.iter().flat_map(|source| source.partitions()).find(|it| it.topic == found.topic)
         {
@@ -51,7 +55,7 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
 /// A catalog as a state: equal to the last one that was read of its name, it is no news; else it is the next version.
 /// As of when it holds is decided once, and written down with its identity before anything of it is read.
 fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past) -> Result<Movies> {
-    let mut content = Content::open(path)?;
+    let mut content = Content::of(path, Kind::Catalog)?;
     content.skip_to(i64::MAX, Tail::Take)?;
     let sum = content.sum();
     let versions = past.identities.iter().filter_map(|(partition, identity)| {
@@ -74,11 +78,20 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
         None if past.watermark > dataflows::time::START => past.watermark,
         None => first_event(&config.rules, &named.files)?.map_or_else(instant::now, |first| first - 1),
     };
+    refuse_rejects(config, Kind::Catalog, Tail::Take, path)?;
     let number = last.map_or(0, |(number, _)| number + 1);
     if number > 0 {
         tracing::info!("catalog `{}` has changed: it holds as of {}", path.display(), instant::show(as_of));
     }
     Ok(Movies::file(name, path, as_of)?.version(number, sum))
+}
+
+/// Refuses a file that is nothing but rejects, of those that are read from their first line.
+pub(super) fn refuse_rejects(config: &Config, kind: Kind, tail: Tail, path: &Path) -> Result<()> {
+    if !config.accept_rejects {
+        has_valid_record(path, kind, tail == Tail::Take, &config.rules, instant::now())?;
+    }
+    Ok(())
 }
 
 /// What is wrong with what was given is refused; what cannot be read has failed.
@@ -125,19 +138,15 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
     Ok(if more > 0 { format!("{named}, and {more} more") } else { named })
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Refused {
-        Refused(refusal.to_string())
-    }
-}
-
 /// The files of a batch, each whole.
-pub(super) fn whole(files: &[std::path::PathBuf], another: &[std::path::PathBuf]) -> Result<Files> {
-    match recognise(files, &[], another, Before::Counts, Tail::Take) {
-        Ok(found) => Ok(Files::found(found, Tail::Take)),
-        Err(Refusal::Source(SourceError::Unavailable(why) | SourceError::Failed(why))) => {
-            Err(SourceError::Failed(why).into())
-        }
-        Err(refusal) => Err(Refused::from(refusal).into()),
+pub(super) fn whole(config: &Config, files: &[PathBuf], another: &[PathBuf]) -> Result<Files> {
+    let found = recognise(files, &[], another, Before::Counts, Tail::Take);
+    let found = found.map_err(|refusal| match refusal {
+        Refusal::Source(error) => anyhow::Error::from(error),
+        refusal => Refused(refusal.to_string()).into(),
+    })?;
+    for path in files {
+        refuse_rejects(config, Kind::Events, Tail::Take, path)?;
     }
+    Ok(Files::found(found, Tail::Take))
 }

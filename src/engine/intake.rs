@@ -72,7 +72,7 @@ impl Slot {
             }),
             Poll::Cut => self.cut = true,
             Poll::End => self.ended = true,
-            Poll::Status(..) | Poll::Idle => {}
+            Poll::Status(..) | Poll::Skipped | Poll::Idle => {}
         }
         Ok((self.epoch, polled))
     }

@@ -315,6 +315,7 @@ impl Worker {
             drop(slot);
             match polled {
                 Ok((_, Poll::Idle)) => {}
+                Ok((_, Poll::Skipped)) => any = true,
                 Ok((epoch, Poll::End)) => {
                     any = true;
                     own.for_each(|partition| self.hold_or_accept(epoch, Poll::Status(partition, Status::Ended)));
@@ -345,7 +346,7 @@ impl Worker {
             Poll::Status(partition, status) => {
                 self.reports.send(Report::Partition { partition, seen: None, status, idle: false });
             }
-            Poll::End | Poll::Cut | Poll::Idle => {}
+            Poll::End | Poll::Cut | Poll::Skipped | Poll::Idle => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! A file's lines, and what they add up to: a file is known by its content, not by its name.
 
 use super::SourceError;
-use super::files::Lines;
+use super::lines::{Kind, Lines};
 use crc32fast::Hasher;
 use std::path::Path;
 
@@ -31,7 +31,15 @@ impl Content {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<Content, SourceError> {
-        Ok(Content { lines: Lines::open(path)?, sum: Hasher::new(), next: 1 })
+        Content::of(path, Kind::Events)
+    }
+
+    /// Opens a file at its first line.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn of(path: &Path, kind: Kind) -> Result<Content, SourceError> {
+        Ok(Content { lines: Lines::open(path, kind)?, sum: Hasher::new(), next: 1 })
     }
 
     /// Appends the next line without its end to `bytes`.

@@ -1,23 +1,17 @@
 //! Events from files: one JSON object a line, `.gz` too, many files in the order given.
 
 use super::content::{Content, Tail};
+pub(super) use super::lines::LINE_BYTES_MAX;
 use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
-pub(super) const LINE_BYTES_MAX: usize = 4 << 20;
-/// About how many bytes a batch holds at the most.
+/// About how many bytes a batch holds at the most, and a poll reads.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
-
-/// How gzip begins.
-const GZIP: &[u8] = &[0x1F, 0x8B];
-/// What some editors put first.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// How many lines a poll reads at the most, empty ones too.
+pub(super) const POLL_LINES: usize = 4096;
 
 /// A list of files of JSON lines.
 pub struct Files {
@@ -27,6 +21,8 @@ pub struct Files {
     current: u32,
     reader: Option<Content>,
     announced: bool,
+    /// The current file was read to a last line that has no end yet.
+    waits: bool,
     unread: Vec<String>,
 }
 
@@ -42,7 +38,7 @@ impl Files {
     /// A source of files that were recognised.
     pub fn found(files: Vec<Found>, tail: Tail) -> Files {
         let next_lines = BTreeMap::new();
-        Files { files, tail, next_lines, current: 0, reader: None, announced: false, unread: Vec::new() }
+        Files { files, tail, next_lines, current: 0, reader: None, announced: false, waits: false, unread: Vec::new() }
     }
 
     /// Opens the current file where reading goes on.
@@ -62,6 +58,14 @@ impl Files {
             )));
         }
         Ok(Some(content))
+    }
+
+    /// Goes on to the next file.
+    fn end(&mut self) -> Poll {
+        let ended = self.current;
+        (self.reader, self.announced, self.waits) = (None, false, false);
+        self.current += 1;
+        Poll::Status(ended, Status::Ended)
     }
 }
 
@@ -87,11 +91,23 @@ impl Source for Files {
         if self.reader.is_none() {
             self.reader = self.open()?;
         }
-        let Some(content) = &mut self.reader else { return Ok(Poll::End) };
+        let Some(content) = self.reader.as_mut().filter(|_| !self.waits) else { return Ok(self.end()) };
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
-        while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
+        let (mut lines_read, mut bytes_read, mut ended) = (0, 0, false);
+        while batch.records.len() < max_records && lines_read < POLL_LINES && bytes_read < BATCH_BYTES {
             let start = batch.bytes.len();
-            let Some(line) = content.read(&mut batch.bytes)? else { break };
+            let line = match content.read(&mut batch.bytes) {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    ended = true;
+                    break;
+                }
+                // What was read before is yielded; the next poll says it again.
+                Err(_) if !batch.records.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            lines_read += 1;
+            bytes_read += batch.bytes.len() - start;
             if !line.ended && self.tail == Tail::Wait {
                 let (path, bytes) = (self.files[self.current as usize].path.display(), batch.bytes.len() - start);
                 self.unread.push(format!(
@@ -100,10 +116,11 @@ impl Source for Files {
                     line.number
                 ));
                 batch.bytes.truncate(start);
+                // Nothing comes after it.
+                self.waits = true;
                 break;
             }
-            let text = batch.bytes[start..].trim_ascii();
-            if text.is_empty() {
+            if batch.bytes[start..].trim_ascii().is_empty() {
                 batch.bytes.truncate(start);
                 continue;
             }
@@ -112,13 +129,10 @@ impl Source for Files {
             let sum = Some(line.sum);
             batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, sum, key, payload });
         }
-        if batch.records.is_empty() {
-            let ended = self.current;
-            (self.reader, self.announced) = (None, false);
-            self.current += 1;
-            return Ok(Poll::Status(ended, Status::Ended));
+        if !batch.records.is_empty() {
+            return Ok(Poll::Records(batch));
         }
-        Ok(Poll::Records(batch))
+        Ok(if ended || self.waits { self.end() } else { Poll::Skipped })
     }
 
     /// Its first line: a log that grows keeps it. What was read of it is proved by sums.
@@ -145,95 +159,6 @@ fn first_line_identity(sum: u32) -> String {
 /// The sum of the first line, of the identity of a file of events.
 pub fn first_line_of(identity: &str) -> Option<u32> {
     u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()
-}
-
-/// A line of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Its number, from 1.
-    pub number: i64,
-    /// Its line end is there.
-    pub ended: bool,
-}
-
-/// The lines of a file with their numbers, unpacked if it is gzip, whatever its name.
-pub struct Lines {
-    path: PathBuf,
-    reader: Box<dyn BufRead + Send>,
-    next: i64,
-}
-
-impl Lines {
-    /// Opens a file at its first line.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub fn open(path: &Path) -> Result<Lines, SourceError> {
-        let file = open(path)?;
-        let mut file = BufReader::with_capacity(1 << 18, file);
-        let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", path.display()));
-        let mut reader: Box<dyn BufRead + Send> = if file.fill_buf().map_err(failed)?.starts_with(GZIP) {
-            Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file)))
-        } else {
-            Box::new(file)
-        };
-        if reader.fill_buf().map_err(failed)?.starts_with(BYTE_ORDER_MARK) {
-            reader.consume(BYTE_ORDER_MARK.len());
-        }
-        Ok(Lines { path: path.to_owned(), reader, next: 1 })
-    }
-
-    /// Appends the next line without its end to `bytes`, and tells its number.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or is not what its name says.
-    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
-        let mut ended = true;
-        let failed = |error| SourceError::Failed(format!("could not read file `{}`: {error}", self.path.display()));
-        let start = bytes.len();
-        // As `read_until` would, and with one look at what is buffered where that holds the whole line.
-        loop {
-            let buffered = self.reader.fill_buf().map_err(failed)?;
-            if buffered.is_empty() {
-                if bytes.len() == start {
-                    return Ok(None);
-                }
-                ended = false;
-                break;
-            }
-            let room = LINE_BYTES_MAX - (bytes.len() - start);
-            if let Some(end) = memchr::memchr(b'\n', &buffered[..buffered.len().min(room)]) {
-                bytes.extend_from_slice(&buffered[..end]);
-                self.reader.consume(end + 1);
-                if bytes.len() > start && bytes.last() == Some(&b'\r') {
-                    bytes.pop();
-                }
-                break;
-            }
-            let taken = buffered.len().min(room);
-            bytes.extend_from_slice(&buffered[..taken]);
-            self.reader.consume(taken);
-            if taken == room {
-                self.reader.skip_until(b'\n').map_err(failed)?;
-                break;
-            }
-        }
-        self.next += 1;
-        Ok(Some(Line { number: self.next - 1, ended }))
-    }
-}
-
-fn open(path: &Path) -> Result<File, SourceError> {
-    let failed =
-        |error: std::io::Error| SourceError::Failed(format!("could not open file `{}`: {error}", path.display()));
-    let wrong = |what: &str| Err(SourceError::Failed(format!("could not read `{}`: it is {what}", path.display())));
-    // Asked before it is opened: opening a pipe waits for its writer, and a poll never blocks.
-    let kind = path.metadata().map_err(failed)?;
-    match (kind.is_file(), kind.is_dir()) {
-        (true, _) => File::open(path).map_err(failed),
-        (_, true) => wrong("a folder; name its files"),
-        _ => wrong("no regular file; write what it yields to one first"),
-    }
 }
 
 /// What files are called in `_topic`: their own name, or the path as given where two share a name.

@@ -1,6 +1,7 @@
 //! The items of `Movies.txt`, one record a block.
 
-use super::files::{BATCH_BYTES, LINE_BYTES_MAX, Lines};
+use super::files::{BATCH_BYTES, LINE_BYTES_MAX, POLL_LINES};
+use super::lines::{Kind, Lines};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use crate::decode::movies_txt::starts_item;
 use dataflows::operators::Status;
@@ -45,20 +46,32 @@ impl Lined {
 
 struct Blocks {
     lines: Lined,
-    /// A line that was read but belongs to the next block.
-    ahead: Option<(i64, Vec<u8>)>,
+    /// The block that was begun, and the line it starts on.
+    block: Option<(i64, Vec<u8>)>,
+}
+
+enum Next {
+    Block(i64, Vec<u8>),
+    /// So much was read, and the block has not come to its end.
+    Paused,
+    End,
 }
 
 impl Blocks {
-    /// The next block and the line it starts on. Lines before the first item form a block of their own.
-    fn next(&mut self) -> Result<Option<(i64, Vec<u8>)>, SourceError> {
-        let mut block = self.ahead.take();
+    /// The next block and the line it starts on, if it ends within so many lines and bytes. Lines before the
+    /// first item form a block of their own.
+    fn next(&mut self, lines_left: &mut usize, bytes_left: &mut usize) -> Result<Next, SourceError> {
         let mut line = Vec::new();
-        while let Some(number) = self.lines.read(&mut line)? {
-            match &mut block {
+        while *lines_left > 0 && *bytes_left > 0 {
+            let Some(number) = self.lines.read(&mut line)? else {
+                return Ok(self.block.take().map_or(Next::End, |(number, block)| Next::Block(number, block)));
+            };
+            *lines_left -= 1;
+            *bytes_left = bytes_left.saturating_sub(line.len());
+            match &mut self.block {
                 Some(_) if starts_item(&line) => {
-                    self.ahead = Some((number, line));
-                    return Ok(block);
+                    let ended = self.block.replace((number, line));
+                    return Ok(ended.map_or(Next::Paused, |(number, block)| Next::Block(number, block)));
                 }
                 // What is not a catalog at all would be one endless block.
                 Some((_, bytes)) if bytes.len() < LINE_BYTES_MAX => {
@@ -69,11 +82,11 @@ impl Blocks {
                 Some((_, bytes)) if !bytes.starts_with(TOO_LONG) => drop(bytes.splice(0..0, TOO_LONG.iter().copied())),
                 Some(_) => {}
                 None if line.trim_ascii().is_empty() => line.clear(),
-                None => block = Some((number, std::mem::take(&mut line))),
+                None => self.block = Some((number, std::mem::take(&mut line))),
             }
             line.clear();
         }
-        Ok(block)
+        Ok(Next::Paused)
     }
 }
 
@@ -83,7 +96,7 @@ impl Movies {
     /// # Errors
     /// If the file cannot be opened.
     pub fn file(name: &str, path: &Path, as_of: i64) -> Result<Movies, SourceError> {
-        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Lines::open(path)?)))
+        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Lines::open(path, Kind::Catalog)?)))
     }
 
     /// Which version of its name it is, and the sum of its content.
@@ -103,7 +116,7 @@ impl Movies {
     }
 
     fn new(name: String, as_of: i64, lines: Lined) -> Movies {
-        Movies { name, version: (0, 0), as_of, from: 0, blocks: Blocks { lines, ahead: None }, ended: false }
+        Movies { name, version: (0, 0), as_of, from: 0, blocks: Blocks { lines, block: None }, ended: false }
     }
 }
 
@@ -119,20 +132,27 @@ impl Source for Movies {
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         let mut batch = Batch::default();
-        while batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
-            let Some((line, block)) = self.blocks.next()? else { break };
-            if line >= self.from {
-                batch.push(0, line, b"", &block);
+        let (mut lines_left, mut bytes_left, mut at_end) = (POLL_LINES, BATCH_BYTES, false);
+        while batch.records.len() < max_records {
+            match self.blocks.next(&mut lines_left, &mut bytes_left) {
+                Ok(Next::Block(line, block)) if line >= self.from => batch.push(0, line, b"", &block),
+                Ok(Next::Block(..)) => {}
+                Ok(Next::Paused) => break,
+                Ok(Next::End) => {
+                    at_end = true;
+                    break;
+                }
+                // What was read before is yielded; the next poll says it again.
+                Err(_) if !batch.records.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
-        if batch.records.is_empty() {
-            return Ok(if std::mem::replace(&mut self.ended, true) {
-                Poll::End
-            } else {
-                Poll::Status(0, Status::Ended)
-            });
-        }
-        Ok(Poll::Records(batch))
+        Ok(match (batch.records.is_empty(), at_end) {
+            (false, _) => Poll::Records(batch),
+            (true, false) => Poll::Skipped,
+            (true, true) if std::mem::replace(&mut self.ended, true) => Poll::End,
+            (true, true) => Poll::Status(0, Status::Ended),
+        })
     }
 
     /// Its content, and as of when it holds.

@@ -1,0 +1,398 @@
+//! A file's lines with their numbers, whatever it is packed in and however its text is written.
+//!
+//! In layers: bytes, unpacked if they are gzip; UTF-8, if they were UTF-16; lines, by `\n`, `\r\n` or, where
+//! only that is used, `\r`; and for events objects, if several stand on one line. A line is never more in
+//! memory than [`LINE_BYTES_MAX`], and a call never does more work than such a line makes.
+
+mod objects;
+mod packed;
+mod text;
+
+use super::SourceError;
+use super::sniff;
+use objects::{Found, Scan};
+use packed::{Damage, Got, Packed};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use text::{Encoding, Utf16};
+
+/// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
+pub const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// How much of a file is looked at before it is read.
+const HEAD_BYTES: usize = 1 << 16;
+/// What is held of a file, unless a line is longer.
+const BUFFER_BYTES: usize = 1 << 18;
+/// What some editors put first, and joined files have in their middle.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What the lines of a file are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Objects of JSON. Each counts as a line, where several stand on one.
+    Events,
+    /// Lines of `Movies.txt`.
+    Catalog,
+}
+
+/// One line that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, from 1. What is left of a line that was cut comes as empty lines of the same number.
+    pub number: i64,
+    /// Its end was there. The last line of a file that is being written has none yet.
+    pub ended: bool,
+}
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Break {
+    /// `\n`; a `\r` before it belongs to it.
+    Lf,
+    /// `\r`, and also `\n` and both together.
+    Cr,
+}
+
+/// The lines of a file.
+pub struct Lines {
+    path: PathBuf,
+    kind: Kind,
+    packed: Packed,
+    utf16: Option<Utf16>,
+    line_break: Break,
+    buffer: Vec<u8>,
+    /// What is held: from here in `buffer`, where a line begins,
+    at: usize,
+    /// to here.
+    end: usize,
+    /// So many of the bytes held hold no end of a line.
+    clear: usize,
+    scan: Scan,
+    /// A `\r` was the end of a line; a `\n` right behind it belongs to it.
+    behind_cr: bool,
+    /// The line was cut, and its end not found yet.
+    is_over: bool,
+    /// Nothing more can be read.
+    is_done: bool,
+    next: i64,
+    /// How many bytes there were before those in `buffer`.
+    before: u64,
+    /// Up to where all bytes are known to be sound, of those that are not handed out.
+    sound: VecDeque<u64>,
+    /// Up to which line.
+    sound_line: i64,
+}
+
+impl Lines {
+    /// Opens a file at its first line, after a look at what it is.
+    ///
+    /// # Errors
+    /// If it cannot be opened; [`SourceError::Refused`] if it is of a format that is not read, with what to
+    /// do.
+    pub fn open(path: &Path, kind: Kind) -> Result<Lines, SourceError> {
+        let packed = Packed::new(open(path)?).map_err(|damage| damaged(path, &damage, 0, 0))?;
+        let mut lines = Lines {
+            path: path.to_owned(),
+            kind,
+            packed,
+            utf16: None,
+            line_break: Break::Lf,
+            buffer: vec![0; BUFFER_BYTES],
+            at: 0,
+            end: 0,
+            clear: 0,
+            scan: Scan::default(),
+            behind_cr: false,
+            is_over: false,
+            is_done: false,
+            next: 1,
+            before: 0,
+            sound: VecDeque::new(),
+            sound_line: 0,
+        };
+        let refuse = |what: sniff::Foreign, packed: &Packed| {
+            Err(SourceError::Refused(what.explained(path, kind, packed.is_gzip())))
+        };
+        lines.fill_head();
+        let head = &lines.buffer[..lines.end];
+        let encoding = Encoding::of(head);
+        if let Some(foreign) = sniff::bytes(head, encoding != Encoding::AsIs) {
+            return refuse(foreign, &lines.packed);
+        }
+        if encoding != Encoding::AsIs {
+            let raw = std::mem::replace(&mut lines.buffer, vec![0; BUFFER_BYTES]);
+            let sound = std::mem::take(&mut lines.sound).into_iter().map(|end| end as usize).collect();
+            lines.utf16 = Some(Utf16::new(encoding, raw, std::mem::take(&mut lines.end), sound));
+            lines.is_done = false;
+            lines.fill_head();
+        }
+        let head = &lines.buffer[..lines.end];
+        if let Some(foreign) = sniff::text(head, kind) {
+            return refuse(foreign, &lines.packed);
+        }
+        lines.line_break = line_break(head, kind);
+        Ok(lines)
+    }
+
+    /// Appends the next line without its end to `bytes`, and tells its number; nothing at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged: always again, once all whole lines before it were read.
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
+        if self.is_over && !self.pass_over()? {
+            return Ok(Some(Line { number: self.next - 1, ended: true }));
+        }
+        loop {
+            self.drop_marks();
+            let held = &self.buffer[self.at..self.end];
+            // Nearly all lines: the first brace that closes is the last byte.
+            if (self.kind, self.line_break, self.clear) == (Kind::Events, Break::Lf, 0)
+                && let Some(brace) = memchr::memchr2(b'}', b'\n', held)
+                && held[brace..].starts_with(b"}\n")
+                && brace < LINE_BYTES_MAX
+            {
+                bytes.extend_from_slice(&held[..=brace]);
+                self.at += brace + 2;
+                return Ok(Some(self.begin(0, true)));
+            }
+            let found = find(self.line_break, held, self.clear);
+            let length = found.unwrap_or(held.len());
+            if length > LINE_BYTES_MAX {
+                return Ok(Some(self.take_cut(bytes)));
+            }
+            if found.is_some() {
+                return Ok(Some(self.take(length, true, bytes)));
+            }
+            if self.kind == Kind::Events
+                && let Found::Next(end, next) = self.scan.look(held)
+            {
+                return Ok(Some(self.take_object(end, next, length, bytes)));
+            }
+            self.clear = length;
+            if !self.fill()? {
+                let length = self.end - self.at;
+                return Ok((length > 0).then(|| self.take(length, false, bytes)));
+            }
+        }
+    }
+
+    /// Takes the rest of a line of the file, or its first object if it has several.
+    fn take(&mut self, length: usize, ended: bool, bytes: &mut Vec<u8>) -> Line {
+        let held = &self.buffer[self.at..self.end];
+        let mut line = &held[..length];
+        if let (Break::Lf, [without @ .., b'\r']) = (self.line_break, line) {
+            line = without;
+        }
+        if self.kind == Kind::Events && objects::may_be_parted(line) {
+            match self.scan.look(line) {
+                Found::Next(end, next) => return self.take_object(end, next, length, bytes),
+                Found::Rest(end) => line = &line[..end.min(line.len())],
+            }
+        }
+        bytes.extend_from_slice(line);
+        self.behind_cr = ended && held[length] == b'\r';
+        self.at += length + usize::from(ended);
+        self.begin(0, ended)
+    }
+
+    /// Takes one object; another one begins at `next`, and the line of the file ends at `length`, or later.
+    fn take_object(&mut self, end: usize, next: usize, length: usize, bytes: &mut Vec<u8>) -> Line {
+        bytes.extend_from_slice(&self.buffer[self.at..self.at + end]);
+        self.at += next;
+        self.begin(length - next, true)
+    }
+
+    /// Takes as much of a line as may be.
+    fn take_cut(&mut self, bytes: &mut Vec<u8>) -> Line {
+        let first = &self.buffer[self.at..self.at + LINE_BYTES_MAX];
+        if self.kind == Kind::Events
+            && let Found::Next(end, next) = self.scan.look(first)
+        {
+            return self.take_object(end, next, LINE_BYTES_MAX, bytes);
+        }
+        bytes.extend_from_slice(first);
+        self.at += LINE_BYTES_MAX;
+        self.scan.drop_first(LINE_BYTES_MAX);
+        self.is_over = true;
+        let scan = std::mem::take(&mut self.scan);
+        let line = self.begin(0, true);
+        self.scan = scan;
+        line
+    }
+
+    /// Goes behind what is over of a line that was cut; tells whether it found its end, or has to be called
+    /// again. How often depends on the text alone, and not on how it was read.
+    fn pass_over(&mut self) -> Result<bool, SourceError> {
+        let mut left = LINE_BYTES_MAX;
+        loop {
+            let held = &self.buffer[self.at..self.end];
+            let held = &held[..held.len().min(left)];
+            let found = find(self.line_break, held, 0);
+            let length = found.unwrap_or(held.len());
+            let next = match self.kind {
+                Kind::Events => self.scan.look(&held[..length]),
+                Kind::Catalog => Found::Rest(0),
+            };
+            if let Found::Next(_, next) = next {
+                self.at += next;
+            } else if let Some(end) = found {
+                self.behind_cr = held[end] == b'\r';
+                self.at += end + 1;
+            } else {
+                self.at += length;
+                self.scan.drop_first(length);
+                left -= length;
+                if left == 0 {
+                    return Ok(false);
+                }
+                if self.fill()? {
+                    continue;
+                }
+            }
+            (self.is_over, self.clear, self.scan) = (false, 0, Scan::default());
+            return Ok(true);
+        }
+    }
+
+    /// A line was taken; of the next one so many bytes hold no end of a line.
+    fn begin(&mut self, clear: usize, ended: bool) -> Line {
+        let number = self.next;
+        self.next += 1;
+        (self.clear, self.scan) = (clear, Scan::default());
+        let taken = self.before + self.at as u64;
+        while let Some(end) = self.sound.front().copied() {
+            if taken <= end {
+                self.sound_line = number;
+            }
+            if taken < end {
+                break;
+            }
+            self.sound.pop_front();
+        }
+        Line { number, ended }
+    }
+
+    /// Goes behind what is no part of a line, where one begins.
+    fn drop_marks(&mut self) {
+        if self.behind_cr && self.at < self.end {
+            self.at += usize::from(self.buffer[self.at] == b'\n');
+            self.behind_cr = false;
+        }
+        while self.buffer[self.at..self.end].starts_with(BYTE_ORDER_MARK) {
+            self.at += BYTE_ORDER_MARK.len();
+            (self.clear, self.scan) = (0, Scan::default());
+        }
+    }
+
+    /// Reads what is looked at before anything else. What is damaged is said when it is come to.
+    fn fill_head(&mut self) {
+        while self.end < HEAD_BYTES && matches!(self.fill(), Ok(true)) {}
+    }
+
+    /// Reads more behind what is held; tells whether there was any.
+    fn fill(&mut self) -> Result<bool, SourceError> {
+        if self.is_done {
+            return Ok(false);
+        }
+        if self.at > 0 {
+            self.buffer.copy_within(self.at..self.end, 0);
+            self.before += self.at as u64;
+            (self.at, self.end) = (0, self.end - self.at);
+        }
+        if self.buffer.len() - self.end < HEAD_BYTES {
+            // No more than the longest line is held when there is no end in it.
+            self.buffer.resize((2 * self.buffer.len()).min(LINE_BYTES_MAX + BUFFER_BYTES), 0);
+        }
+        loop {
+            let room = &mut self.buffer[self.end..];
+            let got = match &mut self.utf16 {
+                None => self.packed.read(room),
+                Some(utf16) => utf16.read(&mut self.packed, room),
+            };
+            match got {
+                Ok(Got::Bytes(bytes)) => {
+                    self.end += bytes;
+                    return Ok(true);
+                }
+                Ok(Got::Sound) => {
+                    self.sound.push_back(self.before + self.end as u64);
+                    self.sound_line = self.next - 1;
+                }
+                Ok(Got::End) => {
+                    self.is_done = true;
+                    return Ok(false);
+                }
+                Err(damage) => return Err(damaged(&self.path, &damage, self.next - 1, self.sound_line)),
+            }
+        }
+    }
+}
+
+/// Where a line ends, if not within its first `clear` bytes.
+fn find(line_break: Break, held: &[u8], clear: usize) -> Option<usize> {
+    let rest = &held[clear..];
+    let found = match line_break {
+        Break::Lf => memchr::memchr(b'\n', rest),
+        Break::Cr => memchr::memchr2(b'\r', b'\n', rest),
+    };
+    found.map(|found| found + clear)
+}
+
+/// What ends the lines of a file that begins so.
+fn line_break(head: &[u8], kind: Kind) -> Break {
+    match (memchr::memchr(b'\r', head), memchr::memchr(b'\n', head)) {
+        (None, _) => return Break::Lf,
+        (Some(_), None) => return Break::Cr,
+        _ => {}
+    }
+    // Both: something was joined to it, or a `\r` stands in a line. The first line that says something decides.
+    let begin = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(head.len());
+    let rest = &head[begin..];
+    let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+    let is_alone = rest[end..].starts_with(b"\r") && !rest[end..].starts_with(b"\r\n");
+    let is_whole = kind == Kind::Catalog || rest[..end].trim_ascii_end().ends_with(b"}");
+    if is_alone && is_whole { Break::Cr } else { Break::Lf }
+}
+
+/// What is wrong, up to which line all was well, and what to do.
+fn damaged(path: &Path, damage: &Damage, read: i64, sound: i64) -> SourceError {
+    let file = path.display();
+    let what = match damage {
+        Damage::Unreadable(why) if read == 0 => {
+            return SourceError::Failed(format!("could not read file `{file}`: {why}"));
+        }
+        Damage::Unreadable(why) => {
+            return SourceError::Failed(format!("could not read file `{file}` behind line {read}: {why}"));
+        }
+        Damage::Cut => "its gzip data stop in their middle: it was cut, or is still being written",
+        Damage::Broken => "its gzip data cannot be unpacked",
+        Damage::Checksum => "what its gzip data hold is not what was packed: the checksum is another one",
+        Damage::Behind => "behind its gzip data there is something else, which no gzip made",
+    };
+    let place = if read == 0 { "in its first line".to_owned() } else { format!("behind line {read}") };
+    let well = match (damage, read) {
+        // Bytes may have been other ones for a while before it is noticed.
+        (Damage::Broken | Damage::Checksum, read) if sound < read => {
+            format!("Of what was read, lines {} to {read} may be wrong; all was well up to line {sound}", sound + 1)
+        }
+        (_, 0) => "Nothing of it was read".to_owned(),
+        _ => format!("All was well up to line {read}"),
+    };
+    SourceError::Failed(format!(
+        "file `{file}` is damaged {place}: {what}. {well}. Get it again, whole (`gzip -t` checks it), and start again"
+    ))
+}
+
+fn open(path: &Path) -> Result<File, SourceError> {
+    let failed =
+        |error: std::io::Error| SourceError::Failed(format!("could not open file `{}`: {error}", path.display()));
+    let wrong = |what: &str| Err(SourceError::Failed(format!("could not read `{}`: it is {what}", path.display())));
+    // Asked before it is opened: opening a pipe waits for its writer, and a poll never blocks.
+    let kind = path.metadata().map_err(failed)?;
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => File::open(path).map_err(failed),
+        (_, true) => wrong("a folder; name its files"),
+        _ => wrong("no regular file; write what it yields to one first"),
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether there is anything valid among the first records of a file.
+
+use crate::decode::mask::masked_bytes;
+use crate::decode::{Reason, Rejection, decode};
+use crate::source::lines::{Kind, Lines};
+use crate::source::movies::Movies;
+use crate::source::{Format, Poll, Source, SourceError};
+use crate::validate::Rules;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// So many first records are looked at,
+const RECORDS: usize = 1_000;
+/// or so many bytes of them,
+const BYTES: usize = 64 << 20;
+/// on so many lines.
+const LINES: usize = 1_000_000;
+
+/// Refuses a file if no record among its first ones is valid: it is then something else than what it was
+/// taken for. `takes_tail` says whether a last line without its end counts.
+///
+/// For files that are read from their first line; what was accepted once is not asked again.
+///
+/// # Errors
+/// [`SourceError::Refused`], with the first rejection; or if it cannot be read at all.
+pub fn has_valid_record(
+    path: &Path,
+    kind: Kind,
+    takes_tail: bool,
+    rules: &Rules,
+    clock_ms: i64,
+) -> Result<(), SourceError> {
+    let mut judged = Judged::default();
+    let mut judge = |line: i64, format: &Format, payload: &[u8]| match decode(format, payload, rules, clock_ms) {
+        Ok(_) => true,
+        Err(rejection) => {
+            judged.reject(line, rejection);
+            false
+        }
+    };
+    let found = match kind {
+        Kind::Events => event(path, takes_tail, &mut judge),
+        Kind::Catalog => item(path, &mut judge),
+    };
+    match found {
+        Ok(true) => Ok(()),
+        // Whoever reads it comes to what is damaged.
+        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
+        Err(error) => Err(error),
+    }
+}
+
+type Judge<'a> = &'a mut dyn FnMut(i64, &Format, &[u8]) -> bool;
+
+fn event(path: &Path, takes_tail: bool, judge: Judge) -> Result<bool, SourceError> {
+    let mut lines = Lines::open(path, Kind::Events)?;
+    let (mut bytes, mut text, mut records) = (0, Vec::new(), 0);
+    for _ in 0..LINES {
+        text.clear();
+        let Some(line) = lines.read(&mut text)?.filter(|line| line.ended || takes_tail) else { break };
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        (bytes, records) = (bytes + text.len(), records + 1);
+        if judge(line.number, &Format::Json(None), &text) {
+            return Ok(true);
+        }
+        if records >= RECORDS || bytes >= BYTES {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
+    let mut catalog = Movies::file("", path, 0)?;
+    let mut records = 0;
+    // A poll reads some megabytes at the most.
+    for _ in 0..LINES / RECORDS {
+        match catalog.poll(RECORDS)? {
+            Poll::Records(batch) => {
+                for record in &batch.records {
+                    if judge(record.offset, &Format::MoviesTxt(0), &batch.bytes[record.payload.clone()]) {
+                        return Ok(true);
+                    }
+                }
+                records += batch.records.len();
+            }
+            Poll::End => break,
+            _ => {}
+        }
+        if records >= RECORDS {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+#[derive(Default)]
+struct Judged {
+    first: Option<(i64, Rejection)>,
+    reasons: BTreeMap<Reason, usize>,
+}
+
+impl Judged {
+    fn reject(&mut self, line: i64, rejection: Rejection) {
+        *self.reasons.entry(rejection.reason).or_default() += 1;
+        self.first.get_or_insert((line, rejection));
+    }
+
+    fn verdict(self, path: &Path) -> Result<(), SourceError> {
+        let Some((line, Rejection { reason, detail, .. })) = self.first else { return Ok(()) };
+        let records: usize = self.reasons.values().sum();
+        let (which, verb) = match records {
+            1 => ("the only record".to_owned(), "is not valid"),
+            records => (format!("none of the first {records} records"), "is valid"),
+        };
+        let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {}", reason.code())).collect();
+        let detail = String::from_utf8_lossy(&masked_bytes(detail.as_bytes())).replace(char::is_control, "\u{FFFD}");
+        let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
+        Err(SourceError::Refused(format!(
+            "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\
+             The first, in line {line}: {reason}: {detail}\n\
+             What to do: mend the file, or the settings `rules`; or have all of it rejected: `--accept-rejects`"
+        )))
+    }
+}
