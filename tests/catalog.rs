@@ -335,3 +335,25 @@ fn a_catalog_is_as_of_just_before_the_first_event() {
         assert!(code == Some(2) && text.contains(expected), "{arguments:?}: {text}");
     }
 }
+
+/// Alone it is as of when it is read, not of its file; read again it says nothing new.
+#[test]
+fn a_catalog_alone_is_as_of_when_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalog = folder.path().join("Movies.txt");
+    std::fs::copy(data("Movies.txt"), &catalog).expect("copied");
+    touch(&catalog, SystemTime::UNIX_EPOCH);
+    let load = || {
+        let (code, text) = said(&deltamart(folder.path(), &["catalog", "Movies.txt"]));
+        assert_eq!(code, Some(0), "{text}");
+        (text, sales(folder.path(), "deltamart.db"))
+    };
+    let (text, first) = load();
+    assert!(text.contains("296 rows upserted"), "{text}");
+    let sink = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
+    let sql = "SELECT MIN(timestamp) FROM movies_catalog";
+    let as_of: String = sink.connection().query_row(sql, [], |row| row.get(0)).expect("one row");
+    assert!(!as_of.starts_with("1970"), "{as_of} is the file's date");
+    let (text, second) = load();
+    assert!(text.contains("0 rows upserted, 0 deleted") && second == first, "{text}");
+}

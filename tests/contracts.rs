@@ -165,6 +165,11 @@ fn every_type_comes_back_as_it_went() {
     let long = "x".repeat(1 << 20);
     let texts = ["", "it's \"quoted\"", "snow ☃ 🦀 ქართული", "tab\tline\nend", "nul\0inside", &long];
     each_sink(|mut sink, mut reader| {
+        let made_by = |sink: &mut dyn Warehouse| sink.position().expect("asks").expect("claimed").made_by;
+        for by in [MadeBy::Simulator, MadeBy::Run] {
+            sink.claim(by, None).expect("claims");
+            assert_eq!(made_by(&mut *reader), by);
+        }
         let claim = sink.claim(MadeBy::Batch, None).expect("claims");
         let mut all = commit(0, 2);
         let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
@@ -186,7 +191,6 @@ fn every_type_comes_back_as_it_went() {
         assert_eq!(rows(&mut *reader, TableId::Users), users);
         assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
         assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
-        let made_by = |sink: &mut dyn Warehouse| sink.position().expect("asks").expect("claimed").made_by;
         assert_eq!(made_by(&mut *reader), MadeBy::Batch);
     });
 }

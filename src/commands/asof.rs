@@ -22,14 +22,14 @@ pub(super) fn as_of(config: &Config, given: Option<Instant>, files: &[PathBuf]) 
 
 /// The time of the earliest event of these files that will be accepted.
 pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Instant>> {
-    let (key, clock_ms, format) = (memmem::Finder::new(KEY), instant::now(), Format::Json(None));
+    let (mut glance, clock_ms, format) = (Glance::new(rules.min_event_time), instant::now(), Format::Json(None));
     let (mut first, mut line) = (None, Vec::new());
     for file in files {
         let mut lines = Lines::open(file, Kind::Events)?;
         // What is damaged is said by whoever reads it.
         while let Ok(Some(_)) = lines.read(&mut line) {
             // Only a line that may be the earliest so far is worth a whole reading.
-            if may_be_before(first, &line, &key, rules) {
+            if glance.may_be_before(first, &line) {
                 first = first.into_iter().chain(accepted_at(&line, &format, rules, clock_ms)).min();
             }
             line.clear();
@@ -46,14 +46,46 @@ fn accepted_at(line: &[u8], format: &Format, rules: &Rules, clock_ms: Instant) -
 /// What an event's time stands behind.
 const KEY: &[u8] = br#""timestamp""#;
 
-/// Whether a line, read as a whole, might be an event before `first`.
-fn may_be_before(first: Option<Instant>, line: &[u8], key: &memmem::Finder<'_>, rules: &Rules) -> bool {
-    quick(line, key).is_none_or(|at| at >= rules.min_event_time && first.is_none_or(|first| at < first))
+const HOUR_MS: i64 = 3_600_000;
+
+/// A look at lines that does not read them as a whole.
+struct Glance {
+    key: memmem::Finder<'static>,
+    min_event_time: Instant,
+    /// `2026-01-05T10:`, the last hour that was seen to be no earlier than the first event: most lines are of the
+    /// hour of the line before.
+    hour: Option<[u8; 14]>,
 }
 
-/// The time that an object on one line says it is of, read without the rest of it: where the key stands once, in its
-/// plain spelling, and nothing in the line could mean that it is another one's.
-fn quick(line: &[u8], key: &memmem::Finder<'_>) -> Option<Instant> {
+impl Glance {
+    fn new(min_event_time: Instant) -> Glance {
+        Glance { key: memmem::Finder::new(KEY), min_event_time, hour: None }
+    }
+
+    /// Whether a line, read as a whole, might be an event before `first`.
+    fn may_be_before(&mut self, first: Option<Instant>, line: &[u8]) -> bool {
+        let Some(text) = time_of(line, &self.key) else { return true };
+        let is_usual = matches!(text.len(), 20 | 24) && text[10] == b'T' && text[13] == b':' && text.ends_with(b"Z");
+        if is_usual && self.hour.as_ref().is_some_and(|hour| text.starts_with(hour)) {
+            return false;
+        }
+        let Some(at) = std::str::from_utf8(text).ok().and_then(instant::parse) else { return true };
+        match first {
+            _ if at < self.min_event_time => false,
+            Some(first) if at >= first => {
+                if is_usual && at - at.rem_euclid(HOUR_MS) >= first {
+                    self.hour = text.first_chunk().copied();
+                }
+                false
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The text of the time that an object on one line says it is of, found without reading the rest: where the key stands
+/// once, in its plain spelling, and nothing in the line could mean that it is another one's.
+fn time_of<'a>(line: &'a [u8], key: &memmem::Finder<'_>) -> Option<&'a [u8]> {
     // Within nested objects the key is not ours, and behind a backslash it may be anything.
     let inside = line.strip_prefix(b"{").filter(|inside| memchr2(b'{', b'\\', inside).is_none())?;
     let after = key.find(inside)? + KEY.len();
@@ -62,8 +94,7 @@ fn quick(line: &[u8], key: &memmem::Finder<'_>) -> Option<Instant> {
         return None;
     }
     let text = rest.strip_prefix(b":\"")?;
-    let text = std::str::from_utf8(&text[..memchr(b'"', text)?]).ok()?;
-    instant::parse(text)
+    Some(&text[..memchr(b'"', text)?])
 }
 
 #[cfg(test)]
@@ -114,9 +145,10 @@ mod tests {
         #[test]
         fn the_first_event_is_that_of_a_whole_reading(
             lines in prop::collection::vec((0_u32..26, 0_i64..5_000), 0..40),
+            within in prop::sample::select(vec![3_i64, 200, 5_000]),
             ascending in any::<bool>(),
         ) {
-            let mut lines = lines;
+            let mut lines: Vec<_> = lines.into_iter().map(|(kind, minute)| (kind, minute % within)).collect();
             if ascending {
                 lines.sort_by_key(|(_, minute)| *minute);
             }
@@ -131,15 +163,21 @@ mod tests {
         }
     }
 
-    /// The quick reading is what is used: of a usual line it tells the time, of others nothing.
+    /// Of a usual line a glance is enough; a doubtful one is read as a whole.
     #[test]
-    fn usual_lines_are_read_quickly_and_doubtful_ones_whole() {
-        let key = memmem::Finder::new(KEY);
+    fn usual_lines_need_a_glance_and_doubtful_ones_a_reading() {
+        let read = |kind: u32| Glance::new(0).may_be_before(Some(START - 10_000 * MINUTE_MS), line(kind, 3).as_bytes());
         for kind in [0, 6, 9, 17, 18, 19] {
-            assert!(quick(line(kind, 3).as_bytes(), &key).is_some(), "{}", line(kind, 3));
+            assert!(!read(kind), "{}", line(kind, 3));
         }
-        for kind in [7, 8, 10, 11, 12, 13, 14, 15, 16, 22, 24, 25] {
-            assert_eq!(quick(line(kind, 3).as_bytes(), &key), None, "{}", line(kind, 3));
+        for kind in [7, 8, 10, 11, 12, 13, 14, 15, 16, 22, 23, 24, 25] {
+            assert!(read(kind), "{}", line(kind, 3));
         }
+        let mut glance = Glance::new(0);
+        for (minute, before) in [(60, false), (119, false), (30, false), (29, true), (61, false)] {
+            let first = Some(START + 30 * MINUTE_MS);
+            assert_eq!(glance.may_be_before(first, line(0, minute).as_bytes()), before, "{minute}");
+        }
+        assert_eq!(glance.hour.as_ref().map(|hour| &hour[..]), Some(&b"2026-01-05T01:"[..]));
     }
 }

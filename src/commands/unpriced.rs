@@ -11,10 +11,7 @@ use rusqlite::named_params;
 /// Units by why they have no price.
 const SQL: &str = r#"
 WITH unpriced AS (
-    SELECT movie_id, sold_at, COUNT(*) AS units
-    FROM movie_sale_lines
-    WHERE purchase_amount IS NULL
-    GROUP BY movie_id, sold_at
+    SELECT movie_id, sold_at FROM movie_sale_lines WHERE purchase_amount IS NULL
 ),
 items AS (
     SELECT item_id, MIN(since) AS first_at, COUNT(price) > 0 AS ever_priced
@@ -23,15 +20,14 @@ items AS (
     GROUP BY item_id
 ),
 judged AS (
-    SELECT units,
-           item_id IS NULL AS is_unknown,
+    SELECT item_id IS NULL AS is_unknown,
            ever_priced AND ROUND((julianday(first_at) - julianday(sold_at)) * 86400000) > :price_backfill_ms AS is_too_late
     FROM unpriced
     LEFT JOIN items ON item_id = movie_id
 )
-SELECT COALESCE(SUM(units) FILTER (WHERE is_unknown), 0),
-       COALESCE(SUM(units) FILTER (WHERE NOT is_unknown AND NOT is_too_late), 0),
-       COALESCE(SUM(units) FILTER (WHERE NOT is_unknown AND is_too_late), 0)
+SELECT COUNT(*) FILTER (WHERE is_unknown),
+       COUNT(*) FILTER (WHERE NOT is_unknown AND NOT is_too_late),
+       COUNT(*) FILTER (WHERE is_too_late)
 FROM judged"#;
 
 /// A line for the summary; none if nothing was sold, or lines of sales are not kept.

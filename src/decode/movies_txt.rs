@@ -26,6 +26,11 @@ fn without_unseen(mut line: &[u8]) -> &[u8] {
     line
 }
 
+/// Whether nothing is seen of a line.
+pub fn is_blank(line: &[u8]) -> bool {
+    without_unseen(line).is_empty()
+}
+
 /// What follows the word `ITEM`, if a line begins with that.
 fn after_item(line: &[u8]) -> Option<&[u8]> {
     let (word, rest) = without_unseen(line).split_at_checked(ITEM.len())?;

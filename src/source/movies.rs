@@ -3,7 +3,7 @@
 use super::files::{BATCH_BYTES, LINE_BYTES_MAX, POLL_LINES};
 use super::lines::{Kind, Lines};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
-use crate::decode::movies_txt::starts_item;
+use crate::decode::movies_txt::{is_blank, starts_item};
 use dataflows::operators::Status;
 use std::path::Path;
 
@@ -81,7 +81,7 @@ impl Blocks {
                 // Half an item would look like a whole one without a price: it is rejected instead.
                 Some((_, bytes)) if !bytes.starts_with(TOO_LONG) => drop(bytes.splice(0..0, TOO_LONG.iter().copied())),
                 Some(_) => {}
-                None if line.trim_ascii().is_empty() => line.clear(),
+                None if is_blank(&line) => line.clear(),
                 None => self.block = Some((number, std::mem::take(&mut line))),
             }
             line.clear();
