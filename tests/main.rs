@@ -39,3 +39,5 @@ mod snowflake;
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.
 mod trouble;
+/// Numbers, instants and money in all their writings.
+mod values;

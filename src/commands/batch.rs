@@ -7,16 +7,16 @@ use super::beside::Beside;
 use super::progress::{Progress, summary};
 use super::{Refused, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
+use crate::decode::wire::time_of;
 use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
-use crate::instant;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::movies::Movies;
-use crate::source::{Poll, Source};
+use crate::source::{Poll, Record, Source};
 use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
@@ -171,22 +171,13 @@ fn sources(config: &Config, files: &[PathBuf], catalogs: &[PathBuf], as_of: Opti
 
 /// The time of the earliest event that may be accepted: a first, light reading of the files.
 fn first_event(config: &Config, files: &[PathBuf]) -> Result<Option<i64>> {
-    #[derive(serde::Deserialize)]
-    struct Timed<'a> {
-        #[serde(borrow)]
-        timestamp: crate::decode::wire::When<'a>,
-    }
     let mut source = Files::new(files)?;
     let mut first: Option<i64> = None;
     loop {
         match source.poll(4096)? {
             Poll::Records(batch) => {
-                let times = batch.records.iter().filter_map(|record| {
-                    match serde_json::from_slice::<Timed>(&batch.bytes[record.payload.clone()]).ok()?.timestamp {
-                        crate::decode::wire::When::Millis(at) => Some(at),
-                        crate::decode::wire::When::Text(text) => instant::parse(&text),
-                    }
-                });
+                let payload = |record: &Record| &batch.bytes[record.payload.clone()];
+                let times = batch.records.iter().filter_map(|record| time_of(payload(record)));
                 let earliest = times.filter(|at| *at >= config.rules.min_event_time).min();
                 first = [first, earliest].into_iter().flatten().min();
             }
