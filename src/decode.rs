@@ -1,14 +1,21 @@
 //! Bytes to a typed event, or a rejection that says why. Never panics, never guesses.
 
 pub mod avro;
+pub mod hints;
 pub mod mask;
+pub mod money;
 pub mod movies_txt;
+pub mod number;
 pub mod price;
+pub mod scalar;
+mod syntax;
+pub mod when;
 pub mod wire;
 
 use crate::source::Format;
-use crate::validate::{Rules, validate};
+use crate::validate::{Broken, Rules, validate};
 use dataflows::events::Event;
+use scalar::Scalar;
 use std::ops::Range;
 use wire::{CatalogWire, Wire};
 
@@ -23,6 +30,7 @@ pub enum Reason {
     BadItemBlock,
     UnknownEvent,
     MissingField,
+    DuplicateField,
     BadTimestamp,
     TimestampTooOld,
     TimestampInFuture,
@@ -38,7 +46,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 19] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
         Reason::Undecodable,
@@ -46,6 +54,7 @@ impl Reason {
         Reason::BadItemBlock,
         Reason::UnknownEvent,
         Reason::MissingField,
+        Reason::DuplicateField,
         Reason::BadTimestamp,
         Reason::TimestampTooOld,
         Reason::TimestampInFuture,
@@ -74,6 +83,7 @@ impl Reason {
             Reason::BadItemBlock => "bad_item_block",
             Reason::UnknownEvent => "unknown_event",
             Reason::MissingField => "missing_field",
+            Reason::DuplicateField => "duplicate_field",
             Reason::BadTimestamp => "bad_timestamp",
             Reason::TimestampTooOld => "timestamp_too_old",
             Reason::TimestampInFuture => "timestamp_in_future",
@@ -120,21 +130,38 @@ pub struct Accepted {
     pub email: Option<Range<usize>>,
 }
 
-/// Decodes and judges one payload. `clock_ms` is the clock by which the future begins.
+/// By which the future begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// That of who reads, in milliseconds since 1970.
+    Reader(i64),
+    /// The time that the record has in its log: when it was sent, or appended.
+    Log(i64),
+}
+
+impl From<i64> for Clock {
+    fn from(ms: i64) -> Clock {
+        Clock::Reader(ms)
+    }
+}
+
+/// Decodes and judges one payload.
 ///
 /// # Errors
 /// The reason, if the payload is no event or breaks a rule.
-pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock_ms: i64) -> Result<Accepted, Rejection> {
+pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
+    let clock = clock.into();
     match format {
-        Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock_ms),
+        Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock),
         Format::JsonSchema(carries) => {
             let (schema_id, datum) = avro::split(payload)?;
-            decode_json(payload, datum, Some(carries), rules, clock_ms).map_err(of_schema(schema_id))
+            decode_json(payload, datum, Some(carries), rules, clock).map_err(of_schema(schema_id))
         }
         Format::Avro(carries, schemas) => {
             let (schema_id, wire) = avro::decode(payload, schemas)?;
             let besides = || avro::decode(payload, schemas).map(|(_, wire)| wire);
-            judge(payload, wire, Some(carries), rules, clock_ms, besides).map_err(of_schema(schema_id))
+            let outline = || avro::outline(payload, schemas);
+            judge(payload, wire, Some(carries), rules, clock, besides, outline).map_err(of_schema(schema_id))
         }
         Format::MoviesTxt(as_of) => {
             let item = movies_txt::parse(payload, *as_of)?;
@@ -153,12 +180,12 @@ fn decode_json(
     datum: &[u8],
     carries: Option<&str>,
     rules: &Rules,
-    clock_ms: i64,
+    clock: Clock,
 ) -> Result<Accepted, Rejection> {
     if datum.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Rejection::new(Reason::Undecodable, "no event as JSON: expected an object, `{...}`"));
+        return Err(Rejection::new(Reason::Undecodable, hints::no_object(datum)));
     }
-    judge(payload, json(datum)?, carries, rules, clock_ms, || json(datum))
+    judge(payload, json(datum)?, carries, rules, clock, || json(datum), || hints::Outline::of_json(datum))
 }
 
 fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection> {
@@ -167,24 +194,27 @@ fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(payload),
     };
-    parsed.map_err(|error| {
-        let reason = if error.is_data() { Reason::WrongType } else { Reason::Undecodable };
-        Rejection::new(reason, format!("no event as JSON: {error}"))
-    })
+    // Of fields any type is read: all that can be wrong here is that it is no JSON.
+    parsed.map_err(|error| Rejection::new(Reason::Undecodable, syntax::explained(payload, &error)))
 }
 
 /// Judges what was read, and notes where in the payload the e-mail address lies.
-fn judge(
+fn judge<'a>(
     payload: &[u8],
     mut wire: Wire<'_>,
     carries: Option<&str>,
     rules: &Rules,
-    clock_ms: i64,
-    besides: impl FnOnce() -> Result<CatalogWire, Rejection>,
+    clock: Clock,
+    besides: impl FnOnce() -> Result<CatalogWire<'a>, Rejection>,
+    outline: impl FnOnce() -> hints::Outline,
 ) -> Result<Accepted, Rejection> {
-    let email = wire.masked_email.as_ref().and_then(|email| mask::span_in(payload, &email.0));
-    match validate(&mut wire, carries, rules, clock_ms, besides) {
+    let email = wire.masked_email.as_ref().and_then(Scalar::borrowed).and_then(|email| mask::span_in(payload, email));
+    match validate(&mut wire, carries, rules, clock, besides) {
         Ok((event, masked)) => Ok(Accepted { event, masked, email }),
-        Err(rejection) => Err(Rejection { email, ..rejection }),
+        Err(Broken::Rule(rejection)) => Err(Rejection { email, ..rejection }),
+        Err(Broken::Missing(field)) => {
+            let detail = format!("`{field}` is missing{}", outline().why_missing(field));
+            Err(Rejection { email, ..Rejection::new(Reason::MissingField, detail) })
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The rules of the domain: what is on the wire becomes a typed event, or is rejected with its reason.
 
+use crate::decode::hints::sounds_like;
 use crate::decode::mask::masked_email;
 use crate::decode::movies_txt::json;
+use crate::decode::number::{NotRead, whole};
 use crate::decode::price::{list_price, reason};
-use crate::decode::wire::{CatalogWire, Money, Text, When, Wire};
-use crate::decode::{Reason, Rejection};
+use crate::decode::scalar::{Scalar, short};
+use crate::decode::wire::{CatalogWire, Wire};
+use crate::decode::{Clock, Reason, Rejection, money, when};
 use crate::instant;
 use dataflows::Instant;
 use dataflows::events::{
@@ -49,45 +52,54 @@ impl Default for Rules {
 /// Longer ids are rejected: a catalog numbers its items.
 const ITEM_ID_BYTES_MAX: usize = 256;
 
+/// What an event breaks.
+#[derive(Debug)]
+pub enum Broken {
+    /// It does not have this field.
+    Missing(&'static str),
+    /// A rule.
+    Rule(Rejection),
+}
+
+impl From<Rejection> for Broken {
+    fn from(rejection: Rejection) -> Broken {
+        Broken::Rule(rejection)
+    }
+}
+
+fn broken(reason: Reason, detail: String) -> Broken {
+    Broken::Rule(Rejection::new(reason, detail))
+}
+
 /// Judges what was on the wire; tells too whether an e-mail address came in clear and was
 /// masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads the
 /// rest of a catalog version. What becomes part of the event is taken out of `wire`.
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn validate(
+pub fn validate<'a>(
     wire: &mut Wire<'_>,
     carries: Option<&str>,
     rules: &Rules,
-    clock_ms: i64,
-    besides: impl FnOnce() -> Result<CatalogWire, Rejection>,
-) -> Result<(Event, bool), Rejection> {
-    let name = wire.event_name.as_ref().map(|name| name.0.as_ref()).or(carries);
-    let Some(name) = name else { return Err(missing("event_name")) };
-    let name = KNOWN.iter().find(|known| **known == name).copied().ok_or_else(|| {
-        Rejection::new(Reason::UnknownEvent, format!("`{name}` is no event; expected one of {}", KNOWN.join(", ")))
-    })?;
-    let timestamp = timestamp(wire, rules, clock_ms)?;
+    clock: Clock,
+    besides: impl FnOnce() -> Result<CatalogWire<'a>, Rejection>,
+) -> Result<(Event, bool), Broken> {
+    let name = event_name(wire, carries)?;
+    let timestamp = timestamp(wire, rules, clock)?;
     let mut masked = false;
     let event = match name {
         "consumer_registration" => {
-            let age = wire.age.ok_or_else(|| missing("age"))?;
-            let age =
-                u32::try_from(age).ok().filter(|age| (rules.age.0..=rules.age.1).contains(age)).ok_or_else(|| {
-                    let (least, most) = rules.age;
-                    Rejection::new(Reason::AgeOutOfRange, format!("`age` is {age}; expected {least} to {most}"))
-                })?;
+            let (least, most) = rules.age;
+            let age = number(wire, "age", &wire.age, (least.into(), most.into()), Reason::AgeOutOfRange)? as u32;
             let user_id = user_id(wire, rules)?;
-            let language = required(wire.preferred_language.take(), "preferred_language")?;
+            let language = text(&wire.twice, "preferred_language", wire.preferred_language.take())?;
             if !language.is_empty() && !rules.preferred_language.contains(&language) {
-                let detail = format!(
-                    "`preferred_language` is `{language}`; expected {} or empty",
-                    rules.preferred_language.join(", ")
-                );
-                return Err(Rejection::new(Reason::UnknownLanguage, detail));
+                let (known, language) = (rules.preferred_language.join(", "), short(&language));
+                let detail = format!("`preferred_language` is `{language}`; expected {known} or empty");
+                return Err(broken(Reason::UnknownLanguage, detail));
             }
-            let email = wire.masked_email.take().ok_or_else(|| missing("masked_email"))?.0;
-            let (masked_email, was_clear) = masked_email(email);
+            let email = text(&wire.twice, "masked_email", wire.masked_email.take())?;
+            let (masked_email, was_clear) = masked_email(email.into());
             masked = was_clear;
             Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language })
         }
@@ -95,53 +107,39 @@ pub fn validate(
         "sign_out" => Event::SignOut(Sign { timestamp, user_id: user_id(wire, rules)? }),
         "item_view" => {
             let user_id = user_id(wire, rules)?;
-            Event::ItemView(ItemView { timestamp, user_id, item_id: item_id(wire.item_id.take(), "item_id")? })
+            Event::ItemView(ItemView { timestamp, user_id, item_id: item_id(wire, "item_id", &wire.item_id)? })
         }
         "added_to_cart" => {
             let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
-            Event::AddedToCart(AddedToCart {
-                timestamp,
-                cart_id,
-                user_id,
-                item_id: item_id(wire.item_id.take(), "item_id")?,
-            })
+            let item_id = item_id(wire, "item_id", &wire.item_id)?;
+            Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id })
         }
         "checkout_to_cart" => {
             let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
-            let payment_method = required(wire.payment_method.take(), "payment_method")?;
+            let payment_method = text(&wire.twice, "payment_method", wire.payment_method.take())?;
             if !rules.payment_method.contains(&payment_method) {
-                let detail =
-                    format!("`payment_method` is `{payment_method}`; expected {}", rules.payment_method.join(" or "));
-                return Err(Rejection::new(Reason::UnknownPaymentMethod, detail));
+                let (known, method) = (rules.payment_method.join(" or "), short(&payment_method));
+                return Err(broken(
+                    Reason::UnknownPaymentMethod,
+                    format!("`payment_method` is `{method}`; expected {known}"),
+                ));
             }
             Event::Checkout(Checkout { timestamp, cart_id, user_id, payment_method })
         }
         "purchase" => {
             let user_id = user_id(wire, rules)?;
-            let movie_id = item_id(wire.movie_id.take(), "movie_id")?;
-            let purchase_amount_cents = match wire.purchase_amount.take().ok_or_else(|| missing("purchase_amount"))? {
-                Money(Ok(cents)) if cents >= 0 => cents,
-                Money(amount) => {
-                    let shown =
-                        amount.map_or_else(|text| text, |cents| format!("{}.{:02}", cents / 100, (cents % 100).abs()));
-                    let detail = format!("`purchase_amount` is {shown}; expected whole cents, at least 0");
-                    return Err(Rejection::new(Reason::BadAmount, detail));
-                }
-            };
-            Event::Purchase(Purchase { timestamp, user_id, movie_id, purchase_amount_cents })
+            let movie_id = item_id(wire, "movie_id", &wire.movie_id)?;
+            let amount = required(wire, "purchase_amount", &wire.purchase_amount)?;
+            let cents = money::cents(amount)
+                .and_then(|cents| if cents >= 0 { Ok(cents) } else { Err(money::EXPECTED.to_owned()) })
+                .map_err(|why| broken(Reason::BadAmount, format!("`purchase_amount` is {amount}; {why}")))?;
+            Event::Purchase(Purchase { timestamp, user_id, movie_id, purchase_amount_cents: cents })
         }
         "item_rating" => {
             let user_id = user_id(wire, rules)?;
-            let rating = wire.rating.ok_or_else(|| missing("rating"))?;
-            let rating = u32::try_from(rating).ok().filter(|rating| (1..=5).contains(rating)).ok_or_else(|| {
-                Rejection::new(Reason::RatingOutOfRange, format!("`rating` is {rating}; expected 1 to 5"))
-            })?;
-            Event::ItemRating(ItemRating {
-                timestamp,
-                user_id,
-                item_id: item_id(wire.item_id.take(), "item_id")?,
-                rating,
-            })
+            let rating = number(wire, "rating", &wire.rating, (1, 5), Reason::RatingOutOfRange)? as u32;
+            let item_id = item_id(wire, "item_id", &wire.item_id)?;
+            Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating })
         }
         _ => Event::Catalog(Box::new(catalog(wire, besides()?, timestamp)?)),
     };
@@ -160,89 +158,196 @@ const KNOWN: [&str; 9] = [
     "movies_catalog_enriched",
 ];
 
-fn missing(field: &str) -> Rejection {
-    Rejection::new(Reason::MissingField, format!("`{field}` is missing"))
-}
-
-fn required(text: Option<Text<'_>>, field: &str) -> Result<String, Rejection> {
-    text.map(|text| text.0.into_owned()).ok_or_else(|| missing(field))
-}
-
-fn timestamp(wire: &Wire<'_>, rules: &Rules, clock_ms: i64) -> Result<Instant, Rejection> {
-    let at = match wire.timestamp.as_ref().ok_or_else(|| missing("timestamp"))? {
-        When::Millis(millis) => *millis,
-        When::Text(text) => instant::parse(text).ok_or_else(|| {
-            Rejection::new(Reason::BadTimestamp, format!("`timestamp` is `{text}`; expected ISO 8601"))
-        })?,
+fn event_name(wire: &Wire<'_>, carries: Option<&str>) -> Result<&'static str, Broken> {
+    once(&wire.twice, "event_name")?;
+    let Some(name) = &wire.event_name else {
+        let carries = carries.and_then(|name| KNOWN.into_iter().find(|known| *known == name));
+        return carries.ok_or(Broken::Missing("event_name"));
     };
+    let name = name.text().ok_or_else(|| wrong_type("event_name", name, "text"))?;
+    KNOWN.into_iter().find(|known| *known == name).ok_or_else(|| {
+        let expected = match KNOWN.into_iter().find(|known| sounds_like(known, &name)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("expected one of {}", KNOWN.join(", ")),
+        };
+        broken(Reason::UnknownEvent, format!("`{}` is no event; {expected}", short(&name)))
+    })
+}
+
+/// A field that stands there twice says two things, or the same; which was meant is not for us to say.
+fn once(twice: &[&'static str], field: &str) -> Result<(), Broken> {
+    if twice.contains(&field) {
+        let detail = format!("`{field}` stands there twice; which of the two counts cannot be told: write it once");
+        return Err(broken(Reason::DuplicateField, detail));
+    }
+    Ok(())
+}
+
+fn required<'w, 'a>(
+    wire: &Wire<'_>,
+    field: &'static str,
+    value: &'w Option<Scalar<'a>>,
+) -> Result<&'w Scalar<'a>, Broken> {
+    once(&wire.twice, field)?;
+    value.as_ref().ok_or(Broken::Missing(field))
+}
+
+fn wrong_type(field: &str, value: &Scalar<'_>, expected: &str) -> Broken {
+    broken(Reason::WrongType, format!("`{field}` is {value}; expected {expected}"))
+}
+
+fn text(twice: &[&'static str], field: &'static str, value: Option<Scalar<'_>>) -> Result<String, Broken> {
+    once(twice, field)?;
+    match value.ok_or(Broken::Missing(field))? {
+        Scalar::Text(text) => Ok(text.into_owned()),
+        other => other.text().map(std::borrow::Cow::into_owned).ok_or_else(|| wrong_type(field, &other, "text")),
+    }
+}
+
+/// A whole number from the first to the second.
+fn number(
+    wire: &Wire<'_>,
+    field: &'static str,
+    value: &Option<Scalar<'_>>,
+    (least, most): (u64, u64),
+    out_of_range: Reason,
+) -> Result<u64, Broken> {
+    let value = required(wire, field, value)?;
+    match whole(value) {
+        Ok(number) => u64::try_from(number)
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| broken(out_of_range, format!("`{field}` is {number}; expected {least} to {most}"))),
+        Err(NotRead::Beyond) => Err(broken(out_of_range, format!("`{field}` is {value}; expected {least} to {most}"))),
+        Err(NotRead::NotWhole) => Err(wrong_type(field, value, "a whole number")),
+        Err(NotRead::Imprecise) => {
+            let expected = "an integer, or its digits as text: a float so large stands for its neighbours too";
+            Err(wrong_type(field, value, expected))
+        }
+    }
+}
+
+fn timestamp(wire: &Wire<'_>, rules: &Rules, clock: Clock) -> Result<Instant, Broken> {
+    let value = required(wire, "timestamp", &wire.timestamp)?;
+    let at = when::instant(value).map_err(|why| {
+        let reason = match value {
+            Scalar::Bool(_) | Scalar::Amount(_) | Scalar::Other(_) => Reason::WrongType,
+            _ => Reason::BadTimestamp,
+        };
+        broken(reason, format!("`timestamp` is {value}; {why}"))
+    })?;
     if at < rules.min_event_time {
         let (at, least) = (instant::show(at), instant::show(rules.min_event_time));
-        return Err(Rejection::new(
-            Reason::TimestampTooOld,
-            format!("`timestamp` is {at}; expected {least} at the earliest"),
-        ));
+        return Err(broken(Reason::TimestampTooOld, format!("`timestamp` is {at}; expected {least} at the earliest")));
     }
+    let (Clock::Reader(clock_ms) | Clock::Log(clock_ms)) = clock;
     if at > clock_ms.saturating_add(rules.max_future) {
-        // Not the clock itself: the same record is rejected in the same words whenever it is read.
-        let (at, future) = (instant::show(at), crate::instant::span::show(rules.max_future));
-        let detail = format!("`timestamp` is {at}; expected no later than {future} after the clock (`rejected_at`)");
-        return Err(Rejection::new(Reason::TimestampInFuture, detail));
+        let (at, future) = (instant::show(at), instant::span::show(rules.max_future));
+        let of = match clock {
+            // Not the clock itself: the same record is rejected in the same words whenever it is read.
+            Clock::Reader(_) => "the clock (`rejected_at`)".to_owned(),
+            Clock::Log(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+        };
+        let detail = format!("`timestamp` is {at}; expected no later than {future} after {of}");
+        return Err(broken(Reason::TimestampInFuture, detail));
     }
     Ok(at)
 }
 
-fn user_id(wire: &Wire<'_>, rules: &Rules) -> Result<u64, Rejection> {
-    let id = wire.user_id.ok_or_else(|| missing("user_id"))?;
-    u64::try_from(id).ok().filter(|id| (rules.user_id.0..=rules.user_id.1).contains(id)).ok_or_else(|| {
-        let (least, most) = rules.user_id;
-        Rejection::new(Reason::UserIdOutOfRange, format!("`user_id` is {id}; expected {least} to {most}"))
-    })
+fn user_id(wire: &Wire<'_>, rules: &Rules) -> Result<u64, Broken> {
+    number(wire, "user_id", &wire.user_id, rules.user_id, Reason::UserIdOutOfRange)
 }
 
-fn cart_id(wire: &Wire<'_>) -> Result<u128, Rejection> {
-    let text = &wire.cart_id.as_ref().ok_or_else(|| missing("cart_id"))?.0;
-    uuid::Uuid::try_parse(text)
-        .map(|id| id.as_u128())
-        .map_err(|_| Rejection::new(Reason::BadCartId, format!("`cart_id` is `{text}`; expected a UUID")))
+fn cart_id(wire: &Wire<'_>) -> Result<u128, Broken> {
+    let value = required(wire, "cart_id", &wire.cart_id)?;
+    let id = value.text().and_then(|text| uuid::Uuid::try_parse(text.trim()).ok());
+    id.map(|id| id.as_u128()).ok_or_else(|| broken(Reason::BadCartId, format!("`cart_id` is {value}; expected a UUID")))
 }
 
-fn item_id(text: Option<Text<'_>>, field: &str) -> Result<ItemId, Rejection> {
-    let id = text.ok_or_else(|| missing(field))?.0;
-    if id.is_empty() || id.len() > ITEM_ID_BYTES_MAX {
-        let detail = format!("`{field}` has {} bytes; expected 1 to {ITEM_ID_BYTES_MAX}", id.len());
-        return Err(Rejection::new(Reason::BadItemId, detail));
+/// Text without the white space around it, or the digits of a whole number. `012` is not `12`: nobody can tell
+/// which of the two a catalog would mean.
+fn item_id(wire: &Wire<'_>, field: &'static str, value: &Option<Scalar<'_>>) -> Result<ItemId, Broken> {
+    let value = required(wire, field, value)?;
+    if let Ok(number) = match value {
+        Scalar::Text(_) | Scalar::Bytes(_) => Err(NotRead::NotWhole),
+        number => whole(number),
+    } && let Ok(number) = u64::try_from(number)
+    {
+        return Ok(ItemId::of(Ok(number)));
     }
-    Ok(ItemId::from(id.as_ref()))
+    let text = value.text().ok_or_else(|| wrong_type(field, value, "text, or a whole number"))?;
+    match text.trim() {
+        "" => {
+            let detail = format!("`{field}` is empty, or white space; expected the id of an item");
+            Err(broken(Reason::BadItemId, detail))
+        }
+        id if id.len() > ITEM_ID_BYTES_MAX => {
+            let detail = format!("`{field}` has {} bytes; expected 1 to {ITEM_ID_BYTES_MAX}", id.len());
+            Err(broken(Reason::BadItemId, detail))
+        }
+        id => Ok(ItemId::from(id)),
+    }
 }
 
-fn catalog(named: &mut Wire<'_>, wire: CatalogWire, timestamp: Instant) -> Result<CatalogItem, Rejection> {
-    let price = match (wire.price, &wire.list_price_raw) {
-        (Some(Money(Ok(cents))), _) if cents > 0 => Ok(cents),
-        (Some(Money(Ok(_))), _) => Err(reason::NOT_POSITIVE),
-        (Some(Money(Err(_))), _) => Err(reason::UNPARSABLE),
+fn catalog(named: &Wire<'_>, mut wire: CatalogWire<'_>, timestamp: Instant) -> Result<CatalogItem, Broken> {
+    let twice = std::mem::take(&mut wire.twice);
+    if let Some(field) = twice.first() {
+        once(&twice, field)?;
+    }
+    let list_price_raw = optional("list_price_raw", wire.list_price_raw)?;
+    let price = match (wire.price.as_ref().map(money::cents), &list_price_raw) {
+        (Some(Ok(cents)), _) if cents > 0 => Ok(cents),
+        (Some(Ok(_)), _) => Err(reason::NOT_POSITIVE),
+        (Some(Err(_)), _) => Err(reason::UNPARSABLE),
         (None, Some(raw)) => list_price(raw),
         (None, None) => Err(reason::ABSENT),
     };
+    let list = |field, value: Option<crate::decode::wire::Texts>| match value.map(|texts| texts.0) {
+        None => Ok(json(&[""; 0])),
+        Some(Ok(texts)) => Ok(json(&texts)),
+        Some(Err(what)) => Err(of_another_type(field, &what, "a list of texts")),
+    };
     Ok(CatalogItem {
         timestamp,
-        item_id: item_id(named.item_id.take(), "item_id")?,
+        item_id: item_id(named, "item_id", &named.item_id)?,
         content: CatalogContent {
-            title: wire.title.unwrap_or_default(),
+            title: optional("title", wire.title)?.unwrap_or_default(),
             price_cents: price.ok(),
             price_reason: price.err().map(str::to_owned),
-            list_price_raw: wire.list_price_raw,
-            product_group: wire.product_group,
-            binding: wire.binding,
-            genre: wire.genre,
-            studio: wire.studio,
-            brand: wire.brand,
-            release_date: wire.release_date,
-            audience_rating: wire.audience_rating,
-            running_time: wire.running_time,
-            directors: json(&wire.directors.unwrap_or_default()),
-            actors: json(&wire.actors.unwrap_or_default()),
-            languages: json(&wire.languages.unwrap_or_default()),
-            attributes: json(&wire.attributes.unwrap_or_default()),
+            list_price_raw,
+            product_group: optional("product_group", wire.product_group)?,
+            binding: optional("binding", wire.binding)?,
+            genre: optional("genre", wire.genre)?,
+            studio: optional("studio", wire.studio)?,
+            brand: optional("brand", wire.brand)?,
+            release_date: optional("release_date", wire.release_date)?,
+            audience_rating: optional("audience_rating", wire.audience_rating)?,
+            running_time: optional("running_time", wire.running_time)?,
+            directors: list("directors", wire.directors)?,
+            actors: list("actors", wire.actors)?,
+            languages: list("languages", wire.languages)?,
+            attributes: match wire.attributes.map(|attributes| attributes.0) {
+                None => json(&std::collections::BTreeMap::<String, Vec<String>>::new()),
+                Some(Ok(attributes)) => json(&attributes),
+                Some(Err(what)) => {
+                    return Err(of_another_type("attributes", &what, "an object of lists of texts"));
+                }
+            },
         },
     })
+}
+
+fn of_another_type(field: &str, what: &str, expected: &str) -> Broken {
+    broken(Reason::WrongType, format!("`{field}` is {what}; expected {expected}"))
+}
+
+/// Text, or a number as it is written: a title may be one.
+fn optional(field: &str, value: Option<Scalar<'_>>) -> Result<Option<String>, Broken> {
+    let Some(value) = value else { return Ok(None) };
+    match value {
+        Scalar::Text(text) => Ok(Some(text.into_owned())),
+        Scalar::Double(number) => Ok(Some(number.to_string())),
+        Scalar::Float(number) => Ok(Some(number.to_string())),
+        other => other.text().map(|text| Some(text.into_owned())).ok_or_else(|| wrong_type(field, &other, "text")),
+    }
 }

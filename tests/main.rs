@@ -53,3 +53,5 @@ mod sources;
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.
 mod trouble;
+/// Numbers, instants and money in all their writings.
+mod values;

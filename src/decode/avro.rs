@@ -1,7 +1,11 @@
 //! Avro in the Confluent wire format: a zero byte, the schema's id, the datum.
 
+pub mod schema;
+
+use super::hints::Outline;
 use super::{Reason, Rejection};
 use arc_swap::ArcSwap;
+use schema::{Branch, Logical};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_avro_fast::Schema;
@@ -59,8 +63,9 @@ pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub struct Writer {
     schema: Schema,
-    /// How many of its units of time are a millisecond, where `timestamp` is a number.
-    per_ms: i64,
+    /// What a datum may be of: more than one if the schema is a union.
+    branches: Vec<Branch>,
+    is_union: bool,
 }
 
 impl Writer {
@@ -69,22 +74,30 @@ impl Writer {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Writer, String> {
-        let schema = text.parse().map_err(|error| format!("is no Avro schema that can be read: {error}"))?;
-        Ok(Writer { schema, per_ms: units_per_ms(text) })
+        let wrong = |error: &dyn std::fmt::Display| format!("is no Avro schema that can be read: {error}");
+        let json: Json = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+        let (layout, branches) = schema::read(&json);
+        let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
+        Ok(Writer { schema, branches, is_union: layout.is_array() })
+    }
+
+    /// What this datum is of.
+    fn branch(&self, datum: &[u8]) -> Option<&Branch> {
+        self.branches.get(if self.is_union { first_number(datum)? } else { 0 })
     }
 }
 
-/// Of the field `timestamp`: it is text, or a number of milliseconds, unless its logical type says finer.
-fn units_per_ms(schema: &str) -> i64 {
-    let schema: Json = serde_json::from_str(schema).unwrap_or_default();
-    let fields = schema["fields"].as_array().into_iter().flatten();
-    let ty = fields.filter(|field| field["name"] == "timestamp").map(|field| &field["type"]).next();
-    // It may be one of a union.
-    let types = ty.into_iter().flat_map(|ty| ty.as_array().map_or(std::slice::from_ref(ty), Vec::as_slice));
-    let mut logical = types.filter_map(|ty| ty["logicalType"].as_str());
-    logical
-        .find_map(|name| [("micros", 1_000), ("nanos", 1_000_000)].into_iter().find(|(end, _)| name.ends_with(end)))
-        .map_or(1, |(_, per_ms)| per_ms)
+/// The number that a datum begins with: of a union, which of its types it is of.
+fn first_number(datum: &[u8]) -> Option<usize> {
+    let mut number = 0_u64;
+    for (place, byte) in datum.iter().take(9).enumerate() {
+        number |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            // Of a number below 0 there is no type.
+            return (number & 1 == 0).then(|| usize::try_from(number >> 1).ok())?;
+        }
+    }
+    None
 }
 
 /// Writers' schemas by id: each as it can be used, or why it cannot.
@@ -152,8 +165,8 @@ pub fn header(schema_id: u32) -> [u8; 5] {
 
 /// What can be read by a writer's schema.
 pub trait FromWriter<'a>: serde::Deserialize<'a> {
-    /// With instants in milliseconds, if so many of the writer's units are one.
-    fn in_ms(self, per_ms: i64) -> Self;
+    /// Gives a field the meaning that the writer's schema gives it.
+    fn meaning(&mut self, field: &str, logical: &Logical);
 }
 
 /// The id of the schema, and what follows it.
@@ -185,8 +198,17 @@ pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Re
         Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
         None => return Err(rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry"))),
     };
+    let branch = writer.branch(datum);
+    if let Some(other) = branch.and_then(|branch| branch.other.as_ref()) {
+        return Err(rejected(Reason::WrongType, format!("is `{other}` by schema {id}, not a record")));
+    }
     match read::<T>(datum, writer) {
-        Ok((wire, 0)) => Ok((id, wire.in_ms(writer.per_ms))),
+        Ok((mut wire, 0)) => {
+            for (field, logical) in branch.into_iter().flat_map(|branch| &branch.fields) {
+                wire.meaning(field, logical);
+            }
+            Ok((id, wire))
+        }
         Ok(_) => Err(rejected(Reason::Undecodable, format!("has bytes left over after a datum of schema {id}"))),
         Err(error) => {
             // A datum that follows its schema all the same has another type than ours somewhere.
@@ -196,6 +218,14 @@ pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Re
             Err(rejected(reason, format!("{what} schema {id}: {error}")))
         }
     }
+}
+
+/// The names of the fields that a payload's writer has.
+pub fn outline(payload: &[u8], schemas: &Schemas) -> Outline {
+    let Ok((id, datum)) = split(payload) else { return Outline::default() };
+    let known = schemas.0.load();
+    let writer = known.get(&id).and_then(|writer| writer.as_ref().ok());
+    writer.and_then(|writer| writer.branch(datum)).map(|branch| branch.outline.clone()).unwrap_or_default()
 }
 
 /// A datum, and how many bytes are left over after it: none, or more.

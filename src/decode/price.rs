@@ -1,8 +1,6 @@
 //! `ListPrice`: the price of an item, or the reason why there is none.
 
-/// Money goes no further than this many cents, a billion dollars: a double holds them exactly, and the
-/// sums of very many of them.
-pub const CENTS_MAX: i64 = 100_000_000_000;
+use super::money::CENTS_MAX;
 
 /// Why an item has no usable price: stable codes, in `movies_catalog.price_reason`.
 pub mod reason {

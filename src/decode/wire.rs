@@ -1,184 +1,238 @@
-//! What may stand in an event on the wire, whatever it is written in. Everything is optional here;
-//! what an event needs is `validate`'s to say.
+//! What may stand in an event on the wire, whatever it is written in. Everything is optional here, and of any
+//! type; what an event needs of it, and how that is read, is `validate`'s to say. So nothing is judged that the
+//! event does not have.
 
 use super::avro::FromWriter;
-use super::price::CENTS_MAX;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
-use std::borrow::Cow;
+use super::avro::schema::Logical;
+use super::scalar::{Scalar, short};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The fields of all events but the catalog's, by their names on the wire.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "the schemas say what each means")]
-pub struct Wire<'a> {
-    #[serde(borrow)]
-    pub event_name: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub timestamp: Option<When<'a>>,
-    pub user_id: Option<i64>,
-    pub age: Option<i64>,
-    #[serde(borrow)]
-    pub masked_email: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub preferred_language: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub item_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub cart_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub payment_method: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub movie_id: Option<Text<'a>>,
-    pub purchase_amount: Option<Money>,
-    pub rating: Option<i64>,
+/// Fields by their names on the wire, and which of them stand there twice.
+macro_rules! fields {
+    ($(#[$doc:meta])* $wire:ident { $($field:ident: $ty:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        #[allow(missing_docs, reason = "the schemas say what each means")]
+        pub struct $wire<'a> {
+            $(pub $field: Option<$ty>,)*
+            /// Fields that stand there more than once.
+            pub twice: Vec<&'static str>,
+        }
+
+        impl<'de: 'a, 'a> Deserialize<'de> for $wire<'a> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[allow(non_camel_case_types, reason = "named as they are on the wire")]
+                #[derive(Clone, Copy, serde::Deserialize)]
+                #[serde(field_identifier)]
+                enum Key {
+                    $($field,)*
+                    #[serde(other)]
+                    other,
+                }
+                struct Fields;
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = $wire<'de>;
+                    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$wire<'de>, A::Error> {
+                        let (mut wire, mut seen) = ($wire::default(), 0_u32);
+                        while let Some(key) = map.next_key::<Key>()? {
+                            let bit = 1 << key as u32;
+                            match key {
+                                $(Key::$field => {
+                                    if seen & bit != 0 && !wire.twice.contains(&stringify!($field)) {
+                                        wire.twice.push(stringify!($field));
+                                    }
+                                    wire.$field = map.next_value()?;
+                                })*
+                                Key::other => drop(map.next_value::<IgnoredAny>()?),
+                            }
+                            seen |= bit;
+                        }
+                        Ok(wire)
+                    }
+                }
+                deserializer.deserialize_struct(stringify!($wire), &[$(stringify!($field)),*], Fields)
+            }
+        }
+    };
 }
 
-/// What stands besides in a version of a catalog item: read only where there is one.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "the schemas say what each means")]
-pub struct CatalogWire {
-    pub price: Option<Money>,
-    pub title: Option<String>,
-    pub list_price_raw: Option<String>,
-    pub product_group: Option<String>,
-    pub binding: Option<String>,
-    pub genre: Option<String>,
-    pub studio: Option<String>,
-    pub brand: Option<String>,
-    pub release_date: Option<String>,
-    pub audience_rating: Option<String>,
-    pub running_time: Option<String>,
-    pub directors: Option<Vec<String>>,
-    pub actors: Option<Vec<String>>,
-    pub languages: Option<Vec<String>>,
-    pub attributes: Option<BTreeMap<String, Vec<String>>>,
+fields! {
+    /// The fields of all events but the catalog's.
+    Wire {
+        event_name: Scalar<'a>,
+        timestamp: Scalar<'a>,
+        user_id: Scalar<'a>,
+        age: Scalar<'a>,
+        masked_email: Scalar<'a>,
+        preferred_language: Scalar<'a>,
+        item_id: Scalar<'a>,
+        cart_id: Scalar<'a>,
+        payment_method: Scalar<'a>,
+        movie_id: Scalar<'a>,
+        purchase_amount: Scalar<'a>,
+        rating: Scalar<'a>,
+    }
+}
+
+fields! {
+    /// What stands besides in a version of a catalog item: read only where there is one.
+    CatalogWire {
+        price: Scalar<'a>,
+        title: Scalar<'a>,
+        list_price_raw: Scalar<'a>,
+        product_group: Scalar<'a>,
+        binding: Scalar<'a>,
+        genre: Scalar<'a>,
+        studio: Scalar<'a>,
+        brand: Scalar<'a>,
+        release_date: Scalar<'a>,
+        audience_rating: Scalar<'a>,
+        running_time: Scalar<'a>,
+        directors: Texts,
+        actors: Texts,
+        languages: Texts,
+        attributes: Attributes,
+    }
+}
+
+fn mean(value: &mut Option<Scalar<'_>>, logical: &Logical) {
+    *value = value.take().map(|value| logical.applied(value));
 }
 
 impl<'a> FromWriter<'a> for Wire<'a> {
-    fn in_ms(mut self, per_ms: i64) -> Wire<'a> {
-        if let Some(When::Millis(units)) = &mut self.timestamp {
-            *units = units.div_euclid(per_ms);
-        }
-        self
-    }
-}
-
-impl FromWriter<'_> for CatalogWire {
-    fn in_ms(self, _: i64) -> CatalogWire {
-        self
-    }
-}
-
-/// Text, borrowed from the payload where it can be. Ids may come as numbers.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Text<'a>(pub Cow<'a, str>);
-
-/// An instant: text in ISO 8601, or milliseconds since 1970.
-#[derive(Debug, PartialEq, Eq)]
-pub enum When<'a> {
-    /// As text.
-    Text(Cow<'a, str>),
-    /// As a number.
-    Millis(i64),
-}
-
-/// Money in cents, or what could not be read as money.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Money(pub Result<i64, String>);
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("text")
-    }
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Borrowed(text)))
-    }
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
-    }
-    /// A writer may have promoted its text to bytes.
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
-        std::str::from_utf8(bytes).map_err(E::custom).and_then(|text| self.visit_str(text))
-    }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(number.to_string())))
-    }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(number.to_string())))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct WhenVisitor;
-
-impl<'de> Visitor<'de> for WhenVisitor {
-    type Value = When<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an instant: ISO 8601 text or milliseconds since 1970")
-    }
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<When<'de>, E> {
-        Ok(When::Text(Cow::Borrowed(text)))
-    }
-    fn visit_str<E: Error>(self, text: &str) -> Result<When<'de>, E> {
-        Ok(When::Text(Cow::Owned(text.to_owned())))
-    }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<When<'de>, E> {
-        i64::try_from(number).map(When::Millis).map_err(E::custom)
-    }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<When<'de>, E> {
-        Ok(When::Millis(number))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for When<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WhenVisitor)
-    }
-}
-
-struct MoneyVisitor;
-
-impl Visitor<'_> for MoneyVisitor {
-    type Value = Money;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an amount of money")
-    }
-    fn visit_f64<E: Error>(self, dollars: f64) -> Result<Money, E> {
-        let cents = (dollars * 100.0).round();
-        // A double that was made from whole cents lies closer to them than this.
-        let whole = (dollars * 100.0 - cents).abs() < 1e-4 && cents.abs() <= CENTS_MAX as f64;
-        Ok(Money(if whole { Ok(cents as i64) } else { Err(dollars.to_string()) }))
-    }
-    fn visit_u64<E: Error>(self, dollars: u64) -> Result<Money, E> {
-        self.visit_f64(dollars as f64)
-    }
-    fn visit_i64<E: Error>(self, dollars: i64) -> Result<Money, E> {
-        self.visit_f64(dollars as f64)
-    }
-    fn visit_str<E: Error>(self, text: &str) -> Result<Money, E> {
-        match text.trim().parse::<f64>() {
-            Ok(dollars) => self.visit_f64(dollars),
-            Err(_) => Ok(Money(Err(text.to_owned()))),
+    fn meaning(&mut self, field: &str, logical: &Logical) {
+        match field {
+            "timestamp" => mean(&mut self.timestamp, logical),
+            // These are no instants, whatever their writer calls them.
+            "user_id" => mean(&mut self.user_id, &logical.of_bytes()),
+            "age" => mean(&mut self.age, &logical.of_bytes()),
+            "item_id" => mean(&mut self.item_id, &logical.of_bytes()),
+            "cart_id" => mean(&mut self.cart_id, &logical.of_bytes()),
+            "movie_id" => mean(&mut self.movie_id, &logical.of_bytes()),
+            "purchase_amount" => mean(&mut self.purchase_amount, &logical.of_bytes()),
+            "rating" => mean(&mut self.rating, &logical.of_bytes()),
+            _ => {}
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Money {
+impl<'a> FromWriter<'a> for CatalogWire<'a> {
+    fn meaning(&mut self, field: &str, logical: &Logical) {
+        if field == "price" {
+            mean(&mut self.price, &logical.of_bytes());
+        }
+    }
+}
+
+/// The time of an event, as far as it is nothing but that which is asked for.
+pub fn time_of(datum: &[u8]) -> Option<i64> {
+    super::when::instant(serde_json::from_slice::<Wire<'_>>(datum).ok()?.timestamp.as_ref()?).ok()
+}
+
+/// A list of texts, or what stands there instead.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Texts(pub Result<Vec<String>, String>);
+
+/// Lists of texts by their names, or what stands there instead.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Attributes(pub Result<BTreeMap<String, Vec<String>>, String>);
+
+/// What a visitor of lists and objects makes of single values: they are named, not read.
+macro_rules! instead {
+    ($of:ident) => {
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a value")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<$of, E> {
+            Ok($of(Err(Scalar::Text(text.into()).to_string())))
+        }
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<$of, E> {
+            Ok($of(Err(Scalar::Bytes(bytes.into()).to_string())))
+        }
+        fn visit_i64<E: Error>(self, number: i64) -> Result<$of, E> {
+            Ok($of(Err(number.to_string())))
+        }
+        fn visit_u64<E: Error>(self, number: u64) -> Result<$of, E> {
+            Ok($of(Err(number.to_string())))
+        }
+        fn visit_f64<E: Error>(self, number: f64) -> Result<$of, E> {
+            Ok($of(Err(Scalar::Double(number).to_string())))
+        }
+        fn visit_bool<E: Error>(self, value: bool) -> Result<$of, E> {
+            Ok($of(Err(value.to_string())))
+        }
+        fn visit_unit<E: Error>(self) -> Result<$of, E> {
+            Ok($of(Err("null".to_owned())))
+        }
+        fn visit_none<E: Error>(self) -> Result<$of, E> {
+            self.visit_unit()
+        }
+        fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<$of, D::Error> {
+            some.deserialize_any(self)
+        }
+    };
+}
+
+struct TextsVisitor;
+
+impl<'de> Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    instead!(Texts);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+        let mut texts = Ok(Vec::new());
+        while let Some(value) = seq.next_element::<Scalar<'_>>()? {
+            let shown = value.to_string();
+            match (&mut texts, value.into_text()) {
+                (Ok(texts), Some(text)) => texts.push(text),
+                (Ok(_), None) => texts = Err(format!("a list with {shown} in it")),
+                (Err(_), _) => {}
+            }
+        }
+        Ok(Texts(texts))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Texts(Err("an object".to_owned())))
+    }
+}
+
+struct AttributesVisitor;
+
+impl<'de> Visitor<'de> for AttributesVisitor {
+    type Value = Attributes;
+
+    instead!(Attributes);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Attributes, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Attributes(Err("a list".to_owned())))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+        let mut attributes = Ok(BTreeMap::new());
+        while let Some((name, texts)) = map.next_entry::<String, Texts>()? {
+            match (&mut attributes, texts.0) {
+                (Ok(attributes), Ok(texts)) => drop(attributes.insert(name, texts)),
+                (Ok(_), Err(what)) => attributes = Err(format!("an object in which `{}` is {what}", short(&name))),
+                (Err(_), _) => {}
+            }
+        }
+        Ok(Attributes(attributes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MoneyVisitor)
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AttributesVisitor)
     }
 }

@@ -8,7 +8,7 @@ use super::{EngineError, Shared, partition_name};
 use crate::commit::Piece;
 use crate::decode::avro::schema_id;
 use crate::decode::mask::{masked_bytes, masked_record};
-use crate::decode::{Rejection, decode};
+use crate::decode::{Clock, Rejection, decode};
 use crate::source::{Batch, Format, Poll, Record};
 use crate::turns::Turn;
 use cut::Cut;
@@ -391,8 +391,9 @@ impl Worker {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
                 let says = record.appended_ms >= rules.min_event_time;
-                let clock_ms = if says { self.clock_ms.min(record.appended_ms) } else { self.clock_ms };
-                decode(&partition.format, payload, rules, clock_ms)
+                let of_log = says && record.appended_ms < self.clock_ms;
+                let clock = if of_log { Clock::Log(record.appended_ms) } else { Clock::Reader(self.clock_ms) };
+                decode(&partition.format, payload, rules, clock)
             }
         };
         match decoded {

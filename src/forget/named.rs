@@ -1,11 +1,14 @@
 //! Which rows name a user: by a column, or in a record that is kept as it came.
 
 use crate::decode::avro::{self, Schemas, Writer};
+use crate::decode::number::whole;
+use crate::decode::scalar::Scalar;
 use crate::decode::wire::Wire;
 use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
 use dataflows::table::{TableId, Value};
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -49,7 +52,7 @@ impl Payloads {
             Ok((id, datum)) if !is_json(datum) => {
                 self.learn(id);
                 let read = avro::decode::<Wire<'_>>(payload, &self.schemas).ok();
-                read.and_then(|(_, wire)| wire.user_id?.try_into().ok()).into_iter().collect()
+                read.and_then(|(_, wire)| named_by(wire.user_id.as_ref()?)).into_iter().collect()
             }
             Ok((_, datum)) => said_in_json(datum),
             Err(_) => said_in_json(payload),
@@ -93,7 +96,7 @@ fn said_in_json(datum: &[u8]) -> Vec<u64> {
 fn collect(json: &Json, users: &mut Vec<u64>) {
     match json {
         Json::Object(fields) => {
-            users.extend(fields.get("user_id").and_then(number));
+            users.extend(fields.get("user_id").and_then(|value| named_by(&Scalar::deserialize(value).ok()?)));
             fields.values().for_each(|value| collect(value, users));
         }
         Json::Array(values) => values.iter().for_each(|value| collect(value, users)),
@@ -101,9 +104,9 @@ fn collect(json: &Json, users: &mut Vec<u64>) {
     }
 }
 
-fn number(json: &Json) -> Option<u64> {
-    let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
-    json.as_u64().or_else(|| whole(json.as_f64()?)).or_else(|| json.as_str()?.trim().parse().ok())
+/// Whom a value names: the same as where events are read.
+fn named_by(value: &Scalar<'_>) -> Option<u64> {
+    whole(value).ok()?.try_into().ok()
 }
 
 /// The number behind a name, where the whole is no JSON.

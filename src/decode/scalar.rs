@@ -1,0 +1,206 @@
+//! A value as it stands on the wire, whatever it is written in. Nothing is judged here but what it is: which
+//! field wants a number, an instant or money of it is for [`number`](super::number), [`when`](super::when)
+//! and [`money`](super::money) to say. So one visitor does for all fields, in JSON and in Avro.
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A value, borrowed from the payload where it can be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A whole number: JSON's, or Avro's `long`.
+    Long(i64),
+    /// Avro's `int`, which has logical types of its own.
+    Int(i32),
+    /// A whole number that no `long` holds.
+    Huge(u64),
+    /// A 32-bit float.
+    Float(f32),
+    /// A double.
+    Double(f64),
+    /// Yes or no.
+    Bool(bool),
+    /// Avro's `bytes` and `fixed`: text that was promoted, or a decimal.
+    Bytes(Cow<'a, [u8]>),
+    /// An instant in milliseconds, by the unit that the writer's schema names.
+    Instant(i64),
+    /// An amount and its currency, `{"amount": 12.5, "currency": "USD"}`.
+    Amount(Box<Amount<'a>>),
+    /// What is no single value: what to call it.
+    Other(&'static str),
+}
+
+/// An object with these two, and perhaps others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Amount<'a> {
+    /// How much.
+    pub amount: Scalar<'a>,
+    /// Of what.
+    pub currency: Scalar<'a>,
+}
+
+impl<'a> Scalar<'a> {
+    /// Text, if it is text or may stand for it: bytes that are UTF-8, and the digits of a whole number.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Scalar::Text(text) => Cow::Borrowed(text.as_ref()),
+            Scalar::Bytes(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+            Scalar::Huge(number) => Cow::Owned(number.to_string()),
+            Scalar::Long(_) | Scalar::Int(_) | Scalar::Float(_) | Scalar::Double(_) => {
+                Cow::Owned(super::number::whole(self).ok()?.to_string())
+            }
+            Scalar::Bool(_) | Scalar::Instant(_) | Scalar::Amount(_) | Scalar::Other(_) => return None,
+        })
+    }
+
+    /// The same as text of its own.
+    pub fn into_text(self) -> Option<String> {
+        match self {
+            Scalar::Text(text) => Some(text.into_owned()),
+            other => other.text().map(Cow::into_owned),
+        }
+    }
+
+    /// The text that stands in the payload itself, if it does.
+    pub fn borrowed(&self) -> Option<&str> {
+        match self {
+            Scalar::Text(text) => Some(text),
+            Scalar::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// As a message calls it: `the text "six"`, `1007.5`, `an object`.
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Text(text) if text.is_empty() => f.write_str("an empty text"),
+            Scalar::Text(text) => write!(f, "the text {:?}", short(text)),
+            Scalar::Long(number) => number.fmt(f),
+            Scalar::Int(number) => number.fmt(f),
+            Scalar::Huge(number) => number.fmt(f),
+            // As JSON writes them: a whole one with its `.0`, a very large one with its exponent.
+            Scalar::Float(number) => write!(f, "{number:?}"),
+            Scalar::Double(number) => write!(f, "{number:?}"),
+            Scalar::Bool(value) => value.fmt(f),
+            Scalar::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => write!(f, "the bytes {:?}", short(text)),
+                Err(_) => write!(f, "{} bytes that are no text", bytes.len()),
+            },
+            Scalar::Instant(at) => f.write_str(&crate::instant::show(*at)),
+            Scalar::Amount(amount) => write!(f, "{} in {}", amount.amount, amount.currency),
+            Scalar::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// A text as a message shows it: its beginning, if it is long.
+pub fn short(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Reads any value. Of an object the amount and the currency are kept, unless it stands in one itself.
+struct Any {
+    in_object: bool,
+}
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_string<E: Error>(self, text: String) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text)))
+    }
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bytes(Cow::Borrowed(bytes)))
+    }
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bytes(Cow::Owned(bytes.to_owned())))
+    }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar<'de>, E> {
+        Ok(i64::try_from(number).map_or(Scalar::Huge(number), Scalar::Long))
+    }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Long(number))
+    }
+    fn visit_i32<E: Error>(self, number: i32) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Int(number))
+    }
+    fn visit_f32<E: Error>(self, number: f32) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Float(number))
+    }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Double(number))
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(value))
+    }
+    fn visit_unit<E: Error>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other("null"))
+    }
+    fn visit_none<E: Error>(self) -> Result<Scalar<'de>, E> {
+        self.visit_unit()
+    }
+    fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<Scalar<'de>, D::Error> {
+        some.deserialize_any(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other("a list"))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(field_identifier, rename_all = "lowercase")]
+        enum Key {
+            Amount,
+            Currency,
+            #[serde(other)]
+            Other,
+        }
+        /// A value in an object: no objects in it are looked into.
+        struct Inner<'a>(Scalar<'a>);
+        impl<'de: 'a, 'a> Deserialize<'de> for Inner<'a> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Any { in_object: true }).map(Inner)
+            }
+        }
+        if self.in_object {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Scalar::Other("an object"));
+        }
+        let (mut amount, mut currency) = (None, None);
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Amount => amount = Some(map.next_value::<Inner<'_>>()?.0),
+                Key::Currency => currency = Some(map.next_value::<Inner<'_>>()?.0),
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(match (amount, currency) {
+            (Some(amount), Some(currency)) => Scalar::Amount(Box::new(Amount { amount, currency })),
+            _ => Scalar::Other("an object"),
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any { in_object: false })
+    }
+}
