@@ -129,11 +129,6 @@ impl<'a> FromWriter<'a> for CatalogWire<'a> {
     }
 }
 
-/// The time of an event, as far as it is nothing but that which is asked for.
-pub fn time_of(datum: &[u8]) -> Option<i64> {
-    super::when::instant(serde_json::from_slice::<Wire<'_>>(datum).ok()?.timestamp.as_ref()?).ok()
-}
-
 /// A list of texts, or what stands there instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Texts(pub Result<Vec<String>, String>);
