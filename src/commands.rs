@@ -9,6 +9,7 @@ macro_rules! say {
 
 mod batch;
 mod beside;
+mod clock;
 mod forget;
 mod inputs;
 mod produce;
@@ -86,6 +87,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         catalog: Vec::new(),
         rebuild: false,
         accept_loss: false,
+        accept_clock: false,
         backfill: Vec::new(),
         until: None,
         to_end: false,
@@ -93,8 +95,8 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, rebuild, accept_loss, backfill, until, to_end } => {
-            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
+        Command::Run { files, catalog, rebuild, accept_loss, accept_clock, backfill, until, to_end } => {
+            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn { accept_clock } };
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
             run::run(&config, &named, begin)
         }
@@ -207,6 +209,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
         raw: config.raw,
         forget: true,
         partitions: Vec::new(),
+        sequence: 0..0,
     }
 }
 

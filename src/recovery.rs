@@ -234,8 +234,8 @@ impl Plan {
         }
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
         let state = dir.read_snapshot(&manifest, threads)?;
-        let Manifest { epoch, watermark, target, clock_ms, positions, largest, .. } = manifest;
-        Ok(Resume { epoch, watermark, target, clock_ms, positions, largest, state, replay })
+        let Manifest { epoch, watermark, target, clock_ms, positions, largest, second, lines, .. } = manifest;
+        Ok(Resume { epoch, watermark, target, clock_ms, positions, largest, second, lines, state, replay })
     }
 }
 

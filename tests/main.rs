@@ -24,6 +24,8 @@ mod formats;
 mod kafka;
 /// The program itself, killed over and over.
 mod kills;
+/// What is late in files is a function of the files.
+mod lateness;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.

@@ -136,6 +136,8 @@ impl Writer<'_> {
             target: known.target,
             positions: known.positions,
             largest: known.largest,
+            second: known.second,
+            lines: known.lines,
             identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),
             parts: taking.parts,

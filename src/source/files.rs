@@ -95,6 +95,10 @@ impl Source for Files {
         Ok(Poll::Records(batch))
     }
 
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     /// Its first line: a log that grows keeps it.
     fn identity(&self, partition: u32) -> Option<String> {
         let (_, path) = self.files.get(partition as usize)?;

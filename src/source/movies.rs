@@ -133,6 +133,10 @@ impl Source for Movies {
         Ok(Poll::Records(batch))
     }
 
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     /// When it was made: its versions are as of then.
     fn identity(&self, _: u32) -> Option<String> {
         Some(format!("as of {}", self.as_of))
