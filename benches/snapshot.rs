@@ -5,7 +5,7 @@
 
 use dataflows::events::{Arrival, Origin};
 use dataflows::flow::{Inputs, build};
-use dataflows::operators::{Report, Status};
+use dataflows::operators::{Mark, Report, Status, TopTwo};
 use dataflows::state::{Frozen, Ledger, State};
 use dataflows::{Settings, Time};
 use deltamart::config::Config;
@@ -91,7 +91,8 @@ impl Flow<'_> {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
             let (_, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
-            let inputs = Inputs { arrivals, reports, restore: restore.as_collection() };
+            let (_, marks) = scope.new_input::<Vec<Mark>>();
+            let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
             let (probe, _) = build(inputs, settings, &ledger).rows.inner.probe();
             (arrivals_in, reports_in, probe)
         });
@@ -105,7 +106,12 @@ impl Flow<'_> {
         let began = Instant::now();
         for arrival in events.iter().filter(|arrival| arrival.event.carries_time()) {
             let (partition, at) = (arrival.origin.partition, arrival.event.timestamp());
-            self.reports.send(Report::Partition { partition, seen: Some((at, at)), status: Status::Live, idle: false });
+            self.reports.send(Report::Partition {
+                partition,
+                seen: Some((at, TopTwo::of(at))),
+                status: Status::Live,
+                idle: false,
+            });
         }
         self.reports.send(Report::Closed);
         self.arrivals.send_batch(&mut events);

@@ -6,7 +6,7 @@ use crate::movie_sales_metrics::SalesRow;
 use crate::movie_statistics::StatisticsRow;
 use crate::movies_catalog::{MovieRow, movies_catalog};
 use crate::operators::minutes::Minute;
-use crate::operators::{LateEvent, Pace, PricedLine, Report, Split, Watermarks, late_split, sessions, watermark};
+use crate::operators::{LateEvent, Mark, Pace, PricedLine, Report, Split, Watermarks, late_split, sessions, watermark};
 use crate::raw::Append;
 use crate::state::{Ledger, State};
 use crate::table::{TableId, Value};
@@ -135,6 +135,8 @@ pub struct Inputs<'s> {
     pub arrivals: Stream<'s, Arrival>,
     /// What is known of the partitions at the close of each epoch.
     pub reports: Stream<'s, Report>,
+    /// What each worker decoded of the sequence, if there is one and it matters.
+    pub marks: Stream<'s, Mark>,
     /// State of an earlier run, at the odd epoch before the first even one.
     pub restore: Collection<'s, State>,
 }
@@ -160,7 +162,7 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
     let Watermarks { watermarks, targets, pace } = watermark(inputs.reports, settings);
     let restore = || inputs.restore.clone();
     let now = || watermarks.clone();
-    let split: Split<'s> = late_split(inputs.arrivals.clone(), targets.clone(), settings);
+    let split: Split<'s> = late_split(inputs.arrivals.clone(), targets.clone(), inputs.marks, settings);
     let keeps = |id| settings.tables.contains(id);
     let any = |ids: &[TableId]| ids.iter().any(|id| keeps(*id));
     use TableId::*;

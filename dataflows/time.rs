@@ -7,6 +7,7 @@
 
 use crate::table::Tables;
 use crate::window::DAY_MS;
+use std::ops::Range;
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -18,6 +19,9 @@ pub type Instant = i64;
 
 /// The watermark before anything has been read.
 pub const START: Instant = 0;
+
+/// A record that is further ahead of all others than this says nothing of time until another one witnesses it.
+pub const WITNESSED_WITHIN_MS: i64 = DAY_MS;
 
 /// Whether an epoch is housekeeping and therefore silent.
 pub fn is_silent(time: Time) -> bool {
@@ -54,6 +58,9 @@ pub struct Settings {
     pub forget: bool,
     /// Topic and partition of every partition, by its number in [`Origin`](crate::events::Origin).
     pub partitions: Vec<(String, i32)>,
+    /// Which of them are one sequence: what is in them comes one after the other, in an order that is
+    /// always the same. The others race.
+    pub sequence: Range<u32>,
 }
 
 /// Where the segments of users begin.
@@ -99,6 +106,7 @@ impl Default for Settings {
             raw: true,
             forget: true,
             partitions: Vec::new(),
+            sequence: 0..0,
         }
     }
 }
@@ -123,6 +131,11 @@ impl Settings {
     /// Events older than this are late; state that ended at or before it may leave.
     pub fn cut(&self, watermark: Instant) -> Instant {
         self.lateness_ms.map_or(Instant::MIN, |lateness| watermark - lateness)
+    }
+
+    /// Whether it matters what came before a line of the sequence.
+    pub fn judges_lines(&self) -> bool {
+        !self.sequence.is_empty() && (self.lateness_ms.is_some() || self.catalog_lateness_ms.is_some())
     }
 
     /// Where state ends that may be forgotten at this watermark.

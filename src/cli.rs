@@ -112,6 +112,9 @@ pub enum Command {
         /// With `--rebuild`: what was read from sources that are not given any more may go
         #[arg(long)]
         accept_loss: bool,
+        /// Go on although the clock is behind that of the last run
+        #[arg(long)]
+        accept_clock: bool,
         /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
         #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
         backfill: Vec<PathBuf>,

@@ -10,6 +10,7 @@ macro_rules! say {
 mod asof;
 mod batch;
 mod beside;
+mod clock;
 mod forget;
 mod given;
 mod inputs;
@@ -90,6 +91,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         as_of: None,
         rebuild: false,
         accept_loss: false,
+        accept_clock: false,
         backfill: Vec::new(),
         until: None,
         to_end: false,
@@ -98,8 +100,19 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Run { accept_loss: true, rebuild: false, .. } => {
             Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
         }
-        Command::Run { files, catalog, as_of, rebuild, accept_loss, backfill, until, to_end, another } => {
-            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn };
+        Command::Run {
+            files,
+            catalog,
+            as_of,
+            rebuild,
+            accept_loss,
+            accept_clock,
+            backfill,
+            until,
+            to_end,
+            another,
+        } => {
+            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn { accept_clock } };
             let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
             let named = inputs::Named { as_of, another: another_of(another, &named.files)?, ..named };
@@ -234,6 +247,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
         raw: config.raw,
         forget: true,
         partitions: Vec::new(),
+        sequence: 0..0,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::state_dir::journal::Entry;
 use crate::state_dir::{StateDir, StateError};
 use crate::stats::Stats;
 use crate::turns::{Turn, Turns};
+use dataflows::operators::TopTwo;
 use dataflows::raw::Append;
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
@@ -34,6 +35,7 @@ use patience::Patience;
 use pending::{Pending, facts};
 use purging::Purging;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -52,7 +54,7 @@ pub struct Part {
     /// In logs that are known by their content, next offsets and the sum of all before each.
     pub sums: Vec<(u32, i64, u32)>,
     /// Largest event times of those.
-    pub largest: Vec<(u32, Instant)>,
+    pub largest: Vec<(u32, TopTwo)>,
     /// What it rejected for a reason that is not in the bytes: partition, offset, reason, detail.
     pub by_the_world: Vec<(u32, i64, &'static str, String)>,
     /// The watermark, if it changed; from worker 0.
@@ -154,6 +156,8 @@ pub struct Target {
     pub claim: Claim,
     /// The last epoch that it has.
     pub epoch: Time,
+    /// The clock and the watermark of the commit that brought it.
+    pub before: Option<(Instant, Instant)>,
 }
 
 /// Where the facts of closed epochs go, and what of them is there already.
@@ -184,6 +188,8 @@ pub struct Delivery {
     pub workers: usize,
     /// What the partitions are called in positions.
     pub partitions: Vec<String>,
+    /// Which of them are one sequence.
+    pub sequence: Range<u32>,
     /// Who runs when.
     pub turns: Turns,
 }
@@ -200,7 +206,7 @@ pub fn run(
     options: &Options,
     signals: &Signals,
 ) -> Result<Known, CommitError> {
-    let Delivery { inbox, outbox, workers, partitions, turns } = delivery;
+    let Delivery { inbox, outbox, workers, partitions, sequence, turns } = delivery;
     let mut threads = Threads::default();
     let lines = targets.into_iter().enumerate();
     let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
@@ -217,6 +223,7 @@ pub fn run(
         known,
         lines,
         partitions: &partitions,
+        sequence,
         options,
         signals,
         turn: &turn,
@@ -262,7 +269,7 @@ impl Threads {
     fn sink(
         &mut self,
         number: usize,
-        Target { sink, claim, epoch }: Target,
+        Target { sink, claim, epoch, before }: Target,
         outbox: &Sender<Message>,
         options: &Options,
         signals: &Signals,
@@ -272,7 +279,7 @@ impl Threads {
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
-        let purging = Purging::new(options.retention.clone());
+        let purging = Purging::new(options.retention.clone(), before);
         self.start("sink", move || {
             let turn = turns.join(format!("sink {number}"));
             let patience = Patience { turn: &turn, stop: &stop, grace };
@@ -358,6 +365,7 @@ struct Committer<'a> {
     known: Known,
     lines: Vec<Line>,
     partitions: &'a [String],
+    sequence: Range<u32>,
     options: &'a Options,
     signals: &'a Signals,
     turn: &'a Turn,
@@ -417,7 +425,7 @@ impl Committer<'_> {
             if dataflows::time::is_silent(epoch) {
                 continue;
             }
-            let entry = facts(epoch, &parts, self.heard, self.partitions);
+            let entry = facts(epoch, &parts, self.heard, self.partitions, &self.sequence);
             let heard = (entry.watermark, entry.target);
             let snapshot = parts.iter().any(|part| part.snapshot);
             let changed = !entry.read.is_empty() || heard != self.heard || snapshot;
@@ -523,10 +531,11 @@ fn compare(journaled: &Entry, replayed: &Entry) -> Result<(), CommitError> {
     let differ = |what: &str, journaled: String, replayed: String| {
         (journaled != replayed).then(|| format!("{what}: journaled {journaled}, now {replayed}"))
     };
+    let largest = |entry: &Entry| format!("{:?}, {:?}, {:?}", entry.largest, entry.second, entry.lines);
     let what = [
         differ("offsets read", format!("{:?}", journaled.read), format!("{:?}", replayed.read)),
         differ("sums of what was read", format!("{:?}", journaled.sums), format!("{:?}", replayed.sums)),
-        differ("largest event times", format!("{:?}", journaled.largest), format!("{:?}", replayed.largest)),
+        differ("largest event times", largest(journaled), largest(replayed)),
         differ("rejected", format!("{:?}", journaled.rejected), format!("{:?}", replayed.rejected)),
         differ(
             "watermark",

@@ -19,6 +19,7 @@ use crate::state_dir::journal::Entry;
 use crate::stats::Stats;
 use crate::turns::Turns;
 use crate::validate::Rules;
+use dataflows::operators::TopTwo;
 use dataflows::state::State;
 use dataflows::{Instant, Settings, Time};
 use intake::Intake;
@@ -79,6 +80,10 @@ pub struct Resume {
     pub sums: BTreeMap<String, Marks>,
     /// Largest event times, as `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
+    /// Second largest event times, as `topic/partition`.
+    pub second: BTreeMap<String, Instant>,
+    /// The largest event times of the sequence.
+    pub lines: TopTwo,
     /// What its operators held, in shares of any size.
     pub state: Vec<Vec<State>>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
@@ -114,6 +119,11 @@ impl Resume {
     /// The last epoch whose facts are known.
     fn journaled(&self) -> Time {
         self.replay.last().map_or(self.epoch, |replayed| replayed.entry.epoch)
+    }
+
+    /// The largest event times of a partition.
+    fn top(&self, partition: &str) -> TopTwo {
+        TopTwo { largest: self.largest.get(partition).copied(), second: self.second.get(partition).copied() }
     }
 
     fn replayed(&self, epoch: Time) -> Option<&Replayed> {
@@ -218,8 +228,10 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let Job { sources, sinks, keep, mut options, mut resume, stop, stats } = job;
     let mut targets = Vec::new();
     for (mut sink, claim) in sinks {
-        let epoch = sink.position().map_err(CommitError::Sink)?.map_or(0, |progress| progress.epoch);
-        targets.push(commit::Target { sink, claim, epoch });
+        let before = sink.position().map_err(CommitError::Sink)?.filter(|progress| progress.epoch > 0);
+        let epoch = before.as_ref().map_or(0, |progress| progress.epoch);
+        let before = before.map(|progress| (progress.committed_at, progress.watermark));
+        targets.push(commit::Target { sink, claim, epoch, before });
     }
     for target in &targets {
         if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
@@ -231,6 +243,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let intake = Arc::new(Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay)?);
     options.settings.partitions =
         intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
+    options.settings.sequence = intake.sequence.clone();
     let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
     let signals = Signals {
         acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
@@ -246,6 +259,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         positions: resume.positions.clone(),
         sums: resume.sums.clone(),
         largest: resume.largest.clone(),
+        second: resume.second.clone(),
+        lines: resume.lines,
         watermark: resume.watermark,
         target: resume.target,
         clock_ms: resume.clock_ms,
@@ -289,7 +304,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let for_workers = Arc::clone(&shared);
     let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &for_workers))
         .map_err(EngineError::Thread)?;
-    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names, turns };
+    let sequence = shared.intake.sequence.clone();
+    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names, sequence, turns };
     let committed = commit::run(delivery, targets, journal, known, &commit_options, &signals);
     let committed = committed.map_err(|error| shared.fail(error.into()));
     // Workers may still be delivering; nobody listens any more, and they do not mind.
@@ -300,8 +316,9 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         return Err(error);
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock().unwrap_or_else(PoisonError::into_inner));
-    if let Ok(Known { epoch: _, positions, sums, largest, watermark, target, clock_ms }) = committed {
-        ended = Resume { positions, sums, largest, watermark, target, clock_ms, ..ended };
+    if let Ok(known) = committed {
+        let Known { epoch: _, positions, sums, largest, second, lines, watermark, target, clock_ms } = known;
+        ended = Resume { positions, sums, largest, second, lines, watermark, target, clock_ms, ..ended };
     }
     Ok(ended)
 }

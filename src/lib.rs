@@ -17,7 +17,8 @@
 //! 1. Worker 0 ticks: by the clock, when an epoch is full, when a source asks for it, at the end.
 //!    The tick closes even epoch `e` on every worker and carries its wall clock ([`engine`]).
 //! 2. Workers report the largest event times they read; the watermark operator makes one watermark
-//!    of them, equal everywhere. The late split judges epoch `e` against the watermark of `e - 2`.
+//!    of them, equal everywhere. The late split judges epoch `e` against the watermark of `e - 2`,
+//!    and a line of a file against the lines before it.
 //! 3. Metrics restate what the epoch changed. What the watermark made true (a window became final)
 //!    is news of the same epoch. State that can no longer change leaves, silently.
 //! 4. When the frontier has passed `e`, each worker turns the consolidated updates of its keys into

@@ -43,6 +43,8 @@ pub struct Past {
     pub sums: BTreeMap<String, Marks>,
     /// The last watermark; before the first event [`dataflows::time::START`].
     pub watermark: Instant,
+    /// The clock of the last epoch, if there was one.
+    pub clock_ms: Option<Instant>,
 }
 
 impl Past {
@@ -72,6 +74,9 @@ impl Past {
         for (_, entry) in chain.entries.range(from + 1..).map(|(_, entry)| entry) {
             add_sums(&mut past.sums, entry);
             past.watermark = entry.watermark;
+        }
+        if let Some((_, (_, entry))) = chain.entries.last_key_value() {
+            past.clock_ms = Some(entry.clock_ms);
         }
         Ok(past)
     }
@@ -289,8 +294,8 @@ impl Plan {
         }
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
         let state = dir.read_snapshot(&manifest, threads)?;
-        let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, .. } = manifest;
-        Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, state, replay })
+        let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;
+        Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, state, replay })
     }
 }
 

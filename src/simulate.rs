@@ -148,6 +148,10 @@ impl Source for Simulator {
         }
     }
 
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     fn identity(&self, _: u32) -> Option<String> {
         Some(self.identity.clone())
     }

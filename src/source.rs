@@ -171,6 +171,12 @@ pub trait Source: Send {
         Place::Live
     }
 
+    /// Whether what it yields comes in an order that is always the same, partitions and all, whoever reads it
+    /// and however often: lines of files do. Partitions of a log race.
+    fn is_sequence(&self) -> bool {
+        false
+    }
+
     /// Whether a partition was confirmed, just now, to hold nothing more; none where an idle poll says so
     /// of all partitions.
     fn at_end(&self, partition: u32) -> Option<bool> {

@@ -168,6 +168,8 @@ fn manifest() -> Manifest {
         positions: BTreeMap::from([("events.jsonl/0".to_owned(), 17)]),
         sums: BTreeMap::from([("events.jsonl/0".to_owned(), marks)]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 2)]),
+        second: BTreeMap::new(),
+        lines: Default::default(),
         identities: BTreeMap::from([("events.jsonl/0".to_owned(), "first line 0badcafe".to_owned())]),
         fingerprint: BTreeMap::from([("lateness".to_owned(), "48h".to_owned())]),
         parts: Vec::new(),
@@ -192,6 +194,8 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         read: BTreeMap::from([("events.jsonl/0".to_owned(), (1, 17))]),
         sums: BTreeMap::from([("events.jsonl/0".to_owned(), vec![(3, 0x0bad_cafe), (17, 0x0bad_f00d)])]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 3)]),
+        second: BTreeMap::new(),
+        lines: Default::default(),
         rejected,
     };
     let group = Group { follows: 40, entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())] };

@@ -32,6 +32,8 @@ mod gaps;
 mod kafka;
 /// The program itself, killed over and over.
 mod kills;
+/// What is late in files is a function of the files.
+mod lateness;
 /// The view of every minute equals the table of before.
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

@@ -40,6 +40,11 @@ pub fn histories(in_debug: u32) -> u32 {
     asked.unwrap_or(if cfg!(debug_assertions) { in_debug } else { 150 })
 }
 
+/// Whether so many were asked for.
+pub fn is_sweep() -> bool {
+    std::env::var_os("DELTAMART_SWEEP").is_some()
+}
+
 /// A pipeline for tests: epochs close by size, by `Step::Cut` and at the end, never by the clock.
 pub fn options(workers: usize) -> Options {
     static EXIT: Once = Once::new();

@@ -3,17 +3,18 @@
 use crate::Stream;
 use crate::events::{Arrival, CatalogItem, Event, Origin, Registration};
 use crate::item::ItemId;
-use crate::operators::{AsOf, Cart, CartEvent, InCart, Line, SignAt, Version};
+use crate::operators::{AsOf, Cart, CartEvent, InCart, Line, Mark, Sequence, SignAt, Version};
 use crate::raw::{Append, append};
 use crate::table::TableId;
 use crate::time::{Instant, Settings, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::vec::Broadcast;
 
 /// An event that came too late.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +49,16 @@ pub enum Did {
     Other,
 }
 
+/// What an event is judged by, besides its own time.
+struct Judge<'a> {
+    /// The epoch it was read in.
+    time: Time,
+    /// Where the watermark of the epoch before was going.
+    watermark: Instant,
+    /// What came before it, in a sequence.
+    sequence: &'a mut Sequence,
+}
+
 /// How many batches are routed before what was routed is passed on.
 const BATCHES: usize = 64;
 
@@ -60,32 +71,41 @@ macro_rules! outputs {
         #[derive(Default)]
         struct Routed { $($name: Vec<$item>,)* }
 
-        /// The operator around `judge`, which is given each epoch with the watermark of the one before.
+        /// The operator around `judge`, which is given what arrived in the order in which it did, with where
+        /// the watermark of the epoch before was going. What it gives back waits for more marks.
         fn split_by<'s>(
             arrivals: Stream<'s, Arrival>,
             watermarks: Stream<'s, Instant>,
-            mut judge: impl FnMut(Vec<Arrival>, Instant, &mut Routed) + 'static,
+            marks: Stream<'s, Mark>,
+            mut judge: impl FnMut(Vec<Arrival>, Judge<'_>, &mut Routed) -> Option<Vec<Arrival>> + 'static,
         ) -> Split<'s> {
             let mut builder = OperatorBuilder::new("late_split".to_owned(), arrivals.scope());
+            let worker = arrivals.scope().index();
             let mut arrivals = builder.new_input(arrivals, Pipeline);
             let mut watermarks = builder.new_input(watermarks, Pipeline);
+            let mut marks = builder.new_input(marks, Pipeline);
             $(let $name = builder.new_output::<Vec<$item>>();)*
             let split = Split { $($name: $name.1),* };
             let ports = [$(stringify!($name)),*].len();
             builder.build(move |_caps| {
                 $(let mut $name = OutputBuilder::<_, CapacityContainerBuilder<Vec<$item>>>::from($name.0);)*
-                let mut open = BTreeMap::<Time, (Vec<Capability<Time>>, Vec<Vec<Arrival>>)>::new();
+                let mut open = BTreeMap::<Time, (Vec<Capability<Time>>, VecDeque<Vec<Arrival>>)>::new();
                 let mut as_of = AsOf::default();
+                let mut sequence = Sequence::new(worker);
                 let mut routed = Routed::default();
                 move |frontiers| {
                     watermarks.for_each_time(|cap, values| {
                         let values = values.flat_map(|values| values.drain(..));
                         values.for_each(|watermark| as_of.note(*cap.time(), watermark));
                     });
+                    marks.for_each_time(|cap, marks| {
+                        let marks = marks.flat_map(|marks| marks.drain(..));
+                        marks.for_each(|mark| sequence.hear(*cap.time(), mark));
+                    });
                     arrivals.for_each_time(|cap, batches| {
                         let (_, stash) = open
                             .entry(*cap.time())
-                            .or_insert_with(|| ((0..ports).map(|port| cap.retain(port)).collect(), Vec::new()));
+                            .or_insert_with(|| ((0..ports).map(|port| cap.retain(port)).collect(), VecDeque::new()));
                         stash.extend(batches.map(std::mem::take));
                     });
                     $(let mut $name = $name.activate();)*
@@ -96,24 +116,32 @@ macro_rules! outputs {
                             break;
                         }
                         let is_open = frontiers[0].less_equal(&time);
-                        let (caps, mut batches) = if is_open {
-                            let (caps, batches) = first.into_mut();
-                            (caps.clone(), std::mem::take(batches))
-                        } else {
-                            first.remove()
-                        };
+                        let (caps, batches) = first.into_mut();
                         let watermark = as_of.at(before);
-                        for some in batches.chunks_mut(BATCHES) {
-                            some.iter_mut().for_each(|batch| judge(std::mem::take(batch), watermark, &mut routed));
+                        let mut waits = false;
+                        while !waits && !batches.is_empty() {
+                            for _ in 0..BATCHES {
+                                let Some(batch) = batches.pop_front() else { break };
+                                let judged = Judge { time, watermark, sequence: &mut sequence };
+                                if let Some(rest) = judge(batch, judged, &mut routed) {
+                                    batches.push_front(rest);
+                                    waits = true;
+                                    break;
+                                }
+                            }
                             let mut caps = caps.iter();
                             // Drained, not given away: the buffers keep their memory.
                             $(if let Some(cap) = caps.next() && !routed.$name.is_empty() {
                                 $name.session(cap).give_iterator(routed.$name.drain(..));
                             })*
                         }
-                        if is_open {
+                        if is_open || waits {
+                            // Whoever decoded a batch that comes before ours says so in the same epoch.
+                            assert!(!waits || frontiers[2].less_equal(&time), "a batch of epoch {time} is not marked");
                             break;
                         }
+                        open.remove(&time);
+                        sequence.close(time);
                     }
                     // A worker that reads nothing must not remember every watermark either.
                     let closed = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
@@ -154,21 +182,39 @@ outputs! {
     late: LateEvent;
 }
 
-/// Judges the events of an epoch against the watermark of the epoch before: where it belongs then,
-/// even if it has not crossed a leap of time yet.
+/// Judges each event: by where the watermark of the epoch before is going, even if it has not crossed a
+/// leap of time yet; an event of a sequence also by all that came before it there.
 ///
-/// **Law.** An event is late if it is older than the cut at that watermark; the answer does not
-/// depend on the worker. A catalog version is never late: it takes effect no earlier than the
-/// catalog's cut. An epoch's events wait here until the epoch before is closed everywhere.
-pub fn late_split<'s>(arrivals: Stream<'s, Arrival>, targets: Stream<'s, Instant>, settings: &Settings) -> Split<'s> {
+/// **Law.** An event is late if it is older than the cut at that watermark; the answer does not depend on
+/// the worker, and in a sequence on nothing but the sequence. A catalog version is never late: it takes
+/// effect no earlier than the catalog's cut. An epoch's events wait here until the epoch before is closed
+/// everywhere, and those of a sequence until all before them are decoded.
+pub fn late_split<'s>(
+    arrivals: Stream<'s, Arrival>,
+    targets: Stream<'s, Instant>,
+    marks: Stream<'s, Mark>,
+    settings: &Settings,
+) -> Split<'s> {
     let settings = settings.clone();
     let wants = Wants::of(&settings);
-    split_by(arrivals, targets, move |batch, watermark, routed| {
-        let (cut, catalog_cut) = (settings.cut(watermark), settings.catalog_cut(watermark));
-        for Arrival { origin, event } in batch {
+    let judges_lines = settings.judges_lines();
+    split_by(arrivals, targets, marks.broadcast(), move |batch, judge, routed| {
+        let Judge { time, watermark: before, sequence } = judge;
+        let mut arrivals = batch.into_iter();
+        while let Some(Arrival { origin, event }) = arrivals.next() {
             let timestamp = event.timestamp();
-            let is_late = event.carries_time() && timestamp < cut;
-            let effective_at = timestamp.max(catalog_cut);
+            let mut watermark = before;
+            if judges_lines && settings.sequence.contains(&origin.partition) {
+                let Some(top) = sequence.before(time, &origin) else {
+                    return Some(std::iter::once(Arrival { origin, event }).chain(arrivals).collect());
+                };
+                watermark = top.witnessed().map_or(before, |at| at.max(before));
+                if event.carries_time() {
+                    top.add(timestamp);
+                }
+            }
+            let is_late = event.carries_time() && timestamp < settings.cut(watermark);
+            let effective_at = timestamp.max(settings.catalog_cut(watermark));
             if settings.raw {
                 routed.raw.push(append(&event, &origin, effective_at, &settings));
             }
@@ -186,6 +232,7 @@ pub fn late_split<'s>(arrivals: Stream<'s, Arrival>, targets: Stream<'s, Instant
                 _ => {}
             }
         }
+        None
     })
 }
 

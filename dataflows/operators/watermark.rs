@@ -1,10 +1,12 @@
 //! From what partitions report to one watermark, equal on all workers.
 
 use crate::Stream;
+use crate::operators::TopTwo;
 use crate::time::{Instant, START, Settings, Time, is_silent};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
@@ -13,7 +15,7 @@ use timely::dataflow::operators::vec::{Broadcast, Map};
 /// The life of a partition, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
-    /// Follows another partition of the same sequence (the second file of a list): no part in the watermark yet.
+    /// Follows another partition (the second file of a list): no part in the watermark yet.
     Waiting,
     /// Read or to be read: holds the watermark, even while nothing has come from it.
     Live,
@@ -30,8 +32,8 @@ pub enum Report {
     Partition {
         /// Its number.
         partition: u32,
-        /// Smallest and largest event time read in the epoch.
-        seen: Option<(Instant, Instant)>,
+        /// Smallest and largest event times read in the epoch.
+        seen: Option<(Instant, TopTwo)>,
         /// How its life goes.
         status: Status,
         /// For `idle_timeout` it was confirmed that there is nothing to read.
@@ -50,7 +52,7 @@ pub enum Report {
 
 #[derive(Clone, Copy)]
 struct Partition {
-    largest: Option<Instant>,
+    top: TopTwo,
     status: Status,
     idle: bool,
 }
@@ -58,31 +60,39 @@ struct Partition {
 #[derive(Default)]
 struct Partitions {
     known: BTreeMap<u32, Partition>,
+    /// Which of them are one sequence.
+    sequence: Range<u32>,
+    /// What was read of that, in this run and before.
+    lines: TopTwo,
     earliest: Option<Instant>,
     watermark: Instant,
-    /// What was decided before, of the epoch whose reports were taken in last.
-    known_target: Option<Instant>,
+    target: Instant,
+    /// The target was decided before, for the epoch whose reports were taken in last.
+    is_known: bool,
 }
 
 impl Partitions {
     /// Takes in the reports of one epoch. Commutative: data beats idleness, a life only goes on.
     fn take_in(&mut self, reports: Vec<Report>) {
         let mut heard_of: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
-        self.known_target = None;
+        self.is_known = false;
         for report in reports {
             match report {
                 Report::Known { watermark, target } => {
-                    (self.watermark, self.known_target) = (self.watermark.max(watermark), Some(target));
+                    (self.watermark, self.is_known) = (self.watermark.max(watermark), true);
+                    self.target = self.target.max(target);
                 }
                 Report::Closed => {}
                 Report::Partition { partition, seen, status, idle } => {
-                    let largest = seen.map(|(_, largest)| largest);
+                    let top = seen.map_or(TopTwo::default(), |(_, top)| top);
                     self.earliest = [self.earliest, seen.map(|(earliest, _)| earliest)].into_iter().flatten().min();
-                    let known = self.known.entry(partition).or_insert(Partition { largest: None, status, idle: false });
-                    known.largest = known.largest.max(largest);
+                    let nothing = Partition { top: TopTwo::default(), status, idle: false };
+                    let known = self.known.entry(partition).or_insert(nothing);
+                    let lane = if self.sequence.contains(&partition) { &mut self.lines } else { &mut known.top };
+                    lane.merge(top);
                     known.status = known.status.max(status);
                     let (data, idleness) = heard_of.entry(partition).or_default();
-                    *data |= largest.is_some();
+                    *data |= !top.is_empty();
                     *idleness |= idle;
                 }
             }
@@ -94,17 +104,32 @@ impl Partitions {
         }
     }
 
-    /// Where the watermark belongs: the minimum over the partitions that take part. When all have
-    /// ended it is the largest event time; when the rest is idle it stays.
-    fn target(&self, out_of_orderness_ms: i64) -> Instant {
-        if let Some(known) = self.known_target {
-            return known;
+    /// Decides where the watermark is going, which never goes back: to the minimum over the sequence and
+    /// the partitions that race, as far as they take part. When all have ended, to where all of them
+    /// together have come; when the rest is idle it stays.
+    fn decide(&mut self, settings: &Settings) -> Instant {
+        if self.is_known {
+            return self.target;
         }
-        let taking_part = self.known.values().filter(|p| p.status == Status::Live && !p.idle);
-        let behind = taking_part.map(|p| p.largest.map_or(START, |at| at - out_of_orderness_ms)).min();
+        let in_sequence = |number: &u32| self.sequence.contains(number);
+        let racing = self.known.iter().filter(|(number, _)| !in_sequence(number)).map(|(_, partition)| partition);
+        let taking_part = racing.clone().filter(|p| p.status == Status::Live && !p.idle);
+        let behind = |p: &Partition| p.top.witnessed().map_or(START, |at| at - settings.out_of_orderness_ms);
+        let mut lines = self.known.iter().filter(|(number, _)| in_sequence(number));
+        let is_read = lines.any(|(_, partition)| partition.status != Status::Ended);
+        let read_to = is_read.then(|| self.lines.witnessed().unwrap_or(START));
+        let going = taking_part.map(behind).chain(read_to).min();
         let all_ended = !self.known.is_empty() && self.known.values().all(|p| p.status == Status::Ended);
-        let at_the_end = self.known.values().filter_map(|p| p.largest).max().filter(|_| all_ended);
-        self.watermark.max(behind.unwrap_or(START)).max(at_the_end.unwrap_or(START))
+        let at_the_end = all_ended.then(|| {
+            let mut all = self.lines;
+            racing.clone().for_each(|partition| all.merge(partition.top));
+            // Files grow: their next line is judged as if it had been there already.
+            let may_grow = racing.clone().next().is_none() && !settings.whole_input;
+            if may_grow { all.witnessed() } else { all.at_the_end() }
+        });
+        let at_the_end = at_the_end.flatten().unwrap_or(START);
+        self.target = self.target.max(self.watermark).max(going.unwrap_or(START)).max(at_the_end);
+        self.target
     }
 
     /// Moves the watermark towards its target by one step. The first step starts at the first event.
@@ -138,16 +163,18 @@ pub struct Watermarks<'s> {
 ///
 /// **Law.** It goes to the minimum over the partitions that take part of (largest event time so far,
 /// less `out_of_orderness`), never back, and in one epoch by no more than `watermark_step`: what a
-/// gap in time makes true at once (minutes, timeouts) is said in bounded slices.
+/// gap in time makes true at once (minutes, timeouts) is said in bounded slices. Of largest event times
+/// counts what two records witness. A sequence is one such partition, and without `out_of_orderness`:
+/// nothing in it races.
 pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Watermarks<'s> {
-    let (out_of_orderness_ms, step_ms) = (settings.out_of_orderness_ms, settings.watermark_step_ms);
+    let settings = settings.clone();
     let pace = Rc::new(Cell::new(Pace::default()));
     let known = Rc::clone(&pace);
     let both = reports
         .broadcast()
         .unary_frontier(Pipeline, "watermark", move |_cap, _info| {
             let mut open = BTreeMap::new();
-            let mut partitions = Partitions::default();
+            let mut partitions = Partitions { sequence: settings.sequence.clone(), ..Partitions::default() };
             let mut sent = None;
             move |(input, frontier), output| {
                 input.for_each_time(|cap, data| {
@@ -162,10 +189,10 @@ pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Waterm
                     }
                     let (epoch, (cap, reports)) = first.remove_entry();
                     partitions.take_in(reports);
-                    let target = partitions.target(out_of_orderness_ms);
+                    let target = partitions.decide(&settings);
                     // What a step makes true is news, and odd epochs have none.
-                    if !is_silent(epoch) && partitions.known_target.is_none() {
-                        partitions.advance(target, step_ms);
+                    if !is_silent(epoch) && !partitions.is_known {
+                        partitions.advance(target, settings.watermark_step_ms);
                     }
                     known.set(Pace { epoch, behind: !is_silent(epoch) && partitions.watermark < target });
                     let now = (partitions.watermark, target);
@@ -212,18 +239,35 @@ impl AsOf {
 mod tests {
     use super::*;
 
+    /// Two records say so.
     fn says(partition: u32, largest: Option<Instant>, status: Status, idle: bool) -> Report {
-        Report::Partition { partition, seen: largest.map(|at| (at, at)), status, idle }
+        let twice = |at| (at, TopTwo { largest: Some(at), second: Some(at) });
+        Report::Partition { partition, seen: largest.map(twice), status, idle }
+    }
+
+    /// One record does.
+    fn once(partition: u32, at: Instant, status: Status) -> Report {
+        Report::Partition { partition, seen: Some((at, TopTwo::of(at))), status, idle: false }
+    }
+
+    fn settings() -> Settings {
+        Settings { out_of_orderness_ms: 10, watermark_step_ms: 1000, ..Settings::default() }
     }
 
     fn run(epochs: Vec<Vec<Report>>) -> Vec<Instant> {
-        let mut partitions = Partitions::default();
+        run_with(&settings(), epochs).into_iter().map(|(watermark, _)| watermark).collect()
+    }
+
+    /// Where the watermark is after each epoch, and where it is going.
+    fn run_with(settings: &Settings, epochs: Vec<Vec<Report>>) -> Vec<(Instant, Instant)> {
+        let mut partitions = Partitions { sequence: settings.sequence.clone(), ..Partitions::default() };
         epochs
             .into_iter()
             .map(|reports| {
                 partitions.take_in(reports);
-                partitions.advance(partitions.target(10), 1000);
-                partitions.watermark
+                let target = partitions.decide(settings);
+                partitions.advance(target, settings.watermark_step_ms);
+                (partitions.watermark, target)
             })
             .collect()
     }
@@ -275,14 +319,14 @@ mod tests {
     fn a_gap_is_crossed_in_steps_and_the_first_starts_at_the_first_event() {
         let live = |earliest, largest| Report::Partition {
             partition: 0,
-            seen: Some((earliest, largest)),
+            seen: Some((earliest, TopTwo { largest: Some(largest), second: Some(largest) })),
             status: Status::Live,
             idle: false,
         };
         let mut partitions = Partitions::default();
         let mut after = |reports| {
             partitions.take_in(reports);
-            let target = partitions.target(10);
+            let target = partitions.decide(&settings());
             partitions.advance(target, 1000);
             (partitions.watermark < target, partitions.watermark)
         };
@@ -290,5 +334,63 @@ mod tests {
         assert_eq!(after(vec![Report::Closed]), (true, 502_000));
         assert_eq!(after(vec![live(502_000, 502_400)]), (false, 502_500));
         assert_eq!(after(vec![Report::Closed]), (false, 502_500));
+    }
+
+    #[test]
+    fn a_partition_is_where_two_records_say_and_alone_it_counts_at_the_end() {
+        const DAY: Instant = 86_400_000;
+        let settings = Settings { watermark_step_ms: Instant::MAX, ..settings() };
+        let going = |epochs| run_with(&settings, epochs).into_iter().map(|(_, target)| target).collect::<Vec<_>>();
+        let live = |at| once(0, at, Status::Live);
+        assert_eq!(
+            going(vec![
+                vec![live(9 * DAY)],
+                vec![live(2 * DAY)],
+                vec![live(4 * DAY)],
+                vec![live(99 * DAY)],
+                vec![says(0, None, Status::Ended, false)],
+            ]),
+            [0, 2 * DAY - 10, 4 * DAY - 10, 9 * DAY - 10, 9 * DAY]
+        );
+        assert_eq!(going(vec![vec![live(9 * DAY)], vec![says(0, None, Status::Ended, false)]]), [0, 9 * DAY]);
+        // Each alone in its partition, together they are two.
+        let ended = |partition, at| once(partition, at, Status::Ended);
+        assert_eq!(going(vec![vec![ended(0, 9 * DAY), ended(1, 2 * DAY)]]), [2 * DAY]);
+    }
+
+    #[test]
+    fn a_sequence_is_one_partition_without_disorder_and_never_goes_back() {
+        let settings = Settings { sequence: 0..2, ..settings() };
+        let live = |partition, at| once(partition, at, Status::Live);
+        let waits = says(1, None, Status::Waiting, false);
+        let ended = |partition| says(partition, None, Status::Ended, false);
+        let files = vec![
+            vec![live(0, 100), waits],
+            vec![live(0, 300)],
+            vec![ended(0), live(1, 40)],
+            vec![live(1, 500), live(1, 400)],
+            vec![ended(1)],
+        ];
+        let now = |at| (at, at);
+        assert_eq!(run_with(&settings, files.clone()), [0, 300, 300, 500, 500].map(now));
+        // Partitions that race hold it, also while it is alone at its end; and they go on without it.
+        let mut both = files;
+        both[0].push(says(2, None, Status::Live, false));
+        both.push(vec![says(2, Some(700), Status::Live, false)]);
+        assert_eq!(run_with(&settings, both), [0, 0, 0, 0, 0, 690].map(now));
+        // What grows is not at its end with its only line; a whole input is.
+        let alone = || vec![vec![once(0, 100, Status::Ended), ended(1)]];
+        assert_eq!(run_with(&settings, alone()), [(0, 0)]);
+        assert_eq!(run_with(&Settings { whole_input: true, ..settings }, alone()), [(100, 100)]);
+    }
+
+    #[test]
+    fn where_it_is_going_was_decided_before_and_does_not_go_back() {
+        let settings = Settings { watermark_step_ms: 100, ..settings() };
+        let known = Report::Known { watermark: 200, target: 900 };
+        assert_eq!(
+            run_with(&settings, vec![vec![known], vec![once(0, 300, Status::Live)], vec![once(1, 5, Status::Live)]]),
+            [(300, 900), (400, 900), (500, 900)]
+        );
     }
 }

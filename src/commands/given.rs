@@ -28,14 +28,14 @@ const MENDED_NAMED: usize = 5;
 pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Box<dyn Source>> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let tables = match begin {
-        Begin::GoOn => past.clone(),
+        Begin::GoOn { .. } => past.clone(),
         // What was read before is read again, and decided again.
         Begin::Again { .. } => Past { begins: past.begins.clone(), ..Past::default() },
     };
     for (name, path) in names(&named.catalogs)?.iter().zip(&named.catalogs) {
         sources.push(Box::new(catalog(config, named, name, path, &tables)?));
     }
-    let before = if matches!(begin, Begin::GoOn) { Before::Counts } else { Before::IsReadAgain };
+    let before = if matches!(begin, Begin::GoOn { .. }) { Before::Counts } else { Before::IsReadAgain };
     let found = recognise(&named.files, &Known::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
     let found = found.map_err(|refusal| refused(config, refusal))?;
     for found in found.iter().filter(|found| found.opened.is_none()) {

@@ -2,6 +2,7 @@
 
 use super::batch::{count, patiently};
 use super::beside::Beside;
+use super::clock::{self, Verdict};
 use super::inputs::{Inputs, Named, refused};
 use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
@@ -33,8 +34,8 @@ use std::time::Duration;
 /// How a run begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Begin {
-    /// Where the last one ended.
-    GoOn,
+    /// Where the last one ended, perhaps although the clock is behind that one's.
+    GoOn { accept_clock: bool },
     /// With the first record; sources that were read before and are not given may be lost.
     Again { accept_loss: bool },
 }
@@ -51,7 +52,7 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
     let signalled = stop_on_signals()?;
     let mut begin = begin;
     while let After::GoOn = once(config, named, begin, &signalled)? {
-        begin = Begin::GoOn;
+        begin = Begin::GoOn { accept_clock: true };
         tracing::info!("going on with the new partitions");
     }
     Ok(())
@@ -73,7 +74,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
     refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
     match begin {
-        Begin::GoOn => run.go_on(sink, dir, signalled),
+        Begin::GoOn { accept_clock } => run.go_on(sink, dir, accept_clock, signalled),
         Begin::Again { accept_loss } => run.again(sink, dir, accept_loss, signalled).map(|()| After::Done),
     }
 }
@@ -113,9 +114,15 @@ impl Run<'_> {
         })
     }
 
-    fn go_on(&self, sink: Sqlite, dir: StateDir, signalled: &AtomicBool) -> Result<After> {
+    fn go_on(&self, sink: Sqlite, dir: StateDir, accept_clock: bool, signalled: &AtomicBool) -> Result<After> {
         let past = Past::read(&dir).map_err(|error| refused_or_failed(error.into()))?;
-        let inputs = self.open(&past, Begin::GoOn, signalled)?;
+        match past.clock_ms.map(|last_ms| clock::judge(last_ms, instant::now())) {
+            None | Some(Verdict::Right) => {}
+            Some(Verdict::Noteworthy(why)) => tracing::info!("{why}"),
+            Some(Verdict::Wrong(why)) if accept_clock => tracing::warn!("{why}: accepted"),
+            Some(Verdict::Wrong(why)) => return Err(Refused(why).into()),
+        }
+        let inputs = self.open(&past, Begin::GoOn { accept_clock }, signalled)?;
         let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(self.config, sink, signalled)?;
         let start = recovery::start(&dir, &mut sinks, &facts, &inputs.identities(), self.config.workers.clamp(1, 8));
@@ -248,7 +255,7 @@ fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir
         return Ok(dir);
     }
     let (path, program) = (config.warehouse.display(), super::text::program());
-    if let (Some(progress), Begin::GoOn) = (known.as_ref().filter(|progress| progress.epoch > 0), begin) {
+    if let (Some(progress), Begin::GoOn { .. }) = (known.as_ref().filter(|progress| progress.epoch > 0), begin) {
         return Err(Refused(format!(
             "warehouse `{path}` is at epoch {}, and there is no state in `{place}` to go on from.\n\
              Put it back, or name it:        {program} --set state_dir=PLACE ...\n\

@@ -5,10 +5,12 @@ use crate::delta::Delta;
 use crate::sink::Commit;
 use crate::source::marks::Marks;
 use crate::state_dir::journal::{Entry, Rejected};
+use dataflows::operators::TopTwo;
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What is known of the stream after an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct Known {
     pub sums: BTreeMap<String, Marks>,
     /// Largest event times, by `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
+    /// Second largest event times, by `topic/partition`.
+    pub second: BTreeMap<String, Instant>,
+    /// The largest event times of the sequence.
+    pub lines: TopTwo,
     /// The watermark.
     pub watermark: Instant,
     /// Where it is going.
@@ -41,11 +47,13 @@ impl Known {
         }
         add_sums(&mut self.sums, entry);
         for (partition, largest) in &entry.largest {
-            match self.largest.get_mut(partition) {
-                Some(known) => *known = *largest.max(known),
-                None => drop(self.largest.insert(partition.clone(), *largest)),
-            }
+            let of = |times: &BTreeMap<String, Instant>| times.get(partition).copied();
+            let mut top = TopTwo { largest: of(&self.largest), second: of(&self.second) };
+            top.merge(TopTwo { largest: Some(*largest), second: of(&entry.second) });
+            note(&mut self.largest, partition, top.largest);
+            note(&mut self.second, partition, top.second);
         }
+        self.lines.merge(entry.lines);
         (self.watermark, self.target, self.clock_ms) = (entry.watermark, entry.target, entry.clock_ms);
     }
 }
@@ -58,8 +66,24 @@ pub fn add_sums(sums: &mut BTreeMap<String, Marks>, entry: &Entry) {
     }
 }
 
-/// The facts of an epoch whose parts are all there. `(watermark, target)` are those before it.
-pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), partitions: &[String]) -> Entry {
+fn note(times: &mut BTreeMap<String, Instant>, partition: &str, at: Option<Instant>) {
+    let Some(at) = at else { return };
+    match times.get_mut(partition) {
+        Some(known) => *known = at,
+        None => drop(times.insert(partition.to_owned(), at)),
+    }
+}
+
+/// The facts of an epoch whose parts are all there. `(watermark, target)` are those before it. Of the
+/// partitions some are one sequence.
+pub(super) fn facts(
+    epoch: Time,
+    parts: &[Part],
+    before: (Instant, Instant),
+    partitions: &[String],
+    sequence: &Range<u32>,
+) -> Entry {
+    let mut tops = BTreeMap::<u32, TopTwo>::new();
     let name = |partition: u32| partitions[partition as usize].clone();
     let mut entry = Entry { epoch, watermark: before.0, target: before.1, ..Entry::default() };
     for part in parts {
@@ -70,10 +94,7 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), par
         for (partition, next, sum) in &part.sums {
             entry.sums.entry(name(*partition)).or_default().push((*next, *sum));
         }
-        for (partition, at) in &part.largest {
-            let largest = entry.largest.entry(name(*partition)).or_insert(*at);
-            *largest = (*largest).max(*at);
-        }
+        part.largest.iter().for_each(|(partition, top)| tops.entry(*partition).or_default().merge(*top));
         entry.rejected.extend(part.by_the_world.iter().map(|(partition, offset, reason, detail)| Rejected {
             partition: name(*partition),
             offset: *offset,
@@ -84,6 +105,13 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: (Instant, Instant), par
         entry.target = part.target.unwrap_or(entry.target);
         if let Some((opened_ms, clock_ms)) = part.clocks {
             (entry.opened_ms, entry.clock_ms) = (opened_ms, clock_ms);
+        }
+    }
+    for (partition, top) in tops {
+        note(&mut entry.largest, &name(partition), top.largest);
+        note(&mut entry.second, &name(partition), top.second);
+        if sequence.contains(&partition) {
+            entry.lines.merge(top);
         }
     }
     entry.rejected.sort();

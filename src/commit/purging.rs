@@ -1,6 +1,9 @@
 //! When a sink's old rows are removed: after the first commit of a start, then once an hour by the clock of its
 //! commits, and when the sources have ended.
 //!
+//! What is old is told by the last commit, but in the first hour of a start by the last one before it: a clock
+//! that is wrong may be noticed before it has removed anything.
+//!
 //! No commit waits for it for long, and none fails by it: what cannot be done now is done after a later one.
 
 use crate::config::retention::Retention;
@@ -14,20 +17,30 @@ const INTERVAL_MS: u64 = 3_600_000;
 /// What is to be removed of one sink, and when it last was.
 pub(super) struct Purging {
     retention: Retention,
-    /// What is old by the last commit; and its clock.
+    /// Clock and watermark of the last commit before this start.
+    before: Option<(Instant, Instant)>,
+    /// The clock of the first commit of this start.
+    first_ms: Option<Instant>,
+    /// What is old; and the clock of the last commit.
     old: Option<(Purge, Instant)>,
     /// The clock of the commit by which it was last removed to its end.
     done_ms: Option<Instant>,
 }
 
 impl Purging {
-    pub(super) fn new(retention: Retention) -> Purging {
-        Purging { retention, old: None, done_ms: None }
+    pub(super) fn new(retention: Retention, before: Option<(Instant, Instant)>) -> Purging {
+        Purging { retention, before, first_ms: None, old: None, done_ms: None }
     }
 
-    /// Notes what is old by a commit.
+    /// Notes what is old once a commit is there.
     pub(super) fn see(&mut self, commit: &Commit) {
-        let purge = Purge::after(commit, &self.retention);
+        let first_ms = *self.first_ms.get_or_insert(commit.clock_ms);
+        let purge = if commit.clock_ms.abs_diff(first_ms) >= INTERVAL_MS {
+            Purge::after(commit, &self.retention)
+        } else {
+            let at = |(clock_ms, watermark)| Purge::at(clock_ms, watermark, &self.retention);
+            self.before.map(at).unwrap_or_default()
+        };
         self.old = (!purge.is_empty()).then_some((purge, commit.clock_ms));
     }
 

@@ -137,6 +137,8 @@ impl Writer<'_> {
             positions: known.positions,
             sums: known.sums,
             largest: known.largest,
+            second: known.second,
+            lines: known.lines,
             identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),
             parts: taking.parts,

@@ -3,8 +3,11 @@
 use crate::commit::{Message, Part};
 use crate::decode::mask::masked_if_text;
 use crate::delta::deltas;
+use crate::instant;
 use crate::source::Batch;
+use dataflows::events::Origin;
 use dataflows::flow::{Outputs, Row};
+use dataflows::operators::{LateEvent, TopTwo};
 use dataflows::raw::{Append, append_late};
 use dataflows::time::is_silent;
 use dataflows::{Instant, Settings, Time};
@@ -27,7 +30,9 @@ pub(super) struct Aside {
     /// Next offsets in logs that are known by their content, and the sums of all before.
     pub(super) sums: BTreeSet<(u32, i64, u32)>,
     /// Largest event times.
-    pub(super) largest: BTreeMap<u32, Instant>,
+    pub(super) largest: BTreeMap<u32, TopTwo>,
+    /// The first accepted event of each file that was begun: partition and offset.
+    pub(super) begun: Vec<(u32, i64)>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
     pub(super) by_the_world: Vec<(u32, i64, &'static str, String)>,
     /// The clocks when it opened and closed, at worker 0.
@@ -81,6 +86,7 @@ pub(super) fn deliver(
                 let asides = asides.borrow();
                 let stash = open.entry(*cap.time()).or_default();
                 for event in events.drain(..) {
+                    begins_late(&event, &asides[cap.time()], &settings);
                     let (batch, record) = event.origin.slot;
                     let batch = &asides[cap.time()].batches[batch as usize];
                     let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
@@ -133,6 +139,20 @@ pub(super) fn deliver(
         }
     });
     delivered
+}
+
+/// Says so if a file begins with what is late: most likely it was given in the wrong place.
+fn begins_late(event: &LateEvent, aside: &Aside, settings: &Settings) {
+    let Origin { partition, offset, .. } = event.origin;
+    if aside.begun.contains(&(partition, offset)) {
+        let (file, _) = &settings.partitions[partition as usize];
+        let (at, read_to) = (instant::show(event.timestamp), instant::show(event.watermark));
+        tracing::warn!(
+            "file `{file}` begins with an event of {at}, which is too late: what was read before it goes to {read_to}. \
+             Late events are in `late_events` and count nowhere. Give the files in the order of time, raise `lateness`, \
+             or compute all of them at once with `batch`"
+        );
+    }
 }
 
 fn split_closed<V>(open: &mut BTreeMap<Time, V>, closed: impl Fn(&Time) -> bool) -> BTreeMap<Time, V> {

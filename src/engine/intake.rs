@@ -11,8 +11,9 @@ use crate::source::{Partition, Place, Poll, Source, SourceError};
 use crate::state_dir::journal;
 use dataflows::{Instant, Time};
 use replay::Replay;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -38,14 +39,45 @@ pub(super) struct Slot {
     waits_for: Option<String>,
     /// What is still to be read as it was read before.
     replay: Option<Replay>,
+    /// How many batches were dealt, if it is the sequence.
+    dealt: Option<u64>,
+    /// Of which of its partitions something was read, in this run or before.
+    begun: BTreeSet<u32>,
+}
+
+/// What a poll of a source brought.
+pub(super) struct Dealt {
+    /// The epoch it belongs to.
+    pub(super) epoch: Time,
+    /// The place of its records in the sequence, counted from 1; none if they race.
+    pub(super) number: Option<u64>,
+    /// Partitions of the sequence, by their numbers among all, of which these are the first records.
+    pub(super) begins: Vec<u32>,
+    pub(super) polled: Poll,
 }
 
 impl Slot {
-    /// What comes next, and the epoch it belongs to.
-    pub(super) fn poll(&mut self, max_records: usize) -> Result<(Time, Poll), SourceError> {
+    /// What comes next.
+    pub(super) fn poll(&mut self, max_records: usize) -> Result<Dealt, SourceError> {
+        let polled = self.poll_source(max_records)?;
+        let (mut number, mut begins) = (None, Vec::new());
+        if let (Some(dealt), Poll::Records(batch)) = (&mut self.dealt, &polled) {
+            *dealt += 1;
+            number = Some(*dealt);
+            for some in batch.records.chunk_by(|record, next| record.partition == next.partition) {
+                let partition = some[0].partition;
+                if self.begun.insert(partition) {
+                    begins.push(self.first + partition);
+                }
+            }
+        }
+        Ok(Dealt { epoch: self.epoch, number, begins, polled })
+    }
+
+    fn poll_source(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         let resting = self.retry.is_some_and(|(until, _)| until > std::time::Instant::now());
         if self.ended || self.cut || resting {
-            return Ok((self.epoch, Poll::Idle));
+            return Ok(Poll::Idle);
         }
         let polled = match self.read(max_records) {
             Err(SourceError::Unavailable(why)) => {
@@ -55,7 +87,7 @@ impl Slot {
                 let pause = pause.min(std::time::Duration::from_secs(5));
                 self.retry = Some((std::time::Instant::now() + pause, pause));
                 self.idle = false;
-                return Ok((self.epoch, Poll::Idle));
+                return Ok(Poll::Idle);
             }
             Err(failed) => {
                 // What comes after a failure may not be read: something before it is missing.
@@ -74,7 +106,7 @@ impl Slot {
             Poll::End => self.ended = true,
             Poll::Status(..) | Poll::Skipped | Poll::Idle => {}
         }
-        Ok((self.epoch, polled))
+        Ok(polled)
     }
 
     fn read(&mut self, max_records: usize) -> Result<Poll, SourceError> {
@@ -145,6 +177,8 @@ pub(super) struct Intake {
     pub(super) partitions: Vec<Partition>,
     /// Of each the span of event time that is taken.
     pub(super) takes: Vec<(Instant, Instant)>,
+    /// Which are one sequence: those of the first source that is one.
+    pub(super) sequence: Range<u32>,
     identities: Mutex<BTreeMap<String, String>>,
 }
 
@@ -156,7 +190,7 @@ impl Intake {
         replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
         let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (mut slots, leading) = (Vec::new(), Arc::<Leading>::default());
+        let (mut slots, leading, mut sequence) = (Vec::new(), Arc::<Leading>::default(), 0..0);
         for mut source in sources {
             let own = source.partitions();
             identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
@@ -180,6 +214,10 @@ impl Intake {
             if leads.is_some() {
                 leading[place as usize].fetch_add(1, Ordering::AcqRel);
             }
+            let is_the_sequence = source.is_sequence() && sequence.is_empty();
+            if is_the_sequence {
+                sequence = first..first + count;
+            }
             partitions.extend(own);
             takes.resize(partitions.len(), source.takes());
             slots.push(Mutex::new(Slot {
@@ -195,9 +233,11 @@ impl Intake {
                 retry: None,
                 waits_for: None,
                 replay,
+                dealt: is_the_sequence.then_some(0),
+                begun: next_offsets.iter().map(|(partition, _)| *partition).collect(),
             }));
         }
-        Ok(Intake { slots, leading, partitions, takes, identities: Mutex::new(identities) })
+        Ok(Intake { slots, leading, partitions, takes, sequence, identities: Mutex::new(identities) })
     }
 
     /// What makes each partition the log it is, as `topic/partition`: of some it is only known once

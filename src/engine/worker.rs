@@ -4,6 +4,7 @@ mod cut;
 mod ticker;
 
 use super::deliver::{Aside, Asides, deliver};
+use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
 use crate::commit::Piece;
 use crate::decode::avro::schema_id;
@@ -14,7 +15,7 @@ use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
-use dataflows::operators::{Report, Status};
+use dataflows::operators::{Mark, Report, Status, TopTwo};
 use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
 use dataflows::table::{TableId, Value};
@@ -72,6 +73,7 @@ struct Worker {
     clock_ms: Instant,
     arrivals: Handle<Arrival>,
     reports: Handle<Report>,
+    marks: Handle<Mark>,
     asides: Asides,
     ledger: Ledger,
     /// Which epoch is not delivered yet.
@@ -85,15 +87,21 @@ struct Worker {
     /// The last epoch is closed.
     is_last: bool,
     /// What was read for epochs that are not open yet.
-    ahead: VecDeque<(Time, Poll)>,
+    ahead: VecDeque<Dealt>,
     /// How many records this worker may take in an epoch.
     quota: usize,
     taken: usize,
     /// How many bytes it may take, and took: many small records or few large ones, memory is bounded.
     quota_bytes: usize,
     taken_bytes: usize,
-    /// Smallest and largest event time per partition in the open epoch.
-    seen: BTreeMap<u32, (Instant, Instant)>,
+    /// Smallest and largest event times per partition in the open epoch.
+    seen: BTreeMap<u32, (Instant, TopTwo)>,
+    /// Whether it matters to others what we decoded of the sequence.
+    judges_lines: bool,
+    /// Files that the batch begins that is being taken, and of which no event was accepted yet.
+    begins: Vec<u32>,
+    /// Largest event times in it.
+    in_batch: TopTwo,
 }
 
 /// Runs a worker until the last tick; what it fed is computed to the end after it returns.
@@ -101,8 +109,8 @@ pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     let turn = shared.options.turns.join(format!("worker {}", timely.index()));
     let mut worker = Worker::start(timely, shared);
     while !worker.turn(timely, &turn) {}
-    let Worker { shared, index, epoch, arrivals, reports, ledger, ticker, .. } = worker;
-    drop((arrivals, reports, ticker));
+    let Worker { shared, index, epoch, arrivals, reports, marks, ledger, ticker, .. } = worker;
+    drop((arrivals, reports, marks, ticker));
     while timely.has_dataflows() {
         step(timely, &turn, PARK);
     }
@@ -130,15 +138,16 @@ impl Worker {
         let settings = &shared.options.settings;
         let (ledger, asides) = (Ledger::default(), Asides::default());
         let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut restore, mut arrivals, mut reports, pace, delivered) = timely.dataflow(|scope| {
+        let (mut restore, mut arrivals, mut reports, mut marks, pace, delivered) = timely.dataflow(|scope| {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
+            let (marks_in, marks) = scope.new_input::<Vec<Mark>>();
             let (restore_in, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
-            let inputs = Inputs { arrivals, reports, restore: restore.as_collection() };
+            let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
             let outputs = build(inputs, settings, &ledger);
             let pace = Rc::clone(&outputs.pace);
             let delivered = deliver(outputs, settings, Rc::clone(&asides), outbox);
-            (restore_in, arrivals_in, reports_in, pace, delivered)
+            (restore_in, arrivals_in, reports_in, marks_in, pace, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
         let mut tick_input = timely.dataflow(|scope| {
@@ -153,6 +162,7 @@ impl Worker {
         let silent = resume.epoch + 1;
         restore.advance_to(silent);
         reports.advance_to(silent);
+        marks.advance_to(silent);
         while let Some(share) = shared.take_share() {
             let mut share = share.into_iter().peekable();
             while share.peek().is_some() {
@@ -167,19 +177,23 @@ impl Worker {
             if resume.watermark > dataflows::time::START {
                 reports.send(Report::Known { watermark: resume.watermark, target: resume.target });
             }
-            for (number, partition) in shared.intake.partitions.iter().enumerate() {
-                let largest = resume.largest.get(&partition_name(partition)).copied();
-                reports.send(Report::Partition {
-                    partition: number as u32,
-                    seen: largest.map(|at| (at, at)),
-                    status: partition.status,
-                    idle: false,
-                });
+            let sequence = &shared.intake.sequence;
+            for (number, partition) in (0..).zip(&shared.intake.partitions) {
+                // What was read of a sequence is known of all of it together, files that are gone too.
+                let top = match sequence.contains(&number) {
+                    true if number == sequence.start => resume.lines,
+                    true => TopTwo::default(),
+                    false => resume.top(&partition_name(partition)),
+                };
+                let seen = top.largest.map(|at| (at, top));
+                reports.send(Report::Partition { partition: number, seen, status: partition.status, idle: false });
             }
+            marks.send(Mark { number: 0, worker: u32::MAX, slot: 0, top: resume.lines });
         }
         let (epoch, clock_ms) = resume.first_epoch(shared.started_ms);
         arrivals.advance_to(epoch);
         reports.advance_to(epoch);
+        marks.advance_to(epoch);
         tick_input.advance_to(epoch);
         let ticker = (index == 0).then(|| Ticker::new(tick_input, epoch, pace, resume));
         Worker {
@@ -189,6 +203,7 @@ impl Worker {
             clock_ms,
             arrivals,
             reports,
+            marks,
             asides,
             ledger,
             delivered,
@@ -203,6 +218,9 @@ impl Worker {
             quota_bytes: (shared.options.epoch_bytes / peers).max(1),
             taken_bytes: 0,
             seen: BTreeMap::new(),
+            judges_lines: settings.judges_lines(),
+            begins: Vec::new(),
+            in_batch: TopTwo::default(),
         }
     }
 
@@ -283,14 +301,16 @@ impl Worker {
             // Read for an epoch that nobody will close: not noted, so whoever goes on reads it again.
             self.ahead.clear();
         }
-        while let Some((_, polled)) = self.ahead.pop_front_if(|(epoch, _)| *epoch <= self.epoch) {
-            self.accept(polled);
+        while let Some(dealt) = self.ahead.pop_front_if(|dealt| dealt.epoch <= self.epoch) {
+            self.accept(dealt);
         }
     }
 
     fn advance(&mut self, epoch: Time) {
         self.arrivals.advance_to(epoch);
         self.reports.advance_to(epoch);
+        self.marks.advance_to(epoch);
+        self.marks.flush();
         self.arrivals.flush();
         self.reports.flush();
     }
@@ -314,15 +334,18 @@ impl Worker {
             let own = slot.first..slot.first + slot.count;
             drop(slot);
             match polled {
-                Ok((_, Poll::Idle)) => {}
-                Ok((_, Poll::Skipped)) => any = true,
-                Ok((epoch, Poll::End)) => {
+                Ok(Dealt { polled: Poll::Idle, .. }) => {}
+                Ok(Dealt { polled: Poll::Skipped, .. }) => any = true,
+                Ok(Dealt { polled: Poll::End, epoch, .. }) => {
                     any = true;
-                    own.for_each(|partition| self.hold_or_accept(epoch, Poll::Status(partition, Status::Ended)));
+                    own.for_each(|partition| {
+                        let polled = Poll::Status(partition, Status::Ended);
+                        self.hold_or_accept(Dealt { epoch, number: None, begins: Vec::new(), polled });
+                    });
                 }
-                Ok((epoch, polled)) => {
+                Ok(Dealt { epoch, number, begins, polled }) => {
                     any = true;
-                    self.hold_or_accept(epoch, numbered(polled, own.start));
+                    self.hold_or_accept(Dealt { epoch, number, begins, polled: numbered(polled, own.start) });
                 }
                 Err(error) => shared.fail(EngineError::Source(error)),
             }
@@ -336,13 +359,13 @@ impl Worker {
         (from..until).contains(&event.timestamp())
     }
 
-    fn hold_or_accept(&mut self, epoch: Time, polled: Poll) {
-        if epoch > self.epoch { self.ahead.push_back((epoch, polled)) } else { self.accept(polled) }
+    fn hold_or_accept(&mut self, dealt: Dealt) {
+        if dealt.epoch > self.epoch { self.ahead.push_back(dealt) } else { self.accept(dealt) }
     }
 
-    fn accept(&mut self, polled: Poll) {
+    fn accept(&mut self, Dealt { number, begins, polled, .. }: Dealt) {
         match polled {
-            Poll::Records(batch) => self.accept_batch(batch),
+            Poll::Records(batch) => self.accept_batch(batch, number, begins),
             Poll::Status(partition, status) => {
                 self.reports.send(Report::Partition { partition, seen: None, status, idle: false });
             }
@@ -350,7 +373,9 @@ impl Worker {
         }
     }
 
-    fn accept_batch(&mut self, mut batch: Batch) {
+    fn accept_batch(&mut self, mut batch: Batch, number: Option<u64>, begins: Vec<u32>) {
+        self.begins = begins;
+        self.in_batch = TopTwo::default();
         let asides = Rc::clone(&self.asides);
         let mut asides = asides.borrow_mut();
         let aside = asides.entry(self.epoch).or_default();
@@ -361,8 +386,8 @@ impl Worker {
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
         let mut in_clear = Vec::new();
-        for (number, record) in batch.records.iter().enumerate() {
-            let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, number as u32) };
+        for (place, record) in batch.records.iter().enumerate() {
+            let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
             if let Some(masked) = self.accept_record(&batch, record, origin, aside) {
                 in_clear.push((record.payload.clone(), masked));
             }
@@ -371,6 +396,11 @@ impl Worker {
             batch.bytes[payload].copy_from_slice(&masked);
         }
         aside.batches.push(batch);
+        if let Some(number) = number.filter(|_| self.judges_lines) {
+            self.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
+            // Others wait for it.
+            self.marks.flush();
+        }
     }
 
     /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
@@ -407,8 +437,16 @@ impl Worker {
                 }
                 if accepted.event.carries_time() {
                     let at = accepted.event.timestamp();
-                    let (earliest, largest) = self.seen.entry(record.partition).or_insert((at, at));
-                    (*earliest, *largest) = (at.min(*earliest), at.max(*largest));
+                    let (earliest, top) = self.seen.entry(record.partition).or_insert((at, TopTwo::default()));
+                    *earliest = at.min(*earliest);
+                    top.add(at);
+                    self.in_batch.add(at);
+                    // A topic is no file, in whatever order it is simulated.
+                    let is_file = !matches!(partition.format, Format::Avro(..));
+                    if let Some(place) = self.begins.iter().position(|begins| is_file && *begins == record.partition) {
+                        self.begins.swap_remove(place);
+                        aside.begun.push((record.partition, record.offset));
+                    }
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
                 accepted.masked.then(|| masked_record(payload, accepted.email))

@@ -26,8 +26,13 @@ pub struct Purged {
 impl Purge {
     /// What is old once a commit is there: by its watermark, and what was rejected by its clock.
     pub fn after(commit: &Commit, retention: &Retention) -> Purge {
+        Purge::at(commit.clock_ms, commit.watermark, retention)
+    }
+
+    /// What is old by a clock and a watermark.
+    pub fn at(clock_ms: Instant, watermark: Instant, retention: &Retention) -> Purge {
         let before = TableId::ALL.iter().filter_map(|id| {
-            let now = if *id == TableId::RejectedEvents { commit.clock_ms } else { commit.watermark };
+            let now = if *id == TableId::RejectedEvents { clock_ms } else { watermark };
             Some((*id, now.saturating_sub(retention.of(*id)?)))
         });
         Purge { before: before.filter(|(_, before)| *before > 0).collect() }

@@ -45,6 +45,10 @@ impl Source for Chain {
         })
     }
 
+    fn is_sequence(&self) -> bool {
+        self.sources.iter().all(|(_, source)| source.is_sequence())
+    }
+
     fn identity(&self, partition: u32) -> Option<String> {
         let (first, source) = self.sources.iter().rev().find(|(first, _)| *first <= partition)?;
         source.identity(partition - first)

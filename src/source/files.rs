@@ -135,6 +135,10 @@ impl Source for Files {
         Ok(if ended || self.waits { self.end() } else { Poll::Skipped })
     }
 
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     /// Its first line: a log that grows keeps it. What was read of it is proved by sums.
     fn identity(&self, partition: u32) -> Option<String> {
         self.files.get(partition as usize).map(|found| first_line_identity(found.first))

@@ -155,6 +155,10 @@ impl Source for Movies {
         })
     }
 
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     /// Its content, and as of when it holds.
     fn identity(&self, _: u32) -> Option<String> {
         Some(format!("catalog {:08x} as of {}", self.version.1, self.as_of))

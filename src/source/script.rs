@@ -35,6 +35,7 @@ pub struct Script {
     skip_until: Vec<i64>,
     steps: VecDeque<Step>,
     stop: Arc<AtomicBool>,
+    is_sequence: bool,
 }
 
 impl Script {
@@ -47,7 +48,13 @@ impl Script {
             skip_until: zeros,
             steps: steps.into_iter().collect(),
             stop: Arc::default(),
+            is_sequence: false,
         }
+    }
+
+    /// Its records come in the order of its steps, always.
+    pub fn in_sequence(self) -> Script {
+        Script { is_sequence: true, ..self }
     }
 
     /// Sets this flag at `Step::Stop`.
@@ -88,6 +95,10 @@ impl Source for Script {
             }
             Some(Step::Idle | Step::Record(..)) | None => Ok(Poll::Idle),
         }
+    }
+
+    fn is_sequence(&self) -> bool {
+        self.is_sequence
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {

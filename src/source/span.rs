@@ -42,6 +42,10 @@ impl Source for Span {
         self.place
     }
 
+    fn is_sequence(&self) -> bool {
+        self.source.is_sequence()
+    }
+
     fn at_end(&self, partition: u32) -> Option<bool> {
         self.source.at_end(partition)
     }

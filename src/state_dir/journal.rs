@@ -1,6 +1,7 @@
 //! The journal: what was decided of each epoch, written before anybody sees its rows.
 
 use super::{FORMAT, StateDir, StateError, envelope};
+use dataflows::operators::TopTwo;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,12 @@ pub struct Entry {
     pub sums: BTreeMap<String, Vec<(i64, u32)>>,
     /// Largest event time in it, per partition.
     pub largest: BTreeMap<String, Instant>,
+    /// Second largest event time in it, per partition with more than one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub second: BTreeMap<String, Instant>,
+    /// The largest event times of the sequence in it.
+    #[serde(default, skip_serializing_if = "TopTwo::is_empty")]
+    pub lines: TopTwo,
     /// Records that were rejected for a reason that their bytes do not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Rejected>,

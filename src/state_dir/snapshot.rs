@@ -3,6 +3,7 @@
 use super::chain::Chain;
 use super::{FORMAT, StateDir, StateError, envelope};
 use crate::source::marks::Marks;
+use dataflows::operators::TopTwo;
 use dataflows::state::State;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,12 @@ pub struct Manifest {
     pub sums: BTreeMap<String, Marks>,
     /// Largest event times, by `topic/partition`.
     pub largest: BTreeMap<String, Instant>,
+    /// Second largest event times, by `topic/partition`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub second: BTreeMap<String, Instant>,
+    /// The largest event times of the sequence.
+    #[serde(default, skip_serializing_if = "TopTwo::is_empty")]
+    pub lines: TopTwo,
     /// What makes each partition the log that was read, where its source can tell.
     pub identities: BTreeMap<String, String>,
     /// What the tables mean: name by name.
