@@ -8,11 +8,11 @@ use deltamart::sink::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
+pub fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_deltamart")).current_dir(folder).args(arguments).output().expect("runs")
 }
 
-fn said(output: &Output) -> (Option<i32>, String) {
+pub fn said(output: &Output) -> (Option<i32>, String) {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -24,6 +24,8 @@ mod formats;
 mod kafka;
 /// The program itself, killed over and over.
 mod kills;
+/// Files, whatever they are packed in and however they are written, and such as are something else.
+mod lines;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.

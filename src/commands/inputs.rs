@@ -13,7 +13,7 @@ use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::source::chain::Chain;
 use crate::source::files::{Files, names};
 use crate::source::kafka::{self, Mode};
-use crate::source::lines::Kind;
+use crate::source::lines::{Kind, Lines};
 use crate::source::movies::Movies;
 use crate::source::sniff::has_valid_record;
 use crate::source::span::Span;
@@ -162,6 +162,16 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
         _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
     };
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
+}
+
+/// Looks at every file that is named: what cannot be read is said before anything is made.
+pub(super) fn look(named: &Named) -> Result<()> {
+    for (paths, kind) in [(&named.catalogs, Kind::Catalog), (&named.files, Kind::Events)] {
+        for path in paths {
+            Lines::open(path, kind)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses files that are nothing but rejects. What was accepted at an earlier start is not asked again.
