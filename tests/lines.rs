@@ -248,7 +248,7 @@ impl Writing {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
     /// Packing, encoding, line ends, marks, blank lines, several objects on a line: none of it changes what is
     /// read.
     #[test]

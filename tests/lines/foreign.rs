@@ -122,7 +122,7 @@ fn a_file_with_no_valid_record_is_refused_unless_rejects_are_accepted() {
         (
             "unknown.jsonl",
             "{\"event_name\":\"jane@mail.ge\",\"timestamp\":\"2026-01-05T10:00:00Z\"}\n".to_owned(),
-            "in line 1: unknown_event: `****@mail.ge`",
+            "in line 1: unknown_event: ",
         ),
         ("old.jsonl", ["\n", old].concat(), "in line 2: timestamp_too_old: `timestamp` is 1999-01-05"),
         ("many.jsonl", [&other.repeat(1_000), good].concat(), "none of the first 1000 records"),
