@@ -34,6 +34,8 @@ mod kafka;
 mod kills;
 /// What is late in files is a function of the files.
 mod lateness;
+/// Files, whatever they are packed in and however they are written, and such as are something else.
+mod lines;
 /// The view of every minute equals the table of before.
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

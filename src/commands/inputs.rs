@@ -14,6 +14,7 @@ use crate::kafka::watch::Watch;
 use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::source::kafka::{self, Mode};
+use crate::source::lines::{Kind, Lines};
 use crate::source::movies::Movies;
 use crate::source::span::Span;
 use crate::source::{Partition, Source};
@@ -171,4 +172,14 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
         _ => return Err(Refused("the simulated shop sells one catalog: give one `--catalog`".to_owned()).into()),
     };
     Ok(Box::new(Simulator::new(config, items_of(catalog)?)))
+}
+
+/// Looks at every file that is named: what cannot be read is said before anything is made.
+pub(super) fn look(named: &Named) -> Result<()> {
+    for (paths, kind) in [(&named.catalogs, Kind::Catalog), (&named.files, Kind::Events)] {
+        for path in paths {
+            Lines::open(path, kind)?;
+        }
+    }
+    Ok(())
 }

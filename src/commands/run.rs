@@ -3,7 +3,7 @@
 use super::batch::{count, patiently};
 use super::beside::Beside;
 use super::clock::{self, Verdict};
-use super::inputs::{Inputs, Named, refused};
+use super::inputs::{Inputs, Named, look, refused};
 use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
 use super::{IN_MEMORY, Refused, open_warehouse, options, settings, sinks, stop_on_signals};
@@ -49,6 +49,7 @@ enum After {
 }
 
 pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
+    look(named)?;
     let signalled = stop_on_signals()?;
     let mut begin = begin;
     while let After::GoOn = once(config, named, begin, &signalled)? {

@@ -130,6 +130,11 @@ impl Source for Files {
             batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, sum, key, payload });
         }
         if !batch.records.is_empty() {
+            // An epoch keeps its batches: few records among many blank lines take no more room than they need.
+            if batch.records.len() < lines_read / 8 {
+                batch.bytes.shrink_to_fit();
+                batch.records.shrink_to_fit();
+            }
             return Ok(Poll::Records(batch));
         }
         Ok(if ended || self.waits { self.end() } else { Poll::Skipped })

@@ -374,9 +374,13 @@ fn damaged(path: &Path, damage: &Damage, read: i64, sound: i64) -> SourceError {
     let well = match (damage, read) {
         // Bytes may have been other ones for a while before it is noticed.
         (Damage::Broken | Damage::Checksum, read) if sound < read => {
-            format!("Of what was read, lines {} to {read} may be wrong; all was well up to line {sound}", sound + 1)
+            let before = if sound == 0 { String::new() } else { format!("; all was well up to line {sound}") };
+            format!("Of what was read, lines {} to {read} may be wrong{before}", sound + 1)
         }
         (_, 0) => "Nothing of it was read".to_owned(),
+        (Damage::Cut, read) if sound < read => {
+            format!("Up to line {read} all was well, as far as can be told without the checksum at its end")
+        }
         _ => format!("All was well up to line {read}"),
     };
     SourceError::Failed(format!(
