@@ -128,7 +128,7 @@ impl Minutes {
             }
             let was_judged = had_last.is_some_and(|had_last| at <= had_last);
             let was = row(at, &before.old, &now.old).filter(|_| was_judged);
-            let is = row(at, &before.new(), &now.new());
+            let is = row(at, &before.sum(), &now.sum());
             if was != is {
                 was.into_iter().for_each(|was| said(was, -1));
                 is.into_iter().for_each(|is| said(is, 1));
@@ -138,7 +138,7 @@ impl Minutes {
             let next = if was_judged && now.more.is_nothing() {
                 // What was said stands until the next change, or to its end.
                 next_change.into_iter().chain(had_last.map(|had_last| had_last + MINUTE_MS)).min()
-            } else if now.new().active > 0 || was_judged && now.old.active > 0 {
+            } else if now.sum().active > 0 || was_judged && now.old.active > 0 {
                 Some(at + MINUTE_MS)
             } else {
                 next_change.into_iter().chain(next_held).min()
@@ -168,7 +168,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(&self) -> Contribution {
+    fn sum(&self) -> Contribution {
         let mut new = self.old;
         new.add(&self.more);
         new

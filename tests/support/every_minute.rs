@@ -35,7 +35,7 @@ pub fn rows(sink: &Sqlite) -> Vec<Vec<Value>> {
     let columns = &TableId::SessionMetrics.table().columns;
     let sql = "SELECT * FROM session_metrics_by_minute ORDER BY timestamp";
     let mut statement = sink.connection().prepare(sql).expect("SQL");
-    let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
     assert_eq!(names, columns.iter().map(|column| column.name).collect::<Vec<_>>());
     let found = statement.query_map([], |row| {
         columns.iter().enumerate().map(|(n, column)| read_value(column, row.get_ref(n)?)).collect()

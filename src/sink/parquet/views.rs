@@ -19,6 +19,7 @@ const HEAD: &str = "\
 -- _progress         the commit
 -- TABLE             the rows that are
 -- TABLE_deltas      what every commit changed: `_op` is 'upsert' or 'delete', and then only the key is given
+-- session_metrics_by_minute   every minute: what `session_metrics` says, carried forward
 ";
 
 /// The statements for a feed at an address: a path from the root, or a URL.
