@@ -10,7 +10,7 @@ use crate::support;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, EngineError, Job, Keep, Options};
+use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
 use deltamart::fingerprint;
 use deltamart::recovery::{self, DECODER};
 use deltamart::sink::memory::{Contents, Memory};
@@ -39,6 +39,15 @@ struct World {
     partitions: usize,
     steps: Vec<Step>,
     options: Options,
+    /// They come in this order always.
+    in_sequence: bool,
+}
+
+impl World {
+    fn script(&self) -> Script {
+        let script = Script::new(support::partitions(self.partitions), self.steps.clone());
+        if self.in_sequence { script.in_sequence() } else { script }
+    }
 }
 
 /// When a process goes away, besides what the disk does to it.
@@ -145,6 +154,10 @@ impl Source for Mortal<Script> {
         self.inner.poll(max_records)
     }
 
+    fn is_sequence(&self) -> bool {
+        self.inner.is_sequence()
+    }
+
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
         self.inner.seek(next_offsets)
     }
@@ -175,8 +188,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
         sinks.push(Box::new(Mortal { inner: sink.clone(), life: life.clone() }));
     }
     let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
-    let script = Script::new(support::partitions(world.partitions), world.steps.clone());
-    let source: Box<dyn Source> = Box::new(Mortal { inner: script, life });
+    let source: Box<dyn Source> = Box::new(Mortal { inner: world.script(), life });
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
         sources: vec![source],
@@ -218,7 +230,8 @@ fn world(seed: u64) -> (World, Span) {
     options.take_state = false;
     options.epochs_in_flight = dice.random_range(1..=4);
     let sinks = (0..dice.random_range(1..=2)).map(|_| Memory::default()).collect();
-    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options }, span)
+    let in_sequence = seed % 3 == 1;
+    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options, in_sequence }, span)
 }
 
 fn one(seed: u64, tally: &mut Tally) {
@@ -229,7 +242,9 @@ fn one(seed: u64, tally: &mut Tally) {
     if comparable {
         world.options.settings.watermark_step_ms = WATERMARK_STEP_MS;
     }
-    let (uninterrupted, _) = support::run_script(world.partitions, world.steps.clone(), world.options.clone());
+    let uninterrupted = Memory::default();
+    support::run(world.script(), &uninterrupted, world.options.clone(), Resume::default(), &Arc::default())
+        .unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     if seed.is_multiple_of(2) {
         let kept = Some((seed % 5 + 1) as i64 * support::HOUR_MS);
         world.options.commit.retention = Retention { raw: kept, rejected: None, late: kept };

@@ -234,6 +234,7 @@ proptest! {
         again in prop_oneof![Just(0usize), Just(1), Just(5)],
         epoch_events in prop_oneof![Just(1usize), Just(7), Just(1000)],
         unlimited in prop::bool::weighted(0.2),
+        in_sequence in any::<bool>(),
     ) {
         let history = roughly_ordered(history, disorder);
         let mut steps = steps(&history, partitions, again);
@@ -246,7 +247,10 @@ proptest! {
             (options.settings.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
         }
         let settings = options.settings.clone();
-        let (sink, _) = support::run_script(partitions as usize, steps.clone(), options);
+        let source = Script::new(support::partitions(partitions as usize), steps.clone());
+        let source = if in_sequence { source.in_sequence() } else { source };
+        let sink = Memory::default();
+        support::run(source, &sink, options, Resume::default(), &Arc::default()).expect("runs to its end");
         let contents = sink.contents().clone();
         every_record_is_somewhere(&contents, &steps);
         support::assert_matches_sql(&contents, &settings);
@@ -348,8 +352,13 @@ fn workers_and_chopping_do_not_matter() {
 #[test]
 fn a_gap_in_time_is_said_in_bounded_slices() {
     const DAY_MINUTES: u16 = 24 * 60;
-    // Twenty days in one epoch; then the end, and nothing after it.
-    let history = [Happening::Signs(1, 5, true), Happening::Signs(1, 20 * DAY_MINUTES, false), Happening::Cut];
+    // Twenty days of nothing, in one epoch; then the end, which two records witness, and nothing after it.
+    let history = [
+        Happening::Signs(1, 5, true),
+        Happening::Signs(1, 20 * DAY_MINUTES, false),
+        Happening::Views(1, 20 * DAY_MINUTES, 1),
+        Happening::Cut,
+    ];
     let steps = steps(&history, 1, 0).into_iter().chain([Step::End]).collect();
     let mut options = support::one_commit_per_epoch(support::options(2));
     options.settings.watermark_step_ms = i64::from(DAY_MINUTES) * MINUTE_MS;
