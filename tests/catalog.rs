@@ -357,3 +357,40 @@ fn a_catalog_alone_is_as_of_when_it_is_read() {
     let (text, second) = load();
     assert!(text.contains("0 rows upserted, 0 deleted") && second == first, "{text}");
 }
+
+/// A catalog is a state: read again it is no news, and what it was before it may become again.
+#[test]
+fn a_catalog_is_read_again_when_it_has_changed_and_a_b_a_are_three_versions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let view = |minute: u32, user: u32| {
+        format!(
+            r#"{{"event_name":"item_view","timestamp":"2026-01-05T10:{minute:02}:00Z","user_id":{user},"item_id":"1"}}"#
+        ) + "\n"
+    };
+    std::fs::write(folder.path().join("e.jsonl"), [view(0, 1), view(5, 2)].concat()).expect("written");
+    let catalog = |price: &str| {
+        let block = format!("ITEM 1\nListPrice={}USD${price}\nTitle=One\n", price.replace('.', ""));
+        std::fs::write(folder.path().join("Movies.txt"), block).expect("written");
+        let (code, text) = said(&deltamart(folder.path(), &["run", "e.jsonl", "--catalog", "Movies.txt"]));
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    assert!(catalog("9.99").starts_with("3 records"));
+    assert!(catalog("9.99").starts_with("0 records"), "it says the same");
+    assert!(catalog("8.99").starts_with("1 records"));
+    assert!(catalog("9.99").starts_with("1 records"));
+    assert!(catalog("9.99").starts_with("0 records"));
+    let rows = |sql: &str| -> Vec<String> {
+        let warehouse = rusqlite::Connection::open(folder.path().join("deltamart.db")).expect("opens");
+        let mut statement = warehouse.prepare(sql).expect("valid");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("texts")
+    };
+    let versions = rows("SELECT timestamp || ' ' || price FROM catalog_events ORDER BY _partition");
+    let expected =
+        ["2026-01-05T09:59:59.999Z 9.99", "2026-01-05T10:05:00.000Z 8.99", "2026-01-05T10:05:00.001Z 9.99"];
+    assert_eq!(versions, expected);
+    assert_eq!(rows("SELECT timestamp || ' ' || price FROM movies_catalog"), expected[2..]);
+    let (code, text) = said(&deltamart(folder.path(), &["verify"]));
+    assert_eq!(code, Some(0), "{text}");
+}

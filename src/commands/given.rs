@@ -78,6 +78,9 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
         None if past.watermark > dataflows::time::START => past.watermark,
         None => first_event(&config.rules, &named.files)?.map_or_else(instant::now, |first| first - 1),
     };
+    // Of two versions as of one instant neither is the later one.
+    let before = last.and_then(|(_, identity)| Movies::identified(identity)).map(|(_, before)| before);
+    let as_of = before.filter(|_| named.as_of.is_none()).map_or(as_of, |before| as_of.max(before + 1));
     refuse_rejects(config, Kind::Catalog, Tail::Take, path)?;
     let number = last.map_or(0, |(number, _)| number + 1);
     if number > 0 {
