@@ -9,7 +9,7 @@ pub fn explained(payload: &[u8], error: &serde_json::Error) -> String {
     let end =
         payload[start..].iter().position(|byte| !is_of_token(*byte)).map_or(payload.len(), |length| start + length);
     let token = String::from_utf8_lossy(&payload[start..end]);
-    let place = place(&payload[..start]);
+    let place = place(if error.is_eof() { payload } else { &payload[..start] });
     let before = payload[..at].trim_ascii_end().last();
     let what = match (token.as_ref(), payload.get(at)) {
         _ if error.is_eof() => {
