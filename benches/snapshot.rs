@@ -106,7 +106,12 @@ impl Flow<'_> {
         let began = Instant::now();
         for arrival in events.iter().filter(|arrival| arrival.event.carries_time()) {
             let (partition, at) = (arrival.origin.partition, arrival.event.timestamp());
-            self.reports.send(Report::Partition { partition, seen: Some((at, TopTwo::of(at))), status: Status::Live, idle: false });
+            self.reports.send(Report::Partition {
+                partition,
+                seen: Some((at, TopTwo::of(at))),
+                status: Status::Live,
+                idle: false,
+            });
         }
         self.reports.send(Report::Closed);
         self.arrivals.send_batch(&mut events);

@@ -85,7 +85,8 @@ impl Way {
         options.settings.lateness_ms = Some(rule::LATENESS_MS);
         options.settings.watermark_step_ms = WATERMARK_STEP_MS;
         // A leap of years has millions of minutes.
-        options.settings.tables = METRICS.iter().map(|(id, _)| *id).filter(|id| *id != TableId::SessionMetrics).collect::<Tables>();
+        options.settings.tables =
+            METRICS.iter().map(|(id, _)| *id).filter(|id| *id != TableId::SessionMetrics).collect::<Tables>();
         // Fifty years later is accepted.
         options.clock = Arc::new(|| CLOCK_MS + 2 * FAR_MS);
         options
@@ -241,7 +242,9 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
         };
         match engine::run(job) {
             Ok(_) => return (sink.contents().clone(), kills),
-            Err(why) => assert!(["gone", "went away"].iter().any(|expected| why.to_string().contains(expected)), "{why}"),
+            Err(why) => {
+                assert!(["gone", "went away"].iter().any(|expected| why.to_string().contains(expected)), "{why}")
+            }
         }
         kills += 1;
         disk = disk.restart(dice.random());

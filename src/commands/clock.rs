@@ -33,7 +33,9 @@ pub(super) fn judge(last_ms: Instant, now_ms: Instant) -> Verdict {
     }
     if now_ms > last_ms.saturating_add(AHEAD_SAID_MS) {
         let ahead = apart(now_ms.saturating_sub(last_ms));
-        return Verdict::Noteworthy(format!("the last run wrote down {last}, which is {ahead} ago by the clock: {now}"));
+        return Verdict::Noteworthy(format!(
+            "the last run wrote down {last}, which is {ahead} ago by the clock: {now}"
+        ));
     }
     Verdict::Right
 }

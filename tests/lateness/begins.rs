@@ -35,7 +35,14 @@ fn a_file_that_begins_too_late_is_named_once() {
     for workers in ["1", "4"] {
         let lines = said(&["june.jsonl", "may.jsonl"], &["-w", workers]);
         assert_eq!(lines.len(), 1, "{lines:?}");
-        for expected in ["`may.jsonl`", "2026-01-05T00:00:00", "2026-02-02T09:00:00", "in the order of time", "`lateness`", "`batch`"] {
+        for expected in [
+            "`may.jsonl`",
+            "2026-01-05T00:00:00",
+            "2026-02-02T09:00:00",
+            "in the order of time",
+            "`lateness`",
+            "`batch`",
+        ] {
             assert!(lines[0].contains(expected), "`{expected}` in: {}", lines[0]);
         }
     }
