@@ -138,6 +138,7 @@ fn what_is_written_is_read_back_in_both_formats() {
 fn no_address_is_stored_wherever_it_stands() {
     let lines = [
         r#"{"event_name":"sign_in","timestamp":"2026-01-05T20:00:00Z","user_id":9}"#,
+        r#"{"event_name":"sign_in","timestamp":"2026-01-05T20:00:00Z","user_id":8}"#,
         "cut",
         r#"{"event_name":"sign_in","timestamp":"2026-01-05T01:00:00Z","user_id":9,"masked_email":"john@mail.ge"}"#,
         r#"{"event_name":"consumer_registration","timestamp":"2026-01-05T01:00:00Z","user_id":9,"age":30,"masked_email":"jane@mail.ge","preferred_language":"","backup":"jane@mail.ge"}"#,

@@ -277,7 +277,7 @@ fn forget_with(folder: &Path, name: &str, failing: Failing, user: u64) -> Result
     let settings = Feed { path: folder.join(format!("{name}.feed")).display().to_string(), ..Feed::default() };
     let mut sinks: [Box<dyn Warehouse>; 2] = [Box::new(failing), Box::new(Parquet::open(&settings).expect("opens"))];
     let payloads = Payloads::new(None);
-    forget(&state_dir(folder, name), &mut sinks, &Named { user, payloads: &payloads }, support::CLOCK_MS, 1)
+    forget(&state_dir(folder, name), &mut sinks, &Named { user, payloads: &payloads }, support::MONDAY_MS, 1)
 }
 
 fn state_dir(folder: &Path, name: &str) -> StateDir {

@@ -264,19 +264,18 @@ fn made(contents: &Contents) -> BTreeMap<&'static str, Vec<Vec<Value>>> {
 
 /// The rows of `late_events` that the rule says.
 fn late_rows(files: &[Lines]) -> Vec<Vec<Value>> {
-    let late = judged(files).into_iter().filter_map(|(file, line, at, by)| {
-        (at < by - rule::LATENESS_MS).then(|| {
-            vec![
-                Value::Text("script".to_owned()),
-                Value::Integer(file.into()),
-                Value::Integer(line as i64),
-                Value::Instant(at),
-                Value::Instant(by),
-                Value::Bytes(event(file, line, at).into()),
-            ]
-        })
-    });
-    late.collect()
+    let late = judged(files).into_iter().filter(|(.., at, by)| *at < by - rule::LATENESS_MS);
+    let row = |(file, line, at, by): (u32, usize, i64, i64)| {
+        vec![
+            Value::Text("script".to_owned()),
+            Value::Integer(file.into()),
+            Value::Integer(line as i64),
+            Value::Instant(at),
+            Value::Instant(by),
+            Value::Bytes(event(file, line, at).into()),
+        ]
+    };
+    late.map(row).collect()
 }
 
 #[derive(Default)]

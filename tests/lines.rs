@@ -208,9 +208,12 @@ fn writing() -> impl Strategy<Value = Writing> {
         })
 }
 
+/// A line's number, whether it has its end, and what it says.
+type Numbered = (i64, bool, Vec<u8>);
+
 impl Writing {
     /// The file, and the lines it has.
-    fn write(&self, records: &[String]) -> (Vec<u8>, Vec<(i64, bool, Vec<u8>)>) {
+    fn write(&self, records: &[String]) -> (Vec<u8>, Vec<Numbered>) {
         let (mut text, mut lines, mut number) = (String::new(), Vec::new(), 1);
         for (n, record) in records.iter().enumerate() {
             text.push_str(record);

@@ -152,7 +152,9 @@ mod tests {
             if ascending {
                 lines.sort_by_key(|(_, minute)| *minute);
             }
-            let lines: Vec<String> = lines.into_iter().map(|(kind, minute)| line(kind, minute)).collect();
+            // The first line says what kind of file it is.
+            let lines = lines.into_iter().map(|(kind, minute)| line(kind, minute));
+            let lines: Vec<String> = std::iter::once("{}".to_owned()).chain(lines).collect();
             let (rules, clock_ms) = (Rules::default(), instant::now());
             let json = Format::Json(None);
             let slow = lines.iter().filter_map(|line| accepted_at(line.as_bytes(), &json, &rules, clock_ms)).min();

@@ -69,7 +69,7 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
     {
         if let Some(given) = named.as_of.filter(|given| *given != as_of) {
             let (path, was, given) = (path.display(), instant::show(as_of), instant::show(given));
-            tracing::info!("catalog `{path}` was read as of {was}; that it is given as of {given} now changes nothing");
+            tracing::warn!("catalog `{path}` was read as of {was}; that it is given as of {given} now changes nothing");
         }
         return Ok(Movies::file(name, path, as_of)?.version(number, sum));
     }

@@ -61,7 +61,8 @@ fn of_double(dollars: f64) -> Option<i64> {
 fn of_widened(dollars: f64) -> Option<i64> {
     let float = dollars as f32;
     let decimals = dollars.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let rounded_away = 0.5 * 10f64.powi(-i32::try_from(decimals).ok()?);
+    // A little more than half of the last digit: a double of what lies just between is not quite there.
+    let rounded_away = 0.501 * 10f64.powi(-i32::try_from(decimals).ok()?);
     let is_it = f64::from(float) == dollars || (decimals >= 5 && (f64::from(float) - dollars).abs() <= rounded_away);
     if float.abs() >= FLOAT_MAX || !is_it {
         return None;

@@ -22,7 +22,7 @@ pub struct Movies {
 }
 
 enum Lined {
-    File(Lines),
+    File(Box<Lines>),
     Text(&'static [u8], i64),
 }
 
@@ -96,7 +96,7 @@ impl Movies {
     /// # Errors
     /// If the file cannot be opened.
     pub fn file(name: &str, path: &Path, as_of: i64) -> Result<Movies, SourceError> {
-        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Lines::open(path, Kind::Catalog)?)))
+        Ok(Movies::new(name.to_owned(), as_of, Lined::File(Box::new(Lines::open(path, Kind::Catalog)?))))
     }
 
     /// Which version of its name it is, and the sum of its content.

@@ -227,7 +227,7 @@ impl<'a> Recognition<'a> {
         let (topic, number) = (known.topic.clone(), known.number);
         if topic != given.name {
             let (path, next) = (given.path.display(), known.marks.next());
-            tracing::info!("`{path}` is what was read as `{topic}`: reading goes on with line {next}");
+            tracing::warn!("`{path}` is what was read as `{topic}`: reading goes on with line {next}");
         }
         let next = self.numbers.entry(topic.clone()).or_default();
         *next = (number + 1).max(*next);
@@ -243,6 +243,17 @@ impl<'a> Recognition<'a> {
         let topic = given.name.clone();
         let taken: BTreeSet<i32> =
             self.found.values().filter(|found| found.topic == topic).map(|found| found.number).collect();
+        // One that was begun, and of which nothing was read, begins again.
+        let begun = self.known.iter().find(|known| {
+            known.marks.is_empty()
+                && (&known.topic, known.first) == (&topic, given.first)
+                && !taken.contains(&known.number)
+        });
+        if let Some(begun) = begun {
+            let (number, path) = (begun.number, given.path.clone());
+            self.found.insert(place, Found { topic, number, path, first: given.first, opened: None });
+            return Ok(());
+        }
         let next = self.numbers.entry(topic.clone()).or_default();
         while taken.contains(next) {
             *next += 1;

@@ -12,7 +12,7 @@ const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
-    command.current_dir(folder).args(arguments).output().expect("runs")
+    command.env("RUST_LOG", "info").current_dir(folder).args(arguments).output().expect("runs")
 }
 
 /// Writes a file of so many events, an hour apart.

@@ -25,8 +25,9 @@ fn units() -> impl Strategy<Value = Unit> {
         ty[key] = name.into();
         unit(ty, of_ns, ms)
     };
-    let (millis, micros, nanos): (fn(i64) -> Avro, fn(i64) -> Avro, fn(i64) -> Avro) =
-        (|ns| Avro::Long(ms(ns)), |ns| Avro::Long(ns.div_euclid(1_000)), Avro::Long);
+    let millis: fn(i64) -> Avro = |ns| Avro::Long(ms(ns));
+    let micros: fn(i64) -> Avro = |ns| Avro::Long(ns.div_euclid(1_000));
+    let nanos: fn(i64) -> Avro = Avro::Long;
     let days: fn(i64) -> Avro = |ns| Avro::Int(ns.div_euclid(86_400_000_000_000) as i32);
     let midnight: fn(i64) -> i64 = |ns| ms(ns).div_euclid(86_400_000) * 86_400_000;
     prop::sample::select(vec![
