@@ -244,7 +244,7 @@ impl<'a> Recognition<'a> {
         let taken: BTreeSet<i32> =
             self.found.values().filter(|found| found.topic == topic).map(|found| found.number).collect();
         // One that was begun, and of which nothing was read, begins again.
-        let begun = self.known.iter().find(|known| {
+        let begun = self.known.iter().filter(|_| self.before == Before::Counts).find(|known| {
             known.marks.is_empty()
                 && (&known.topic, known.first) == (&topic, given.first)
                 && !taken.contains(&known.number)
