@@ -11,14 +11,13 @@ use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
 use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
-use deltamart::fingerprint;
-use deltamart::recovery::{self, DECODER};
+use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::{Purge, Purged, age_of};
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
-use deltamart::state_dir::{Generation, StateDir};
+use deltamart::state_dir::StateDir;
 use deltamart::store::Store;
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
@@ -172,17 +171,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
     let mut options = world.options.clone();
     options.workers = workers;
     options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
-    let facts = Generation {
-        nonce: format!("{seed}"),
-        started_at: String::new(),
-        program: "test".to_owned(),
-        decoder: DECODER,
-        rules: options.rules.clone(),
-        fingerprint: fingerprint::of(&options.settings),
-        identities: BTreeMap::new(),
-        begins: BTreeMap::new(),
-        rebuilt_after: None,
-    };
+    let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
     for sink in &world.sinks {
         sinks.push(Box::new(Mortal { inner: sink.clone(), life: life.clone() }));

@@ -13,13 +13,12 @@ use dataflows::operators::Status;
 use dataflows::table::{TableId, Tables, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::engine::{self, Ended, Job, Keep, Options, Resume};
-use deltamart::fingerprint;
-use deltamart::recovery::{self, DECODER};
+use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::{MadeBy, Sink, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
-use deltamart::state_dir::{Generation, StateDir};
+use deltamart::state_dir::StateDir;
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
 use deltamart::store::{Store, StoreError};
@@ -222,17 +221,7 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
         let store =
             Mortal { store, disk: disk.clone(), writes: AtomicUsize::new(if kills < KILLS { 0 } else { 2 }), done };
         let dir = StateDir::open(Arc::new(store), None).expect("opens");
-        let facts = Generation {
-            nonce: format!("{kills}"),
-            started_at: String::new(),
-            program: "test".to_owned(),
-            decoder: DECODER,
-            rules: options.rules.clone(),
-            fingerprint: fingerprint::of(&options.settings),
-            identities: BTreeMap::new(),
-            begins: BTreeMap::new(),
-            rebuilt_after: None,
-        };
+        let facts = support::start_of(format!("{kills}"), &options, BTreeMap::new());
         let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(sink.clone())];
         let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 1).expect("starts");
         let stop = Arc::default();

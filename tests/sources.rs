@@ -6,15 +6,14 @@
 use crate::support;
 use dataflows::table::{TableId, Value};
 use deltamart::engine::{self, Job, Keep};
-use deltamart::fingerprint;
-use deltamart::recovery::{self, DECODER, Past};
+use deltamart::recovery::{self, Past};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{Sink, Warehouse};
 use deltamart::source::Source;
 use deltamart::source::content::Tail;
 use deltamart::source::files::Files;
 use deltamart::source::recognise::{Before, Known, recognise};
-use deltamart::state_dir::{Generation, StateDir};
+use deltamart::state_dir::StateDir;
 use deltamart::store::Store;
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
@@ -81,17 +80,7 @@ impl World {
         let mut identities = past.identities;
         identities.extend(found.clone());
         let options = engine::Options { workers, epoch_events, take_state: false, ..support::options(workers) };
-        let facts = Generation {
-            nonce: workers.to_string(),
-            started_at: String::new(),
-            program: "test".to_owned(),
-            decoder: DECODER,
-            rules: options.rules.clone(),
-            fingerprint: fingerprint::of(&options.settings),
-            identities: identities.clone(),
-            begins: BTreeMap::new(),
-            rebuilt_after: None,
-        };
+        let facts = support::start_of(workers.to_string(), &options, identities.clone());
         let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(self.sink.clone())];
         let start = recovery::start(&dir, &mut sinks, &facts, &found, 1)?;
         let there: Vec<String> = source.partitions().iter().map(engine::partition_name).collect();

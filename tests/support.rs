@@ -9,17 +9,20 @@ use dataflows::time::Thresholds;
 use dataflows::{Instant, Settings};
 use deltamart::commit;
 use deltamart::engine::{self, Ended, EngineError, Job, Options, Resume};
+use deltamart::fingerprint;
+use deltamart::recovery::DECODER;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::sqlite::{Sqlite, quoted};
 use deltamart::sink::{Claim, MadeBy, Sink};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Format, Partition, Source};
 use deltamart::specification;
+use deltamart::state_dir::Generation;
 use deltamart::stats::Stats;
 use deltamart::validate::Rules;
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
@@ -43,6 +46,21 @@ pub fn histories(in_debug: u32) -> u32 {
 /// Whether so many were asked for.
 pub fn is_sweep() -> bool {
     std::env::var_os("DELTAMART_SWEEP").is_some()
+}
+
+/// What a start of a test writes down, given what makes its partitions the logs they are.
+pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, String>) -> Generation {
+    Generation {
+        nonce,
+        started_at: String::new(),
+        program: "test".to_owned(),
+        decoder: DECODER,
+        rules: options.rules.clone(),
+        fingerprint: fingerprint::of(&options.settings),
+        identities,
+        begins: BTreeMap::new(),
+        rebuilt_after: None,
+    }
 }
 
 /// A pipeline for tests: epochs close by size, by `Step::Cut` and at the end, never by the clock.
