@@ -130,18 +130,18 @@ pub struct Accepted {
     pub email: Option<Range<usize>>,
 }
 
-/// By which the future begins.
+/// By which the future begins: the earlier of two times, each in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// That of who reads, in milliseconds since 1970.
-    Reader(i64),
-    /// The time that the record has in its log: when it was sent, or appended.
-    Log(i64),
+pub struct Clock {
+    /// That of who reads: the epoch's.
+    pub reader_ms: i64,
+    /// The time that the record has in its log, if it has a believable one: when it was sent, or appended.
+    pub log_ms: Option<i64>,
 }
 
 impl From<i64> for Clock {
-    fn from(ms: i64) -> Clock {
-        Clock::Reader(ms)
+    fn from(reader_ms: i64) -> Clock {
+        Clock { reader_ms, log_ms: None }
     }
 }
 

@@ -240,13 +240,15 @@ fn timestamp(wire: &Wire<'_>, rules: &Rules, clock: Clock) -> Result<Instant, Br
         let (at, least) = (instant::show(at), instant::show(rules.min_event_time));
         return Err(broken(Reason::TimestampTooOld, format!("`timestamp` is {at}; expected {least} at the earliest")));
     }
-    let (Clock::Reader(clock_ms) | Clock::Log(clock_ms)) = clock;
-    if at > clock_ms.saturating_add(rules.max_future) {
+    let after = |ms: i64| at > ms.saturating_add(rules.max_future);
+    let of_log = clock.log_ms.filter(|&ms| after(ms));
+    if of_log.is_some() || after(clock.reader_ms) {
         let (at, future) = (instant::show(at), instant::span::show(rules.max_future));
-        let of = match clock {
-            // Not the clock itself: the same record is rejected in the same words whenever it is read.
-            Clock::Reader(_) => "the clock (`rejected_at`)".to_owned(),
-            Clock::Log(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+        // The log's time first, and never the clock itself: an epoch may open before a record is appended or after,
+        // and the same record is to be rejected in the same words whenever it is read.
+        let of = match of_log {
+            Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+            None => "the clock (`rejected_at`)".to_owned(),
         };
         let detail = format!("`timestamp` is {at}; expected no later than {future} after {of}");
         return Err(broken(Reason::TimestampInFuture, detail));

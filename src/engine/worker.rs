@@ -420,9 +420,8 @@ impl Worker {
             None => {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
-                let says = record.appended_ms >= rules.min_event_time;
-                let of_log = says && record.appended_ms < self.clock_ms;
-                let clock = if of_log { Clock::Log(record.appended_ms) } else { Clock::Reader(self.clock_ms) };
+                let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.min_event_time);
+                let clock = Clock { reader_ms: self.clock_ms, log_ms };
                 decode(&partition.format, payload, rules, clock)
             }
         };

@@ -145,7 +145,13 @@ fn the_future_begins_by_the_clock_that_is_named() {
         assert_eq!(why.reason, Reason::TimestampInFuture);
         why.detail
     };
-    assert!(said(Clock::Reader(ten)).ends_with("no later than 1h after the clock (`rejected_at`)"));
+    let of_reader = "no later than 1h after the clock (`rejected_at`)";
     let of_log = "no later than 1h after the time that its log gives the record, 2026-01-05T10:00:00.000Z";
-    assert!(said(Clock::Log(ten)).ends_with(of_log));
+    assert!(said(Clock::from(ten)).ends_with(of_reader));
+    // Whether its epoch opened before it was appended, at the same time or later: the same words.
+    for reader_ms in [ten - 700, ten, ten + 700] {
+        assert!(said(Clock { reader_ms, log_ms: Some(ten) }).ends_with(of_log), "read at {reader_ms}");
+    }
+    // A log that gives a time of the far future says nothing.
+    assert!(said(Clock { reader_ms: ten, log_ms: Some(ten + 86_400_000) }).ends_with(of_reader));
 }
