@@ -185,6 +185,9 @@ pub enum Command {
         /// Where lines of files go, to be given to `run`
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Say what there is, and what of it would pass now; send nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove a user from every table, file and topic we write, and from the state; says what still holds the user
     Forget {

@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod again;
 mod asof;
 mod batch;
 mod beside;
@@ -141,7 +142,9 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
-        Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
+        Command::ReplayRejected { reason, out, dry_run } => {
+            replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
+        }
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check => check(&config),

@@ -5,6 +5,7 @@ pub(crate) mod cleanup;
 pub mod client;
 pub mod cluster;
 pub mod identity;
+pub mod log;
 pub mod producer;
 pub mod registry;
 pub mod watch;

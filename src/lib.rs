@@ -64,6 +64,7 @@ pub mod simulate;
 pub mod source;
 
 pub mod decode;
+pub mod kept;
 pub mod validate;
 
 pub mod engine;

@@ -15,6 +15,7 @@ use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, StateDir, StateError};
+use crate::validate::Rules;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
@@ -45,6 +46,8 @@ pub struct Past {
     pub watermark: Instant,
     /// The clock of the last epoch, if there was one.
     pub clock_ms: Option<Instant>,
+    /// The rules of the last start.
+    pub rules: Option<Rules>,
 }
 
 impl Past {
@@ -57,8 +60,8 @@ impl Past {
         if last == 0 {
             return Ok(Past::default());
         }
-        let Generation { begins, identities, .. } = dir.generation(last)?;
-        let mut past = Past { begins, identities, ..Past::default() };
+        let Generation { begins, identities, rules, .. } = dir.generation(last)?;
+        let mut past = Past { begins, identities, rules: Some(rules), ..Past::default() };
         let mut chain = dir.chain()?;
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
             chain.entries = chain.entries.split_off(&(rebuilt_after + 1));

@@ -1,7 +1,7 @@
 //! The rules of the domain: what is on the wire becomes a typed event, or is rejected with its reason.
 
 use crate::decode::hints::sounds_like;
-use crate::decode::mask::masked_email;
+use crate::decode::mask;
 use crate::decode::movies_txt::json;
 use crate::decode::number::{NotRead, whole};
 use crate::decode::price::{list_price, reason};
@@ -71,7 +71,7 @@ fn broken(reason: Reason, detail: String) -> Broken {
     Broken::Rule(Rejection::new(reason, detail))
 }
 
-/// Judges what was on the wire; tells too whether an e-mail address came in clear and was
+/// Judges what was on the wire; tells too whether an e-mail address came in clear, in any text, and was
 /// masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads the
 /// rest of a catalog version. What becomes part of the event is taken out of `wire`.
 ///
@@ -99,7 +99,7 @@ pub fn validate<'a>(
                 return Err(broken(Reason::UnknownLanguage, detail));
             }
             let email = text(&wire.twice, "masked_email", wire.masked_email.take())?;
-            let (masked_email, was_clear) = masked_email(email.into());
+            let (masked_email, was_clear) = mask::field(email.into());
             masked = was_clear;
             Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language })
         }
@@ -141,7 +141,11 @@ pub fn validate<'a>(
             let item_id = item_id(wire, "item_id", &wire.item_id)?;
             Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating })
         }
-        _ => Event::Catalog(Box::new(catalog(wire, besides()?, timestamp)?)),
+        _ => {
+            let mut item = catalog(wire, besides()?, timestamp)?;
+            masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
+            Event::Catalog(Box::new(item))
+        }
     };
     Ok((event, masked))
 }
@@ -286,6 +290,12 @@ fn item_id(wire: &Wire<'_>, field: &'static str, value: &Option<Scalar<'_>>) -> 
         id if id.len() > ITEM_ID_BYTES_MAX => {
             let detail = format!("`{field}` has {} bytes; expected 1 to {ITEM_ID_BYTES_MAX}", id.len());
             Err(broken(Reason::BadItemId, detail))
+        }
+        // Masked, two items might become one.
+        id if mask::text(id).is_some() => {
+            let detail =
+                format!("`{field}` holds an e-mail address, which is never stored; expected the id of an item");
+            Err(broken(Reason::AddressInKey, detail))
         }
         id => Ok(ItemId::from(id)),
     }

@@ -36,6 +36,8 @@ mod kills;
 mod lateness;
 /// Files, whatever they are packed in and however they are written, and such as are something else.
 mod lines;
+/// No e-mail address is stored, however it is written and wherever it stands.
+mod masking;
 /// The view of every minute equals the table of before.
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

@@ -5,11 +5,10 @@ use super::asof::first_event;
 use super::inputs::Named;
 use super::run::Begin;
 use crate::config::Config;
-use crate::decode::mask::masked_bytes;
+use crate::decode::mask;
 use crate::instant;
 use crate::recovery::Past;
 use crate::sink::sqlite::Sqlite;
-use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::content::{Content, Tail};
 use crate::source::files::{Files, names};
@@ -17,6 +16,7 @@ use crate::source::lines::Kind;
 use crate::source::movies::Movies;
 use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
 use crate::source::sniff::has_valid_record;
+use crate::source::{Format, Source};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,10 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
     let mut others = Vec::new();
     while let Some(read) = content.read(&mut line)? {
         // Kept bytes are masked.
-        if rejected.get(&read.number).is_some_and(|raw| **raw != *line && **raw != masked_bytes(&line)) {
+        if rejected
+            .get(&read.number)
+            .is_some_and(|raw| **raw != *line && **raw != mask::record(&Format::Json(None), &line).bytes)
+        {
             others.push(read.number.to_string());
         }
         line.clear();

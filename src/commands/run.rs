@@ -6,7 +6,8 @@ use super::clock::{self, Verdict};
 use super::inputs::{Inputs, Named, look, refused};
 use super::progress::{Progress, summary};
 use super::state::{heartbeats, place_of};
-use super::{IN_MEMORY, Refused, open_warehouse, options, settings, sinks, stop_on_signals};
+use super::text::{grouped, program};
+use super::{IN_MEMORY, Refused, again, open_warehouse, options, settings, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::delta::Delta;
@@ -122,6 +123,9 @@ impl Run<'_> {
             Some(Verdict::Noteworthy(why)) => tracing::info!("{why}"),
             Some(Verdict::Wrong(why)) if accept_clock => tracing::warn!("{why}: accepted"),
             Some(Verdict::Wrong(why)) => return Err(Refused(why).into()),
+        }
+        if past.rules.as_ref().is_some_and(|rules| *rules != self.config.rules) {
+            say_what_passes_now(self.config, &sink)?;
         }
         let inputs = self.open(&past, Begin::GoOn { accept_clock }, signalled)?;
         let facts = self.facts(&inputs, past);
@@ -245,6 +249,19 @@ impl Run<'_> {
             begins: inputs.begins(),
         }
     }
+}
+
+/// Rules that were widened take nothing back by themselves.
+fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
+    let passing = again::pass_now(config, warehouse)?;
+    if passing > 0 {
+        let (passing, program) = (grouped(passing), program());
+        tracing::warn!(
+            "setting `rules` was changed: {passing} of the rejected records would pass now; see \
+             `{program} replay-rejected --dry-run`"
+        );
+    }
+    Ok(())
 }
 
 /// The state that belongs to the warehouse.

@@ -1,8 +1,9 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
-use crate::decode::avro::TOPICS;
+use crate::decode::avro::{Schemas, TOPICS};
 use crate::instant;
+use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +46,17 @@ pub enum Format {
     Avro,
     Json,
     JsonSchema,
+}
+
+impl Format {
+    /// How the payloads of a topic are read that carries this event.
+    pub fn of(self, carries: &'static str, schemas: &Schemas) -> Payload {
+        match self {
+            Format::Avro => Payload::Avro(carries, schemas.clone()),
+            Format::Json => Payload::Json(Some(carries)),
+            Format::JsonSchema => Payload::JsonSchema(carries),
+        }
+    }
 }
 
 /// The Schema Registry, with the API of Confluent's.

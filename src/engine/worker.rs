@@ -8,9 +8,9 @@ use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
 use crate::commit::Piece;
 use crate::decode::avro::schema_id;
-use crate::decode::mask::{masked_bytes, masked_record};
-use crate::decode::{Clock, Rejection, decode};
-use crate::source::{Batch, Format, Poll, Record};
+use crate::decode::{Clock, Rejection, decode, mask};
+use crate::kept::{Kept, kept};
+use crate::source::{Batch, Format, Partition, Poll, Record};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
@@ -146,7 +146,11 @@ impl Worker {
             let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
             let outputs = build(inputs, settings, &ledger);
             let pace = Rc::clone(&outputs.pace);
-            let delivered = deliver(outputs, settings, Rc::clone(&asides), outbox);
+            let partitions = Arc::clone(shared);
+            let as_kept = move |partition: u32, payload: &[u8]| {
+                mask::record(&partitions.intake.partitions[partition as usize].format, payload).bytes
+            };
+            let delivered = deliver(outputs, settings, as_kept, Rc::clone(&asides), outbox);
             (restore_in, arrivals_in, reports_in, marks_in, pace, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
@@ -373,7 +377,7 @@ impl Worker {
         }
     }
 
-    fn accept_batch(&mut self, mut batch: Batch, number: Option<u64>, begins: Vec<u32>) {
+    fn accept_batch(&mut self, batch: Batch, number: Option<u64>, begins: Vec<u32>) {
         self.begins = begins;
         self.in_batch = TopTwo::default();
         let asides = Rc::clone(&self.asides);
@@ -385,15 +389,9 @@ impl Worker {
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
-        let mut in_clear = Vec::new();
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            if let Some(masked) = self.accept_record(&batch, record, origin, aside) {
-                in_clear.push((record.payload.clone(), masked));
-            }
-        }
-        for (payload, masked) in in_clear {
-            batch.bytes[payload].copy_from_slice(&masked);
+            self.accept_record(&batch, record, origin, aside);
         }
         aside.batches.push(batch);
         if let Some(number) = number.filter(|_| self.judges_lines) {
@@ -403,9 +401,8 @@ impl Worker {
         }
     }
 
-    /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
-    /// as they came, but for that.
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Option<Vec<u8>> {
+    /// Takes one record.
+    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let shared = Arc::clone(&self.shared);
@@ -428,7 +425,6 @@ impl Worker {
         match decoded {
             Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
-                None
             }
             Ok(accepted) => {
                 if accepted.masked {
@@ -448,7 +444,6 @@ impl Worker {
                     }
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
-                accepted.masked.then(|| masked_record(payload, accepted.email))
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
@@ -456,9 +451,9 @@ impl Worker {
                     let reason = rejection.reason.code();
                     aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
                 }
-                let name = (&partition.topic, partition.partition);
-                aside.rejected.push(rejected_row(name, record, batch, rejection, self.clock_ms));
-                None
+                let key = &batch.bytes[record.key.clone()];
+                let kept = kept(&partition.format, key, payload, &rejection);
+                aside.rejected.push(rejected_row(partition, record.offset, kept, &rejection, self.clock_ms));
             }
         }
     }
@@ -488,23 +483,16 @@ fn numbered(polled: Poll, first: u32) -> Poll {
     }
 }
 
-fn rejected_row(
-    name: (&String, i32),
-    record: &Record,
-    batch: &Batch,
-    rejection: Rejection,
-    clock_ms: Instant,
-) -> Append {
-    let key = &batch.bytes[record.key.clone()];
+fn rejected_row(from: &Partition, offset: i64, kept: Kept, rejection: &Rejection, clock_ms: Instant) -> Append {
     let values = vec![
-        Value::Text(name.0.clone()),
-        Value::Integer(name.1.into()),
-        Value::Integer(record.offset),
-        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key).into()) },
+        Value::Text(from.topic.clone()),
+        Value::Integer(from.partition.into()),
+        Value::Integer(offset),
+        if kept.key.is_empty() { Value::Null } else { Value::Bytes(kept.key.into()) },
         rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
         Value::Text(rejection.reason.code().to_owned()),
-        Value::Text(String::from_utf8_lossy(&masked_bytes(rejection.detail.as_bytes())).into_owned()),
-        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email).into()),
+        Value::Text(kept.detail),
+        Value::Bytes(kept.raw.into()),
         Value::Instant(clock_ms),
     ];
     Append { table: TableId::RejectedEvents, values }

@@ -36,12 +36,7 @@ impl Found {
 
     /// How its payloads are written.
     pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        let carries = TOPICS[self.carries].event_name;
-        match payload {
-            Payload::Avro => Format::Avro(carries, schemas.clone()),
-            Payload::Json => Format::Json(Some(carries)),
-            Payload::JsonSchema => Format::JsonSchema(carries),
-        }
+        payload.of(TOPICS[self.carries].event_name, schemas)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Whether there is anything valid among the first records of a file.
 
-use crate::decode::mask::masked_bytes;
 use crate::decode::{Reason, Rejection, decode};
 use crate::source::lines::{Kind, Lines};
 use crate::source::movies::Movies;
@@ -116,7 +115,7 @@ impl Judged {
             records => (format!("none of the first {records} records"), "is valid"),
         };
         let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {}", reason.code())).collect();
-        let detail = String::from_utf8_lossy(&masked_bytes(detail.as_bytes())).replace(char::is_control, "\u{FFFD}");
+        let detail = detail.replace(char::is_control, "\u{FFFD}");
         let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
         Err(SourceError::Refused(format!(
             "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\
