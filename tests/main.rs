@@ -8,6 +8,9 @@ mod bad_input;
 mod before;
 /// Memory levels off while the store grows.
 mod bounded;
+/// State and feed in a bucket whose service fails, refuses, lags or is no bucket's.
+#[cfg(feature = "object-store")]
+mod bucket;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.
