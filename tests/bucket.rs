@@ -108,7 +108,9 @@ fn what_somebody_must_mend_is_told_at_once_with_what_to_do() {
         let (store, clock) = service.store();
         service.always(Some(says(status, code, "So it is.")));
         let wanted = |doing: &str, key: &str| {
-            format!("could not {doing} `s3://bucket/place/{key}`: the service answered {status} ({code}): So it is; {advice}")
+            format!(
+                "could not {doing} `s3://bucket/place/{key}`: the service answered {status} ({code}): So it is; {advice}"
+            )
         };
         assert_eq!(store.put("a", b"1"), Err(StoreError::Unavailable(wanted("write", "a"))));
         assert_eq!(store.create("a", b"1"), Err(StoreError::Unavailable(wanted("write", "a"))));
@@ -129,7 +131,8 @@ fn what_never_passes_ends_the_run_with_what_to_do() {
         let service = Service::start();
         let (store, clock) = service.store();
         service.always(Some(says(status, code, "No.")));
-        let told = format!("could not write `s3://bucket/place/a`: the service answered {status} ({code}): No; {advice}");
+        let told =
+            format!("could not write `s3://bucket/place/a`: the service answered {status} ({code}): No; {advice}");
         assert_eq!(store.create("a", b"1"), Err(StoreError::Failed(told)));
         assert_eq!((clock.taken().len(), service.requests().len()), (0, 1));
     }
@@ -153,7 +156,8 @@ fn a_start_that_meets_nothing_but_409_or_412_comes_to_its_end() {
     let service = Service::start();
     let (store, clock) = service.store();
     let dir = StateDir::open(Arc::new(store), None).expect("opens");
-    (clock.taken(), service.requests());
+    clock.taken();
+    service.requests();
     // The list is as ever; nothing else is.
     service.script([None]);
     service.always(Some(says(409, "ConditionalRequestConflict", "")));

@@ -40,6 +40,8 @@ class Proxy:
         self.clear()
         # By method, as the server's bill has them.
         self.counts, self.refused = {}, {}
+        # Objects of a journal that were made: a run that made one has begun.
+        self.journaled = 0
         # When each key was last written.
         self.written = {}
         proxy = self
@@ -100,6 +102,7 @@ class Proxy:
         if request.command == "PUT" and status == 200:
             with self.lock:
                 self.written[key] = time.monotonic()
+                self.journaled += "/journal/" in key
         if struck:
             return self.answer(request, *FAULTS[fault])
         if lists and hides and status == 200:
