@@ -8,6 +8,8 @@ pub mod identity;
 pub mod log;
 pub mod producer;
 pub mod registry;
+mod said;
+mod token;
 pub mod watch;
 
 /// Why Kafka or the registry could not be used.

@@ -166,7 +166,9 @@ impl Kafka {
                 return wrong("properties", format!("`{key}` cannot be set: {why}"));
             }
         }
-        let is_secret = |key: &&String| SECRET.iter().any(|part| key.contains(part)) && !key.contains("location");
+        let is_secret = |key: &&String| {
+            SECRET.iter().any(|part| key.contains(part)) && !key.contains("location") && !key.ends_with(".url")
+        };
         if let Some(key) = self.properties.keys().find(is_secret) {
             let why = format!(
                 "`{key}` is a secret and must not stand here. Name where it is found:  [kafka.secrets]  \"{key}\" = \

@@ -65,8 +65,8 @@ pub(crate) fn of(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<Str
         }
     };
     let told = topics.iter().zip(described).filter_map(|(topic, described)| {
-        let why = |error| tracing::warn!("Kafka: could not ask what is removed of topic `{topic}` ({error})");
-        let described = described.map_err(why).ok()?;
+        // Whoever may not ask is answered, with nothing in it: what is not told is not "delete".
+        let described = described.ok()?;
         let policy = described.get("cleanup.policy")?.value.clone()?;
         let own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let own = own.filter_map(|entry| Some((entry.name, entry.value?))).collect();
@@ -108,6 +108,19 @@ pub(crate) fn set(config: &Kafka, topics: &BTreeMap<String, BTreeMap<String, Str
             )),
             _ => KafkaError::Away(why),
         });
+    }
+    // The client takes a refusal for an answer: what is set is read back.
+    let asked = topics.keys().map(String::as_str).collect();
+    let found = of(config, &asked)?;
+    for (topic, wanted) in topics {
+        let is_set =
+            found.get(topic).is_some_and(|found| wanted.iter().all(|(key, value)| found.own.get(key) == Some(value)));
+        if !is_set {
+            return Err(KafkaError::Refused(format!(
+                "Kafka at {brokers}: what topic `{topic}` keeps was set, and is not so; this user needs ALTER_CONFIGS and \
+                 DESCRIBE_CONFIGS of it, or set it as `[retention]` says: {wanted:?}"
+            )));
+        }
     }
     Ok(())
 }
