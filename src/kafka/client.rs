@@ -8,6 +8,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaConfRes;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -71,7 +72,22 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         client.set(*key, *value);
     });
     let created = client.create_with_context(Context::new(config));
-    created.map_err(|error| KafkaError::Refused(format!("could not make a Kafka client ({}): {error}", config.brokers)))
+    created.map_err(|error| not_made(config, &client, &error))
+}
+
+/// Why a client could not be made. Of properties only the names are said: the library repeats what they are set to.
+pub(super) fn not_made(config: &Kafka, client: &ClientConfig, error: &Native) -> KafkaError {
+    let why = match error {
+        Native::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
+            format!("there is no property `{key}` (setting `kafka.properties` or `kafka.secrets`)")
+        }
+        Native::ClientConfig(_, _, key, _) => format!("property `{key}` cannot be what it is set to"),
+        other => {
+            let given = config.properties.keys().chain(config.secrets.keys()).filter_map(|key| client.get(key));
+            given.filter(|value| value.len() > 3).fold(other.to_string(), |said, value| said.replace(value, "..."))
+        }
+    };
+    KafkaError::Refused(format!("could not make a Kafka client ({}): {why}", config.brokers))
 }
 
 /// How far the fetches of a partition are, as its broker has just confirmed.
