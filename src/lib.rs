@@ -83,5 +83,6 @@ pub mod state_dir;
 pub mod store;
 
 pub mod instant;
+pub mod shown;
 pub mod specification;
 pub mod stats;

@@ -366,7 +366,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
     for (arguments, code, expected) in [
         (&["--config", "bad.toml", "check"][..], 2, "unknown field"),
         (&["--config", "none.toml", "check"], 2, "`none.toml` does not exist"),
-        (&["--set", "lateness=soon", "check"], 2, "`soon` is no duration"),
+        (&["--set", "lateness=soon", "check"], 2, "`lateness`: is no duration"),
         (&["-w", "0"], 2, "expected 1 to 1024"),
         (&["show", "nothing"], 2, "there is no table `nothing`"),
         (&["show"], 1, "`deltamart.db` does not exist"),

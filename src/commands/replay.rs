@@ -21,6 +21,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How many are sent before they are noted.
@@ -148,7 +149,7 @@ impl Ways {
             return Err(Refused(why.to_owned()).into());
         }
         let created = |path: &Path| {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             file.with_context(|| format!("could not create `{}` (it must not exist yet)", path.display()))
         };
         let lines = out.map(created).transpose()?;

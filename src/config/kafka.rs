@@ -96,6 +96,24 @@ const OURS: [(&str, &str); 7] = [
 const SECRET: [&str; 8] =
     ["password", "secret", "key.pem", "jaas", "token", "certificate.pem", "oauthbearer.config", "private.key"];
 
+/// Properties whose values may be shown. Of others nobody knows: a misspelt password is none of [`SECRET`].
+const HARMLESS: [&str; 9] = [
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "client.id",
+    "client.rack",
+    "compression.type",
+    "broker.address.family",
+];
+
+/// Whether a property's value may be shown.
+pub(super) fn is_harmless(property: &str) -> bool {
+    HARMLESS.contains(&property)
+}
+
 impl Default for Kafka {
     fn default() -> Kafka {
         Kafka {
@@ -139,7 +157,7 @@ impl Kafka {
             "latest" => Ok(Start::Latest),
             text => instant::parse(text)
                 .map(Start::At)
-                .ok_or_else(|| format!("is `{text}`; expected `earliest`, `latest`, or an instant such as 2026-01-05")),
+                .ok_or_else(|| "expected `earliest`, `latest`, or an instant such as 2026-01-05".to_owned()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What brokers remove of a topic by themselves (`cleanup.policy`): asked, and set.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, properties};
+use super::client::{Context, PATIENCE, not_made, properties};
 use crate::config::kafka::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::error::RDKafkaErrorCode;
@@ -48,9 +48,8 @@ impl Cleanup {
 }
 
 fn admin(config: &Kafka) -> Result<AdminClient<Context>, KafkaError> {
-    properties(config)?
-        .create_with_context(Context::new(config))
-        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))
+    let client = properties(config)?;
+    client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))
 }
 
 /// What removes records of topics, by their names, where the brokers tell.

@@ -10,6 +10,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaConfRes;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -75,17 +76,23 @@ fn refuse_without_tls(config: &Kafka) -> Result<(), KafkaError> {
     }
 }
 
-/// Why no client could be made.
-pub(super) fn not_made(config: &Kafka, error: &Native) -> KafkaError {
-    let oidc =
-        config.properties.get("sasl.oauthbearer.method").is_some_and(|method| method.eq_ignore_ascii_case("oidc"));
-    let more = if oidc {
-        ". Fetching tokens itself (`oidc`) is not in any build: have another program write the token to a file, and name \
-         that:  [kafka.secrets]  \"sasl.oauthbearer.token\" = \"file:PATH\""
-    } else {
-        ""
+/// Why a client could not be made. Of properties only the names are said: the library repeats what they are set to.
+pub(super) fn not_made(config: &Kafka, client: &ClientConfig, error: &Native) -> KafkaError {
+    let oidc = config.properties.get("sasl.oauthbearer.method").is_some_and(|how| how.eq_ignore_ascii_case("oidc"));
+    let why = match error {
+        _ if oidc => "fetching tokens itself (`sasl.oauthbearer.method` is `oidc`) is in no build; have another program \
+                      write the token to a file, and name that:  [kafka.secrets]  \"sasl.oauthbearer.token\" = \"file:PATH\""
+            .to_owned(),
+        Native::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
+            format!("there is no property `{key}` (setting `kafka.properties` or `kafka.secrets`)")
+        }
+        Native::ClientConfig(_, _, key, _) => format!("property `{key}` cannot be what it is set to"),
+        other => {
+            let given = config.properties.keys().chain(config.secrets.keys()).filter_map(|key| client.get(key));
+            given.filter(|value| value.len() > 3).fold(other.to_string(), |said, value| said.replace(value, "..."))
+        }
     };
-    KafkaError::Refused(format!("could not make a Kafka client ({}): {error}{more}", config.brokers))
+    KafkaError::Refused(format!("could not make a Kafka client ({}): {why}", config.brokers))
 }
 
 /// A consumer that is told what to read, and joins no group.
@@ -113,7 +120,7 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         client.set(*key, *value);
     });
     let consumer: BaseConsumer<Context> =
-        client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &error))?;
+        client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))?;
     // The wish for a token waits among its events, and without one it does not connect.
     let _nothing_is_assigned = consumer.poll(Duration::ZERO);
     Ok(consumer)

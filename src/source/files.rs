@@ -6,6 +6,8 @@ use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// About how many bytes a batch holds at the most, and a poll reads.
@@ -170,18 +172,28 @@ pub fn first_line_of(identity: &str) -> Option<u32> {
     u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()
 }
 
+/// A name as text. One that is no UTF-8 has the replacement character for each byte that is none, and behind it which byte:
+/// two names are never one text.
+pub(super) fn as_text(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        // The character itself, where a name has it, must not look like what stands for a byte.
+        text.push_str(&chunk.valid().replace('\u{fffd}', "\u{fffd}--"));
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\u{fffd}{byte:02x}")));
+    }
+    text
+}
+
 /// What files are called in `_topic`: their own name, or the path as given where two share a name.
 ///
 /// # Errors
 /// If a file is given twice.
 pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
-    let own = |path: &Path| path.file_name().map_or(path.to_string_lossy(), |name| name.to_string_lossy()).into_owned();
+    let own = |path: &Path| as_text(path.file_name().unwrap_or(path.as_os_str()));
     let mut shared = BTreeMap::<String, usize>::new();
     paths.iter().for_each(|path| *shared.entry(own(path)).or_default() += 1);
-    let names: Vec<String> = paths
-        .iter()
-        .map(|path| if shared[&own(path)] == 1 { own(path) } else { path.to_string_lossy().into_owned() })
-        .collect();
+    let names: Vec<String> =
+        paths.iter().map(|path| if shared[&own(path)] == 1 { own(path) } else { as_text(path.as_os_str()) }).collect();
     let mut seen = std::collections::BTreeSet::new();
     // `x` and `./x` are one file; one that is not there is complained about when it is opened.
     let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -196,6 +208,23 @@ pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_no_utf_8_do_not_collide() {
+        // Every name of up to three of these pieces: bytes that are none, the character that stands for one, and what
+        // could be taken for its number.
+        let pieces: [&[u8]; 8] =
+            [b"\xff", b"\xfe", b"\xe2\x82", "\u{fffd}".as_bytes(), b"ff", b"--", b"a", "ä".as_bytes()];
+        let mut texts = BTreeMap::<String, Vec<u8>>::new();
+        for n in 0..8 * 8 * 8 {
+            for length in 1..=3 {
+                let name: Vec<u8> = (0..length).flat_map(|place| pieces[(n >> (3 * place)) % 8]).copied().collect();
+                let before = texts.insert(as_text(OsStr::from_bytes(&name)), name.clone());
+                assert!(before.is_none_or(|before| before == name), "{name:x?}");
+            }
+        }
+        assert_eq!(as_text(OsStr::new("größer.jsonl")), "größer.jsonl");
+    }
 
     #[test]
     fn files_are_called_by_their_names_unless_two_share_one() {

@@ -14,7 +14,7 @@
 
 use super::SourceError;
 use super::content::{Content, Tail};
-use super::files::first_line_of;
+use super::files::{as_text, first_line_of};
 use super::marks::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -298,7 +298,7 @@ impl<'a> Recognition<'a> {
 
 /// What a file is called: its own name, without where it lies.
 fn name(path: &Path) -> String {
-    path.file_name().map_or(path.to_string_lossy(), |name| name.to_string_lossy()).into_owned()
+    as_text(path.file_name().unwrap_or(path.as_os_str()))
 }
 
 /// The sum of the first line, if there is a whole one.
