@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod identity;
 pub mod producer;
 pub mod registry;
+pub mod skip;
 pub mod watch;
 
 /// Why Kafka or the registry could not be used.

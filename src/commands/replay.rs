@@ -4,6 +4,7 @@ use super::Refused;
 use super::inputs::refused;
 use super::text::{grouped, program};
 use crate::config::Config;
+use crate::decode::Reason;
 use crate::instant;
 use crate::kafka::producer::Producer;
 use crate::sink::sqlite::Sqlite;
@@ -74,7 +75,11 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
 impl Ways {
     /// Sends a record, if there is a way for it.
     fn send(&mut self, record: &Rejected) -> Result<bool> {
-        let Rejected { topic, partition, offset, key, raw, .. } = record;
+        let Rejected { topic, partition, offset, key, raw, reason } = record;
+        if reason == Reason::Unreadable.code() {
+            // Nobody has its bytes.
+            return Ok(false);
+        }
         if let Some((producer, topics)) = &self.kafka
             && topics.contains(topic)
         {
@@ -113,7 +118,7 @@ impl Ways {
         }
         if self.left > 0 {
             say!(
-                "{} are left: they came from elsewhere (`--brokers` or `--out` is missing, or a catalog's block)",
+                "{} are left: they came from elsewhere (`--brokers` or `--out` is missing, a catalog's block, or it could not be read)",
                 self.left
             );
         }

@@ -62,6 +62,8 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         ("fetch.wait.max.ms", "250"),
         ("fetch.error.backoff.ms", "200"),
         ("reconnect.backoff.max.ms", "2000"),
+        // Bytes that are not what was written are not taken for something else.
+        ("check.crcs", "true"),
     ] {
         if !config.properties.contains_key(key) {
             client.set(key, value);
