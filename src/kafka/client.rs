@@ -1,6 +1,7 @@
 //! A client of librdkafka, set up as configured, and what it tells besides records.
 
 use super::KafkaError;
+use super::skip::{is_damage, is_lost};
 use crate::config::kafka::Kafka;
 use crate::config::secret;
 use rdkafka::ClientContext;
@@ -184,6 +185,11 @@ impl ClientContext for Context {
     fn error(&self, error: Native, reason: &str) {
         // The end of a partition is what some ask for, and no trouble.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        // Who reads says it, and where that is.
+        if is_damage(&error) || is_lost(&error) {
+            tracing::debug!("Kafka at {}: {reason} ({error})", self.brokers);
             return;
         }
         self.say(format!("Kafka at {}: {reason} ({error}); trying again", self.brokers));

@@ -44,6 +44,12 @@ pub fn is_damage(error: &Native) -> bool {
     )
 }
 
+/// Whether an error says that the log does not hold what was to be read next.
+pub fn is_lost(error: &Native) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
+}
+
 /// A place that is to be passed, as `topic/partition=offset`.
 ///
 /// # Errors
@@ -174,6 +180,10 @@ impl<'a> Probe<'a> {
                     if failures == TRIES {
                         return Ok(First { record: None, damage: true });
                     }
+                }
+                // What could not be read has led the client astray.
+                Some(Err(error)) if is_lost(&error) && failures > 0 => {
+                    return Ok(First { record: None, damage: true });
                 }
                 Some(Err(_)) | None => {}
             }

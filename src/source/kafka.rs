@@ -16,6 +16,7 @@ use dataflows::operators::Status;
 use mine::Mine;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error as native;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use reader::Reader;
 use std::collections::VecDeque;
@@ -120,16 +121,24 @@ impl Kafka {
         Ok(Kafka { consumer, queues: Vec::new(), reader, turn: 0, committed: Instant::now() })
     }
 
-    /// Reads a partition from its next record on.
-    fn go_back(&self, number: usize) -> Result<(), SourceError> {
-        let mine = &self.reader.mine[number];
-        let (found, next) = (&mine.found, mine.read_to());
-        let (place, at_once) = (Offset::Offset(next), Duration::ZERO);
-        let sought = self.consumer.seek(&found.topic, found.partition, place, at_once);
-        sought.map_err(|error| {
-            let name = &mine.name;
-            SourceError::Unavailable(format!("Kafka at {}: `{name}` from {next}: {error}", self.reader.brokers))
-        })
+    /// Reads each partition from the next record on that it did not read.
+    fn assign(&mut self) -> Result<(), native::KafkaError> {
+        let mut assignment = TopicPartitionList::new();
+        for mine in &self.reader.mine {
+            let place = Offset::Offset(mine.read_to());
+            assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
+        }
+        self.consumer.assign(&assignment)?;
+        // Only now: to assign anew joins them again.
+        let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
+        self.queues = self.reader.mine.iter().filter_map(of).collect();
+        Ok(())
+    }
+
+    fn assign_again(&mut self) -> Result<(), SourceError> {
+        let assigned = self.assign();
+        let brokers = &self.reader.brokers;
+        assigned.map_err(|error| SourceError::Unavailable(format!("Kafka at {brokers}: could not assign: {error}")))
     }
 
     /// Takes what there is of a partition, if there is room for it.
@@ -139,7 +148,8 @@ impl Kafka {
             && damage.again.is_some_and(|again| again <= Instant::now())
         {
             damage.again = None;
-            self.go_back(number)?;
+            self.reader.mine[number].may_reset();
+            self.assign_again()?;
         }
         while has_room(batch) && self.reader.release(number, batch) {}
         while has_room(batch) && !self.queues.is_empty() {
@@ -147,7 +157,8 @@ impl Kafka {
                 batch.push_refused(number as u32, to - 1, refused);
                 let mine = &mut self.reader.mine[number];
                 (mine.next, mine.damage) = (to, None);
-                self.go_back(number)?;
+                mine.may_reset();
+                self.assign_again()?;
             }
             if !self.reader.mine[number].is_open() {
                 break;
@@ -155,7 +166,11 @@ impl Kafka {
             match self.queues[number].poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(record)) => self.reader.take(&record, batch),
-                Some(Err(error)) => self.reader.fails(Some(number), &error)?,
+                Some(Err(error)) => {
+                    if self.reader.fails(Some(number), &error)? {
+                        self.assign_again()?;
+                    }
+                }
             }
         }
         Ok(())
@@ -206,11 +221,11 @@ impl Source for Kafka {
                 }
             }
         }
-        let count = self.queues.len();
         if goes_back {
             // Nobody knows of which partition that was: each is read again, from its own queue.
-            (0..count).try_for_each(|number| self.go_back(number))?;
+            self.assign_again()?;
         }
+        let count = self.queues.len();
         for number in (self.turn..count).chain(0..self.turn) {
             self.take_from(number, &mut batch, max_records)?;
         }
@@ -262,23 +277,15 @@ impl Source for Kafka {
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
-        let Reader { mine, mode, says, brokers, .. } = &mut self.reader;
         for (number, next) in next_offsets {
-            mine[*number as usize].next = *next;
+            self.reader.mine[*number as usize].next = *next;
         }
-        let mut assignment = TopicPartitionList::new();
-        for Mine { found, next, .. } in mine.iter() {
-            let added = assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*next));
-            added.map_err(|error| SourceError::Failed(format!("Kafka: `{}` from {next}: {error}", found.name())))?;
-        }
-        let assigned = self.consumer.assign(&assignment);
+        let assigned = self.assign();
+        let Reader { mine, mode, says, brokers, .. } = &mut self.reader;
         assigned.map_err(|error| SourceError::Failed(format!("Kafka at {brokers}: could not assign: {error}")))?;
-        // Only now: to assign anew would join them again.
-        for Mine { found, .. } in mine.iter() {
-            let queue = self.consumer.split_partition_queue(&found.topic, found.partition);
-            let name = found.name();
-            self.queues
-                .push(queue.ok_or_else(|| SourceError::Failed(format!("Kafka: `{name}` cannot be read by itself")))?);
+        if self.queues.len() < mine.len() {
+            let why = format!("Kafka at {brokers}: the client cannot read partitions apart from each other");
+            return Err(SourceError::Failed(why));
         }
         if mode.follows {
             let live = |number| Poll::Status(number as u32, Status::Live);
