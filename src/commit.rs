@@ -55,8 +55,8 @@ pub struct Part {
     pub sums: Vec<(u32, i64, u32)>,
     /// Largest event times of those.
     pub largest: Vec<(u32, TopTwo)>,
-    /// What it rejected for a reason that is not in the bytes: partition, offset, reason, detail.
-    pub by_the_world: Vec<(u32, i64, &'static str, String)>,
+    /// What it rejected for a reason that is not in the bytes.
+    pub by_the_world: Vec<ByTheWorld>,
     /// The watermark, if it changed; from worker 0.
     pub watermark: Option<Instant>,
     /// Where it is going, if that changed; from worker 0.
@@ -67,6 +67,21 @@ pub struct Part {
     pub snapshot: bool,
     /// When the first record was read.
     pub oldest: Option<std::time::Instant>,
+}
+
+/// A record that was rejected for a reason that is not in its bytes.
+#[derive(Clone, Debug)]
+pub struct ByTheWorld {
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: i64,
+    /// The first of those that it stands for, if they could not be read.
+    pub from: Option<i64>,
+    /// The code.
+    pub reason: &'static str,
+    /// What exactly was wrong.
+    pub detail: String,
 }
 
 /// What the committer hears.

@@ -24,6 +24,8 @@ use wire::{CatalogWire, Wire};
 pub enum Reason {
     BadMagicByte,
     UnknownSchema,
+    SchemaUnavailable,
+    Unreadable,
     Undecodable,
     WrongType,
     BadItemBlock,
@@ -46,9 +48,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 22] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
+        Reason::SchemaUnavailable,
+        Reason::Unreadable,
         Reason::Undecodable,
         Reason::WrongType,
         Reason::BadItemBlock,
@@ -71,7 +75,7 @@ impl Reason {
 
     /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
     pub fn is_of_the_world(self) -> bool {
-        matches!(self, Reason::UnknownSchema)
+        matches!(self, Reason::UnknownSchema | Reason::SchemaUnavailable | Reason::Unreadable)
     }
 
     /// The code as it stands in `rejected_events.reason`.
@@ -79,6 +83,8 @@ impl Reason {
         match self {
             Reason::BadMagicByte => "bad_magic_byte",
             Reason::UnknownSchema => "unknown_schema",
+            Reason::SchemaUnavailable => "schema_unavailable",
+            Reason::Unreadable => "unreadable",
             Reason::Undecodable => "undecodable",
             Reason::WrongType => "wrong_type",
             Reason::BadItemBlock => "bad_item_block",

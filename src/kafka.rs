@@ -9,6 +9,7 @@ pub mod log;
 pub mod producer;
 pub mod registry;
 mod said;
+pub mod skip;
 mod token;
 pub mod watch;
 

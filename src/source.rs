@@ -16,7 +16,9 @@ pub mod script;
 pub mod sniff;
 pub mod span;
 
+use crate::decode::Reason;
 use crate::decode::avro::Schemas;
+use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::operators::Status;
 use std::ops::Range;
@@ -70,6 +72,19 @@ pub struct Record {
     pub key: Range<usize>,
     /// What it says.
     pub payload: Range<usize>,
+    /// It is rejected, whatever it says.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// Why a source hands over a record only to be rejected: what its bytes do not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code.
+    pub reason: Reason,
+    /// What exactly was wrong, for people.
+    pub detail: String,
+    /// The record stands for all from this offset up to its own: they cannot be read.
+    pub from: Option<i64>,
 }
 
 /// Records and the bytes they lie in.
@@ -93,6 +108,14 @@ impl Batch {
         self.push_appended(partition, offset, i64::MAX, key, payload);
     }
 
+    /// Adds what stands for records that cannot be read, the last of them at an offset.
+    pub fn push_refused(&mut self, partition: u32, offset: i64, refused: Refused) {
+        self.push(partition, offset, &[], &[]);
+        if let Some(record) = self.records.last_mut() {
+            record.refused = Some(Box::new(refused));
+        }
+    }
+
     /// Adds a record.
     pub fn push_appended(&mut self, partition: u32, offset: i64, appended_ms: Instant, key: &[u8], payload: &[u8]) {
         let key_start = self.bytes.len();
@@ -100,7 +123,7 @@ impl Batch {
         let payload_start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
         let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
-        self.records.push(Record { partition, offset, appended_ms, sum: None, key, payload });
+        self.records.push(Record { partition, offset, appended_ms, sum: None, key, payload, refused: None });
     }
 }
 
@@ -184,9 +207,15 @@ pub trait Source: Send {
         None
     }
 
-    /// What it waits for, if what it reads from is away.
-    fn waits_for(&self) -> Option<String> {
-        None
+    /// What it waits for: what it reads from is away, or cannot be read.
+    fn waits_for(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What of a partition is read again, as the journal says: the records before an offset, of which these were
+    /// rejected for reasons that their bytes do not tell.
+    fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
+        let _ = (partition, until, rejected);
     }
 
     /// What it has come to and left unread until more of it is there.

@@ -5,6 +5,7 @@
 //! generations/00000003                  a start; made if absent, so two starts never share a number
 //! journal/00000003-0000000000000042     facts of closed epochs, the first of them 42
 //! snapshots/0000000000000084-00000003-* what the operators held after epoch 84: parts, then `manifest`
+//! schemas/0000000042                    a writer's schema, kept before anything that was read by it is journaled
 //! heartbeat                             who runs and how it goes, now and then: a second start looks at it
 //! checked                               when the warehouse was last looked at as a whole
 //! ```
@@ -16,6 +17,7 @@
 pub mod chain;
 pub mod envelope;
 pub mod journal;
+pub mod schemas;
 pub mod snapshot;
 
 use crate::store::{Store, StoreError};

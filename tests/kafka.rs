@@ -18,6 +18,8 @@ mod replayed;
 /// Schemas that change, and records that are none.
 mod schemas;
 /// The program over topics of its own.
-mod stack;
+pub(crate) mod stack;
+/// What cannot be read, or not yet: it holds no more than its partition.
+mod unreadable;
 /// Everything, by many workers.
 mod whole;

@@ -46,6 +46,8 @@ mod minutes;
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.
 mod plain;
+/// A record whose schema cannot be had, and a registry that answers this of one and that of another.
+mod poison;
 /// The real catalog, where it is there.
 mod real_data;
 /// What is not kept for ever goes, and no metric knows.

@@ -12,6 +12,7 @@ use crate::config::retention::Retention;
 use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
 use crate::instant;
 use crate::kafka::registry::Registry;
+use crate::kafka::registry::clock::Clock;
 use crate::recovery::StartError;
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result};
@@ -31,7 +32,8 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     };
     let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
         true => {
-            let registry = Registry::open(&config.registry).map_err(refused)?;
+            let state = dir.as_ref().map(|at_rest| &at_rest.dir);
+            let registry = Registry::with(&config.registry, state, false, Clock::default()).map_err(refused)?;
             registry.check().map_err(refused)?;
             Some(registry)
         }

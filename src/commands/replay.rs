@@ -7,6 +7,7 @@ use super::inputs::refused;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::decode::Reason;
 use crate::forget::Payloads;
 use crate::instant;
 use crate::kafka::log::{Log, Whole};
@@ -38,6 +39,7 @@ enum Left {
     NoLine,
     Masked,
     Gone,
+    Unreadable,
 }
 
 impl Left {
@@ -46,6 +48,7 @@ impl Left {
             Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
             Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
             Left::Masked => "are kept without the addresses in them: mend the lines where they stand",
+            Left::Unreadable => "could not be read, and nobody has their bytes",
             Left::Gone => "are kept without the addresses in them, and their log does not hold them any more",
         }
     }
@@ -158,7 +161,10 @@ impl Ways {
 
     /// Sends a record; if it is left, tells why.
     fn send(&mut self, record: &Rejected) -> Result<Option<Left>> {
-        let Rejected { topic, partition, offset, key, raw, detail, .. } = record;
+        let Rejected { topic, partition, offset, key, raw, reason, detail } = record;
+        if reason == Reason::Unreadable.code() {
+            return Ok(Some(Left::Unreadable));
+        }
         if let Some(ToTopics { producer, topics, log }) = &mut self.kafka
             && topics.contains(topic)
         {

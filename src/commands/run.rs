@@ -71,7 +71,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
     let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats };
     let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
-        let inputs = run.open(&Past::default(), begin, signalled)?;
+        let inputs = run.open(&Past::default(), None, begin, signalled)?;
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
@@ -123,9 +123,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn open(&self, past: &Past, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
+    fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, past, begin, signalled, move || {
+        Inputs::open(self.config, self.named, past, dir, begin, signalled, move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })
@@ -149,7 +149,7 @@ impl Run<'_> {
         if past.rules.as_ref().is_some_and(|rules| *rules != self.config.rules) {
             say_what_passes_now(self.config, &sink)?;
         }
-        let inputs = self.open(&past, Begin::GoOn { accept_clock }, signalled)?;
+        let inputs = self.open(&past, Some(&dir), Begin::GoOn { accept_clock }, signalled)?;
         let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(self.config, sink, signalled)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
@@ -183,7 +183,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let config = self.config;
         let past = past(&dir, &mut sink)?;
-        let inputs = self.open(&past, Begin::Again { accept_loss }, signalled)?;
+        let inputs = self.open(&past, Some(&dir), Begin::Again { accept_loss }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new()).map_err(refused)?;
         }

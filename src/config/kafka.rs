@@ -3,6 +3,7 @@
 use super::secret;
 use crate::decode::avro::{Schemas, TOPICS};
 use crate::instant;
+use crate::kafka::skip;
 use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub struct Kafka {
     pub metadata_interval: i64,
     /// Whether compacted topics are read though what was read of them may not be there again.
     pub accept_compacted: bool,
+    /// Places in logs that can never be read, and are passed: `topic/partition=offset` of the first record.
+    #[serde(deserialize_with = "super::one_or_many")]
+    pub skip: Vec<String>,
     /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`.
     pub properties: BTreeMap<String, String>,
     /// Properties that are secret: `"sasl.password" = "env:NAME"` or `"file:PATH"`, where each is found.
@@ -126,6 +130,7 @@ impl Default for Kafka {
             replication: -1,
             metadata_interval: 30_000,
             accept_compacted: false,
+            skip: Vec::new(),
             properties: BTreeMap::new(),
             secrets: BTreeMap::new(),
         }
@@ -178,6 +183,9 @@ impl Kafka {
         let twice = |(at, (_, name)): &(usize, &(usize, String))| names[..*at].iter().any(|(_, other)| other == name);
         if let Some((_, (_, name))) = names.iter().enumerate().find(twice) {
             return wrong("topics", format!("two events come in `{name}`; each needs a topic of its own"));
+        }
+        if let Some(why) = self.skip.iter().find_map(|text| skip::place(text).err()) {
+            return wrong("skip", why);
         }
         for key in self.properties.keys().chain(self.secrets.keys()) {
             if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == key) {

@@ -1,6 +1,6 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
-use crate::commit::{Message, Part};
+use crate::commit::{ByTheWorld, Message, Part};
 use crate::delta::deltas;
 use crate::instant;
 use crate::source::Batch;
@@ -33,7 +33,7 @@ pub(super) struct Aside {
     /// The first accepted event of each file that was begun: partition and offset.
     pub(super) begun: Vec<(u32, i64)>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
-    pub(super) by_the_world: Vec<(u32, i64, &'static str, String)>,
+    pub(super) by_the_world: Vec<ByTheWorld>,
     /// The clocks when it opened and closed, at worker 0.
     pub(super) clocks: Option<(Instant, Instant)>,
     /// A snapshot is taken after it; said by worker 0.

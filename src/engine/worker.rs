@@ -6,11 +6,11 @@ mod ticker;
 use super::deliver::{Aside, Asides, deliver};
 use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
-use crate::commit::Piece;
+use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
 use crate::decode::{Clock, Rejection, decode, mask};
 use crate::kept::{Kept, kept};
-use crate::source::{Batch, Format, Partition, Poll, Record};
+use crate::source::{Batch, Format, Partition, Poll, Record, Refused};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
@@ -414,6 +414,10 @@ impl Worker {
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
             Some(rejection) => Err(Rejection { schema_id: schema_id_of(&partition.format, payload), ..rejection }),
+            None if let Some(Refused { reason, detail, .. }) = record.refused.as_deref() => {
+                let schema_id = schema_id_of(&partition.format, payload);
+                Err(Rejection { schema_id, ..Rejection::new(*reason, detail.clone()) })
+            }
             None => {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
@@ -449,7 +453,14 @@ impl Worker {
                 signals.stats.reject(rejection.reason);
                 if rejection.reason.is_of_the_world() {
                     let reason = rejection.reason.code();
-                    aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
+                    let from = record.refused.as_ref().and_then(|refused| refused.from);
+                    aside.by_the_world.push(ByTheWorld {
+                        partition: record.partition,
+                        offset: record.offset,
+                        from,
+                        reason,
+                        detail: rejection.detail.clone(),
+                    });
                 }
                 let key = &batch.bytes[record.key.clone()];
                 let kept = kept(&partition.format, key, payload, &rejection);

@@ -2,6 +2,7 @@
 
 use super::KafkaError;
 use super::said::Said;
+use super::skip::{is_damage, is_lost};
 use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
@@ -111,6 +112,8 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         ("fetch.wait.max.ms", "250"),
         ("fetch.error.backoff.ms", "200"),
         ("reconnect.backoff.max.ms", "2000"),
+        // Bytes that are not what was written are not taken for something else.
+        ("check.crcs", "true"),
     ] {
         if !config.properties.contains_key(key) {
             client.set(key, value);
@@ -240,6 +243,11 @@ impl ClientContext for Context {
     fn error(&self, error: Native, reason: &str) {
         // The end of a partition is what some ask for, and no trouble.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        // Who reads says it, and where that is.
+        if is_damage(&error) || is_lost(&error) {
+            tracing::debug!("Kafka at {}: {reason} ({error})", self.brokers);
             return;
         }
         self.say(format!("Kafka at {}: {reason} ({error}); trying again", self.brokers));

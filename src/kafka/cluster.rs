@@ -2,6 +2,7 @@
 
 use super::KafkaError;
 use super::client::{Context, PATIENCE, complaint, consumer};
+use super::skip::{self, Pass};
 use super::{cleanup, identity};
 use crate::config::kafka::{Format as Payload, Kafka, Start};
 use crate::decode::avro::{Schemas, TOPICS};
@@ -62,6 +63,8 @@ pub struct Cluster {
     pub identities: BTreeMap<String, String>,
     /// Where each partition begins, to be written down before anything is read.
     pub begins: BTreeMap<String, i64>,
+    /// What is passed of each because it cannot be read.
+    pub passes: BTreeMap<String, Vec<Pass>>,
 }
 
 impl Cluster {
@@ -118,7 +121,8 @@ impl Cluster {
         let begins = partitions.iter().map(|found| (found.name(), found.begin));
         // A topic that is away for a while begins where it began.
         let begins = known.begins.clone().into_iter().chain(begins).collect();
-        Ok(Cluster { partitions, missing, identities, begins })
+        let passes = skip::passes(config, &partitions)?;
+        Ok(Cluster { partitions, missing, identities, begins, passes })
     }
 
     /// Whether every partition still holds what is to be read: from its position on, or from where it began.

@@ -129,7 +129,15 @@ impl Source for Files {
             let payload = start..batch.bytes.len();
             let (partition, offset, key) = (self.current, line.number, start..start);
             let sum = Some(line.sum);
-            batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, sum, key, payload });
+            batch.records.push(super::Record {
+                partition,
+                offset,
+                appended_ms: i64::MAX,
+                sum,
+                key,
+                payload,
+                refused: None,
+            });
         }
         if !batch.records.is_empty() {
             // An epoch keeps its batches: few records among many blank lines take no more room than they need.
