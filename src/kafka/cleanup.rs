@@ -6,7 +6,7 @@ use crate::config::kafka::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The settings by which a topic is compacted, and loses what is older besides, if there is such a time.
 pub(crate) fn settings(kept_ms: Option<i64>) -> BTreeMap<&'static str, String> {
@@ -108,20 +108,23 @@ pub(crate) fn set(config: &Kafka, topics: &BTreeMap<String, BTreeMap<String, Str
             _ => KafkaError::Away(why),
         });
     }
-    // The client takes a refusal for an answer: what is set is read back.
+    // The client takes a refusal for an answer: what is set is read back. Brokers hear of it one after the other.
     let asked = topics.keys().map(String::as_str).collect();
-    let found = of(config, &asked)?;
-    for (topic, wanted) in topics {
-        let is_set =
-            found.get(topic).is_some_and(|found| wanted.iter().all(|(key, value)| found.own.get(key) == Some(value)));
-        if !is_set {
+    let since = Instant::now();
+    loop {
+        let found = of(config, &asked)?;
+        let is_set = |(topic, wanted): &(&String, &BTreeMap<String, String>)| {
+            found.get(*topic).is_some_and(|found| wanted.iter().all(|(key, value)| found.own.get(key) == Some(value)))
+        };
+        let Some((topic, wanted)) = topics.iter().find(|topic| !is_set(topic)) else { return Ok(()) };
+        if since.elapsed() > PATIENCE {
             return Err(KafkaError::Refused(format!(
                 "Kafka at {brokers}: what topic `{topic}` keeps was set, and is not so; this user needs ALTER_CONFIGS and \
                  DESCRIBE_CONFIGS of it, or set it as `[retention]` says: {wanted:?}"
             )));
         }
+        std::thread::sleep(Duration::from_millis(200));
     }
-    Ok(())
 }
 
 #[cfg(test)]
