@@ -86,7 +86,7 @@ pub fn passes(config: &Kafka, partitions: &[Found]) -> Result<BTreeMap<String, V
             );
             continue;
         }
-        match Probe::new(config, found)?.damaged_from(offset)? {
+        match (Probe { config, found }).damaged_from(offset)? {
             None => tracing::warn!("setting `kafka.skip`: `{name}` can be read at offset {offset}: nothing is passed"),
             Some(to) => {
                 let last = to - 1;
@@ -111,18 +111,18 @@ struct First {
 struct Probe<'a> {
     config: &'a Kafka,
     found: &'a Found,
-    consumer: BaseConsumer<Context>,
 }
 
-impl<'a> Probe<'a> {
-    fn new(config: &'a Kafka, found: &'a Found) -> Result<Probe<'a>, KafkaError> {
+impl Probe<'_> {
+    /// One for each look: what one has come upon that it cannot read, it may have lost its place by.
+    fn client(&self) -> Result<BaseConsumer<Context>, KafkaError> {
         let more = [
             // What is behind a batch comes with it, however large that is.
             ("fetch.message.max.bytes", "67108864"),
             ("fetch.error.backoff.ms", "10"),
             ("enable.partition.eof", "true"),
         ];
-        Ok(Probe { config, found, consumer: consumer(config, &more)? })
+        consumer(self.config, &more)
     }
 
     /// Where it can be read again, if it cannot be read at an offset.
@@ -168,10 +168,11 @@ impl<'a> Probe<'a> {
         let failed = |error: Native| away(&error.to_string());
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(topic, *partition, Offset::Offset(offset)).map_err(failed)?;
-        self.consumer.assign(&assignment).map_err(failed)?;
+        let consumer = self.client()?;
+        consumer.assign(&assignment).map_err(failed)?;
         let (started, mut failures) = (Instant::now(), 0);
         while started.elapsed() < PATIENCE {
-            match self.consumer.poll(Duration::from_millis(100)) {
+            match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) if record.offset() < offset => {}
                 Some(Ok(record)) => return Ok(First { record: Some(record.offset()), damage: failures > 0 }),
                 Some(Err(Native::PartitionEOF(_))) => return Ok(First { record: None, damage: failures > 0 }),

@@ -43,6 +43,7 @@ pub struct Mode {
 
 /// Some partitions of a cluster.
 pub struct Kafka {
+    config: Config,
     consumer: Arc<BaseConsumer<Context>>,
     /// What the client has ready of each partition, in the order of their numbers: one that waits holds no other.
     queues: Vec<PartitionQueue<Context>>,
@@ -89,6 +90,16 @@ pub fn sources(
     Ok(sources)
 }
 
+/// A client for so many partitions.
+fn connect(config: &Config, partitions: usize) -> Result<Arc<BaseConsumer<Context>>, KafkaError> {
+    const READY: &str = "queued.max.messages.kbytes";
+    // What is ready is counted by partition, where each has a queue of its own.
+    let ready = (READY_KB / partitions.max(1)).max(READY_EACH_KB).to_string();
+    let more = [(READY, ready.as_str())];
+    let is_set = config.properties.contains_key(READY);
+    Ok(Arc::new(consumer(config, if is_set { &[] } else { &more })?))
+}
+
 impl Kafka {
     fn new(
         config: &Config,
@@ -99,12 +110,7 @@ impl Kafka {
         reading: &Arc<AtomicUsize>,
     ) -> Result<Kafka, KafkaError> {
         reading.fetch_add(1, Ordering::AcqRel);
-        // What is ready is counted by partition, where each has a queue of its own.
-        let ready = (READY_KB / mine.len().max(1)).max(READY_EACH_KB).to_string();
-        const READY: &str = "queued.max.messages.kbytes";
-        let more = [(READY, ready.as_str())];
-        let is_set = config.properties.contains_key(READY);
-        let consumer = Arc::new(consumer(config, if is_set { &[] } else { &more })?);
+        let consumer = connect(config, mine.len())?;
         let reader = Reader {
             brokers: config.brokers.clone(),
             payload: config.format,
@@ -118,7 +124,8 @@ impl Kafka {
             reading: Arc::clone(reading),
             is_done: false,
         };
-        Ok(Kafka { consumer, queues: Vec::new(), reader, turn: 0, committed: Instant::now() })
+        let config = config.clone();
+        Ok(Kafka { config, consumer, queues: Vec::new(), reader, turn: 0, committed: Instant::now() })
     }
 
     /// Reads each partition from the next record on that it did not read.
@@ -132,13 +139,27 @@ impl Kafka {
         // Only now: to assign anew joins them again.
         let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
         self.queues = self.reader.mine.iter().filter_map(of).collect();
-        Ok(())
+        match self.queues.len() == self.reader.mine.len() {
+            true => Ok(()),
+            false => {
+                Err(native::KafkaError::Subscription("partitions cannot be read apart from each other".to_owned()))
+            }
+        }
     }
 
-    fn assign_again(&mut self) -> Result<(), SourceError> {
+    /// Goes on with another client: one that has come upon what it cannot read may have lost its place, and may not
+    /// be told of another often.
+    fn begin_again(&mut self) -> Result<(), SourceError> {
+        let away = |why: String| {
+            SourceError::Unavailable(format!("Kafka at {}: could not begin again: {why}", self.config.brokers))
+        };
+        let consumer = connect(&self.config, self.reader.mine.len()).map_err(|error| away(error.to_string()))?;
+        self.queues.clear();
+        self.consumer = consumer;
         let assigned = self.assign();
-        let brokers = &self.reader.brokers;
-        assigned.map_err(|error| SourceError::Unavailable(format!("Kafka at {brokers}: could not assign: {error}")))
+        assigned.map_err(|error| {
+            SourceError::Failed(format!("Kafka at {}: could not assign: {error}", self.config.brokers))
+        })
     }
 
     /// Takes what there is of a partition, if there is room for it.
@@ -148,8 +169,7 @@ impl Kafka {
             && damage.again.is_some_and(|again| again <= Instant::now())
         {
             damage.again = None;
-            self.reader.mine[number].may_reset();
-            self.assign_again()?;
+            self.begin_again()?;
         }
         while has_room(batch) && self.reader.release(number, batch) {}
         while has_room(batch) && !self.queues.is_empty() {
@@ -157,8 +177,7 @@ impl Kafka {
                 batch.push_refused(number as u32, to - 1, refused);
                 let mine = &mut self.reader.mine[number];
                 (mine.next, mine.damage) = (to, None);
-                mine.may_reset();
-                self.assign_again()?;
+                self.begin_again()?;
             }
             if !self.reader.mine[number].is_open() {
                 break;
@@ -166,11 +185,7 @@ impl Kafka {
             match self.queues[number].poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(record)) => self.reader.take(&record, batch),
-                Some(Err(error)) => {
-                    if self.reader.fails(Some(number), &error)? {
-                        self.assign_again()?;
-                    }
-                }
+                Some(Err(error)) => self.reader.fails(Some(number), &error)?,
             }
         }
         Ok(())
@@ -223,7 +238,7 @@ impl Source for Kafka {
         }
         if goes_back {
             // Nobody knows of which partition that was: each is read again, from its own queue.
-            self.assign_again()?;
+            self.begin_again()?;
         }
         let count = self.queues.len();
         for number in (self.turn..count).chain(0..self.turn) {
@@ -283,10 +298,6 @@ impl Source for Kafka {
         let assigned = self.assign();
         let Reader { mine, mode, says, brokers, .. } = &mut self.reader;
         assigned.map_err(|error| SourceError::Failed(format!("Kafka at {brokers}: could not assign: {error}")))?;
-        if self.queues.len() < mine.len() {
-            let why = format!("Kafka at {brokers}: the client cannot read partitions apart from each other");
-            return Err(SourceError::Failed(why));
-        }
         if mode.follows {
             let live = |number| Poll::Status(number as u32, Status::Live);
             says.extend((0..mine.len()).filter(|n| mine[*n].found.carries != CATALOG).map(live));

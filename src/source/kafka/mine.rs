@@ -16,8 +16,6 @@ const HELD_MAX: usize = 512;
 const HELD_BYTES: usize = 1 << 20;
 /// What cannot be read is tried once more after so long: it may have been the network.
 const AGAIN_SOON: Duration = Duration::from_secs(1);
-/// So often the client may have lost its place.
-const RESETS: u32 = 3;
 /// And then after so long, again and again.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -53,8 +51,6 @@ pub(super) struct Mine {
     pub damage: Option<Damage>,
     /// What is passed because it cannot be read.
     pub passes: Vec<Pass>,
-    /// How often the client may say that it has lost its place, because of what could not be read.
-    resets: u32,
     /// What was read up to here is read again.
     pub replays_until: i64,
     /// What was rejected of that for a reason that its bytes do not tell.
@@ -73,7 +69,6 @@ impl Mine {
             held_bytes: 0,
             damage: None,
             passes,
-            resets: 0,
             replays_until: i64::MIN,
             was_rejected: BTreeSet::new(),
         }
@@ -158,18 +153,6 @@ impl Mine {
             self.way_out()
         );
         self.damage = Some(Damage { why, since_ms, tries, again: Some(again) });
-    }
-
-    /// What could not be read may have led the client astray: it may say so for a while.
-    pub fn may_reset(&mut self) {
-        self.resets = RESETS;
-    }
-
-    /// Whether its client is only led astray, and is to read again from where we are.
-    pub fn is_astray(&mut self) -> bool {
-        let is_astray = self.resets > 0;
-        self.resets = self.resets.saturating_sub(1);
-        is_astray
     }
 
     /// Whether its damage was tried often enough to be believed.

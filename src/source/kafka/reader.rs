@@ -8,7 +8,7 @@ use crate::decode::avro::{Schemas, schema_id};
 use crate::kafka::client::Context;
 use crate::kafka::identity;
 use crate::kafka::registry::{Registry, Resolved};
-use crate::kafka::skip::{is_damage, is_lost};
+use crate::kafka::skip::is_damage;
 use crate::source::{Batch, Poll, Refused, SourceError};
 use dataflows::operators::Status;
 use rdkafka::Message;
@@ -130,15 +130,8 @@ impl Reader {
         }
     }
 
-    /// Takes in that something failed: what cannot be read, or what the client tries again by itself. Tells whether
-    /// it must be told again where to read.
-    pub fn fails(&mut self, number: Option<usize>, error: &Native) -> Result<bool, SourceError> {
-        if let Some(mine) = number.map(|number| &mut self.mine[number])
-            && is_lost(error)
-            && mine.is_astray()
-        {
-            return Ok(true);
-        }
+    /// Takes in that something failed: what cannot be read, or what the client tries again by itself.
+    pub fn fails(&mut self, number: Option<usize>, error: &Native) -> Result<(), SourceError> {
         if let Some(failed) = self.failed(error) {
             return Err(failed);
         }
@@ -153,7 +146,7 @@ impl Reader {
             let place = number.map(place).unwrap_or_default();
             tracing::warn!("Kafka at {}{place}: {error}; trying again", self.brokers);
         }
-        Ok(false)
+        Ok(())
     }
 
     fn failed(&self, error: &Native) -> Option<SourceError> {
