@@ -20,6 +20,7 @@ mod replay;
 mod run;
 mod schema;
 mod show;
+mod signals;
 mod simulate;
 mod sinks;
 mod state;

@@ -12,7 +12,8 @@ mod syntax;
 pub mod when;
 pub mod wire;
 
-use crate::source::Format;
+use crate::bounds;
+use crate::source::{Batch, Format, Record};
 use crate::validate::{Broken, Rules, validate};
 use dataflows::events::Event;
 use scalar::Scalar;
@@ -42,11 +43,12 @@ pub enum Reason {
     BadItemId,
     BadAmount,
     RatingOutOfRange,
+    TooLong,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
         Reason::Undecodable,
@@ -66,6 +68,7 @@ impl Reason {
         Reason::BadItemId,
         Reason::BadAmount,
         Reason::RatingOutOfRange,
+        Reason::TooLong,
     ];
 
     /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
@@ -95,6 +98,7 @@ impl Reason {
             Reason::BadItemId => "bad_item_id",
             Reason::BadAmount => "bad_amount",
             Reason::RatingOutOfRange => "rating_out_of_range",
+            Reason::TooLong => "too_long",
         }
     }
 }
@@ -145,12 +149,28 @@ impl From<i64> for Clock {
     }
 }
 
+/// Decodes and judges a record of a batch.
+///
+/// # Errors
+/// The reason, if it is too long, no event, or breaks a rule.
+pub fn decode_record(
+    format: &Format,
+    (batch, record): (&Batch, &Record),
+    rules: &Rules,
+    clock: impl Into<Clock>,
+) -> Result<Accepted, Rejection> {
+    // Of what is too long only the beginning is there, which may look like something whole.
+    bounds::of_record(format, record.bytes)?;
+    decode(format, &batch.bytes[record.payload.clone()], rules, clock)
+}
+
 /// Decodes and judges one payload.
 ///
 /// # Errors
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let clock = clock.into();
+    bounds::of_record(format, payload.len() as u64)?;
     match format {
         Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock),
         Format::JsonSchema(carries) => {
@@ -165,6 +185,7 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<C
         }
         Format::MoviesTxt(as_of) => {
             let item = movies_txt::parse(payload, *as_of)?;
+            bounds::of_content(&item.content)?;
             Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false, email: None })
         }
     }

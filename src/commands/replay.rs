@@ -27,6 +27,8 @@ struct Ways {
     sent: u64,
     written: u64,
     left: u64,
+    /// Not all of them is here.
+    cut: u64,
 }
 
 /// Sends rejected records through again: those from Kafka to their topics, lines of files into a file.
@@ -48,7 +50,7 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
         file.with_context(|| format!("could not create `{}` (it must not exist yet)", path.display()))
     };
     let lines = out.map(created).transpose()?;
-    let mut ways = Ways { kafka, lines, sent: 0, written: 0, left: 0 };
+    let mut ways = Ways { kafka, lines, sent: 0, written: 0, left: 0, cut: 0 };
     // It must be there; opening it to write would make it.
     drop(super::open_to_read(config)?);
     let mut warehouse = Sqlite::open(&config.warehouse)?;
@@ -62,7 +64,9 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
         }
         let mut gone = Vec::new();
         for record in page {
-            if ways.send(&record)? { gone.push(record) } else { ways.left += 1 }
+            if ways.send(&record)? {
+                gone.push(record)
+            }
         }
         ways.finish()?;
         // Killed between the two, the page is sent twice: better than not at all.
@@ -75,6 +79,10 @@ impl Ways {
     /// Sends a record, if there is a way for it.
     fn send(&mut self, record: &Rejected) -> Result<bool> {
         let Rejected { topic, partition, offset, key, raw, .. } = record;
+        if !record.is_whole() {
+            self.cut += 1;
+            return Ok(false);
+        }
         if let Some((producer, topics)) = &self.kafka
             && topics.contains(topic)
         {
@@ -91,7 +99,10 @@ impl Ways {
                 self.written += 1;
                 Ok(true)
             }
-            _ => Ok(false),
+            _ => {
+                self.left += 1;
+                Ok(false)
+            }
         }
     }
 
@@ -110,6 +121,9 @@ impl Ways {
         if let Some(out) = out {
             let (path, program) = (out.display(), program());
             say!("{} lines in {path}; read them:   {program} run ... {path}", grouped(self.written));
+        }
+        if self.cut > 0 {
+            say!("{} are left: not all their bytes are kept; `detail` says where each is", grouped(self.cut));
         }
         if self.left > 0 {
             say!(

@@ -4,6 +4,7 @@ use crate::commit::{Message, Part};
 use crate::decode::mask::masked_if_text;
 use crate::delta::deltas;
 use crate::instant;
+use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
 use dataflows::flow::{Outputs, Row};
@@ -25,6 +26,8 @@ pub(super) struct Aside {
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
+    /// Of how many of them bytes were kept.
+    pub(super) kept: Counts,
     /// First and next offsets.
     pub(super) read: BTreeMap<u32, (i64, i64)>,
     /// Next offsets in logs that are known by their content, and the sums of all before.

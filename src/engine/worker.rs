@@ -8,17 +8,16 @@ use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
 use crate::commit::Piece;
 use crate::decode::avro::schema_id;
-use crate::decode::mask::{masked_bytes, masked_record};
-use crate::decode::{Clock, Rejection, decode};
+use crate::decode::mask::masked_record;
+use crate::decode::{Clock, Rejection, decode_record};
+use crate::kept;
 use crate::source::{Batch, Format, Poll, Record};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
-use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
@@ -385,16 +384,19 @@ impl Worker {
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
-        let mut in_clear = Vec::new();
+        let (mut in_clear, mut accepted) = (Vec::new(), Vec::with_capacity(batch.records.len()));
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            if let Some(masked) = self.accept_record(&batch, record, origin, aside) {
+            let became = self.accept_record(&batch, record, origin, aside);
+            accepted.push(became != Became::Rejected);
+            if let Became::Masked(masked) = became {
                 in_clear.push((record.payload.clone(), masked));
             }
         }
         for (payload, masked) in in_clear {
             batch.bytes[payload].copy_from_slice(&masked);
         }
+        batch.keep(&accepted);
         aside.batches.push(batch);
         if let Some(number) = number.filter(|_| self.judges_lines) {
             self.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
@@ -403,9 +405,8 @@ impl Worker {
         }
     }
 
-    /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
-    /// as they came, but for that.
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Option<Vec<u8>> {
+    /// Takes one record.
+    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Became {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let shared = Arc::clone(&self.shared);
@@ -422,13 +423,13 @@ impl Worker {
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode(&partition.format, payload, rules, clock)
+                decode_record(&partition.format, (batch, record), rules, clock)
             }
         };
         match decoded {
             Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
-                None
+                Became::Accepted
             }
             Ok(accepted) => {
                 if accepted.masked {
@@ -448,7 +449,10 @@ impl Worker {
                     }
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
-                accepted.masked.then(|| masked_record(payload, accepted.email))
+                match accepted.masked {
+                    true => Became::Masked(masked_record(payload, accepted.email)),
+                    false => Became::Accepted,
+                }
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
@@ -456,12 +460,25 @@ impl Worker {
                     let reason = rejection.reason.code();
                     aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
                 }
-                let name = (&partition.topic, partition.partition);
-                aside.rejected.push(rejected_row(name, record, batch, rejection, self.clock_ms));
-                None
+                let name = (&*partition.topic, partition.partition);
+                let row = kept::row(name, (batch, record), rejection, self.clock_ms, &mut aside.kept);
+                aside.rejected.push(row);
+                Became::Rejected
             }
         }
     }
+}
+
+/// What became of a record.
+#[derive(Debug, PartialEq, Eq)]
+enum Became {
+    /// An event.
+    Accepted,
+    /// An event; an address lay in its bytes in clear. Without it they are these: late events are kept as they came,
+    /// but for that.
+    Masked(Vec<u8>),
+    /// A row.
+    Rejected,
 }
 
 /// What proves that a log is the one that was read: the sum up to the end of a batch, and at its very beginning the
@@ -486,26 +503,4 @@ fn numbered(polled: Poll, first: u32) -> Poll {
         Poll::Status(partition, status) => Poll::Status(partition + first, status),
         other => other,
     }
-}
-
-fn rejected_row(
-    name: (&String, i32),
-    record: &Record,
-    batch: &Batch,
-    rejection: Rejection,
-    clock_ms: Instant,
-) -> Append {
-    let key = &batch.bytes[record.key.clone()];
-    let values = vec![
-        Value::Text(name.0.clone()),
-        Value::Integer(name.1.into()),
-        Value::Integer(record.offset),
-        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key).into()) },
-        rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
-        Value::Text(rejection.reason.code().to_owned()),
-        Value::Text(String::from_utf8_lossy(&masked_bytes(rejection.detail.as_bytes())).into_owned()),
-        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email).into()),
-        Value::Instant(clock_ms),
-    ];
-    Append { table: TableId::RejectedEvents, values }
 }

@@ -1,6 +1,7 @@
 //! Rejected records that are sent through again, and which already were.
 
 use super::{Sqlite, sql_error};
+use crate::kept;
 use crate::sink::SinkError;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
@@ -26,6 +27,15 @@ pub struct Rejected {
     pub raw: Vec<u8>,
     /// Why it was rejected.
     pub reason: String,
+    /// What exactly was wrong, and where the whole of it is if that is not here.
+    pub detail: String,
+}
+
+impl Rejected {
+    /// Whether all its bytes are here.
+    pub fn is_whole(&self) -> bool {
+        kept::is_whole(&self.detail)
+    }
 }
 
 impl Sqlite {
@@ -48,7 +58,7 @@ impl Sqlite {
         };
         let later = after.map_or("", |_| r#"AND (r."_topic", r."_partition", r."_offset") > (?, ?, ?)"#);
         let sql = format!(
-            r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason" FROM "rejected_events" r
+            r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason", r."detail" FROM "rejected_events" r
                WHERE NOT EXISTS (SELECT 1 FROM "_replayed" d WHERE d."_topic" = r."_topic"
                    AND d."_partition" = r."_partition" AND d."_offset" = r."_offset") {among} {later}
                ORDER BY r."_topic", r."_partition", r."_offset" LIMIT ?"#
@@ -61,7 +71,8 @@ impl Sqlite {
         let parameters = parameters.chain([Value::Integer(limit as i64)]);
         let rows = statement.query_map(params_from_iter(parameters), |row| {
             let (topic, partition, offset) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Rejected { topic, partition, offset, key: row.get(3)?, raw: row.get(4)?, reason: row.get(5)? })
+            let (reason, detail) = (row.get(5)?, row.get(6)?);
+            Ok(Rejected { topic, partition, offset, key: row.get(3)?, raw: row.get(4)?, reason, detail })
         });
         rows.and_then(Iterator::collect).map_err(failed)
     }
