@@ -19,8 +19,10 @@ pub const BEGINNING_BYTES: usize = KEPT_BYTES_MAX + (1 << 10);
 /// Of so many rejected records of a partition bytes are kept in an epoch: of those with the smallest offsets. An
 /// epoch and not a second, so that what is replayed gives the same rows.
 pub const KEPT_RECORDS_MAX: usize = 1_000;
-/// No more bytes of a rejection's detail are kept.
+/// No more bytes of a rejection's detail are kept, before it is said where the whole record is;
 pub const DETAIL_BYTES_MAX: usize = 4 << 10;
+/// and no more of those of whose record none are.
+pub const DETAIL_BYTES_OF_MANY: usize = 128;
 
 /// That something is too long: it has so many bytes of at most so many.
 pub fn too_long(what: &str, bytes: u64, most: usize) -> Rejection {

@@ -159,9 +159,12 @@ pub fn decode_record(
     rules: &Rules,
     clock: impl Into<Clock>,
 ) -> Result<Accepted, Rejection> {
-    // Of what is too long only the beginning is there, which may look like something whole.
-    bounds::of_record(format, record.bytes)?;
-    decode(format, &batch.bytes[record.payload.clone()], rules, clock)
+    let payload = &batch.bytes[record.payload.clone()];
+    if record.bytes > payload.len() as u64 {
+        // Only the beginning is there, which may look like something whole.
+        bounds::of_record(format, record.bytes)?;
+    }
+    decode(format, payload, rules, clock)
 }
 
 /// Decodes and judges one payload.
@@ -170,7 +173,10 @@ pub fn decode_record(
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let clock = clock.into();
-    bounds::of_record(format, payload.len() as u64)?;
+    bounds::of_record(format, payload.len() as u64).map_err(|rejection| match format {
+        Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
+        Format::Json(_) | Format::MoviesTxt(_) => rejection,
+    })?;
     match format {
         Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock),
         Format::JsonSchema(carries) => {

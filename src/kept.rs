@@ -1,7 +1,9 @@
 //! What is kept of a rejected record: a row always, and of its bytes so many that one can see what it is. Where the
 //! whole is, the row says.
 
-use crate::bounds::{BEGINNING_BYTES, DETAIL_BYTES_MAX, KEPT_BYTES_MAX, KEPT_RECORDS_MAX, shortened};
+use crate::bounds::{
+    BEGINNING_BYTES, DETAIL_BYTES_MAX, DETAIL_BYTES_OF_MANY, KEPT_BYTES_MAX, KEPT_RECORDS_MAX, shortened,
+};
 use crate::decode::Rejection;
 use crate::decode::mask::{masked_bytes, masked_record};
 use crate::source::{Batch, Record};
@@ -41,7 +43,8 @@ pub fn row(
     } else {
         Value::Null
     };
-    let detail = String::from_utf8_lossy(&masked_bytes(shortened(detail, DETAIL_BYTES_MAX).as_bytes())).into_owned();
+    let detail_bytes = if keeps { DETAIL_BYTES_MAX } else { DETAIL_BYTES_OF_MANY };
+    let detail = String::from_utf8_lossy(&masked_bytes(shortened(detail, detail_bytes).as_bytes())).into_owned();
     let mut values = vec![
         Value::Text(topic.to_owned()),
         Value::Integer(partition.into()),
@@ -130,11 +133,17 @@ fn has_bytes(values: &[Value]) -> bool {
 fn drop_bytes(values: &mut [Value]) {
     let raw = std::mem::replace(&mut values[RAW], Value::Bytes(Vec::new().into()));
     values[KEY] = Value::Null;
-    let said = matches!(&values[DETAIL], Value::Text(detail) if !is_whole(detail));
-    if let Value::Bytes(raw) = raw
-        && !said
-    {
-        say_where(values, raw.len() as u64);
+    let (Value::Text(detail), Value::Bytes(raw)) = (&mut values[DETAIL], raw) else { return };
+    let (said, bytes) = match detail.rfind("; ").filter(|_| !is_whole(detail)) {
+        // It was said before, with how many bytes there are.
+        Some(end) => (end, None),
+        None => (detail.len(), Some(raw.len() as u64)),
+    };
+    let place = detail.split_off(said);
+    *detail = shortened(std::mem::take(detail), DETAIL_BYTES_OF_MANY);
+    match bytes {
+        Some(bytes) => say_where(values, bytes),
+        None => detail.push_str(&place),
     }
 }
 

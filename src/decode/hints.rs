@@ -137,10 +137,10 @@ fn is_event(fields: &[String]) -> bool {
 
 /// Whether two names differ only in how their words are joined: `userId`, `User_ID` and `user-id`.
 pub fn sounds_like(name: &str, other: &str) -> bool {
-    let letters = |name: &str| -> Vec<char> {
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    letters(name) == letters(other)
+    fn letters(name: &str) -> impl Iterator<Item = char> {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    letters(name).eq(letters(other))
 }
 
 /// What is said of a datum of JSON that is no object.
