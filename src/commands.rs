@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod second;
 mod show;
+mod signals;
 mod simulate;
 mod sinks;
 mod state;

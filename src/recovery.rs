@@ -20,7 +20,7 @@ use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
 /// The version of decoder and rules: raised when they say something else of the same bytes.
-pub const DECODER: u32 = 2;
+pub const DECODER: u32 = 3;
 
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -94,7 +94,7 @@ fn rejected_lines_are_replayed_once() {
     assert!(code == Some(0) && text.contains("0 lines in third.jsonl"), "each goes through once: {text}");
     let left = ["replay-rejected", "--out", "fourth.jsonl"];
     let (code, text) = said(&deltamart(folder.path(), &left));
-    let expected = ["1 lines in fourth.jsonl", "1 are left", "without the addresses", "events.jsonl/0 at 5"];
+    let expected = ["1 lines in fourth.jsonl", "1 are left", "not kept as they came", "events.jsonl/0 at 5"];
     assert!(code == Some(0) && expected.iter().all(|expected| text.contains(expected)), "{text}");
     assert_eq!(std::fs::read_to_string(folder.path().join("fourth.jsonl")).expect("written"), "nonsense\n");
     let mended = ["run", "events.jsonl", "again.jsonl", "--set", wider];

@@ -37,7 +37,7 @@ const NAMED: usize = 3;
 enum Left {
     NoWay,
     NoLine,
-    Masked,
+    Changed,
     Gone,
     Unreadable,
 }
@@ -47,9 +47,9 @@ impl Left {
         match self {
             Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
             Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
-            Left::Masked => "are kept without the addresses in them: mend the lines where they stand",
+            Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
             Left::Unreadable => "could not be read, and nobody has their bytes",
-            Left::Gone => "are kept without the addresses in them, and their log does not hold them any more",
+            Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
         }
     }
 }
@@ -185,7 +185,7 @@ impl Ways {
             return Ok(Some(Left::NoLine));
         }
         if !is_whole(detail) {
-            return Ok(Some(Left::Masked));
+            return Ok(Some(Left::Changed));
         }
         file.write_all(raw).and_then(|()| file.write_all(b"\n")).context("could not write what is replayed")?;
         self.written += 1;

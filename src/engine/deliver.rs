@@ -3,6 +3,7 @@
 use crate::commit::{ByTheWorld, Message, Part};
 use crate::delta::deltas;
 use crate::instant;
+use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
 use dataflows::flow::{Outputs, Row};
@@ -24,6 +25,8 @@ pub(super) struct Aside {
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
+    /// Of how many of them bytes were kept.
+    pub(super) kept: Counts,
     /// First and next offsets.
     pub(super) read: BTreeMap<u32, (i64, i64)>,
     /// Next offsets in logs that are known by their content, and the sums of all before.

@@ -1,7 +1,7 @@
 //! Events from files: one JSON object a line, `.gz` too, many files in the order given.
 
-use super::content::{Content, Tail};
-pub(super) use super::lines::LINE_BYTES_MAX;
+use super::content::{Content, Read, Skipped, Tail};
+use super::lines::LINE_BYTES_MAX;
 use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
@@ -22,6 +22,8 @@ pub struct Files {
     next_lines: BTreeMap<u32, i64>,
     current: u32,
     reader: Option<Content>,
+    /// It has not come to where reading goes on.
+    skips: bool,
     announced: bool,
     /// The current file was read to a last line that has no end yet.
     waits: bool,
@@ -39,27 +41,52 @@ impl Files {
 
     /// A source of files that were recognised.
     pub fn found(files: Vec<Found>, tail: Tail) -> Files {
-        let next_lines = BTreeMap::new();
-        Files { files, tail, next_lines, current: 0, reader: None, announced: false, waits: false, unread: Vec::new() }
+        Files {
+            files,
+            tail,
+            next_lines: BTreeMap::new(),
+            current: 0,
+            reader: None,
+            skips: false,
+            announced: false,
+            waits: false,
+            unread: Vec::new(),
+        }
     }
 
-    /// Opens the current file where reading goes on.
+    /// The line of the current file where reading goes on.
+    fn next_line(&self) -> i64 {
+        self.next_lines.get(&self.current).copied().unwrap_or(1)
+    }
+
+    /// Opens the current file.
     fn open(&mut self) -> Result<Option<Content>, SourceError> {
-        let next = self.next_lines.get(&self.current).copied().unwrap_or(1);
+        let next = self.next_line();
         let Some(found) = self.files.get_mut(self.current as usize) else { return Ok(None) };
         // It may be open there: it was read up to there to be recognised.
-        let mut content = match found.opened.take() {
+        let content = match found.opened.take() {
             Some(content) if content.next() == next => content,
             _ => Content::open(&found.path)?,
         };
-        if !content.skip_to(next, self.tail)? {
+        self.skips = true;
+        Ok(Some(content))
+    }
+
+    /// Goes on to the line where reading goes on; tells whether it is there.
+    fn skip(&mut self) -> Result<bool, SourceError> {
+        let (next, tail) = (self.next_line(), self.tail);
+        let Some(content) = self.reader.as_mut().filter(|_| self.skips) else { return Ok(true) };
+        let skipped = content.skip_some(next, tail)?;
+        if skipped == Skipped::NotThere {
+            let found = &self.files[self.current as usize];
             let (path, has, read) = (found.path.display(), content.next() - 1, next - 1);
             return Err(SourceError::Failed(format!(
                 "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
                  as it was, name the new one otherwise, or start from scratch with `--rebuild`"
             )));
         }
-        Ok(Some(content))
+        self.skips = skipped == Skipped::Some;
+        Ok(!self.skips)
     }
 
     /// Goes on to the next file.
@@ -93,14 +120,22 @@ impl Source for Files {
         if self.reader.is_none() {
             self.reader = self.open()?;
         }
+        if !self.skip()? {
+            return Ok(Poll::Skipped);
+        }
         let Some(content) = self.reader.as_mut().filter(|_| !self.waits) else { return Ok(self.end()) };
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         let (mut lines_read, mut bytes_read, mut ended) = (0, 0, false);
         while batch.records.len() < max_records && lines_read < POLL_LINES && bytes_read < BATCH_BYTES {
             let start = batch.bytes.len();
+            lines_read += 1;
             let line = match content.read(&mut batch.bytes) {
-                Ok(Some(line)) => line,
-                Ok(None) => {
+                Ok(Read::Line(line)) => line,
+                Ok(Read::Part(bytes)) => {
+                    bytes_read += bytes;
+                    continue;
+                }
+                Ok(Read::End) => {
                     ended = true;
                     break;
                 }
@@ -108,10 +143,9 @@ impl Source for Files {
                 Err(_) if !batch.records.is_empty() => break,
                 Err(error) => return Err(error),
             };
-            lines_read += 1;
-            bytes_read += batch.bytes.len() - start;
+            bytes_read += batch.bytes.len() - start + 1;
             if !line.ended && self.tail == Tail::Wait {
-                let (path, bytes) = (self.files[self.current as usize].path.display(), batch.bytes.len() - start);
+                let (path, bytes) = (self.files[self.current as usize].path.display(), line.bytes);
                 self.unread.push(format!(
                     "line {} of `{path}` has no line end yet, and waits for it ({bytes} bytes); if the file is whole, end \
                      it with one",
@@ -122,17 +156,19 @@ impl Source for Files {
                 self.waits = true;
                 break;
             }
-            if batch.bytes[start..].trim_ascii().is_empty() {
+            // Of a line that is too long, who knows what comes behind its beginning.
+            if line.bytes <= LINE_BYTES_MAX as u64 && batch.bytes[start..].trim_ascii().is_empty() {
                 batch.bytes.truncate(start);
                 continue;
             }
             let payload = start..batch.bytes.len();
             let (partition, offset, key) = (self.current, line.number, start..start);
-            let sum = Some(line.sum);
+            let (sum, bytes) = (Some(line.sum), line.bytes);
             batch.records.push(super::Record {
                 partition,
                 offset,
                 appended_ms: i64::MAX,
+                bytes,
                 sum,
                 key,
                 payload,

@@ -304,7 +304,7 @@ fn name(path: &Path) -> String {
 /// The sum of the first line, if there is a whole one.
 fn first_line(path: &Path, tail: Tail) -> Result<Option<u32>, SourceError> {
     let mut content = Content::open(path)?;
-    let line = content.read(&mut Vec::new())?;
+    let line = content.read_line(&mut Vec::new())?;
     Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| line.sum))
 }
 
@@ -337,7 +337,7 @@ fn refuse_copies(given: &[Given], tail: Tail) -> Result<(), Refusal> {
 fn in_common(one: &Path, other: &Path, tail: Tail) -> Result<(i64, (bool, bool)), SourceError> {
     let (mut one, mut other) = (Content::open(one)?, Content::open(other)?);
     let next = |content: &mut Content| -> Result<Option<u32>, SourceError> {
-        let line = content.read(&mut Vec::new())?;
+        let line = content.read_line(&mut Vec::new())?;
         Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| line.sum))
     };
     let mut same = 0;
