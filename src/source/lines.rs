@@ -29,6 +29,8 @@ const HEAD_BYTES: usize = 1 << 16;
 const BUFFER_BYTES: usize = 1 << 18;
 /// A call reads so often at the most: members of gzip may hold nothing.
 const FILLS: usize = 1 << 10;
+/// And so many times that for nothing, before the first line.
+const HEAD_FILLS: usize = 16;
 /// What some editors put first, and joined files have in their middle.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -361,9 +363,12 @@ impl Lines {
 
     /// Reads what is looked at before anything else. What is damaged is said when it is come to.
     fn fill_head(&mut self) {
-        for _ in 0..FILLS {
-            if self.end >= HEAD_BYTES || !matches!(self.fill(), Ok(Filled::More | Filled::Nothing)) {
-                break;
+        let mut nothing = 0;
+        while self.end < HEAD_BYTES && nothing < HEAD_FILLS {
+            match self.fill() {
+                Ok(Filled::More) => {}
+                Ok(Filled::Nothing) => nothing += 1,
+                Ok(Filled::End) | Err(_) => break,
             }
         }
     }

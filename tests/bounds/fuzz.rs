@@ -49,10 +49,11 @@ const PIECES: [&[u8]; 24] = [
     "\u{1F600}".as_bytes(),
 ];
 
-/// An event, damaged more often than not.
+/// An event, damaged or not.
 fn line(n: usize, random: &mut Random) -> Vec<u8> {
     let mut line = bounded::event(n as i64 / 480 % 400, n as i64 % 480).into_bytes();
-    for _ in 0..random.below(4) {
+    let edits = if random.below(2) == 0 { 0 } else { 1 + random.below(4) };
+    for _ in 0..edits {
         let at = random.below(line.len());
         let end = at + random.below(line.len() - at).min(40);
         let piece = PIECES[random.below(PIECES.len())];
