@@ -47,7 +47,9 @@ def sign_in(schema, number):
 def rate(name, schema_of):
     """Sends records, reads them, and tells how many a second were read, and the program's own summary."""
     topic = f"flood-{name}-{stamp}"
-    made = AdminClient({"bootstrap.servers": BROKERS}).create_topics([NewTopic(topic, PARTITIONS, 1)])
+    # It must outlive its answers.
+    admin = AdminClient({"bootstrap.servers": BROKERS})
+    made = admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
     [future.result() for future in made.values()]
     producer = Producer({"bootstrap.servers": BROKERS, "linger.ms": 50})
     for number in range(RECORDS):
