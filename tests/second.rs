@@ -29,6 +29,7 @@ fn waited<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
+        // Between two looks at another process: what is asserted is the fact, not the time.
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("{what} did not come to be");
@@ -52,6 +53,7 @@ pub fn while_it_beats<T>(dir: &StateDir, mut beat: serde_json::Value, act: impl 
                 }
                 beat["counter"] = counter.into();
                 dir.beat(&beat).expect("written");
+                // So that it does not write without a pause; how often it beats decides nothing.
                 std::thread::sleep(Duration::from_millis(5));
             }
         });

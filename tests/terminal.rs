@@ -176,6 +176,7 @@ fn nobody_else_writes_to_standard_output_or_error() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).expect("text");
+            // What nothing but `src/shown.rs` may call: it is looked for, not used.
             let prints = ["println!(", "print!(", "io::stdout()", "io::stderr()", "dbg!("];
             if prints.iter().any(|print| text.contains(print)) {
                 found.push(path.file_name().expect("a name").to_string_lossy().into_owned());
