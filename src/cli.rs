@@ -115,6 +115,9 @@ pub enum Command {
         /// Go on although the clock is behind that of the last run
         #[arg(long)]
         accept_clock: bool,
+        /// Begin although another run may be under way: whatever starts this knows that it is gone, or is to end
+        #[arg(long)]
+        take_over: bool,
         /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
         #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
         backfill: Vec<PathBuf>,

@@ -13,7 +13,8 @@ mod syntax;
 pub mod when;
 pub mod wire;
 
-use crate::source::Format;
+use crate::bounds;
+use crate::source::{Batch, Format, Record};
 use crate::validate::{Broken, Rules, validate};
 use dataflows::events::Event;
 use wire::{CatalogWire, Wire};
@@ -24,6 +25,8 @@ use wire::{CatalogWire, Wire};
 pub enum Reason {
     BadMagicByte,
     UnknownSchema,
+    SchemaUnavailable,
+    Unreadable,
     Undecodable,
     WrongType,
     BadItemBlock,
@@ -42,13 +45,16 @@ pub enum Reason {
     AddressInKey,
     BadAmount,
     RatingOutOfRange,
+    TooLong,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 23] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
+        Reason::SchemaUnavailable,
+        Reason::Unreadable,
         Reason::Undecodable,
         Reason::WrongType,
         Reason::BadItemBlock,
@@ -67,11 +73,12 @@ impl Reason {
         Reason::AddressInKey,
         Reason::BadAmount,
         Reason::RatingOutOfRange,
+        Reason::TooLong,
     ];
 
     /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
     pub fn is_of_the_world(self) -> bool {
-        matches!(self, Reason::UnknownSchema)
+        matches!(self, Reason::UnknownSchema | Reason::SchemaUnavailable | Reason::Unreadable)
     }
 
     /// The code as it stands in `rejected_events.reason`.
@@ -79,6 +86,8 @@ impl Reason {
         match self {
             Reason::BadMagicByte => "bad_magic_byte",
             Reason::UnknownSchema => "unknown_schema",
+            Reason::SchemaUnavailable => "schema_unavailable",
+            Reason::Unreadable => "unreadable",
             Reason::Undecodable => "undecodable",
             Reason::WrongType => "wrong_type",
             Reason::BadItemBlock => "bad_item_block",
@@ -97,6 +106,7 @@ impl Reason {
             Reason::AddressInKey => "address_in_key",
             Reason::BadAmount => "bad_amount",
             Reason::RatingOutOfRange => "rating_out_of_range",
+            Reason::TooLong => "too_long",
         }
     }
 }
@@ -143,12 +153,34 @@ impl From<i64> for Clock {
     }
 }
 
+/// Decodes and judges a record of a batch.
+///
+/// # Errors
+/// The reason, if it is too long, no event, or breaks a rule.
+pub fn decode_record(
+    format: &Format,
+    (batch, record): (&Batch, &Record),
+    rules: &Rules,
+    clock: impl Into<Clock>,
+) -> Result<Accepted, Rejection> {
+    let payload = &batch.bytes[record.payload.clone()];
+    if record.bytes > payload.len() as u64 {
+        // Only the beginning is there, which may look like something whole.
+        bounds::of_record(format, record.bytes)?;
+    }
+    decode(format, payload, rules, clock)
+}
+
 /// Decodes and judges one payload.
 ///
 /// # Errors
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let clock = clock.into();
+    bounds::of_record(format, payload.len() as u64).map_err(|rejection| match format {
+        Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
+        Format::Json(_) | Format::MoviesTxt(_) => rejection,
+    })?;
     let decoded = match format {
         Format::Json(carries) => decode_json(payload, *carries, rules, clock),
         Format::JsonSchema(carries) => avro::split(payload).and_then(|(schema_id, datum)| {
@@ -159,9 +191,10 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<C
             let outline = || avro::outline(payload, schemas);
             judge(wire, Some(carries), rules, clock, besides, outline).map_err(of_schema(schema_id))
         }),
-        Format::MoviesTxt(as_of) => movies_txt::parse(payload, *as_of).map(|mut item| {
+        Format::MoviesTxt(as_of) => movies_txt::parse(payload, *as_of).and_then(|mut item| {
+            bounds::of_content(&item.content)?;
             let masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
-            Accepted { event: Event::Catalog(Box::new(item)), masked }
+            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked })
         }),
     };
     decoded.map_err(|mut rejection| {

@@ -8,6 +8,9 @@ pub mod identity;
 pub mod log;
 pub mod producer;
 pub mod registry;
+mod said;
+pub mod skip;
+mod token;
 pub mod watch;
 
 /// Why Kafka or the registry could not be used.

@@ -94,7 +94,7 @@ fn rejected_lines_are_replayed_once() {
     assert!(code == Some(0) && text.contains("0 lines in third.jsonl"), "each goes through once: {text}");
     let left = ["replay-rejected", "--out", "fourth.jsonl"];
     let (code, text) = said(&deltamart(folder.path(), &left));
-    let expected = ["1 lines in fourth.jsonl", "1 are left", "without the addresses", "events.jsonl/0 at 5"];
+    let expected = ["1 lines in fourth.jsonl", "1 are left", "not kept as they came", "events.jsonl/0 at 5"];
     assert!(code == Some(0) && expected.iter().all(|expected| text.contains(expected)), "{text}");
     assert_eq!(std::fs::read_to_string(folder.path().join("fourth.jsonl")).expect("written"), "nonsense\n");
     let mended = ["run", "events.jsonl", "again.jsonl", "--set", wider];
@@ -366,7 +366,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
     for (arguments, code, expected) in [
         (&["--config", "bad.toml", "check"][..], 2, "unknown field"),
         (&["--config", "none.toml", "check"], 2, "`none.toml` does not exist"),
-        (&["--set", "lateness=soon", "check"], 2, "`soon` is no duration"),
+        (&["--set", "lateness=soon", "check"], 2, "`lateness`: is no duration"),
         (&["-w", "0"], 2, "expected 1 to 1024"),
         (&["show", "nothing"], 2, "there is no table `nothing`"),
         (&["show"], 1, "`deltamart.db` does not exist"),

@@ -11,6 +11,8 @@ mod bounded;
 /// State and feed in a bucket whose service fails, refuses, lags or is no bucket's.
 #[cfg(feature = "object-store")]
 mod bucket;
+/// What is too long, too many, too deep: nothing of it takes more than its bound.
+mod bounds;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.
@@ -21,6 +23,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// The file that rows go to: damaged, held by somebody, without room, open to others.
+mod damage;
 /// What the same record twice does, as the page in `docs/` says.
 mod duplicates;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
@@ -47,10 +51,16 @@ mod minutes;
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.
 mod plain;
+/// A record whose schema cannot be had, and a registry that answers this of one and that of another.
+mod poison;
 /// The real catalog, where it is there.
 mod real_data;
 /// What is not kept for ever goes, and no metric knows.
 mod retention;
+/// A second run on one state, one that was killed, two at once; and a rebuild that was left.
+mod second;
+/// A secret in the wrong place is said nowhere.
+mod secrets;
 /// The simulated shop is beside nothing else, and what it says to do next works.
 mod simulated;
 /// Snowflake, as far as a stand-in shows it.
@@ -58,6 +68,8 @@ mod simulated;
 mod snowflake;
 /// A source is known by its content, wherever it lies and however it is packed.
 mod sources;
+/// Nothing of the data is acted on by a terminal.
+mod terminal;
 /// What must stay together stays together.
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.

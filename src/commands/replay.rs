@@ -7,6 +7,7 @@ use super::inputs::refused;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::decode::Reason;
 use crate::forget::Payloads;
 use crate::instant;
 use crate::kafka::log::{Log, Whole};
@@ -21,6 +22,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How many are sent before they are noted.
@@ -35,8 +37,9 @@ const NAMED: usize = 3;
 enum Left {
     NoWay,
     NoLine,
-    Masked,
+    Changed,
     Gone,
+    Unreadable,
 }
 
 impl Left {
@@ -44,8 +47,9 @@ impl Left {
         match self {
             Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
             Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
-            Left::Masked => "are kept without the addresses in them: mend the lines where they stand",
-            Left::Gone => "are kept without the addresses in them, and their log does not hold them any more",
+            Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
+            Left::Unreadable => "could not be read, and nobody has their bytes",
+            Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
         }
     }
 }
@@ -148,7 +152,7 @@ impl Ways {
             return Err(Refused(why.to_owned()).into());
         }
         let created = |path: &Path| {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             file.with_context(|| format!("could not create `{}` (it must not exist yet)", path.display()))
         };
         let lines = out.map(created).transpose()?;
@@ -157,7 +161,10 @@ impl Ways {
 
     /// Sends a record; if it is left, tells why.
     fn send(&mut self, record: &Rejected) -> Result<Option<Left>> {
-        let Rejected { topic, partition, offset, key, raw, detail, .. } = record;
+        let Rejected { topic, partition, offset, key, raw, reason, detail } = record;
+        if reason == Reason::Unreadable.code() {
+            return Ok(Some(Left::Unreadable));
+        }
         if let Some(ToTopics { producer, topics, log }) = &mut self.kafka
             && topics.contains(topic)
         {
@@ -178,7 +185,7 @@ impl Ways {
             return Ok(Some(Left::NoLine));
         }
         if !is_whole(detail) {
-            return Ok(Some(Left::Masked));
+            return Ok(Some(Left::Changed));
         }
         file.write_all(raw).and_then(|()| file.write_all(b"\n")).context("could not write what is replayed")?;
         self.written += 1;

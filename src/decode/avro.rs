@@ -1,6 +1,8 @@
 //! Avro in the Confluent wire format: a zero byte, the schema's id, the datum.
 
+pub mod headers;
 pub mod leaves;
+mod references;
 pub mod schema;
 
 use super::hints::Outline;
@@ -76,8 +78,18 @@ impl Writer {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Writer, String> {
+        Writer::parse_with(text, &[])
+    }
+
+    /// Of a schema as it stands in the registry, and those that it refers to.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_with(text: &str, references: &[String]) -> Result<Writer, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("is no Avro schema that can be read: {error}");
-        let json: Json = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+        let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
+        let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
+        let json = references::resolved(json(text)?, &referred);
         let (layout, branches) = schema::read(&json);
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
         Ok(Writer { schema, branches, is_union: layout.is_array() })
@@ -201,7 +213,7 @@ pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Re
     let writer = match known.get(&id) {
         Some(Ok(writer)) => writer,
         Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
-        None => return Err(rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry"))),
+        None => return Err(rejected(Reason::UnknownSchema, headers::why_unknown(id, payload))),
     };
     let branch = writer.branch(datum);
     if let Some(other) = branch.and_then(|branch| branch.other.as_ref()) {

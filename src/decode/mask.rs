@@ -1,5 +1,5 @@
 //! No e-mail address is stored: of each the local part becomes `*`, its length kept. One scan finds them in all
-//! text that is stored, however they are written ([`signs`]); what an address is says [`address`].
+//! text that is stored, however they are written (`signs`); what an address is says `address`.
 //!
 //! Texts of events are masked before the dataflow sees them ([`text`], [`field`]); a record that is kept, where the
 //! bytes of its texts lie ([`record`]). Its other bytes stand, so what could be decoded before can be decoded after.

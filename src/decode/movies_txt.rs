@@ -8,6 +8,7 @@
 use super::price::{list_price, reason};
 use super::scalar::short;
 use super::{Reason, Rejection};
+use crate::bounds;
 use dataflows::events::{CatalogContent, CatalogItem};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -91,6 +92,7 @@ fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTre
             before = before.filter(|_| spaced && line.is_empty());
             continue;
         };
+        bounds::of_text(&short(key), key.len().max(value.len()))?;
         let of_key = match values.get_mut(key) {
             Some(_) if before.as_deref() != Some(key) => return Err(comes_again(key, number)),
             Some(of_key) => of_key,

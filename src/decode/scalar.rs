@@ -57,6 +57,15 @@ impl<'a> Scalar<'a> {
         })
     }
 
+    /// How many bytes it has if it is text, or bytes that may stand for it.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Scalar::Text(text) => text.len(),
+            Scalar::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The same as text of its own.
     pub fn into_text(self) -> Option<String> {
         match self {

@@ -1,8 +1,9 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
-use crate::commit::{Message, Part};
+use crate::commit::{ByTheWorld, Message, Part};
 use crate::delta::deltas;
 use crate::instant;
+use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
 use dataflows::flow::{Outputs, Row};
@@ -24,6 +25,8 @@ pub(super) struct Aside {
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
+    /// Of how many of them bytes were kept.
+    pub(super) kept: Counts,
     /// First and next offsets.
     pub(super) read: BTreeMap<u32, (i64, i64)>,
     /// Next offsets in logs that are known by their content, and the sums of all before.
@@ -33,7 +36,7 @@ pub(super) struct Aside {
     /// The first accepted event of each file that was begun: partition and offset.
     pub(super) begun: Vec<(u32, i64)>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
-    pub(super) by_the_world: Vec<(u32, i64, &'static str, String)>,
+    pub(super) by_the_world: Vec<ByTheWorld>,
     /// The clocks when it opened and closed, at worker 0.
     pub(super) clocks: Option<(Instant, Instant)>,
     /// A snapshot is taken after it; said by worker 0.

@@ -6,19 +6,17 @@ mod ticker;
 use super::deliver::{Aside, Asides, deliver};
 use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
-use crate::commit::Piece;
+use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
-use crate::decode::{Clock, Rejection, decode, mask};
-use crate::kept::{Kept, kept};
-use crate::source::{Batch, Format, Partition, Poll, Record};
+use crate::decode::{Clock, Rejection, decode_record, mask};
+use crate::kept;
+use crate::source::{Batch, Format, Poll, Record, Refused};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
-use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
@@ -377,7 +375,7 @@ impl Worker {
         }
     }
 
-    fn accept_batch(&mut self, batch: Batch, number: Option<u64>, begins: Vec<u32>) {
+    fn accept_batch(&mut self, mut batch: Batch, number: Option<u64>, begins: Vec<u32>) {
         self.begins = begins;
         self.in_batch = TopTwo::default();
         let asides = Rc::clone(&self.asides);
@@ -389,10 +387,12 @@ impl Worker {
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
+        let mut accepted = Vec::with_capacity(batch.records.len());
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            self.accept_record(&batch, record, origin, aside);
+            accepted.push(self.accept_record(&batch, record, origin, aside));
         }
+        batch.keep(&accepted);
         aside.batches.push(batch);
         if let Some(number) = number.filter(|_| self.judges_lines) {
             self.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
@@ -401,8 +401,8 @@ impl Worker {
         }
     }
 
-    /// Takes one record.
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) {
+    /// Takes one record; tells whether it is an event, whose bytes may be asked for again if it is late.
+    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> bool {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let shared = Arc::clone(&self.shared);
@@ -414,17 +414,22 @@ impl Worker {
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
             Some(rejection) => Err(Rejection { schema_id: schema_id_of(&partition.format, payload), ..rejection }),
+            None if let Some(Refused { reason, detail, .. }) = record.refused.as_deref() => {
+                let schema_id = schema_id_of(&partition.format, payload);
+                Err(Rejection { schema_id, ..Rejection::new(*reason, detail.clone()) })
+            }
             None => {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode(&partition.format, payload, rules, clock)
+                decode_record(&partition.format, (batch, record), rules, clock)
             }
         };
         match decoded {
             Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
+                true
             }
             Ok(accepted) => {
                 if accepted.masked {
@@ -444,16 +449,26 @@ impl Worker {
                     }
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
+                true
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
                 if rejection.reason.is_of_the_world() {
                     let reason = rejection.reason.code();
-                    aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
+                    let from = record.refused.as_ref().and_then(|refused| refused.from);
+                    aside.by_the_world.push(ByTheWorld {
+                        partition: record.partition,
+                        offset: record.offset,
+                        from,
+                        reason,
+                        detail: rejection.detail.clone(),
+                    });
                 }
-                let key = &batch.bytes[record.key.clone()];
-                let kept = kept(&partition.format, key, payload, &rejection);
-                aside.rejected.push(rejected_row(partition, record.offset, kept, &rejection, self.clock_ms));
+                let name = (&*partition.topic, partition.partition);
+                let row =
+                    kept::row(name, &partition.format, (batch, record), rejection, self.clock_ms, &mut aside.kept);
+                aside.rejected.push(row);
+                false
             }
         }
     }
@@ -481,19 +496,4 @@ fn numbered(polled: Poll, first: u32) -> Poll {
         Poll::Status(partition, status) => Poll::Status(partition + first, status),
         other => other,
     }
-}
-
-fn rejected_row(from: &Partition, offset: i64, kept: Kept, rejection: &Rejection, clock_ms: Instant) -> Append {
-    let values = vec![
-        Value::Text(from.topic.clone()),
-        Value::Integer(from.partition.into()),
-        Value::Integer(offset),
-        if kept.key.is_empty() { Value::Null } else { Value::Bytes(kept.key.into()) },
-        rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
-        Value::Text(rejection.reason.code().to_owned()),
-        Value::Text(kept.detail),
-        Value::Bytes(kept.raw.into()),
-        Value::Instant(clock_ms),
-    ];
-    Append { table: TableId::RejectedEvents, values }
 }

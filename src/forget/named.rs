@@ -1,6 +1,6 @@
 //! Which rows name a user: by a column, or in a record that is kept as it came.
 
-use crate::decode::avro::{self, Schemas, Writer, leaves};
+use crate::decode::avro::{self, Schemas, leaves};
 use crate::decode::hints::sounds_like;
 use crate::decode::members::{Member, values_of};
 use crate::decode::number::whole;
@@ -75,8 +75,10 @@ impl Payloads {
         if self.unknown.borrow().contains(&id) || self.away.borrow().is_some() {
             return;
         }
-        match registry.schema(id) {
-            Ok(text) => self.schemas.insert(id, Writer::parse(&text)),
+        match registry.learn(id) {
+            Ok(()) => {}
+            // One that is not given is not the whole registry.
+            Err(KafkaError::Away(_)) if registry.check().is_ok() => drop(self.unknown.borrow_mut().insert(id)),
             Err(KafkaError::Away(why)) => *self.away.borrow_mut() = Some(why),
             Err(KafkaError::Refused(_)) => drop(self.unknown.borrow_mut().insert(id)),
         }

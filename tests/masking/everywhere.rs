@@ -9,13 +9,15 @@ use apache_avro::schema::RecordSchema;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
+use dataflows::table::Value;
 use deltamart::decode::avro::{Schemas, TOPICS, Topic, Writer, header};
 use deltamart::decode::{Reason, decode, mask};
-use deltamart::kept::{is_whole, kept};
-use deltamart::source::Format;
+use deltamart::kept::{is_whole, row};
 use deltamart::source::script::Step;
+use deltamart::source::{Batch, Format};
 use deltamart::validate::Rules;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -225,10 +227,14 @@ fn what_is_kept_says_whether_it_is_what_came() {
                 let payload = [&header(4711)[..], &datum, &[14]].concat();
                 let rejection = decode(&unknown, &payload, &Rules::default(), 0).expect_err("no schema");
                 assert_eq!(rejection.reason, Reason::UnknownSchema);
-                let kept = kept(&unknown, b"7", &payload, &rejection);
-                assert_eq!(is_whole(&kept.detail), kept.raw == payload);
-                assert_eq!(is_whole(&kept.detail), !payload.contains(&b'@'), "{kept:?}");
-                assert_eq!(memchr::memmem::find(&kept.raw, b"jjj"), None);
+                let mut batch = Batch::default();
+                batch.push(0, 5, b"7", &payload);
+                let mut counts = BTreeMap::new();
+                let row = row(("t", 0), &unknown, (&batch, &batch.records[0]), rejection, 7, &mut counts);
+                let [Value::Text(detail), Value::Bytes(raw)] = &row.values[6..8] else { panic!("{row:?}") };
+                assert_eq!(is_whole(detail), **raw == *payload);
+                assert_eq!(is_whole(detail), !payload.contains(&b'@'), "{row:?}");
+                assert_eq!(memchr::memmem::find(raw, b"jjj"), None);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Rejected records that are sent through again, and which already were.
 
-use super::{Sqlite, sql_error};
+use super::Sqlite;
+use super::trouble::sql_error;
 use crate::sink::SinkError;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
