@@ -22,6 +22,7 @@ pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
 use crate::delta::{Delta, KeyBug};
+use crate::kept;
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::state_dir::journal::Entry;
 use crate::state_dir::{StateDir, StateError};
@@ -438,10 +439,11 @@ impl Committer<'_> {
             if open.is_some_and(|open| *first.key() >= open) {
                 break;
             }
-            let (epoch, parts) = first.remove_entry();
+            let (epoch, mut parts) = first.remove_entry();
             if dataflows::time::is_silent(epoch) {
                 continue;
             }
+            kept::limit(parts.iter_mut().map(|part| &mut part.appends));
             let entry = facts(epoch, &parts, self.heard, self.partitions, &self.sequence);
             let heard = (entry.watermark, entry.target);
             let snapshot = parts.iter().any(|part| part.snapshot);

@@ -66,6 +66,8 @@ pub struct Record {
     pub offset: i64,
     /// When it was appended, by its log: no event of it is from later. `i64::MAX` where the log does not say.
     pub appended_ms: Instant,
+    /// How many bytes it has: more than its payload, if it is too long to be held.
+    pub bytes: u64,
     /// The sum of it and all before it, where the log is known by its content. Then a batch is of one partition.
     pub sum: Option<u32>,
     /// Its key, empty if it has none.
@@ -103,6 +105,28 @@ impl Batch {
         Batch { bytes: Vec::with_capacity((records * 128).min(bytes_max)), records: Vec::with_capacity(records) }
     }
 
+    /// Keeps the bytes of these records, by their places; the others stay as records without any. Not all of it is
+    /// worth moving the rest.
+    pub fn keep(&mut self, kept: &[bool]) {
+        let of = |record: &Record| record.key.len() + record.payload.len();
+        let of_kept: usize =
+            self.records.iter().zip(kept).filter(|(_, kept)| **kept).map(|(record, _)| of(record)).sum();
+        if of_kept >= self.bytes.len() / 2 {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(of_kept);
+        for (record, kept) in self.records.iter_mut().zip(kept) {
+            for range in [&mut record.key, &mut record.payload] {
+                let start = bytes.len();
+                if *kept {
+                    bytes.extend_from_slice(&self.bytes[range.clone()]);
+                }
+                *range = start..bytes.len();
+            }
+        }
+        self.bytes = bytes;
+    }
+
     /// Adds a record of a log that does not say when it was appended.
     pub fn push(&mut self, partition: u32, offset: i64, key: &[u8], payload: &[u8]) {
         self.push_appended(partition, offset, i64::MAX, key, payload);
@@ -116,14 +140,23 @@ impl Batch {
         }
     }
 
+    /// Adds a record of so many bytes, of which this is the beginning, or all.
+    pub fn push_beginning(&mut self, partition: u32, offset: i64, payload: &[u8], bytes: u64) {
+        self.push(partition, offset, b"", payload);
+        if let Some(record) = self.records.last_mut() {
+            record.bytes = bytes;
+        }
+    }
+
     /// Adds a record.
     pub fn push_appended(&mut self, partition: u32, offset: i64, appended_ms: Instant, key: &[u8], payload: &[u8]) {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let payload_start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
-        let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
-        self.records.push(Record { partition, offset, appended_ms, sum: None, key, payload, refused: None });
+        let (key, bytes) = (key_start..payload_start, payload.len() as u64);
+        let payload = payload_start..self.bytes.len();
+        self.records.push(Record { partition, offset, appended_ms, bytes, sum: None, key, payload, refused: None });
     }
 }
 

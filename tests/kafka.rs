@@ -11,6 +11,10 @@ mod mock;
 mod published;
 /// Whose records are left out of the watermark, and how payloads are written.
 mod quiet;
+/// What is refused or cannot be asked says why.
+mod refused;
+/// What was rejected is sent through again.
+mod replayed;
 /// Schemas that change, and records that are none.
 mod schemas;
 /// The program over topics of its own.

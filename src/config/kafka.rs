@@ -1,9 +1,10 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
-use crate::decode::avro::TOPICS;
+use crate::decode::avro::{Schemas, TOPICS};
 use crate::instant;
 use crate::kafka::skip;
+use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,6 +52,17 @@ pub enum Format {
     JsonSchema,
 }
 
+impl Format {
+    /// How the payloads of a topic are read that carries this event.
+    pub fn of(self, carries: &'static str, schemas: &Schemas) -> Payload {
+        match self {
+            Format::Avro => Payload::Avro(carries, schemas.clone()),
+            Format::Json => Payload::Json(Some(carries)),
+            Format::JsonSchema => Payload::JsonSchema(carries),
+        }
+    }
+}
+
 /// The Schema Registry, with the API of Confluent's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -87,6 +99,24 @@ const OURS: [(&str, &str); 7] = [
 /// What must not stand in a file of settings.
 const SECRET: [&str; 8] =
     ["password", "secret", "key.pem", "jaas", "token", "certificate.pem", "oauthbearer.config", "private.key"];
+
+/// Properties whose values may be shown. Of others nobody knows: a misspelt password is none of [`SECRET`].
+const HARMLESS: [&str; 9] = [
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "client.id",
+    "client.rack",
+    "compression.type",
+    "broker.address.family",
+];
+
+/// Whether a property's value may be shown.
+pub(super) fn is_harmless(property: &str) -> bool {
+    HARMLESS.contains(&property)
+}
 
 impl Default for Kafka {
     fn default() -> Kafka {
@@ -132,7 +162,7 @@ impl Kafka {
             "latest" => Ok(Start::Latest),
             text => instant::parse(text)
                 .map(Start::At)
-                .ok_or_else(|| format!("is `{text}`; expected `earliest`, `latest`, or an instant such as 2026-01-05")),
+                .ok_or_else(|| "expected `earliest`, `latest`, or an instant such as 2026-01-05".to_owned()),
         }
     }
 
@@ -162,7 +192,9 @@ impl Kafka {
                 return wrong("properties", format!("`{key}` cannot be set: {why}"));
             }
         }
-        let is_secret = |key: &&String| SECRET.iter().any(|part| key.contains(part)) && !key.contains("location");
+        let is_secret = |key: &&String| {
+            SECRET.iter().any(|part| key.contains(part)) && !key.contains("location") && !key.ends_with(".url")
+        };
         if let Some(key) = self.properties.keys().find(is_secret) {
             let why = format!(
                 "`{key}` is a secret and must not stand here. Name where it is found:  [kafka.secrets]  \"{key}\" = \

@@ -2,15 +2,16 @@
 //! offsets into it mean something else. A record that was there once is there again, or the log is another.
 
 use super::KafkaError;
-use super::client::consumer;
+use super::client::{PATIENCE, complaint, consumer};
 use super::cluster::Found;
 use super::skip::is_damage;
 use crate::config::kafka::Kafka;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Brokers that yield nothing for so long have no such record.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -79,9 +80,11 @@ fn records(
         assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*offset)).ok();
     }
     let away = |error: rdkafka::error::KafkaError| {
-        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}", config.brokers))
+        let complaint = complaint(&consumer);
+        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}{complaint}", config.brokers))
     };
     consumer.assign(&assignment).map_err(away)?;
+    let mut asked = Instant::now();
     while !wanted.is_empty() {
         let Some(polled) = consumer.poll(SILENCE) else { break };
         let record = match polled {
@@ -91,8 +94,22 @@ fn records(
                 continue;
             }
             Err(error) if is_damage(&error) => break,
-            Err(error) => return Err(away(error)),
+            Err(error) => match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    let topics: BTreeSet<_> = wanted.values().map(|(found, _)| format!("`{}`", found.topic)).collect();
+                    let topics = Vec::from_iter(topics).join(", ");
+                    return Err(KafkaError::Refused(format!(
+                        "Kafka at {}: this user may not read all of {topics}: grant READ, or leave a topic out with an \
+                         empty name (`kafka.topics`)",
+                        config.brokers
+                    )));
+                }
+                // One of several brokers is away: the others have what is asked for, or will.
+                _ if asked.elapsed() < PATIENCE => continue,
+                _ => return Err(away(error)),
+            },
         };
+        asked = Instant::now();
         let name = format!("{}/{}", record.topic(), record.partition());
         let Some((_, offset)) = wanted.remove(&name) else { continue };
         // One behind the damage is another.

@@ -56,7 +56,8 @@ pub fn is_lost(error: &Native) -> bool {
 /// What is wrong with it.
 pub fn place(text: &str) -> Result<(&str, i64), String> {
     let wrong = || {
-        format!("`{text}` is no place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\"")
+        "holds what is no place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\""
+            .to_owned()
     };
     let (name, offset) = text.rsplit_once('=').ok_or_else(wrong)?;
     let is_partition = |name: &str| {

@@ -165,6 +165,11 @@ impl Stack {
         client.create().expect("a client")
     }
 
+    pub(super) fn consumer(&self) -> BaseConsumer {
+        let mut client = self.client();
+        client.set("group.id", &self.prefix).create().expect("a client")
+    }
+
     /// Sends payloads to a partition; none is a tombstone.
     pub(super) fn sends(&self, event: &str, partition: i32, payloads: impl IntoIterator<Item = Option<Vec<u8>>>) {
         send(&self.producer(false), &self.topic(event), partition, payloads.into_iter().map(|payload| (None, payload)));

@@ -60,8 +60,11 @@ fn one_record_holds_its_partition_and_a_restart_needs_no_registry() {
     assert_eq!(stack.value::<String>("deltamart.db", reasons), "unknown_schema 20");
 }
 
-/// The batches of a partition, in the broker's own file: first offset, last one, and where its last byte is.
-fn batches(stack: &Stack, partition: i32) -> Option<(PathBuf, Vec<(i64, i64, u64)>)> {
+/// Of each batch: first offset, last one, and where its last byte is.
+type Batches = Vec<(i64, i64, u64)>;
+
+/// The batches of a partition, in the broker's own file.
+fn batches(stack: &Stack, partition: i32) -> Option<(PathBuf, Batches)> {
     let folder = PathBuf::from(std::env::var("DELTAMART_STACK_DIR").ok()?);
     let log = folder.join(format!("kafka/{}-{partition}/00000000000000000000.log", stack.topic("sign_in")));
     let mut bytes = Vec::new();
