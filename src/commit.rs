@@ -77,6 +77,8 @@ pub struct ByTheWorld {
     pub partition: u32,
     /// Its offset.
     pub offset: i64,
+    /// So was each record from this offset up to its own.
+    pub first: i64,
     /// The first of those that it stands for, if they could not be read.
     pub from: Option<i64>,
     /// The code.

@@ -105,7 +105,8 @@ impl Replayed {
         let rejected = &self.entry.rejected;
         // They are sorted, and there may be as many as records.
         let place = rejected.partition_point(|found| (&*found.partition, found.offset) < (partition, offset));
-        let found = rejected.get(place).filter(|found| found.offset == offset && found.partition == partition)?;
+        let found = rejected.get(place).filter(|found| found.partition == partition)?;
+        let found = Some(found).filter(|found| found.first.unwrap_or(found.offset) <= offset)?;
         let reason = Reason::ALL.into_iter().find(|reason| reason.code() == found.reason)?;
         Some(Rejection::new(reason, found.detail.clone()))
     }

@@ -183,6 +183,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
     let rejected = Rejected {
         partition: "events.jsonl/0".to_owned(),
         offset: 12,
+        first: None,
         from: None,
         reason: "timestamp_in_future".to_owned(),
         detail: "2090".to_owned(),
@@ -242,11 +243,19 @@ fn schemas_and_what_was_passed_are_written_as_they_were() {
     let passed = Rejected {
         partition: "sign_in_topic/3".to_owned(),
         offset: 1_250,
+        first: None,
         from: Some(1_234),
         reason: "unreadable".to_owned(),
         detail: "offsets 1234 to 1250".to_owned(),
     };
-    let entry = Entry { epoch: 42, rejected: vec![passed], ..Entry::default() };
+    let flood = Rejected {
+        offset: 9_000,
+        first: Some(2_000),
+        from: None,
+        reason: "unknown_schema".to_owned(),
+        ..passed.clone()
+    };
+    let entry = Entry { epoch: 42, rejected: vec![passed, flood], ..Entry::default() };
     dir.journal(3, &Group { follows: 40, entries: vec![entry] }).expect("written");
     let mut written = String::new();
     for key in ["schemas/", "journal/"].map(|prefix| dir.store().list(prefix).expect("readable")).concat() {

@@ -98,6 +98,7 @@ pub(super) fn facts(
         entry.rejected.extend(part.by_the_world.iter().map(|rejected| Rejected {
             partition: name(rejected.partition),
             offset: rejected.offset,
+            first: (rejected.first < rejected.offset).then_some(rejected.first),
             from: rejected.from,
             reason: rejected.reason.to_owned(),
             detail: rejected.detail.clone(),

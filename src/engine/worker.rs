@@ -456,13 +456,23 @@ impl Worker {
                 if rejection.reason.is_of_the_world() {
                     let reason = rejection.reason.code();
                     let from = record.refused.as_ref().and_then(|refused| refused.from);
-                    aside.by_the_world.push(ByTheWorld {
-                        partition: record.partition,
-                        offset: record.offset,
-                        from,
-                        reason,
-                        detail: rejection.detail.clone(),
+                    let last = aside.by_the_world.last_mut().filter(|last| {
+                        (last.partition, last.offset + 1) == (record.partition, record.offset)
+                            && (last.from, from) == (None, None)
+                            && (last.reason, &last.detail) == (reason, &rejection.detail)
                     });
+                    match last {
+                        // A flood is all alike.
+                        Some(last) => last.offset = record.offset,
+                        None => aside.by_the_world.push(ByTheWorld {
+                            partition: record.partition,
+                            offset: record.offset,
+                            first: record.offset,
+                            from,
+                            reason,
+                            detail: rejection.detail.clone(),
+                        }),
+                    }
                 }
                 let name = (&*partition.topic, partition.partition);
                 let row =

@@ -104,7 +104,7 @@ impl Registry {
             Known::Absent => Resolved::Absent,
             Known::Unavailable(why) => Resolved::Unavailable(why),
             Known::Unasked => Resolved::Unasked(format!(
-                "was not asked for: `{partition}` names more than {} new schemas a minute that are not in the registry",
+                "its schema was not asked for: more than {} new ones a minute in `{partition}` are not in the registry",
                 book::NEW_A_MINUTE
             )),
             Known::Asked(said) => {

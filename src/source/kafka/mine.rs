@@ -6,7 +6,7 @@ use crate::source::Refused;
 use crate::state_dir::journal::Rejected;
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// A partition whose first record waits is read on by so many records at the most: what else is unknown in them is
@@ -53,8 +53,8 @@ pub(super) struct Mine {
     pub passes: Vec<Pass>,
     /// What was read up to here is read again.
     pub replays_until: i64,
-    /// What was rejected of that for a reason that its bytes do not tell.
-    pub was_rejected: BTreeSet<i64>,
+    /// First and last offsets of what was rejected of that for a reason that its bytes do not tell.
+    was_rejected: Vec<(i64, i64)>,
 }
 
 impl Mine {
@@ -70,19 +70,27 @@ impl Mine {
             damage: None,
             passes,
             replays_until: i64::MIN,
-            was_rejected: BTreeSet::new(),
+            was_rejected: Vec::new(),
         }
     }
 
     /// What the journal says of what is read again. It is said before anything is read.
     pub fn replays(&mut self, until: i64, rejected: Vec<Rejected>) {
         self.replays_until = until;
-        self.was_rejected = rejected.iter().map(|rejected| rejected.offset).collect();
+        let span = |rejected: &Rejected| (rejected.first.unwrap_or(rejected.offset), rejected.offset);
+        self.was_rejected = rejected.iter().map(span).collect();
+        self.was_rejected.sort();
         // What was passed then is passed again, though it may be readable now, and nobody says so any more.
         self.passes.retain(|pass| pass.from >= until);
         let passed =
             |rejected: Rejected| Some(Pass { from: rejected.from?, to: rejected.offset + 1, why: rejected.detail });
         self.passes.extend(rejected.into_iter().filter_map(passed));
+    }
+
+    /// Whether the journal says that a record was rejected, and why.
+    pub fn was_rejected(&self, offset: i64) -> bool {
+        let place = self.was_rejected.partition_point(|(_, last)| *last < offset);
+        self.was_rejected.get(place).is_some_and(|(first, _)| *first <= offset)
     }
 
     /// Whether more may be read of it now.
@@ -162,6 +170,12 @@ impl Mine {
 
     fn way_out(&self) -> String {
         let (name, next) = (&self.name, self.read_to());
+        if next < self.replays_until {
+            // What was accepted then cannot be passed now.
+            return "it was read before, and is to be read again: put the log back as it was, or compute everything \
+                    again with `run --rebuild` (and `kafka.skip`)"
+                .to_owned();
+        }
         format!("it is tried again every minute; to pass it, start again with  --set kafka.skip='[\"{name}={next}\"]'")
     }
 

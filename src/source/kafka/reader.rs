@@ -104,7 +104,7 @@ impl Reader {
         let (mine, payload) = (&self.mine[number], record.payload().unwrap_or_default());
         let is_replayed = record.offset() < mine.replays_until;
         let Some(registry) = self.registry.as_ref().filter(|_| !payload.is_empty()) else { return Judged::Taken(None) };
-        if is_replayed && mine.was_rejected.contains(&record.offset()) {
+        if is_replayed && mine.was_rejected(record.offset()) {
             // The journal says why.
             return Judged::Taken(None);
         }
@@ -125,7 +125,7 @@ impl Reader {
                 );
                 refused(Reason::SchemaUnavailable, detail)
             }
-            Resolved::Unasked(why) => refused(Reason::UnknownSchema, format!("schema {id} {why}")),
+            Resolved::Unasked(why) => refused(Reason::UnknownSchema, why),
             Resolved::Asked(_) => Judged::Waits,
         }
     }
