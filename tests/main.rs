@@ -8,11 +8,11 @@ mod bad_input;
 mod before;
 /// Memory levels off while the store grows.
 mod bounded;
+/// What is too long, too many, too deep: nothing of it takes more than its bound.
+mod bounds;
 /// State and feed in a bucket whose service fails, refuses, lags or is no bucket's.
 #[cfg(feature = "object-store")]
 mod bucket;
-/// What is too long, too many, too deep: nothing of it takes more than its bound.
-mod bounds;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.
