@@ -98,6 +98,10 @@ const HEARTBEAT: &str = "heartbeat";
 const CHECKED: &str = "checked";
 const FORMAT: u32 = 1;
 
+/// So many starts at the most may come between listing them and taking the next number; a place whose
+/// listing is that far from what is there shows nothing to go by.
+const RACES: usize = 100;
+
 fn generation_key(generation: u64) -> String {
     format!("generations/{generation:08}")
 }
@@ -189,17 +193,23 @@ impl StateDir {
     /// Begins a generation above all before, and above `above`: nobody else has its number.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or the place says of one number after the other that it is taken.
     pub fn begin(&self, facts: &Generation, above: u64) -> Result<u64, StateError> {
         let body = envelope::seal_json("generation", FORMAT, facts);
         let mut next = self.last_generation()?.max(above) + 1;
-        loop {
+        for _ in 0..RACES {
             let key = generation_key(next);
             if self.store.create(&key, &body)? || self.store.get(&key)?.as_deref() == Some(&body[..]) {
                 return Ok(next);
             }
             next += 1;
         }
+        let place = self.place();
+        Err(StateError::Refused(format!(
+            "state `{place}`: {RACES} numbers of starts up to {} are taken that its list of `generations/` did not \
+             show; stop all runs but one, and see whether the service lists what was written",
+            next - 1
+        )))
     }
 
     /// Removes the facts of starts before the given one: no entry that is kept is theirs.

@@ -24,7 +24,7 @@ const HOUR_MS: i64 = 3_600_000;
 /// One that is rewritten, one that is only added to.
 const TABLES: [TableId; 2] = [TableId::Users, TableId::RejectedEvents];
 
-fn user(id: i64, age: i64) -> Vec<Value> {
+pub fn user(id: i64, age: i64) -> Vec<Value> {
     vec![Value::Integer(id), Value::Instant(id), Value::Integer(age), Value::Text("é".into()), Value::Text("".into())]
 }
 

@@ -10,6 +10,9 @@ mod before;
 mod bounded;
 /// What is too long, too many, too deep: nothing of it takes more than its bound.
 mod bounds;
+/// State and feed in a bucket whose service fails, refuses, lags or is no bucket's.
+#[cfg(feature = "object-store")]
+mod bucket;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.

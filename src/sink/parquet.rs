@@ -118,7 +118,8 @@ impl Parquet {
     /// The last object of `_progress/`, read only if it is not the one that we know.
     fn current(&mut self) -> Result<Option<(u64, Manifest)>, SinkError> {
         let last = self.log.last()?;
-        if self.known.as_ref().is_none_or(|(number, _)| *number != last) {
+        // What is known may not be listed yet.
+        if self.known.as_ref().is_none_or(|(number, _)| *number < last) {
             self.known = self.log.newest()?;
         }
         Ok(self.known.clone())

@@ -2,27 +2,32 @@
 //!
 //! Credentials, regions and endpoints come from the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`) and go
 //! into no message. Where it names no credentials, the machine is asked: the role of a cloud instance.
-//! An object is made by a conditional put, on S3 `If-None-Match: *`; a service that passes over the
-//! condition keeps no promise of ours.
+//! An object is made by a conditional put, on S3 `If-None-Match: *`. A service that passes over the
+//! condition keeps no promise of ours: the first object that is made is asked for once more, and what then
+//! makes it a second time is refused.
 //!
-//! A request that fails is tried again for twenty seconds; after that it is the caller's to wait.
-//! One object is one request of thirty seconds at the most: some tens of megabytes, then, not more.
+//! A request that fails is tried again for twenty seconds, with pauses; after that it is the caller's to
+//! wait. One object is one request of thirty seconds at the most: some tens of megabytes, then, not more.
+
+mod answer;
+mod patience;
+
+pub use patience::Clock;
 
 use super::{Store, StoreError, check_key, check_prefix};
+use answer::{Answer, Meaning};
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, RetryConfig};
+use patience::{Attempts, RealClock};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
-
-/// For how long a request is tried again.
-const RETRY_SECONDS: u64 = 20;
 
 /// Objects of a bucket, or of a part of it.
 pub struct Objects {
@@ -32,6 +37,9 @@ pub struct Objects {
     prefix: String,
     url: String,
     secrets: Vec<String>,
+    clock: Arc<dyn Clock>,
+    /// Whether the service was seen to leave an object alone that was there.
+    keeps_conditions: AtomicBool,
 }
 
 impl Objects {
@@ -50,13 +58,12 @@ impl Objects {
             StoreError::Failed(format!("could not open `{url}`: {detail}; the rest is set by {}", variables(url)))
         };
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|error| failed(&error))?;
-        let retry = RetryConfig { retry_timeout: Duration::from_secs(RETRY_SECONDS), ..RetryConfig::default() };
+        let retry = once();
         // The builders take the bucket out of the URL, and the environment for the rest.
         let service: Arc<dyn ObjectStore> = match scheme {
             ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
             ObjectStoreScheme::AmazonS3 => {
-                let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
-                Arc::new(builder.build().map_err(|error| failed(&error))?)
+                Arc::new(amazon(AmazonS3Builder::from_env(), url).map_err(|error| failed(&error))?)
             }
             ObjectStoreScheme::GoogleCloudStorage => {
                 let builder = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
@@ -78,6 +85,17 @@ impl Objects {
         Ok(objects)
     }
 
+    /// Keeps objects where a builder for S3 says, under a URL, by a clock; what is there is not looked at.
+    ///
+    /// # Errors
+    /// If builder or URL do not say enough, or no thread can be started.
+    pub fn on_s3(builder: AmazonS3Builder, url: &str, clock: Arc<dyn Clock>) -> Result<Objects, StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::Failed(format!("could not open `{url}`: {error}"));
+        let (_, path) = ObjectStoreScheme::parse(&checked(url)?).map_err(|error| failed(&error))?;
+        let service = Arc::new(amazon(builder, url).map_err(|error| failed(&error))?);
+        Ok(Objects { clock, ..Objects::over(service, url, path.as_ref())? })
+    }
+
     /// Keeps objects in this service, under this prefix. The URL is for messages.
     ///
     /// # Errors
@@ -92,60 +110,76 @@ impl Objects {
             ))
         })?;
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Objects { runtime, service, prefix, url: url.to_owned(), secrets: Vec::new() })
+        let clock = Arc::new(RealClock::new());
+        let keeps_conditions = AtomicBool::new(false);
+        Ok(Objects { runtime, service, prefix, url: url.to_owned(), secrets: Vec::new(), clock, keeps_conditions })
     }
 
     /// Asks for a first object: a bucket that is not there, or not ours, is found out at the start.
-    fn look(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn look(&self) -> Result<(), StoreError> {
         let folder = Path::from(self.prefix.as_str());
-        let first = self.runtime.block_on(async { self.service.list(Some(&folder)).try_next().await });
-        first.map(drop).map_err(|error| self.explain("open", "", &error))
+        let first = self.ask(async || self.service.list(Some(&folder)).try_next().await);
+        first.map(drop).map_err(|answer| self.explain("open", "", &answer))
     }
 
     fn path(&self, key: &str) -> Path {
         Path::from(format!("{}{key}", self.prefix))
     }
 
+    /// Makes a request until it is answered, or there is no point in it.
+    fn ask<T>(&self, request: impl AsyncFn() -> object_store::Result<T>) -> Result<T, Answer> {
+        let mut attempts = Attempts::begin(&*self.clock);
+        loop {
+            let error = match self.runtime.block_on(request()) {
+                Ok(answered) => return Ok(answered),
+                Err(error) => error,
+            };
+            let answer = Answer::of(&error, |message| hide(message, &self.secrets));
+            if answer.meaning != Meaning::Again || !attempts.wait() {
+                return Err(answer);
+            }
+        }
+    }
+
     fn put_in(&self, key: &str, bytes: &[u8], mode: PutMode) -> Result<bool, StoreError> {
         check_key(key)?;
         let (path, payload) = (self.path(key), PutPayload::from(bytes.to_vec()));
         let creates = mode == PutMode::Create;
-        match self.runtime.block_on(self.service.put_opts(&path, payload, mode.into())) {
+        match self.ask(async || self.service.put_opts(&path, payload.clone(), mode.clone().into()).await) {
             Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) if creates => Ok(false),
-            Err(error) => Err(self.explain("write", key, &error)),
+            Err(answer) if creates && answer.meaning == Meaning::There => Ok(false),
+            Err(answer) => Err(self.explain("write", key, &answer)),
         }
     }
 
-    fn explain(&self, doing: &str, key: &str, error: &Error) -> StoreError {
+    fn explain(&self, doing: &str, key: &str, answer: &Answer) -> StoreError {
         let object =
             if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url.trim_end_matches('/')) };
-        let detail = format!("could not {doing} `{object}`: {}", hide(&error.to_string(), &self.secrets));
-        match error {
-            _ if is_missing_bucket(&detail) => {
-                StoreError::Unavailable(format!("{detail}; make the bucket, or name another one"))
-            }
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                let rights = "list, get, put and delete";
-                StoreError::Unavailable(format!(
-                    "{detail}; give whom the environment names the right to {rights} there"
-                ))
-            }
-            Error::NotImplemented { .. } | Error::NotSupported { .. } => {
-                StoreError::Failed(format!("{detail}; the service must know a put that fails if there is an object"))
-            }
-            Error::Generic { .. } => StoreError::Unavailable(format!(
-                "{detail}; check the network, the service, and {}",
-                variables(&self.url)
-            )),
-            _ => StoreError::Failed(detail),
-        }
+        answer.explain(doing, &object, &self.url)
     }
 }
 
 impl Store for Objects {
     fn create(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.put_in(key, bytes, PutMode::Create)
+        if !self.put_in(key, bytes, PutMode::Create)? {
+            self.keeps_conditions.store(true, Ordering::Relaxed);
+            return Ok(false);
+        }
+        // The same bytes once more: should the service pass over the condition, nothing is lost.
+        if !self.keeps_conditions.load(Ordering::Relaxed) {
+            if self.put_in(key, bytes, PutMode::Create)? {
+                return Err(StoreError::Failed(format!(
+                    "could not use `{}`: its service made an object twice that was to be made only if there is none; \
+                     two runs would not learn of each other; use a service that keeps to `If-None-Match: *`, or a folder",
+                    self.url
+                )));
+            }
+            self.keeps_conditions.store(true, Ordering::Relaxed);
+        }
+        Ok(true)
     }
 
     fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
@@ -159,10 +193,10 @@ impl Store for Objects {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         check_key(key)?;
         let path = self.path(key);
-        match self.runtime.block_on(async { self.service.get(&path).await?.bytes().await }) {
+        match self.ask(async || self.service.get(&path).await?.bytes().await) {
             Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if is_missing_object(&error) => Ok(None),
-            Err(error) => Err(self.explain("read", key, &error)),
+            Err(answer) if answer.meaning == Meaning::Missing => Ok(None),
+            Err(answer) => Err(self.explain("read", key, &answer)),
         }
     }
 
@@ -171,8 +205,8 @@ impl Store for Objects {
         // Services list by whole names here; the rest of the prefix is compared below.
         let folder = prefix.rsplit_once('/').map(|(folder, _)| folder).unwrap_or_default();
         let folder = self.path(folder);
-        let found = self.runtime.block_on(self.service.list(Some(&folder)).try_collect::<Vec<_>>());
-        let found = found.map_err(|error| self.explain("list", prefix, &error))?;
+        let found = self.ask(async || self.service.list(Some(&folder)).try_collect::<Vec<_>>().await);
+        let found = found.map_err(|answer| self.explain("list", prefix, &answer))?;
         let key = |path: &Path| Some(path.as_ref().strip_prefix(&self.prefix)?.to_owned());
         let mut keys: Vec<_> = found.iter().filter_map(|object| key(&object.location)).collect();
         keys.retain(|key| key.starts_with(prefix) && check_key(key).is_ok());
@@ -187,8 +221,9 @@ impl Store for Objects {
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         check_key(key)?;
-        match self.runtime.block_on(self.service.delete(&self.path(key))) {
-            Err(error) if !is_missing_object(&error) => Err(self.explain("remove", key, &error)),
+        let path = self.path(key);
+        match self.ask(async || self.service.delete(&path).await) {
+            Err(answer) if answer.meaning != Meaning::Missing => Err(self.explain("remove", key, &answer)),
             _ => Ok(()),
         }
     }
@@ -196,6 +231,17 @@ impl Store for Objects {
     fn place(&self) -> String {
         self.url.clone()
     }
+}
+
+/// What S3 and its like are asked with.
+fn amazon(builder: AmazonS3Builder, url: &str) -> object_store::Result<AmazonS3> {
+    // Objects are removed one by one here, and not every service knows how to remove many at once.
+    builder.with_url(url).with_retry(once()).with_disable_bulk_delete(true).build()
+}
+
+/// We try again ourselves: the client takes a 409 for an answer, and its pauses for the only ones.
+fn once() -> RetryConfig {
+    RetryConfig { max_retries: 0, retry_timeout: patience::RETRY, ..RetryConfig::default() }
 }
 
 /// The URL, if nothing in it can be a secret.
@@ -223,16 +269,6 @@ fn variables(url: &str) -> &'static str {
         }
         _ => "the variables of the service (`AWS_*`, `GOOGLE_*`, `AZURE_*`)",
     }
-}
-
-/// Whether there is no such object, in a bucket that is there: without the bucket nobody can say.
-fn is_missing_object(error: &Error) -> bool {
-    matches!(error, Error::NotFound { source, .. } if !is_missing_bucket(&source.to_string()))
-}
-
-/// Whether a service says so, each in its own words.
-fn is_missing_bucket(answer: &str) -> bool {
-    ["NoSuchBucket", "ContainerNotFound", "bucket does not exist"].iter().any(|words| answer.contains(words))
 }
 
 /// The values of variables that services take credentials from.
@@ -320,13 +356,5 @@ mod tests {
         assert_eq!(secrets, ["hunter22"]);
         let message = "error for\n  (https://user:pass@host/a/b?sig=abc&x=y): the key hunter22 is of eu-central-1";
         assert_eq!(hide(message, &secrets), "error for (https://host/a/b?... the key ... is of eu-central-1");
-    }
-
-    #[test]
-    fn without_the_bucket_nobody_can_say_whether_there_is_an_object() {
-        let answer = |source: &str| Error::NotFound { path: "a".to_owned(), source: source.into() };
-        assert!(is_missing_object(&answer("<Code>NoSuchKey</Code>")));
-        assert!(!is_missing_object(&answer("<Code>NoSuchBucket</Code>")));
-        assert!(!is_missing_object(&answer("<Code>ContainerNotFound</Code>")));
     }
 }

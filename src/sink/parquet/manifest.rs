@@ -146,7 +146,7 @@ impl Log {
         Log { store }
     }
 
-    /// The number of the last object; 0 if there is none.
+    /// The number of the last object that is listed; 0 if there is none. It may not show the newest yet.
     pub(super) fn last(&self) -> Result<u64, SinkError> {
         let keys = self.store.list(FOLDER).map_err(of_store)?;
         Ok(keys.iter().filter_map(|key| number(key)).max().unwrap_or(0))
@@ -160,9 +160,13 @@ impl Log {
                 return Ok(None);
             }
             // If it is gone, so many came after it meanwhile that it was tidied away.
-            if let Some(bytes) = self.store.get(&key(last)).map_err(of_store)? {
-                return self.parse(last, &bytes).map(|manifest| Some((last, manifest)));
+            let Some(mut bytes) = self.store.get(&key(last)).map_err(of_store)? else { continue };
+            let mut last = last;
+            // A list may not show yet what was written just now.
+            while let Some(next) = self.store.get(&key(last + 1)).map_err(of_store)? {
+                (last, bytes) = (last + 1, next);
             }
+            return self.parse(last, &bytes).map(|manifest| Some((last, manifest)));
         }
         let detail = "its newest object went away again and again while it was read; try again";
         Err(SinkError::Unavailable(format!("could not read `{FOLDER}` of feed `{}`: {detail}", self.store.place())))
@@ -196,7 +200,8 @@ impl Log {
         let ours = self.store.create(&key, &bytes).map_err(of_store)?
             // From an attempt of ours that failed after it was done.
             || self.store.get(&key).map_err(of_store)?.is_some_and(|there| there == bytes);
-        Ok(ours && self.last()? == last + 1)
+        // Not equal: ours need not be listed yet.
+        Ok(ours && self.last()? <= last + 1)
     }
 
     /// Removes objects that nobody reads any more.
