@@ -10,7 +10,7 @@ use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
-use deltamart::sink::purge::{Purge, Purged, age_of};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, SinkError, Warehouse};
 use deltamart::source::chain::Chain;
@@ -305,7 +305,7 @@ fn every_table_takes_its_own_types_and_nulls() {
             let mut of_table: Vec<_> = (1..=3).map(|n| row(id.table(), n)).collect();
             of_table.sort();
             of_table.dedup_by(|a, b| a[..id.table().key_columns] == b[..id.table().key_columns]);
-            match id.table().kind {
+            match id.table().kind() {
                 Kind::Append => drop(all.appends.insert(*id, of_table)),
                 Kind::Upsert => drop(all.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
             }
@@ -370,8 +370,8 @@ fn purge(sink: &mut dyn Warehouse, claim: &Claim, tables: &[TableId], before: i6
 
 #[test]
 fn what_is_old_is_removed_and_nothing_else() {
-    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind == Kind::Append);
-    let aging: Vec<_> = added().filter(|id| age_of(*id).is_some()).collect();
+    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind() == Kind::Append);
+    let aging: Vec<_> = added().filter(|id| id.table().age().is_some()).collect();
     assert_eq!(aging.len(), 6);
     each_that_removes(|mut sink, mut reader| {
         let claim = sink.claim(MadeBy::Run, None).expect("claims");
@@ -408,7 +408,7 @@ fn what_is_old_is_removed_and_nothing_else() {
             &[(0, 6, 20_000), (1, 11, 21_000)],
         );
         for id in added() {
-            let expected = match age_of(id) {
+            let expected = match id.table().age() {
                 Some(_) => left(&[middle, young], id),
                 None => left(&[old, middle, young], id),
             };
@@ -425,7 +425,7 @@ fn what_is_old_is_removed_and_nothing_else() {
         assert_eq!(rows(&mut *sink, TableId::RejectedEvents), left(&[middle, young], TableId::RejectedEvents));
         assert_eq!(purge(&mut *reader, &next, &aging, 50_000).expect("removes"), 2 + 5 * 5);
         for id in added() {
-            assert_eq!(rows(&mut *sink, id).is_empty(), age_of(id).is_some(), "{}", id.table().name);
+            assert_eq!(rows(&mut *sink, id).is_empty(), id.table().age().is_some(), "{}", id.table().name);
         }
         // What is added again is there again: nobody remembers it.
         let mut again = commit(6, 8);

@@ -190,7 +190,7 @@ impl Oracle {
     pub fn over(contents: &Contents, watermark: Instant, settings: &Settings) -> Oracle {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
         let late: BTreeSet<_> = contents.rows(TableId::LateEvents).into_iter().map(|row| row[..3].to_vec()).collect();
-        for id in specification::READ {
+        for id in specification::read() {
             let table = id.table();
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let places = vec!["?"; columns.len() + 1].join(", ");

@@ -150,7 +150,7 @@ fn duckdb_reads_the_rows_that_we_read() {
             let first = number as i64 * 4;
             let keys: BTreeMap<_, _> =
                 (first - 6..first + 4).map(|n| (row(n)[..table.key_columns].to_vec(), row(n))).collect();
-            match table.kind {
+            match table.kind() {
                 Kind::Append => drop(appends.insert(*id, keys.into_values().collect())),
                 Kind::Upsert => {
                     let delta = |(at, (key, row))| match number % 3 == 0 && at % 2 == 0 {
