@@ -16,9 +16,7 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
             tables.chain([progress_ddl().to_owned(), view_ddl()]).collect()
         }
         Dialect::Snowflake => {
-            say!(
-                "-- To be run once by who may make roles, users, warehouses and databases. Running it again changes nothing.\n"
-            );
+            say!("-- To be run once as ACCOUNTADMIN. Running it again changes nothing.\n");
             snowflake::ddl::script(&config.snowflake)
         }
     };
@@ -35,6 +33,8 @@ pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
     let user = snowflake::ddl::identifier(&config.snowflake.user);
     eprintln!("the private key is in `{}`; keep it, and let nobody read it", out.display());
     say!("ALTER USER {user} SET RSA_PUBLIC_KEY = '{public}';");
+    say!("-- Where another key is in use and shall stay so until this one is: the second place, instead.");
+    say!("-- ALTER USER {user} SET RSA_PUBLIC_KEY_2 = '{public}';");
     Ok(())
 }
 
