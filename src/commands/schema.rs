@@ -38,6 +38,20 @@ pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Tries what Snowflake's documents leave open.
+#[cfg(feature = "snowflake")]
+pub(super) fn snowflake_deep(config: &Config) -> Result<()> {
+    if !config.snowflake.is_given() {
+        let why = "`check --deep` tries Snowflake: set `snowflake.account`, and what else `[snowflake]` needs";
+        return Err(super::Refused(why.to_owned()).into());
+    }
+    snowflake::deep::check(&config.snowflake, &mut |what, answer, took| {
+        say!("# deep: {what}: {answer} ({} ms)", took.as_millis());
+    })?;
+    say!("# deep: what a commit rests on holds");
+    Ok(())
+}
+
 /// What is said where Snowflake is asked for, and is not there.
 #[cfg(not(feature = "snowflake"))]
 pub(super) const WITHOUT_SNOWFLAKE: &str =
@@ -50,5 +64,10 @@ fn without() -> anyhow::Error {
 
 #[cfg(not(feature = "snowflake"))]
 pub(super) fn snowflake_key(_: &Config, _: &Path) -> Result<()> {
+    Err(without())
+}
+
+#[cfg(not(feature = "snowflake"))]
+pub(super) fn snowflake_deep(_: &Config) -> Result<()> {
     Err(without())
 }

@@ -26,6 +26,8 @@
 mod cells;
 pub mod ddl;
 #[cfg(feature = "snowflake")]
+pub mod deep;
+#[cfg(feature = "snowflake")]
 pub mod key;
 pub mod rows;
 #[cfg(feature = "snowflake")]

@@ -1,11 +1,12 @@
 //! Snowflake's promises and no more: what the stand-in does beyond them is taken away again by a proxy in front of it.
 
+use super::broken::insist;
 use super::proxy::{Proxy, Request, ask, http};
 use super::{commit, configured, open, rows};
 use dataflows::table::TableId;
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::purge::Purge;
-use deltamart::sink::snowflake::Snowflake;
+use deltamart::sink::snowflake::{Snowflake, deep};
 use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -39,7 +40,7 @@ fn claimed(config: &Config) -> (Snowflake, Claim) {
     (sink, claim)
 }
 
-/// A commit of some users, in a dozen parts where `statement_bytes` is 1,000.
+/// A commit of some users, in a dozen parts where `statement_bytes` is 300.
 fn staged_commit(follows: u64) -> Commit {
     let mut commit = commit(follows, 0..40);
     commit.appends.clear();
@@ -142,7 +143,7 @@ fn a_claim_whose_answer_was_lost_is_ones_own() {
 #[test]
 fn a_commit_that_takes_longer_than_a_token_lives_ends() {
     let Some(config) = configured() else { return };
-    let config = Config { statement_bytes: 1_000, ..config };
+    let config = Config { statement_bytes: 300, ..config };
     let (mut sink, claim) = claimed(&config);
     sink.apply(&claim, &staged_commit(0)).expect("applies");
     let parts = sink.traffic().statements as usize - 7;
@@ -170,7 +171,7 @@ fn a_commit_that_takes_longer_than_a_token_lives_ends() {
 #[test]
 fn a_token_may_die_at_any_statement() {
     let Some(config) = configured() else { return };
-    let config = Config { statement_bytes: 1_000, ..config };
+    let config = Config { statement_bytes: 300, ..config };
     let (mut sink, claim) = claimed(&config);
     sink.apply(&claim, &staged_commit(0)).expect("applies");
     let parts = sink.traffic().statements as usize - 7;
@@ -190,7 +191,8 @@ fn a_token_may_die_at_any_statement() {
         let died = count(&proxy, "sqlText") as i64 >= at;
         if first.is_err() {
             assert!(matches!(first, Err(SinkError::Unavailable(_))), "at {at}: {first:?}");
-            sink.apply(&claim, &staged_commit(epoch)).expect("the second time");
+            // A transaction whose token died cannot be rolled back: its lock is waited for.
+            insist(|| sink.apply(&claim, &staged_commit(epoch)));
         }
         assert!(count(&proxy, "INSERT INTO") <= parts + 1, "at {at}: what is staged is sent once");
         epoch += 2;
@@ -208,7 +210,7 @@ fn a_token_may_die_at_any_statement() {
 #[test]
 fn staged_rows_that_vanish_are_staged_anew() {
     let Some(config) = configured() else { return };
-    let config = Config { statement_bytes: 1_000, ..config };
+    let config = Config { statement_bytes: 300, ..config };
     let (_, claim) = claimed(&config);
     let (target, left) = (config.url.trim_start_matches("http://").to_owned(), AtomicI64::new(1));
     let (_proxy, through) = before(&config, move |request| {
@@ -330,4 +332,46 @@ fn what_is_given_up_is_cancelled() {
     let error = open(&through).apply(&claim, &commit(0, 0..3)).expect_err("not answered");
     assert!(matches!(error, SinkError::Unavailable(_)), "{error}");
     assert!(count(&proxy, "/queries/v1/abort-request") >= 1);
+}
+
+/// What an owner of an account runs: by the stand-in all of it but what it knows no grants and no waiting for.
+#[test]
+fn a_deep_check_tells_each_step_and_leaves_nothing_behind() {
+    let Some(config) = configured() else { return };
+    let mut told = Vec::new();
+    deep::check(&config, &mut |what, answer, _| told.push(format!("{what}: {answer}"))).expect("holds");
+    let text = told.join("\n");
+    for step in [
+        "the script:",
+        "the script again:",
+        "claim: done",
+        "commit a row: done",
+        "an older session sees the commit: at look 1",
+        "an update that waited for another one's lock: ",
+        "wait for a lock that does not come: Snowflake account `myorg-prod`: could not wait for the lock: Snowflake server error 000625",
+        "take over: done",
+        "a commit of the run before: refused, as it must be",
+    ] {
+        assert!(text.contains(step), "{step}\n{text}");
+    }
+    let again = open(&config).position().expect("asks");
+    assert_eq!(again, None, "the tables of the sink are not touched");
+}
+
+/// A place where two updates find the same row: the fence does not hold there, and the check says so.
+#[test]
+fn a_deep_check_finds_an_account_where_two_can_win() {
+    let Some(config) = configured() else { return };
+    let wins = |request: &Request| {
+        request.sql()?.contains("SET \"EPOCH\" = 4 WHERE").then(|| {
+            let column = r#"{"name":"number of rows updated","type":"fixed","nullable":false,"scale":0,"precision":19}"#;
+            let data = format!(
+                r#"{{"queryId":"q","queryResultFormat":"json","rowtype":[{column}],"rowset":[["1"]],"total":1,"returned":1}}"#
+            );
+            http(200, &format!(r#"{{"success":true,"code":null,"message":null,"data":{data}}}"#))
+        })
+    };
+    let (_proxy, through) = before(&config, wins);
+    let error = deep::check(&through, &mut |_, _, _| {}).expect_err("both won").to_string();
+    assert!(error.contains("do not use this account"), "{error}");
 }

@@ -56,12 +56,12 @@ impl Snowflake {
         self.sessions.traffic
     }
 
-    fn read(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<Vec<Vec<CellValue>>, SinkError> {
+    pub(super) fn read(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<Vec<Vec<CellValue>>, SinkError> {
         self.sessions.run(Role::Reader, what, sql, binds)
     }
 
     /// Changes rows in the open transaction; tells how many.
-    fn write(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<i64, SinkError> {
+    pub(super) fn write(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<i64, SinkError> {
         let answer = self.sessions.run(Role::Writer, what, sql, binds)?;
         Ok(answer.first().and_then(|row| row.first()).and_then(|cell| scaled(cell, 0)).unwrap_or(0))
     }
@@ -74,7 +74,7 @@ impl Snowflake {
     }
 
     /// Progress, as a session sees it. Outside a transaction: the writer's session opens none for a SELECT.
-    fn progress(&mut self, role: Role) -> Result<Option<Progress>, SinkError> {
+    pub(super) fn progress(&mut self, role: Role) -> Result<Option<Progress>, SinkError> {
         let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
         let sql = format!("SELECT {} FROM {}", columns.map(name).join(", "), self.names.progress());
         let what = format!("read {}", self.names.progress());
