@@ -4,6 +4,8 @@
 mod broken;
 /// What a commit sends, and what stands afterwards.
 mod commits;
+/// What a trial of an account tells.
+mod deep;
 /// The printed statements, held against documented forms.
 mod forms;
 /// The login, checked by somebody else.

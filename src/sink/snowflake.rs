@@ -35,6 +35,8 @@ mod session;
 #[cfg(feature = "snowflake")]
 mod staged;
 #[cfg(feature = "snowflake")]
+mod staging;
+#[cfg(feature = "snowflake")]
 mod store;
 #[cfg(feature = "snowflake")]
 mod trouble;

@@ -6,7 +6,7 @@ use super::{commit, configured, open, rows};
 use dataflows::table::TableId;
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::purge::Purge;
-use deltamart::sink::snowflake::{Snowflake, deep};
+use deltamart::sink::snowflake::Snowflake;
 use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,7 +16,10 @@ use std::sync::{Arc, Mutex};
 type Instead = dyn Fn(&Request) -> Option<Vec<u8>> + Send + Sync;
 
 /// A proxy that asks the stand-in what `instead` does not answer.
-fn before(config: &Config, instead: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static) -> (Proxy, Config) {
+pub(super) fn before(
+    config: &Config,
+    instead: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> (Proxy, Config) {
     let (target, instead): (_, Box<Instead>) = (config.url.trim_start_matches("http://").to_owned(), Box::new(instead));
     let proxy = Proxy::answering(Arc::new(move |request: &Request| {
         instead(request).or_else(|| ask(&target, &request.head, request.body.as_bytes()))
@@ -332,46 +335,4 @@ fn what_is_given_up_is_cancelled() {
     let error = open(&through).apply(&claim, &commit(0, 0..3)).expect_err("not answered");
     assert!(matches!(error, SinkError::Unavailable(_)), "{error}");
     assert!(count(&proxy, "/queries/v1/abort-request") >= 1);
-}
-
-/// What an owner of an account runs: by the stand-in all of it but what it knows no grants and no waiting for.
-#[test]
-fn a_deep_check_tells_each_step_and_leaves_nothing_behind() {
-    let Some(config) = configured() else { return };
-    let mut told = Vec::new();
-    deep::check(&config, &mut |what, answer, _| told.push(format!("{what}: {answer}"))).expect("holds");
-    let text = told.join("\n");
-    for step in [
-        "the script:",
-        "the script again:",
-        "claim: done",
-        "commit a row: done",
-        "an older session sees the commit: at look 1",
-        "an update that waited for another one's lock: ",
-        "wait for a lock that does not come: Snowflake account `myorg-prod`: could not wait for the lock: Snowflake server error 000625",
-        "take over: done",
-        "a commit of the run before: refused, as it must be",
-    ] {
-        assert!(text.contains(step), "{step}\n{text}");
-    }
-    let again = open(&config).position().expect("asks");
-    assert_eq!(again, None, "the tables of the sink are not touched");
-}
-
-/// A place where two updates find the same row: the fence does not hold there, and the check says so.
-#[test]
-fn a_deep_check_finds_an_account_where_two_can_win() {
-    let Some(config) = configured() else { return };
-    let wins = |request: &Request| {
-        request.sql()?.contains("SET \"EPOCH\" = 4 WHERE").then(|| {
-            let column = r#"{"name":"number of rows updated","type":"fixed","nullable":false,"scale":0,"precision":19}"#;
-            let data = format!(
-                r#"{{"queryId":"q","queryResultFormat":"json","rowtype":[{column}],"rowset":[["1"]],"total":1,"returned":1}}"#
-            );
-            http(200, &format!(r#"{{"success":true,"code":null,"message":null,"data":{data}}}"#))
-        })
-    };
-    let (_proxy, through) = before(&config, wins);
-    let error = deep::check(&through, &mut |_, _, _| {}).expect_err("both won").to_string();
-    assert!(error.contains("do not use this account"), "{error}");
 }

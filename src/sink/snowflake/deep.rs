@@ -33,21 +33,22 @@ pub fn check(config: &Config, told: &mut Told<'_>) -> Result<(), SinkError> {
     let schemas = Schemas { raw: at("RAW"), clean: at("CLEAN"), marts: at("MARTS") };
     let config = Config { schemas, ..config.clone() };
     let names = Names::new(&config);
-    let drop_all = |told: &mut Told<'_>| -> Result<(), SinkError> {
-        let mut sink = Snowflake::open(&config)?;
-        for layer in Layer::ALL {
-            let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", names.schema(layer));
-            tell(told, &format!("drop {}", names.schema(layer)), || sink.read("drop a schema", sql, Vec::new()))?;
-        }
-        Ok(())
-    };
     // What an earlier trial left, which was ended halfway.
-    if let Err(error) = drop_all(told) {
+    if let Err(error) = drop_all(&config, &names, told) {
         told("what an earlier trial left", &error.to_string(), Duration::ZERO);
     }
     let done = steps(&config, &names, told);
-    let dropped = drop_all(told);
+    let dropped = drop_all(&config, &names, told);
     done.and(dropped)
+}
+
+fn drop_all(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
+    let mut sink = Snowflake::open(config)?;
+    for layer in Layer::ALL {
+        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", names.schema(layer));
+        tell(told, &format!("drop {}", names.schema(layer)), || sink.read("drop a schema", sql, Vec::new()))?;
+    }
+    Ok(())
 }
 
 fn steps(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
