@@ -141,6 +141,25 @@ pub struct CatalogContent {
     pub attributes: String,
 }
 
+impl CatalogContent {
+    /// Its texts, each as it came.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let optional = [
+            &mut self.list_price_raw,
+            &mut self.product_group,
+            &mut self.binding,
+            &mut self.genre,
+            &mut self.studio,
+            &mut self.brand,
+            &mut self.release_date,
+            &mut self.audience_rating,
+            &mut self.running_time,
+        ];
+        let lists = [&mut self.directors, &mut self.actors, &mut self.languages, &mut self.attributes];
+        [&mut self.title].into_iter().chain(optional.into_iter().flatten()).chain(lists)
+    }
+}
+
 /// Any event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Event {

@@ -115,6 +115,9 @@ pub enum Command {
         /// Go on although the clock is behind that of the last run
         #[arg(long)]
         accept_clock: bool,
+        /// Begin although another run may be under way: whatever starts this knows that it is gone, or is to end
+        #[arg(long)]
+        take_over: bool,
         /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
         #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
         backfill: Vec<PathBuf>,
@@ -185,6 +188,9 @@ pub enum Command {
         /// Where lines of files go, to be given to `run`
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Say what there is, and what of it would pass now; send nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove a user from every table, file and topic we write, and from the state; says what still holds the user
     Forget {

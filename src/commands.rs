@@ -1,16 +1,19 @@
 //! The commands: from what was typed to what is done.
 
-/// Writes a line to standard output, or returns the error: whoever reads may stop reading.
+/// Writes a line to standard output, cleaned, or returns the error: whoever reads may stop reading.
 macro_rules! say {
     ($($text:tt)*) => {
-        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)))?
+        $crate::shown::say(&format!($($text)*))?
     };
 }
 
+mod again;
 mod asof;
 mod batch;
+mod beat;
 mod beside;
 mod clock;
+mod damage;
 mod forget;
 mod given;
 mod inputs;
@@ -19,7 +22,9 @@ mod progress;
 mod replay;
 mod run;
 mod schema;
+mod second;
 mod show;
+mod signals;
 mod simulate;
 mod sinks;
 mod state;
@@ -35,7 +40,7 @@ use crate::engine::Options;
 use crate::instant::{self, span};
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
-use crate::sink::sqlite::Sqlite;
+use crate::sink::sqlite::{Sqlite, open_to_others};
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
@@ -58,6 +63,9 @@ const IN_MEMORY: &str = ":memory:";
 /// # Errors
 /// If it could not be done.
 pub fn execute(cli: Cli) -> Result<()> {
+    // Heard by nobody: a write beyond the limit (`ulimit -f`) answers then, and is waited out like a full disk.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .context("could not listen for signals")?;
     let config = configure(&cli.global, &cli.shop)?;
     let simulated = match &cli.command {
         Some(Command::Simulate { .. }) => true,
@@ -92,6 +100,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         rebuild: false,
         accept_loss: false,
         accept_clock: false,
+        take_over: false,
         backfill: Vec::new(),
         until: None,
         to_end: false,
@@ -107,6 +116,7 @@ pub fn execute(cli: Cli) -> Result<()> {
             rebuild,
             accept_loss,
             accept_clock,
+            take_over,
             backfill,
             until,
             to_end,
@@ -121,6 +131,7 @@ pub fn execute(cli: Cli) -> Result<()> {
                            catalogs that are given with files";
                 return Err(Refused(why.to_owned()).into());
             }
+            let config = Config { take_over: config.take_over || take_over, ..config };
             run::run(&config, &named, begin)
         }
         Command::Status(arguments) => state::status(&config, &arguments),
@@ -141,7 +152,9 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
         Command::Show { table: None, .. } => show::tables(&config),
-        Command::ReplayRejected { reason, out } => replay::replay_rejected(&config, &reason, out.as_deref()),
+        Command::ReplayRejected { reason, out, dry_run } => {
+            replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
+        }
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { deep } => {
@@ -171,6 +184,11 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
     }
     if let Some(raw) = global.raw {
         config.raw = raw == Switch::On;
+    }
+    if config.warehouse.to_str().is_none() {
+        let why = "`--warehouse`: the name is no UTF-8, and the state beside it, and what is written about it, need one \
+                   that is";
+        return Err(Refused(why.to_owned()).into());
     }
     config.accept_rejects |= global.accept_rejects;
     let simulate = &mut config.simulate;
@@ -309,7 +327,7 @@ fn check_kafka(config: &Config) -> Result<()> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    say!("{}", config.to_toml());
+    say!("{}", config.to_shown_toml());
     for (name, position) in sinks::positions(config) {
         match position? {
             None => say!("# {name}: answers; nobody has written to it yet"),
@@ -335,6 +353,12 @@ fn check(config: &Config) -> Result<()> {
                 instant::show(progress.watermark)
             ),
         }
+        if let Some(mode) = open_to_others(&config.warehouse) {
+            say!(
+                "# warehouse `{path}`: others on this machine may open it (mode {mode:04o}), and it is left so; to keep it to"
+            );
+            say!("#   its owner, as one that is made now:  chmod 600 {}", text::word(&path.to_string()));
+        }
     }
     say!("# state `{}`: journal and snapshots", state::place_of(config));
     let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
@@ -353,8 +377,14 @@ fn open_to_read(config: &Config) -> Result<Sqlite> {
     Ok(Sqlite::open_to_read(&config.warehouse)?)
 }
 
-/// Opens the warehouse; makes its folder plain if it is missing.
+/// Opens the warehouse; makes its folder plain if it is missing. Whoever holds the file is waited for, about a minute.
 fn open_warehouse(config: &Config) -> Result<Sqlite> {
+    check_folder(config)?;
+    Ok(batch::patiently(|| Sqlite::open(&config.warehouse))?)
+}
+
+/// Whether there is a folder for the warehouse.
+fn check_folder(config: &Config) -> Result<()> {
     if let Some(folder) = config.warehouse.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
     {
         bail!(
@@ -363,5 +393,5 @@ fn open_warehouse(config: &Config) -> Result<Sqlite> {
             folder.display()
         );
     }
-    Ok(Sqlite::open(&config.warehouse)?)
+    Ok(())
 }

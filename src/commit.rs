@@ -22,6 +22,7 @@ pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
 use crate::delta::{Delta, KeyBug};
+use crate::kept;
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::state_dir::journal::Entry;
 use crate::state_dir::{StateDir, StateError};
@@ -55,8 +56,8 @@ pub struct Part {
     pub sums: Vec<(u32, i64, u32)>,
     /// Largest event times of those.
     pub largest: Vec<(u32, TopTwo)>,
-    /// What it rejected for a reason that is not in the bytes: partition, offset, reason, detail.
-    pub by_the_world: Vec<(u32, i64, &'static str, String)>,
+    /// What it rejected for a reason that is not in the bytes.
+    pub by_the_world: Vec<ByTheWorld>,
     /// The watermark, if it changed; from worker 0.
     pub watermark: Option<Instant>,
     /// Where it is going, if that changed; from worker 0.
@@ -67,6 +68,21 @@ pub struct Part {
     pub snapshot: bool,
     /// When the first record was read.
     pub oldest: Option<std::time::Instant>,
+}
+
+/// A record that was rejected for a reason that is not in its bytes.
+#[derive(Clone, Debug)]
+pub struct ByTheWorld {
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: i64,
+    /// The first of those that it stands for, if they could not be read.
+    pub from: Option<i64>,
+    /// The code.
+    pub reason: &'static str,
+    /// What exactly was wrong.
+    pub detail: String,
 }
 
 /// What the committer hears.
@@ -421,10 +437,11 @@ impl Committer<'_> {
             if open.is_some_and(|open| *first.key() >= open) {
                 break;
             }
-            let (epoch, parts) = first.remove_entry();
+            let (epoch, mut parts) = first.remove_entry();
             if dataflows::time::is_silent(epoch) {
                 continue;
             }
+            kept::limit(parts.iter_mut().map(|part| &mut part.appends));
             let entry = facts(epoch, &parts, self.heard, self.partitions, &self.sequence);
             let heard = (entry.watermark, entry.target);
             let snapshot = parts.iter().any(|part| part.snapshot);

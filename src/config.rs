@@ -1,5 +1,6 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+mod explain;
 pub mod feed;
 pub mod kafka;
 pub mod publish;
@@ -12,6 +13,7 @@ use crate::validate::Rules;
 use dataflows::flow::METRICS;
 use dataflows::table::Tables;
 use dataflows::time::Thresholds;
+use explain::explain;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,8 @@ pub struct Config {
     pub tables: Vec<String>,
     /// Whether a file is read none of whose first records is valid; all of it may be rejected then.
     pub accept_rejects: bool,
+    /// Whether a run begins although another one may be under way: for orchestrators that know better.
+    pub take_over: bool,
     /// Where the segments of users begin.
     pub segments: Segments,
     /// The bounds of what is accepted.
@@ -234,6 +238,7 @@ impl Default for Config {
             price_backfill: 7 * 24 * 3_600_000,
             tables: vec![ALL_TABLES.to_owned()],
             accept_rejects: false,
+            take_over: false,
             segments: Segments::default(),
             rules: Rules::default(),
             simulate: Simulate::default(),
@@ -287,16 +292,17 @@ impl Config {
             Some(file) if !file.is_file() => {
                 return Err(ConfigError(format!("configuration file `{}` does not exist", file.display())));
             }
-            Some(file) => figment = figment.merge(Toml::file_exact(file)),
-            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+            Some(file) => figment = figment.merge(toml_file(file)?),
+            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(toml_file(Path::new(DEFAULT_FILE))?),
             None => {}
         }
         figment = figment.merge(Env::prefixed(ENVIRONMENT).split("__"));
-        for set in sets {
-            let Some((key, value)) = set.split_once('=') else {
-                return Err(ConfigError(format!("`--set {set}` has no value: write `--set key=value`")));
-            };
-            figment = figment.merge(named(key.trim(), value.trim()));
+        for (n, set) in sets.iter().enumerate() {
+            // Not repeated: who forgets the key has typed a value.
+            let wrong = |why: &str| ConfigError(format!("`--set`, number {}: {why}: write `--set key=value`", n + 1));
+            let (key, value) = set.split_once('=').ok_or_else(|| wrong("has no value"))?;
+            let set = named(key.trim(), value.trim()).ok_or_else(|| wrong("what stands before `=` is no key"))?;
+            figment = figment.merge(set);
         }
         let config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
         config.check()?;
@@ -323,6 +329,19 @@ impl Config {
             return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
         }
         self.kept_tables()?;
+        for (key, url) in [
+            ("state_dir", &self.state_dir),
+            ("feed.path", &self.feed.path),
+            ("snowflake.url", &self.snowflake.url),
+            ("kafka.brokers", &self.kafka.brokers),
+            ("publish.brokers", &self.publish.brokers),
+        ] {
+            if (url.contains("://") || key.ends_with("brokers")) && url.contains(['@', '?']) {
+                let why = "holds a password, or so it seems: an address without `@` and `?` is expected, and what is secret \
+                           in the environment or in files of its own";
+                return wrong(key, why.to_owned());
+            }
+        }
         let other = self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.feed.wrong());
         let other = other.or_else(|| self.publish.wrong(&self.kafka, &self.registry.url));
         if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()).or_else(|| self.retention.wrong()) {
@@ -380,18 +399,29 @@ impl Config {
             return Ok(Tables::ALL);
         }
         let upserts: Vec<_> = METRICS.iter().map(|(id, _)| *id).collect();
-        let known = |name: &String| {
+        let known = |(n, name): (usize, &String)| {
             upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
-                let names: Vec<_> = upserts.iter().map(|id| id.table().name).collect();
+                let (n, names): (_, Vec<_>) = (n + 1, upserts.iter().map(|id| id.table().name).collect());
                 let why =
-                    format!("`{name}` is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "));
+                    format!("name {n} is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "));
                 ConfigError(format!("setting `tables`: {why}"))
             })
         };
         if self.tables.is_empty() {
             return Err(ConfigError(format!("setting `tables`: is empty; expected `{ALL_TABLES}` or names of tables")));
         }
-        self.tables.iter().map(known).collect()
+        self.tables.iter().enumerate().map(known).collect()
+    }
+
+    /// The configuration as it may be shown: as [`Config::to_toml`], but of properties that are not known to be
+    /// harmless only the names.
+    pub fn to_shown_toml(&self) -> String {
+        let mut shown = self.clone();
+        for properties in [&mut shown.kafka.properties, &mut shown.publish.properties] {
+            let hidden = properties.iter_mut().filter(|(key, _)| !kafka::is_harmless(key));
+            hidden.for_each(|(_, value)| "(not shown)".clone_into(value));
+        }
+        shown.to_toml()
     }
 
     /// The configuration as a file that would give it.
@@ -400,22 +430,21 @@ impl Config {
     }
 }
 
-/// `--set key=value`: the value as TOML would read it, or else as text.
-fn named(key: &str, value: &str) -> figment::providers::Data<Toml> {
-    let nested = format!("{key} = {value}");
-    let parses = toml::from_str::<toml::Table>(&nested).is_ok();
-    let text = if parses { nested } else { format!("{key} = {}", toml::Value::String(value.to_owned())) };
-    Toml::string(&text)
+/// A file of settings, if it is TOML.
+fn toml_file(path: &Path) -> Result<figment::providers::Data<Toml>, ConfigError> {
+    let wrong = |why: String| ConfigError(format!("configuration file `{}`{why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!(": could not be read: {error}")))?;
+    // Read twice: figment would repeat the line that is wrong.
+    toml::from_str::<toml::Table>(&text).map_err(|error| wrong(explain::broken(&text, &error)))?;
+    Ok(Toml::file_exact(path))
 }
 
-fn explain(error: &figment::Error) -> String {
-    let place = error.metadata.as_ref().map(|metadata| match &metadata.source {
-        Some(source) => format!("{source}"),
-        None if metadata.name.contains("environment") => "the environment".to_owned(),
-        None => "--set".to_owned(),
-    });
-    let key = if error.path.is_empty() { String::new() } else { format!(", setting `{}`", error.path.join(".")) };
-    format!("{}{key}: {}", place.unwrap_or_else(|| "configuration".to_owned()), error.kind)
+/// `--set key=value`: the value as TOML would read it, or else as text; nothing if the key is none.
+fn named(key: &str, value: &str) -> Option<figment::providers::Data<Toml>> {
+    let parses = |text: &str| toml::from_str::<toml::Table>(text).is_ok();
+    let as_text = || format!("{key} = {}", toml::Value::String(value.to_owned()));
+    let text = Some(format!("{key} = {value}")).filter(|nested| parses(nested)).unwrap_or_else(as_text);
+    parses(&text).then(|| Toml::string(&text))
 }
 
 /// A list of names, or one name.
@@ -498,23 +527,26 @@ mod tests {
     fn what_is_wrong_is_said_with_its_key() {
         for (set, said) in [
             ("tables=[]", "`tables`: is empty"),
-            ("tables=[\"userz\"]", "`userz` is no upsert table"),
+            ("tables=[\"users\", \"userz\"]", "`tables`: name 2 is no upsert table"),
             ("tables=5", "expected `all`, or a list of names"),
-            ("lateness=soon", "`lateness`: `soon` is no duration"),
+            ("lateness=soon", "`lateness`: is no duration; write it as"),
             ("lateness=24", "a duration with its unit"),
             ("latenes=1h", "unknown field: found `latenes`"),
-            ("workers=many", "`workers`: invalid type"),
+            ("workers=many", "`workers`: is text; expected a whole number"),
             ("workers=0", "`workers`: is 0"),
             ("rules.max_future=3d", "`rules.max_future`: is 3days"),
             ("simulate.late_permille=2000.0", "simulate.late_permille"),
             ("feed.merge_runs=1", "`feed.merge_runs`: must be at least 2"),
-            ("feed.retention=long", "`feed.retention`: `long` is no duration"),
-            ("retention.raw=30", "`retention.raw`: invalid type"),
-            ("retention.late=30days ago", "`retention.late`: `30days ago` is no duration"),
+            ("feed.retention=long", "`feed.retention`: is no duration"),
+            ("retention.raw=30", "`retention.raw`: is a number; expected a duration with its unit"),
+            ("retention.late=30days ago", "`retention.late`: is no duration"),
             ("retention.late=soon", "or `keep`"),
             ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
             ("retention.catalog=30d", "unknown field"),
-            ("lateness", "has no value"),
+            ("lateness", "number 1: has no value"),
+            ("late ness=1h", "what stands before `=` is no key"),
+            ("state_dir=s3://me:MIIEvQ@bucket", "`state_dir`: holds a password"),
+            ("rules.age=5", "is a number; expected two values"),
             ("snowflake.private_key=MIIEvQ", "`snowflake.private_key`: does not say where it is found"),
             ("snowflake.account=https://x.snowflakecomputing.com", "is an address"),
             ("snowflake.commit_interval=30", "a duration with its unit"),

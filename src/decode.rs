@@ -3,6 +3,7 @@
 pub mod avro;
 pub mod hints;
 pub mod mask;
+pub mod members;
 pub mod money;
 pub mod movies_txt;
 pub mod number;
@@ -12,11 +13,10 @@ mod syntax;
 pub mod when;
 pub mod wire;
 
-use crate::source::Format;
+use crate::bounds;
+use crate::source::{Batch, Format, Record};
 use crate::validate::{Broken, Rules, validate};
 use dataflows::events::Event;
-use scalar::Scalar;
-use std::ops::Range;
 use wire::{CatalogWire, Wire};
 
 /// Why a record was rejected: stable codes.
@@ -25,6 +25,8 @@ use wire::{CatalogWire, Wire};
 pub enum Reason {
     BadMagicByte,
     UnknownSchema,
+    SchemaUnavailable,
+    Unreadable,
     Undecodable,
     WrongType,
     BadItemBlock,
@@ -40,15 +42,19 @@ pub enum Reason {
     UnknownPaymentMethod,
     BadCartId,
     BadItemId,
+    AddressInKey,
     BadAmount,
     RatingOutOfRange,
+    TooLong,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 23] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
+        Reason::SchemaUnavailable,
+        Reason::Unreadable,
         Reason::Undecodable,
         Reason::WrongType,
         Reason::BadItemBlock,
@@ -64,13 +70,15 @@ impl Reason {
         Reason::UnknownPaymentMethod,
         Reason::BadCartId,
         Reason::BadItemId,
+        Reason::AddressInKey,
         Reason::BadAmount,
         Reason::RatingOutOfRange,
+        Reason::TooLong,
     ];
 
     /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
     pub fn is_of_the_world(self) -> bool {
-        matches!(self, Reason::UnknownSchema)
+        matches!(self, Reason::UnknownSchema | Reason::SchemaUnavailable | Reason::Unreadable)
     }
 
     /// The code as it stands in `rejected_events.reason`.
@@ -78,6 +86,8 @@ impl Reason {
         match self {
             Reason::BadMagicByte => "bad_magic_byte",
             Reason::UnknownSchema => "unknown_schema",
+            Reason::SchemaUnavailable => "schema_unavailable",
+            Reason::Unreadable => "unreadable",
             Reason::Undecodable => "undecodable",
             Reason::WrongType => "wrong_type",
             Reason::BadItemBlock => "bad_item_block",
@@ -93,8 +103,10 @@ impl Reason {
             Reason::UnknownPaymentMethod => "unknown_payment_method",
             Reason::BadCartId => "bad_cart_id",
             Reason::BadItemId => "bad_item_id",
+            Reason::AddressInKey => "address_in_key",
             Reason::BadAmount => "bad_amount",
             Reason::RatingOutOfRange => "rating_out_of_range",
+            Reason::TooLong => "too_long",
         }
     }
 }
@@ -108,14 +120,12 @@ pub struct Rejection {
     pub detail: String,
     /// The schema the record names.
     pub schema_id: Option<u32>,
-    /// Where in the payload its e-mail address lies, if it could be read.
-    pub email: Option<Range<usize>>,
 }
 
 impl Rejection {
     /// A rejection of a record that names no schema.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Rejection {
-        Rejection { reason, detail: detail.into(), schema_id: None, email: None }
+        Rejection { reason, detail: detail.into(), schema_id: None }
     }
 }
 
@@ -124,10 +134,8 @@ impl Rejection {
 pub struct Accepted {
     /// The event.
     pub event: Event,
-    /// An e-mail address came in clear and was masked.
+    /// An e-mail address came in clear, in any text, and was masked.
     pub masked: bool,
-    /// Where in the payload the address lies, if it lies there as it is.
-    pub email: Option<Range<usize>>,
 }
 
 /// By which the future begins: the earlier of two times, each in milliseconds since 1970.
@@ -145,29 +153,54 @@ impl From<i64> for Clock {
     }
 }
 
+/// Decodes and judges a record of a batch.
+///
+/// # Errors
+/// The reason, if it is too long, no event, or breaks a rule.
+pub fn decode_record(
+    format: &Format,
+    (batch, record): (&Batch, &Record),
+    rules: &Rules,
+    clock: impl Into<Clock>,
+) -> Result<Accepted, Rejection> {
+    let payload = &batch.bytes[record.payload.clone()];
+    if record.bytes > payload.len() as u64 {
+        // Only the beginning is there, which may look like something whole.
+        bounds::of_record(format, record.bytes)?;
+    }
+    decode(format, payload, rules, clock)
+}
+
 /// Decodes and judges one payload.
 ///
 /// # Errors
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let clock = clock.into();
-    match format {
-        Format::Json(carries) => decode_json(payload, payload, *carries, rules, clock),
-        Format::JsonSchema(carries) => {
-            let (schema_id, datum) = avro::split(payload)?;
-            decode_json(payload, datum, Some(carries), rules, clock).map_err(of_schema(schema_id))
-        }
-        Format::Avro(carries, schemas) => {
-            let (schema_id, wire) = avro::decode(payload, schemas)?;
+    bounds::of_record(format, payload.len() as u64).map_err(|rejection| match format {
+        Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
+        Format::Json(_) | Format::MoviesTxt(_) => rejection,
+    })?;
+    let decoded = match format {
+        Format::Json(carries) => decode_json(payload, *carries, rules, clock),
+        Format::JsonSchema(carries) => avro::split(payload).and_then(|(schema_id, datum)| {
+            decode_json(datum, Some(carries), rules, clock).map_err(of_schema(schema_id))
+        }),
+        Format::Avro(carries, schemas) => avro::decode(payload, schemas).and_then(|(schema_id, wire)| {
             let besides = || avro::decode(payload, schemas).map(|(_, wire)| wire);
             let outline = || avro::outline(payload, schemas);
-            judge(payload, wire, Some(carries), rules, clock, besides, outline).map_err(of_schema(schema_id))
-        }
-        Format::MoviesTxt(as_of) => {
-            let item = movies_txt::parse(payload, *as_of)?;
-            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked: false, email: None })
-        }
-    }
+            judge(wire, Some(carries), rules, clock, besides, outline).map_err(of_schema(schema_id))
+        }),
+        Format::MoviesTxt(as_of) => movies_txt::parse(payload, *as_of).and_then(|mut item| {
+            bounds::of_content(&item.content)?;
+            let masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
+            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked })
+        }),
+    };
+    decoded.map_err(|mut rejection| {
+        mask::in_place(&mut rejection.detail);
+        rejection
+    })
 }
 
 fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {
@@ -175,17 +208,11 @@ fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {
 }
 
 /// Decodes the datum of a payload; what it is an event of, if it does not say.
-fn decode_json(
-    payload: &[u8],
-    datum: &[u8],
-    carries: Option<&str>,
-    rules: &Rules,
-    clock: Clock,
-) -> Result<Accepted, Rejection> {
+fn decode_json(datum: &[u8], carries: Option<&str>, rules: &Rules, clock: Clock) -> Result<Accepted, Rejection> {
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::Undecodable, hints::no_object(datum)));
     }
-    judge(payload, json(datum)?, carries, rules, clock, || json(datum), || hints::Outline::of_json(datum))
+    judge(json(datum)?, carries, rules, clock, || json(datum), || hints::Outline::of_json(datum))
 }
 
 fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection> {
@@ -198,9 +225,8 @@ fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection
     parsed.map_err(|error| Rejection::new(Reason::Undecodable, syntax::explained(payload, &error)))
 }
 
-/// Judges what was read, and notes where in the payload the e-mail address lies.
+/// Judges what was read.
 fn judge<'a>(
-    payload: &[u8],
     mut wire: Wire<'_>,
     carries: Option<&str>,
     rules: &Rules,
@@ -208,13 +234,12 @@ fn judge<'a>(
     besides: impl FnOnce() -> Result<CatalogWire<'a>, Rejection>,
     outline: impl FnOnce() -> hints::Outline,
 ) -> Result<Accepted, Rejection> {
-    let email = wire.masked_email.as_ref().and_then(Scalar::borrowed).and_then(|email| mask::span_in(payload, email));
     match validate(&mut wire, carries, rules, clock, besides) {
-        Ok((event, masked)) => Ok(Accepted { event, masked, email }),
-        Err(Broken::Rule(rejection)) => Err(Rejection { email, ..rejection }),
+        Ok((event, masked)) => Ok(Accepted { event, masked }),
+        Err(Broken::Rule(rejection)) => Err(rejection),
         Err(Broken::Missing(field)) => {
             let detail = format!("`{field}` is missing{}", outline().why_missing(field));
-            Err(Rejection { email, ..Rejection::new(Reason::MissingField, detail) })
+            Err(Rejection::new(Reason::MissingField, detail))
         }
     }
 }

@@ -103,7 +103,9 @@ impl Replayed {
     /// Whether a record was rejected for a reason that its bytes do not tell.
     fn rejected(&self, partition: &str, offset: i64) -> Option<Rejection> {
         let rejected = &self.entry.rejected;
-        let found = rejected.iter().find(|rejected| rejected.offset == offset && rejected.partition == partition)?;
+        // They are sorted, and there may be as many as records.
+        let place = rejected.partition_point(|found| (&*found.partition, found.offset) < (partition, offset));
+        let found = rejected.get(place).filter(|found| found.offset == offset && found.partition == partition)?;
         let reason = Reason::ALL.into_iter().find(|reason| reason.code() == found.reason)?;
         Some(Rejection::new(reason, found.detail.clone()))
     }

@@ -87,8 +87,7 @@ pub mod iso {
     #[allow(missing_docs, reason = "serde's own shape")]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = text(deserializer)?;
-        super::parse(&text)
-            .ok_or_else(|| D::Error::custom(format!("`{text}` is no instant; write it as 2026-01-05T10:00:00Z")))
+        super::parse(&text).ok_or_else(|| D::Error::custom("is no instant; write it as 2026-01-05T10:00:00Z"))
     }
 }
 
@@ -107,7 +106,8 @@ pub mod span {
     }
 
     pub(crate) fn parse(text: &str) -> Result<i64, String> {
-        let wrong = || format!("`{text}` is no duration; write it as 250ms, 2min, 48h or 7d");
+        // Without the text: what is in the wrong place may be a secret.
+        let wrong = || "is no duration; write it as 250ms, 2min, 48h or 7d".to_owned();
         let span = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
         i64::try_from(span.as_millis()).map_err(|_| wrong())
     }

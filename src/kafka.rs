@@ -5,8 +5,12 @@ pub(crate) mod cleanup;
 pub mod client;
 pub mod cluster;
 pub mod identity;
+pub mod log;
 pub mod producer;
 pub mod registry;
+mod said;
+pub mod skip;
+mod token;
 pub mod watch;
 
 /// Why Kafka or the registry could not be used.

@@ -63,10 +63,12 @@ pub mod kafka;
 pub mod simulate;
 pub mod source;
 
+pub mod bounds;
 pub mod decode;
 pub mod validate;
 
 pub mod engine;
+pub mod kept;
 pub mod turns;
 
 pub mod delta;
@@ -82,5 +84,6 @@ pub mod state_dir;
 pub mod store;
 
 pub mod instant;
+pub mod shown;
 pub mod specification;
 pub mod stats;

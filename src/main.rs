@@ -4,6 +4,7 @@ use clap::Parser;
 use deltamart::cli::Cli;
 use deltamart::commands::{Refused, execute};
 use deltamart::engine::exit_on_panic;
+use deltamart::shown::{Cleaned, complain};
 use deltamart::source::SourceError;
 use std::process::ExitCode;
 
@@ -11,16 +12,30 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            // It repeats what was typed, which a pattern of the shell may have made of the names of files.
+            complain(error.render().to_string().trim_end());
+            return ExitCode::from(2);
+        }
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log = || Cleaned(std::io::stderr());
+    // Without colours: what looks like one comes from data, then, and is written out.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false).with_target(false).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        complain(&format!("thread `{}`: {panic}", thread.name().unwrap_or("without a name")));
+    }));
     exit_on_panic();
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("deltamart: {error:#}");
+            complain(&format!("deltamart: {error:#}"));
             if is_refused(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

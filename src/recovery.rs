@@ -15,11 +15,12 @@ use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, StateDir, StateError};
+use crate::validate::Rules;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
 /// The version of decoder and rules: raised when they say something else of the same bytes.
-pub const DECODER: u32 = 2;
+pub const DECODER: u32 = 3;
 
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,8 @@ pub struct Past {
     pub watermark: Instant,
     /// The clock of the last epoch, if there was one.
     pub clock_ms: Option<Instant>,
+    /// The rules of the last start.
+    pub rules: Option<Rules>,
 }
 
 impl Past {
@@ -53,13 +56,21 @@ impl Past {
     /// # Errors
     /// If it cannot be read.
     pub fn read(dir: &StateDir) -> Result<Past, StateError> {
-        let last = dir.last_generation()?;
-        if last == 0 {
+        Past::read_at(dir, Time::MAX)
+    }
+
+    /// As it is written down, for a warehouse that is at this epoch: what a rebuild wrote down that was not published
+    /// there never was.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_at(dir: &StateDir, at: Time) -> Result<Past, StateError> {
+        let Some(Generation { begins, identities, rules, .. }) = dir.last_generation_at(at)? else {
             return Ok(Past::default());
-        }
-        let Generation { begins, identities, .. } = dir.generation(last)?;
-        let mut past = Past { begins, identities, ..Past::default() };
+        };
+        let mut past = Past { begins, identities, rules: Some(rules), ..Past::default() };
         let mut chain = dir.chain()?;
+        leave_rebuilds(dir, &mut chain, at)?;
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
             chain.entries = chain.entries.split_off(&(rebuilt_after + 1));
         }
@@ -118,7 +129,7 @@ pub fn start(
         // Whatever is wrong with the first one is said before anything is written to others.
         Plan::make(dir, &[at])?;
         for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
-            if *position < at && (*position == 0 || !can_follow(dir, *position)?) {
+            if *position < at && (*position == 0 || !can_follow(dir, at, *position)?) {
                 tracing::info!("{} is brought to where {} is: epoch {at}", sink.name(), first.name());
                 reconcile(&mut **first, &mut **sink, claim, Differ::InAnything, |_| at)?;
                 *position = at;
@@ -165,9 +176,9 @@ fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) ->
     }
 }
 
-/// Whether what is kept brings a sink on from an epoch.
-fn can_follow(dir: &StateDir, epoch: Time) -> Result<bool, StateError> {
-    match Plan::make(dir, &[epoch]) {
+/// Whether what is kept brings a sink on from an epoch, as far as the first one is.
+fn can_follow(dir: &StateDir, first: Time, epoch: Time) -> Result<bool, StateError> {
+    match Plan::make(dir, &[first, epoch]) {
         Ok(_) => Ok(true),
         Err(StateError::Refused(_)) => Ok(false),
         Err(other) => Err(other),
@@ -183,6 +194,16 @@ fn last_rebuild(dir: &StateDir, chain: &Chain) -> Result<Option<Time>, StateErro
     let generations: std::collections::BTreeSet<_> = chain.entries.values().map(|(by, _)| *by).collect();
     let rebuilt = generations.into_iter().map(|by| Ok(dir.generation(by)?.rebuilt_after));
     Ok(rebuilt.collect::<Result<Vec<_>, StateError>>()?.into_iter().flatten().max())
+}
+
+/// Takes out of the journal what rebuilds wrote that a warehouse at this epoch knows nothing of: they did not come to
+/// their end. What was there before is still kept, and gone on with.
+fn leave_rebuilds(dir: &StateDir, chain: &mut Chain, at: Time) -> Result<(), StateError> {
+    while let Some(rebuilt_after) = last_rebuild(dir, chain)?.filter(|rebuilt_after| at <= *rebuilt_after) {
+        // One that began where another one had come to is left with it.
+        drop(chain.entries.split_off(&(rebuilt_after + 1)));
+    }
+    Ok(())
 }
 
 /// Takes over the state and the sinks to compute everything again: what was done before does not count.
@@ -229,10 +250,16 @@ impl Plan {
         let mut chain = dir.chain()?;
         // A run that we have superseded may still be about to make it so, and lose power instead.
         dir.store().settle()?;
+        if positions.iter().all(|position| *position > 0) {
+            leave_rebuilds(dir, &mut chain, positions.iter().max().copied().unwrap_or(Time::MAX))?;
+        }
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
             if positions.iter().any(|position| *position <= rebuilt_after) {
-                let why = "a `--rebuild` did not come to its end, and nothing of it was published. Run it again";
-                return Err(refused(dir, why));
+                let why = format!(
+                    "everything was computed again after epoch {rebuilt_after}, and not everything that rows go to is \
+                     there. Run `--rebuild` again"
+                );
+                return Err(refused(dir, &why));
             }
             chain.entries = chain.entries.split_off(&(rebuilt_after + 1));
         }

@@ -7,6 +7,7 @@ pub mod wire;
 
 use crate::config::Config;
 use crate::decode::avro::TOPICS;
+use crate::decode::decode_record;
 use crate::source::movies::Movies;
 use crate::source::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::events::{CatalogItem, Event};
@@ -28,8 +29,7 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
     loop {
         match movies.poll(1024)? {
             Poll::Records(batch) => items.extend(batch.records.iter().filter_map(|record| {
-                let payload = &batch.bytes[record.payload.clone()];
-                match crate::decode::decode(&format, payload, &Default::default(), i64::MAX).ok()?.event {
+                match decode_record(&format, (&batch, record), &Default::default(), i64::MAX).ok()?.event {
                     Event::Catalog(item) => Some(*item),
                     _ => None,
                 }

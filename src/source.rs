@@ -16,7 +16,9 @@ pub mod script;
 pub mod sniff;
 pub mod span;
 
+use crate::decode::Reason;
 use crate::decode::avro::Schemas;
+use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::operators::Status;
 use std::ops::Range;
@@ -64,12 +66,27 @@ pub struct Record {
     pub offset: i64,
     /// When it was appended, by its log: no event of it is from later. `i64::MAX` where the log does not say.
     pub appended_ms: Instant,
+    /// How many bytes it has: more than its payload, if it is too long to be held.
+    pub bytes: u64,
     /// The sum of it and all before it, where the log is known by its content. Then a batch is of one partition.
     pub sum: Option<u32>,
     /// Its key, empty if it has none.
     pub key: Range<usize>,
     /// What it says.
     pub payload: Range<usize>,
+    /// It is rejected, whatever it says.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// Why a source hands over a record only to be rejected: what its bytes do not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code.
+    pub reason: Reason,
+    /// What exactly was wrong, for people.
+    pub detail: String,
+    /// The record stands for all from this offset up to its own: they cannot be read.
+    pub from: Option<i64>,
 }
 
 /// Records and the bytes they lie in.
@@ -88,9 +105,47 @@ impl Batch {
         Batch { bytes: Vec::with_capacity((records * 128).min(bytes_max)), records: Vec::with_capacity(records) }
     }
 
+    /// Keeps the bytes of these records, by their places; the others stay as records without any. Not all of it is
+    /// worth moving the rest.
+    pub fn keep(&mut self, kept: &[bool]) {
+        let of = |record: &Record| record.key.len() + record.payload.len();
+        let of_kept: usize =
+            self.records.iter().zip(kept).filter(|(_, kept)| **kept).map(|(record, _)| of(record)).sum();
+        if of_kept >= self.bytes.len() / 2 {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(of_kept);
+        for (record, kept) in self.records.iter_mut().zip(kept) {
+            for range in [&mut record.key, &mut record.payload] {
+                let start = bytes.len();
+                if *kept {
+                    bytes.extend_from_slice(&self.bytes[range.clone()]);
+                }
+                *range = start..bytes.len();
+            }
+        }
+        self.bytes = bytes;
+    }
+
     /// Adds a record of a log that does not say when it was appended.
     pub fn push(&mut self, partition: u32, offset: i64, key: &[u8], payload: &[u8]) {
         self.push_appended(partition, offset, i64::MAX, key, payload);
+    }
+
+    /// Adds what stands for records that cannot be read, the last of them at an offset.
+    pub fn push_refused(&mut self, partition: u32, offset: i64, refused: Refused) {
+        self.push(partition, offset, &[], &[]);
+        if let Some(record) = self.records.last_mut() {
+            record.refused = Some(Box::new(refused));
+        }
+    }
+
+    /// Adds a record of so many bytes, of which this is the beginning, or all.
+    pub fn push_beginning(&mut self, partition: u32, offset: i64, payload: &[u8], bytes: u64) {
+        self.push(partition, offset, b"", payload);
+        if let Some(record) = self.records.last_mut() {
+            record.bytes = bytes;
+        }
     }
 
     /// Adds a record.
@@ -99,8 +154,9 @@ impl Batch {
         self.bytes.extend_from_slice(key);
         let payload_start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
-        let (key, payload) = (key_start..payload_start, payload_start..self.bytes.len());
-        self.records.push(Record { partition, offset, appended_ms, sum: None, key, payload });
+        let (key, bytes) = (key_start..payload_start, payload.len() as u64);
+        let payload = payload_start..self.bytes.len();
+        self.records.push(Record { partition, offset, appended_ms, bytes, sum: None, key, payload, refused: None });
     }
 }
 
@@ -184,9 +240,15 @@ pub trait Source: Send {
         None
     }
 
-    /// What it waits for, if what it reads from is away.
-    fn waits_for(&self) -> Option<String> {
-        None
+    /// What it waits for: what it reads from is away, or cannot be read.
+    fn waits_for(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What of a partition is read again, as the journal says: the records before an offset, of which these were
+    /// rejected for reasons that their bytes do not tell.
+    fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
+        let _ = (partition, until, rejected);
     }
 
     /// What it has come to and left unread until more of it is there.

@@ -5,7 +5,9 @@
 //! generations/00000003                  a start; made if absent, so two starts never share a number
 //! journal/00000003-0000000000000042     facts of closed epochs, the first of them 42
 //! snapshots/0000000000000084-00000003-* what the operators held after epoch 84: parts, then `manifest`
-//! heartbeat                             how it goes, now and then; nothing depends on it
+//! schemas/0000000042                    a writer's schema, kept before anything that was read by it is journaled
+//! heartbeat                             who runs and how it goes, now and then: a second start looks at it
+//! checked                               when the warehouse was last looked at as a whole
 //! ```
 //!
 //! An object is whole or not there, and carries a checksum. The journal says what is true: a
@@ -15,10 +17,11 @@
 pub mod chain;
 pub mod envelope;
 pub mod journal;
+pub mod schemas;
 pub mod snapshot;
 
 use crate::store::{Store, StoreError};
-use dataflows::Time;
+use dataflows::{Instant, Time};
 use envelope::Damage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -86,10 +89,13 @@ pub struct StateDir {
     store: Arc<dyn Store>,
     /// Stands in every sink, too.
     pub pipeline_id: String,
+    /// What was written down up to this epoch is kept, whatever else is not needed any more.
+    spared: Option<Time>,
 }
 
 const PIPELINE: &str = "pipeline";
 const HEARTBEAT: &str = "heartbeat";
+const CHECKED: &str = "checked";
 const FORMAT: u32 = 1;
 
 fn generation_key(generation: u64) -> String {
@@ -119,10 +125,16 @@ impl StateDir {
     /// # Errors
     /// If it cannot be read.
     pub fn open_to_read(store: Arc<dyn Store>) -> Result<Option<StateDir>, StateError> {
-        let mut dir = StateDir { store, pipeline_id: String::new() };
+        let mut dir = StateDir { store, pipeline_id: String::new(), spared: None };
         let Some(pipeline) = dir.read_json::<Pipeline>(PIPELINE, PIPELINE, FORMAT)? else { return Ok(None) };
         dir.pipeline_id = pipeline.id;
         Ok(Some(dir))
+    }
+
+    /// The same state, of which nothing is removed that was written down up to an epoch: whoever computes everything again
+    /// may be left, and then that is gone on with.
+    pub fn sparing(&self, up_to: Time) -> StateDir {
+        StateDir { spared: Some(up_to), ..self.clone() }
     }
 
     /// Where it is.
@@ -147,6 +159,21 @@ impl StateDir {
     fn generations(&self) -> Result<BTreeSet<u64>, StateError> {
         let keys = self.store.list("generations/")?;
         Ok(keys.iter().filter_map(|key| key.strip_prefix("generations/")?.parse().ok()).collect())
+    }
+
+    /// The facts of the last start that counts for a warehouse at this epoch: not of one that computed everything again and
+    /// did not publish it there.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn last_generation_at(&self, at: Time) -> Result<Option<Generation>, StateError> {
+        for number in self.generations()?.into_iter().rev() {
+            let facts = self.generation(number)?;
+            if facts.rebuilt_after.is_none_or(|after| at == 0 || at > after) {
+                return Ok(Some(facts));
+            }
+        }
+        Ok(None)
     }
 
     /// A start's facts.
@@ -180,13 +207,32 @@ impl StateDir {
     /// # Errors
     /// If they cannot be removed.
     pub fn forget_generations(&self, needed_from: u64) -> Result<(), StateError> {
+        if self.spared.is_some() {
+            return Ok(());
+        }
         for generation in self.generations()?.range(..needed_from) {
             self.store.delete(&generation_key(*generation))?;
         }
         Ok(())
     }
 
-    /// Says how it goes; nothing depends on it.
+    /// When the warehouse was last looked at as a whole.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn checked_ms(&self) -> Result<Option<Instant>, StateError> {
+        self.read_json(CHECKED, CHECKED, FORMAT)
+    }
+
+    /// Notes that the warehouse was looked at as a whole.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn note_checked(&self, at_ms: Instant) -> Result<(), StateError> {
+        Ok(self.store.put_lightly(CHECKED, &envelope::seal_json(CHECKED, FORMAT, &at_ms))?)
+    }
+
+    /// Says who runs and how it goes: no row depends on it.
     ///
     /// # Errors
     /// If it cannot be written.

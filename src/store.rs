@@ -13,6 +13,7 @@
 
 pub mod disk;
 pub mod local;
+pub mod lock;
 #[cfg(feature = "object-store")]
 pub mod objects;
 pub mod simulated;
@@ -119,10 +120,15 @@ pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
 /// # Errors
 /// As for [`open`].
 pub fn open_to_read(place: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match place.strip_prefix("file://").or((!place.contains("://")).then_some(place)) {
+    match folder_of(place) {
         Some(folder) => Ok(Arc::new(local::Local::to_read(disk::RealDisk, folder))),
         None => open(place),
     }
+}
+
+/// The folder at a place, if it is one.
+fn folder_of(place: &str) -> Option<&str> {
+    place.strip_prefix("file://").or((!place.contains("://")).then_some(place))
 }
 
 /// Whether this may be one of the names that a key is made of.

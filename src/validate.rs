@@ -1,12 +1,13 @@
 //! The rules of the domain: what is on the wire becomes a typed event, or is rejected with its reason.
 
+use crate::bounds::{self, TEXT_BYTES_MAX, VERSION_BYTES_MAX};
 use crate::decode::hints::sounds_like;
-use crate::decode::mask::masked_email;
+use crate::decode::mask;
 use crate::decode::movies_txt::json;
 use crate::decode::number::{NotRead, whole};
 use crate::decode::price::{list_price, reason};
 use crate::decode::scalar::{Scalar, short};
-use crate::decode::wire::{CatalogWire, Wire};
+use crate::decode::wire::{CatalogWire, NotTexts, Wire};
 use crate::decode::{Clock, Reason, Rejection, money, when};
 use crate::instant;
 use dataflows::Instant;
@@ -71,7 +72,7 @@ fn broken(reason: Reason, detail: String) -> Broken {
     Broken::Rule(Rejection::new(reason, detail))
 }
 
-/// Judges what was on the wire; tells too whether an e-mail address came in clear and was
+/// Judges what was on the wire; tells too whether an e-mail address came in clear, in any text, and was
 /// masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads the
 /// rest of a catalog version. What becomes part of the event is taken out of `wire`.
 ///
@@ -99,7 +100,7 @@ pub fn validate<'a>(
                 return Err(broken(Reason::UnknownLanguage, detail));
             }
             let email = text(&wire.twice, "masked_email", wire.masked_email.take())?;
-            let (masked_email, was_clear) = masked_email(email.into());
+            let (masked_email, was_clear) = mask::field(email.into());
             masked = was_clear;
             Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language })
         }
@@ -141,7 +142,11 @@ pub fn validate<'a>(
             let item_id = item_id(wire, "item_id", &wire.item_id)?;
             Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating })
         }
-        _ => Event::Catalog(Box::new(catalog(wire, besides()?, timestamp)?)),
+        _ => {
+            let mut item = catalog(wire, besides()?, timestamp)?;
+            masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
+            Event::Catalog(Box::new(item))
+        }
     };
     Ok((event, masked))
 }
@@ -164,6 +169,7 @@ fn event_name(wire: &Wire<'_>, carries: Option<&str>) -> Result<&'static str, Br
         let carries = carries.and_then(|name| KNOWN.into_iter().find(|known| *known == name));
         return carries.ok_or(Broken::Missing("event_name"));
     };
+    bounds::of_text("event_name", name.text_bytes())?;
     let name = name.text().ok_or_else(|| wrong_type("event_name", name, "text"))?;
     KNOWN.into_iter().find(|known| *known == name).ok_or_else(|| {
         let expected = match KNOWN.into_iter().find(|known| sounds_like(known, &name)) {
@@ -189,7 +195,9 @@ fn required<'w, 'a>(
     value: &'w Option<Scalar<'a>>,
 ) -> Result<&'w Scalar<'a>, Broken> {
     once(&wire.twice, field)?;
-    value.as_ref().ok_or(Broken::Missing(field))
+    let value = value.as_ref().ok_or(Broken::Missing(field))?;
+    bounds::of_text(field, value.text_bytes())?;
+    Ok(value)
 }
 
 fn wrong_type(field: &str, value: &Scalar<'_>, expected: &str) -> Broken {
@@ -198,7 +206,9 @@ fn wrong_type(field: &str, value: &Scalar<'_>, expected: &str) -> Broken {
 
 fn text(twice: &[&'static str], field: &'static str, value: Option<Scalar<'_>>) -> Result<String, Broken> {
     once(twice, field)?;
-    match value.ok_or(Broken::Missing(field))? {
+    let value = value.ok_or(Broken::Missing(field))?;
+    bounds::of_text(field, value.text_bytes())?;
+    match value {
         Scalar::Text(text) => Ok(text.into_owned()),
         other => other.text().map(std::borrow::Cow::into_owned).ok_or_else(|| wrong_type(field, &other, "text")),
     }
@@ -287,6 +297,12 @@ fn item_id(wire: &Wire<'_>, field: &'static str, value: &Option<Scalar<'_>>) -> 
             let detail = format!("`{field}` has {} bytes; expected 1 to {ITEM_ID_BYTES_MAX}", id.len());
             Err(broken(Reason::BadItemId, detail))
         }
+        // Masked, two items might become one.
+        id if mask::text(id).is_some() => {
+            let detail =
+                format!("`{field}` holds an e-mail address, which is never stored; expected the id of an item");
+            Err(broken(Reason::AddressInKey, detail))
+        }
         id => Ok(ItemId::from(id)),
     }
 }
@@ -307,9 +323,9 @@ fn catalog(named: &Wire<'_>, mut wire: CatalogWire<'_>, timestamp: Instant) -> R
     let list = |field, value: Option<crate::decode::wire::Texts>| match value.map(|texts| texts.0) {
         None => Ok(json(&[""; 0])),
         Some(Ok(texts)) => Ok(json(&texts)),
-        Some(Err(what)) => Err(of_another_type(field, &what, "a list of texts")),
+        Some(Err(why)) => Err(not_texts(field, why, "a list of texts")),
     };
-    Ok(CatalogItem {
+    let item = CatalogItem {
         timestamp,
         item_id: item_id(named, "item_id", &named.item_id)?,
         content: CatalogContent {
@@ -331,16 +347,22 @@ fn catalog(named: &Wire<'_>, mut wire: CatalogWire<'_>, timestamp: Instant) -> R
             attributes: match wire.attributes.map(|attributes| attributes.0) {
                 None => json(&std::collections::BTreeMap::<String, Vec<String>>::new()),
                 Some(Ok(attributes)) => json(&attributes),
-                Some(Err(what)) => {
-                    return Err(of_another_type("attributes", &what, "an object of lists of texts"));
-                }
+                Some(Err(why)) => return Err(not_texts("attributes", why, "an object of lists of texts")),
             },
         },
-    })
+    };
+    bounds::of_content(&item.content)?;
+    Ok(item)
 }
 
-fn of_another_type(field: &str, what: &str, expected: &str) -> Broken {
-    broken(Reason::WrongType, format!("`{field}` is {what}; expected {expected}"))
+fn not_texts(field: &str, why: NotTexts, expected: &str) -> Broken {
+    match why {
+        NotTexts::Other(what) => broken(Reason::WrongType, format!("`{field}` is {what}; expected {expected}")),
+        NotTexts::LongText(bytes) => {
+            Broken::Rule(bounds::too_long(&format!("a text in `{field}`"), bytes as u64, TEXT_BYTES_MAX))
+        }
+        NotTexts::Long(bytes) => Broken::Rule(bounds::too_long(&format!("`{field}`"), bytes as u64, VERSION_BYTES_MAX)),
+    }
 }
 
 /// Text, or a number as it is written: a title may be one.

@@ -63,13 +63,25 @@ fn rejected_lines_are_replayed_once() {
             r#"{{"event_name":"consumer_registration","timestamp":"2026-01-05T09:58:12Z","user_id":{user_id},"age":34,"masked_email":"****@mail.example","preferred_language":"{language}"}}"#
         )
     };
-    let lines = [register(1, "eng"), register(2, "fra"), "nonsense".to_owned(), register(3, "fra")];
+    let lines = [
+        register(1, "eng"),
+        register(2, "fra"),
+        "nonsense".to_owned(),
+        register(3, "fra"),
+        "jane@mail.example".to_owned(),
+    ];
     std::fs::write(folder.path().join("events.jsonl"), lines.join("\n") + "\n").expect("written");
     let replay = |out: &str| {
         let arguments = ["replay-rejected", "--reason", "unknown_language", "--out", out];
         said(&deltamart(folder.path(), &arguments))
     };
     assert_eq!(said(&deltamart(folder.path(), &["run", "events.jsonl"])).0, Some(0));
+    let wider = r#"rules.preferred_language=["eng", "geo", "fra"]"#;
+    let (code, text) = said(&deltamart(folder.path(), &["run", "events.jsonl", "--set", wider]));
+    assert!(code == Some(0) && text.contains("2 of the rejected records would pass now"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["replay-rejected", "--dry-run", "--set", wider]));
+    let row = |text: &str| text.lines().any(|line| line.split_whitespace().eq(["unknown_language", "2", "2"]));
+    assert!(code == Some(0) && row(&text) && text.contains("nothing was sent"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["replay-rejected"]));
     assert!(code == Some(2) && text.contains("nowhere to send them"), "{text}");
     let (code, text) = replay("again.jsonl");
@@ -80,7 +92,12 @@ fn rejected_lines_are_replayed_once() {
     assert!(code == Some(1) && text.contains("must not exist yet"), "{text}");
     let (code, text) = replay("third.jsonl");
     assert!(code == Some(0) && text.contains("0 lines in third.jsonl"), "each goes through once: {text}");
-    let mended = ["run", "events.jsonl", "again.jsonl", "--set", r#"rules.preferred_language=["eng", "geo", "fra"]"#];
+    let left = ["replay-rejected", "--out", "fourth.jsonl"];
+    let (code, text) = said(&deltamart(folder.path(), &left));
+    let expected = ["1 lines in fourth.jsonl", "1 are left", "not kept as they came", "events.jsonl/0 at 5"];
+    assert!(code == Some(0) && expected.iter().all(|expected| text.contains(expected)), "{text}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("fourth.jsonl")).expect("written"), "nonsense\n");
+    let mended = ["run", "events.jsonl", "again.jsonl", "--set", wider];
     let (code, text) = said(&deltamart(folder.path(), &mended));
     assert!(code == Some(0) && text.starts_with("2 records"), "{text}");
     let users = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
@@ -349,7 +366,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
     for (arguments, code, expected) in [
         (&["--config", "bad.toml", "check"][..], 2, "unknown field"),
         (&["--config", "none.toml", "check"], 2, "`none.toml` does not exist"),
-        (&["--set", "lateness=soon", "check"], 2, "`soon` is no duration"),
+        (&["--set", "lateness=soon", "check"], 2, "`lateness`: is no duration"),
         (&["-w", "0"], 2, "expected 1 to 1024"),
         (&["show", "nothing"], 2, "there is no table `nothing`"),
         (&["show"], 1, "`deltamart.db` does not exist"),

@@ -12,6 +12,7 @@ use deltamart::sink::memory::Memory;
 use deltamart::source::marks::Marks;
 use deltamart::source::script::{Script, Step};
 use deltamart::state_dir::journal::{Entry, Group, Rejected};
+use deltamart::state_dir::schemas::Kept;
 use deltamart::state_dir::snapshot::{self, Manifest};
 use deltamart::state_dir::{Generation, StateDir};
 use deltamart::store::Store;
@@ -182,6 +183,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
     let rejected = Rejected {
         partition: "events.jsonl/0".to_owned(),
         offset: 12,
+        from: None,
         reason: "timestamp_in_future".to_owned(),
         detail: "2090".to_owned(),
     };
@@ -224,4 +226,31 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");
     }
     assert_as_it_was("facts", "`FORMAT` in src/state_dir.rs", &written);
+}
+
+#[test]
+fn schemas_and_what_was_passed_are_written_as_they_were() {
+    let (_folder, dir) = state();
+    let kept = Kept {
+        id: 42,
+        registry: "http://127.0.0.1:8081".to_owned(),
+        schema: r#"{"type":"string"}"#.to_owned(),
+        references: vec![r#"{"type":"fixed","name":"F","size":2}"#.to_owned()],
+    };
+    dir.keep_schema(&kept).expect("written");
+    dir.keep_schema(&Kept { id: 7, references: Vec::new(), ..kept }).expect("written");
+    let passed = Rejected {
+        partition: "sign_in_topic/3".to_owned(),
+        offset: 1_250,
+        from: Some(1_234),
+        reason: "unreadable".to_owned(),
+        detail: "offsets 1234 to 1250".to_owned(),
+    };
+    let entry = Entry { epoch: 42, rejected: vec![passed], ..Entry::default() };
+    dir.journal(3, &Group { follows: 40, entries: vec![entry] }).expect("written");
+    let mut written = String::new();
+    for key in ["schemas/", "journal/"].map(|prefix| dir.store().list(prefix).expect("readable")).concat() {
+        write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");
+    }
+    assert_as_it_was("kept", "`FORMAT` in src/state_dir.rs", &written);
 }

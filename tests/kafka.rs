@@ -11,9 +11,15 @@ mod mock;
 mod published;
 /// Whose records are left out of the watermark, and how payloads are written.
 mod quiet;
+/// What is refused or cannot be asked says why.
+mod refused;
+/// What was rejected is sent through again.
+mod replayed;
 /// Schemas that change, and records that are none.
 mod schemas;
 /// The program over topics of its own.
-mod stack;
+pub(crate) mod stack;
+/// What cannot be read, or not yet: it holds no more than its partition.
+mod unreadable;
 /// Everything, by many workers.
 mod whole;

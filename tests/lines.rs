@@ -9,7 +9,7 @@ use deltamart::decode::movies_txt;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::SourceError;
 use deltamart::source::files::Files;
-use deltamart::source::lines::{Kind, LINE_BYTES_MAX, Line, Lines};
+use deltamart::source::lines::{Extent, Kind, LINE_BYTES_MAX, Line, Lines};
 use deltamart::source::movies::Movies;
 use deltamart::source::{Poll, Source};
 use flate2::Compression;
@@ -43,7 +43,7 @@ pub fn read(path: &Path, kind: Kind) -> Read {
     loop {
         let mut text = Vec::new();
         match lines.read(&mut text) {
-            Ok(Some(Line { number, ended })) => {
+            Ok(Some(Line { number, ended, .. })) => {
                 if !text.trim_ascii().is_empty() {
                     read.push((number, ended, text));
                 }
@@ -313,31 +313,39 @@ proptest! {
     }
 }
 
-/// A line that is too long is cut, and takes with it nothing but itself.
+/// A line that is too long is counted, and takes with it nothing but itself. What is summed of it is all of it, however
+/// it comes.
 #[test]
-fn a_line_that_is_too_long_is_cut() {
-    let long = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
-    for (bytes, pieces) in [(LINE_BYTES_MAX - 10, 1), (LINE_BYTES_MAX, 1), (2 * LINE_BYTES_MAX, 2), (13 << 20, 3)] {
-        for between in ["\n", ""] {
+fn a_line_that_is_too_long_is_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x");
+    let long = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes - 8));
+    for bytes in [LINE_BYTES_MAX - 1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 2 * LINE_BYTES_MAX, 13 << 20] {
+        for between in ["\n", "\r\n", ""] {
             let text = ["{\"first\":1}", &long(bytes), "{\"last\":{\"b\":3}}", "{\"end\":1}\n"].join(between);
+            let mut sums = Vec::new();
             for packed in [text.clone().into_bytes(), gzip(text.as_bytes())] {
-                let (lines, error) = read_bytes(&packed, Kind::Events);
-                assert!(error.is_none(), "{error:?}");
-                let numbers: Vec<_> = lines.iter().map(|(number, _, text)| (*number, text.len().min(20))).collect();
-                assert_eq!(numbers, [(1, 11), (2, 20), (3, 16), (4, 9)], "{bytes} {between:?}");
-                assert_eq!(lines[1].2.len(), (bytes + 8).min(LINE_BYTES_MAX));
-                assert_eq!(lines[2].2, b"{\"last\":{\"b\":3}}");
+                std::fs::write(&path, packed).expect("writes");
+                let mut lines = Lines::open(&path, Kind::Events).expect("opens");
+                let (mut read, mut parts, mut sum) = (Vec::new(), 0, crc32fast::Hasher::new());
+                let mut text = Vec::new();
+                while let Some(line) = lines.read(&mut text).expect("readable") {
+                    sum.update(lines.passed());
+                    assert!(lines.passed().len() <= LINE_BYTES_MAX + (1 << 18), "a call does more than it may");
+                    match line.extent {
+                        Extent::Nothing(_) => parts += 1,
+                        _ => read.push((line.number, line.bytes(text.len()), std::mem::take(&mut text))),
+                    }
+                }
+                let sizes: Vec<_> = read.iter().map(|(number, bytes, _)| (*number, *bytes)).collect();
+                assert_eq!(sizes, [(1, 11), (2, bytes as u64), (3, 16), (4, 9)], "{bytes} {between:?}");
+                assert_eq!(read[2].2, b"{\"last\":{\"b\":3}}");
+                assert_eq!(parts > 0, bytes > LINE_BYTES_MAX, "{bytes} {between:?}");
+                assert_eq!(read[1].2.len() == bytes, bytes <= LINE_BYTES_MAX, "{bytes} {between:?}");
+                sums.push(sum.finalize());
             }
-            // What is over of it comes in calls that each do as much as a line makes.
-            let folder = tempfile::tempdir().expect("a folder");
-            let path = folder.path().join("x");
-            std::fs::write(&path, text).expect("writes");
-            let mut lines = Lines::open(&path, Kind::Events).expect("opens");
-            let mut numbers = Vec::new();
-            while let Some(line) = lines.read(&mut Vec::new()).expect("readable") {
-                numbers.push(line.number);
-            }
-            assert_eq!(numbers.iter().filter(|number| **number == 2).count(), pieces, "{numbers:?}");
+            let expected = if bytes > LINE_BYTES_MAX { crc32fast::hash(long(bytes).as_bytes()) } else { 0 };
+            assert_eq!(sums, [expected; 2], "{bytes} {between:?}");
         }
     }
 }

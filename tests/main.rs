@@ -8,6 +8,8 @@ mod bad_input;
 mod before;
 /// Memory levels off while the store grows.
 mod bounded;
+/// What is too long, too many, too deep: nothing of it takes more than its bound.
+mod bounds;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.
@@ -18,6 +20,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// The file that rows go to: damaged, held by somebody, without room, open to others.
+mod damage;
 /// What the same record twice does, as the page in `docs/` says.
 mod duplicates;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
@@ -36,16 +40,24 @@ mod kills;
 mod lateness;
 /// Files, whatever they are packed in and however they are written, and such as are something else.
 mod lines;
+/// No e-mail address is stored, however it is written and wherever it stands.
+mod masking;
 /// The view of every minute equals the table of before.
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.
 mod plain;
+/// A record whose schema cannot be had, and a registry that answers this of one and that of another.
+mod poison;
 /// The real catalog, where it is there.
 mod real_data;
 /// What is not kept for ever goes, and no metric knows.
 mod retention;
+/// A second run on one state, one that was killed, two at once; and a rebuild that was left.
+mod second;
+/// A secret in the wrong place is said nowhere.
+mod secrets;
 /// The simulated shop is beside nothing else, and what it says to do next works.
 mod simulated;
 /// Snowflake, as far as a stand-in shows it.
@@ -53,6 +65,8 @@ mod simulated;
 mod snowflake;
 /// A source is known by its content, wherever it lies and however it is packed.
 mod sources;
+/// Nothing of the data is acted on by a terminal.
+mod terminal;
 /// What must stay together stays together.
 mod tidy;
 /// A sink that is away, slow, broken or taken over; a source that fails.

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::decode::decode;
 use crate::instant;
 use crate::source::Format;
-use crate::source::lines::{Kind, Lines};
+use crate::source::lines::{Extent, Kind, Lines};
 use crate::validate::Rules;
 use anyhow::Result;
 use dataflows::Instant;
@@ -27,9 +27,9 @@ pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Ins
     for file in files {
         let mut lines = Lines::open(file, Kind::Events)?;
         // What is damaged is said by whoever reads it.
-        while let Ok(Some(_)) = lines.read(&mut line) {
+        while let Ok(Some(read)) = lines.read(&mut line) {
             // Only a line that may be the earliest so far is worth a whole reading.
-            if glance.may_be_before(first, &line) {
+            if read.extent == Extent::Whole && glance.may_be_before(first, &line) {
                 first = first.into_iter().chain(accepted_at(&line, &format, rules, clock_ms)).min();
             }
             line.clear();

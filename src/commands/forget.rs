@@ -3,7 +3,7 @@
 use super::beside::Beside;
 use super::inputs::refused;
 use super::run::refused_or_failed;
-use super::state::state_that_is_at_rest;
+use super::state::{AtRest, state_that_is_at_rest};
 use super::text::grouped;
 use super::{open_to_read, open_warehouse, sinks};
 use crate::config::Config;
@@ -12,6 +12,7 @@ use crate::config::retention::Retention;
 use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
 use crate::instant;
 use crate::kafka::registry::Registry;
+use crate::kafka::registry::clock::Clock;
 use crate::recovery::StartError;
 use crate::sink::{MadeBy, Sink};
 use anyhow::{Context, Result};
@@ -31,7 +32,8 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     };
     let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
         true => {
-            let registry = Registry::open(&config.registry).map_err(refused)?;
+            let state = dir.as_ref().map(|at_rest| &at_rest.dir);
+            let registry = Registry::with(&config.registry, state, false, Clock::default()).map_err(refused)?;
             registry.check().map_err(refused)?;
             Some(registry)
         }
@@ -47,7 +49,7 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     let kept = Config { retention: keeps, ..config.clone() };
     let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true))?;
     let forgotten = match &dir {
-        Some(dir) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
+        Some(AtRest { dir, .. }) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
         None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),
     };
     let forgotten = forgotten.map_err(refused_or_failed)?;

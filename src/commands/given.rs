@@ -4,12 +4,13 @@ use super::Refused;
 use super::asof::first_event;
 use super::inputs::Named;
 use super::run::Begin;
+use super::signals::EndsAtOnce;
 use crate::config::Config;
-use crate::decode::mask::masked_bytes;
+use crate::decode::mask;
 use crate::instant;
+use crate::kept::has_all;
 use crate::recovery::Past;
 use crate::sink::sqlite::Sqlite;
-use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::content::{Content, Tail};
 use crate::source::files::{Files, names};
@@ -17,6 +18,7 @@ use crate::source::lines::Kind;
 use crate::source::movies::Movies;
 use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
 use crate::source::sniff::has_valid_record;
+use crate::source::{Format, Source};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ const MENDED_NAMED: usize = 5;
 
 /// The catalogs, and after them the files of events, as one source.
 pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Box<dyn Source>> {
+    // Every byte of what was read before is read again, to know it again.
+    let _ends = EndsAtOnce::new()?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let tables = match begin {
         Begin::GoOn { .. } => past.clone(),
@@ -124,13 +128,16 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
         }
         let of_file =
             page.into_iter().filter(|row| row.topic == differs.topic && row.partition == i64::from(differs.number));
-        rejected.extend(of_file.map(|row| (row.offset, row.raw)));
+        rejected.extend(of_file.filter(|row| has_all(&row.detail)).map(|row| (row.offset, row.raw)));
     }
     let (mut content, mut line) = (Content::open(&differs.path)?, Vec::new());
     let mut others = Vec::new();
-    while let Some(read) = content.read(&mut line)? {
+    while let Some(read) = content.read_line(&mut line)? {
         // Kept bytes are masked.
-        if rejected.get(&read.number).is_some_and(|raw| **raw != *line && **raw != masked_bytes(&line)) {
+        if rejected
+            .get(&read.number)
+            .is_some_and(|raw| **raw != *line && **raw != mask::record(&Format::Json(None), &line).bytes)
+        {
             others.push(read.number.to_string());
         }
         line.clear();

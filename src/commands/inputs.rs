@@ -10,6 +10,7 @@ use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
+use crate::kafka::registry::clock::Clock;
 use crate::kafka::watch::Watch;
 use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
@@ -18,6 +19,7 @@ use crate::source::lines::{Kind, Lines};
 use crate::source::movies::Movies;
 use crate::source::span::Span;
 use crate::source::{Partition, Source};
+use crate::state_dir::StateDir;
 use anyhow::Result;
 use dataflows::Instant;
 use std::collections::BTreeMap;
@@ -57,12 +59,13 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Opens everything; waits for brokers that are away until it is told to stop. Calls `grown` when there
+    /// Opens everything, of a state if there is any; waits for brokers that are away until it is told to stop. Calls `grown` when there
     /// are more partitions than were opened.
     pub(super) fn open(
         config: &Config,
         named: &Named,
         past: &Past,
+        dir: Option<&StateDir>,
         begin: Begin,
         stop: &AtomicBool,
         grown: impl Fn() + Send + 'static,
@@ -80,7 +83,11 @@ impl Inputs {
             kafka_config.start = instant::show(until - config.rules.max_future);
         }
         let registry = match config.kafka.format {
-            Format::Avro => Some(Arc::new(Registry::open(&config.registry).map_err(refused)?)),
+            Format::Avro => {
+                let is_anew = matches!(begin, Begin::Again { .. });
+                let registry = Registry::with(&config.registry, dir, is_anew, Clock::default());
+                Some(Arc::new(registry.map_err(refused)?))
+            }
             Format::Json | Format::JsonSchema => None,
         };
         let known = Known {

@@ -49,6 +49,7 @@ impl Progress {
                 // A line that wraps cannot be written over.
                 let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0) - 1);
                 let line: String = line.chars().take(if in_place { width } else { usize::MAX }).collect();
+                let line = crate::shown::value(&line);
                 // Nobody reads it: no reason to stop.
                 let written = if in_place {
                     write!(std::io::stderr(), "\r\x1b[K{line}")
@@ -151,7 +152,7 @@ pub(super) fn summary(
         return Ok(());
     }
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
-    let sink = Sqlite::open(&config.warehouse)?;
+    let sink = super::batch::patiently(|| Sqlite::open(&config.warehouse))?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(unpriced) = super::unpriced::line(config, &sink)? {
         say!("{unpriced}");

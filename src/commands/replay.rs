@@ -1,56 +1,84 @@
-//! `replay-rejected`: what was rejected is sent through again, after whatever was wrong is mended.
+//! `replay-rejected`: what was rejected is sent through again, after whatever was wrong is mended. What is sent is
+//! what came: where the kept bytes are others, since addresses in them are masked, the record is read again from its log.
 
 use super::Refused;
+use super::again::{Again, each};
 use super::inputs::refused;
 use super::text::{grouped, program};
 use crate::config::Config;
+use crate::config::kafka::Format;
+use crate::decode::Reason;
+use crate::forget::Payloads;
 use crate::instant;
+use crate::kafka::log::{Log, Whole};
 use crate::kafka::producer::Producer;
+use crate::kafka::registry::Registry;
+use crate::kept::is_whole;
+use crate::sink::Sink;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::sqlite::rejected::Rejected;
 use anyhow::{Context, Result};
 use rdkafka::message::{Header, OwnedHeaders};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How many are sent before they are noted.
 const PAGE: usize = 1_000;
 /// Names the record that one is a copy of.
 const COPY_OF: &str = "deltamart-replay-of";
+/// So many places of records that are left are named.
+const NAMED: usize = 3;
+
+/// Why a record is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Left {
+    NoWay,
+    NoLine,
+    Changed,
+    Gone,
+    Unreadable,
+}
+
+impl Left {
+    fn why(self) -> &'static str {
+        match self {
+            Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
+            Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
+            Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
+            Left::Unreadable => "could not be read, and nobody has their bytes",
+            Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
+        }
+    }
+}
 
 /// Where records go that are sent through again.
 struct Ways {
-    kafka: Option<(Producer, BTreeSet<String>)>,
+    kafka: Option<ToTopics>,
     lines: Option<File>,
     sent: u64,
     written: u64,
-    left: u64,
+    /// How many, and some of their places.
+    left: BTreeMap<Left, (u64, Vec<String>)>,
+}
+
+struct ToTopics {
+    producer: Producer,
+    topics: BTreeSet<String>,
+    log: Log,
 }
 
 /// Sends rejected records through again: those from Kafka to their topics, lines of files into a file.
-pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&Path>) -> Result<()> {
-    let kafka = match config.kafka.is_given() {
-        true => {
-            let topics = config.kafka.topics().into_iter().map(|(_, name)| name).collect();
-            Some((Producer::new(&config.kafka).map_err(refused)?, topics))
-        }
-        false => None,
-    };
-    if kafka.is_none() && out.is_none() {
-        let why = "nowhere to send them: records that came from Kafka go back to their topics (`--brokers`), lines of \
-                   files into a file that `run` is then given (`--out FILE`)";
-        return Err(Refused(why.to_owned()).into());
-    }
-    let created = |path: &Path| {
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
-        file.with_context(|| format!("could not create `{}` (it must not exist yet)", path.display()))
-    };
-    let lines = out.map(created).transpose()?;
-    let mut ways = Ways { kafka, lines, sent: 0, written: 0, left: 0 };
+pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&Path>, dry_run: bool) -> Result<()> {
     // It must be there; opening it to write would make it.
-    drop(super::open_to_read(config)?);
+    let to_read = super::open_to_read(config)?;
+    if dry_run {
+        return say_what_there_is(config, &to_read, reasons);
+    }
+    drop(to_read);
+    let mut ways = Ways::open(config, out)?;
     let mut warehouse = Sqlite::open(&config.warehouse)?;
     let mut last = None;
     loop {
@@ -62,41 +90,118 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
         }
         let mut gone = Vec::new();
         for record in page {
-            if ways.send(&record)? { gone.push(record) } else { ways.left += 1 }
+            match ways.send(&record)? {
+                None => gone.push(record),
+                Some(left) => ways.leave(left, &record),
+            }
         }
         ways.finish()?;
         // Killed between the two, the page is sent twice: better than not at all.
         warehouse.mark_replayed(&gone, &instant::show(instant::now()))?;
     }
-    ways.say(out)
+    ways.say(out)?;
+    say_what_is_late(config, &mut warehouse)
+}
+
+/// What was rejected and not sent yet, by reason, and what of it would pass.
+fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) -> Result<()> {
+    let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
+        true => Some(Registry::open(&config.registry).map_err(refused)?),
+        false => None,
+    };
+    let payloads = Payloads::new(registry);
+    let again = Again::new(config, &payloads);
+    let mut found = BTreeMap::<String, (u64, u64)>::new();
+    each(warehouse, reasons, |record| {
+        let (all, passing) = found.entry(record.reason.clone()).or_default();
+        *all += 1;
+        *passing += u64::from(again.passes(record));
+        Ok(())
+    })?;
+    say!("{:<28} {:>12} {:>16}", "reason", "records", "would pass now");
+    for (reason, (all, passing)) in &found {
+        say!("{reason:<28} {:>12} {:>16}", grouped(*all), grouped(*passing));
+    }
+    say!("nothing was sent, and nothing noted (`--dry-run`)");
+    Ok(())
+}
+
+/// Nothing that comes again is younger than it was.
+fn say_what_is_late(config: &Config, warehouse: &mut Sqlite) -> Result<()> {
+    let watermark = warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermark);
+    if let Some(lateness) = config.lateness.filter(|_| watermark > dataflows::time::START) {
+        let (from, lateness) = (instant::show(watermark - lateness), instant::span::show(lateness));
+        say!("events from before {from} are late by now (`lateness` is {lateness}): they reach raw tables only");
+    }
+    Ok(())
 }
 
 impl Ways {
-    /// Sends a record, if there is a way for it.
-    fn send(&mut self, record: &Rejected) -> Result<bool> {
-        let Rejected { topic, partition, offset, key, raw, .. } = record;
-        if let Some((producer, topics)) = &self.kafka
+    fn open(config: &Config, out: Option<&Path>) -> Result<Ways> {
+        let kafka = match config.kafka.is_given() {
+            true => {
+                let topics = config.kafka.topics().into_iter().map(|(_, name)| name).collect();
+                let producer = Producer::new(&config.kafka).map_err(refused)?;
+                Some(ToTopics { producer, topics, log: Log::open(&config.kafka).map_err(refused)? })
+            }
+            false => None,
+        };
+        if kafka.is_none() && out.is_none() {
+            let why = "nowhere to send them: records that came from Kafka go back to their topics (`--brokers`), lines \
+                       of files into a file that `run` is then given (`--out FILE`)";
+            return Err(Refused(why.to_owned()).into());
+        }
+        let created = |path: &Path| {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            file.with_context(|| format!("could not create `{}` (it must not exist yet)", path.display()))
+        };
+        let lines = out.map(created).transpose()?;
+        Ok(Ways { kafka, lines, sent: 0, written: 0, left: BTreeMap::new() })
+    }
+
+    /// Sends a record; if it is left, tells why.
+    fn send(&mut self, record: &Rejected) -> Result<Option<Left>> {
+        let Rejected { topic, partition, offset, key, raw, reason, detail } = record;
+        if reason == Reason::Unreadable.code() {
+            return Ok(Some(Left::Unreadable));
+        }
+        if let Some(ToTopics { producer, topics, log }) = &mut self.kafka
             && topics.contains(topic)
         {
+            let kept = Whole { key: key.clone().unwrap_or_default(), payload: Some(raw.clone()) };
+            let whole = match is_whole(detail) {
+                true => Some(kept),
+                false => log.read(topic, i32::try_from(*partition)?, *offset).map_err(refused)?,
+            };
+            let Some(Whole { key, payload }) = whole else { return Ok(Some(Left::Gone)) };
             let copy_of = format!("{topic}/{partition}/{offset}");
             let headers = OwnedHeaders::new().insert(Header { key: COPY_OF, value: Some(&copy_of) });
-            producer.send(topic, key.as_deref().unwrap_or_default(), Some(raw), Some(headers)).map_err(refused)?;
+            producer.send(topic, &key, payload.as_deref(), Some(headers)).map_err(refused)?;
             self.sent += 1;
-            return Ok(true);
+            return Ok(None);
         }
-        match &mut self.lines {
-            // A block of a catalog is no line, and what came in the wire format is no text.
-            Some(file) if !raw.contains(&b'\n') && raw.first() != Some(&0) => {
-                file.write_all(raw).and_then(|()| file.write_all(b"\n")).context("could not write what is replayed")?;
-                self.written += 1;
-                Ok(true)
-            }
-            _ => Ok(false),
+        let Some(file) = &mut self.lines else { return Ok(Some(Left::NoWay)) };
+        if raw.contains(&b'\n') || raw.first() == Some(&0) {
+            return Ok(Some(Left::NoLine));
+        }
+        if !is_whole(detail) {
+            return Ok(Some(Left::Changed));
+        }
+        file.write_all(raw).and_then(|()| file.write_all(b"\n")).context("could not write what is replayed")?;
+        self.written += 1;
+        Ok(None)
+    }
+
+    fn leave(&mut self, left: Left, record: &Rejected) {
+        let (count, named) = self.left.entry(left).or_default();
+        *count += 1;
+        if named.len() < NAMED {
+            named.push(format!("{}/{} at {}", record.topic, record.partition, record.offset));
         }
     }
 
     fn finish(&mut self) -> Result<()> {
-        if let Some((producer, _)) = &self.kafka {
+        if let Some(ToTopics { producer, .. }) = &self.kafka {
             producer.finish().map_err(refused)?;
         }
         match &self.lines {
@@ -111,11 +216,9 @@ impl Ways {
             let (path, program) = (out.display(), program());
             say!("{} lines in {path}; read them:   {program} run ... {path}", grouped(self.written));
         }
-        if self.left > 0 {
-            say!(
-                "{} are left: they came from elsewhere (`--brokers` or `--out` is missing, or a catalog's block)",
-                self.left
-            );
+        for (left, (count, named)) in &self.left {
+            let more = if *count > named.len() as u64 { ", ..." } else { "" };
+            say!("{} are left: they {} ({}{more})", grouped(*count), left.why(), named.join(", "));
         }
         Ok(())
     }

@@ -1,16 +1,21 @@
 //! `run`: events as they come, from where the last run ended, into a warehouse.
 
 use super::batch::{count, patiently};
+use super::beat::{Heartbeats, heartbeats};
 use super::beside::Beside;
 use super::clock::{self, Verdict};
-use super::inputs::{Inputs, Named, look, refused};
+use super::damage::{Looked, Looking};
+use super::inputs::{Inputs, Named, insist, look, refused};
 use super::progress::{Progress, summary};
-use super::state::{heartbeats, place_of};
-use super::{IN_MEMORY, Refused, open_warehouse, options, settings, sinks, stop_on_signals};
+use super::second::{enter, successor};
+use super::state::place_of;
+use super::text::{grouped, program};
+use super::{IN_MEMORY, Refused, again, check_folder, options, settings, sinks, stop_on_signals};
+use crate::commit::CommitError;
 use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::delta::Delta;
-use crate::engine::{self, Job, Keep, Options, Resume};
+use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
 use crate::fingerprint;
 use crate::instant;
 use crate::reconcile::{Differ, reconcile};
@@ -18,7 +23,7 @@ use crate::recovery::{self, DECODER, Past, StartError};
 use crate::simulate::is_simulated;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{Claim, MadeBy, Sink};
+use crate::sink::{Claim, MadeBy, Sink, SinkError};
 use crate::state_dir::{Generation, StateDir, StateError};
 use crate::stats::Stats;
 use crate::store;
@@ -62,22 +67,32 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
 fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool>) -> Result<After> {
     // A signal stops us, and so do new partitions.
     let (stop, grown) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown) };
+    let stats = Arc::new(Stats::default());
+    let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats };
     let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
-        let inputs = run.open(&Past::default(), begin, signalled)?;
+        let inputs = run.open(&Past::default(), None, begin, signalled)?;
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
         return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
-    let mut sink = open_warehouse(config)?;
+    check_folder(config)?;
+    let mut sink = insist(signalled, is_away, || Sqlite::open(&config.warehouse))?;
+    insist(signalled, is_away, || sink.try_lock())?;
     refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
+    let _entered = enter(&dir, config, signalled)?;
+    // Before anything that may take long: of two that start at once, the other one is told by this who runs.
+    let beats = heartbeats(&dir, config, &run.stats);
     match begin {
-        Begin::GoOn { accept_clock } => run.go_on(sink, dir, accept_clock, signalled),
-        Begin::Again { accept_loss } => run.again(sink, dir, accept_loss, signalled).map(|()| After::Done),
+        Begin::GoOn { accept_clock } => run.go_on(sink, dir, &beats, accept_clock, signalled),
+        Begin::Again { accept_loss } => run.again(sink, dir, &beats, accept_loss, signalled).map(|()| After::Done),
     }
+}
+
+fn is_away(error: &SinkError) -> bool {
+    matches!(error, SinkError::Unavailable(_))
 }
 
 /// Passes a signal on to one run; dropped, it passes nothing on.
@@ -104,30 +119,44 @@ struct Run<'a> {
     stop: Arc<AtomicBool>,
     /// There are more partitions.
     grown: Arc<AtomicBool>,
+    stats: Arc<Stats>,
 }
 
 impl Run<'_> {
-    fn open(&self, past: &Past, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
+    fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, past, begin, signalled, move || {
+        Inputs::open(self.config, self.named, past, dir, begin, signalled, move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })
     }
 
-    fn go_on(&self, sink: Sqlite, dir: StateDir, accept_clock: bool, signalled: &AtomicBool) -> Result<After> {
-        let past = Past::read(&dir).map_err(|error| refused_or_failed(error.into()))?;
+    fn go_on(
+        &self,
+        mut sink: Sqlite,
+        dir: StateDir,
+        beats: &Heartbeats,
+        accept_clock: bool,
+        signalled: &AtomicBool,
+    ) -> Result<After> {
+        let past = past(&dir, &mut sink)?;
         match past.clock_ms.map(|last_ms| clock::judge(last_ms, instant::now())) {
             None | Some(Verdict::Right) => {}
             Some(Verdict::Noteworthy(why)) => tracing::info!("{why}"),
             Some(Verdict::Wrong(why)) if accept_clock => tracing::warn!("{why}: accepted"),
             Some(Verdict::Wrong(why)) => return Err(Refused(why).into()),
         }
-        let inputs = self.open(&past, Begin::GoOn { accept_clock }, signalled)?;
+        if past.rules.as_ref().is_some_and(|rules| *rules != self.config.rules) {
+            say_what_passes_now(self.config, &sink)?;
+        }
+        let inputs = self.open(&past, Some(&dir), Begin::GoOn { accept_clock }, signalled)?;
         let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(self.config, sink, signalled)?;
-        let start = recovery::start(&dir, &mut sinks, &facts, &inputs.identities(), self.config.workers.clamp(1, 8));
-        let start = start.map_err(refused_or_failed)?;
+        let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
+        let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
+        let start = insist(signalled, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
+        let start = start.map_err(|error| superseded(&dir, error))?;
+        beats.began(start.generation);
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
             .map_err(|error| refused_or_failed(error.into()))?;
         if let Some(cluster) = &inputs.cluster {
@@ -144,24 +173,33 @@ impl Run<'_> {
     }
 
     /// Computes everything beside the warehouse, and publishes what differs, there and in every other sink.
-    fn again(&self, sink: Sqlite, dir: StateDir, accept_loss: bool, signalled: &AtomicBool) -> Result<()> {
+    fn again(
+        &self,
+        mut sink: Sqlite,
+        dir: StateDir,
+        beats: &Heartbeats,
+        accept_loss: bool,
+        signalled: &AtomicBool,
+    ) -> Result<()> {
         let config = self.config;
-        let past = Past::read(&dir).map_err(|error| refused_or_failed(error.into()))?;
-        let inputs = self.open(&past, Begin::Again { accept_loss }, signalled)?;
+        let past = past(&dir, &mut sink)?;
+        let inputs = self.open(&past, Some(&dir), Begin::Again { accept_loss }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new()).map_err(refused)?;
         }
         let facts = self.facts(&inputs, past);
         let mut sinks = sinks::all(config, sink, signalled)?;
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
-            .map_err(refused_or_failed)?;
+            .map_err(|error| superseded(&dir, error))?;
+        beats.began(claims[0].generation);
         let claim = &claims[0];
         let beside = Beside::new(&config.warehouse, claim.generation);
         let mut computed = Sqlite::open(beside.path())?;
         let claim_beside = computed.claim(MadeBy::Run, Some(claim))?;
         computed.begin_at(after)?;
         let Generation { fingerprint, identities, .. } = facts;
-        let keep = Keep { dir, generation: claim.generation, fingerprint, identities };
+        // Until it is published, what was there before is kept: whoever leaves it goes on with that.
+        let keep = Keep { dir: dir.sparing(after), generation: claim.generation, fingerprint, identities };
         let resume = Resume { epoch: after, ..Resume::default() };
         let computing: Sinks = vec![(Box::new(computed), claim_beside)];
         let mut options = options(config, MadeBy::Run);
@@ -169,7 +207,10 @@ impl Run<'_> {
         options.commit.retention = Retention::default();
         let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume, options)?;
         if stopped {
-            bail!("the rebuild was stopped before its end, and nothing of it was published; run it again");
+            bail!(
+                "the rebuild was stopped before its end, and nothing of it was published; run it again, or without \
+                 `--rebuild` to go on from where it began"
+            );
         }
         let mut beside = Sqlite::open(beside.path())?;
         let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
@@ -197,7 +238,16 @@ impl Run<'_> {
         memory: Option<&Memory>,
     ) -> Result<After> {
         let options = options(self.config, MadeBy::Run);
-        let (stats, stopped, watch) = self.compute(inputs, sinks, keep, resume, options)?;
+        let looking = keep.as_ref().map(|keep| {
+            let (dir, path, clock) = (keep.dir.clone(), self.config.warehouse.clone(), Arc::clone(&options.clock));
+            let (stats, stop) = (Arc::clone(&self.stats), Arc::clone(&self.stop));
+            Looking::start(Looked { path, dir, stats, stop, clock })
+        });
+        let computed = self.compute(inputs, sinks, keep, resume, options);
+        if let Some(damage) = looking.and_then(|looking| looking.end(self.stop.load(Acquire))) {
+            bail!(damage);
+        }
+        let (stats, stopped, watch) = computed?;
         if self.grown.load(Acquire) && memory.is_none() {
             return Ok(After::GoOn);
         }
@@ -213,14 +263,20 @@ impl Run<'_> {
         resume: Resume,
         options: Options,
     ) -> Result<(Arc<Stats>, bool, Progress)> {
-        let (config, stats) = (self.config, Arc::new(Stats::default()));
+        let stats = Arc::clone(&self.stats);
         let watch = Progress::start(&stats);
-        let beats = keep.as_ref().map(|keep| heartbeats(keep, config, &stats));
+        let dir = keep.as_ref().map(|keep| keep.dir.clone());
         let Inputs { sources, watch: partitions, .. } = inputs;
         let stop = Arc::clone(&self.stop);
         let job = Job { sources, sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
         let ended = engine::run(job);
-        drop((beats, partitions));
+        drop(partitions);
+        let fenced =
+            |error: &EngineError| matches!(error, EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))));
+        let ended = match (ended, dir) {
+            (Err(error), Some(dir)) if fenced(&error) => Err(error).context(successor(&dir)),
+            (ended, _) => ended.map_err(anyhow::Error::from),
+        };
         ended.context("the run ended early; what was committed before is whole")?;
         Ok((stats, self.stop.load(Acquire), watch))
     }
@@ -247,6 +303,19 @@ impl Run<'_> {
     }
 }
 
+/// Rules that were widened take nothing back by themselves.
+fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
+    let passing = again::pass_now(config, warehouse)?;
+    if passing > 0 {
+        let (passing, program) = (grouped(passing), program());
+        tracing::warn!(
+            "setting `rules` was changed: {passing} of the rejected records would pass now; see \
+             `{program} replay-rejected --dry-run`"
+        );
+    }
+    Ok(())
+}
+
 /// The state that belongs to the warehouse.
 fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir> {
     let place = place_of(config);
@@ -268,6 +337,20 @@ fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir
     }
     let id = known.map(|progress| progress.pipeline_id);
     StateDir::open(store, id.as_deref()).map_err(|error| refused_or_failed(error.into()))
+}
+
+/// What the warehouse's state says of what was read before.
+fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
+    let at = sink.position()?.map_or(0, |progress| progress.epoch);
+    Past::read_at(dir, at).map_err(|error| refused_or_failed(error.into()))
+}
+
+/// As below; of two that started at once, the one that came too late is told who runs.
+fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Sink(SinkError::Fenced(why)) => Refused(format!("{}: {why}", successor(dir))).into(),
+        other => refused_or_failed(other),
+    }
 }
 
 /// What is refused is told apart from what failed: exit codes 2 and 1.

@@ -31,7 +31,7 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
 pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
     let public = snowflake::key::generate(out)?;
     let user = snowflake::ddl::identifier(&config.snowflake.user);
-    eprintln!("the private key is in `{}`; keep it, and let nobody read it", out.display());
+    crate::shown::complain(&format!("the private key is in `{}`; keep it, and let nobody read it", out.display()));
     say!("ALTER USER {user} SET RSA_PUBLIC_KEY = '{public}';");
     say!("-- Where another key is in use and shall stay so until this one is: the second place, instead.");
     say!("-- ALTER USER {user} SET RSA_PUBLIC_KEY_2 = '{public}';");

@@ -4,6 +4,7 @@ use super::Refused;
 use super::text::grouped;
 use crate::config::Config;
 use crate::instant;
+use crate::shown;
 use crate::sink::sqlite::{Sqlite, quoted};
 use crate::sink::{Sink, by_minute};
 use anyhow::Result;
@@ -150,7 +151,7 @@ fn text(ty: Type, value: ValueRef<'_>) -> String {
         (Type::Money, ValueRef::Integer(dollars)) => format!("{dollars}.00"),
         (Type::Milli, ValueRef::Real(number)) => format!("{number:.3}"),
         (Type::Milli, ValueRef::Integer(number)) => format!("{number}.000"),
-        (Type::Instant, ValueRef::Text(text)) => shorter(&String::from_utf8_lossy(text)),
+        (Type::Instant, ValueRef::Text(text)) => cut(shorter(&String::from_utf8_lossy(text)).as_str()),
         (_, ValueRef::Integer(number)) => number.to_string(),
         (_, ValueRef::Real(number)) => number.to_string(),
         (_, ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => cut(&String::from_utf8_lossy(bytes)),
@@ -163,10 +164,8 @@ fn shorter(text: &str) -> String {
 }
 
 /// One line, not too long, nothing that a terminal would act on.
-fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '·' } else { c }).collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
+pub(super) fn cut(text: &str) -> String {
+    let end = text.char_indices().nth(SHOWN_CHARS).map(|(end, _)| end);
+    let more = if end.is_some() { "…" } else { "" };
+    format!("{}{more}", shown::value(&text[..end.unwrap_or(text.len())]))
 }

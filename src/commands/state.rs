@@ -1,133 +1,45 @@
-//! The state of a warehouse's pipeline: where it is, how it goes, and `status`.
+//! The state of a warehouse's pipeline: where it is, and `status`.
 
+use super::beat::Heartbeat;
+use super::second::{Entered, enter};
 use super::text::{grouped, program};
 use super::{Refused, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
-use crate::engine::Keep;
 use crate::instant::{self, span};
 use crate::sink::{Progress, Sink};
 use crate::state_dir::StateDir;
 use crate::state_dir::snapshot::Manifest;
-use crate::stats::Stats;
 use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::Time;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-/// How often a run says how it goes.
-const BEAT: Duration = Duration::from_secs(1);
-/// In a bucket every object is paid for.
-const BEAT_IN_A_BUCKET: Duration = Duration::from_secs(30);
-/// A run that was not heard of for so many beats is not there any more.
-const SILENT_BEATS: i64 = 5;
 
 /// Where state is kept: as configured, or beside the warehouse.
 pub(super) fn place_of(config: &Config) -> String {
     if config.state_dir.is_empty() { format!("{}.state", config.warehouse.display()) } else { config.state_dir.clone() }
 }
 
-/// How a run goes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Heartbeat {
-    at: String,
-    process: u32,
-    generation: u64,
-    /// It has ended, in order.
-    ended: bool,
-    workers: usize,
-    records: u64,
-    late: u64,
-    rejected: BTreeMap<String, u64>,
-    fresh_ms: u64,
-    live: BTreeMap<String, usize>,
-    /// What it waits for that is away.
-    #[serde(default)]
-    waits_for: Vec<String>,
-    /// What it left unread until more of it is there.
-    #[serde(default)]
-    unread: Vec<String>,
-}
-
-impl Heartbeat {
-    fn now(generation: u64, workers: usize, stats: &Stats, ended: bool) -> Heartbeat {
-        let text = |(name, count): (&str, _)| (name.to_owned(), count);
-        Heartbeat {
-            at: instant::show(instant::now()),
-            process: std::process::id(),
-            generation,
-            ended,
-            workers,
-            records: stats.records.load(Relaxed),
-            late: stats.late.load(Relaxed),
-            rejected: stats.reasons().into_iter().map(text).collect(),
-            fresh_ms: stats.freshness_ms.load(Relaxed),
-            live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
-            waits_for: stats.waits_for(),
-            unread: stats.unread(),
-        }
-    }
-}
-
-/// A thread that says how a run goes; dropped, it says so once more, and ends.
-pub(super) struct Heartbeats {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Says how a run goes, now and then.
-pub(super) fn heartbeats(keep: &Keep, config: &Config, stats: &Arc<Stats>) -> Heartbeats {
-    let (stop, stopped) = channel();
-    let (dir, generation, workers, stats) = (keep.dir.clone(), keep.generation, config.workers, Arc::clone(stats));
-    let every = if place_of(config).contains("://") { BEAT_IN_A_BUCKET } else { BEAT };
-    let thread = std::thread::spawn(move || {
-        loop {
-            let ended = stopped.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
-            // Whoever cannot write this cannot write the journal either, and that says why.
-            dir.beat(&Heartbeat::now(generation, workers, &stats, ended)).ok();
-            if ended {
-                return;
-            }
-        }
-    });
-    Heartbeats { stop: Some(stop), thread: Some(thread) }
-}
-
-impl Drop for Heartbeats {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
-    }
+/// The state of a pipeline that nobody runs now, nor can begin to run until this is dropped.
+pub(super) struct AtRest {
+    pub dir: StateDir,
+    _entered: Entered,
 }
 
 /// The state of a pipeline that nobody runs now.
 ///
 /// # Errors
 /// If there is none, or somebody does.
-pub(super) fn state_that_is_at_rest(config: &Config) -> Result<StateDir> {
+pub(super) fn state_that_is_at_rest(config: &Config) -> Result<AtRest> {
     let place = place_of(config);
     let none = || Refused(format!("there is no state in `{place}`; name it (`state_dir`)"));
     StateDir::open_to_read(store::open_to_read(&place)?)?.ok_or_else(none)?;
     let dir = StateDir::open_to_read(store::open(&place)?)?.ok_or_else(none)?;
-    let beats = if place.contains("://") { BEAT_IN_A_BUCKET } else { BEAT };
-    let heard: Option<Heartbeat> = dir.heartbeat()?;
-    if let Some(run) = heard.filter(|run| !run.ended)
-        && let Some(at) = instant::parse(&run.at)
-        && instant::now() - at < SILENT_BEATS * beats.as_millis() as i64
-    {
-        let (process, ago) = (run.process, rounded(instant::now() - at));
-        let why = format!("a run is under way (process {process}, heard of {ago} ago): end it first, then ask again");
-        return Err(Refused(why).into());
-    }
-    Ok(dir)
+    let entered = enter(&dir, config, &AtomicBool::new(false))?;
+    Ok(AtRest { dir, _entered: entered })
 }
 
 /// Everything `status` knows.

@@ -1,6 +1,7 @@
 //! `verify`: each metric's SQL over the stored raw events, against the live tables.
 
 use super::Refused;
+use super::show::cut;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::delta::Delta;
@@ -8,9 +9,10 @@ use crate::instant;
 use crate::reconcile::{Differ, differences};
 use crate::sink::Sink;
 use crate::sink::memory::Memory;
+use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
 use crate::specification::{self, READ};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use dataflows::flow::METRICS;
 use dataflows::table::{TableId, Type, Value};
 
@@ -19,11 +21,22 @@ const SHOWN: usize = 10;
 
 pub(super) fn verify(config: &Config) -> Result<()> {
     let mut sink = Sqlite::open_to_read(&config.warehouse)?;
+    // Of a damaged file anything may be read: that is no difference.
+    if let Checked::Damaged(why) = sink.quick_check()? {
+        bail!(why);
+    }
+    compare(config, &mut sink).map_err(|error| {
+        let said = error.chain().find_map(|cause| cause.downcast_ref().filter(|cause| is_damage(cause)));
+        said.map(|said| anyhow!(damage(&config.warehouse, &said.to_string()))).unwrap_or(error)
+    })
+}
+
+fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let path = config.warehouse.display().to_string();
     // One read transaction sees one commit, whoever writes meanwhile.
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
-    refuse_what_is_gone(&sink, &path)?;
+    refuse_what_is_gone(sink, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = METRICS.iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
     let raw = READ.iter().map(|id| stored(*id)).sum::<Result<u64, _>>()?;
@@ -37,12 +50,12 @@ pub(super) fn verify(config: &Config) -> Result<()> {
     let settings = super::settings(config, progress.made_by);
     specification::execute(sink.connection(), &settings.parameters(progress.watermark))?;
     let kept = METRICS.iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id));
-    let desired: Vec<_> = kept.map(|id| Ok((id, computed(&sink, id)?))).collect::<Result<_>>()?;
+    let desired: Vec<_> = kept.map(|id| Ok((id, computed(sink, id)?))).collect::<Result<_>>()?;
     specification::forget(sink.connection())?;
     let mut wrong = 0;
     for (id, mut desired) in desired {
         let name = id.table().name;
-        let differences = differences(&mut desired, &mut sink, id, Differ::InSubstance)?;
+        let differences = differences(&mut desired, sink, id, Differ::InSubstance)?;
         say!(
             "{name}: {} rows, {} differ from its SQL",
             grouped(sink.count(id.table())?.unwrap_or(0)),
@@ -142,7 +155,7 @@ fn shown(values: &[Value]) -> String {
             Value::Instant(at) => instant::show(*at),
             Value::Cents(cents) => format!("{:.2}", *cents as f64 / 100.0),
             Value::Milli(milli) => format!("{:.3}", *milli as f64 / 1000.0),
-            Value::Text(text) => text.chars().take(60).collect(),
+            Value::Text(text) => cut(text),
             Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         })
         .collect();

@@ -95,11 +95,12 @@ pub(super) fn facts(
             entry.sums.entry(name(*partition)).or_default().push((*next, *sum));
         }
         part.largest.iter().for_each(|(partition, top)| tops.entry(*partition).or_default().merge(*top));
-        entry.rejected.extend(part.by_the_world.iter().map(|(partition, offset, reason, detail)| Rejected {
-            partition: name(*partition),
-            offset: *offset,
-            reason: (*reason).to_owned(),
-            detail: detail.clone(),
+        entry.rejected.extend(part.by_the_world.iter().map(|rejected| Rejected {
+            partition: name(rejected.partition),
+            offset: rejected.offset,
+            from: rejected.from,
+            reason: rejected.reason.to_owned(),
+            detail: rejected.detail.clone(),
         }));
         entry.watermark = part.watermark.unwrap_or(entry.watermark);
         entry.target = part.target.unwrap_or(entry.target);

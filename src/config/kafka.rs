@@ -1,8 +1,10 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
-use crate::decode::avro::TOPICS;
+use crate::decode::avro::{Schemas, TOPICS};
 use crate::instant;
+use crate::kafka::skip;
+use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +33,9 @@ pub struct Kafka {
     pub metadata_interval: i64,
     /// Whether compacted topics are read though what was read of them may not be there again.
     pub accept_compacted: bool,
+    /// Places in logs that can never be read, and are passed: `topic/partition=offset` of the first record.
+    #[serde(deserialize_with = "super::one_or_many")]
+    pub skip: Vec<String>,
     /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`.
     pub properties: BTreeMap<String, String>,
     /// Properties that are secret: `"sasl.password" = "env:NAME"` or `"file:PATH"`, where each is found.
@@ -45,6 +50,17 @@ pub enum Format {
     Avro,
     Json,
     JsonSchema,
+}
+
+impl Format {
+    /// How the payloads of a topic are read that carries this event.
+    pub fn of(self, carries: &'static str, schemas: &Schemas) -> Payload {
+        match self {
+            Format::Avro => Payload::Avro(carries, schemas.clone()),
+            Format::Json => Payload::Json(Some(carries)),
+            Format::JsonSchema => Payload::JsonSchema(carries),
+        }
+    }
 }
 
 /// The Schema Registry, with the API of Confluent's.
@@ -84,6 +100,24 @@ const OURS: [(&str, &str); 7] = [
 const SECRET: [&str; 8] =
     ["password", "secret", "key.pem", "jaas", "token", "certificate.pem", "oauthbearer.config", "private.key"];
 
+/// Properties whose values may be shown. Of others nobody knows: a misspelt password is none of [`SECRET`].
+const HARMLESS: [&str; 9] = [
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "client.id",
+    "client.rack",
+    "compression.type",
+    "broker.address.family",
+];
+
+/// Whether a property's value may be shown.
+pub(super) fn is_harmless(property: &str) -> bool {
+    HARMLESS.contains(&property)
+}
+
 impl Default for Kafka {
     fn default() -> Kafka {
         Kafka {
@@ -96,6 +130,7 @@ impl Default for Kafka {
             replication: -1,
             metadata_interval: 30_000,
             accept_compacted: false,
+            skip: Vec::new(),
             properties: BTreeMap::new(),
             secrets: BTreeMap::new(),
         }
@@ -127,7 +162,7 @@ impl Kafka {
             "latest" => Ok(Start::Latest),
             text => instant::parse(text)
                 .map(Start::At)
-                .ok_or_else(|| format!("is `{text}`; expected `earliest`, `latest`, or an instant such as 2026-01-05")),
+                .ok_or_else(|| "expected `earliest`, `latest`, or an instant such as 2026-01-05".to_owned()),
         }
     }
 
@@ -149,12 +184,17 @@ impl Kafka {
         if let Some((_, (_, name))) = names.iter().enumerate().find(twice) {
             return wrong("topics", format!("two events come in `{name}`; each needs a topic of its own"));
         }
+        if let Some(why) = self.skip.iter().find_map(|text| skip::place(text).err()) {
+            return wrong("skip", why);
+        }
         for key in self.properties.keys().chain(self.secrets.keys()) {
             if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == key) {
                 return wrong("properties", format!("`{key}` cannot be set: {why}"));
             }
         }
-        let is_secret = |key: &&String| SECRET.iter().any(|part| key.contains(part)) && !key.contains("location");
+        let is_secret = |key: &&String| {
+            SECRET.iter().any(|part| key.contains(part)) && !key.contains("location") && !key.ends_with(".url")
+        };
         if let Some(key) = self.properties.keys().find(is_secret) {
             let why = format!(
                 "`{key}` is a secret and must not stand here. Name where it is found:  [kafka.secrets]  \"{key}\" = \

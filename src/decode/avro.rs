@@ -1,5 +1,8 @@
 //! Avro in the Confluent wire format: a zero byte, the schema's id, the datum.
 
+pub mod headers;
+pub mod leaves;
+mod references;
 pub mod schema;
 
 use super::hints::Outline;
@@ -7,12 +10,13 @@ use super::{Reason, Rejection};
 use arc_swap::ArcSwap;
 use schema::{Branch, Logical};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeSeed, IgnoredAny};
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::io::Read;
+use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
 /// No list or map of an event is longer than this many entries.
@@ -74,8 +78,18 @@ impl Writer {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Writer, String> {
+        Writer::parse_with(text, &[])
+    }
+
+    /// Of a schema as it stands in the registry, and those that it refers to.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_with(text: &str, references: &[String]) -> Result<Writer, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("is no Avro schema that can be read: {error}");
-        let json: Json = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+        let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
+        let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
+        let json = references::resolved(json(text)?, &referred);
         let (layout, branches) = schema::read(&json);
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
         Ok(Writer { schema, branches, is_union: layout.is_array() })
@@ -157,8 +171,11 @@ pub fn schema_id(payload: &[u8]) -> Option<u32> {
     }
 }
 
-/// The five bytes before the datum.
-pub fn header(schema_id: u32) -> [u8; 5] {
+/// How many bytes stand before the datum: a zero, and the id of its schema.
+pub const HEADER_BYTES: usize = 5;
+
+/// The bytes before the datum.
+pub fn header(schema_id: u32) -> [u8; HEADER_BYTES] {
     let [a, b, c, d] = schema_id.to_be_bytes();
     [0, a, b, c, d]
 }
@@ -191,12 +208,12 @@ pub fn split(payload: &[u8]) -> Result<(u32, &[u8]), Rejection> {
 /// If it is not in the wire format, names an unknown schema, or does not follow it.
 pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Result<(u32, T), Rejection> {
     let (id, datum) = split(payload)?;
-    let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id), email: None };
+    let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id) };
     let known = schemas.0.load();
     let writer = match known.get(&id) {
         Some(Ok(writer)) => writer,
         Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
-        None => return Err(rejected(Reason::UnknownSchema, format!("schema {id} is not in the registry"))),
+        None => return Err(rejected(Reason::UnknownSchema, headers::why_unknown(id, payload))),
     };
     let branch = writer.branch(datum);
     if let Some(other) = branch.and_then(|branch| branch.other.as_ref()) {
@@ -230,9 +247,17 @@ pub fn outline(payload: &[u8], schemas: &Schemas) -> Outline {
 
 /// A datum, and how many bytes are left over after it: none, or more.
 fn read<'a, T: Deserialize<'a>>(datum: &'a [u8], writer: &Writer) -> Result<(T, usize), DeError> {
+    read_seed(PhantomData, datum, writer)
+}
+
+fn read_seed<'a, S: DeserializeSeed<'a>>(
+    seed: S,
+    datum: &'a [u8],
+    writer: &Writer,
+) -> Result<(S::Value, usize), DeError> {
     let mut config = DeserializerConfig::new(&writer.schema);
     config.max_seq_size = SEQUENCE_MAX;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let read = T::deserialize(state.deserializer())?;
+    let read = seed.deserialize(state.deserializer())?;
     Ok((read, state.into_reader().read(&mut [0]).unwrap_or_default()))
 }

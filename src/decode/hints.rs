@@ -1,19 +1,17 @@
 //! Why a record that is no event is none, as far as its looks tell: an envelope that nobody opened, a name in
 //! another writing. Looked at only where something was missing.
 
-use serde_json::Value as Json;
-use std::fmt::Write;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt::{self, Write};
 
 /// The names of a record's fields, and of those in them.
 #[derive(Clone, Debug, Default)]
 pub struct Outline(Vec<(String, Option<Vec<String>>)>);
 
 impl Outline {
-    /// Of a record of JSON; nothing if it is too deep to look at.
+    /// Of a record of JSON; of one with very many fields, of its first ones.
     pub fn of_json(datum: &[u8]) -> Outline {
-        let Ok(Json::Object(fields)) = serde_json::from_slice(datum) else { return Outline::default() };
-        let inner = |value: &Json| value.as_object().map(|fields| fields.keys().cloned().collect());
-        Outline(fields.iter().map(|(name, value)| (name.clone(), inner(value))).collect())
+        serde_json::from_slice(datum).unwrap_or_default()
     }
 
     /// Adds a field, and the names of the fields in it.
@@ -64,6 +62,70 @@ impl Outline {
     }
 }
 
+/// No more names are looked at of a record, and none that is longer.
+const NAMES_MAX: usize = 256;
+
+/// The names of an object's fields with what is in them, as `V` says it; of anything else nothing.
+struct Names<V>(std::marker::PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Names<V> {
+    type Value = Option<Vec<(String, V)>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Vec::new();
+        while names.len() < NAMES_MAX {
+            let Some((name, inner)) = map.next_entry::<String, V>()? else { return Ok(Some(names)) };
+            if name.len() <= NAMES_MAX {
+                names.push((name, inner));
+            }
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Some(names))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+/// The names in a field.
+struct Inner(Option<Vec<String>>);
+
+impl<'de> Deserialize<'de> for Inner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Inner, D::Error> {
+        let names = deserializer.deserialize_any(Names::<IgnoredAny>(std::marker::PhantomData))?;
+        Ok(Inner(names.map(|names| names.into_iter().map(|(name, _)| name).collect())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Outline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Outline, D::Error> {
+        let names = deserializer.deserialize_any(Names::<Inner>(std::marker::PhantomData))?;
+        Ok(Outline(names.unwrap_or_default().into_iter().map(|(name, inner)| (name, inner.0)).collect()))
+    }
+}
+
 fn is_change(has: impl Fn(&str) -> bool) -> bool {
     has("op") && (has("after") || has("before"))
 }
@@ -75,10 +137,10 @@ fn is_event(fields: &[String]) -> bool {
 
 /// Whether two names differ only in how their words are joined: `userId`, `User_ID` and `user-id`.
 pub fn sounds_like(name: &str, other: &str) -> bool {
-    let letters = |name: &str| -> Vec<char> {
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    letters(name) == letters(other)
+    fn letters(name: &str) -> impl Iterator<Item = char> {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    letters(name).eq(letters(other))
 }
 
 /// What is said of a datum of JSON that is no object.

@@ -1,122 +1,156 @@
-//! No e-mail address is stored.
+//! No e-mail address is stored: of each the local part becomes `*`, its length kept. One scan finds them in all
+//! text that is stored, however they are written (`signs`); what an address is says `address`.
 //!
-//! Where a record can be decoded we know where its address lies, and overwrite just its local part,
-//! in place: the length stays, so what could be decoded before can be decoded after. In text, and
-//! where a record cannot be decoded, whatever else looks like an address is overwritten too; losing
-//! a byte too many is the lesser evil.
+//! Texts of events are masked before the dataflow sees them ([`text`], [`field`]); a record that is kept, where the
+//! bytes of its texts lie ([`record`]). Its other bytes stand, so what could be decoded before can be decoded after.
 
+mod address;
+mod signs;
+
+use super::avro::HEADER_BYTES;
+use super::avro::leaves::{self, Leaf};
+use super::members::{Member, values_of};
+use super::scalar::Scalar;
+use crate::source::Format;
+use address::{is_domain, local_parts};
+use signs::{Bytes, Wide};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The address as it may be stored: `****@domain`. Tells whether it came in clear.
-pub fn masked_email(email: Cow<'_, str>) -> (String, bool) {
+/// A text as it may be stored, if that is another.
+pub fn text(text: &str) -> Option<String> {
+    let locals = local_parts(&Bytes(text.as_bytes()));
+    if locals.is_empty() {
+        return None;
+    }
+    let mut masked = text.as_bytes().to_vec();
+    fill(&mut masked, locals);
+    // Characters are overwritten whole.
+    Some(String::from_utf8_lossy(&masked).into_owned())
+}
+
+/// Masks a text where it is, and tells whether there was anything to mask.
+pub fn in_place(text: &mut String) -> bool {
+    self::text(text).map(|masked| *text = masked).is_some()
+}
+
+/// A text that should hold an address and nothing else, as it may be stored: `****@domain`, or `****` if what stands
+/// behind the last `@` is no domain. Tells whether it came in clear.
+pub fn field(email: Cow<'_, str>) -> (String, bool) {
+    let is_masked = |local: &str| local.bytes().all(|byte| byte == b'*');
     match email.rsplit_once('@') {
-        Some((local, _)) if is_masked(local.as_bytes()) => (email.into_owned(), false),
-        Some((_, domain)) => (format!("****@{domain}"), true),
-        None if is_masked(email.as_bytes()) => (email.into_owned(), false),
+        Some((local, domain)) if is_domain(domain) => {
+            if is_masked(local) {
+                (email.into_owned(), false)
+            } else {
+                (format!("****@{domain}"), true)
+            }
+        }
+        Some((local, _)) => ("****".to_owned(), !is_masked(local)),
+        None if is_masked(&email) => (email.into_owned(), false),
         None => ("****".to_owned(), true),
     }
 }
 
-fn is_masked(local: &[u8]) -> bool {
-    local.iter().all(|byte| *byte == b'*')
+/// Whether a field is to hold an address and nothing else, by its name.
+fn is_email(name: &str) -> bool {
+    super::hints::sounds_like(name, "masked_email")
 }
 
-/// Where in its payload a text lies that was borrowed from it; nothing if it was written differently there.
-pub fn span_in(payload: &[u8], text: &str) -> Option<Range<usize>> {
-    let start = (text.as_ptr() as usize).checked_sub(payload.as_ptr() as usize)?;
-    let span = start..start.checked_add(text.len())?;
-    (payload.get(span.clone())? == text.as_bytes()).then_some(span)
+/// A record as it may be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masked {
+    /// As many bytes as it had.
+    pub bytes: Vec<u8>,
+    /// Whether they differ from what came.
+    pub differs: bool,
 }
 
-/// Overwrites the local part of the address at `span`, or everything there if it is no address.
-fn mask_span(payload: &mut [u8], span: Range<usize>) {
-    let field = &mut payload[span];
-    let end = field.iter().rposition(|byte| *byte == b'@').unwrap_or(field.len());
-    field[..end].fill(b'*');
+/// A record as it may be stored. Where its layout is known only its texts are looked at, else all of it.
+pub fn record(format: &Format, payload: &[u8]) -> Masked {
+    let mut bytes = payload.to_vec();
+    let from = match format {
+        // The id of a schema is no text.
+        Format::Avro(..) | Format::JsonSchema(_) => payload.len().min(HEADER_BYTES),
+        Format::Json(_) | Format::MoviesTxt(_) => 0,
+    };
+    let datum = &mut bytes[from..];
+    match format {
+        Format::Avro(_, schemas) => match leaves::of(payload, schemas) {
+            Some(leaves) => {
+                for Leaf { field, value } in leaves {
+                    let whole = field.as_deref().is_some_and(is_email);
+                    if let Some(span) = span_in(payload, &value) {
+                        mask(&mut bytes[span], whole);
+                    }
+                }
+            }
+            None => mask(datum, false),
+        },
+        Format::Json(_) | Format::JsonSchema(_) => {
+            for member in values_of(datum, is_email) {
+                if let Member::Text(span) = member {
+                    mask(&mut datum[span], true);
+                }
+            }
+            mask(datum, false);
+        }
+        Format::MoviesTxt(_) => mask(datum, false),
+    }
+    Masked { differs: bytes != payload, bytes }
 }
 
-/// A record as it may be stored: the address where it is known to lie, and in text whatever else
-/// looks like one. (Other fields of our binary records hold none.)
-pub fn masked_record(payload: &[u8], email: Option<Range<usize>>) -> Vec<u8> {
-    let Some(span) = email else { return masked_bytes(payload) };
-    let mut masked = payload.to_vec();
-    mask_span(&mut masked, span);
-    masked_if_text(&masked)
+/// Where in a payload a text lies, or bytes, that were borrowed from it.
+fn span_in(payload: &[u8], value: &Scalar<'_>) -> Option<Range<usize>> {
+    let bytes = match value {
+        Scalar::Text(text) => text.as_bytes(),
+        Scalar::Bytes(bytes) => bytes,
+        _ => return None,
+    };
+    let start = (bytes.as_ptr() as usize).checked_sub(payload.as_ptr() as usize)?;
+    let end = start.checked_add(bytes.len())?;
+    (end <= payload.len()).then_some(start..end)
 }
 
-/// A record that was decoded, with whatever looks like an address overwritten if it is text.
-pub fn masked_if_text(payload: &[u8]) -> Vec<u8> {
-    if is_json(payload) { masked_bytes(payload) } else { payload.to_vec() }
-}
-
-fn is_json(payload: &[u8]) -> bool {
-    payload.trim_ascii_start().first() == Some(&b'{')
-}
-
-/// No address is longer; looking further back would make a line of `@` a day's work.
-const ADDRESS_BYTES_MAX: usize = 320;
-
-/// Bytes that may be anything, with whatever stands before an `@` overwritten: back to where a
-/// quotation begins, or a space or a byte that is no text.
-pub fn masked_bytes(bytes: &[u8]) -> Vec<u8> {
-    const ESCAPED_AT: &[u8] = b"\\u0040";
+/// Bytes that may be anything, as they may be stored.
+pub fn bytes(bytes: &[u8]) -> Masked {
     let mut masked = bytes.to_vec();
-    let json = is_json(bytes);
-    for at in 0..bytes.len() {
-        if bytes[at] != b'@' && !bytes[at..].starts_with(ESCAPED_AT) {
-            continue;
-        }
-        // In a binary record the byte before a masked address is its length: let it be.
-        if (at > 0 && bytes[at - 1] == b'@') || (!json && bytes[..at].ends_with(b"****")) {
-            continue;
-        }
-        let first = at.saturating_sub(ADDRESS_BYTES_MAX);
-        // In a quotation an address may hold escaped quotes and spaces.
-        let quoted = (first.max(1)..at).rev().find(|quote| bytes[*quote] == b'"' && bytes[*quote - 1] != b'\\');
-        let start = match quoted.filter(|quote| bytes[*quote - 1] == b':' || bytes[*quote - 1] == b' ') {
-            Some(quote) => quote + 1,
-            None => (first..at)
-                .rev()
-                .find(|byte| bytes[*byte] <= b' ' || bytes[*byte] == 0x7F)
-                .map_or(first, |byte| byte + 1),
-        };
-        masked[start..at].fill(b'*');
-    }
-    masked
+    mask(&mut masked, false);
+    Masked { differs: masked != bytes, bytes: masked }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Masks the addresses in what may be text; if the whole is to be one, what is none as well.
+fn mask(bytes: &mut [u8], whole: bool) {
+    if whole {
+        let end = bytes.iter().rposition(|byte| *byte == b'@');
+        let end = end.filter(|at| std::str::from_utf8(&bytes[at + 1..]).is_ok_and(is_domain));
+        let end = end.unwrap_or(bytes.len());
+        bytes[..end].fill(b'*');
+        return;
+    }
+    let locals = local_parts(&Bytes(bytes));
+    // Two bytes to a character: one of the two of an ASCII `@` is 0.
+    if memchr::memchr(0, bytes).is_some() || memchr::memchr(0xFF, bytes).is_some() {
+        mask_wide(bytes);
+    }
+    fill(bytes, locals);
+}
 
-    #[test]
-    fn addresses_are_masked_and_masked_ones_stay() {
-        assert_eq!(masked_email("****@mail.ge".into()), ("****@mail.ge".to_owned(), false));
-        assert_eq!(masked_email("a.b@mail.ge".into()), ("****@mail.ge".to_owned(), true));
-        assert_eq!(masked_email("nobody".into()), ("****".to_owned(), true));
-        for (bytes, masked) in [
-            (&br#"{"masked_email":"a.b@mail.ge"}"#[..], &br#"{"masked_email":"***@mail.ge"}"#[..]),
-            (br#"{"masked_email": "****@mail.ge"}"#, br#"{"masked_email": "****@mail.ge"}"#),
-            (br#"{"e":"john.doe\u0040mail.ge"#, br#"{"e":"********\u0040mail.ge"#),
-            (br#"{"e":"\"john doe\"@mail.ge"#, br#"{"e":"************@mail.ge"#),
-            (b"\x02\x18$****@mail.ge", b"\x02\x18$****@mail.ge"),
-            ("{ иван@mail.ge".as_bytes(), b"{ ********@mail.ge"),
-            (br#"{"e":"john*@mail.ge""#, br#"{"e":"*****@mail.ge""#),
-            (b"@", b"@"),
-            (b"a@@b@c", b"****@c"),
-        ] {
-            assert_eq!(String::from_utf8_lossy(&masked_bytes(bytes)), String::from_utf8_lossy(masked));
+fn mask_wide(bytes: &mut [u8]) {
+    for from in 0..bytes.len().min(2) {
+        for big_endian in [false, true] {
+            let found = local_parts(&Wide { bytes, from, big_endian });
+            for at in found.into_iter().flatten() {
+                let star = u16::from(b'*');
+                let star = if big_endian { star.to_be_bytes() } else { star.to_le_bytes() };
+                bytes[from + 2 * at..][..2].copy_from_slice(&star);
+            }
         }
     }
+}
 
-    #[test]
-    fn a_known_address_is_masked_and_nothing_else() {
-        let mut payload = b"7some@mail.gex@y".to_vec();
-        let text = std::str::from_utf8(&payload[1..13]).expect("text").to_owned();
-        assert_eq!(span_in(&payload, &text), None, "text of its own");
-        let span = span_in(&payload, std::str::from_utf8(&payload[1..13]).expect("text"));
-        mask_span(&mut payload, span.expect("borrowed"));
-        assert_eq!(payload, b"7****@mail.gex@y");
+fn fill(bytes: &mut [u8], locals: Vec<Range<usize>>) {
+    for local in locals {
+        bytes[local].fill(b'*');
     }
 }

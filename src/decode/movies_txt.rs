@@ -6,7 +6,9 @@
 //! after something else is the mark of an item whose `ITEM` line was lost.
 
 use super::price::{list_price, reason};
+use super::scalar::short;
 use super::{Reason, Rejection};
+use crate::bounds;
 use dataflows::events::{CatalogContent, CatalogItem};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -66,7 +68,8 @@ pub fn parse(block: &[u8], as_of: i64) -> Result<CatalogItem, Rejection> {
     let mut lines = block.split(|byte| *byte == b'\n');
     let head = lines.next().unwrap_or_default();
     let Some(number) = number(head) else {
-        let shown: String = text(head.trim_ascii()).chars().take(80).collect();
+        let head = text(head.trim_ascii());
+        let shown = short(&head);
         let detail = format!("`{shown}` does not begin an item: expected `ITEM <number>`");
         return Err(Rejection::new(Reason::BadItemBlock, detail));
     };
@@ -89,6 +92,7 @@ fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTre
             before = before.filter(|_| spaced && line.is_empty());
             continue;
         };
+        bounds::of_text(&short(key), key.len().max(value.len()))?;
         let of_key = match values.get_mut(key) {
             Some(_) if before.as_deref() != Some(key) => return Err(comes_again(key, number)),
             Some(of_key) => of_key,
@@ -106,7 +110,7 @@ fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTre
 }
 
 fn comes_again(key: &str, number: u64) -> Rejection {
-    let shown: String = key.chars().take(80).collect();
+    let shown = short(key);
     let detail = format!(
         "`{shown}` comes again after other lines: the block of item {number} holds two items, and the `ITEM <number>` \
          line between them is missing or damaged; neither was taken"

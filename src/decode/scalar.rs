@@ -2,6 +2,7 @@
 //! field wants a number, an instant or money of it is for [`number`](super::number), [`when`](super::when)
 //! and [`money`](super::money) to say. So one visitor does for all fields, in JSON and in Avro.
 
+use super::mask;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -56,6 +57,15 @@ impl<'a> Scalar<'a> {
         })
     }
 
+    /// How many bytes it has if it is text, or bytes that may stand for it.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Scalar::Text(text) => text.len(),
+            Scalar::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The same as text of its own.
     pub fn into_text(self) -> Option<String> {
         match self {
@@ -64,7 +74,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// The text that stands in the payload itself, if it does.
+    /// The text itself, if it is text, or bytes that are.
     pub fn borrowed(&self) -> Option<&str> {
         match self {
             Scalar::Text(text) => Some(text),
@@ -98,12 +108,18 @@ impl fmt::Display for Scalar<'_> {
     }
 }
 
-/// A text as a message shows it: its beginning, if it is long.
+/// A text as a message shows it: without addresses, and its beginning if it is long. Masked before it is cut: of an
+/// address that was cut nobody would know that it is one.
 pub fn short(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
-        None => Cow::Borrowed(text),
+    /// An address that begins in what is shown ends within this.
+    const LOOKED_AT: usize = 1_024;
+    let end = |text: &str, count| text.char_indices().nth(count).map(|(end, _)| end);
+    let looked_at = end(text, LOOKED_AT).map_or(text, |end| &text[..end]);
+    let masked = mask::text(looked_at).map_or(Cow::Borrowed(looked_at), Cow::Owned);
+    match end(&masked, SHOWN) {
+        Some(end) => Cow::Owned(format!("{}...", &masked[..end])),
+        None => masked,
     }
 }
 

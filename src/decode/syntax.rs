@@ -59,8 +59,12 @@ fn is_of_token(byte: u8) -> bool {
 fn place(read: &[u8]) -> Option<String> {
     /// Deeper names say nothing to anybody.
     const DEPTH: usize = 8;
-    let mut path: Vec<Option<String>> = Vec::new();
-    let (mut at, mut text) = (0, None);
+    /// More than is shown of a name.
+    const NAME_BYTES: usize = 512;
+    let mut path: Vec<Option<&[u8]>> = Vec::new();
+    // A million open brackets are no deeper than this: what is deeper is counted.
+    const KEPT: usize = 64;
+    let (mut at, mut text, mut deeper) = (0, None, 0_usize);
     while let Some(byte) = read.get(at) {
         at += 1;
         match byte {
@@ -69,14 +73,17 @@ fn place(read: &[u8]) -> Option<String> {
                 while read.get(at).is_some_and(|byte| *byte != b'"') {
                     at += if read[at] == b'\\' { 2 } else { 1 };
                 }
-                text = Some(String::from_utf8_lossy(&read[start..at.min(read.len())]));
+                text = Some(&read[start..at.min(read.len())]);
                 at += 1;
             }
+            b'{' | b'[' if path.len() >= KEPT => deeper += 1,
             b'{' | b'[' => path.push(None),
+            b'}' | b']' if deeper > 0 => deeper -= 1,
             b'}' | b']' => drop(path.pop()),
+            b':' | b',' if deeper > 0 => {}
             b':' => {
                 if let (Some(field), Some(name)) = (path.last_mut(), text.take()) {
-                    *field = Some(short(&name).into_owned());
+                    *field = Some(name);
                 }
             }
             b',' => {
@@ -88,7 +95,8 @@ fn place(read: &[u8]) -> Option<String> {
         }
     }
     // In a list the field is that which the list stands in.
-    let names: Vec<_> = path.into_iter().flatten().take(DEPTH).collect();
+    let name = |name: &[u8]| short(&String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES)])).into_owned();
+    let names: Vec<_> = path.into_iter().flatten().take(DEPTH).map(name).collect();
     (!names.is_empty()).then(|| names.join("."))
 }
 

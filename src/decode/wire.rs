@@ -5,6 +5,7 @@
 use super::avro::FromWriter;
 use super::avro::schema::Logical;
 use super::scalar::{Scalar, short};
+use crate::bounds::{TEXT_BYTES_MAX, VERSION_BYTES_MAX};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -129,13 +130,35 @@ impl<'a> FromWriter<'a> for CatalogWire<'a> {
     }
 }
 
-/// A list of texts, or what stands there instead.
+/// A list of texts, or why it is none.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Texts(pub Result<Vec<String>, String>);
+pub struct Texts(pub Result<Vec<String>, NotTexts>);
 
-/// Lists of texts by their names, or what stands there instead.
+/// Lists of texts by their names, or why it is none.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Attributes(pub Result<BTreeMap<String, Vec<String>>, String>);
+pub struct Attributes(pub Result<BTreeMap<String, Vec<String>>, NotTexts>);
+
+/// Why texts are not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTexts {
+    /// Something else stands there.
+    Other(String),
+    /// A text has so many bytes.
+    LongText(usize),
+    /// All together have so many bytes.
+    Long(usize),
+}
+
+/// As how many bytes a text counts among others: with its quotes and what separates it from the next one, so that a
+/// million empty ones are not nothing.
+fn among_others(text_bytes: usize) -> usize {
+    text_bytes + 3
+}
+
+/// A sum of bytes that is too large for what was read.
+fn is_long(bytes: usize) -> bool {
+    bytes > VERSION_BYTES_MAX
+}
 
 /// What a visitor of lists and objects makes of single values: they are named, not read.
 macro_rules! instead {
@@ -144,25 +167,25 @@ macro_rules! instead {
             f.write_str("a value")
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<$of, E> {
-            Ok($of(Err(Scalar::Text(text.into()).to_string())))
+            Ok($of(Err(NotTexts::Other(Scalar::Text(text.into()).to_string()))))
         }
         fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<$of, E> {
-            Ok($of(Err(Scalar::Bytes(bytes.into()).to_string())))
+            Ok($of(Err(NotTexts::Other(Scalar::Bytes(bytes.into()).to_string()))))
         }
         fn visit_i64<E: Error>(self, number: i64) -> Result<$of, E> {
-            Ok($of(Err(number.to_string())))
+            Ok($of(Err(NotTexts::Other(number.to_string()))))
         }
         fn visit_u64<E: Error>(self, number: u64) -> Result<$of, E> {
-            Ok($of(Err(number.to_string())))
+            Ok($of(Err(NotTexts::Other(number.to_string()))))
         }
         fn visit_f64<E: Error>(self, number: f64) -> Result<$of, E> {
-            Ok($of(Err(Scalar::Double(number).to_string())))
+            Ok($of(Err(NotTexts::Other(Scalar::Double(number).to_string()))))
         }
         fn visit_bool<E: Error>(self, value: bool) -> Result<$of, E> {
-            Ok($of(Err(value.to_string())))
+            Ok($of(Err(NotTexts::Other(value.to_string()))))
         }
         fn visit_unit<E: Error>(self) -> Result<$of, E> {
-            Ok($of(Err("null".to_owned())))
+            Ok($of(Err(NotTexts::Other("null".to_owned()))))
         }
         fn visit_none<E: Error>(self) -> Result<$of, E> {
             self.visit_unit()
@@ -180,20 +203,35 @@ impl<'de> Visitor<'de> for TextsVisitor {
 
     instead!(Texts);
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
-        let mut texts = Ok(Vec::new());
+        let (mut texts, mut bytes) = (Ok(Vec::new()), 0);
         while let Some(value) = seq.next_element::<Scalar<'_>>()? {
-            let shown = value.to_string();
-            match (&mut texts, value.into_text()) {
-                (Ok(texts), Some(text)) => texts.push(text),
-                (Ok(_), None) => texts = Err(format!("a list with {shown} in it")),
-                (Err(_), _) => {}
-            }
+            let text_bytes = value.text_bytes();
+            bytes += among_others(text_bytes);
+            let Ok(found) = &mut texts else { continue };
+            texts = match value {
+                _ if text_bytes > TEXT_BYTES_MAX => Err(NotTexts::LongText(text_bytes)),
+                _ if is_long(bytes) => Err(NotTexts::Long(bytes)),
+                Scalar::Text(text) => {
+                    found.push(text.into_owned());
+                    continue;
+                }
+                other => match other.text() {
+                    Some(text) => {
+                        found.push(text.into_owned());
+                        continue;
+                    }
+                    None => Err(NotTexts::Other(format!("a list with {other} in it"))),
+                },
+            };
         }
-        Ok(Texts(texts))
+        Ok(Texts(match texts {
+            Err(NotTexts::Long(_)) => Err(NotTexts::Long(bytes)),
+            texts => texts,
+        }))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Texts(Err("an object".to_owned())))
+        Ok(Texts(Err(NotTexts::Other("an object".to_owned()))))
     }
 }
 
@@ -205,18 +243,33 @@ impl<'de> Visitor<'de> for AttributesVisitor {
     instead!(Attributes);
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Attributes, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Attributes(Err("a list".to_owned())))
+        Ok(Attributes(Err(NotTexts::Other("a list".to_owned()))))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
-        let mut attributes = Ok(BTreeMap::new());
+        let (mut attributes, mut bytes) = (Ok(BTreeMap::new()), 0);
         while let Some((name, texts)) = map.next_entry::<String, Texts>()? {
-            match (&mut attributes, texts.0) {
-                (Ok(attributes), Ok(texts)) => drop(attributes.insert(name, texts)),
-                (Ok(_), Err(what)) => attributes = Err(format!("an object in which `{}` is {what}", short(&name))),
-                (Err(_), _) => {}
+            bytes += among_others(name.len());
+            bytes += match &texts.0 {
+                Ok(texts) => texts.iter().map(|text| among_others(text.len())).sum(),
+                Err(NotTexts::LongText(bytes) | NotTexts::Long(bytes)) => *bytes,
+                Err(NotTexts::Other(_)) => 0,
+            };
+            let Ok(found) = &mut attributes else { continue };
+            match texts.0 {
+                _ if name.len() > TEXT_BYTES_MAX => attributes = Err(NotTexts::LongText(name.len())),
+                _ if is_long(bytes) => attributes = Err(NotTexts::Long(bytes)),
+                Ok(texts) => drop(found.insert(name, texts)),
+                Err(NotTexts::Other(what)) => {
+                    let what = format!("an object in which `{}` is {what}", short(&name));
+                    attributes = Err(NotTexts::Other(what));
+                }
+                Err(long) => attributes = Err(long),
             }
         }
-        Ok(Attributes(attributes))
+        Ok(Attributes(match attributes {
+            Err(NotTexts::Long(_)) => Err(NotTexts::Long(bytes)),
+            attributes => attributes,
+        }))
     }
 }
 

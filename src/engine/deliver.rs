@@ -1,9 +1,9 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
-use crate::commit::{Message, Part};
-use crate::decode::mask::masked_if_text;
+use crate::commit::{ByTheWorld, Message, Part};
 use crate::delta::deltas;
 use crate::instant;
+use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
 use dataflows::flow::{Outputs, Row};
@@ -21,10 +21,12 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 /// What a worker knows of an epoch besides what the dataflow says.
 #[derive(Default)]
 pub(super) struct Aside {
-    /// The batches it read, addresses masked: late events are found in them.
+    /// The batches it read: late events are found in them.
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
+    /// Of how many of them bytes were kept.
+    pub(super) kept: Counts,
     /// First and next offsets.
     pub(super) read: BTreeMap<u32, (i64, i64)>,
     /// Next offsets in logs that are known by their content, and the sums of all before.
@@ -34,7 +36,7 @@ pub(super) struct Aside {
     /// The first accepted event of each file that was begun: partition and offset.
     pub(super) begun: Vec<(u32, i64)>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
-    pub(super) by_the_world: Vec<(u32, i64, &'static str, String)>,
+    pub(super) by_the_world: Vec<ByTheWorld>,
     /// The clocks when it opened and closed, at worker 0.
     pub(super) clocks: Option<(Instant, Instant)>,
     /// A snapshot is taken after it; said by worker 0.
@@ -54,10 +56,12 @@ struct Stash {
 
 /// Delivers every epoch to the committer once it is closed: rows by key, so that old and new of a
 /// key meet, everything else from the worker that read it.
+/// Late records are kept as `as_kept` makes them, by the partition they are from.
 /// Tells, in the cell, which epoch is not delivered yet; without one, all are.
 pub(super) fn deliver(
     outputs: Outputs<'_>,
     settings: &Settings,
+    as_kept: impl Fn(u32, &[u8]) -> Vec<u8> + 'static,
     asides: Asides,
     outbox: Sender<Message>,
 ) -> Rc<Cell<Option<Time>>> {
@@ -90,7 +94,7 @@ pub(super) fn deliver(
                     let (batch, record) = event.origin.slot;
                     let batch = &asides[cap.time()].batches[batch as usize];
                     let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                    stash.part.appends.push(append_late(&event, masked_if_text(payload), &settings));
+                    stash.part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &settings));
                 }
             });
             watermarks.for_each(|cap, values| {

@@ -146,9 +146,12 @@ impl Slot {
     }
 
     /// What it waits for, if anything is away.
-    pub(super) fn waits_for(&self) -> Option<String> {
-        let refused = self.retry.is_some().then(|| self.waits_for.clone()).flatten();
-        refused.or_else(|| (!self.ended).then(|| self.source.waits_for()).flatten())
+    pub(super) fn waits_for(&self) -> Vec<String> {
+        match &self.waits_for {
+            Some(refused) if self.retry.is_some() => vec![refused.clone()],
+            _ if self.ended => Vec::new(),
+            _ => self.source.waits_for(),
+        }
     }
 
     /// What it has left unread until more of it is there.
@@ -201,6 +204,11 @@ impl Intake {
             };
             let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
             source.seek(&next_offsets)?;
+            for (number, partition) in own.iter().enumerate() {
+                if let Some((until, rejected)) = replay::journaled(replay, &super::partition_name(partition)) {
+                    source.replays(number as u32, until, rejected);
+                }
+            }
             let goals = |entry: &journal::Entry| {
                 let goal = |(number, partition)| {
                     entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))

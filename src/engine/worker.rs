@@ -6,19 +6,17 @@ mod ticker;
 use super::deliver::{Aside, Asides, deliver};
 use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
-use crate::commit::Piece;
+use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
-use crate::decode::mask::{masked_bytes, masked_record};
-use crate::decode::{Clock, Rejection, decode};
-use crate::source::{Batch, Format, Poll, Record};
+use crate::decode::{Clock, Rejection, decode_record, mask};
+use crate::kept;
+use crate::source::{Batch, Format, Poll, Record, Refused};
 use crate::turns::Turn;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::raw::Append;
 use dataflows::state::{Ledger, State};
-use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
@@ -146,7 +144,11 @@ impl Worker {
             let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
             let outputs = build(inputs, settings, &ledger);
             let pace = Rc::clone(&outputs.pace);
-            let delivered = deliver(outputs, settings, Rc::clone(&asides), outbox);
+            let partitions = Arc::clone(shared);
+            let as_kept = move |partition: u32, payload: &[u8]| {
+                mask::record(&partitions.intake.partitions[partition as usize].format, payload).bytes
+            };
+            let delivered = deliver(outputs, settings, as_kept, Rc::clone(&asides), outbox);
             (restore_in, arrivals_in, reports_in, marks_in, pace, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
@@ -385,16 +387,12 @@ impl Worker {
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
-        let mut in_clear = Vec::new();
+        let mut accepted = Vec::with_capacity(batch.records.len());
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            if let Some(masked) = self.accept_record(&batch, record, origin, aside) {
-                in_clear.push((record.payload.clone(), masked));
-            }
+            accepted.push(self.accept_record(&batch, record, origin, aside));
         }
-        for (payload, masked) in in_clear {
-            batch.bytes[payload].copy_from_slice(&masked);
-        }
+        batch.keep(&accepted);
         aside.batches.push(batch);
         if let Some(number) = number.filter(|_| self.judges_lines) {
             self.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
@@ -403,9 +401,8 @@ impl Worker {
         }
     }
 
-    /// Takes one record. If an address lies in it in clear, returns it without: late events are kept
-    /// as they came, but for that.
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> Option<Vec<u8>> {
+    /// Takes one record; tells whether it is an event, whose bytes may be asked for again if it is late.
+    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> bool {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let shared = Arc::clone(&self.shared);
@@ -417,18 +414,22 @@ impl Worker {
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
             Some(rejection) => Err(Rejection { schema_id: schema_id_of(&partition.format, payload), ..rejection }),
+            None if let Some(Refused { reason, detail, .. }) = record.refused.as_deref() => {
+                let schema_id = schema_id_of(&partition.format, payload);
+                Err(Rejection { schema_id, ..Rejection::new(*reason, detail.clone()) })
+            }
             None => {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode(&partition.format, payload, rules, clock)
+                decode_record(&partition.format, (batch, record), rules, clock)
             }
         };
         match decoded {
             Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
-                None
+                true
             }
             Ok(accepted) => {
                 if accepted.masked {
@@ -448,17 +449,26 @@ impl Worker {
                     }
                 }
                 self.arrivals.send(Arrival { origin, event: accepted.event });
-                accepted.masked.then(|| masked_record(payload, accepted.email))
+                true
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
                 if rejection.reason.is_of_the_world() {
                     let reason = rejection.reason.code();
-                    aside.by_the_world.push((record.partition, record.offset, reason, rejection.detail.clone()));
+                    let from = record.refused.as_ref().and_then(|refused| refused.from);
+                    aside.by_the_world.push(ByTheWorld {
+                        partition: record.partition,
+                        offset: record.offset,
+                        from,
+                        reason,
+                        detail: rejection.detail.clone(),
+                    });
                 }
-                let name = (&partition.topic, partition.partition);
-                aside.rejected.push(rejected_row(name, record, batch, rejection, self.clock_ms));
-                None
+                let name = (&*partition.topic, partition.partition);
+                let row =
+                    kept::row(name, &partition.format, (batch, record), rejection, self.clock_ms, &mut aside.kept);
+                aside.rejected.push(row);
+                false
             }
         }
     }
@@ -486,26 +496,4 @@ fn numbered(polled: Poll, first: u32) -> Poll {
         Poll::Status(partition, status) => Poll::Status(partition + first, status),
         other => other,
     }
-}
-
-fn rejected_row(
-    name: (&String, i32),
-    record: &Record,
-    batch: &Batch,
-    rejection: Rejection,
-    clock_ms: Instant,
-) -> Append {
-    let key = &batch.bytes[record.key.clone()];
-    let values = vec![
-        Value::Text(name.0.clone()),
-        Value::Integer(name.1.into()),
-        Value::Integer(record.offset),
-        if key.is_empty() { Value::Null } else { Value::Bytes(masked_bytes(key).into()) },
-        rejection.schema_id.map_or(Value::Null, |id| Value::Integer(id.into())),
-        Value::Text(rejection.reason.code().to_owned()),
-        Value::Text(String::from_utf8_lossy(&masked_bytes(rejection.detail.as_bytes())).into_owned()),
-        Value::Bytes(masked_record(&batch.bytes[record.payload.clone()], rejection.email).into()),
-        Value::Instant(clock_ms),
-    ];
-    Append { table: TableId::RejectedEvents, values }
 }

@@ -1,15 +1,14 @@
 //! Which rows name a user: by a column, or in a record that is kept as it came.
 
-use crate::decode::avro::{self, Schemas, Writer};
+use crate::decode::avro::{self, Schemas, leaves};
+use crate::decode::hints::sounds_like;
+use crate::decode::members::{Member, values_of};
 use crate::decode::number::whole;
 use crate::decode::scalar::Scalar;
-use crate::decode::wire::Wire;
 use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
 use dataflows::table::{TableId, Value};
-use serde::Deserialize;
-use serde_json::Value as Json;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -48,19 +47,27 @@ impl Payloads {
 
     /// Whether a record names a user.
     fn names(&self, user: u64, payload: &[u8]) -> bool {
-        let users = match avro::split(payload) {
+        let said = match avro::split(payload) {
             Ok((id, datum)) if !is_json(datum) => {
                 self.learn(id);
-                let read = avro::decode::<Wire<'_>>(payload, &self.schemas).ok();
-                read.and_then(|(_, wire)| named_by(wire.user_id.as_ref()?)).into_iter().collect()
+                said_in_avro(payload, &self.schemas)
             }
             Ok((_, datum)) => said_in_json(datum),
             Err(_) => said_in_json(payload),
         };
-        if users.is_empty() {
+        let names = said.contains(&Some(user));
+        if !names && (said.is_empty() || said.contains(&None)) {
             self.unread.set(self.unread.get() + 1);
         }
-        users.contains(&user)
+        names
+    }
+
+    /// The schemas, with that which a payload names if it can be had.
+    pub fn schemas_for(&self, payload: &[u8]) -> &Schemas {
+        if let Ok((id, _)) = avro::split(payload) {
+            self.learn(id);
+        }
+        &self.schemas
     }
 
     fn learn(&self, id: u32) {
@@ -68,8 +75,10 @@ impl Payloads {
         if self.unknown.borrow().contains(&id) || self.away.borrow().is_some() {
             return;
         }
-        match registry.schema(id) {
-            Ok(text) => self.schemas.insert(id, Writer::parse(&text)),
+        match registry.learn(id) {
+            Ok(()) => {}
+            // One that is not given is not the whole registry.
+            Err(KafkaError::Away(_)) if registry.check().is_ok() => drop(self.unknown.borrow_mut().insert(id)),
             Err(KafkaError::Away(why)) => *self.away.borrow_mut() = Some(why),
             Err(KafkaError::Refused(_)) => drop(self.unknown.borrow_mut().insert(id)),
         }
@@ -80,41 +89,30 @@ fn is_json(datum: &[u8]) -> bool {
     datum.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// Everybody whom JSON names, at any depth; broken JSON too, as far as it can be told.
-fn said_in_json(datum: &[u8]) -> Vec<u64> {
-    let mut users = Vec::new();
-    match serde_json::from_slice::<Json>(datum) {
-        Ok(json) => collect(&json, &mut users),
-        Err(_) => {
-            let text = String::from_utf8_lossy(datum);
-            users.extend(text.split("\"user_id\"").skip(1).filter_map(said_behind));
-        }
-    }
-    users
+/// Whether a field names a user: names differ in case and in how their words are joined.
+fn is_user(field: &str) -> bool {
+    sounds_like(field, "user_id")
 }
 
-fn collect(json: &Json, users: &mut Vec<u64>) {
-    match json {
-        Json::Object(fields) => {
-            users.extend(fields.get("user_id").and_then(|value| named_by(&Scalar::deserialize(value).ok()?)));
-            fields.values().for_each(|value| collect(value, users));
-        }
-        Json::Array(values) => values.iter().for_each(|value| collect(value, users)),
-        _ => {}
-    }
+/// Everybody whom JSON names, at any depth, in what is no JSON any more too; nothing for a name that is none.
+fn said_in_json(datum: &[u8]) -> Vec<Option<u64>> {
+    let user = |member: Member| match member {
+        Member::Text(span) => named_by(&Scalar::Text(std::str::from_utf8(&datum[span]).ok()?.into())),
+        Member::Bare(span) => named_by(&serde_json::from_slice(&datum[span]).ok()?),
+    };
+    values_of(datum, is_user).into_iter().map(user).collect()
+}
+
+/// Everybody whom a record of Avro names, in any field of its writer's.
+fn said_in_avro(payload: &[u8], schemas: &Schemas) -> Vec<Option<u64>> {
+    let leaves = leaves::of(payload, schemas).unwrap_or_default();
+    let users = leaves.into_iter().filter(|leaf| leaf.field.as_deref().is_some_and(is_user));
+    users.map(|leaf| named_by(&leaf.value)).collect()
 }
 
 /// Whom a value names: the same as where events are read.
 fn named_by(value: &Scalar<'_>) -> Option<u64> {
     whole(value).ok()?.try_into().ok()
-}
-
-/// The number behind a name, where the whole is no JSON.
-fn said_behind(rest: &str) -> Option<u64> {
-    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
-    let rest = rest.strip_prefix('"').unwrap_or(rest);
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
-    digits.parse().ok()
 }
 
 /// A user, as rows name one.
@@ -184,6 +182,15 @@ mod tests {
             r#"{"before":{"user_id":11},"after":{"user_id":12}}"#,
             r#"[{"user_id":12}]"#,
             r#"{"user_id" : 12, "timesta"#,
+            r#"{"user_id" : 12"#,
+            r#"{"userId":12}"#,
+            r#"{"USER_ID":"12"}"#,
+            r#"{"User-Id":1.2e1}"#,
+            r#"{"user\u005fid":12}"#,
+            r#"{"user_id":12,"user_id":13}"#,
+            r#"{"user_id":13,"userid":12}"#,
+            r#"{"user_id":null,"user":{"user_id":12}}"#,
+            "{\"user_id\"\t:\r\n12\n}",
         ] {
             assert!(names(text), "{text}");
         }
@@ -193,6 +200,12 @@ mod tests {
         assert!(!names(r#"{"timestamp":"12"}"#));
         assert!(!names("12 is no record"));
         assert!(!payloads.names(12, b"\0\0\0\0\x03\x06"), "a sign-in that is cut off");
-        assert_eq!(payloads.unread(), 3);
+        // Somebody is named, but nobody can tell who.
+        assert!(!names(r#"{"user_id":{"long":12}}"#));
+        assert!(!names(r#"{"user_id":null}"#));
+        assert!(!names(r#"{"user_id":"twelve"}"#));
+        assert_eq!(payloads.unread(), 6);
+        assert!(!names(r#"{"user_id":13,"user_id":[12]}"#), "the second may be anybody");
+        assert_eq!(payloads.unread(), 7);
     }
 }

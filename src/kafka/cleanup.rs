@@ -1,12 +1,12 @@
 //! What brokers remove of a topic by themselves (`cleanup.policy`): asked, and set.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, properties};
+use super::client::{Context, PATIENCE, not_made, properties};
 use crate::config::kafka::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The settings by which a topic is compacted, and loses what is older besides, if there is such a time.
 pub(crate) fn settings(kept_ms: Option<i64>) -> BTreeMap<&'static str, String> {
@@ -48,9 +48,8 @@ impl Cleanup {
 }
 
 fn admin(config: &Kafka) -> Result<AdminClient<Context>, KafkaError> {
-    properties(config)?
-        .create_with_context(Context::new(config))
-        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))
+    let client = properties(config)?;
+    client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))
 }
 
 /// What removes records of topics, by their names, where the brokers tell.
@@ -65,8 +64,8 @@ pub(crate) fn of(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<Str
         }
     };
     let told = topics.iter().zip(described).filter_map(|(topic, described)| {
-        let why = |error| tracing::warn!("Kafka: could not ask what is removed of topic `{topic}` ({error})");
-        let described = described.map_err(why).ok()?;
+        // Whoever may not ask is answered, with nothing in it: what is not told is not "delete".
+        let described = described.ok()?;
         let policy = described.get("cleanup.policy")?.value.clone()?;
         let own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let own = own.filter_map(|entry| Some((entry.name, entry.value?))).collect();
@@ -109,7 +108,23 @@ pub(crate) fn set(config: &Kafka, topics: &BTreeMap<String, BTreeMap<String, Str
             _ => KafkaError::Away(why),
         });
     }
-    Ok(())
+    // The client takes a refusal for an answer: what is set is read back. Brokers hear of it one after the other.
+    let asked = topics.keys().map(String::as_str).collect();
+    let since = Instant::now();
+    loop {
+        let found = of(config, &asked)?;
+        let is_set = |(topic, wanted): &(&String, &BTreeMap<String, String>)| {
+            found.get(*topic).is_some_and(|found| wanted.iter().all(|(key, value)| found.own.get(key) == Some(value)))
+        };
+        let Some((topic, wanted)) = topics.iter().find(|topic| !is_set(topic)) else { return Ok(()) };
+        if since.elapsed() > PATIENCE {
+            return Err(KafkaError::Refused(format!(
+                "Kafka at {brokers}: what topic `{topic}` keeps was set, and is not so; this user needs ALTER_CONFIGS and \
+                 DESCRIBE_CONFIGS of it, or set it as `[retention]` says: {wanted:?}"
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! A client of librdkafka, set up as configured, and what it tells besides records.
 
 use super::KafkaError;
+use super::said::Said;
+use super::skip::{is_damage, is_lost};
+use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaConfRes;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -22,14 +26,13 @@ const STATISTICS_MS: u64 = 1_000;
 const SILENCE_MS: i64 = 3_000;
 /// The secret that is a token for OAUTHBEARER, fetched again whenever one is needed.
 const TOKEN: &str = "sasl.oauthbearer.token";
-/// For how long a token is taken to be good.
-const TOKEN_LIFE_MS: i64 = 5 * 60_000;
 
 /// The properties of a client.
 ///
 /// # Errors
-/// If a secret is not where it should be.
+/// If a secret is not where it should be, or this build cannot do what is asked for.
 pub fn properties(config: &Kafka) -> Result<ClientConfig, KafkaError> {
+    refuse_without_tls(config)?;
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers).set("client.id", "deltamart");
     client.set("statistics.interval.ms", STATISTICS_MS.to_string());
@@ -41,9 +44,56 @@ pub fn properties(config: &Kafka) -> Result<ClientConfig, KafkaError> {
         let found = found.map_err(|why| KafkaError::Refused(format!("setting `kafka.secrets`: `{key}`: {why}")))?;
         client.set(key, found);
     }
+    // Its own OpenSSL looks for authorities where no system keeps them; probing, it finds the system's.
+    let names_authorities = ["ssl.ca.location", "ssl.ca.pem"].iter().any(|key| client.get(key).is_some());
+    if cfg!(feature = "kafka-tls") && !names_authorities {
+        client.set("ssl.ca.location", "probe");
+    }
     // What the library says, we say.
-    client.set_log_level(RDKafkaLogLevel::Warning);
+    let debugs = config.properties.get("debug").is_some_and(|what| !what.is_empty());
+    client.set_log_level(if debugs { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning });
     Ok(client)
+}
+
+/// What needs TLS is refused by a build that has none, in words that the library does not have.
+fn refuse_without_tls(config: &Kafka) -> Result<(), KafkaError> {
+    if cfg!(feature = "kafka-tls") {
+        return Ok(());
+    }
+    let needs = config.properties.iter().find(|(key, value)| {
+        let value = value.to_ascii_lowercase();
+        match key.as_str() {
+            "security.protocol" => value.ends_with("ssl"),
+            "sasl.mechanism" | "sasl.mechanisms" => value.starts_with("scram") || value == "oauthbearer",
+            key => key.starts_with("ssl."),
+        }
+    });
+    match needs {
+        Some((key, value)) => Err(KafkaError::Refused(format!(
+            "setting `kafka.properties`: `{key}` is `{value}`, and this build has no TLS: build it with \
+             `--features kafka-tls`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Why a client could not be made. Of properties only the names are said: the library repeats what they are set to.
+pub(super) fn not_made(config: &Kafka, client: &ClientConfig, error: &Native) -> KafkaError {
+    let oidc = config.properties.get("sasl.oauthbearer.method").is_some_and(|how| how.eq_ignore_ascii_case("oidc"));
+    let why = match error {
+        _ if oidc => "fetching tokens itself (`sasl.oauthbearer.method` is `oidc`) is in no build; have another program \
+                      write the token to a file, and name that:  [kafka.secrets]  \"sasl.oauthbearer.token\" = \"file:PATH\""
+            .to_owned(),
+        Native::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
+            format!("there is no property `{key}` (setting `kafka.properties` or `kafka.secrets`)")
+        }
+        Native::ClientConfig(_, _, key, _) => format!("property `{key}` cannot be what it is set to"),
+        other => {
+            let given = config.properties.keys().chain(config.secrets.keys()).filter_map(|key| client.get(key));
+            given.filter(|value| value.len() > 3).fold(other.to_string(), |said, value| said.replace(value, "..."))
+        }
+    };
+    KafkaError::Refused(format!("could not make a Kafka client ({}): {why}", config.brokers))
 }
 
 /// A consumer that is told what to read, and joins no group.
@@ -62,6 +112,8 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         ("fetch.wait.max.ms", "250"),
         ("fetch.error.backoff.ms", "200"),
         ("reconnect.backoff.max.ms", "2000"),
+        // Bytes that are not what was written are not taken for something else.
+        ("check.crcs", "true"),
     ] {
         if !config.properties.contains_key(key) {
             client.set(key, value);
@@ -70,8 +122,20 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
     more.iter().for_each(|(key, value)| {
         client.set(*key, *value);
     });
-    let created = client.create_with_context(Context::new(config));
-    created.map_err(|error| KafkaError::Refused(format!("could not make a Kafka client ({}): {error}", config.brokers)))
+    let consumer: BaseConsumer<Context> =
+        client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))?;
+    // The wish for a token waits among its events, and without one it does not connect.
+    let _nothing_is_assigned = consumer.poll(Duration::ZERO);
+    Ok(consumer)
+}
+
+/// What a client complained of last: its events come to light when it is polled.
+pub(super) fn complaint(consumer: &BaseConsumer<Context>) -> String {
+    let assigned = consumer.assignment().is_ok_and(|assigned| assigned.count() > 0);
+    if !assigned {
+        let _nothing_is_assigned = consumer.poll(Duration::from_millis(100));
+    }
+    consumer.context().said.last().map_or(String::new(), |last| format!("; the client says: {last}"))
 }
 
 /// How far the fetches of a partition are, as its broker has just confirmed.
@@ -105,8 +169,8 @@ type Fetches = BTreeMap<(String, i32), Fetched>;
 pub struct Context {
     brokers: String,
     fetched: Mutex<Option<(Instant, Fetches)>>,
-    /// What was last said, and when: a broker that is away says so again and again.
-    said: Mutex<Option<(String, Instant)>>,
+    /// A broker that is away is complained of again and again.
+    said: Said,
     token: Option<String>,
 }
 
@@ -114,7 +178,7 @@ impl Context {
     /// For a client of this configuration.
     pub fn new(config: &Kafka) -> Context {
         let token = config.secrets.get(TOKEN).cloned();
-        Context { brokers: config.brokers.clone(), fetched: Mutex::default(), said: Mutex::default(), token }
+        Context { brokers: config.brokers.clone(), fetched: Mutex::default(), said: Said::default(), token }
     }
 
     /// How far the fetches of a partition are; none if no broker has confirmed it lately.
@@ -128,11 +192,8 @@ impl Context {
 
     /// Says something once, and again after a while.
     fn say(&self, what: String) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = |(before, at): &(String, Instant)| *before != what || at.elapsed() > Duration::from_secs(30);
-        if said.as_ref().is_none_or(again) {
+        if self.said.is_news(&what, Instant::now()) {
             tracing::warn!("{what}");
-            *said = Some((what, Instant::now()));
         }
     }
 }
@@ -184,11 +245,20 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
+        // Who reads says it, and where that is.
+        if is_damage(&error) || is_lost(&error) {
+            tracing::debug!("Kafka at {}: {reason} ({error})", self.brokers);
+            return;
+        }
         self.say(format!("Kafka at {}: {reason} ({error}); trying again", self.brokers));
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(Statistics { brokers, topics }) = serde_json::from_slice(statistics) else { return };
+        let answer = brokers.iter().filter(|(_, broker)| broker.state == "UP").map(|(name, _)| name.as_str());
+        for back in self.said.are_back(answer) {
+            tracing::warn!("Kafka: broker {back} answers again");
+        }
         let mut up = brokers.values().filter(|broker| broker.state == "UP" && broker.rxidle < SILENCE_MS * 1_000);
         let up: Vec<i32> = up.by_ref().map(|broker| broker.nodeid).collect();
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,11 +285,9 @@ impl ClientContext for Context {
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let place = self.token.as_deref().ok_or("set `kafka.secrets`: \"sasl.oauthbearer.token\" = \"file:PATH\"")?;
-        Ok(OAuthToken {
-            token: secret::fetch(place)?,
-            principal_name: "deltamart".to_owned(),
-            lifetime_ms: crate::instant::now() + TOKEN_LIFE_MS,
-        })
+        let token = secret::fetch(place)?;
+        let lifetime_ms = token::good_until_ms(&token, crate::instant::now());
+        Ok(OAuthToken { token, principal_name: "deltamart".to_owned(), lifetime_ms })
     }
 }
 

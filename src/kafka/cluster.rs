@@ -1,7 +1,8 @@
 //! What there is to read: topics, partitions, where they begin and end, and where reading begins.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, consumer};
+use super::client::{Context, PATIENCE, complaint, consumer};
+use super::skip::{self, Pass};
 use super::{cleanup, identity};
 use crate::config::kafka::{Format as Payload, Kafka, Start};
 use crate::decode::avro::{Schemas, TOPICS};
@@ -36,12 +37,7 @@ impl Found {
 
     /// How its payloads are written.
     pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        let carries = TOPICS[self.carries].event_name;
-        match payload {
-            Payload::Avro => Format::Avro(carries, schemas.clone()),
-            Payload::Json => Format::Json(Some(carries)),
-            Payload::JsonSchema => Format::JsonSchema(carries),
-        }
+        payload.of(TOPICS[self.carries].event_name, schemas)
     }
 }
 
@@ -67,6 +63,8 @@ pub struct Cluster {
     pub identities: BTreeMap<String, String>,
     /// Where each partition begins, to be written down before anything is read.
     pub begins: BTreeMap<String, i64>,
+    /// What is passed of each because it cannot be read.
+    pub passes: BTreeMap<String, Vec<Pass>>,
 }
 
 impl Cluster {
@@ -123,7 +121,8 @@ impl Cluster {
         let begins = partitions.iter().map(|found| (found.name(), found.begin));
         // A topic that is away for a while begins where it began.
         let begins = known.begins.clone().into_iter().chain(begins).collect();
-        Ok(Cluster { partitions, missing, identities, begins })
+        let passes = skip::passes(config, &partitions)?;
+        Ok(Cluster { partitions, missing, identities, begins, passes })
     }
 
     /// Whether every partition still holds what is to be read: from its position on, or from where it began.
@@ -153,14 +152,22 @@ impl Cluster {
     }
 }
 
-pub(crate) fn away(config: &Kafka, what: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
-    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}", config.brokers))
+/// What could not be asked, and why as far as the client tells.
+pub(crate) fn away(
+    consumer: &BaseConsumer<Context>,
+    config: &Kafka,
+    what: &str,
+    error: &rdkafka::error::KafkaError,
+) -> KafkaError {
+    let complaint = complaint(consumer);
+    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}{complaint}", config.brokers))
 }
 
 /// The partitions of a topic; none if it is not there.
 pub(crate) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let what = || format!("ask for the partitions of `{topic}`");
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(|error| away(config, &what(), &error))?;
+    let metadata =
+        consumer.fetch_metadata(Some(topic), PATIENCE).map_err(|error| away(consumer, config, &what(), &error))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(Vec::new()) };
     match found.error().map(RDKafkaErrorCode::from) {
         None => {}
@@ -198,12 +205,12 @@ pub(crate) fn ends(
         asked.add_partition_offset(topic, *partition, which).ok();
     }
     let answered = consumer.offsets_for_times(asked, PATIENCE);
-    let answered = answered.map_err(|error| away(config, &what("each topic"), &error))?;
+    let answered = answered.map_err(|error| away(consumer, config, &what("each topic"), &error))?;
     let offset = |(topic, partition): &(String, i32)| {
         let answer = answered.find_partition(topic, *partition);
         match answer.as_ref().map(|answer| (answer.error(), answer.offset())) {
             Some((Ok(()), Offset::Offset(offset))) => Ok(offset),
-            Some((Err(error), _)) => Err(away(config, &what(&format!("`{topic}/{partition}`")), &error)),
+            Some((Err(error), _)) => Err(away(consumer, config, &what(&format!("`{topic}/{partition}`")), &error)),
             _ => {
                 let brokers = &config.brokers;
                 let why = format!("Kafka at {brokers}: was not told where `{topic}/{partition}` begins and ends");
@@ -233,11 +240,11 @@ fn begin(
             times.add_partition_offset(&found.topic, found.partition, Offset::Offset(instant_ms)).ok();
         }
         let offsets = consumer.offsets_for_times(times, PATIENCE);
-        let offsets = offsets.map_err(|error| away(config, "ask for the offsets of an instant", &error))?;
+        let offsets = offsets.map_err(|error| away(consumer, config, "ask for the offsets of an instant", &error))?;
         if let Some((found, error)) =
             offsets.elements().iter().find_map(|found| Some((found.topic().to_owned(), found.error().err()?)))
         {
-            return Err(away(config, &format!("ask for the offset of an instant in `{found}`"), &error));
+            return Err(away(consumer, config, &format!("ask for the offset of an instant in `{found}`"), &error));
         }
         at.extend(
             offsets.elements().iter().map(|found| ((found.topic().to_owned(), found.partition()), found.offset())),
@@ -269,7 +276,18 @@ fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaErr
         return Ok(());
     }
     let topics = partitions.iter().map(|found| found.topic.as_str()).collect();
-    for (topic, cleanup) in cleanup::of(config, &topics)? {
+    let told = cleanup::of(config, &topics)?;
+    let untold: Vec<_> =
+        topics.iter().filter(|topic| !told.contains_key(**topic)).map(|topic| format!("`{topic}`")).collect();
+    if !untold.is_empty() {
+        tracing::warn!(
+            "Kafka: this user is not told whether {} {} compacted (it may not DESCRIBE_CONFIGS): what was read of a \
+             compacted topic cannot be read again. Grant it, or set `kafka.accept_compacted`",
+            untold.join(", "),
+            if untold.len() == 1 { "is" } else { "are" },
+        );
+    }
+    for (topic, cleanup) in told {
         if cleanup.compacts {
             let why = format!(
                 "Kafka at {}: topic `{topic}` is compacted (`cleanup.policy`): what was read of it cannot be read again, \

@@ -2,17 +2,21 @@
 //! offsets into it mean something else. A record that was there once is there again, or the log is another.
 
 use super::KafkaError;
-use super::client::consumer;
+use super::client::{PATIENCE, complaint, consumer};
 use super::cluster::Found;
+use super::skip::is_damage;
 use crate::config::kafka::Kafka;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Brokers that yield nothing for so long have no such record.
 const SILENCE: Duration = Duration::from_secs(3);
+/// So often what cannot be read may come between what can.
+const DAMAGED_MAX: usize = 50;
 
 /// The identity of each partition that has one: as it was known, if that record is there as it was or has
 /// aged away.
@@ -35,7 +39,15 @@ pub(super) fn of(
             _ => drop(wanted.insert(name, (found, found.low))),
         }
     }
-    identities.extend(records(config, wanted)?);
+    let asked: Vec<String> = wanted.keys().cloned().collect();
+    let (found, damage) = records(config, wanted)?;
+    identities.extend(found);
+    for name in asked.into_iter().filter(|name| damage && !identities.contains_key(name)).collect::<Vec<_>>() {
+        // It was damaged since, and cannot be asked any more.
+        if let Some(identity) = known.get(&name) {
+            identities.insert(name, identity.clone());
+        }
+    }
     Ok(identities)
 }
 
@@ -52,14 +64,14 @@ fn offset_of(identity: &str) -> Option<i64> {
     identity.strip_prefix("record ")?.split_once(' ')?.0.parse().ok()
 }
 
-/// What the records at these offsets, or the first after them, are.
+/// What the records at these offsets, or the first after them, are; and whether some of them cannot be read.
 fn records(
     config: &Kafka,
     mut wanted: BTreeMap<String, (&Found, i64)>,
-) -> Result<BTreeMap<String, String>, KafkaError> {
-    let mut identities = BTreeMap::new();
+) -> Result<(BTreeMap<String, String>, bool), KafkaError> {
+    let (mut identities, mut damaged) = (BTreeMap::new(), 0);
     if wanted.is_empty() {
-        return Ok(identities);
+        return Ok((identities, false));
     }
     // One record of each is enough.
     let consumer = consumer(config, &[("fetch.message.max.bytes", "65536")])?;
@@ -68,25 +80,47 @@ fn records(
         assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*offset)).ok();
     }
     let away = |error: rdkafka::error::KafkaError| {
-        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}", config.brokers))
+        let complaint = complaint(&consumer);
+        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}{complaint}", config.brokers))
     };
     consumer.assign(&assignment).map_err(away)?;
+    let mut asked = Instant::now();
     while !wanted.is_empty() {
         let Some(polled) = consumer.poll(SILENCE) else { break };
         let record = match polled {
             Ok(record) => record,
-            Err(error) => return Err(away(error)),
+            Err(error) if is_damage(&error) && damaged < DAMAGED_MAX => {
+                damaged += 1;
+                continue;
+            }
+            Err(error) if is_damage(&error) => break,
+            Err(error) => match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    let topics: BTreeSet<_> = wanted.values().map(|(found, _)| format!("`{}`", found.topic)).collect();
+                    let topics = Vec::from_iter(topics).join(", ");
+                    return Err(KafkaError::Refused(format!(
+                        "Kafka at {}: this user may not read all of {topics}: grant READ, or leave a topic out with an \
+                         empty name (`kafka.topics`)",
+                        config.brokers
+                    )));
+                }
+                // One of several brokers is away: the others have what is asked for, or will.
+                _ if asked.elapsed() < PATIENCE => continue,
+                _ => return Err(away(error)),
+            },
         };
+        asked = Instant::now();
         let name = format!("{}/{}", record.topic(), record.partition());
-        if wanted.remove(&name).is_none() {
-            continue;
+        let Some((_, offset)) = wanted.remove(&name) else { continue };
+        // One behind the damage is another.
+        if damaged == 0 || record.offset() == offset {
+            identities.insert(name, of_record(&record));
         }
-        identities.insert(name, of_record(&record));
         let mut done = TopicPartitionList::new();
         done.add_partition(record.topic(), record.partition());
         consumer.pause(&done).map_err(away)?;
     }
-    Ok(identities)
+    Ok((identities, damaged > 0))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Records to Kafka: each acknowledged, or the end is not clean.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, properties};
+use super::client::{Context, PATIENCE, not_made, properties};
 use crate::config::kafka::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -98,9 +98,7 @@ impl Producer {
         let delivered = Arc::<Delivered>::default();
         let context = Deliveries { client: Context::new(config), delivered: Arc::clone(&delivered) };
         let created = client.create_with_context(context);
-        let producer = created.map_err(|error| {
-            KafkaError::Refused(format!("could not make a Kafka client ({}): {error}", config.brokers))
-        })?;
+        let producer = created.map_err(|error| not_made(config, &client, &error))?;
         Ok(Producer { producer, brokers: config.brokers.clone(), delivered })
     }
 
@@ -252,9 +250,9 @@ pub fn create_topics(
     partitions: i32,
     settings: &[(&str, &str)],
 ) -> Result<Vec<String>, KafkaError> {
-    let admin: AdminClient<Context> = properties(config)?
-        .create_with_context(Context::new(config))
-        .map_err(|error| KafkaError::Refused(format!("could not make a Kafka client: {error}")))?;
+    let client = properties(config)?;
+    let admin: AdminClient<Context> =
+        client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))?;
     let new = topics.iter().map(|topic| {
         let topic = NewTopic::new(topic.as_ref(), partitions, TopicReplication::Fixed(config.replication));
         settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))

@@ -1,65 +1,47 @@
 //! The Schema Registry: each schema is asked for once, beside the workers, and asked for again until it
-//! answers.
+//! answers, or until that is hopeless.
+
+mod asking;
+mod book;
+mod client;
+pub mod clock;
 
 use super::KafkaError;
 use crate::config::kafka::Registry as Config;
-use crate::config::secret;
 use crate::decode::avro::{Schemas, Writer};
-use schema_registry_converter::blocking::schema_registry::{
-    SrSettings, get_all_subjects, get_schema_by_id, is_compatible_schema, post_schema,
-};
-use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
+use crate::state_dir::StateDir;
+use crate::state_dir::schemas::Kept;
+use asking::{Asking, Told};
+use book::{Book, Known};
+use client::{Answer, Client, is_absent};
+use clock::Clock;
+use schema_registry_converter::blocking::schema_registry::{get_all_subjects, is_compatible_schema, post_schema};
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// A schema that was not there is asked for again when a record names it after so long.
-const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// The longest pause before a registry that is away is asked again.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether a record that names a schema can be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resolved {
-    /// It can, or it is known that it cannot.
+    /// It can, or what is known of the schema says why not.
     Yes,
-    /// The registry has been asked.
-    Asked,
-    /// The registry was asked, and is away: why.
-    Away(String),
+    /// It cannot: there is no such schema.
+    Absent,
+    /// It cannot: the registry does not give this schema, though it gives others. What it says.
+    Unavailable(String),
+    /// It cannot: the schema was not asked for. Why.
+    Unasked(String),
+    /// The registry has been asked; what it said, if that was no answer.
+    Asked(Option<String>),
 }
 
 /// A registry, and what is known of it.
 pub struct Registry {
     client: Client,
     schemas: Schemas,
-    asks: Sender<u32>,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    asked: BTreeSet<u32>,
-    /// Those that were not there, and when.
-    absent: BTreeMap<u32, Instant>,
-    away: Option<String>,
-}
-
-#[derive(Clone)]
-struct Client {
-    settings: Arc<SrSettings>,
-    url: String,
-}
-
-enum Fetch {
-    Writer(Box<Result<Writer, String>>),
-    Absent,
-    Away(String),
+    clock: Clock,
+    told: Sender<Told>,
+    book: Arc<Mutex<Book>>,
 }
 
 impl Registry {
@@ -68,16 +50,34 @@ impl Registry {
     /// # Errors
     /// If it is not configured, or a secret is not where it should be.
     pub fn open(config: &Config) -> Result<Registry, KafkaError> {
-        let client = Client::open(config)?;
-        let (schemas, state) = (Schemas::default(), Arc::<Mutex<State>>::default());
-        let (asks, asked) = channel::<u32>();
-        let thread = (client.clone(), schemas.clone(), Arc::clone(&state));
-        let spawned = std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
-            let (client, schemas, state) = thread;
-            asked.iter().for_each(|id| answer(&client, &schemas, &state, id));
-        });
+        Registry::with(config, None, false, Clock::default())
+    }
+
+    /// A registry whose schemas are kept in a state: those of before are known, unless all is read anew.
+    ///
+    /// # Errors
+    /// As for [`Registry::open`], and if what is kept cannot be read.
+    pub fn with(config: &Config, keep: Option<&StateDir>, is_anew: bool, clock: Clock) -> Result<Registry, KafkaError> {
+        let client = Client::open(config, clock.patience)?;
+        let (schemas, mut book) = (Schemas::default(), Book::default());
+        let kept = keep.filter(|_| !is_anew).map(StateDir::kept_schemas).transpose();
+        for kept in kept.map_err(|error| KafkaError::Refused(error.to_string()))?.unwrap_or_default() {
+            schemas.insert(kept.id, Writer::parse_with(&kept.schema, &kept.references));
+            book.learn(kept.id);
+        }
+        let book = Arc::new(Mutex::new(book));
+        let (told, inbox) = channel();
+        let asking = Asking {
+            client: client.clone(),
+            schemas: schemas.clone(),
+            keep: keep.cloned(),
+            book: Arc::clone(&book),
+            clock: clock.clone(),
+            told: told.clone(),
+        };
+        let spawned = std::thread::Builder::new().name("registry".to_owned()).spawn(move || asking.run(&inbox));
         spawned.map_err(|error| KafkaError::Refused(format!("could not start a thread for the registry: {error}")))?;
-        Ok(Registry { client, schemas, asks, state })
+        Ok(Registry { client, schemas, clock, told, book })
     }
 
     /// What is known.
@@ -85,25 +85,36 @@ impl Registry {
         &self.schemas
     }
 
-    /// Sees to it that a schema comes to be known.
-    pub fn resolve(&self, id: u32) -> Resolved {
-        // No registry gives numbers as large as that.
-        if self.schemas.has(id) || id > i32::MAX as u32 {
+    /// Sees to it that a schema comes to be known that a record of `partition` names. Who `insists`, because the
+    /// record was read by it before, is never told that it cannot be had.
+    pub fn resolve(&self, id: u32, partition: &str, insists: bool) -> Resolved {
+        // No registry gives 0, nor numbers as large as that.
+        if self.schemas.knows(id) || id == 0 || id > i32::MAX as u32 {
             return Resolved::Yes;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(away) = state.away.as_ref().filter(|_| state.asked.contains(&id)) {
-            return Resolved::Away(away.clone());
-        }
-        let is_absent = state.absent.get(&id).is_some_and(|at| at.elapsed() < ABSENT_FOR);
-        if is_absent || self.schemas.knows(id) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may have come to be known just now.
+        if self.schemas.knows(id) {
             return Resolved::Yes;
         }
-        if state.asked.insert(id) {
-            // Its thread lives as long as we do.
-            self.asks.send(id).ok();
+        let was_asked = book.is_asked(id);
+        let known = book.look_up(id, partition, insists, self.clock.now());
+        drop(book);
+        match known {
+            Known::Absent => Resolved::Absent,
+            Known::Unavailable(why) => Resolved::Unavailable(why),
+            Known::Unasked => Resolved::Unasked(format!(
+                "was not asked for: `{partition}` names more than {} new schemas a minute that are not in the registry",
+                book::NEW_A_MINUTE
+            )),
+            Known::Asked(said) => {
+                if !was_asked {
+                    // Its thread lives as long as we do.
+                    self.told.send(Told::Look).ok();
+                }
+                Resolved::Asked(said)
+            }
         }
-        Resolved::Asked
     }
 
     /// Asks for something that every registry answers.
@@ -116,17 +127,31 @@ impl Registry {
             .map_err(|error| self.client.failed("list its subjects", &error))
     }
 
+    /// Fetches a schema, now, so that payloads can be read by it.
+    ///
+    /// # Errors
+    /// If there is none of that number that can be used, or the registry is away.
+    pub fn learn(&self, id: u32) -> Result<(), KafkaError> {
+        let (writer, _) = self.fetched(id)?;
+        self.schemas.insert(id, Ok(writer));
+        Ok(())
+    }
+
     /// The text of a schema.
     ///
     /// # Errors
     /// If there is none of that number, or the registry is away.
     pub fn schema(&self, id: u32) -> Result<String, KafkaError> {
-        match get_schema_by_id(id, &self.client.settings) {
-            Ok(found) => Ok(found.schema),
-            Err(error) if is_absent(&error) => {
-                Err(KafkaError::Refused(format!("registry {}: there is no schema {id}", self.client.url)))
-            }
-            Err(error) => Err(self.client.failed(&format!("fetch schema {id}"), &error)),
+        self.fetched(id).map(|(_, kept)| kept.schema)
+    }
+
+    fn fetched(&self, id: u32) -> Result<(Writer, Kept), KafkaError> {
+        let refused = |why: &str| Err(KafkaError::Refused(format!("registry {}: {why}", self.client.url)));
+        match self.client.fetch(id) {
+            Answer::Found(writer, kept) => Ok((*writer, kept)),
+            Answer::Useless(why) => refused(&format!("schema {id} {why}")),
+            Answer::Absent => refused(&format!("there is no schema {id}")),
+            Answer::Unclear(why) => Err(KafkaError::Away(why)),
         }
     }
 
@@ -159,101 +184,8 @@ impl Registry {
     }
 }
 
-/// Asks until there is an answer.
-fn answer(client: &Client, schemas: &Schemas, state: &Mutex<State>, id: u32) {
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let fetch = client.fetch(id);
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        match fetch {
-            Fetch::Away(why) => {
-                tracing::warn!("{why}; trying again");
-                state.away = Some(why);
-            }
-            answer => {
-                // Whoever sends bytes that are no Avro names any number: they are not kept for ever.
-                state.absent.retain(|_, at| at.elapsed() < ABSENT_FOR);
-                match answer {
-                    Fetch::Writer(writer) => schemas.insert(id, *writer),
-                    Fetch::Absent | Fetch::Away(_) => drop(state.absent.insert(id, Instant::now())),
-                }
-                state.asked.remove(&id);
-                state.away = None;
-                return;
-            }
-        }
-        drop(state);
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(PAUSE_MAX);
-    }
-}
-
-impl Client {
-    fn open(config: &Config) -> Result<Client, KafkaError> {
-        let mut urls = config.url.split(',').map(|url| url.trim().trim_end_matches('/').to_owned());
-        let Some(first) = urls.next().filter(|url| !url.is_empty()) else {
-            let why = "setting `registry.url` is empty: Avro payloads name their schema by an id of a Schema Registry. \
-                       Name it (`--registry http://127.0.0.1:8081`), or set `kafka.format` to `json`";
-            return Err(KafkaError::Refused(why.to_owned()));
-        };
-        let mut builder = SrSettings::new_builder(first);
-        urls.for_each(|url| {
-            builder.add_url(url);
-        });
-        builder.set_timeout(PATIENCE);
-        if !config.password.is_empty() {
-            let password = secret::fetch(&config.password)
-                .map_err(|why| KafkaError::Refused(format!("setting `registry.password`: {why}")))?;
-            if config.username.is_empty() {
-                builder.set_token_authorization(&password);
-            } else {
-                builder.set_basic_authorization(&config.username, Some(&password));
-            }
-        }
-        let settings = builder.build();
-        let settings = settings.map_err(|error| {
-            KafkaError::Refused(format!("registry {}: could not make a client: {}", config.url, said(&error)))
-        })?;
-        Ok(Client { settings: Arc::new(settings), url: config.url.clone() })
-    }
-
-    fn fetch(&self, id: u32) -> Fetch {
-        match get_schema_by_id(id, &self.settings) {
-            Ok(found) if !matches!(found.schema_type, SchemaType::Avro) => {
-                Fetch::Writer(Box::new(Err(format!("is of type {:?}, not Avro", found.schema_type))))
-            }
-            Ok(found) if !found.references.is_empty() => {
-                Fetch::Writer(Box::new(Err("refers to other schemas, which is not supported".to_owned())))
-            }
-            Ok(found) => Fetch::Writer(Box::new(Writer::parse(&found.schema))),
-            Err(error) if is_absent(&error) => Fetch::Absent,
-            Err(error) => match self.failed(&format!("fetch schema {id}"), &error) {
-                KafkaError::Away(why) | KafkaError::Refused(why) => Fetch::Away(why),
-            },
-        }
-    }
-
-    fn failed(&self, what: &str, error: &SRCError) -> KafkaError {
-        KafkaError::Away(format!("registry {}: could not {what}: {}", self.url, said(error)))
-    }
-}
-
-/// It answers that there is no such thing: its own code begins with 404, and it says so by HTTP too.
-fn is_absent(error: &SRCError) -> bool {
-    let own = error.source().and_then(|source| source.downcast_ref::<RawError>());
-    own.is_some_and(|own| own.error_code / 100 == 404) || error.error.contains("status 404")
-}
-
-fn said(error: &SRCError) -> String {
-    match error.source() {
-        // The innermost says what happened; those around it, that something did.
-        Some(source) => {
-            let mut innermost: &dyn Error = source;
-            while let Some(inner) = innermost.source() {
-                innermost = inner;
-            }
-            format!("{} ({innermost})", error.error)
-        }
-        None => error.error.clone(),
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.told.send(Told::Stop).ok();
     }
 }

@@ -3,6 +3,7 @@
 
 mod purge;
 pub mod rejected;
+pub mod trouble;
 
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_minute};
@@ -11,12 +12,15 @@ use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, named_params,
-    params_from_iter,
+    Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, named_params, params_from_iter,
 };
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use trouble::sql_error;
 
 /// The version of the file's layout, in `PRAGMA user_version`.
 const LAYOUT: i64 = 1;
@@ -42,12 +46,14 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens a warehouse, and makes the file if there is none.
+    /// Opens a warehouse, and makes the file if there is none: for its owner only, as the state beside it is. A file that
+    /// is there keeps the mode it has.
     ///
     /// # Errors
     /// If the file cannot be opened, is no database, holds something else, or was made by a later version.
     pub fn open(path: &Path) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
+        make_private(path);
         let sink = Self::checked(path, Connection::open(path).map_err(failed)?)?;
         let tables: i64 =
             sink.connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
@@ -97,6 +103,17 @@ impl Sqlite {
             return Err(SinkError::Failed(detail));
         }
         Ok(Sqlite { path: path.to_owned(), connection })
+    }
+
+    /// Tells whether somebody could write to it now: whoever holds it is waited for as long as a commit would.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn try_lock(&mut self) -> Result<(), SinkError> {
+        let path = self.path.clone();
+        let failed = |error| sql_error(&path, "lock", error);
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
+        transaction.rollback().map_err(failed)
     }
 
     /// Begins the epochs of an empty warehouse after one: what is computed beside another one is numbered
@@ -247,6 +264,23 @@ impl Stored for Sqlite {
     }
 }
 
+/// Makes an empty file for its owner only; SQLite gives the files beside it the mode it has. What fails is said by
+/// whoever opens it.
+fn make_private(path: &Path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            tracing::debug!("could not make `{}`: {error}", path.display());
+        }
+        _ => {}
+    }
+}
+
+/// The mode of a file that others than its owner may read or write.
+pub fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
 /// A transaction in which nobody else writes, under the claim that counts; and how far the warehouse is.
 fn begin<'c>(
     path: &Path,
@@ -310,17 +344,6 @@ fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> 
             })
         })
         .optional()
-}
-
-fn sql_error(path: &Path, what: &str, error: rusqlite::Error) -> SinkError {
-    let detail = format!("could not {what} warehouse `{}`: {error}", path.display());
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
-            SinkError::Unavailable(detail)
-        }
-        Some(ErrorCode::NotADatabase) => SinkError::Failed(format!("{detail}; name another file with `--warehouse`")),
-        _ => SinkError::Failed(detail),
-    }
 }
 
 /// A value on its way into SQLite: instants as ISO 8601 text, money as a number with two decimals.

@@ -1,7 +1,7 @@
 //! A file's lines, and what they add up to: a file is known by its content, not by its name.
 
 use super::SourceError;
-use super::lines::{Kind, Lines};
+use super::lines::{Extent, Kind, Lines};
 use crc32fast::Hasher;
 use std::path::Path;
 
@@ -23,6 +23,19 @@ pub struct Line {
     pub sum: u32,
     /// Its line end is there. Only of the last line it may be missing.
     pub ended: bool,
+    /// How many bytes it has: more than were handed out, if it is too long to be held.
+    pub bytes: u64,
+}
+
+/// What one reading brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A line.
+    Line(Line),
+    /// So many bytes were gone over, and the line has not come to its end.
+    Part(usize),
+    /// There are no more lines.
+    End,
 }
 
 impl Content {
@@ -42,17 +55,40 @@ impl Content {
         Ok(Content { lines: Lines::open(path, kind)?, sum: Hasher::new(), next: 1 })
     }
 
-    /// Appends the next line without its end to `bytes`.
+    /// Appends the next line without its end to `bytes`, or the beginning of one that is too long to be held. It
+    /// returns soon, however long a line is.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Read, SourceError> {
         let start = bytes.len();
-        let Some(line) = self.lines.read(bytes)? else { return Ok(None) };
-        self.sum.update(&bytes[start..]);
+        let Some(line) = self.lines.read(bytes)? else { return Ok(Read::End) };
+        match line.extent {
+            Extent::Whole => self.sum.update(&bytes[start..]),
+            Extent::Beginning(_) => self.sum.update(self.lines.passed()),
+            Extent::Nothing(gone_over) => {
+                self.sum.update(self.lines.passed());
+                return Ok(Read::Part(gone_over));
+            }
+        }
         self.sum.update(b"\n");
         self.next = line.number + 1;
-        Ok(Some(Line { number: line.number, sum: self.sum(), ended: line.ended }))
+        let bytes = line.bytes(bytes.len() - start);
+        Ok(Read::Line(Line { number: line.number, sum: self.sum(), ended: line.ended, bytes }))
+    }
+
+    /// The same, however long it takes; nothing at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_line(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
+        loop {
+            match self.read(bytes)? {
+                Read::Line(line) => return Ok(Some(line)),
+                Read::Part(_) => {}
+                Read::End => return Ok(None),
+            }
+        }
     }
 
     /// The number of the next line.
@@ -70,16 +106,48 @@ impl Content {
     /// # Errors
     /// If the file cannot be read.
     pub fn skip_to(&mut self, next: i64, tail: Tail) -> Result<bool, SourceError> {
-        let mut skipped = Vec::new();
-        while self.next < next {
-            skipped.clear();
-            match self.read(&mut skipped)? {
-                Some(line) if line.ended || tail == Tail::Take => {}
-                _ => return Ok(false),
+        loop {
+            match self.skip_some(next, tail)? {
+                Skipped::Some => {}
+                Skipped::There => return Ok(true),
+                Skipped::NotThere => return Ok(false),
             }
         }
-        Ok(true)
     }
+
+    /// Reads on in the direction of this line, and returns soon.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn skip_some(&mut self, next: i64, tail: Tail) -> Result<Skipped, SourceError> {
+        let (mut line, mut gone_over) = (Vec::new(), 0);
+        while self.next < next {
+            if gone_over >= SKIP_BYTES {
+                return Ok(Skipped::Some);
+            }
+            line.clear();
+            gone_over += match self.read(&mut line)? {
+                Read::Line(read) if read.ended || tail == Tail::Take => line.len() + 1,
+                Read::Part(bytes) => bytes,
+                Read::Line(_) | Read::End => return Ok(Skipped::NotThere),
+            };
+        }
+        Ok(Skipped::There)
+    }
+}
+
+/// About how many bytes are skipped at a time.
+const SKIP_BYTES: usize = 4 << 20;
+
+/// How far skipping came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// Some way.
+    Some,
+    /// To the line.
+    There,
+    /// To the end, which is before it.
+    NotThere,
 }
 
 /// What becomes of a last line without its line end.

@@ -1,11 +1,13 @@
 //! Events from files: one JSON object a line, `.gz` too, many files in the order given.
 
-use super::content::{Content, Tail};
-pub(super) use super::lines::LINE_BYTES_MAX;
+use super::content::{Content, Read, Skipped, Tail};
+use super::lines::LINE_BYTES_MAX;
 use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// About how many bytes a batch holds at the most, and a poll reads.
@@ -20,6 +22,8 @@ pub struct Files {
     next_lines: BTreeMap<u32, i64>,
     current: u32,
     reader: Option<Content>,
+    /// It has not come to where reading goes on.
+    skips: bool,
     announced: bool,
     /// The current file was read to a last line that has no end yet.
     waits: bool,
@@ -37,27 +41,52 @@ impl Files {
 
     /// A source of files that were recognised.
     pub fn found(files: Vec<Found>, tail: Tail) -> Files {
-        let next_lines = BTreeMap::new();
-        Files { files, tail, next_lines, current: 0, reader: None, announced: false, waits: false, unread: Vec::new() }
+        Files {
+            files,
+            tail,
+            next_lines: BTreeMap::new(),
+            current: 0,
+            reader: None,
+            skips: false,
+            announced: false,
+            waits: false,
+            unread: Vec::new(),
+        }
     }
 
-    /// Opens the current file where reading goes on.
+    /// The line of the current file where reading goes on.
+    fn next_line(&self) -> i64 {
+        self.next_lines.get(&self.current).copied().unwrap_or(1)
+    }
+
+    /// Opens the current file.
     fn open(&mut self) -> Result<Option<Content>, SourceError> {
-        let next = self.next_lines.get(&self.current).copied().unwrap_or(1);
+        let next = self.next_line();
         let Some(found) = self.files.get_mut(self.current as usize) else { return Ok(None) };
         // It may be open there: it was read up to there to be recognised.
-        let mut content = match found.opened.take() {
+        let content = match found.opened.take() {
             Some(content) if content.next() == next => content,
             _ => Content::open(&found.path)?,
         };
-        if !content.skip_to(next, self.tail)? {
+        self.skips = true;
+        Ok(Some(content))
+    }
+
+    /// Goes on to the line where reading goes on; tells whether it is there.
+    fn skip(&mut self) -> Result<bool, SourceError> {
+        let (next, tail) = (self.next_line(), self.tail);
+        let Some(content) = self.reader.as_mut().filter(|_| self.skips) else { return Ok(true) };
+        let skipped = content.skip_some(next, tail)?;
+        if skipped == Skipped::NotThere {
+            let found = &self.files[self.current as usize];
             let (path, has, read) = (found.path.display(), content.next() - 1, next - 1);
             return Err(SourceError::Failed(format!(
                 "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
                  as it was, name the new one otherwise, or start from scratch with `--rebuild`"
             )));
         }
-        Ok(Some(content))
+        self.skips = skipped == Skipped::Some;
+        Ok(!self.skips)
     }
 
     /// Goes on to the next file.
@@ -91,14 +120,22 @@ impl Source for Files {
         if self.reader.is_none() {
             self.reader = self.open()?;
         }
+        if !self.skip()? {
+            return Ok(Poll::Skipped);
+        }
         let Some(content) = self.reader.as_mut().filter(|_| !self.waits) else { return Ok(self.end()) };
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         let (mut lines_read, mut bytes_read, mut ended) = (0, 0, false);
         while batch.records.len() < max_records && lines_read < POLL_LINES && bytes_read < BATCH_BYTES {
             let start = batch.bytes.len();
+            lines_read += 1;
             let line = match content.read(&mut batch.bytes) {
-                Ok(Some(line)) => line,
-                Ok(None) => {
+                Ok(Read::Line(line)) => line,
+                Ok(Read::Part(bytes)) => {
+                    bytes_read += bytes;
+                    continue;
+                }
+                Ok(Read::End) => {
                     ended = true;
                     break;
                 }
@@ -106,10 +143,9 @@ impl Source for Files {
                 Err(_) if !batch.records.is_empty() => break,
                 Err(error) => return Err(error),
             };
-            lines_read += 1;
-            bytes_read += batch.bytes.len() - start;
+            bytes_read += batch.bytes.len() - start + 1;
             if !line.ended && self.tail == Tail::Wait {
-                let (path, bytes) = (self.files[self.current as usize].path.display(), batch.bytes.len() - start);
+                let (path, bytes) = (self.files[self.current as usize].path.display(), line.bytes);
                 self.unread.push(format!(
                     "line {} of `{path}` has no line end yet, and waits for it ({bytes} bytes); if the file is whole, end \
                      it with one",
@@ -120,14 +156,24 @@ impl Source for Files {
                 self.waits = true;
                 break;
             }
-            if batch.bytes[start..].trim_ascii().is_empty() {
+            // Of a line that is too long, who knows what comes behind its beginning.
+            if line.bytes <= LINE_BYTES_MAX as u64 && batch.bytes[start..].trim_ascii().is_empty() {
                 batch.bytes.truncate(start);
                 continue;
             }
             let payload = start..batch.bytes.len();
             let (partition, offset, key) = (self.current, line.number, start..start);
-            let sum = Some(line.sum);
-            batch.records.push(super::Record { partition, offset, appended_ms: i64::MAX, sum, key, payload });
+            let (sum, bytes) = (Some(line.sum), line.bytes);
+            batch.records.push(super::Record {
+                partition,
+                offset,
+                appended_ms: i64::MAX,
+                bytes,
+                sum,
+                key,
+                payload,
+                refused: None,
+            });
         }
         if !batch.records.is_empty() {
             // An epoch keeps its batches: few records among many blank lines take no more room than they need.
@@ -170,18 +216,28 @@ pub fn first_line_of(identity: &str) -> Option<u32> {
     u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()
 }
 
+/// A name as text. One that is no UTF-8 has the replacement character for each byte that is none, and behind it which byte:
+/// two names are never one text.
+pub(super) fn as_text(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        // The character itself, where a name has it, must not look like what stands for a byte.
+        text.push_str(&chunk.valid().replace('\u{fffd}', "\u{fffd}--"));
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\u{fffd}{byte:02x}")));
+    }
+    text
+}
+
 /// What files are called in `_topic`: their own name, or the path as given where two share a name.
 ///
 /// # Errors
 /// If a file is given twice.
 pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
-    let own = |path: &Path| path.file_name().map_or(path.to_string_lossy(), |name| name.to_string_lossy()).into_owned();
+    let own = |path: &Path| as_text(path.file_name().unwrap_or(path.as_os_str()));
     let mut shared = BTreeMap::<String, usize>::new();
     paths.iter().for_each(|path| *shared.entry(own(path)).or_default() += 1);
-    let names: Vec<String> = paths
-        .iter()
-        .map(|path| if shared[&own(path)] == 1 { own(path) } else { path.to_string_lossy().into_owned() })
-        .collect();
+    let names: Vec<String> =
+        paths.iter().map(|path| if shared[&own(path)] == 1 { own(path) } else { as_text(path.as_os_str()) }).collect();
     let mut seen = std::collections::BTreeSet::new();
     // `x` and `./x` are one file; one that is not there is complained about when it is opened.
     let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -196,6 +252,23 @@ pub fn names(paths: &[PathBuf]) -> Result<Vec<String>, SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_no_utf_8_do_not_collide() {
+        // Every name of up to three of these pieces: bytes that are none, the character that stands for one, and what
+        // could be taken for its number.
+        let pieces: [&[u8]; 8] =
+            [b"\xff", b"\xfe", b"\xe2\x82", "\u{fffd}".as_bytes(), b"ff", b"--", b"a", "ä".as_bytes()];
+        let mut texts = BTreeMap::<String, Vec<u8>>::new();
+        for n in 0..8 * 8 * 8 {
+            for length in 1..=3 {
+                let name: Vec<u8> = (0..length).flat_map(|place| pieces[(n >> (3 * place)) % 8]).copied().collect();
+                let before = texts.insert(as_text(OsStr::from_bytes(&name)), name.clone());
+                assert!(before.is_none_or(|before| before == name), "{name:x?}");
+            }
+        }
+        assert_eq!(as_text(OsStr::new("größer.jsonl")), "größer.jsonl");
+    }
 
     #[test]
     fn files_are_called_by_their_names_unless_two_share_one() {

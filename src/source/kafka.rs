@@ -1,25 +1,34 @@
 //! Records from Kafka: one consumer that is told which partitions to read, and from where.
 
+mod mine;
+mod reader;
+
 use super::{Batch, Partition, Place, Poll, Source, SourceError};
-use crate::config::kafka::{Format as Payload, Kafka as Config};
-use crate::decode::avro::{Schemas, schema_id};
+use crate::config::kafka::Kafka as Config;
+use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
 use crate::kafka::cluster::{CATALOG, Cluster, Found};
-use crate::kafka::identity;
-use crate::kafka::registry::{Registry, Resolved};
+use crate::kafka::registry::Registry;
+use crate::kafka::skip::is_damage;
+use crate::state_dir::journal::Rejected;
 use dataflows::operators::Status;
-use rdkafka::Message;
+use mine::Mine;
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
-use rdkafka::message::OwnedMessage;
+use rdkafka::error as native;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use reader::Reader;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// About how many bytes a batch holds at the most.
 const BATCH_BYTES: usize = 1 << 20;
+/// How many kilobytes the client keeps ready for one of its partitions, and for all of them.
+const READY_EACH_KB: usize = 1 << 10;
+const READY_KB: usize = 32 << 10;
 /// How often lag dashboards are told how far we are.
 const COMMIT: Duration = Duration::from_secs(5);
 
@@ -32,36 +41,17 @@ pub struct Mode {
     pub follows: bool,
 }
 
-/// A partition, and how far it is.
-struct Mine {
-    found: Found,
-    next: i64,
-    identity: Option<String>,
-    /// Nothing more is read of it.
-    ended: bool,
-}
-
 /// Some partitions of a cluster.
 pub struct Kafka {
-    consumer: BaseConsumer<Context>,
+    config: Config,
+    consumer: Arc<BaseConsumer<Context>>,
+    /// What the client has ready of each partition, in the order of their numbers: one that waits holds no other.
+    queues: Vec<PartitionQueue<Context>>,
     // Apart, since what is polled belongs to the consumer.
     reader: Reader,
+    /// The partition that is polled first.
+    turn: usize,
     committed: Instant,
-}
-
-/// What becomes of records.
-struct Reader {
-    brokers: String,
-    payload: Payload,
-    schemas: Schemas,
-    registry: Option<Arc<Registry>>,
-    mode: Mode,
-    /// It is the catalog, and has not come to its then end.
-    leads: bool,
-    mine: Vec<Mine>,
-    /// Its schema is not known yet; nothing overtakes it.
-    held: Option<OwnedMessage>,
-    says: VecDeque<Poll>,
 }
 
 /// The sources that read a cluster: the catalog first, and then for each worker that owns any a consumer
@@ -84,17 +74,30 @@ pub fn sources(
         shares[share].push(found);
     }
     let mine = |found: Found| {
-        let identity = cluster.identities.get(&found.name()).cloned();
-        Mine { next: found.begin, ended: false, identity, found }
+        let (identity, passes) = (cluster.identities.get(&found.name()), cluster.passes.get(&found.name()));
+        Mine::new(found, identity.cloned(), passes.cloned().unwrap_or_default())
     };
+    let reading = Arc::<AtomicUsize>::default();
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     if !catalog.is_empty() {
-        sources.push(Box::new(Kafka::new(config, catalog.into_iter().map(mine).collect(), registry, true, mode)?));
+        let mine = catalog.into_iter().map(mine).collect();
+        sources.push(Box::new(Kafka::new(config, mine, registry, true, mode, &reading)?));
     }
     for share in shares.into_iter().filter(|share| !share.is_empty()) {
-        sources.push(Box::new(Kafka::new(config, share.into_iter().map(mine).collect(), registry, false, mode)?));
+        let mine = share.into_iter().map(mine).collect();
+        sources.push(Box::new(Kafka::new(config, mine, registry, false, mode, &reading)?));
     }
     Ok(sources)
+}
+
+/// A client for so many partitions.
+fn connect(config: &Config, partitions: usize) -> Result<Arc<BaseConsumer<Context>>, KafkaError> {
+    const READY: &str = "queued.max.messages.kbytes";
+    // What is ready is counted by partition, where each has a queue of its own.
+    let ready = (READY_KB / partitions.max(1)).max(READY_EACH_KB).to_string();
+    let more = [(READY, ready.as_str())];
+    let is_set = config.properties.contains_key(READY);
+    Ok(Arc::new(consumer(config, if is_set { &[] } else { &more })?))
 }
 
 impl Kafka {
@@ -104,7 +107,10 @@ impl Kafka {
         registry: Option<&Arc<Registry>>,
         leads: bool,
         mode: Mode,
+        reading: &Arc<AtomicUsize>,
     ) -> Result<Kafka, KafkaError> {
+        reading.fetch_add(1, Ordering::AcqRel);
+        let consumer = connect(config, mine.len())?;
         let reader = Reader {
             brokers: config.brokers.clone(),
             payload: config.format,
@@ -113,10 +119,76 @@ impl Kafka {
             mode,
             leads,
             mine,
-            held: None,
             says: VecDeque::new(),
+            said: None,
+            reading: Arc::clone(reading),
+            is_done: false,
         };
-        Ok(Kafka { consumer: consumer(config, &[])?, reader, committed: Instant::now() })
+        let config = config.clone();
+        Ok(Kafka { config, consumer, queues: Vec::new(), reader, turn: 0, committed: Instant::now() })
+    }
+
+    /// Reads each partition from the next record on that it did not read.
+    fn assign(&mut self) -> Result<(), native::KafkaError> {
+        let mut assignment = TopicPartitionList::new();
+        for mine in &self.reader.mine {
+            let place = Offset::Offset(mine.read_to());
+            assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
+        }
+        self.consumer.assign(&assignment)?;
+        // Only now: to assign anew joins them again.
+        let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
+        self.queues = self.reader.mine.iter().filter_map(of).collect();
+        match self.queues.len() == self.reader.mine.len() {
+            true => Ok(()),
+            false => {
+                Err(native::KafkaError::Subscription("partitions cannot be read apart from each other".to_owned()))
+            }
+        }
+    }
+
+    /// Goes on with another client: one that has come upon what it cannot read may have lost its place, and may not
+    /// be told of another often.
+    fn begin_again(&mut self) -> Result<(), SourceError> {
+        let away = |why: String| {
+            SourceError::Unavailable(format!("Kafka at {}: could not begin again: {why}", self.config.brokers))
+        };
+        let consumer = connect(&self.config, self.reader.mine.len()).map_err(|error| away(error.to_string()))?;
+        self.queues.clear();
+        self.consumer = consumer;
+        let assigned = self.assign();
+        assigned.map_err(|error| {
+            SourceError::Failed(format!("Kafka at {}: could not assign: {error}", self.config.brokers))
+        })
+    }
+
+    /// Takes what there is of a partition, if there is room for it.
+    fn take_from(&mut self, number: usize, batch: &mut Batch, max_records: usize) -> Result<(), SourceError> {
+        let has_room = |batch: &Batch| batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES;
+        if let Some(damage) = &mut self.reader.mine[number].damage
+            && damage.again.is_some_and(|again| again <= Instant::now())
+        {
+            damage.again = None;
+            self.begin_again()?;
+        }
+        while has_room(batch) && self.reader.release(number, batch) {}
+        while has_room(batch) && !self.queues.is_empty() {
+            if let Some((to, refused)) = self.reader.mine[number].passes_now() {
+                batch.push_refused(number as u32, to - 1, refused);
+                let mine = &mut self.reader.mine[number];
+                (mine.next, mine.damage) = (to, None);
+                self.begin_again()?;
+            }
+            if !self.reader.mine[number].is_open() {
+                break;
+            }
+            match self.queues[number].poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(record)) => self.reader.take(&record, batch),
+                Some(Err(error)) => self.reader.fails(Some(number), &error)?,
+            }
+        }
+        Ok(())
     }
 
     /// Tells lag dashboards how far we are; nothing else depends on it.
@@ -135,96 +207,6 @@ impl Kafka {
     }
 }
 
-impl Reader {
-    fn number_of(&self, topic: &str, partition: i32) -> Option<usize> {
-        self.mine.iter().position(|mine| mine.found.partition == partition && mine.found.topic == topic)
-    }
-
-    /// Takes a record into the batch, or holds it while its schema is not known.
-    fn take<M: Message>(&mut self, record: &M, batch: &mut Batch) -> Result<(), SourceError> {
-        let Some(number) = self.number_of(record.topic(), record.partition()) else { return Ok(()) };
-        let mine = &self.mine[number];
-        if mine.ended || record.offset() < mine.next {
-            return Ok(());
-        }
-        if self.mode.to_end && record.offset() >= mine.found.high {
-            // All that was there has come before it.
-            self.mine[number].next = mine.found.high;
-            return Ok(());
-        }
-        let payload = record.payload().unwrap_or_default();
-        if let (Some(registry), Some(id)) = (&self.registry, schema_id(payload)) {
-            match registry.resolve(id) {
-                Resolved::Yes => {}
-                waiting => {
-                    self.held = Some(detached(record));
-                    return match waiting {
-                        Resolved::Away(why) if batch.records.is_empty() => Err(SourceError::Unavailable(why)),
-                        _ => Ok(()),
-                    };
-                }
-            }
-        }
-        let appended_ms = record.timestamp().to_millis().filter(|ms| *ms >= 0).unwrap_or(i64::MAX);
-        batch.push_appended(number as u32, record.offset(), appended_ms, record.key().unwrap_or_default(), payload);
-        let mine = &mut self.mine[number];
-        mine.next = record.offset() + 1;
-        // It was empty when we began: its first record tells it apart from now on.
-        mine.identity.get_or_insert_with(|| identity::of_record(record));
-        Ok(())
-    }
-
-    fn failed(&self, error: &Native) -> Option<SourceError> {
-        let code = error.rdkafka_error_code();
-        let why = match (error, code) {
-            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-                "what is to be read next was deleted while we read, or the topic was made again. Start again: it is \
-                 said then what is missing"
-            }
-            (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
-                "a topic that was read is gone. Start again with what is there"
-            }
-            (_, Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => "a topic may not be read any more by this user",
-            (Native::MessageConsumptionFatal(_), _) => "the client cannot go on",
-            // It tries again by itself, and says so.
-            _ => return None,
-        };
-        Some(SourceError::Failed(format!("Kafka at {}: {why} ({error})", self.brokers)))
-    }
-
-    /// What is to be said now that there is nothing to read, or enough was read.
-    fn arrive(&mut self, context: &Context) {
-        let arrived = |mine: &Mine, context: &Context| {
-            let fetched = || context.fetched(&mine.found.topic, mine.found.partition);
-            let end = mine.found.high;
-            mine.next >= end || fetched().is_some_and(|fetched| fetched.is_polled_to(end, mine.next))
-        };
-        if self.held.is_some() {
-            return;
-        }
-        if self.mode.to_end {
-            for (number, mine) in self.mine.iter_mut().enumerate() {
-                if !mine.ended && arrived(mine, context) {
-                    mine.ended = true;
-                    self.says.push_back(Poll::Status(number as u32, Status::Ended));
-                }
-            }
-            if self.mine.iter().all(|mine| mine.ended) && self.says.is_empty() {
-                self.says.push_back(Poll::End);
-            }
-        } else if self.leads && self.mine.iter().all(|mine| arrived(mine, context)) {
-            self.leads = false;
-            self.says.push_back(Poll::Cut);
-        }
-    }
-}
-
-fn detached<M: Message>(record: &M) -> OwnedMessage {
-    let (key, payload) = (record.key().map(<[u8]>::to_vec), record.payload().map(<[u8]>::to_vec));
-    let (topic, partition, offset) = (record.topic().to_owned(), record.partition(), record.offset());
-    OwnedMessage::new(payload, key, topic, record.timestamp(), partition, offset, None)
-}
-
 impl Source for Kafka {
     fn partitions(&self) -> Vec<Partition> {
         let Reader { mine, mode, payload, schemas, .. } = &self.reader;
@@ -238,27 +220,39 @@ impl Source for Kafka {
     }
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
-        let Kafka { consumer, reader, .. } = self;
-        if let Some(said) = reader.says.pop_front() {
+        if let Some(said) = self.reader.says.pop_front() {
             return Ok(said);
         }
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
-        if let Some(held) = reader.held.take() {
-            reader.take(&held, &mut batch)?;
-        }
-        while reader.held.is_none() && batch.records.len() < max_records && batch.bytes.len() < BATCH_BYTES {
-            match consumer.poll(Duration::ZERO) {
-                None => break,
-                Some(Ok(record)) => reader.take(&record, &mut batch)?,
-                Some(Err(error)) => match reader.failed(&error) {
-                    Some(failed) => return Err(failed),
-                    None => tracing::warn!("Kafka at {}: {error}; trying again", reader.brokers),
-                },
+        let mut goes_back = false;
+        // Records that came before each partition had a queue, and what is no record.
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            match polled {
+                Ok(_) if goes_back => {}
+                Ok(record) => self.reader.take(&record, &mut batch),
+                Err(error) => {
+                    self.reader.fails(None, &error)?;
+                    goes_back |= is_damage(&error);
+                }
             }
         }
-        reader.arrive(consumer.context());
+        if goes_back {
+            // Nobody knows of which partition that was: each is read again, from its own queue.
+            self.begin_again()?;
+        }
+        let count = self.queues.len();
+        for number in (self.turn..count).chain(0..self.turn) {
+            self.take_from(number, &mut batch, max_records)?;
+        }
+        self.turn = (self.turn + 1) % count.max(1);
+        let Kafka { consumer, reader, .. } = self;
+        let arrived = reader.arrive(consumer.context());
         let polled = match batch.records.is_empty() {
-            true => reader.says.pop_front().unwrap_or(Poll::Idle),
+            true => {
+                arrived?;
+                reader.says.pop_front().unwrap_or(Poll::Idle)
+            }
+            // If it failed, it does so again.
             false => Poll::Records(batch),
         };
         self.show_positions();
@@ -269,16 +263,22 @@ impl Source for Kafka {
         self.reader.mine.get(partition as usize)?.identity.clone()
     }
 
-    fn waits_for(&self) -> Option<String> {
-        let Reader { mine, brokers, held, .. } = &self.reader;
-        if let Some(held) = held {
-            let id = schema_id(held.payload().unwrap_or_default())?;
-            return Some(format!("schema {id} from the registry, for `{}/{}`", held.topic(), held.partition()));
-        }
+    fn waits_for(&self) -> Vec<String> {
+        let Reader { mine, brokers, .. } = &self.reader;
+        let waits = |mine: &Mine| mine.waits_for(|record| self.reader.said_of(mine, record));
+        let mut all: Vec<_> = mine.iter().filter_map(waits).collect();
         let context = self.consumer.context();
-        let unheard = |mine: &&Mine| !mine.ended && context.fetched(&mine.found.topic, mine.found.partition).is_none();
-        let unheard = mine.iter().find(unheard)?;
-        Some(format!("Kafka at {brokers}: no broker has lately answered for `{}`", unheard.found.name()))
+        let unheard = |mine: &&Mine| {
+            !mine.ended && mine.is_clear() && context.fetched(&mine.found.topic, mine.found.partition).is_none()
+        };
+        if let Some(unheard) = mine.iter().find(unheard) {
+            all.push(format!("Kafka at {brokers}: no broker has lately answered for `{}`", unheard.name));
+        }
+        all
+    }
+
+    fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
+        self.reader.mine[partition as usize].replays(until, rejected);
     }
 
     fn place(&self) -> Place {
@@ -286,22 +286,17 @@ impl Source for Kafka {
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {
-        let Some(Mine { found, next, .. }) = self.reader.mine.get(partition as usize) else { return Some(false) };
-        let fetched = self.consumer.context().fetched(&found.topic, found.partition);
-        Some(self.reader.held.is_none() && fetched.is_some_and(|fetched| fetched.is_all(*next)))
+        let Some(mine) = self.reader.mine.get(partition as usize) else { return Some(false) };
+        let fetched = self.consumer.context().fetched(&mine.found.topic, mine.found.partition);
+        Some(mine.is_clear() && fetched.is_some_and(|fetched| fetched.is_all(mine.next)))
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
-        let Reader { mine, mode, says, brokers, .. } = &mut self.reader;
         for (number, next) in next_offsets {
-            mine[*number as usize].next = *next;
+            self.reader.mine[*number as usize].next = *next;
         }
-        let mut assignment = TopicPartitionList::new();
-        for Mine { found, next, .. } in mine.iter() {
-            let added = assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*next));
-            added.map_err(|error| SourceError::Failed(format!("Kafka: `{}` from {next}: {error}", found.name())))?;
-        }
-        let assigned = self.consumer.assign(&assignment);
+        let assigned = self.assign();
+        let Reader { mine, mode, says, brokers, .. } = &mut self.reader;
         assigned.map_err(|error| SourceError::Failed(format!("Kafka at {brokers}: could not assign: {error}")))?;
         if mode.follows {
             let live = |number| Poll::Status(number as u32, Status::Live);

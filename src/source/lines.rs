@@ -2,7 +2,8 @@
 //!
 //! In layers: bytes, unpacked if they are gzip; UTF-8, if they were UTF-16; lines, by `\n`, `\r\n` or, where
 //! only that is used, `\r`; and for events objects, if several stand on one line. A line is never more in
-//! memory than [`LINE_BYTES_MAX`], and a call never does more work than such a line makes.
+//! memory than [`LINE_BYTES_MAX`]: a longer one is gone over part by part, and counted. A call never does more
+//! work than such a line makes.
 
 mod objects;
 mod packed;
@@ -10,20 +11,26 @@ mod text;
 
 use super::SourceError;
 use super::sniff;
+use crate::bounds::{BEGINNING_BYTES, RECORD_BYTES_MAX};
 use objects::{Found, Scan};
 use packed::{Damage, Got, Packed};
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use text::{Encoding, Utf16};
 
-/// A line longer than this many bytes is cut here; it will be rejected, not held in memory.
-pub const LINE_BYTES_MAX: usize = 4 << 20;
+/// A line longer than this many bytes is counted, and not held in memory.
+pub const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX;
 
 /// How much of a file is looked at before it is read.
 const HEAD_BYTES: usize = 1 << 16;
 /// What is held of a file, unless a line is longer.
 const BUFFER_BYTES: usize = 1 << 18;
+/// A call reads so often at the most: members of gzip may hold nothing.
+const FILLS: usize = 1 << 10;
+/// And so many times that for nothing, before the first line.
+const HEAD_FILLS: usize = 16;
 /// What some editors put first, and joined files have in their middle.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -39,10 +46,50 @@ pub enum Kind {
 /// One line that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its number, from 1. What is left of a line that was cut comes as empty lines of the same number.
+    /// Its number, from 1.
     pub number: i64,
     /// Its end was there. The last line of a file that is being written has none yet.
     pub ended: bool,
+    /// How much of it was handed out.
+    pub extent: Extent,
+}
+
+/// How much of a line was handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its beginning: it is longer than [`LINE_BYTES_MAX`], and has so many bytes.
+    Beginning(u64),
+    /// Nothing: so many bytes were gone over, and the line has not come to its end.
+    Nothing(usize),
+}
+
+impl Line {
+    /// How many bytes it has, given what was handed out of it.
+    pub fn bytes(&self, handed_out: usize) -> u64 {
+        match self.extent {
+            Extent::Beginning(bytes) => bytes,
+            Extent::Whole | Extent::Nothing(_) => handed_out as u64,
+        }
+    }
+}
+
+/// A line that is too long: its beginning, and how many bytes of it were gone over.
+struct Long {
+    beginning: Vec<u8>,
+    bytes: u64,
+}
+
+/// What reading more brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// Bytes.
+    More,
+    /// None, though much was read; there may be more.
+    Nothing,
+    /// None: there are no more.
+    End,
 }
 
 /// What ends a line.
@@ -71,8 +118,10 @@ pub struct Lines {
     scan: Scan,
     /// A `\r` was the end of a line; a `\n` right behind it belongs to it.
     behind_cr: bool,
-    /// The line was cut, and its end not found yet.
-    is_over: bool,
+    /// The line is too long, and its end not found yet.
+    long: Option<Long>,
+    /// What the last call went over of it, in `buffer`.
+    passed: Range<usize>,
     /// Nothing more can be read.
     is_done: bool,
     next: i64,
@@ -104,7 +153,8 @@ impl Lines {
             clear: 0,
             scan: Scan::default(),
             behind_cr: false,
-            is_over: false,
+            long: None,
+            passed: 0..0,
             is_done: false,
             next: 1,
             before: 0,
@@ -135,13 +185,14 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Appends the next line without its end to `bytes`, and tells its number; nothing at the end.
+    /// Appends the next line without its end to `bytes`, or what [`Extent`] says of it; nothing at the end.
     ///
     /// # Errors
     /// If the file cannot be read, or is damaged: always again, once all whole lines before it were read.
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
-        if self.is_over && !self.pass_over()? {
-            return Ok(Some(Line { number: self.next - 1, ended: true }));
+        self.passed = 0..0;
+        if self.long.is_some() {
+            return self.go_over(bytes).map(Some);
         }
         loop {
             self.drop_marks();
@@ -158,8 +209,8 @@ impl Lines {
             }
             let found = find(self.line_break, held, self.clear);
             let length = found.unwrap_or(held.len());
-            if length > LINE_BYTES_MAX {
-                return Ok(Some(self.take_cut(bytes)));
+            if length - may_end(&held[..length]) > LINE_BYTES_MAX {
+                return Ok(Some(self.begin_long(bytes)));
             }
             if found.is_some() {
                 return Ok(Some(self.take(length, true, bytes)));
@@ -170,9 +221,13 @@ impl Lines {
                 return Ok(Some(self.take_object(end, next, length, bytes)));
             }
             self.clear = length;
-            if !self.fill()? {
-                let length = self.end - self.at;
-                return Ok((length > 0).then(|| self.take(length, false, bytes)));
+            match self.fill()? {
+                Filled::More => {}
+                Filled::Nothing => return Ok(Some(self.nothing(HEAD_BYTES))),
+                Filled::End => {
+                    let length = self.end - self.at;
+                    return Ok((length > 0).then(|| self.take(length, false, bytes)));
+                }
             }
         }
     }
@@ -203,56 +258,77 @@ impl Lines {
         self.begin(length - next, true)
     }
 
-    /// Takes as much of a line as may be.
-    fn take_cut(&mut self, bytes: &mut Vec<u8>) -> Line {
-        let first = &self.buffer[self.at..self.at + LINE_BYTES_MAX];
+    /// Nothing was handed out, though so much was gone over.
+    fn nothing(&self, bytes: usize) -> Line {
+        Line { number: self.next, ended: false, extent: Extent::Nothing(bytes) }
+    }
+
+    /// What the last call went over of a line that is too long. Of all calls together this is the line, whatever it
+    /// is packed in and however its bytes came.
+    pub fn passed(&self) -> &[u8] {
+        &self.buffer[self.passed.clone()]
+    }
+
+    /// Goes over as much of a line as may be held, unless an object ends within it.
+    fn begin_long(&mut self, bytes: &mut Vec<u8>) -> Line {
+        // One more: an object may be as long as may be, and the next one begin right behind it.
+        let first = &self.buffer[self.at..self.at + LINE_BYTES_MAX + 1];
         if self.kind == Kind::Events
             && let Found::Next(end, next) = self.scan.look(first)
         {
-            return self.take_object(end, next, LINE_BYTES_MAX, bytes);
+            return self.take_object(end, next, first.len(), bytes);
         }
-        bytes.extend_from_slice(first);
-        self.at += LINE_BYTES_MAX;
-        self.scan.drop_first(LINE_BYTES_MAX);
-        self.is_over = true;
-        let scan = std::mem::take(&mut self.scan);
-        let line = self.begin(0, true);
-        self.scan = scan;
-        line
+        self.long = Some(Long { beginning: first[..BEGINNING_BYTES].to_vec(), bytes: 0 });
+        self.pass(LINE_BYTES_MAX + 1 - may_end(first))
     }
 
-    /// Goes behind what is over of a line that was cut; tells whether it found its end, or has to be called
-    /// again. How often depends on the text alone, and not on how it was read.
-    fn pass_over(&mut self) -> Result<bool, SourceError> {
-        let mut left = LINE_BYTES_MAX;
+    /// Goes over so much of what is held of a line that is too long, and has not come to its end.
+    fn pass(&mut self, length: usize) -> Line {
+        self.passed = self.at..self.at + length;
+        self.at += length;
+        self.scan.drop_first(length);
+        self.clear = 0;
+        if let Some(long) = &mut self.long {
+            long.bytes += length as u64;
+        }
+        self.nothing(length)
+    }
+
+    /// Goes on over a line that is too long.
+    fn go_over(&mut self, bytes: &mut Vec<u8>) -> Result<Line, SourceError> {
         loop {
             let held = &self.buffer[self.at..self.end];
-            let held = &held[..held.len().min(left)];
             let found = find(self.line_break, held, 0);
             let length = found.unwrap_or(held.len());
-            let next = match self.kind {
-                Kind::Events => self.scan.look(&held[..length]),
-                Kind::Catalog => Found::Rest(0),
-            };
-            if let Found::Next(_, next) = next {
-                self.at += next;
-            } else if let Some(end) = found {
-                self.behind_cr = held[end] == b'\r';
-                self.at += end + 1;
-            } else {
-                self.at += length;
-                self.scan.drop_first(length);
-                left -= length;
-                if left == 0 {
-                    return Ok(false);
-                }
-                if self.fill()? {
-                    continue;
-                }
+            if self.kind == Kind::Events
+                && let Found::Next(_, next) = self.scan.look(&held[..length])
+            {
+                return Ok(self.end_long(next, next, true, bytes));
             }
-            (self.is_over, self.clear, self.scan) = (false, 0, Scan::default());
-            return Ok(true);
+            let end = if self.line_break == Break::Lf { may_end(&held[..length]) } else { 0 };
+            if let Some(found) = found {
+                self.behind_cr = held[found] == b'\r';
+                return Ok(self.end_long(length - end, found + 1, true, bytes));
+            }
+            if length > end {
+                return Ok(self.pass(length - end));
+            }
+            match self.fill()? {
+                Filled::More => {}
+                Filled::Nothing => return Ok(self.nothing(HEAD_BYTES)),
+                Filled::End => return Ok(self.end_long(length, length, false, bytes)),
+            }
         }
+    }
+
+    /// The line has come to its end after so many bytes more; what comes next is behind it.
+    fn end_long(&mut self, length: usize, behind: usize, ended: bool, bytes: &mut Vec<u8>) -> Line {
+        self.passed = self.at..self.at + length;
+        self.at += behind;
+        let long = self.long.take().unwrap_or(Long { beginning: Vec::new(), bytes: 0 });
+        bytes.extend_from_slice(&long.beginning);
+        let extent = Extent::Beginning(long.bytes + length as u64);
+        Line { extent, ..self.begin(0, ended) }
     }
 
     /// A line was taken; of the next one so many bytes hold no end of a line.
@@ -270,7 +346,7 @@ impl Lines {
             }
             self.sound.pop_front();
         }
-        Line { number, ended }
+        Line { number, ended, extent: Extent::Whole }
     }
 
     /// Goes behind what is no part of a line, where one begins.
@@ -287,13 +363,20 @@ impl Lines {
 
     /// Reads what is looked at before anything else. What is damaged is said when it is come to.
     fn fill_head(&mut self) {
-        while self.end < HEAD_BYTES && matches!(self.fill(), Ok(true)) {}
+        let mut nothing = 0;
+        while self.end < HEAD_BYTES && nothing < HEAD_FILLS {
+            match self.fill() {
+                Ok(Filled::More) => {}
+                Ok(Filled::Nothing) => nothing += 1,
+                Ok(Filled::End) | Err(_) => break,
+            }
+        }
     }
 
-    /// Reads more behind what is held; tells whether there was any.
-    fn fill(&mut self) -> Result<bool, SourceError> {
+    /// Reads more behind what is held.
+    fn fill(&mut self) -> Result<Filled, SourceError> {
         if self.is_done {
-            return Ok(false);
+            return Ok(Filled::End);
         }
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.end, 0);
@@ -304,7 +387,7 @@ impl Lines {
             // No more than the longest line is held when there is no end in it.
             self.buffer.resize((2 * self.buffer.len()).min(LINE_BYTES_MAX + BUFFER_BYTES), 0);
         }
-        loop {
+        for _ in 0..FILLS {
             let room = &mut self.buffer[self.end..];
             let got = match &mut self.utf16 {
                 None => self.packed.read(room),
@@ -313,20 +396,31 @@ impl Lines {
             match got {
                 Ok(Got::Bytes(bytes)) => {
                     self.end += bytes;
-                    return Ok(true);
+                    return Ok(Filled::More);
                 }
+                Ok(Got::Nothing) => return Ok(Filled::Nothing),
                 Ok(Got::Sound) => {
-                    self.sound.push_back(self.before + self.end as u64);
+                    let end = self.before + self.end as u64;
+                    // Members that hold nothing say nothing new.
+                    if self.sound.back() != Some(&end) {
+                        self.sound.push_back(end);
+                    }
                     self.sound_line = self.next - 1;
                 }
                 Ok(Got::End) => {
                     self.is_done = true;
-                    return Ok(false);
+                    return Ok(Filled::End);
                 }
                 Err(damage) => return Err(damaged(&self.path, &damage, self.next - 1, self.sound_line)),
             }
         }
+        Ok(Filled::Nothing)
     }
+}
+
+/// How many of the last bytes may belong to the end of the line, as far as these tell.
+fn may_end(held: &[u8]) -> usize {
+    usize::from(held.ends_with(b"\r"))
 }
 
 /// Where a line ends, if not within its first `clear` bytes.

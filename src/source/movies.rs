@@ -1,14 +1,12 @@
 //! The items of `Movies.txt`, one record a block.
 
-use super::files::{BATCH_BYTES, LINE_BYTES_MAX, POLL_LINES};
-use super::lines::{Kind, Lines};
+use super::files::{BATCH_BYTES, POLL_LINES};
+use super::lines::{Extent, Kind, Line, Lines};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
+use crate::bounds::{BEGINNING_BYTES, VERSION_BYTES_MAX};
 use crate::decode::movies_txt::{is_blank, starts_item};
 use dataflows::operators::Status;
 use std::path::Path;
-
-/// What stands before a block that was cut.
-const TOO_LONG: &[u8] = b"(too long, cut) ";
 
 /// A catalog: a file, or text that is already there.
 pub struct Movies {
@@ -27,9 +25,9 @@ enum Lined {
 }
 
 impl Lined {
-    fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<i64>, SourceError> {
+    fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
         match self {
-            Lined::File(lines) => Ok(lines.read(bytes)?.map(|line| line.number)),
+            Lined::File(lines) => lines.read(bytes),
             Lined::Text(rest, next) => {
                 if rest.is_empty() {
                     return Ok(None);
@@ -38,7 +36,7 @@ impl Lined {
                 bytes.extend_from_slice(&rest[..end]);
                 *rest = &rest[(end + 1).min(rest.len())..];
                 *next += 1;
-                Ok(Some(*next - 1))
+                Ok(Some(Line { number: *next - 1, ended: true, extent: Extent::Whole }))
             }
         }
     }
@@ -46,12 +44,47 @@ impl Lined {
 
 struct Blocks {
     lines: Lined,
-    /// The block that was begun, and the line it starts on.
-    block: Option<(i64, Vec<u8>)>,
+    /// The block that was begun.
+    block: Option<Block>,
+}
+
+/// An item's lines.
+struct Block {
+    /// The line it starts on.
+    line: i64,
+    /// What it says, or the beginning of one that is too long.
+    text: Vec<u8>,
+    /// How many bytes it has.
+    bytes: u64,
+}
+
+impl Block {
+    fn new(line: Line, text: Vec<u8>) -> Block {
+        let mut block = Block { line: line.number, bytes: line.bytes(text.len()), text };
+        block.cut();
+        block
+    }
+
+    /// Half an item would look like a whole one without a price: of what is too long nothing is read but how long.
+    fn cut(&mut self) {
+        if self.bytes > VERSION_BYTES_MAX as u64 {
+            self.text.truncate(BEGINNING_BYTES);
+        }
+    }
+
+    fn add(&mut self, line: Line, text: &[u8]) {
+        let is_whole = self.bytes <= VERSION_BYTES_MAX as u64;
+        self.bytes += line.bytes(text.len()) + 1;
+        if is_whole {
+            self.text.push(b'\n');
+            self.text.extend_from_slice(text);
+            self.cut();
+        }
+    }
 }
 
 enum Next {
-    Block(i64, Vec<u8>),
+    Block(Block),
     /// So much was read, and the block has not come to its end.
     Paused,
     End,
@@ -61,30 +94,27 @@ impl Blocks {
     /// The next block and the line it starts on, if it ends within so many lines and bytes. Lines before the
     /// first item form a block of their own.
     fn next(&mut self, lines_left: &mut usize, bytes_left: &mut usize) -> Result<Next, SourceError> {
-        let mut line = Vec::new();
+        let mut text = Vec::new();
         while *lines_left > 0 && *bytes_left > 0 {
-            let Some(number) = self.lines.read(&mut line)? else {
-                return Ok(self.block.take().map_or(Next::End, |(number, block)| Next::Block(number, block)));
+            let Some(line) = self.lines.read(&mut text)? else {
+                return Ok(self.block.take().map_or(Next::End, Next::Block));
             };
             *lines_left -= 1;
-            *bytes_left = bytes_left.saturating_sub(line.len());
-            match &mut self.block {
-                Some(_) if starts_item(&line) => {
-                    let ended = self.block.replace((number, line));
-                    return Ok(ended.map_or(Next::Paused, |(number, block)| Next::Block(number, block)));
-                }
-                // What is not a catalog at all would be one endless block.
-                Some((_, bytes)) if bytes.len() < LINE_BYTES_MAX => {
-                    bytes.push(b'\n');
-                    bytes.append(&mut line);
-                }
-                // Half an item would look like a whole one without a price: it is rejected instead.
-                Some((_, bytes)) if !bytes.starts_with(TOO_LONG) => drop(bytes.splice(0..0, TOO_LONG.iter().copied())),
-                Some(_) => {}
-                None if is_blank(&line) => line.clear(),
-                None => self.block = Some((number, std::mem::take(&mut line))),
+            if let Extent::Nothing(gone_over) = line.extent {
+                *bytes_left = bytes_left.saturating_sub(gone_over);
+                continue;
             }
-            line.clear();
+            *bytes_left = bytes_left.saturating_sub(text.len() + 1);
+            match &mut self.block {
+                Some(_) if starts_item(&text) => {
+                    let ended = self.block.replace(Block::new(line, text));
+                    return Ok(ended.map_or(Next::Paused, Next::Block));
+                }
+                Some(block) => block.add(line, &text),
+                None if line.extent == Extent::Whole && is_blank(&text) => {}
+                None => self.block = Some(Block::new(line, std::mem::take(&mut text))),
+            }
+            text.clear();
         }
         Ok(Next::Paused)
     }
@@ -135,8 +165,10 @@ impl Source for Movies {
         let (mut lines_left, mut bytes_left, mut at_end) = (POLL_LINES, BATCH_BYTES, false);
         while batch.records.len() < max_records {
             match self.blocks.next(&mut lines_left, &mut bytes_left) {
-                Ok(Next::Block(line, block)) if line >= self.from => batch.push(0, line, b"", &block),
-                Ok(Next::Block(..)) => {}
+                Ok(Next::Block(block)) if block.line >= self.from => {
+                    batch.push_beginning(0, block.line, &block.text, block.bytes)
+                }
+                Ok(Next::Block(_)) => {}
                 Ok(Next::Paused) => break,
                 Ok(Next::End) => {
                     at_end = true;

@@ -14,7 +14,7 @@
 
 use super::SourceError;
 use super::content::{Content, Tail};
-use super::files::first_line_of;
+use super::files::{as_text, first_line_of};
 use super::marks::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -298,13 +298,13 @@ impl<'a> Recognition<'a> {
 
 /// What a file is called: its own name, without where it lies.
 fn name(path: &Path) -> String {
-    path.file_name().map_or(path.to_string_lossy(), |name| name.to_string_lossy()).into_owned()
+    as_text(path.file_name().unwrap_or(path.as_os_str()))
 }
 
 /// The sum of the first line, if there is a whole one.
 fn first_line(path: &Path, tail: Tail) -> Result<Option<u32>, SourceError> {
     let mut content = Content::open(path)?;
-    let line = content.read(&mut Vec::new())?;
+    let line = content.read_line(&mut Vec::new())?;
     Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| line.sum))
 }
 
@@ -337,7 +337,7 @@ fn refuse_copies(given: &[Given], tail: Tail) -> Result<(), Refusal> {
 fn in_common(one: &Path, other: &Path, tail: Tail) -> Result<(i64, (bool, bool)), SourceError> {
     let (mut one, mut other) = (Content::open(one)?, Content::open(other)?);
     let next = |content: &mut Content| -> Result<Option<u32>, SourceError> {
-        let line = content.read(&mut Vec::new())?;
+        let line = content.read_line(&mut Vec::new())?;
         Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| line.sum))
     };
     let mut same = 0;

@@ -2,6 +2,7 @@
 //! source has them.
 
 use super::{Partition, Place, Poll, Source, SourceError};
+use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 
 /// A source, and the span of event time that is taken of it.
@@ -50,8 +51,12 @@ impl Source for Span {
         self.source.at_end(partition)
     }
 
-    fn waits_for(&self) -> Option<String> {
+    fn waits_for(&self) -> Vec<String> {
         self.source.waits_for()
+    }
+
+    fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
+        self.source.replays(partition, until, rejected);
     }
 
     fn unread(&self) -> Vec<String> {

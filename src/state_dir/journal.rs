@@ -45,6 +45,9 @@ pub struct Rejected {
     pub partition: String,
     /// Its offset.
     pub offset: i64,
+    /// It stands for all from this offset up to its own, which could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
     /// The code of the reason.
     pub reason: String,
     /// What exactly was wrong.

@@ -198,7 +198,8 @@ impl StateDir {
     /// If something cannot be removed.
     pub fn forget_snapshots(&self, needed: Time, generation: u64) -> Result<usize, StateError> {
         let mut removed = 0;
-        for ((epoch, by), objects) in self.snapshots()? {
+        let after = self.spared.map_or(0, |spared| spared + 1);
+        for ((epoch, by), objects) in self.snapshots()?.split_off(&(after, 0)) {
             if epoch < needed || (!objects.contains(MANIFEST) && by < generation) {
                 removed += 1;
                 // In the order of their names the manifest is the first: without it the rest is nothing.

@@ -178,6 +178,10 @@ impl<D: Disk> Local<D> {
             ErrorKind::StorageFull => {
                 StoreError::Unavailable(format!("{detail}; free space on the file system of `{root}`"))
             }
+            // As a full disk: SIGXFSZ is heard and does nothing, so that a write answers.
+            ErrorKind::FileTooLarge => {
+                StoreError::Unavailable(format!("{detail}; raise the limit of the size of files (`ulimit -f`)"))
+            }
             ErrorKind::QuotaExceeded => {
                 StoreError::Unavailable(format!("{detail}; raise the quota on `{root}`, or free some of it"))
             }

@@ -165,6 +165,11 @@ impl Stack {
         client.create().expect("a client")
     }
 
+    pub(super) fn consumer(&self) -> BaseConsumer {
+        let mut client = self.client();
+        client.set("group.id", &self.prefix).create().expect("a client")
+    }
+
     /// Sends payloads to a partition; none is a tombstone.
     pub(super) fn sends(&self, event: &str, partition: i32, payloads: impl IntoIterator<Item = Option<Vec<u8>>>) {
         send(&self.producer(false), &self.topic(event), partition, payloads.into_iter().map(|payload| (None, payload)));
@@ -242,7 +247,7 @@ pub(super) const ACCOUNTED: [TableId; 6] = [
 ];
 
 /// Sends records that were appended then, or now; each is acknowledged.
-pub(super) fn send(
+pub(crate) fn send(
     producer: &BaseProducer,
     topic: &str,
     partition: i32,
@@ -266,7 +271,7 @@ pub(super) fn send(
 }
 
 /// Waits for a fact, not for ever.
-pub(super) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "it is not so after {PATIENCE:?}: {what}");
@@ -310,7 +315,7 @@ fn read(path: &Path) -> String {
 }
 
 /// Avro, written by hand: a number.
-pub(super) fn long(number: i64) -> Vec<u8> {
+pub(crate) fn long(number: i64) -> Vec<u8> {
     let mut rest = ((number << 1) ^ (number >> 63)) as u64;
     let mut bytes = Vec::new();
     while rest > 0x7f {
@@ -322,26 +327,26 @@ pub(super) fn long(number: i64) -> Vec<u8> {
 }
 
 /// Avro, written by hand: text.
-pub(super) fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     [long(text.len() as i64), text.as_bytes().to_vec()].concat()
 }
 
 /// A payload: a datum of fields under a schema.
-pub(super) fn framed(schema: u32, fields: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn framed(schema: u32, fields: &[Vec<u8>]) -> Vec<u8> {
     [header(schema).to_vec(), fields.concat()].concat()
 }
 
 /// Somebody signed in, by the shipped schema, so many seconds after the Monday.
-pub(super) fn sign_in(schema: u32, user: i64, second: i64) -> Vec<u8> {
+pub(crate) fn sign_in(schema: u32, user: i64, second: i64) -> Vec<u8> {
     framed(schema, &[text(&instant(second)), text("sign_in"), long(user)])
 }
 
 /// So many seconds after the Monday.
-pub(super) fn instant(second: i64) -> String {
+pub(crate) fn instant(second: i64) -> String {
     deltamart::instant::show(crate::support::MONDAY_MS + second * 1_000)
 }
 
 /// The shipped schema of an event.
-pub(super) fn schema_of(event: &str) -> &'static str {
+pub(crate) fn schema_of(event: &str) -> &'static str {
     TOPICS.iter().find(|topic| topic.event_name == event).expect("an event").schema
 }

@@ -119,7 +119,7 @@ fn unwrapped(schema: &Json) -> &Json {
     }
 }
 
-const PRIMITIVE: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
+pub(super) const PRIMITIVE: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
 /// A schema without what is not needed to walk through a datum.
 fn layout(schema: &Json) -> Json {
@@ -166,7 +166,12 @@ fn layout(schema: &Json) -> Json {
 /// Named types by their full names.
 type Names<'a> = HashMap<String, (&'a Json, String)>;
 
-fn full_name(name: &str, namespace: &str) -> String {
+/// Whether a word says what a type is made of.
+pub(super) fn is_keyword(word: &str) -> bool {
+    matches!(word, "record" | "error" | "enum" | "fixed" | "array" | "map")
+}
+
+pub(super) fn full_name(name: &str, namespace: &str) -> String {
     if name.contains('.') || namespace.is_empty() {
         name.trim_start_matches('.').to_owned()
     } else {
@@ -199,8 +204,7 @@ fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Names<'a>) {
 fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> (&'a Json, String) {
     let schema = unwrapped(schema);
     let name = schema.as_str().or_else(|| schema["type"].as_str()).unwrap_or_default();
-    let is_reference =
-        !matches!(name, "record" | "error" | "enum" | "fixed" | "array" | "map") && !PRIMITIVE.contains(&name);
+    let is_reference = !is_keyword(name) && !PRIMITIVE.contains(&name);
     let found = is_reference.then(|| names.get(&full_name(name, namespace)).or_else(|| names.get(name))).flatten();
     match (found, schema["name"].as_str()) {
         (Some((found, namespace)), _) => (found, namespace.clone()),

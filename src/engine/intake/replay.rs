@@ -1,6 +1,7 @@
 //! Reading again what was read before, in the epochs it was read in.
 
 use crate::source::{Batch, Poll, Record, Source, SourceError};
+use crate::state_dir::journal::{Entry, Rejected};
 use dataflows::Time;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -85,6 +86,14 @@ impl Replay {
             other => Ok(other),
         }
     }
+}
+
+/// What is read again of a partition, if anything is: up to which offset, and what of it was rejected for reasons that
+/// its bytes do not tell.
+pub(super) fn journaled(entries: &[Entry], partition: &str) -> Option<(i64, Vec<Rejected>)> {
+    let until = entries.iter().filter_map(|entry| Some(entry.read.get(partition)?.1)).max()?;
+    let rejected = entries.iter().flat_map(|entry| &entry.rejected).filter(|found| found.partition == partition);
+    Some((until, rejected.cloned().collect()))
 }
 
 /// What belongs to the epoch with these goals, and what comes after it; notes which goals are met.

@@ -146,7 +146,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let what = || format!("read `{}`", spans[0].0);
-        self.consumer.assign(&assignment).map_err(|error| away(self.config, &what(), &error))?;
+        self.consumer.assign(&assignment).map_err(|error| away(&self.consumer, self.config, &what(), &error))?;
         let mut heard = Instant::now();
         while !left.is_empty() {
             match self.consumer.poll(Duration::from_millis(100)) {
@@ -169,6 +169,6 @@ impl Reader<'_> {
             }
             heard = Instant::now();
         }
-        self.consumer.unassign().map_err(|error| away(self.config, &what(), &error))
+        self.consumer.unassign().map_err(|error| away(&self.consumer, self.config, &what(), &error))
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! The file does not become smaller; what is free in it is used again.
 
-use super::{Sqlite, begin, quoted, sql_error};
+use super::trouble::sql_error;
+use super::{Sqlite, begin, quoted};
 use crate::delta::Delta;
 use crate::instant;
 use crate::sink::purge::{Purge, Purged, age_of};

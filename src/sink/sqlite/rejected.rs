@@ -1,6 +1,7 @@
 //! Rejected records that are sent through again, and which already were.
 
-use super::{Sqlite, sql_error};
+use super::Sqlite;
+use super::trouble::sql_error;
 use crate::sink::SinkError;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
@@ -24,8 +25,10 @@ pub struct Rejected {
     pub key: Option<Vec<u8>>,
     /// What it said.
     pub raw: Vec<u8>,
-    /// Why it was rejected.
+    /// Why it was rejected: the code.
     pub reason: String,
+    /// The same for people, and whether what is kept is what came ([`crate::kept::is_whole`]).
+    pub detail: String,
 }
 
 impl Sqlite {
@@ -41,15 +44,20 @@ impl Sqlite {
         limit: usize,
     ) -> Result<Vec<Rejected>, SinkError> {
         let failed = |error| sql_error(&self.path, "read the rejected events of", error);
-        self.connection.execute(REPLAYED, []).map_err(failed)?;
+        // Made by the first that is sent through; and who only reads makes nothing.
+        let made = self.connection.table_exists(None, "_replayed").map_err(failed)?;
+        let replayed = match made {
+            true => r#""_replayed""#,
+            false => r#"(SELECT 0 AS "_topic", 0 AS "_partition", 0 AS "_offset" WHERE 0)"#,
+        };
         let among = match reasons.len() {
             0 => String::new(),
             count => format!(r#"AND r."reason" IN ({})"#, vec!["?"; count].join(", ")),
         };
         let later = after.map_or("", |_| r#"AND (r."_topic", r."_partition", r."_offset") > (?, ?, ?)"#);
         let sql = format!(
-            r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason" FROM "rejected_events" r
-               WHERE NOT EXISTS (SELECT 1 FROM "_replayed" d WHERE d."_topic" = r."_topic"
+            r#"SELECT r."_topic", r."_partition", r."_offset", r."event_key", r."raw", r."reason", r."detail" FROM "rejected_events" r
+               WHERE NOT EXISTS (SELECT 1 FROM {replayed} d WHERE d."_topic" = r."_topic"
                    AND d."_partition" = r."_partition" AND d."_offset" = r."_offset") {among} {later}
                ORDER BY r."_topic", r."_partition", r."_offset" LIMIT ?"#
         );
@@ -61,7 +69,8 @@ impl Sqlite {
         let parameters = parameters.chain([Value::Integer(limit as i64)]);
         let rows = statement.query_map(params_from_iter(parameters), |row| {
             let (topic, partition, offset) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Rejected { topic, partition, offset, key: row.get(3)?, raw: row.get(4)?, reason: row.get(5)? })
+            let (key, raw, reason, detail) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+            Ok(Rejected { topic, partition, offset, key, raw, reason, detail })
         });
         rows.and_then(Iterator::collect).map_err(failed)
     }
@@ -74,6 +83,7 @@ impl Sqlite {
         let Sqlite { path, connection } = self;
         let failed = |error| sql_error(path, "note what was replayed in", error);
         let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute(REPLAYED, []).map_err(failed)?;
         for Rejected { topic, partition, offset, .. } in records {
             let sql = r#"INSERT OR IGNORE INTO "_replayed" VALUES (?1, ?2, ?3, ?4)"#;
             transaction.execute(sql, params![topic, partition, offset, at]).map_err(failed)?;

@@ -13,11 +13,16 @@ pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
 /// How much of a file is read at a time, if more is not asked for.
 const CHUNK: usize = 1 << 16;
 
+/// So many steps are taken in one reading: members may hold nothing, and so may what stands between them.
+const STEPS: usize = 256;
+
 /// What a reading brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Got {
     /// So many bytes, at least one.
     Bytes(usize),
+    /// None yet: much was read, and nothing is in it.
+    Nothing,
     /// All bytes so far are what was packed: their checksum says so.
     Sound,
     /// There are no more.
@@ -83,7 +88,7 @@ impl Packed {
     }
 
     fn next(&mut self, out: &mut [u8]) -> Result<Got, Damage> {
-        loop {
+        for _ in 0..STEPS {
             match self.place {
                 Place::Plain => {
                     let got = loop {
@@ -95,7 +100,10 @@ impl Packed {
                     return Ok(if got == 0 { Got::End } else { Got::Bytes(got) });
                 }
                 Place::Header { first } => {
-                    if !self.header(first)? {
+                    if !first && self.pads()? {
+                        continue;
+                    }
+                    if !self.header()? {
                         return Ok(Got::End);
                     }
                     self.inflate.reset(false);
@@ -120,24 +128,25 @@ impl Packed {
                 }
             }
         }
+        Ok(Got::Nothing)
+    }
+
+    /// Goes over zeros, as many as are at hand; tells whether there were any.
+    fn pads(&mut self) -> Result<bool, Damage> {
+        let buffered = self.file.fill_buf().map_err(unreadable)?;
+        let padding = buffered.iter().take_while(|byte| **byte == 0).count();
+        self.file.consume(padding);
+        Ok(padding > 0)
     }
 
     /// Goes behind the header of a member; tells whether there is one.
-    fn header(&mut self, first: bool) -> Result<bool, Damage> {
+    fn header(&mut self) -> Result<bool, Damage> {
         const EXTRA: u8 = 4;
         const NAME: u8 = 8;
         const COMMENT: u8 = 16;
         const CHECKSUM: u8 = 2;
-        loop {
-            let buffered = self.file.fill_buf().map_err(unreadable)?;
-            let padding = buffered.iter().take_while(|byte| **byte == 0).count();
-            if buffered.is_empty() {
-                return Ok(false);
-            }
-            if first || padding == 0 {
-                break;
-            }
-            self.file.consume(padding);
+        if self.file.fill_buf().map_err(unreadable)?.is_empty() {
+            return Ok(false);
         }
         for byte in GZIP {
             if self.bytes::<1>()?[0] != byte {
@@ -154,7 +163,14 @@ impl Packed {
             }
         }
         for text in [NAME, COMMENT] {
-            while flags & text != 0 && self.bytes::<1>()? != [0] {}
+            let mut bytes = 0;
+            while flags & text != 0 && self.bytes::<1>()? != [0] {
+                bytes += 1;
+                // No name is so long.
+                if bytes > CHUNK {
+                    return Err(Damage::Broken);
+                }
+            }
         }
         if flags & CHECKSUM != 0 {
             self.bytes::<2>()?;

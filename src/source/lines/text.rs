@@ -73,7 +73,7 @@ impl Utf16 {
             }
             match packed.read(&mut self.raw)? {
                 Got::Bytes(bytes) => (self.at, self.end) = (0, bytes),
-                Got::Sound => return Ok(Got::Sound),
+                got @ (Got::Sound | Got::Nothing) => return Ok(got),
                 Got::End => {
                     self.closed = true;
                     let written = self.decode(self.at, out, true);

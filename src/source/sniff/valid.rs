@@ -1,8 +1,8 @@
 //! Whether there is anything valid among the first records of a file.
 
-use crate::decode::mask::masked_bytes;
+use crate::bounds;
 use crate::decode::{Reason, Rejection, decode};
-use crate::source::lines::{Kind, Lines};
+use crate::source::lines::{Extent, Kind, Lines};
 use crate::source::movies::Movies;
 use crate::source::{Format, Poll, Source, SourceError};
 use crate::validate::Rules;
@@ -31,12 +31,9 @@ pub fn has_valid_record(
     clock_ms: i64,
 ) -> Result<(), SourceError> {
     let mut judged = Judged::default();
-    let mut judge = |line: i64, format: &Format, payload: &[u8]| match decode(format, payload, rules, clock_ms) {
-        Ok(_) => true,
-        Err(rejection) => {
-            judged.reject(line, rejection);
-            false
-        }
+    let mut judge = |line: i64, format: &Format, payload: &[u8], bytes: u64| {
+        let judged_so = bounds::of_record(format, bytes).and_then(|()| decode(format, payload, rules, clock_ms));
+        judged_so.map_err(|rejection| judged.reject(line, rejection)).is_ok()
     };
     let found = match kind {
         Kind::Events => event(path, takes_tail, &mut judge),
@@ -50,19 +47,29 @@ pub fn has_valid_record(
     }
 }
 
-type Judge<'a> = &'a mut dyn FnMut(i64, &Format, &[u8]) -> bool;
+/// Of the line of a record, its format, its bytes, and how many those are.
+type Judge<'a> = &'a mut dyn FnMut(i64, &Format, &[u8], u64) -> bool;
 
 fn event(path: &Path, takes_tail: bool, judge: Judge) -> Result<bool, SourceError> {
     let mut lines = Lines::open(path, Kind::Events)?;
     let (mut bytes, mut text, mut records) = (0, Vec::new(), 0);
     for _ in 0..LINES {
         text.clear();
-        let Some(line) = lines.read(&mut text)?.filter(|line| line.ended || takes_tail) else { break };
-        if text.trim_ascii().is_empty() {
-            continue;
+        let Some(line) = lines.read(&mut text)? else { break };
+        match line.extent {
+            Extent::Nothing(gone_over) => {
+                bytes += gone_over;
+                if bytes >= BYTES {
+                    break;
+                }
+                continue;
+            }
+            _ if !line.ended && !takes_tail => break,
+            Extent::Whole if text.trim_ascii().is_empty() => continue,
+            Extent::Whole | Extent::Beginning(_) => {}
         }
         (bytes, records) = (bytes + text.len(), records + 1);
-        if judge(line.number, &Format::Json(None), &text) {
+        if judge(line.number, &Format::Json(None), &text, line.bytes(text.len())) {
             return Ok(true);
         }
         if records >= RECORDS || bytes >= BYTES {
@@ -80,7 +87,8 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
         match catalog.poll(RECORDS)? {
             Poll::Records(batch) => {
                 for record in &batch.records {
-                    if judge(record.offset, &Format::MoviesTxt(0), &batch.bytes[record.payload.clone()]) {
+                    let block = &batch.bytes[record.payload.clone()];
+                    if judge(record.offset, &Format::MoviesTxt(0), block, record.bytes) {
                         return Ok(true);
                     }
                 }
@@ -116,7 +124,7 @@ impl Judged {
             records => (format!("none of the first {records} records"), "is valid"),
         };
         let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {}", reason.code())).collect();
-        let detail = String::from_utf8_lossy(&masked_bytes(detail.as_bytes())).replace(char::is_control, "\u{FFFD}");
+        let detail = detail.replace(char::is_control, "\u{FFFD}");
         let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
         Err(SourceError::Refused(format!(
             "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\

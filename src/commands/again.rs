@@ -1,0 +1,79 @@
+//! What would become of rejected records by the rules as they are now.
+
+use crate::config::Config;
+use crate::decode::{Reason, decode};
+use crate::forget::Payloads;
+use crate::instant;
+use crate::sink::sqlite::Sqlite;
+use crate::sink::sqlite::rejected::Rejected;
+use crate::source::Format;
+use anyhow::Result;
+use std::collections::BTreeMap;
+
+/// How many are looked at at a time.
+const PAGE: usize = 1_000;
+
+/// The reasons that a changed rule may take back.
+const OF_RULES: [Reason; 6] = [
+    Reason::TimestampTooOld,
+    Reason::TimestampInFuture,
+    Reason::UserIdOutOfRange,
+    Reason::AgeOutOfRange,
+    Reason::UnknownLanguage,
+    Reason::UnknownPaymentMethod,
+];
+
+/// Judges again.
+pub(super) struct Again<'a> {
+    config: &'a Config,
+    payloads: &'a Payloads,
+    /// The event of each topic.
+    carries: BTreeMap<String, &'static str>,
+}
+
+impl Again<'_> {
+    pub(super) fn new<'a>(config: &'a Config, payloads: &'a Payloads) -> Again<'a> {
+        let topics = if config.kafka.is_given() { config.kafka.topics() } else { Vec::new() };
+        let event = |place: usize| crate::decode::avro::TOPICS[place].event_name;
+        let carries = topics.into_iter().map(|(place, topic)| (topic, event(place))).collect();
+        Again { config, payloads, carries }
+    }
+
+    /// Whether a record would be accepted now.
+    pub(super) fn passes(&self, record: &Rejected) -> bool {
+        let format = match self.carries.get(&record.topic) {
+            Some(carries) => self.config.kafka.format.of(carries, self.payloads.schemas_for(&record.raw)),
+            None => Format::Json(None),
+        };
+        decode(&format, &record.raw, &self.config.rules, instant::now()).is_ok()
+    }
+}
+
+/// Every record that was rejected, for some of the reasons or any, and was not sent through again.
+pub(super) fn each(
+    warehouse: &Sqlite,
+    reasons: &[String],
+    mut with: impl FnMut(&Rejected) -> Result<()>,
+) -> Result<()> {
+    let mut last = None;
+    loop {
+        let page = warehouse.rejected(reasons, last.as_ref(), PAGE)?;
+        last = page.last().cloned();
+        if last.is_none() {
+            return Ok(());
+        }
+        page.iter().try_for_each(&mut with)?;
+    }
+}
+
+/// How many records that a rule rejected would pass, now that rules are others.
+pub(super) fn pass_now(config: &Config, warehouse: &Sqlite) -> Result<u64> {
+    let (payloads, mut passing) = (Payloads::new(None), 0);
+    let again = Again::new(config, &payloads);
+    let reasons = OF_RULES.map(|reason| reason.code().to_owned());
+    each(warehouse, &reasons, |record| {
+        passing += u64::from(again.passes(record));
+        Ok(())
+    })?;
+    Ok(passing)
+}

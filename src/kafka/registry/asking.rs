@@ -1,0 +1,114 @@
+//! The thread that asks: it says what is due, others ask, and tell it what came of it.
+
+use super::book::{Book, Next, Outcome};
+use super::client::{Answer, Client};
+use super::clock::{Clock, Heard};
+use crate::decode::avro::Schemas;
+use crate::state_dir::StateDir;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often it is said that a registry gives no answers.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// What the thread hears.
+pub(super) enum Told {
+    /// There is something to ask.
+    Look,
+    /// What came of a question, and whether that was only to compare with.
+    Answered(u32, Outcome, bool),
+    /// Nobody wants to know any more.
+    Stop,
+}
+
+/// What those who ask need.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub client: Client,
+    pub schemas: Schemas,
+    pub keep: Option<StateDir>,
+    pub book: Arc<Mutex<Book>>,
+    pub clock: Clock,
+    pub told: Sender<Told>,
+}
+
+impl Asking {
+    /// Asks until it is told to stop.
+    pub fn run(&self, inbox: &Receiver<Told>) {
+        let mut said: Option<Duration> = None;
+        loop {
+            let now = self.clock.now();
+            let (next, busy) = {
+                let mut book = self.book();
+                (book.next(now), book.is_busy())
+            };
+            let patience = match next {
+                Next::Ask(id) => {
+                    self.ask(id, false);
+                    continue;
+                }
+                Next::Control(id) => {
+                    self.ask(id, true);
+                    continue;
+                }
+                Next::Wait(patience) => patience,
+            };
+            match self.clock.hear(inbox, patience, busy) {
+                Heard::This(Told::Answered(id, outcome, control)) => {
+                    let now = self.clock.now();
+                    if let Outcome::Unclear(why) | Outcome::Unkept(why) = &outcome
+                        && said.is_none_or(|at| now.saturating_sub(at) >= SAID_EVERY)
+                    {
+                        tracing::warn!("{why}; trying again");
+                        said = Some(now);
+                    }
+                    let mut book = self.book();
+                    match control {
+                        true => book.compared(id, outcome, now),
+                        false => book.answered(id, outcome, now),
+                    }
+                }
+                Heard::This(Told::Look) | Heard::Nothing => {}
+                Heard::This(Told::Stop) | Heard::NoMore => return,
+            }
+        }
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, id: u32, control: bool) {
+        let asking = self.clone();
+        let asks = move || {
+            let outcome = asking.outcome(id, control);
+            // Its thread may be gone already: then nobody wants to know.
+            asking.told.send(Told::Answered(id, outcome, control)).ok();
+        };
+        if let Err(error) = std::thread::Builder::new().name("registry answer".to_owned()).spawn(asks) {
+            let why = format!("registry {}: could not start a thread to ask it: {error}", self.client.url);
+            self.told.send(Told::Answered(id, Outcome::Unclear(why), control)).ok();
+        }
+    }
+
+    fn outcome(&self, id: u32, control: bool) -> Outcome {
+        match self.client.fetch(id) {
+            Answer::Absent => Outcome::Absent,
+            Answer::Unclear(why) => Outcome::Unclear(why),
+            _ if control => Outcome::There,
+            Answer::Useless(why) => {
+                self.schemas.insert(id, Err(why));
+                Outcome::There
+            }
+            Answer::Found(writer, kept) => {
+                // Before anything can be read by it, and so before that is journaled.
+                if let Some(Err(error)) = self.keep.as_ref().map(|dir| dir.keep_schema(&kept)) {
+                    return Outcome::Unkept(format!("schema {id} could not be kept: {error}"));
+                }
+                self.schemas.insert(id, Ok(*writer));
+                Outcome::There
+            }
+        }
+    }
+}

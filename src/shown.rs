@@ -1,0 +1,118 @@
+//! Text for a terminal or a log: nothing in it is acted on.
+//!
+//! Data is written by others. A title may hold an escape sequence that clears a screen, sets a window's
+//! title or turns the text around. So everything that is printed goes through here, whoever prints it:
+//! [`Cleaned`] is the last thing before standard output and standard error.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{Result, Write};
+
+/// Whether a terminal, or whoever reads from it, may act on a character instead of showing it: controls, marks
+/// of direction, what has no width, and the ends of lines and paragraphs that are none of ours.
+fn is_acted_on(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+fn replaced(text: &str, is_replaced: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_replaced) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_replaced(c) {
+            // As JSON writes it: what is printed as JSON still says the same.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(shown, "\\u{unit:04x}").expect("a String takes everything");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Text of ours with data in it: what is acted on becomes `\u001b` and the like. Line feeds and tabs stay: they are
+/// our layout.
+pub fn text(text: &str) -> Cow<'_, str> {
+    replaced(text, |c| is_acted_on(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// One value of the data, on one line: no line feed and no tab in it either.
+pub fn value(text: &str) -> Cow<'_, str> {
+    replaced(text, is_acted_on)
+}
+
+/// A writer that nothing gets through to that is acted on. What is written at once is taken for whole text: a
+/// character must not be cut in two.
+pub struct Cleaned<W: Write>(pub W);
+
+impl<W: Write> Write for Cleaned<W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(text(&String::from_utf8_lossy(bytes)).as_bytes())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes a text of ours to standard output, and a line feed.
+///
+/// # Errors
+/// If nobody reads it any more.
+pub fn say(words: &str) -> Result<()> {
+    let mut line = text(words).into_owned();
+    line.push('\n');
+    std::io::stdout().write_all(line.as_bytes())
+}
+
+/// Writes a text of ours to standard error, and a line feed. That nobody reads it is no reason to stop.
+pub fn complain(words: &str) {
+    let mut line = text(words).into_owned();
+    line.push('\n');
+    std::io::stderr().write_all(line.as_bytes()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acted_on_is_written_out_and_everything_else_stays() {
+        for (given, shown) in [
+            ("plain, größer, 猫, 👍🏽", "plain, größer, 猫, 👍🏽"),
+            ("a\x1b[31mb\x07\r", "a\\u001b[31mb\\u0007\\u000d"),
+            ("\u{7f}\u{85}\u{9b}2J", "\\u007f\\u0085\\u009b2J"),
+            ("a\u{202e}b\u{2066}\u{200f}\u{61c}", "a\\u202eb\\u2066\\u200f\\u061c"),
+            ("\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}", "\\u2028\\u2029\\u200b\\ufeff\\udb40\\udc41"),
+        ] {
+            assert_eq!((&*text(given), &*value(given)), (shown, shown));
+        }
+        assert_eq!((&*text("a\tb\nc"), &*value("a\tb\nc")), ("a\tb\nc", "a\\u0009b\\u000ac"));
+    }
+
+    #[test]
+    fn json_says_the_same_after_it() {
+        for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
+            let written = serde_json::to_string(&c).expect("JSON");
+            let read: char = serde_json::from_str(&text(&written)).expect("JSON");
+            assert_eq!(read, c, "{written}");
+        }
+    }
+
+    #[test]
+    fn nothing_gets_through_a_writer() {
+        let mut written = Vec::new();
+        Cleaned(&mut written).write_all(b"a\x1b[2J\xff\x9b\n").expect("memory");
+        assert_eq!(String::from_utf8(written).expect("text"), "a\\u001b[2J\u{fffd}\u{fffd}\n");
+    }
+}
