@@ -16,7 +16,7 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
             tables.chain([progress_ddl().to_owned(), view_ddl()]).collect()
         }
         Dialect::Snowflake => {
-            say!("-- To be run once as ACCOUNTADMIN. Running it again changes nothing.\n");
+            say!("-- To be run as ACCOUNTADMIN. It can be run again.\n");
             snowflake::ddl::script(&config.snowflake)
         }
     };
@@ -45,9 +45,14 @@ pub(super) fn snowflake_deep(config: &Config) -> Result<()> {
         let why = "`check --deep` tries Snowflake: set `snowflake.account`, and what else `[snowflake]` needs";
         return Err(super::Refused(why.to_owned()).into());
     }
+    // Who reads may stop reading: the trial goes on to its end, where its schemas are dropped.
+    let mut said = Ok(());
     snowflake::deep::check(&config.snowflake, &mut |what, answer, took| {
-        say!("# deep: {what}: {answer} ({} ms)", took.as_millis());
+        if said.is_ok() {
+            said = crate::shown::say(&format!("# deep: {what}: {answer} ({} ms)", took.as_millis()));
+        }
     })?;
+    said?;
     say!("# deep: what a commit rests on holds");
     Ok(())
 }

@@ -17,7 +17,8 @@ const LAG_MAX: Duration = Duration::from_secs(30);
 /// How long a lock is waited for where its code is asked for, in seconds.
 const LOCK_SECONDS: u64 = 5;
 
-/// For how long the first of two racing updates holds its lock.
+/// For how long the first of two racing updates holds its lock while the other one waits. An account where that one does
+/// not wait answers at once.
 const HELD: Duration = Duration::from_secs(2);
 
 /// What was tried, what came of it, and how long it took.
@@ -44,6 +45,8 @@ pub fn check(config: &Config, told: &mut Told<'_>) -> Result<(), SinkError> {
 
 fn drop_all(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
     let mut sink = Snowflake::open(config)?;
+    // What the script made belongs to the role that ran it; who has not got that role made it with the configured one.
+    sink.read("take the role of the script", "USE ROLE ACCOUNTADMIN".to_owned(), Vec::new()).ok();
     for layer in Layer::ALL {
         let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", names.schema(layer));
         tell(told, &format!("drop {}", names.schema(layer)), || sink.read("drop a schema", sql, Vec::new()))?;
@@ -144,11 +147,13 @@ fn race(first: &mut Snowflake, second: &mut Snowflake, names: &Names, told: &mut
         return Err(SinkError::Failed(format!("{} is not at epoch 2: somebody else is trying too", names.progress())));
     }
     let started = Instant::now();
+    let waiting = &mut *second;
     let (won, committed) = std::thread::scope(|scope| {
-        let waits = scope.spawn(|| turn(second, names));
-        std::thread::sleep(HELD);
+        let (sender, answer) = std::sync::mpsc::channel();
+        scope.spawn(move || sender.send(turn(waiting, names)));
+        let early = answer.recv_timeout(HELD);
         let committed = first.write("commit the turn", "COMMIT".to_owned(), Vec::new());
-        (waits.join().expect("does not panic"), committed)
+        (early.unwrap_or_else(|_| answer.recv().expect("an answer, or an error")), committed)
     });
     committed?;
     let answer = match &won {

@@ -17,12 +17,16 @@ pub(super) struct Source {
 }
 
 impl Snowflake {
-    /// Removes what is staged: all of it is of commits that are done, or never will be. What a run that was superseded
-    /// stages now it can never merge.
+    /// Removes what this start and earlier ones have staged: all of it is of commits that are done, or never will be.
+    /// What a later start stages, or another pipeline, is about to be merged, and we may be the last to hear of it. What a
+    /// run that was superseded stages now it can never merge.
     pub(super) fn clean_staging(&mut self, claim: &Claim) -> Result<(), SinkError> {
-        let staging = self.names.staging();
-        let sql = format!(r#"DELETE FROM {staging} WHERE "GENERATION" <= ?"#);
-        self.read(&format!("clean {staging}"), sql, vec![claim.generation.into()]).map(drop)
+        let (staging, progress) = (self.names.staging(), self.names.progress());
+        let sql = format!(
+            r#"DELETE FROM {staging} WHERE "GENERATION" <= ? AND EXISTS (SELECT 1 FROM {progress} AS p WHERE p."PIPELINE_ID" = ? AND p."GENERATION" = ?)"#
+        );
+        let binds = vec![claim.generation.into(), claim.pipeline_id.as_str().into(), claim.generation.into()];
+        self.read(&format!("clean {staging}"), sql, binds).map(drop)
     }
 
     /// Puts the rows of every table where its MERGE will find them: most go along with it; many are staged. Each part is

@@ -5,6 +5,7 @@ use super::ddl::{self, Names, name};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
+use super::staging::Source;
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::purge::{Purge, Purged, age_of};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
@@ -188,11 +189,24 @@ impl Snowflake {
             claim.generation.into(),
             commit.follows.into(),
         ];
-        if self.write(&format!("take the turn in {progress}"), sql, binds)? != 1 {
-            self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
-            return self.settle(claim, commit);
-        }
         let staged = sources.iter().any(|source| source.from == RowsFrom::Staging);
+        if self.write(&format!("take the turn in {progress}"), sql, binds)? == 1 {
+            self.merge(claim, commit, sources)?;
+        } else {
+            self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
+            // Perhaps an attempt that was not answered was done: what is read from here on are its rows.
+            self.sessions.renew(Role::Reader);
+        }
+        self.settle(claim, commit)?;
+        self.staged.clear();
+        if staged && let Err(error) = self.clean_staging(claim) {
+            tracing::warn!("{error}; the next large commit, or the next start, will do it");
+        }
+        Ok(())
+    }
+
+    /// Brings the rows into their tables, and commits.
+    fn merge(&mut self, claim: &Claim, commit: &Commit, sources: Vec<Source>) -> Result<(), SinkError> {
         for source in sources {
             let sql = rows::merge(&self.names, source.table, source.change, source.from, &source.hex);
             let binds = vec![
@@ -203,13 +217,7 @@ impl Snowflake {
             ];
             self.write(&format!("merge into {}", self.names.table(source.table)), sql, binds)?;
         }
-        self.commit(&format!("commit epoch {}", commit.epoch))?;
-        self.settle(claim, commit)?;
-        self.staged.clear();
-        if staged && let Err(error) = self.clean_staging(claim) {
-            tracing::warn!("{error}; the next large commit, or the next start, will do it");
-        }
-        Ok(())
+        self.commit(&format!("commit epoch {}", commit.epoch))
     }
 
     /// One transaction, in which the row of `_progress` is changed to what it is: who holds its lock has the turn.
