@@ -187,7 +187,7 @@ fn lock(first: &mut Snowflake, second: &mut Snowflake, names: &Names, told: &mut
 /// A user, made and changed.
 fn commit(follows: u64) -> Commit {
     let text = |text: &str| Value::Text(text.into());
-    let row = vec![Value::Integer(1), Value::Instant(0), Value::Null, text("check@example.com"), text("")];
+    let row = vec![Value::Integer(1), Value::Instant(0), Value::Integer(0), text("check@example.com"), text("")];
     Commit {
         follows,
         epoch: follows + 2,
