@@ -3,7 +3,7 @@
 use super::broken::insist;
 use super::proxy::{Proxy, Request, ask, http};
 use super::{commit, configured, open, rows};
-use dataflows::table::TableId;
+use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::purge::Purge;
 use deltamart::sink::snowflake::Snowflake;
@@ -201,7 +201,7 @@ fn a_token_may_die_at_any_statement() {
         epoch += 2;
         let users = rows(&mut open(&config), TableId::Users);
         assert_eq!(users.len(), 40);
-        assert!(users.iter().all(|row| row[3] == dataflows::table::Value::Text(format!("as of {epoch}"))), "at {at}");
+        assert!(users.iter().all(|row| row[3] == Value::Text(format!("as of {epoch}"))), "at {at}");
         if !died {
             assert!(at as usize > parts + 6, "{at}");
             break;
@@ -235,6 +235,51 @@ fn staged_rows_that_vanish_are_staged_anew() {
 /// Statements that begin so are answered with an error of Snowflake's.
 fn answering(config: &Config, begins: &'static str, code: &'static str, message: &'static str) -> (Proxy, Config) {
     before(config, move |request| request.sql()?.starts_with(begins).then(|| refusal(code, message)))
+}
+
+/// A run that was superseded and does not know it yet empties `_STAGING` while the new one is about to merge.
+#[test]
+fn what_another_run_has_staged_is_left_to_it() {
+    let Some(config) = configured() else { return };
+    let config = Config { statement_bytes: 300, ..config };
+    let (_proxy, through) = answering(&config, "BEGIN", "000604", "later");
+    let (mut old, first) = claimed(&through);
+    old.apply(&first, &staged_commit(0)).expect_err("later");
+    let old = Mutex::new(Some((old, first)));
+    let (_proxy, through) = before(&config, move |request| {
+        if request.sql()?.starts_with("BEGIN")
+            && let Some((mut old, first)) = old.lock().expect("whole").take()
+        {
+            old.apply(&first, &staged_commit(2)).expect_err("later");
+        }
+        None
+    });
+    let (mut new, second) = claimed(&through);
+    new.apply(&second, &staged_commit(0)).expect("applies");
+    assert_eq!(rows(&mut new, TableId::Users).len(), 40);
+}
+
+/// What was staged for a commit is removed when the next one is about to merge: its statement waited for a warehouse.
+#[test]
+fn a_removal_that_comes_late_takes_nothing_of_the_next_commit() {
+    let Some(config) = configured() else { return };
+    let config = Config { statement_bytes: 300, ..config };
+    let (target, removal) = (config.url.trim_start_matches("http://").to_owned(), Mutex::<Option<Request>>::default());
+    let (_proxy, through) = before(&config, move |request| {
+        let (sql, mut removal) = (request.sql()?, removal.lock().expect("whole"));
+        if sql.starts_with("DELETE") {
+            *removal = Some(request.clone());
+        } else if sql.starts_with("BEGIN") {
+            removal.take().map(|late| ask(&target, &late.head, late.body.as_bytes()));
+        }
+        None
+    });
+    let (mut sink, claim) = claimed(&through);
+    for follows in [0, 2] {
+        sink.apply(&claim, &staged_commit(follows)).expect("applies");
+    }
+    let users = rows(&mut sink, TableId::Users);
+    assert!(users.iter().all(|row| row[3] == Value::Text("as of 4".into())), "{users:?}");
 }
 
 #[test]

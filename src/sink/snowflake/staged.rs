@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     of: Option<(Claim, Time, Time)>,
+    /// How many commits there were: names of parts are in their order.
+    commits: u64,
     batch: String,
     tried: u64,
     /// By table and place in it: what the part holds, and the name it is staged under.
@@ -24,14 +26,22 @@ impl Staged {
         if self.of == of {
             return false;
         }
-        let batch = format!("{}-{}-{}", claim.generation, commit.epoch, uuid::Uuid::new_v4().simple());
-        let before = std::mem::replace(self, Staged { of, batch, ..Staged::default() });
-        !before.parts.is_empty()
+        let is_left = !self.parts.is_empty();
+        self.clear();
+        let batch = format!("{}-{}", self.first_name(claim), uuid::Uuid::new_v4().simple());
+        (self.of, self.batch) = (of, batch);
+        is_left
     }
 
     /// Forgets everything: the commit is made, or what was staged is gone.
     pub(super) fn clear(&mut self) {
-        *self = Staged::default();
+        *self = Staged { commits: self.commits + 1, ..Staged::default() };
+    }
+
+    /// Before what is staged for the commit that is being made or comes next, and after all of earlier ones and of
+    /// earlier starts.
+    pub(super) fn first_name(&self, claim: &Claim) -> String {
+        format!("<{:016x}-{:016x}", claim.generation, self.commits)
     }
 
     /// The name a part is staged under, if it is.
@@ -44,7 +54,7 @@ impl Staged {
     /// too, or come later, and is not merged. The brackets keep one name from being part of another.
     pub(super) fn new_name(&mut self) -> String {
         self.tried += 1;
-        format!("<{}-{}>", self.batch, self.tried)
+        format!("{}-{}>", self.batch, self.tried)
     }
 
     /// A part is there.
@@ -76,8 +86,16 @@ mod tests {
         assert_eq!(staged.name_of(TableId::Users, 1, "rows"), None);
         let later = Claim { generation: 3, ..claim.clone() };
         assert!(staged.begin(&later, &commit(2)), "of another claim");
-        staged.put(TableId::Users, 0, "rows", second);
+        staged.put(TableId::Users, 0, "rows", second.clone());
         assert!(staged.begin(&later, &commit(4)), "of another epoch");
         assert_eq!(staged.name_of(TableId::Users, 0, "rows"), None);
+        // What is removed after a commit, should the statement come late, is that commit's and no later one's.
+        let third = staged.new_name();
+        assert!(second < staged.first_name(&later) && staged.first_name(&later) < third);
+        staged.clear();
+        let first_of_next = staged.first_name(&later);
+        assert!(third < first_of_next);
+        assert!(!staged.begin(&later, &commit(6)), "nothing is left");
+        assert!(first_of_next < staged.new_name());
     }
 }

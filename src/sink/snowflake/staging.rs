@@ -17,15 +17,16 @@ pub(super) struct Source {
 }
 
 impl Snowflake {
-    /// Removes what this start and earlier ones have staged: all of it is of commits that are done, or never will be.
-    /// What a later start stages, or another pipeline, is about to be merged, and we may be the last to hear of it. What a
-    /// run that was superseded stages now it can never merge.
+    /// Removes what was staged for commits before this one, and by earlier starts: they are done, or never will be. Not
+    /// what is staged now, though this statement be carried out late; nor what a later start stages, or another
+    /// pipeline: it may be about to be merged, and we may be the last to hear of it.
     pub(super) fn clean_staging(&mut self, claim: &Claim) -> Result<(), SinkError> {
         let (staging, progress) = (self.names.staging(), self.names.progress());
         let sql = format!(
-            r#"DELETE FROM {staging} WHERE "GENERATION" <= ? AND EXISTS (SELECT 1 FROM {progress} AS p WHERE p."PIPELINE_ID" = ? AND p."GENERATION" = ?)"#
+            r#"DELETE FROM {staging} WHERE "BATCH_ID" < ? AND EXISTS (SELECT 1 FROM {progress} AS p WHERE p."PIPELINE_ID" = ? AND p."GENERATION" = ?)"#
         );
-        let binds = vec![claim.generation.into(), claim.pipeline_id.as_str().into(), claim.generation.into()];
+        let first = Bind::Text(self.staged.first_name(claim));
+        let binds = vec![first, claim.pipeline_id.as_str().into(), claim.generation.into()];
         self.read(&format!("clean {staging}"), sql, binds).map(drop)
     }
 
