@@ -223,3 +223,20 @@ pub type RowOf<'a> = dyn Fn(TableId, &[Value]) -> bool + 'a;
 pub trait Warehouse: Sink + Stored {}
 
 impl<S: Sink + Stored> Warehouse for S {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_generation_fences_and_a_lower_one_never() {
+        let claim = Claim { pipeline_id: "ours".to_owned(), generation: 2 };
+        claim.stands("ours", 2, "the sink").expect("ours");
+        for (pipeline_id, generation, is_fenced) in
+            [("ours", 3, true), ("ours", 1, false), ("theirs", 1, true), ("theirs", 2, true)]
+        {
+            let error = claim.stands(pipeline_id, generation, "the sink").expect_err("not ours");
+            assert_eq!(matches!(error, SinkError::Fenced(_)), is_fenced, "{error}");
+        }
+    }
+}
