@@ -198,7 +198,11 @@ pub enum Command {
         user_id: u64,
     },
     /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
-    Check,
+    Check {
+        /// Also try Snowflake's locks, sessions and grants, in schemas `DELTAMART_CHECK_..` that are dropped again
+        #[arg(long)]
+        deep: bool,
+    },
     /// Print the statements that make the tables
     Schema {
         /// For which warehouse; for Snowflake also the roles, and what is granted to them

@@ -81,7 +81,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         cli.command,
         None | Some(
             Command::Run { .. }
-                | Command::Check
+                | Command::Check { .. }
                 | Command::Simulate { .. }
                 | Command::Schema { .. }
                 | Command::SnowflakeKey { .. }
@@ -157,7 +157,10 @@ pub fn execute(cli: Cli) -> Result<()> {
         }
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
-        Command::Check => check(&config),
+        Command::Check { deep } => {
+            check(&config)?;
+            if deep { schema::snowflake_deep(&config) } else { Ok(()) }
+        }
         Command::Schema { dialect } => schema::schema(&config, dialect),
         Command::SnowflakeKey { out } => schema::snowflake_key(&config, &out),
     }

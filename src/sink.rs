@@ -99,6 +99,33 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Whether what a sink says of itself is this claim's.
+    ///
+    /// # Errors
+    /// [`SinkError::Fenced`] if a later start has claimed it, or another pipeline. [`SinkError::Failed`] if it is as an
+    /// earlier start left it: nobody has taken over, but what this one wrote is gone.
+    pub fn stands(&self, pipeline_id: &str, generation: u64, sink: &str) -> Result<(), SinkError> {
+        if self.pipeline_id != pipeline_id {
+            return Err(SinkError::Fenced(format!(
+                "{sink}: another run (generation {generation} of pipeline {pipeline_id}) has taken over"
+            )));
+        }
+        match generation.cmp(&self.generation) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(SinkError::Fenced(format!(
+                "{sink}: another run (generation {generation}, ours is {}) has taken over",
+                self.generation
+            ))),
+            std::cmp::Ordering::Less => Err(SinkError::Failed(format!(
+                "{sink}: it is as start {generation} left it, and this is start {}: an older copy was put in its place; put \
+                 the newer one back, or start again",
+                self.generation
+            ))),
+        }
+    }
+}
+
 /// Closed epochs, merged: the last delta per key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -196,3 +223,20 @@ pub type RowOf<'a> = dyn Fn(TableId, &[Value]) -> bool + 'a;
 pub trait Warehouse: Sink + Stored {}
 
 impl<S: Sink + Stored> Warehouse for S {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_generation_fences_and_a_lower_one_never() {
+        let claim = Claim { pipeline_id: "ours".to_owned(), generation: 2 };
+        claim.stands("ours", 2, "the sink").expect("ours");
+        for (pipeline_id, generation, is_fenced) in
+            [("ours", 3, true), ("ours", 1, false), ("theirs", 1, true), ("theirs", 2, true)]
+        {
+            let error = claim.stands(pipeline_id, generation, "the sink").expect_err("not ours");
+            assert_eq!(matches!(error, SinkError::Fenced(_)), is_fenced, "{error}");
+        }
+    }
+}

@@ -4,8 +4,14 @@
 mod broken;
 /// What a commit sends, and what stands afterwards.
 mod commits;
+/// What a trial of an account tells.
+mod deep;
+/// The printed statements, held against documented forms.
+mod forms;
 /// The login, checked by somebody else.
 mod login;
+/// What Snowflake promises and no more: readers that lag, tokens that die, answers that come later.
+mod promises;
 /// A wire that breaks, and what comes of it.
 mod proxy;
 /// What Snowflake refuses, and what is said of it.

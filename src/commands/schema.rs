@@ -16,9 +16,7 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
             tables.chain([progress_ddl().to_owned(), view_ddl()]).collect()
         }
         Dialect::Snowflake => {
-            say!(
-                "-- To be run once by who may make roles, users, warehouses and databases. Running it again changes nothing.\n"
-            );
+            say!("-- To be run as ACCOUNTADMIN. It can be run again.\n");
             snowflake::ddl::script(&config.snowflake)
         }
     };
@@ -35,6 +33,27 @@ pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
     let user = snowflake::ddl::identifier(&config.snowflake.user);
     crate::shown::complain(&format!("the private key is in `{}`; keep it, and let nobody read it", out.display()));
     say!("ALTER USER {user} SET RSA_PUBLIC_KEY = '{public}';");
+    say!("-- Where another key is in use and shall stay so until this one is: the second place, instead.");
+    say!("-- ALTER USER {user} SET RSA_PUBLIC_KEY_2 = '{public}';");
+    Ok(())
+}
+
+/// Tries what Snowflake's documents leave open.
+#[cfg(feature = "snowflake")]
+pub(super) fn snowflake_deep(config: &Config) -> Result<()> {
+    if !config.snowflake.is_given() {
+        let why = "`check --deep` tries Snowflake: set `snowflake.account`, and what else `[snowflake]` needs";
+        return Err(super::Refused(why.to_owned()).into());
+    }
+    // Who reads may stop reading: the trial goes on to its end, where its schemas are dropped.
+    let mut said = Ok(());
+    snowflake::deep::check(&config.snowflake, &mut |what, answer, took| {
+        if said.is_ok() {
+            said = crate::shown::say(&format!("# deep: {what}: {answer} ({} ms)", took.as_millis()));
+        }
+    })?;
+    said?;
+    say!("# deep: what a commit rests on holds");
     Ok(())
 }
 
@@ -50,5 +69,10 @@ fn without() -> anyhow::Error {
 
 #[cfg(not(feature = "snowflake"))]
 pub(super) fn snowflake_key(_: &Config, _: &Path) -> Result<()> {
+    Err(without())
+}
+
+#[cfg(not(feature = "snowflake"))]
+pub(super) fn snowflake_deep(_: &Config) -> Result<()> {
     Err(without())
 }

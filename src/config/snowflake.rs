@@ -85,6 +85,27 @@ impl Snowflake {
         !self.account.is_empty()
     }
 
+    /// Where it is: as configured, else as the account's identifier says. Regions in China have a domain of their own.
+    pub fn address(&self) -> String {
+        if !self.url.is_empty() {
+            return self.url.clone();
+        }
+        let is_in_china = self.account.to_lowercase().split('.').skip(1).any(|label| label.starts_with("cn-"));
+        let domain = if is_in_china { "cn" } else { "com" };
+        format!("https://{}.snowflakecomputing.{domain}", self.account)
+    }
+
+    /// The account as the login's token has it. One that is shared between regions (`.global`) has a suffix in its address
+    /// that is not part of its name.
+    pub fn token_account(&self) -> String {
+        match self.account.split_once('.') {
+            Some((name, region)) if region.to_lowercase().starts_with("global") => {
+                name.split('-').next().unwrap_or(name).to_owned()
+            }
+            _ => self.account.clone(),
+        }
+    }
+
     /// What is wrong: the key, and why.
     pub(super) fn wrong(&self) -> Option<(String, String)> {
         let wrong = |key: &str, why: &str| Some((format!("snowflake.{key}"), why.to_owned()));
@@ -98,7 +119,7 @@ impl Snowflake {
         if self.account.contains(['/', ':', '@']) || self.account.contains("snowflakecomputing") {
             return wrong(
                 "account",
-                "is an address; expected the identifier before `.snowflakecomputing.com`, such as `MYORG-PROD`",
+                "is an address; expected the identifier before `.snowflakecomputing.com` (or `.cn`), such as `MYORG-PROD`",
             );
         }
         if !self.url.is_empty() && !self.url.starts_with("https://") && !self.url.starts_with("http://") {
@@ -123,5 +144,26 @@ impl Snowflake {
         ];
         let missing = required.iter().find(|(_, value)| value.is_empty());
         missing.and_then(|(key, _)| wrong(key, "is empty, and `snowflake.account` is given"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_says_where_it_is_and_what_it_is_called() {
+        for (account, address, name) in [
+            ("MYORG-PROD", "https://MYORG-PROD.snowflakecomputing.com", "MYORG-PROD"),
+            ("xy12345.eu-central-1", "https://xy12345.eu-central-1.snowflakecomputing.com", "xy12345.eu-central-1"),
+            ("xy12345.cn-north-1", "https://xy12345.cn-north-1.snowflakecomputing.cn", "xy12345.cn-north-1"),
+            ("xy-7abc.global", "https://xy-7abc.global.snowflakecomputing.com", "xy"),
+            ("cn-org.global", "https://cn-org.global.snowflakecomputing.com", "cn"),
+        ] {
+            let config = Snowflake { account: account.to_owned(), ..Snowflake::default() };
+            assert_eq!((config.address(), config.token_account()), (address.to_owned(), name.to_owned()), "{account}");
+        }
+        let url = "https://x.privatelink.snowflakecomputing.com".to_owned();
+        assert_eq!(Snowflake { url: url.clone(), ..Snowflake::default() }.address(), url);
     }
 }

@@ -205,17 +205,14 @@ impl Kafka {
     /// The right to write under a claim that was made, after something went wrong or another producer began.
     fn take_over(&self, claim: &Claim) -> Result<Writer, SinkError> {
         let ours = |progress: Option<(Progress, Added)>| match progress {
-            Some((progress, added))
-                if (&progress.pipeline_id, progress.generation) == (&claim.pipeline_id, claim.generation) =>
-            {
-                Ok((progress, added))
+            Some((progress, added)) => {
+                let stands = claim.stands(&progress.pipeline_id, progress.generation, &self.name());
+                // A transaction is to be read a moment after it was said to be committed.
+                stands.map(|()| (progress, added)).map_err(|error| match error {
+                    SinkError::Failed(detail) => SinkError::Unavailable(detail),
+                    error => error,
+                })
             }
-            Some((other, _)) => Err(SinkError::Fenced(format!(
-                "{}: another run (generation {} of pipeline {}) has taken over",
-                self.name(),
-                other.generation,
-                other.pipeline_id
-            ))),
             None => Err(SinkError::Fenced(format!("{}: its progress is gone", self.name()))),
         };
         // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
@@ -357,11 +354,9 @@ impl Sink for Kafka {
                 // Perhaps because somebody has taken over: that is for good.
                 drop(writer);
                 return match self.progress() {
-                    Ok(Some((found, _))) if found.generation > claim.generation => Err(SinkError::Fenced(format!(
-                        "{}: another run (generation {}) has taken over",
-                        self.name(),
-                        found.generation
-                    ))),
+                    Ok(Some((found, _))) if found.generation > claim.generation => {
+                        claim.stands(&found.pipeline_id, found.generation, &self.name())
+                    }
                     _ => Err(sink_error(error)),
                 };
             }

@@ -62,10 +62,7 @@ impl Contents {
     fn check(&self, claim: &Claim) -> Result<&Progress, SinkError> {
         let nobody = || SinkError::Failed("nobody has claimed the sink".to_owned());
         let progress = self.progress.as_ref().ok_or_else(nobody)?;
-        match (&progress.pipeline_id, progress.generation) == (&claim.pipeline_id, claim.generation) {
-            true => Ok(progress),
-            false => Err(SinkError::Fenced(format!("generation {} has taken over", progress.generation))),
-        }
+        claim.stands(&progress.pipeline_id, progress.generation, "the sink").map(|()| progress)
     }
 }
 

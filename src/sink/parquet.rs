@@ -394,14 +394,14 @@ impl Sink for Parquet {
             let found = self.current()?;
             let (number, manifest) =
                 found.ok_or_else(|| fenced("`_progress/` is empty: the feed was removed".to_owned()))?;
-            if (&manifest.pipeline_id, manifest.generation) != (&claim.pipeline_id, claim.generation) {
+            if let Err(error) = claim.stands(&manifest.pipeline_id, manifest.generation, &place) {
                 if self.begun == Some(this)
                     && manifest.pipeline_id == claim.pipeline_id
                     && manifest.includes(claim.generation, commit.epoch)
                 {
                     return Ok(());
                 }
-                return Err(fenced(format!("another run (generation {}) has taken over", manifest.generation)));
+                return Err(error);
             }
             if manifest.epoch >= commit.epoch {
                 self.begun = None;

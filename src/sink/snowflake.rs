@@ -6,8 +6,12 @@
 //!   UPDATE _progress          WHERE pipeline, generation and epoch are what we think: 1 row, or ROLLBACK
 //!   MERGE INTO each table     rows as one JSON bind, or out of _staging; joined with our row of _progress
 //!   COMMIT
-//!   SELECT _progress          in the other session: what everybody sees
+//!   SELECT _progress          in the same session
 //! ```
+//!
+//! Snowflake promises that a session sees what it committed itself, and what was committed before it began; of what others
+//! commit, not when. So progress is read where it was written, and a verdict that would end a run is spoken in a new
+//! session only. What is staged is staged in another session, and merged in one that began later.
 //!
 //! Who comes first takes the lock of `_progress`, and whoever waited for it finds another generation or epoch there. So
 //! a commit that is applied again, or whose COMMIT was not answered, or that comes from a run which was superseded, is told
@@ -22,12 +26,20 @@
 mod cells;
 pub mod ddl;
 #[cfg(feature = "snowflake")]
+pub mod deep;
+#[cfg(feature = "snowflake")]
 pub mod key;
 pub mod rows;
 #[cfg(feature = "snowflake")]
 mod session;
 #[cfg(feature = "snowflake")]
+mod staged;
+#[cfg(feature = "snowflake")]
+mod staging;
+#[cfg(feature = "snowflake")]
 mod store;
+#[cfg(feature = "snowflake")]
+mod trouble;
 
 #[cfg(feature = "snowflake")]
 pub use session::Traffic;

@@ -293,9 +293,7 @@ fn begin<'c>(
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
     let progress = read_progress(&transaction).map_err(failed)?;
     let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
-    if (&progress.pipeline_id, progress.generation) != (&claim.pipeline_id, claim.generation) {
-        return Err(fenced(format!("another run (generation {}) has taken over", progress.generation)));
-    }
+    claim.stands(&progress.pipeline_id, progress.generation, &format!("warehouse `{}`", path.display()))?;
     Ok((transaction, progress))
 }
 

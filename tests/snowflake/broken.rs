@@ -54,7 +54,7 @@ fn at_every_request(statement_bytes: usize, then: impl Fn(&Config, Claim, u64)) 
 }
 
 /// As a run does: until it succeeds. What broke may have left a transaction that must be ended first.
-fn insist<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> T {
+pub(super) fn insist<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> T {
     for _ in 0..100 {
         match attempt() {
             Err(SinkError::Unavailable(_)) => {}

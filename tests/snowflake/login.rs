@@ -56,6 +56,11 @@ fn the_token_is_what_snowflake_documents() {
     // A locator: its region and cloud are of the address only.
     config.account = "xy12345.eu-central-1.aws".to_owned();
     assert_eq!(claims_of(&config)["sub"], "XY12345.LOADER");
+    // One that regions share: what follows `-` is of the address too.
+    config.account = "xy12345-ext7.global".to_owned();
+    assert_eq!(claims_of(&config)["sub"], "XY12345.LOADER");
+    config.user = "\"Loader\"".to_owned();
+    assert_eq!(claims_of(&config)["sub"], "XY12345.LOADER", "quotes are not of the name");
     let parameters = &login(&config)["SESSION_PARAMETERS"];
     assert_eq!(parameters["QUERY_TAG"], "deltamart");
 }
@@ -99,7 +104,10 @@ fn a_key_is_made_once_for_its_owner_alone_and_registered_by_what_is_printed() {
     let (said, beside) = (String::from_utf8_lossy(&first.stdout), String::from_utf8_lossy(&first.stderr));
     assert!(first.status.success(), "{beside}");
     let public = said.strip_prefix("ALTER USER \"LOADER\" SET RSA_PUBLIC_KEY = '").expect("an ALTER USER");
-    let public = public.trim_end().strip_suffix("';").expect("whole");
+    let (public, second) = public.split_once("';\n").expect("whole");
+    // Beside a key that is in use. A comment: whoever pipes all of it into a client sets one of the two.
+    assert!(second.contains(&format!("-- ALTER USER \"LOADER\" SET RSA_PUBLIC_KEY_2 = '{public}';")), "{second}");
+    assert!(second.lines().all(|line| line.starts_with("--")), "{second}");
     let path = folder.path().join("snowflake_key.p8");
     let private = std::fs::read(&path).expect("is there");
     assert!(!said.contains("PRIVATE") && !beside.contains("PRIVATE KEY"));

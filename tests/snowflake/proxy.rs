@@ -1,4 +1,4 @@
-//! Stands between us and the stand-in, and breaks the wire at the request it is told to.
+//! Stands between us and the stand-in: breaks the wire at the request it is told to, or answers in its stead.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +16,17 @@ pub(super) enum Break {
     RollBack,
 }
 
+/// A request as it came.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) head: String,
+    pub(super) path: String,
+    pub(super) body: String,
+}
+
+/// Answers a request: with what it was told, or with what [`ask`] brings, or not at all.
+pub(super) type Answer = dyn Fn(&Request) -> Option<Vec<u8>> + Send + Sync;
+
 /// A wire, one request to a connection.
 pub(super) struct Proxy {
     pub(super) url: String,
@@ -29,6 +40,11 @@ pub(super) struct Proxy {
 impl Proxy {
     pub(super) fn to(url: &str) -> Proxy {
         let target = url.trim_start_matches("http://").to_owned();
+        Proxy::answering(Arc::new(move |request: &Request| ask(&target, &request.head, request.body.as_bytes())))
+    }
+
+    /// One whose answers are made by a function.
+    pub(super) fn answering(answer: Arc<Answer>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let proxy = Proxy {
             url: format!("http://{}", listener.local_addr().expect("bound")),
@@ -40,9 +56,9 @@ impl Proxy {
         // Ends with the process.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (left, how, asked, target) =
-                    (Arc::clone(&left), Arc::clone(&how), Arc::clone(&asked), target.clone());
-                std::thread::spawn(move || pass(client, &target, &left, &how, &asked));
+                let (left, how, asked, answer) =
+                    (Arc::clone(&left), Arc::clone(&how), Arc::clone(&asked), Arc::clone(&answer));
+                std::thread::spawn(move || pass(client, &*answer, &left, &how, &asked));
             }
         });
         proxy
@@ -66,7 +82,7 @@ impl Proxy {
 /// One request and its answer.
 fn pass(
     client: TcpStream,
-    target: &str,
+    answer: &Answer,
     left: &AtomicI64,
     how: &Mutex<Break>,
     asked: &Mutex<Vec<String>>,
@@ -95,22 +111,48 @@ fn pass(
     if how != Break::RollBack && (before == 0 || (breaks && how == Break::Before)) {
         return None;
     }
-    asked.lock().expect("whole").push(format!("{path} {}", String::from_utf8_lossy(&body)));
-    let answer = ask(target, &head, &body)?;
+    let request = Request { path: path.to_owned(), body: String::from_utf8(body).ok()?, head };
+    asked.lock().expect("whole").push(format!("{} {}", request.path, request.body));
+    let answered = answer(&request)?;
     if breaks && how == Break::RollBack {
-        let rollback = br#"{"sqlText":"ROLLBACK"}"#;
-        let other = |line: &&str| !line.to_lowercase().starts_with("content-length:");
-        let mut head = head.lines().filter(other).collect::<Vec<_>>().join("\r\n");
-        head.push_str(&format!("\r\ncontent-length: {}\r\n", rollback.len()));
-        ask(target, &head, rollback)?;
+        answer(&request.with_body(r#"{"sqlText":"ROLLBACK"}"#))?;
     }
     if breaks && how == Break::After {
         return None;
     }
-    (&client).write_all(&answer).ok()
+    (&client).write_all(&answered).ok()
 }
 
-fn ask(target: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+impl Request {
+    /// The same request with another body.
+    pub(super) fn with_body(&self, body: &str) -> Request {
+        let other = |line: &&str| !line.to_lowercase().starts_with("content-length:");
+        let mut head = self.head.lines().filter(other).collect::<Vec<_>>().join("\r\n");
+        head.push_str(&format!("\r\ncontent-length: {}\r\n", body.len()));
+        Request { head, body: body.to_owned(), path: self.path.clone() }
+    }
+
+    /// The statement, if it is one.
+    pub(super) fn sql(&self) -> Option<String> {
+        let body = serde_json::from_str::<serde_json::Value>(&self.body).ok()?;
+        Some(body["sqlText"].as_str()?.to_owned())
+    }
+
+    /// Whose session: what stands between the quotes of `Snowflake Token="..."`.
+    pub(super) fn token(&self) -> Option<&str> {
+        Some(self.head.split_once("Token=\"")?.1.split_once('"')?.0)
+    }
+}
+
+/// An answer of HTTP with a JSON body.
+pub(super) fn http(status: u16, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}");
+    format!("{head}\r\nconnection: close\r\n\r\n{body}").into_bytes()
+}
+
+/// What the stand-in answers.
+pub(super) fn ask(target: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut server = TcpStream::connect(target).ok()?;
     server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
     server.write_all(body).ok()?;

@@ -54,9 +54,7 @@ impl Parquet {
             let found = self.current()?;
             let (number, manifest) =
                 found.ok_or_else(|| fenced("`_progress/` is empty: the feed was removed".to_owned()))?;
-            if (&manifest.pipeline_id, manifest.generation) != (&claim.pipeline_id, claim.generation) {
-                return Err(fenced(format!("another run (generation {}) has taken over", manifest.generation)));
-            }
+            claim.stands(&manifest.pipeline_id, manifest.generation, &place)?;
             let (next, rows) = self.without_old(&manifest, purge)?;
             if rows == 0 {
                 return Ok(Purged { rows, is_done: true });

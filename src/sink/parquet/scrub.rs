@@ -16,10 +16,7 @@ impl Parquet {
     /// As [`crate::sink::Stored::scrub`] says.
     pub(super) fn scrub_files(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let Some((number, manifest)) = self.current()? else { return Ok(Vec::new()) };
-        if (&manifest.pipeline_id, manifest.generation) != (&claim.pipeline_id, claim.generation) {
-            let why = format!("another run (generation {}) has taken over", manifest.generation);
-            return Err(SinkError::Fenced(format!("{}: {why}", self.place())));
-        }
+        claim.stands(&manifest.pipeline_id, manifest.generation, &self.place())?;
         let (epoch, mut next) = (manifest.epoch, manifest.clone());
         for id in TableId::ALL {
             let name = format!("{}{}", names::merged(id.table()), names::commit(epoch, claim.generation));

@@ -212,7 +212,9 @@ pub fn create_view(names: &Names) -> String {
 
 /// The statement that makes a schema.
 pub fn create_schema(names: &Names, layer: Layer) -> String {
-    format!("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", names.schema(layer), literal(layer.doc()))
+    // Whatever the account's default is: keys are compared byte by byte, and pages are in that order.
+    let collation = "DEFAULT_DDL_COLLATION = ''";
+    format!("CREATE SCHEMA IF NOT EXISTS {} {collation} COMMENT = {}", names.schema(layer), literal(layer.doc()))
 }
 
 /// The statement that makes the database.
@@ -260,13 +262,15 @@ pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec
     statements
 }
 
-/// Everything an administrator runs once: warehouse, database, schemas, roles, the user, tables, grants.
+/// Everything an administrator runs once: warehouse, database, schemas, roles, the user, tables, grants. Run again, it
+/// changes nothing. By ACCOUNTADMIN: grants of what will be made need MANAGE GRANTS.
 pub fn script(config: &Config) -> Vec<String> {
     let names = Names::new(config);
     let [database, warehouse, writer, user] =
         [&config.database, &config.warehouse, &config.role, &config.user].map(|name| identifier(name));
     let reader = format!("\"{}_READER\"", writer.trim_matches('"'));
     let mut script = vec![
+        "USE ROLE ACCOUNTADMIN".to_owned(),
         format!(
             "CREATE WAREHOUSE IF NOT EXISTS {warehouse} WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60 AUTO_RESUME = TRUE \
              INITIALLY_SUSPENDED = TRUE"
@@ -293,11 +297,11 @@ pub fn script(config: &Config) -> Vec<String> {
     script.push(create_view(&names));
     for layer in Layer::ALL {
         let schema = names.schema(layer);
-        // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do.
+        // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do. What the writer makes
+        // later is its own anyway; a grant of future ownership would be refused the second time (003504).
         for all in ["TABLES", "VIEWS"] {
-            let owner = format!("IN SCHEMA {schema} TO ROLE {writer}");
-            script.push(format!("GRANT OWNERSHIP ON ALL {all} {owner} COPY CURRENT GRANTS"));
-            script.push(format!("GRANT OWNERSHIP ON FUTURE {all} {owner}"));
+            script
+                .push(format!("GRANT OWNERSHIP ON ALL {all} IN SCHEMA {schema} TO ROLE {writer} COPY CURRENT GRANTS"));
         }
         if layer != Layer::Raw {
             script.push(format!("GRANT USAGE ON SCHEMA {schema} TO ROLE {reader}"));

@@ -136,11 +136,11 @@ pub enum Change {
 pub enum From {
     /// In its first bind.
     Bind,
-    /// Staged: the first bind names the batch.
+    /// Staged: the first bind has the names of its parts, one after another.
     Staging,
 }
 
-/// The statement that brings rows into a table. Its binds: the rows or their batch; then pipeline, generation and
+/// The statement that brings rows into a table. Its binds: the rows or the names of their parts; then pipeline, generation and
 /// epoch as `_progress` has them within the transaction.
 ///
 /// The rows are joined with that row of `_progress`. Where the transaction has been taken from us, or a statement comes
@@ -153,7 +153,7 @@ pub fn merge(names: &Names, id: TableId, change: Change, from: From, hex: &[bool
     let rows = match from {
         From::Bind => "TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS f".to_owned(),
         From::Staging => format!(
-            r#"(SELECT "PART_ROWS" FROM {} WHERE "BATCH_ID" = ?) AS b, LATERAL FLATTEN(INPUT => PARSE_JSON(b."PART_ROWS")) AS f"#,
+            r#"(SELECT "PART_ROWS" FROM {} WHERE CONTAINS(?, "BATCH_ID")) AS b, LATERAL FLATTEN(INPUT => PARSE_JSON(b."PART_ROWS")) AS f"#,
             names.staging()
         ),
     };

@@ -1,11 +1,13 @@
-//! Sessions: logging in, statements one by one, and what their errors mean.
+//! Sessions: logging in, and statements one by one.
 
+use super::ddl::identifier;
 use super::key::Key;
+use super::trouble::{self, Logins, Slow, with_causes};
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::SinkError;
 use snowflake_connector_rs::{
-    AuthConfig, CellValue, Client, ClientConfig, DynamicRow, EndpointConfig, Error, ErrorKind, KeyPairConfig,
-    QueryConfig, Session, SessionConfig, Statement,
+    AuthConfig, CellValue, Client, ClientConfig, DynamicRow, EndpointConfig, KeyPairConfig, QueryConfig, Session,
+    SessionConfig, Statement,
 };
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -14,10 +16,10 @@ use tokio::runtime::{Builder, Runtime};
 /// Snowflake when it has stood in somebody's way for five minutes: until then we try again.
 const LOCK_TIMEOUT_SECONDS: u64 = 60;
 
-/// A token is good for an hour. Before that, and between commits, we log in anew.
+/// A token is good for an hour. Before that we log in anew, and never within a transaction.
 const SESSION_AGE_MAX: Duration = Duration::from_secs(45 * 60);
 
-/// How long a ROLLBACK on the way out may take.
+/// How long a ROLLBACK on the way out may take, and asking to cancel what we have given up.
 const ABANDON_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A value that goes along with a statement.
@@ -51,7 +53,7 @@ pub struct Traffic {
 /// Which session a statement goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Each statement by itself: DDL, and reading what everybody sees.
+    /// Each statement by itself: DDL, staging, and reading rows. What others commit after it began it may see later.
     Reader,
     /// Nothing is kept without a COMMIT: a statement that comes late, after its transaction has ended, opens another one,
     /// which nobody commits.
@@ -70,6 +72,8 @@ pub(super) struct Sessions {
     pub(super) traffic: Traffic,
     /// By Snowflake's code of the last error: there is no such object, or none for us to see.
     pub(super) is_missing: bool,
+    logins: Logins,
+    slow: Slow,
 }
 
 impl Sessions {
@@ -91,6 +95,8 @@ impl Sessions {
             sessions: [None, None],
             traffic: Traffic::default(),
             is_missing: false,
+            logins: Logins::default(),
+            slow: Slow::default(),
         })
     }
 
@@ -107,6 +113,12 @@ impl Sessions {
         }
     }
 
+    /// What is asked next is asked in a new session: that one sees all that was committed before it begins. Of other
+    /// sessions Snowflake does not promise it (READ_CONSISTENCY_MODE).
+    pub(super) fn renew(&mut self, role: Role) {
+        self.sessions[role as usize] = None;
+    }
+
     /// Runs a statement, and reads its whole result. `what` says what was attempted, on which object.
     pub(super) fn run(
         &mut self,
@@ -119,7 +131,7 @@ impl Sessions {
         let size = |bind: &Bind| if let Bind::Text(text) = bind { text.len() } else { 8 };
         self.traffic.bytes += (sql.len() + binds.iter().map(size).sum::<usize>()) as u64;
         tracing::debug!(%sql, binds = binds.len(), "snowflake");
-        let mut statement = Statement::new_positional(sql);
+        let mut statement = Statement::new_positional(sql.clone());
         for bind in binds {
             statement = match bind {
                 Bind::Text(text) => statement.bind(text),
@@ -127,24 +139,46 @@ impl Sessions {
             };
         }
         let (client, session) = (&self.clients[role as usize], &mut self.sessions[role as usize]);
+        if role == Role::Reader {
+            session.take_if(|(_, since)| since.elapsed() > SESSION_AGE_MAX);
+        }
+        let logins = &mut self.logins;
         let done = self.runtime.block_on(async {
             if session.is_none() {
                 let new = client.create_session().await.map_err(|error| (true, error))?;
+                logins.worked();
                 *session = Some((new, Instant::now()));
             }
             let (session, _) = session.as_ref().expect("just made");
-            let cursor = session.query(statement).await.map_err(|error| (false, error))?;
-            cursor.collect::<Vec<DynamicRow>>().await.map_err(|error| (false, error))
+            let query = session.query_handle(statement).map_err(|error| (false, error))?;
+            let canceller = query.canceller();
+            let rows = async { query.execute().await?.collect::<Vec<DynamicRow>>().await };
+            let rows = rows.await;
+            if rows.as_ref().is_err_and(trouble::is_abandoned) {
+                // Else it goes on, and is paid for, until it is done.
+                tokio::time::timeout(ABANDON_PATIENCE, canceller.cancel()).await.ok();
+            }
+            rows.map_err(|error| (false, error))
         });
         match done {
-            Ok(rows) => Ok(rows.into_iter().map(|row| row.into_parts().1.into_vec()).collect()),
-            Err((login, error)) => {
+            Ok(rows) => {
+                self.slow.done(what);
+                Ok(rows.into_iter().map(|row| row.into_parts().1.into_vec()).collect())
+            }
+            Err((is_login, error)) => {
                 if role == Role::Reader {
                     // Whatever was the matter with it: the next one begins anew.
-                    self.sessions[role as usize] = None;
+                    self.renew(role);
                 }
-                self.is_missing = error.snowflake_code().is_some_and(|code| MISSING.contains(&code));
-                Err(self.explain(what, login, &error))
+                self.is_missing = trouble::is_missing(&error);
+                let (place, user, cause) = (self.place(), &self.user, with_causes(&error));
+                if is_login {
+                    let detail = format!("{place}: could not log in as `{user}`: {cause}");
+                    let may_wait = self.logins.refused(Instant::now());
+                    return Err(trouble::of_login(user, &self.fingerprint, may_wait, detail, &error));
+                }
+                let detail = format!("{place}: could not {what}: {cause}");
+                Err(trouble::of_statement(&mut self.slow, what, &sql, detail, &error))
             }
         }
     }
@@ -159,65 +193,7 @@ impl Sessions {
             });
         }
     }
-
-    fn explain(&self, what: &str, login: bool, error: &Error) -> SinkError {
-        let place = self.place();
-        let cause = with_causes(error);
-        if login {
-            return self.explain_login(&cause, error);
-        }
-        let detail = format!("{place}: could not {what}: {cause}");
-        match (error.kind(), error.snowflake_code().unwrap_or_default()) {
-            (ErrorKind::Network | ErrorKind::Timeout | ErrorKind::SessionExpired, _) => SinkError::Unavailable(detail),
-            (_, code) if SESSION_GONE.contains(&code) => SinkError::Unavailable(detail),
-            (_, code) if LATER.contains(&code) => SinkError::Unavailable(detail),
-            (_, code) if LOCKED.contains(&code) => SinkError::Unavailable(format!(
-                "{detail}; another transaction holds the lock: SHOW LOCKS IN ACCOUNT, and SELECT SYSTEM$ABORT_TRANSACTION(ID), \
-                 or wait five minutes"
-            )),
-            (_, "000606") => SinkError::Failed(format!(
-                "{detail}; no warehouse is active: set `snowflake.warehouse`, and grant it: `deltamart schema --for snowflake`"
-            )),
-            (_, code) if code == "003001" || MISSING.contains(&code) => SinkError::Failed(format!(
-                "{detail}; the role may lack a grant: `deltamart schema --for snowflake` prints all of them"
-            )),
-            _ => SinkError::Failed(detail),
-        }
-    }
-
-    fn explain_login(&self, cause: &str, error: &Error) -> SinkError {
-        let (place, user) = (self.place(), &self.user);
-        let detail = format!("{place}: could not log in as `{user}`: {cause}");
-        match error.kind() {
-            ErrorKind::Auth if cause.contains("JWT") => SinkError::Failed(format!(
-                "{detail}; the public key of user `{user}` is not registered, or this clock is wrong, or \
-                 `snowflake.account` is another one. The fingerprint of our key is {}; DESC USER shows the registered one; \
-                 `deltamart snowflake-key` prints the ALTER USER that registers a new one",
-                self.fingerprint
-            )),
-            ErrorKind::Network if ["HTTP 403", "HTTP 404"].iter().any(|status| cause.contains(status)) => {
-                SinkError::Failed(format!(
-                    "{detail}; there is no such account, or a network policy keeps us out: see `snowflake.account` and \
-                     `snowflake.url`"
-                ))
-            }
-            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::SessionExpired => SinkError::Unavailable(detail),
-            _ => SinkError::Failed(detail),
-        }
-    }
 }
-
-/// Tokens that are not valid any more, sessions that are gone: the next attempt logs in again.
-const SESSION_GONE: [&str; 6] = ["390103", "390104", "390111", "390112", "390114", "390115"];
-
-/// Their own trouble, a statement that was cancelled or took too long, too many at once, a quota that is used up.
-const LATER: [&str; 5] = ["000603", "000604", "000629", "000630", "090073"];
-
-/// There is no such object, or not for this role.
-const MISSING: [&str; 2] = ["002003", "002043"];
-
-/// Waiting for a lock took too long, or too many wait.
-const LOCKED: [&str; 2] = ["000625", "000628"];
 
 fn client_config(config: &Config, key: &Key, role: Role) -> Result<ClientConfig, SinkError> {
     let key_pair = match &key.passphrase {
@@ -227,7 +203,7 @@ fn client_config(config: &Config, key: &Key, role: Role) -> Result<ClientConfig,
     let timeout = Duration::from_millis(config.timeout.unsigned_abs());
     // The database may not be there yet, which Snowflake does not mind; every name of ours is whole anyway.
     let mut session = SessionConfig::new()
-        .with_database(config.database.clone())
+        .with_database(login_name(&config.database))
         .with_session_parameter("AUTOCOMMIT", (role == Role::Reader).into())
         .with_session_parameter("QUERY_TAG", config.query_tag.clone().into())
         .with_session_parameter("LOCK_TIMEOUT", LOCK_TIMEOUT_SECONDS.into())
@@ -237,31 +213,51 @@ fn client_config(config: &Config, key: &Key, role: Role) -> Result<ClientConfig,
         .with_session_parameter("TIMEZONE", "UTC".into())
         .with_session_parameter("TIMESTAMP_INPUT_FORMAT", "AUTO".into());
     if !config.warehouse.is_empty() {
-        session = session.with_warehouse(config.warehouse.clone());
+        session = session.with_warehouse(login_name(&config.warehouse));
     }
     if !config.role.is_empty() {
-        session = session.with_role(config.role.clone());
+        session = session.with_role(login_name(&config.role));
     }
     // A little longer than Snowflake itself waits: its answer says more.
     let query = QueryConfig::new().with_query_response_timeout(timeout + Duration::from_secs(5));
-    let mut client = ClientConfig::new(config.user.clone(), config.account.clone(), AuthConfig::key_pair(key_pair))
+    let url = url::Url::parse(&config.address())
+        .map_err(|error| SinkError::Failed(format!("`snowflake.url`: `{}`: {error}", config.address())))?;
+    Ok(ClientConfig::new(token_user(&config.user), config.token_account(), AuthConfig::key_pair(key_pair))
         .with_session(session)
-        .with_query(query);
-    if !config.url.is_empty() {
-        let url = url::Url::parse(&config.url)
-            .map_err(|error| SinkError::Failed(format!("`snowflake.url`: `{}`: {error}", config.url)))?;
-        client = client.with_endpoint(EndpointConfig::custom_base_url(url));
-    }
-    Ok(client)
+        .with_query(query)
+        .with_endpoint(EndpointConfig::custom_base_url(url)))
 }
 
-/// An error with what caused it.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
+/// A name as the login has it: quoted only where it must be, and then as in our statements.
+fn login_name(text: &str) -> String {
+    let quoted = identifier(text);
+    let plain = &quoted[1..quoted.len() - 1];
+    let is_plain = plain.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && plain.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    if is_plain { plain.to_owned() } else { quoted }
+}
+
+/// The user as the token has it: without quotes. The connector puts it into upper case, as Snowflake asks of a token.
+fn token_user(text: &str) -> String {
+    let quoted = identifier(text);
+    quoted[1..quoted.len() - 1].replace("\"\"", "\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_same_in_the_login_and_in_statements() {
+        for (text, login, user) in [
+            ("loader", "LOADER", "LOADER"),
+            ("my-wh", "\"MY-WH\"", "MY-WH"),
+            ("\"my wh\"", "\"my wh\"", "my wh"),
+            ("\"LOADER\"", "LOADER", "LOADER"),
+            ("5x", "\"5X\"", "5X"),
+            ("a\"b", "\"A\"\"B\"", "A\"B"),
+        ] {
+            assert_eq!((login_name(text), token_user(text)), (login.to_owned(), user.to_owned()), "{text}");
+        }
     }
-    text
 }

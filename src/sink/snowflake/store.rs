@@ -2,8 +2,10 @@
 
 use super::cells::{scaled, text, value};
 use super::ddl::{self, Names, name};
-use super::rows::{self, Change, From as RowsFrom, Parts};
+use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
+use super::staged::Staged;
+use super::staging::Source;
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
@@ -17,21 +19,14 @@ const CLAIMS_MAX: usize = 5;
 
 /// A database in Snowflake as warehouse.
 pub struct Snowflake {
-    sessions: Sessions,
-    names: Names,
-    statement_bytes: usize,
+    pub(super) sessions: Sessions,
+    pub(super) names: Names,
+    pub(super) statement_bytes: usize,
     commit_interval: Duration,
     account: String,
-}
-
-/// The rows of a table, where its MERGE will find them.
-struct Source {
-    table: TableId,
-    change: Change,
-    hex: Vec<bool>,
-    from: RowsFrom,
-    /// The rows themselves, or the batch they are staged under.
-    bind: String,
+    pub(super) staged: Staged,
+    /// The claim whose COMMIT was sent last: if it stands there, it is ours, answered or not.
+    claimed: Option<Claim>,
 }
 
 impl Snowflake {
@@ -43,7 +38,8 @@ impl Snowflake {
         let sessions = Sessions::open(config)?;
         let commit_interval = Duration::from_millis(config.commit_interval.unsigned_abs());
         let (names, account) = (Names::new(config), config.account.clone());
-        Ok(Snowflake { sessions, names, statement_bytes: config.statement_bytes, commit_interval, account })
+        let (statement_bytes, staged) = (config.statement_bytes, Staged::default());
+        Ok(Snowflake { sessions, names, statement_bytes, commit_interval, account, staged, claimed: None })
     }
 
     /// What the last commit, claim or question sent.
@@ -51,21 +47,29 @@ impl Snowflake {
         self.sessions.traffic
     }
 
-    fn read(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<Vec<Vec<CellValue>>, SinkError> {
+    pub(super) fn read(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<Vec<Vec<CellValue>>, SinkError> {
         self.sessions.run(Role::Reader, what, sql, binds)
     }
 
     /// Changes rows in the open transaction; tells how many.
-    fn write(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<i64, SinkError> {
+    pub(super) fn write(&mut self, what: &str, sql: String, binds: Vec<Bind>) -> Result<i64, SinkError> {
         let answer = self.sessions.run(Role::Writer, what, sql, binds)?;
         Ok(answer.first().and_then(|row| row.first()).and_then(|cell| scaled(cell, 0)).unwrap_or(0))
     }
 
-    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+    /// Commits the open transaction. What is read from here on by the other session is read in a new one.
+    fn commit(&mut self, what: &str) -> Result<(), SinkError> {
+        self.write(what, "COMMIT".to_owned(), Vec::new())?;
+        self.sessions.renew(Role::Reader);
+        Ok(())
+    }
+
+    /// Progress, as a session sees it. Outside a transaction: the writer's session opens none for a SELECT.
+    pub(super) fn progress(&mut self, role: Role) -> Result<Option<Progress>, SinkError> {
         let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
         let sql = format!("SELECT {} FROM {}", columns.map(name).join(", "), self.names.progress());
         let what = format!("read {}", self.names.progress());
-        let mut rows = match self.read(&what, sql, Vec::new()) {
+        let mut rows = match self.sessions.run(role, &what, sql, Vec::new()) {
             // Not there, or not for us to see: whoever then makes it will be told which.
             Err(SinkError::Failed(_)) if self.sessions.is_missing => return Ok(None),
             rows => rows?,
@@ -128,7 +132,18 @@ impl Snowflake {
     fn try_claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         self.make_tables()?;
         for _ in 0..CLAIMS_MAX {
-            let found = self.progress()?;
+            // New at each round: it must see what was made, and whoever came before us.
+            self.sessions.renew(Role::Writer);
+            let found = self.progress(Role::Writer)?;
+            let there = found.as_ref().map(|found| (&found.pipeline_id, found.generation));
+            if let (Some(there), Some(wanted)) = (there, wanted)
+                && there == (&wanted.pipeline_id, wanted.generation)
+                && self.claimed.as_ref() == Some(wanted)
+            {
+                // Ours, from an attempt whose COMMIT was not answered.
+                self.clean_staging(wanted)?;
+                return Ok(wanted.clone());
+            }
             let claim = Claim::after(found.as_ref(), wanted, &self.sessions.place())?;
             let sql = format!(
                 r#"UPDATE {} SET "PIPELINE_ID" = ?, "GENERATION" = ?, "MADE_BY" = CASE WHEN "EPOCH" = 0 THEN ? ELSE "MADE_BY" END WHERE "PIPELINE_ID" = ? AND "GENERATION" = ?"#,
@@ -144,7 +159,8 @@ impl Snowflake {
             ];
             let what = format!("claim {}", self.names.progress());
             let claimed = self.write(&what, sql, binds)? == 1;
-            self.write(&what, "COMMIT".to_owned(), Vec::new())?;
+            self.claimed = claimed.then(|| claim.clone());
+            self.commit(&what)?;
             if claimed {
                 self.clean_staging(&claim)?;
                 return Ok(claim);
@@ -154,56 +170,6 @@ impl Snowflake {
             "{}: others claimed it again and again while we tried to: is another run being started over and over?",
             self.sessions.place()
         )))
-    }
-
-    /// Removes what is staged: all of it is of commits that are done, or never will be. What a run that was superseded
-    /// stages now it can never merge.
-    fn clean_staging(&mut self, claim: &Claim) -> Result<(), SinkError> {
-        let staging = self.names.staging();
-        let sql = format!(r#"DELETE FROM {staging} WHERE "GENERATION" <= ?"#);
-        self.read(&format!("clean {staging}"), sql, vec![claim.generation.into()]).map(drop)
-    }
-
-    /// Puts the rows of every table where its MERGE will find them: most go along with it; many are staged.
-    fn stage(&mut self, claim: &Claim, commit: &Commit) -> Result<Vec<Source>, SinkError> {
-        let mut of_tables: Vec<(TableId, Change, Parts)> = Vec::new();
-        for (id, deltas) in &commit.deltas {
-            of_tables.push((*id, Change::Replace, rows::of_deltas(*id, deltas, self.statement_bytes)?));
-        }
-        for (id, rows) in &commit.appends {
-            of_tables.push((*id, Change::Add, rows::of_appends(*id, rows, self.statement_bytes)?));
-        }
-        // Another one at each attempt: what an earlier one left behind is never merged with.
-        let batch = format!("{}-{}-{}", claim.generation, commit.epoch, uuid::Uuid::new_v4());
-        let mut sources = Vec::new();
-        let mut staged = false;
-        for (table, change, mut parts) in of_tables.into_iter().filter(|(_, _, parts)| !parts.parts.is_empty()) {
-            let (from, bind) = match parts.parts.len() {
-                1 => (RowsFrom::Bind, parts.parts.remove(0)),
-                _ => (RowsFrom::Staging, format!("{batch}-{}", sources.len())),
-            };
-            if from == RowsFrom::Staging {
-                let staging = self.names.staging();
-                let what = format!("stage rows of {} in {staging}", self.names.table(table));
-                for part in parts.parts {
-                    let sql = format!("INSERT INTO {staging} SELECT ?, ?, ?, ?");
-                    let binds = vec![
-                        bind.as_str().into(),
-                        claim.generation.into(),
-                        table.table().name.into(),
-                        Bind::Text(part),
-                    ];
-                    self.write(&what, sql, binds)?;
-                }
-                staged = true;
-            }
-            sources.push(Source { table, change, hex: parts.hex, from, bind });
-        }
-        if staged {
-            // Not within the transaction to come: that holds the lock of `_progress`, and is short.
-            self.write("commit what was staged", "COMMIT".to_owned(), Vec::new())?;
-        }
-        Ok(sources)
     }
 
     fn try_apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
@@ -223,11 +189,24 @@ impl Snowflake {
             claim.generation.into(),
             commit.follows.into(),
         ];
-        if self.write(&format!("take the turn in {progress}"), sql, binds)? != 1 {
-            self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
-            return self.settle(claim, commit);
-        }
         let staged = sources.iter().any(|source| source.from == RowsFrom::Staging);
+        if self.write(&format!("take the turn in {progress}"), sql, binds)? == 1 {
+            self.merge(claim, commit, sources)?;
+        } else {
+            self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
+            // Perhaps an attempt that was not answered was done: what is read from here on are its rows.
+            self.sessions.renew(Role::Reader);
+        }
+        self.settle(claim, commit)?;
+        self.staged.clear();
+        if staged && let Err(error) = self.clean_staging(claim) {
+            tracing::warn!("{error}; the next large commit, or the next start, will do it");
+        }
+        Ok(())
+    }
+
+    /// Brings the rows into their tables, and commits.
+    fn merge(&mut self, claim: &Claim, commit: &Commit, sources: Vec<Source>) -> Result<(), SinkError> {
         for source in sources {
             let sql = rows::merge(&self.names, source.table, source.change, source.from, &source.hex);
             let binds = vec![
@@ -238,12 +217,7 @@ impl Snowflake {
             ];
             self.write(&format!("merge into {}", self.names.table(source.table)), sql, binds)?;
         }
-        self.write(&format!("commit epoch {}", commit.epoch), "COMMIT".to_owned(), Vec::new())?;
-        self.settle(claim, commit)?;
-        if staged && let Err(error) = self.clean_staging(claim) {
-            tracing::warn!("{error}; the next large commit, or the next start, will do it");
-        }
-        Ok(())
+        self.commit(&format!("commit epoch {}", commit.epoch))
     }
 
     /// One transaction, in which the row of `_progress` is changed to what it is: who holds its lock has the turn.
@@ -256,16 +230,11 @@ impl Snowflake {
         );
         if self.write(&format!("take the turn in {progress}"), sql, ours())? != 1 {
             self.write("roll back", "ROLLBACK".to_owned(), Vec::new())?;
-            let place = self.sessions.place();
-            return Err(match self.progress()? {
-                Some(found) if found.generation == claim.generation && found.pipeline_id == claim.pipeline_id => {
-                    SinkError::Unavailable(format!("{place}: {progress} was not ours for a moment"))
-                }
-                Some(found) => {
-                    SinkError::Fenced(format!("{place}: another run (generation {}) has taken over", found.generation))
-                }
-                None => SinkError::Fenced(format!("{place}: `_progress` is empty: the database was replaced")),
-            });
+            self.sessions.renew(Role::Reader);
+            let (found, place) = (self.progress(Role::Reader)?, self.sessions.place());
+            let found = found.ok_or_else(|| replaced(&place))?;
+            claim.stands(&found.pipeline_id, found.generation, &place)?;
+            return Err(SinkError::Unavailable(format!("{place}: {progress} was not ours for a moment")));
         }
         let mut removed = 0;
         for (id, before) in &purge.before {
@@ -274,27 +243,41 @@ impl Snowflake {
             let binds = std::iter::once(Bind::Text(rows::written_instant(*before))).chain(ours()).collect();
             removed += self.write(&format!("remove old rows of {}", self.names.table(*id)), sql, binds)?;
         }
-        self.write("commit what was removed", "COMMIT".to_owned(), Vec::new())?;
+        self.commit("commit what was removed")?;
         Ok(Purged { rows: removed.unsigned_abs(), is_done: true })
     }
 
-    /// Decides by what everybody sees whether a commit is there.
+    /// Decides whether a commit is there: by the session in which it was made; where that does not see it, by a new one,
+    /// which sees all there is.
     fn settle(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let place = self.sessions.place();
-        let fenced = |detail: String| Err(SinkError::Fenced(format!("{place}: {detail}")));
-        let Some(found) = self.progress()? else {
-            return fenced("`_progress` is empty: the database was replaced".to_owned());
-        };
-        if (&found.pipeline_id, found.generation) != (&claim.pipeline_id, claim.generation) {
-            return fenced(format!("another run (generation {}) has taken over", found.generation));
+        let found = self.progress(Role::Writer)?;
+        if judge(found.as_ref(), claim, commit, &place).is_ok() {
+            return Ok(());
         }
-        match found.epoch {
-            there if there >= commit.epoch => Ok(()),
-            there if there == commit.follows => Err(SinkError::Unavailable(format!(
-                "{place}: the transaction of epoch {} was ended from outside; nothing of it was written",
-                commit.epoch
-            ))),
-            there => fenced(format!("it is at epoch {there}, the commit follows {}", commit.follows)),
+        self.sessions.renew(Role::Reader);
+        let found = self.progress(Role::Reader)?;
+        judge(found.as_ref(), claim, commit, &place)
+    }
+}
+
+fn replaced(place: &str) -> SinkError {
+    SinkError::Fenced(format!("{place}: `_progress` is empty: the database was replaced"))
+}
+
+/// What progress says of a commit.
+fn judge(found: Option<&Progress>, claim: &Claim, commit: &Commit, place: &str) -> Result<(), SinkError> {
+    let found = found.ok_or_else(|| replaced(place))?;
+    claim.stands(&found.pipeline_id, found.generation, place)?;
+    match found.epoch {
+        there if there >= commit.epoch => Ok(()),
+        there if there == commit.follows => Err(SinkError::Unavailable(format!(
+            "{place}: the transaction of epoch {} was ended from outside; nothing of it was written",
+            commit.epoch
+        ))),
+        there => {
+            let follows = commit.follows;
+            Err(SinkError::Fenced(format!("{place}: it is at epoch {there}, the commit follows {follows}")))
         }
     }
 }
@@ -310,11 +293,13 @@ impl Sink for Snowflake {
 
     fn position(&mut self) -> Result<Option<Progress>, SinkError> {
         self.sessions.begin();
-        self.progress()
+        self.sessions.renew(Role::Reader);
+        self.progress(Role::Reader)
     }
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         self.sessions.begin();
+        self.sessions.renew(Role::Reader);
         self.try_claim(made_by, wanted).inspect_err(|_| self.sessions.abandon())
     }
 
@@ -345,6 +330,8 @@ impl Stored for Snowflake {
 
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let days = "DATA_RETENTION_TIME_IN_DAYS of the tables (1 by default), and for seven more in Fail-safe";
-        Ok(vec![format!("{}: Time Travel has the rows for {days}", self.name())])
+        let binds = "the query history has what was sent, whole rows as bind values, for seven days (BIND_VALUES; nobody \
+                     reads them where the account has ALLOW_BIND_VALUES_ACCESS = FALSE)";
+        Ok(vec![format!("{}: Time Travel has the rows for {days}", self.name()), format!("{}: {binds}", self.name())])
     }
 }
