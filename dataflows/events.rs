@@ -213,8 +213,8 @@ events! {
     AddedToCart(AddedToCart) = "added_to_cart";
     Checkout(Checkout) = "checkout_to_cart";
     Purchase(Purchase) = "purchase";
-    Catalog(Box<CatalogItem>) = "movies_catalog_enriched";
     ItemRating(ItemRating) = "item_rating";
+    Catalog(Box<CatalogItem>) = "movies_catalog_enriched";
 }
 
 impl Event {
