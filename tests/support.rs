@@ -280,3 +280,9 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
         (ty, value) => panic!("{value:?} is no {ty:?}"),
     }
 }
+
+/// What a test needs that runs only where it is asked for (`--ignored`): there it must be.
+pub fn needed(variable: &str) -> String {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    value.unwrap_or_else(|| panic!("{variable} is not set: run this test by scripts/test, or by scripts/with-stack"))
+}
