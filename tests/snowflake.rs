@@ -40,13 +40,9 @@ fn key_path() -> &'static Path {
     KEY.0.path()
 }
 
-/// A database of its own at the stand-in; none, and it says so, where there is none.
-pub(crate) fn configured() -> Option<Config> {
-    let Some(at) = std::env::var("DELTAMART_SNOWFLAKE").ok().filter(|at| !at.is_empty()) else {
-        eprintln!("Snowflake is skipped: DELTAMART_SNOWFLAKE names no stand-in (scripts/with-fakesnow)");
-        return None;
-    };
-    Some(configured_at(&at))
+/// A database of its own at the stand-in.
+pub(crate) fn configured() -> Config {
+    configured_at(&needed("DELTAMART_SNOWFLAKE"))
 }
 
 fn configured_at(at: &str) -> Config {

@@ -30,24 +30,18 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// For a test of this name; none, and it says so, where there are no brokers.
-    pub(super) fn of(test: &str) -> Option<Stack> {
+    /// For a test of this name.
+    pub(super) fn of(test: &str) -> Stack {
         Stack::reading(test, |_| true)
     }
 
     /// Reads the topics of some events only.
-    pub(super) fn reading(test: &str, reads: impl Fn(&str) -> bool) -> Option<Stack> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let (Some(brokers), Some(registry)) = (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) else {
-            eprintln!(
-                "`{test}` is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers (scripts/stack up)"
-            );
-            return None;
-        };
+    pub(super) fn reading(test: &str, reads: impl Fn(&str) -> bool) -> Stack {
+        let (brokers, registry) = (needed("DELTAMART_BROKERS"), needed("DELTAMART_REGISTRY"));
         let prefix = format!("{test}-{}", std::process::id());
         let stack = Stack { brokers, registry, prefix, folder: tempfile::tempdir().expect("a folder") };
         stack.configure(&stack.registry, reads);
-        Some(stack)
+        stack
     }
 
     /// Writes the file that configures the program.

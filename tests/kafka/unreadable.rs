@@ -25,8 +25,9 @@ fn registry_saying(status: &Arc<AtomicU16>) -> Server {
 /// One record that the registry does not answer for holds its partition and no other; and what was read once is read
 /// again without any registry.
 #[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
 fn one_record_holds_its_partition_and_a_restart_needs_no_registry() {
-    let Some(stack) = Stack::reading("holds", |event| event == "sign_in") else { return };
+    let stack = Stack::reading("holds", |event| event == "sign_in");
     stack.creates("sign_in", 2, "delete");
     let status = Arc::new(AtomicU16::new(500));
     let server = registry_saying(&status);
@@ -96,8 +97,9 @@ fn turns(path: &PathBuf, at: u64) {
 /// A batch whose bytes are not what was written is named, holds its partition alone, and is passed once somebody says
 /// so; and again when that is read again, though it is mended by then.
 #[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
 fn a_damaged_batch_is_named_and_passed() {
-    let Some(stack) = Stack::reading("damaged", |event| event == "sign_in") else { return };
+    let stack = Stack::reading("damaged", |event| event == "sign_in");
     stack.creates("sign_in", 2, "delete");
     let server = registry_saying(&Arc::new(AtomicU16::new(404)));
     stack.configure(&server.url, |event| event == "sign_in");

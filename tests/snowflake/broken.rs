@@ -22,7 +22,7 @@ fn user_text(epoch: u64) -> dataflows::table::Value {
 /// Breaks a commit at every request, before it and after it; then `then` brings it home, and one more, which it is given
 /// the epoch before.
 fn at_every_request(statement_bytes: usize, then: impl Fn(&Config, Claim, u64)) {
-    let Some(config) = configured() else { return };
+    let config = configured();
     let config = Config { statement_bytes, ..config };
     let mut epoch = 0;
     for how in [Break::Before, Break::After] {
@@ -99,8 +99,9 @@ fn a_staged_commit_too() {
 /// A process that was stopped while Snowflake ended its transaction goes on with what is left of it: nothing of that
 /// is written, and it is told.
 #[test]
+#[ignore = "needs a stand-in for Snowflake (scripts/with-fakesnow)"]
 fn a_transaction_that_was_ended_writes_nothing() {
-    let Some(config) = configured() else { return };
+    let config = configured();
     let proxy = Proxy::to(&config.url);
     let mut sink = open(&Config { url: proxy.url.clone(), ..config.clone() });
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
