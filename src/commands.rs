@@ -106,8 +106,8 @@ pub fn execute(cli: Cli) -> Result<()> {
         to_end: false,
         another: Vec::new(),
     }) {
-        Command::Run { accept_loss: true, rebuild: false, .. } => {
-            Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
+        Command::Run { accept_loss: true, rebuild: false, .. } if !config.kafka.is_given() => {
+            Err(Refused("`--accept-loss` belongs to `--rebuild`, or to Kafka (`--brokers`)".to_owned()).into())
         }
         Command::Run {
             files,
@@ -122,7 +122,11 @@ pub fn execute(cli: Cli) -> Result<()> {
             to_end,
             another,
         } => {
-            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn { accept_clock } };
+            let begin = if rebuild {
+                run::Begin::Again { accept_loss }
+            } else {
+                run::Begin::GoOn { accept_clock, accept_loss }
+            };
             let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
             let named = inputs::Named { as_of, another: another_of(another, &named.files)?, ..named };

@@ -106,7 +106,7 @@ impl Replayed {
         // They are sorted, and there may be as many as records.
         let place = rejected.partition_point(|found| (&*found.partition, found.offset) < (partition, offset));
         let found = rejected.get(place).filter(|found| found.offset == offset && found.partition == partition)?;
-        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == found.reason)?;
+        let reason = Reason::of(&found.reason)?;
         Some(Rejection::new(reason, found.detail.clone()))
     }
 }

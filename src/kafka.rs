@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod identity;
 pub mod log;
+pub mod loss;
 pub mod producer;
 pub mod registry;
 mod said;

@@ -9,6 +9,7 @@ use crate::engine::partition_name;
 use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::loss::Loss;
 use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
 use crate::kafka::watch::Watch;
@@ -93,7 +94,11 @@ impl Inputs {
         let known = Known {
             begins: past.begins.clone(),
             identities: past.identities.clone(),
-            accepts_loss: matches!(begin, Begin::Again { accept_loss: true }),
+            loss: match begin {
+                Begin::Again { accept_loss: true } => Loss::Forgotten,
+                Begin::GoOn { accept_loss: true, .. } => Loss::Passed(past.positions.clone()),
+                _ => Loss::Refused,
+            },
         };
         let cluster = patiently(stop, || Cluster::look(&kafka_config, &known))?;
         for topic in &cluster.missing {

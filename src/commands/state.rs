@@ -8,8 +8,8 @@ use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::instant::{self, span};
 use crate::sink::{Progress, Sink};
-use crate::state_dir::StateDir;
 use crate::state_dir::snapshot::Manifest;
+use crate::state_dir::{Lost, StateDir};
 use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::Time;
@@ -50,6 +50,8 @@ struct Status {
     state: String,
     journal: Option<Journaled>,
     snapshot: Option<Snapshot>,
+    /// What was deleted before it was read, and passed because a run was told to.
+    lost: Vec<Lost>,
     sinks: Vec<Committed>,
     /// Sinks of which no position is known: why.
     unheard: Vec<String>,
@@ -104,6 +106,9 @@ impl Status {
             let position = positions.entry(partition.clone()).or_insert(0);
             *position = *next.max(position);
         });
+        let at = progress.as_ref().map_or(0, |progress| progress.epoch);
+        let mut lost = dir.last_generation_at(at)?.map(|facts| facts.lost).unwrap_or_default();
+        lost.retain(|lost| lost.is_passed(&positions));
         let warehouse = config.warehouse.display().to_string();
         let mut sinks: Vec<_> =
             progress.into_iter().map(|progress| Committed::of(warehouse.clone(), progress, &positions)).collect();
@@ -125,6 +130,7 @@ impl Status {
                 since_snapshot: chain.entries.range(from + 1..).count(),
             }),
             snapshot: snapshot.as_ref().map(Snapshot::of),
+            lost,
             sinks,
             unheard,
             // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
@@ -199,6 +205,11 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
             say!("snapshot   epoch {epoch}, {}; {} records, {:.1} MB", ago(at), grouped(*records), *bytes as f64 / 1e6)
         }
         None => say!("snapshot   none yet: a restart replays everything"),
+    }
+    for Lost { partition, from, to, noticed_at } in &status.lost {
+        let (count, last) = (grouped((to - from).unsigned_abs()), to - 1);
+        say!("lost       {partition}: {count} records, offsets {from} to {last}, deleted before they were read;");
+        say!("           passed by the start at {noticed_at} (`--accept-loss`): no table knows them");
     }
     for Committed { sink, epoch, at, watermark, positions, behind, .. } in &status.sinks {
         say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermark}", ago(at));

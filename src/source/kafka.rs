@@ -132,7 +132,7 @@ impl Kafka {
     fn assign(&mut self) -> Result<(), native::KafkaError> {
         let mut assignment = TopicPartitionList::new();
         for mine in &self.reader.mine {
-            let place = Offset::Offset(mine.read_to());
+            let place = Offset::Offset(mine.begins_at());
             assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
         }
         self.consumer.assign(&assignment)?;
