@@ -79,8 +79,8 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
         return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
     check_folder(config)?;
-    let mut sink = insist(signalled, is_away, || Sqlite::open(&config.warehouse))?;
-    insist(signalled, is_away, || sink.try_lock())?;
+    let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(&config.warehouse))?;
+    insist(signalled, &run.stats, is_away, || sink.try_lock())?;
     refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
     let _entered = enter(&dir, config, signalled)?;
@@ -126,7 +126,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, past, dir, begin, signalled, move || {
+        Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })
@@ -153,10 +153,11 @@ impl Run<'_> {
         }
         let inputs = self.open(&past, Some(&dir), begin, signalled)?;
         let facts = self.facts(&inputs, past);
-        let mut sinks = sinks::all(self.config, sink, signalled)?;
+        let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
-        let start = insist(signalled, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
+        let start =
+            insist(signalled, &self.stats, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
         let start = start.map_err(|error| superseded(&dir, error))?;
         beats.began(start.generation);
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
@@ -192,7 +193,7 @@ impl Run<'_> {
             cluster.check(&BTreeMap::new(), &[]).map_err(refused)?;
         }
         let facts = self.facts(&inputs, past);
-        let mut sinks = sinks::all(config, sink, signalled)?;
+        let mut sinks = sinks::all(config, sink, signalled, &self.stats)?;
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(|error| superseded(&dir, error))?;
         beats.began(claims[0].generation);

@@ -8,6 +8,7 @@ use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::instant::{self, span};
 use crate::sink::{Progress, Sink};
+use crate::source::Trouble;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Lost, StateDir};
 use crate::store;
@@ -183,22 +184,36 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
         say!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    let ago = |at: &str| instant::parse(at).map_or(String::new(), |at| format!("{} ago", rounded(instant::now() - at)));
+    let ago = |at: &str| format!("{} ago", span_since(at));
     say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
     match &status.run {
         Some(run) if run.ended => say!("run        ended in order, {}", ago(&run.at)),
         Some(run) => say!("run        process {}, {} workers; heard of {}", run.process, run.workers, ago(&run.at)),
         None => say!("run        nothing is known of it"),
     }
-    for what in status.run.iter().filter(|run| !run.ended).flat_map(|run| &run.waits_for) {
+    let running = status.run.iter().filter(|run| !run.ended);
+    for what in running.clone().flat_map(|run| &run.waits_for) {
         say!("waits      {what}");
     }
     for what in status.run.iter().flat_map(|run| &run.unread) {
         say!("unread     {what}");
     }
+    for Trouble { said, since, .. } in running.clone().flat_map(|run| &run.troubles) {
+        say!("error      {said}; since {since}, {}", ago(since));
+    }
     if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
         say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));
         say!("           {} epochs since the last snapshot: a restart replays them", grouped(*since_snapshot as u64));
+    }
+    if let Some(since) = running.clone().find_map(|run| run.silent_since.as_deref()) {
+        let watermark = status.journal.as_ref().and_then(|journal| instant::parse(&journal.watermark));
+        say!("stands     the watermark: for {} no partition has had anything new;", span_since(since));
+        match watermark.filter(|watermark| *watermark > dataflows::time::START) {
+            Some(at) => {
+                say!("           events that are later than {} move it", instant::show(at + config.out_of_orderness))
+            }
+            None => say!("           it has not begun: the next events of any partition begin it"),
+        }
     }
     match &status.snapshot {
         Some(Snapshot { epoch, at, records, bytes, .. }) => {
@@ -236,6 +251,11 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
     }
     say!("state      `{}`", status.state);
     Ok(())
+}
+
+/// How long ago an instant is.
+fn span_since(at: &str) -> String {
+    instant::parse(at).map_or("?".to_owned(), |at| rounded(instant::now() - at))
 }
 
 /// A span as people say it.
