@@ -5,6 +5,7 @@ mod asking;
 mod book;
 mod client;
 pub mod clock;
+mod tls;
 
 use super::KafkaError;
 use crate::config::kafka::Registry as Config;
