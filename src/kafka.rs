@@ -9,6 +9,7 @@ pub mod log;
 pub mod loss;
 pub mod producer;
 pub mod registry;
+pub(crate) mod rights;
 mod said;
 pub mod skip;
 mod token;
