@@ -59,7 +59,7 @@ impl Asking {
             match self.clock.hear(inbox, patience, busy) {
                 Heard::This(Told::Answered(id, outcome, control)) => {
                     let now = self.clock.now();
-                    self.note(&outcome);
+                    self.note(&outcome, control);
                     if let Outcome::Unclear(why) | Outcome::Unkept(why) = &outcome
                         && said.is_none_or(|at| now.saturating_sub(at) >= SAID_EVERY)
                     {
@@ -78,10 +78,11 @@ impl Asking {
         }
     }
 
-    /// Keeps what it says instead of an answer.
-    fn note(&self, outcome: &Outcome) {
+    /// Keeps what it says instead of an answer. What is only asked to compare with is not asked again.
+    fn note(&self, outcome: &Outcome, control: bool) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = match outcome {
+            Outcome::Unclear(_) if control => return,
             Outcome::Unclear(why) => Some(Trouble::with(trouble.take(), "registry", why.clone())),
             _ => None,
         };
