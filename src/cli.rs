@@ -109,7 +109,8 @@ pub enum Command {
         /// Compute everything again from the first record, and write the rows that differ
         #[arg(long)]
         rebuild: bool,
-        /// With `--rebuild`: what was read from sources that are not given any more may go
+        /// With `--rebuild`: what was read from sources that are not given any more may go; without, of Kafka: what was
+        /// deleted before it was read is passed, and written down (`status`)
         #[arg(long)]
         accept_loss: bool,
         /// Go on although the clock is behind that of the last run

@@ -12,6 +12,7 @@ mod asof;
 mod batch;
 mod beat;
 mod beside;
+mod check;
 mod clock;
 mod damage;
 mod forget;
@@ -34,14 +35,12 @@ mod verify;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
+use crate::config::Config;
 use crate::config::retention::Retention;
-use crate::config::{self, Config};
 use crate::engine::Options;
-use crate::instant::{self, span};
-use crate::kafka::cluster::{Cluster, Known};
-use crate::kafka::registry::Registry;
-use crate::sink::sqlite::{Sqlite, open_to_others};
-use crate::sink::{MadeBy, Sink};
+use crate::instant;
+use crate::sink::MadeBy;
+use crate::sink::sqlite::Sqlite;
 use anyhow::{Context, Result, bail};
 use dataflows::Settings;
 use dataflows::time::WATERMARK_STEP_MS;
@@ -106,8 +105,8 @@ pub fn execute(cli: Cli) -> Result<()> {
         to_end: false,
         another: Vec::new(),
     }) {
-        Command::Run { accept_loss: true, rebuild: false, .. } => {
-            Err(Refused("`--accept-loss` belongs to `--rebuild`".to_owned()).into())
+        Command::Run { accept_loss: true, rebuild: false, .. } if !config.kafka.is_given() => {
+            Err(Refused("`--accept-loss` belongs to `--rebuild`, or to Kafka (`--brokers`)".to_owned()).into())
         }
         Command::Run {
             files,
@@ -122,7 +121,11 @@ pub fn execute(cli: Cli) -> Result<()> {
             to_end,
             another,
         } => {
-            let begin = if rebuild { run::Begin::Again { accept_loss } } else { run::Begin::GoOn { accept_clock } };
+            let begin = if rebuild {
+                run::Begin::Again { accept_loss }
+            } else {
+                run::Begin::GoOn { accept_clock, accept_loss }
+            };
             let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
             let named = inputs::Named { as_of, another: another_of(another, &named.files)?, ..named };
@@ -158,7 +161,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { deep } => {
-            check(&config)?;
+            check::check(&config)?;
             if deep { schema::snowflake_deep(&config) } else { Ok(()) }
         }
         Command::Schema { dialect } => schema::schema(&config, dialect),
@@ -308,68 +311,6 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
             .context("could not listen for signals")?;
     }
     Ok(stop)
-}
-
-/// Whether brokers and registry answer, and what there is to read.
-fn check_kafka(config: &Config) -> Result<()> {
-    let cluster = Cluster::look(&config.kafka, &Known::default()).map_err(inputs::refused)?;
-    let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
-    let (brokers, partitions) = (&config.kafka.brokers, cluster.partitions.len());
-    say!("# Kafka at {brokers}: {partitions} partitions, about {} records", text::grouped(records as u64));
-    if !cluster.missing.is_empty() {
-        say!("# Kafka has no topic {}", cluster.missing.join(", "));
-    }
-    if config.kafka.format == config::kafka::Format::Avro {
-        Registry::open(&config.registry).and_then(|registry| registry.check()).map_err(inputs::refused)?;
-        say!("# registry {}: answers", config.registry.url);
-    }
-    Ok(())
-}
-
-fn check(config: &Config) -> Result<()> {
-    say!("{}", config.to_shown_toml());
-    for (name, position) in sinks::positions(config) {
-        match position? {
-            None => say!("# {name}: answers; nobody has written to it yet"),
-            Some(progress) => say!(
-                "# {name}: made by `{}`, start {}, epoch {}",
-                progress.made_by.name(),
-                progress.generation,
-                progress.epoch
-            ),
-        }
-    }
-    let path = config.warehouse.display();
-    if !config.warehouse.exists() {
-        say!("# warehouse `{path}`: will be made by the first run");
-    } else {
-        match Sqlite::open_to_read(&config.warehouse)?.position()? {
-            None => say!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
-            Some(progress) => say!(
-                "# warehouse `{path}`: made by `{}`, start {}, epoch {}, watermark {}",
-                progress.made_by.name(),
-                progress.generation,
-                progress.epoch,
-                instant::show(progress.watermark)
-            ),
-        }
-        if let Some(mode) = open_to_others(&config.warehouse) {
-            say!(
-                "# warehouse `{path}`: others on this machine may open it (mode {mode:04o}), and it is left so; to keep it to"
-            );
-            say!("#   its owner, as one that is made now:  chmod 600 {}", text::word(&path.to_string()));
-        }
-    }
-    say!("# state `{}`: journal and snapshots", state::place_of(config));
-    let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
-        format!("once the watermark is {} past their end", span::show(lateness))
-    });
-    say!("# windows leave memory {expiry}");
-    if config.kafka.is_given() {
-        check_kafka(config)?;
-    }
-    say!("# the configuration is good");
-    Ok(())
 }
 
 /// Opens the warehouse to read it.

@@ -27,6 +27,7 @@ pub enum Reason {
     UnknownSchema,
     SchemaUnavailable,
     Unreadable,
+    Deleted,
     Undecodable,
     WrongType,
     BadItemBlock,
@@ -50,11 +51,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 24] = [
         Reason::BadMagicByte,
         Reason::UnknownSchema,
         Reason::SchemaUnavailable,
         Reason::Unreadable,
+        Reason::Deleted,
         Reason::Undecodable,
         Reason::WrongType,
         Reason::BadItemBlock,
@@ -78,7 +80,13 @@ impl Reason {
 
     /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
     pub fn is_of_the_world(self) -> bool {
-        matches!(self, Reason::UnknownSchema | Reason::SchemaUnavailable | Reason::Unreadable)
+        use Reason::{Deleted, SchemaUnavailable, UnknownSchema, Unreadable};
+        matches!(self, UnknownSchema | SchemaUnavailable | Unreadable | Deleted)
+    }
+
+    /// The reason of a code.
+    pub fn of(code: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
     /// The code as it stands in `rejected_events.reason`.
@@ -88,6 +96,7 @@ impl Reason {
             Reason::UnknownSchema => "unknown_schema",
             Reason::SchemaUnavailable => "schema_unavailable",
             Reason::Unreadable => "unreadable",
+            Reason::Deleted => "deleted",
             Reason::Undecodable => "undecodable",
             Reason::WrongType => "wrong_type",
             Reason::BadItemBlock => "bad_item_block",

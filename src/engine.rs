@@ -107,7 +107,7 @@ impl Replayed {
         let place = rejected.partition_point(|found| (&*found.partition, found.offset) < (partition, offset));
         let found = rejected.get(place).filter(|found| found.partition == partition)?;
         let found = Some(found).filter(|found| found.first.unwrap_or(found.offset) <= offset)?;
-        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == found.reason)?;
+        let reason = Reason::of(&found.reason)?;
         Some(Rejection::new(reason, found.detail.clone()))
     }
 }

@@ -14,7 +14,7 @@ use crate::source::marks::Marks;
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
-use crate::state_dir::{Generation, StateDir, StateError};
+use crate::state_dir::{Generation, Lost, StateDir, StateError};
 use crate::validate::Rules;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
@@ -40,6 +40,10 @@ pub struct Past {
     pub begins: BTreeMap<String, i64>,
     /// What makes each partition the log it is.
     pub identities: BTreeMap<String, String>,
+    /// The next offset of each partition that was read.
+    pub positions: BTreeMap<String, i64>,
+    /// What was deleted before it was read, and passed.
+    pub lost: Vec<Lost>,
     /// What was read of logs that are known by their content.
     pub sums: BTreeMap<String, Marks>,
     /// The last watermark; before the first event [`dataflows::time::START`].
@@ -65,7 +69,7 @@ impl Past {
     /// # Errors
     /// If it cannot be read.
     pub fn read_at(dir: &StateDir, at: Time) -> Result<Past, StateError> {
-        let Some(Generation { begins, identities, rules, .. }) = dir.last_generation_at(at)? else {
+        let Some(Generation { begins, identities, rules, lost, .. }) = dir.last_generation_at(at)? else {
             return Ok(Past::default());
         };
         let mut past = Past { begins, identities, rules: Some(rules), ..Past::default() };
@@ -81,11 +85,14 @@ impl Past {
                 past.identities.entry(partition).or_insert(identity);
             }
             (past.sums, past.watermark, from) = (manifest.sums, manifest.watermark, manifest.epoch);
+            past.positions = manifest.positions;
         }
         for (_, entry) in chain.entries.range(from + 1..).map(|(_, entry)| entry) {
             add_sums(&mut past.sums, entry);
             past.watermark = entry.watermark;
+            past.positions.extend(entry.read.iter().map(|(partition, (_, next))| (partition.clone(), *next)));
         }
+        past.lost = lost.into_iter().filter(|lost| lost.is_passed(&past.positions)).collect();
         if let Some((_, (_, entry))) = chain.entries.last_key_value() {
             past.clock_ms = Some(entry.clock_ms);
         }

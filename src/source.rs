@@ -21,6 +21,7 @@ use crate::decode::avro::Schemas;
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::operators::Status;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How the payloads of a partition are written.
@@ -191,6 +192,25 @@ pub enum SourceError {
     Refused(String),
 }
 
+/// Something that is depended on does not answer as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What it is.
+    pub of: String,
+    /// What was last said.
+    pub said: String,
+    /// Since when there was something to be said, ISO 8601.
+    pub since: String,
+}
+
+impl Trouble {
+    /// The same trouble with the last word on it; or a new one, since now.
+    pub fn with(before: Option<Trouble>, of: &str, said: String) -> Trouble {
+        let since = before.map_or_else(|| crate::instant::show(crate::instant::now()), |before| before.since);
+        Trouble { of: of.to_owned(), said, since }
+    }
+}
+
 /// What is read to its then end before what: prices are known before anything is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -242,6 +262,11 @@ pub trait Source: Send {
 
     /// What it waits for: what it reads from is away, or cannot be read.
     fn waits_for(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What was last complained of by what it reads from, and has not answered well since.
+    fn troubles(&self) -> Vec<Trouble> {
         Vec::new()
     }
 

@@ -81,6 +81,29 @@ pub struct Generation {
     /// begin with their first record.
     #[serde(default)]
     pub begins: BTreeMap<String, i64>,
+    /// What was deleted before it was read, by this start or those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
+}
+
+/// Records that were deleted before they were read, and that a start passed because it was told to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// `topic/partition`.
+    pub partition: String,
+    /// The first offset of them.
+    pub from: i64,
+    /// The offset after them.
+    pub to: i64,
+    /// The clock of the start, ISO 8601.
+    pub noticed_at: String,
+}
+
+impl Lost {
+    /// Whether what was read is beyond them: a start may have noted them, and been refused.
+    pub fn is_passed(&self, positions: &BTreeMap<String, i64>) -> bool {
+        positions.get(&self.partition).is_some_and(|next| *next >= self.to)
+    }
 }
 
 /// The state of one pipeline.

@@ -1,6 +1,7 @@
 //! What a run counts while it runs: read by the progress line, the summary and the tests.
 
 use crate::decode::Reason;
+use crate::source::Trouble;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -40,6 +41,12 @@ pub struct Stats {
     reasons: Mutex<BTreeMap<&'static str, u64>>,
     waits_for: Mutex<Vec<String>>,
     unread: Mutex<Vec<String>>,
+    /// Since when nothing moves the watermark, by the run's clock.
+    silent_since: Mutex<Option<i64>>,
+    /// What sources complain of.
+    troubles: Mutex<Vec<Trouble>>,
+    /// What the start waits for.
+    starting: Mutex<Option<Trouble>>,
     /// The sinks that are away, by their numbers: why.
     sinks_away: Mutex<BTreeMap<usize, String>>,
 }
@@ -69,6 +76,36 @@ impl Stats {
     /// What sources have left unread until more of it is there.
     pub fn unread(&self) -> Vec<String> {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what sources complain of, each once.
+    pub fn set_troubles(&self, mut all: Vec<Trouble>) {
+        all.sort_by(|one, other| (&one.of, &one.since).cmp(&(&other.of, &other.since)));
+        all.dedup_by(|one, other| one.of == other.of);
+        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Notes why the start goes no further, or that it does.
+    pub fn set_start_waits(&self, said: Option<String>) {
+        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        *starting = said.map(|said| Trouble::with(starting.take(), "start", said));
+    }
+
+    /// What does not answer as it should, what was last said of it, and since when.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        starting.into_iter().chain(troubles).collect()
+    }
+
+    /// Notes since when every partition that takes part in the watermark is silent, if all are.
+    pub fn set_silent_since(&self, since_ms: Option<i64>) {
+        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = since_ms;
+    }
+
+    /// Since when every partition that takes part in the watermark is silent, if all are: it stands.
+    pub fn silent_since(&self) -> Option<i64> {
+        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a sink is away, and why; or that it is not.

@@ -215,6 +215,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         rebuilt_after: Some(38),
         identities: manifest().identities,
         begins: BTreeMap::from([("sign_in_topic/0".to_owned(), 42)]),
+        lost: Vec::new(),
     };
     assert_eq!(dir.begin(&facts, 2).expect("written"), 3);
 

@@ -3,6 +3,8 @@
 
 /// History from files, then live.
 mod backfill;
+/// What `check` says of what is wrong.
+mod checked;
 /// What the log does: grows, begins elsewhere, loses records, is made again.
 mod logs;
 /// Brokers that fail.

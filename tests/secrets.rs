@@ -9,13 +9,14 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 22] = [
+const SHOWN: [&str; 23] = [
     "warehouse",
     "state_dir",
     "kafka.brokers",
     "kafka.group_id",
     "registry.url",
     "registry.username",
+    "registry.ca",
     "publish.prefix",
     "publish.brokers",
     "feed.path",

@@ -59,6 +59,7 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
         fingerprint: fingerprint::of(&options.settings),
         identities,
         begins: BTreeMap::new(),
+        lost: Vec::new(),
         rebuilt_after: None,
     }
 }

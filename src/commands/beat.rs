@@ -3,6 +3,7 @@
 use super::state::place_of;
 use crate::config::Config;
 use crate::instant;
+use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,12 @@ pub(super) struct Heartbeat {
     /// What it left unread until more of it is there.
     #[serde(default)]
     pub unread: Vec<String>,
+    /// What does not answer as it should.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
+    /// Since when every partition is silent, and the watermark stands.
+    #[serde(default)]
+    pub silent_since: Option<String>,
     /// The process, from anywhere; unknown of earlier versions.
     #[serde(default)]
     pub who: Option<Who>,
@@ -109,6 +116,8 @@ impl Heartbeat {
             live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
             waits_for: stats.waits_for(),
             unread: stats.unread(),
+            troubles: stats.troubles(),
+            silent_since: stats.silent_since().map(instant::show),
             who: Some(who.clone()),
             counter: 0,
         }

@@ -15,6 +15,7 @@ use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
 use crate::recovery::StartError;
 use crate::sink::{MadeBy, Sink};
+use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::table::TableId;
 use std::sync::atomic::AtomicBool;
@@ -47,7 +48,7 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
         MadeBy::Batch => Retention::default(),
     };
     let kept = Config { retention: keeps, ..config.clone() };
-    let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true))?;
+    let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true), &Stats::default())?;
     let forgotten = match &dir {
         Some(AtRest { dir, .. }) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
         None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),

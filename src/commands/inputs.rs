@@ -9,6 +9,7 @@ use crate::engine::partition_name;
 use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::loss::Loss;
 use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
 use crate::kafka::watch::Watch;
@@ -20,6 +21,7 @@ use crate::source::movies::Movies;
 use crate::source::span::Span;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
+use crate::stats::Stats;
 use anyhow::Result;
 use dataflows::Instant;
 use std::collections::BTreeMap;
@@ -67,7 +69,7 @@ impl Inputs {
         past: &Past,
         dir: Option<&StateDir>,
         begin: Begin,
-        stop: &AtomicBool,
+        (stop, stats): (&AtomicBool, &Stats),
         grown: impl Fn() + Send + 'static,
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
@@ -93,9 +95,13 @@ impl Inputs {
         let known = Known {
             begins: past.begins.clone(),
             identities: past.identities.clone(),
-            accepts_loss: matches!(begin, Begin::Again { accept_loss: true }),
+            loss: match begin {
+                Begin::Again { accept_loss: true } => Loss::Forgotten,
+                Begin::GoOn { accept_loss: true, .. } => Loss::Passed(past.positions.clone()),
+                _ => Loss::Refused,
+            },
         };
-        let cluster = patiently(stop, || Cluster::look(&kafka_config, &known))?;
+        let cluster = patiently(stop, stats, || Cluster::look(&kafka_config, &known))?;
         for topic in &cluster.missing {
             tracing::warn!("Kafka: there is no topic `{topic}`; it is read from its beginning when it comes to be");
         }
@@ -149,13 +155,14 @@ pub(super) fn refused(error: KafkaError) -> anyhow::Error {
 }
 
 /// Asks until it is answered, or told to stop.
-fn patiently<T>(stop: &AtomicBool, ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
-    insist(stop, |error| matches!(error, KafkaError::Away(_)), ask).map_err(refused)
+fn patiently<T>(stop: &AtomicBool, stats: &Stats, ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
+    insist(stop, stats, |error| matches!(error, KafkaError::Away(_)), ask).map_err(refused)
 }
 
-/// Asks again while the answer is an error that may pass, until told to stop.
+/// Asks again while the answer is an error that may pass, until told to stop; `status` knows why meanwhile.
 pub(super) fn insist<T, E: std::fmt::Display>(
     stop: &AtomicBool,
+    stats: &Stats,
     may_pass: impl Fn(&E) -> bool,
     mut ask: impl FnMut() -> Result<T, E>,
 ) -> Result<T, E> {
@@ -163,9 +170,13 @@ pub(super) fn insist<T, E: std::fmt::Display>(
         match ask() {
             Err(error) if may_pass(&error) && !stop.load(Acquire) => {
                 tracing::warn!("{error}; trying again (Ctrl-C gives up)");
+                stats.set_start_waits(Some(error.to_string()));
                 std::thread::sleep(PAUSE);
             }
-            other => return other,
+            other => {
+                stats.set_start_waits(None);
+                return other;
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ enum Left {
     Changed,
     Gone,
     Unreadable,
+    Deleted,
 }
 
 impl Left {
@@ -49,6 +50,7 @@ impl Left {
             Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
             Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
             Left::Unreadable => "could not be read, and nobody has their bytes",
+            Left::Deleted => "were deleted before they were read",
             Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
         }
     }
@@ -164,6 +166,9 @@ impl Ways {
         let Rejected { topic, partition, offset, key, raw, reason, detail } = record;
         if reason == Reason::Unreadable.code() {
             return Ok(Some(Left::Unreadable));
+        }
+        if reason == Reason::Deleted.code() {
+            return Ok(Some(Left::Deleted));
         }
         if let Some(ToTopics { producer, topics, log }) = &mut self.kafka
             && topics.contains(topic)

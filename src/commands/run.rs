@@ -39,8 +39,8 @@ use std::time::Duration;
 /// How a run begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Begin {
-    /// Where the last one ended, perhaps although the clock is behind that one's.
-    GoOn { accept_clock: bool },
+    /// Where the last one ended, perhaps although the clock is behind that one's, or records are gone since.
+    GoOn { accept_clock: bool, accept_loss: bool },
     /// With the first record; sources that were read before and are not given may be lost.
     Again { accept_loss: bool },
 }
@@ -57,8 +57,9 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
     look(named)?;
     let signalled = stop_on_signals()?;
     let mut begin = begin;
+    let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
     while let After::GoOn = once(config, named, begin, &signalled)? {
-        begin = Begin::GoOn { accept_clock: true };
+        begin = Begin::GoOn { accept_clock: true, accept_loss };
         tracing::info!("going on with the new partitions");
     }
     Ok(())
@@ -78,15 +79,15 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
         return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
     check_folder(config)?;
-    let mut sink = insist(signalled, is_away, || Sqlite::open(&config.warehouse))?;
-    insist(signalled, is_away, || sink.try_lock())?;
+    let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(&config.warehouse))?;
+    insist(signalled, &run.stats, is_away, || sink.try_lock())?;
     refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
     let _entered = enter(&dir, config, signalled)?;
     // Before anything that may take long: of two that start at once, the other one is told by this who runs.
     let beats = heartbeats(&dir, config, &run.stats);
     match begin {
-        Begin::GoOn { accept_clock } => run.go_on(sink, dir, &beats, accept_clock, signalled),
+        Begin::GoOn { .. } => run.go_on(sink, dir, &beats, begin, signalled),
         Begin::Again { accept_loss } => run.again(sink, dir, &beats, accept_loss, signalled).map(|()| After::Done),
     }
 }
@@ -125,7 +126,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, past, dir, begin, signalled, move || {
+        Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })
@@ -136,9 +137,10 @@ impl Run<'_> {
         mut sink: Sqlite,
         dir: StateDir,
         beats: &Heartbeats,
-        accept_clock: bool,
+        begin: Begin,
         signalled: &AtomicBool,
     ) -> Result<After> {
+        let accept_clock = matches!(begin, Begin::GoOn { accept_clock: true, .. });
         let past = past(&dir, &mut sink)?;
         match past.clock_ms.map(|last_ms| clock::judge(last_ms, instant::now())) {
             None | Some(Verdict::Right) => {}
@@ -149,18 +151,20 @@ impl Run<'_> {
         if past.rules.as_ref().is_some_and(|rules| *rules != self.config.rules) {
             say_what_passes_now(self.config, &sink)?;
         }
-        let inputs = self.open(&past, Some(&dir), Begin::GoOn { accept_clock }, signalled)?;
+        let inputs = self.open(&past, Some(&dir), begin, signalled)?;
         let facts = self.facts(&inputs, past);
-        let mut sinks = sinks::all(self.config, sink, signalled)?;
+        let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
-        let start = insist(signalled, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
+        let start =
+            insist(signalled, &self.stats, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
         let start = start.map_err(|error| superseded(&dir, error))?;
         beats.began(start.generation);
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
             .map_err(|error| refused_or_failed(error.into()))?;
         if let Some(cluster) = &inputs.cluster {
-            cluster.check(&start.resume.positions).map_err(refused)?;
+            let replay: Vec<_> = start.resume.replay.iter().map(|replayed| &replayed.entry).collect();
+            cluster.check(&start.resume.positions, &replay).map_err(refused)?;
         }
         if let (Some(first), Some(last)) = (start.resume.replay.first(), start.resume.replay.last()) {
             let (first, last) = (first.entry.epoch, last.entry.epoch);
@@ -182,13 +186,14 @@ impl Run<'_> {
         signalled: &AtomicBool,
     ) -> Result<()> {
         let config = self.config;
-        let past = past(&dir, &mut sink)?;
+        // Of what was passed, that which is there again is read again.
+        let past = Past { lost: Vec::new(), ..past(&dir, &mut sink)? };
         let inputs = self.open(&past, Some(&dir), Begin::Again { accept_loss }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
-            cluster.check(&BTreeMap::new()).map_err(refused)?;
+            cluster.check(&BTreeMap::new(), &[]).map_err(refused)?;
         }
         let facts = self.facts(&inputs, past);
-        let mut sinks = sinks::all(config, sink, signalled)?;
+        let mut sinks = sinks::all(config, sink, signalled, &self.stats)?;
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(|error| superseded(&dir, error))?;
         beats.began(claims[0].generation);
@@ -299,6 +304,7 @@ impl Run<'_> {
             rebuilt_after: None,
             identities,
             begins: inputs.begins(),
+            lost: [past.lost, inputs.cluster.iter().flat_map(|cluster| cluster.lost.clone()).collect()].concat(),
         }
     }
 }

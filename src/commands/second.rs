@@ -9,8 +9,10 @@ use super::beat::{Heartbeat, Who, interval, started};
 use super::state::place_of;
 use crate::config::Config;
 use crate::state_dir::{StateDir, StateError};
+use crate::store;
 use crate::store::lock::{Lock, lock};
 use anyhow::{Result, bail};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
@@ -115,6 +117,19 @@ pub(super) fn enter(dir: &StateDir, config: &Config, stop: &AtomicBool) -> Resul
         }
         heard = heard_of(dir)?;
     }
+}
+
+/// Whether a run may be under way: one that was heard of has not ended, nor is its process gone.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(super) fn may_be_under_way(config: &Config) -> Result<bool> {
+    let place = place_of(config);
+    if !place.contains("://") && !Path::new(&place).exists() {
+        return Ok(false);
+    }
+    let Some(dir) = StateDir::open_to_read(store::open_to_read(&place)?)? else { return Ok(false) };
+    Ok(judge(heard_of(&dir)?.as_ref(), &Who::own(), started) == Other::Unknown)
 }
 
 /// The last heartbeat; a loss of power may have cut it short, and then nothing is known.

@@ -9,6 +9,7 @@ use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Progress, Sink, SinkError, Warehouse};
+use crate::stats::Stats;
 use anyhow::Result;
 use std::sync::atomic::AtomicBool;
 
@@ -41,12 +42,17 @@ fn snowflake(_: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
 }
 
 /// All of them, the warehouse first: what it holds is what the others are brought to.
-pub(super) fn all(config: &Config, warehouse: Sqlite, stop: &AtomicBool) -> Result<Vec<Box<dyn Warehouse>>> {
+pub(super) fn all(
+    config: &Config,
+    warehouse: Sqlite,
+    stop: &AtomicBool,
+    stats: &Stats,
+) -> Result<Vec<Box<dyn Warehouse>>> {
     let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(warehouse)];
     sinks.extend(others(config)?);
     for sink in &mut sinks[1..] {
         // One that is away is waited for before anything is claimed.
-        insist(stop, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
+        insist(stop, stats, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
     }
     Ok(sinks)
 }

@@ -8,8 +8,9 @@ use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::instant::{self, span};
 use crate::sink::{Progress, Sink};
-use crate::state_dir::StateDir;
+use crate::source::Trouble;
 use crate::state_dir::snapshot::Manifest;
+use crate::state_dir::{Lost, StateDir};
 use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::Time;
@@ -50,6 +51,8 @@ struct Status {
     state: String,
     journal: Option<Journaled>,
     snapshot: Option<Snapshot>,
+    /// What was deleted before it was read, and passed because a run was told to.
+    lost: Vec<Lost>,
     sinks: Vec<Committed>,
     /// Sinks of which no position is known: why.
     unheard: Vec<String>,
@@ -104,6 +107,9 @@ impl Status {
             let position = positions.entry(partition.clone()).or_insert(0);
             *position = *next.max(position);
         });
+        let at = progress.as_ref().map_or(0, |progress| progress.epoch);
+        let mut lost = dir.last_generation_at(at)?.map(|facts| facts.lost).unwrap_or_default();
+        lost.retain(|lost| lost.is_passed(&positions));
         let warehouse = config.warehouse.display().to_string();
         let mut sinks: Vec<_> =
             progress.into_iter().map(|progress| Committed::of(warehouse.clone(), progress, &positions)).collect();
@@ -125,6 +131,7 @@ impl Status {
                 since_snapshot: chain.entries.range(from + 1..).count(),
             }),
             snapshot: snapshot.as_ref().map(Snapshot::of),
+            lost,
             sinks,
             unheard,
             // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
@@ -177,28 +184,47 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
         say!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    let ago = |at: &str| instant::parse(at).map_or(String::new(), |at| format!("{} ago", rounded(instant::now() - at)));
+    let ago = |at: &str| format!("{} ago", span_since(at));
     say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
     match &status.run {
         Some(run) if run.ended => say!("run        ended in order, {}", ago(&run.at)),
         Some(run) => say!("run        process {}, {} workers; heard of {}", run.process, run.workers, ago(&run.at)),
         None => say!("run        nothing is known of it"),
     }
-    for what in status.run.iter().filter(|run| !run.ended).flat_map(|run| &run.waits_for) {
+    let running = status.run.iter().filter(|run| !run.ended);
+    for what in running.clone().flat_map(|run| &run.waits_for) {
         say!("waits      {what}");
     }
     for what in status.run.iter().flat_map(|run| &run.unread) {
         say!("unread     {what}");
     }
+    for Trouble { said, since, .. } in running.clone().flat_map(|run| &run.troubles) {
+        say!("error      {said}; since {since}, {}", ago(since));
+    }
     if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
         say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));
         say!("           {} epochs since the last snapshot: a restart replays them", grouped(*since_snapshot as u64));
+    }
+    if let Some(since) = running.clone().find_map(|run| run.silent_since.as_deref()) {
+        let watermark = status.journal.as_ref().and_then(|journal| instant::parse(&journal.watermark));
+        say!("stands     the watermark: for {} no partition has had anything new;", span_since(since));
+        match watermark.filter(|watermark| *watermark > dataflows::time::START) {
+            Some(at) => {
+                say!("           events that are later than {} move it", instant::show(at + config.out_of_orderness))
+            }
+            None => say!("           it has not begun: the next events of any partition begin it"),
+        }
     }
     match &status.snapshot {
         Some(Snapshot { epoch, at, records, bytes, .. }) => {
             say!("snapshot   epoch {epoch}, {}; {} records, {:.1} MB", ago(at), grouped(*records), *bytes as f64 / 1e6)
         }
         None => say!("snapshot   none yet: a restart replays everything"),
+    }
+    for Lost { partition, from, to, noticed_at } in &status.lost {
+        let (count, last) = (grouped((to - from).unsigned_abs()), to - 1);
+        say!("lost       {partition}: {count} records, offsets {from} to {last}, deleted before they were read;");
+        say!("           passed by the start at {noticed_at} (`--accept-loss`): no table knows them");
     }
     for Committed { sink, epoch, at, watermark, positions, behind, .. } in &status.sinks {
         say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermark}", ago(at));
@@ -225,6 +251,11 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
     }
     say!("state      `{}`", status.state);
     Ok(())
+}
+
+/// How long ago an instant is.
+fn span_since(at: &str) -> String {
+    instant::parse(at).map_or("?".to_owned(), |at| rounded(instant::now() - at))
 }
 
 /// A span as people say it.

@@ -4,6 +4,7 @@ use super::Refused;
 use super::show::cut;
 use super::text::{grouped, program};
 use crate::config::Config;
+use crate::decode::Reason;
 use crate::delta::Delta;
 use crate::instant;
 use crate::reconcile::{Differ, differences};
@@ -70,6 +71,9 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
         wrong += differences.len();
     }
     say!("as of epoch {}, watermark {}", progress.epoch, instant::show(progress.watermark));
+    for passed in passed(sink)? {
+        say!("in no table: {passed}");
+    }
     if wrong > 0 {
         bail!(
             "{wrong} rows of `{path}` are not what its raw events say; whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{} verify` too",
@@ -77,6 +81,19 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What was deleted before it was read: neither the tables nor their SQL know it.
+fn passed(sink: &Sqlite) -> Result<Vec<String>> {
+    let table = TableId::RejectedEvents.table();
+    if sink.count(table)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let table = quoted(table.name);
+    let sql = format!("SELECT detail FROM {table} WHERE reason = ?1 ORDER BY _topic, _partition, _offset");
+    let mut statement = sink.connection().prepare(&sql)?;
+    let found = statement.query_map([Reason::Deleted.code()], |row| row.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 /// What the metrics' SQL does not find any more it would take for what never was.

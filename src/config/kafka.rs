@@ -73,6 +73,8 @@ pub struct Registry {
     pub username: String,
     /// Where its password, or a bearer token, is found: `env:NAME` or `file:PATH`.
     pub password: String,
+    /// A PEM file with the authorities that vouch for it, besides the system's, where it is asked by https.
+    pub ca: String,
 }
 
 /// Where a partition begins that was never read.
@@ -214,6 +216,10 @@ impl Registry {
         if self.url.contains('@') {
             let why = "holds a password, or so it seems; use `registry.username` and `registry.password`";
             return Some(("registry.url".to_owned(), why.to_owned()));
+        }
+        if !self.ca.is_empty() && !self.url.split(',').any(|url| url.trim().starts_with("https://")) {
+            let why = format!("is `{}`, and `registry.url` names nothing by https:// that it could vouch for", self.ca);
+            return Some(("registry.ca".to_owned(), why));
         }
         if self.password.is_empty() {
             return None;

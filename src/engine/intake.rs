@@ -7,8 +7,9 @@
 
 mod replay;
 
-use crate::source::{Partition, Place, Poll, Source, SourceError};
+use crate::source::{Partition, Place, Poll, Source, SourceError, Trouble};
 use crate::state_dir::journal;
+use dataflows::operators::Status;
 use dataflows::{Instant, Time};
 use replay::Replay;
 use std::collections::btree_map::Entry;
@@ -132,8 +133,8 @@ impl Slot {
         }
     }
 
-    /// The partitions that were known to hold nothing more for so long, by their numbers among all.
-    pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = u32> {
+    /// The partitions that were known to hold nothing more for so long, by their numbers among all; and since when.
+    pub(super) fn idle(&mut self, clock_ms: Instant, idle_timeout_ms: i64) -> impl Iterator<Item = (u32, Instant)> {
         // What was read again and is not handed over yet is still to come.
         let (idle, ended, first) = (self.idle, self.ended || self.replay.is_some(), self.first);
         let Slot { source, at_end_since, .. } = self;
@@ -141,7 +142,8 @@ impl Slot {
             // A poll tells of all partitions at once; who knows better need not be idle in all of them.
             let at_end = !ended && source.at_end(number as u32).unwrap_or(idle);
             *since = if at_end { Some(since.unwrap_or(clock_ms)) } else { None };
-            since.is_some_and(|since| clock_ms - since >= idle_timeout_ms).then_some(first + number as u32)
+            let since = since.filter(|since| clock_ms - since >= idle_timeout_ms)?;
+            Some((first + number as u32, since))
         })
     }
 
@@ -152,6 +154,11 @@ impl Slot {
             _ if self.ended => Vec::new(),
             _ => self.source.waits_for(),
         }
+    }
+
+    /// What was last complained of by what it reads from.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        if self.ended { Vec::new() } else { self.source.troubles() }
     }
 
     /// What it has left unread until more of it is there.
@@ -265,6 +272,17 @@ impl Intake {
             }
         }
         identities.clone()
+    }
+
+    /// Since when every partition is idle that takes part in the watermark, if all are; the others have ended or are
+    /// catalogs. `open`: the partitions that have not ended.
+    pub(super) fn silent_since(&self, open: &[u32], idle: &BTreeMap<u32, Instant>) -> Option<Instant> {
+        let is_live = |number: &&u32| self.partitions[**number as usize].status == Status::Live;
+        // Behind history all of them wait at first.
+        let all_wait = self.partitions.iter().all(|partition| partition.status == Status::Waiting);
+        let taking_part = open.iter().filter(|number| all_wait || is_live(number));
+        let since = taking_part.map(|number| idle.get(number).copied()).collect::<Option<Vec<_>>>()?;
+        since.into_iter().max()
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {

@@ -1,5 +1,6 @@
 //! One worker: takes records, makes events of them, feeds the dataflow, closes epochs on the tick.
 
+mod away;
 mod cut;
 mod ticker;
 
@@ -12,6 +13,7 @@ use crate::decode::{Clock, Rejection, decode_record, mask};
 use crate::kept;
 use crate::source::{Batch, Format, Poll, Record, Refused};
 use crate::turns::Turn;
+use away::Away;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
 use dataflows::flow::{Inputs, build};
@@ -252,16 +254,16 @@ impl Worker {
     fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let idle_timeout_ms = self.shared.options.idle_timeout_ms;
-        let (mut idle, mut waits_for, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut idle, mut open, mut away) = (BTreeMap::new(), Vec::new(), Away::default());
         for mut slot in self.shared.intake.slots() {
             slot.move_on(tick.next);
             if self.index == 0 {
                 idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
-                waits_for.extend(slot.waits_for());
-                unread.extend(slot.unread());
+                open.extend((slot.first..slot.first + slot.count).filter(|_| !slot.ended));
+                away.hear(&slot);
             }
         }
-        for partition in idle {
+        for partition in idle.keys().copied() {
             self.reports.send(Report::Partition { partition, seen: None, status: Status::Waiting, idle: true });
         }
         let mut asides = self.asides.borrow_mut();
@@ -272,8 +274,9 @@ impl Worker {
             self.reports.send(Report::Partition { partition, seen, status: Status::Waiting, idle: false });
         }
         if self.index == 0 {
-            self.shared.signals.stats.set_waits_for(waits_for);
-            self.shared.signals.stats.set_unread(unread);
+            let stats = &self.shared.signals.stats;
+            stats.set_silent_since(self.shared.intake.silent_since(&open, &idle));
+            away.tell(stats);
             self.reports.send(match tick.known {
                 Some((watermark, target)) => Report::Known { watermark, target },
                 None => Report::Closed,

@@ -6,6 +6,7 @@ use super::skip::{is_damage, is_lost};
 use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
+use crate::source::Trouble;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -43,6 +44,15 @@ pub fn properties(config: &Kafka) -> Result<ClientConfig, KafkaError> {
         let found = secret::fetch(place);
         let found = found.map_err(|why| KafkaError::Refused(format!("setting `kafka.secrets`: `{key}`: {why}")))?;
         client.set(key, found);
+    }
+    // The library does not say which file it could not read.
+    for key in ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location"] {
+        let Some(path) = client.get(key).filter(|path| *path != "probe") else { continue };
+        std::fs::metadata(path).map_err(|error| {
+            KafkaError::Refused(format!(
+                "setting `kafka.properties`: `{key}` is `{path}`, which cannot be read: {error}"
+            ))
+        })?;
     }
     // Its own OpenSSL looks for authorities where no system keeps them; probing, it finds the system's.
     let names_authorities = ["ssl.ca.location", "ssl.ca.pem"].iter().any(|key| client.get(key).is_some());
@@ -190,6 +200,11 @@ impl Context {
         is_fresh.then(|| fetches.get(&(topic.to_owned(), partition)).copied()).flatten()
     }
 
+    /// What was last complained of, until brokers answer again.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.said.trouble()
+    }
+
     /// Says something once, and again after a while.
     fn say(&self, what: String) {
         if self.said.is_news(&what, Instant::now()) {
@@ -258,6 +273,12 @@ impl ClientContext for Context {
         let answer = brokers.iter().filter(|(_, broker)| broker.state == "UP").map(|(name, _)| name.as_str());
         for back in self.said.are_back(answer) {
             tracing::warn!("Kafka: broker {back} answers again");
+        }
+        // Those of the addresses to begin with have no numbers; those that are not needed are not spoken to.
+        let mut numbered = brokers.values().filter(|broker| broker.nodeid >= 0);
+        let is_well = |broker: &Broker| matches!(broker.state.as_str(), "UP" | "INIT" | "UPDATE" | "REAUTH");
+        if brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") && numbered.all(is_well) {
+            self.said.all_answer();
         }
         let mut up = brokers.values().filter(|broker| broker.state == "UP" && broker.rxidle < SILENCE_MS * 1_000);
         let up: Vec<i32> = up.by_ref().map(|broker| broker.nodeid).collect();

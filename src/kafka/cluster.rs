@@ -2,11 +2,14 @@
 
 use super::KafkaError;
 use super::client::{Context, PATIENCE, complaint, consumer};
+use super::loss::{self, Loss};
 use super::skip::{self, Pass};
 use super::{cleanup, identity};
 use crate::config::kafka::{Format as Payload, Kafka, Start};
 use crate::decode::avro::{Schemas, TOPICS};
 use crate::source::Format;
+use crate::state_dir::Lost;
+use crate::state_dir::journal::Entry;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -53,8 +56,8 @@ pub struct Known {
     pub begins: BTreeMap<String, i64>,
     /// What made it the log it is.
     pub identities: BTreeMap<String, String>,
-    /// What is not there any more is not missed: reading begins with what is.
-    pub accepts_loss: bool,
+    /// What becomes of records that were deleted before they were read.
+    pub loss: Loss,
 }
 
 /// Everything there is to read.
@@ -70,6 +73,8 @@ pub struct Cluster {
     pub begins: BTreeMap<String, i64>,
     /// What is passed of each because it cannot be read.
     pub passes: BTreeMap<String, Vec<Pass>>,
+    /// What of that was deleted before it was read.
+    pub lost: Vec<Lost>,
 }
 
 impl Cluster {
@@ -113,7 +118,7 @@ impl Cluster {
         refuse_compacted(config, &partitions)?;
         begin(&consumer, config, known, &mut partitions)?;
         let identities = identity::of(config, &partitions, &known.identities)?;
-        if known.accepts_loss {
+        if known.loss == Loss::Forgotten {
             for found in &mut partitions {
                 let name = found.name();
                 let before = known.identities.get(&name);
@@ -126,34 +131,21 @@ impl Cluster {
         let begins = partitions.iter().map(|found| (found.name(), found.begin));
         // A topic that is away for a while begins where it began.
         let begins = known.begins.clone().into_iter().chain(begins).collect();
-        let passes = skip::passes(config, &partitions)?;
-        Ok(Cluster { partitions, missing, identities, begins, passes })
+        let mut passes = skip::passes(config, &partitions)?;
+        let lost = known.loss.of(&partitions);
+        for lost in &lost {
+            passes.entry(lost.partition.clone()).or_default().push(loss::pass(lost));
+        }
+        Ok(Cluster { partitions, missing, identities, begins, passes, lost })
     }
 
-    /// Whether every partition still holds what is to be read: from its position on, or from where it began.
+    /// Whether every partition still holds what is to be read: from its position on, or from where it began; and of
+    /// what is journaled all that must be read again.
     ///
     /// # Errors
     /// If one does not, with what can be done.
-    pub fn check(&self, positions: &BTreeMap<String, i64>) -> Result<(), KafkaError> {
-        for found in &self.partitions {
-            let (name, Found { low, high, begin, .. }) = (found.name(), found);
-            let next = positions.get(&name).unwrap_or(begin);
-            let what = match next {
-                next if next < low => {
-                    format!("its log begins at {low} now: {} records were deleted before they were read", low - next)
-                }
-                next if next > high => format!(
-                    "its log ends at {high}: it lost what had been written to it, or it was deleted and made again"
-                ),
-                _ => continue,
-            };
-            let why = format!(
-                "Kafka: `{name}` is to be read from offset {next}, and {what}. Going on would pass over that silently. \
-                 To compute everything again from what is there: `run --rebuild --accept-loss`"
-            );
-            return Err(KafkaError::Refused(why));
-        }
-        Ok(())
+    pub fn check(&self, positions: &BTreeMap<String, i64>, replay: &[&Entry]) -> Result<(), KafkaError> {
+        loss::check(&self.partitions, &self.passes, positions, replay)
     }
 }
 

@@ -4,6 +4,7 @@
 use super::KafkaError;
 use super::client::{PATIENCE, complaint, consumer};
 use super::cluster::Found;
+use super::rights;
 use super::skip::is_damage;
 use crate::config::kafka::Kafka;
 use rdkafka::Message;
@@ -96,13 +97,11 @@ fn records(
             Err(error) if is_damage(&error) => break,
             Err(error) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                    let topics: BTreeSet<_> = wanted.values().map(|(found, _)| format!("`{}`", found.topic)).collect();
-                    let topics = Vec::from_iter(topics).join(", ");
-                    return Err(KafkaError::Refused(format!(
-                        "Kafka at {}: this user may not read all of {topics}: grant READ, or leave a topic out with an \
-                         empty name (`kafka.topics`)",
-                        config.brokers
-                    )));
+                    let topics: BTreeSet<_> = wanted.values().map(|(found, _)| found.topic.as_str()).collect();
+                    match rights::unreadable(config, &topics)? {
+                        refused if refused.is_empty() => continue,
+                        refused => return Err(rights::may_not_read(config, &refused)),
+                    }
                 }
                 // One of several brokers is away: the others have what is asked for, or will.
                 _ if asked.elapsed() < PATIENCE => continue,

@@ -185,7 +185,8 @@ impl Transactional {
             ("queue.buffering.max.kbytes", "65536"),
         ];
         let producer = Transactional(Producer::of(config, &more)?);
-        producer.told("begin transactions", producer.0.producer.init_transactions(PATIENCE))?;
+        let what = format!("begin transactions as `{name}`");
+        producer.told(&what, producer.0.producer.init_transactions(PATIENCE))?;
         Ok(producer)
     }
 
@@ -227,7 +228,10 @@ impl Transactional {
 
     fn told<T>(&self, what: &str, result: Result<T, Native>) -> Result<T, KafkaError> {
         result.map_err(|error| {
-            let why = format!("Kafka at {}: could not {what}: {error}", self.0.brokers);
+            // It names the topic; the error does not.
+            let last = self.0.producer.context().client.trouble();
+            let said = last.map_or(String::new(), |last| format!("; the client says: {}", last.said));
+            let why = format!("Kafka at {}: could not {what}: {error}{said}", self.0.brokers);
             match error.rdkafka_error_code() {
                 Some(
                     RDKafkaErrorCode::TransactionalIdAuthorizationFailed
@@ -250,6 +254,24 @@ pub fn create_topics(
     partitions: i32,
     settings: &[(&str, &str)],
 ) -> Result<Vec<String>, KafkaError> {
+    creates(config, topics, partitions, settings, false)
+}
+
+/// Whether the topics that are not there may be created; none is.
+///
+/// # Errors
+/// If one may not.
+pub fn may_create_topics(config: &Kafka, topics: &[String], partitions: i32) -> Result<(), KafkaError> {
+    creates(config, topics, partitions, &[], true).map(drop)
+}
+
+fn creates(
+    config: &Kafka,
+    topics: &[impl AsRef<str>],
+    partitions: i32,
+    settings: &[(&str, &str)],
+    only_tries: bool,
+) -> Result<Vec<String>, KafkaError> {
     let client = properties(config)?;
     let admin: AdminClient<Context> =
         client.create_with_context(Context::new(config)).map_err(|error| not_made(config, &client, &error))?;
@@ -259,6 +281,7 @@ pub fn create_topics(
     });
     let new: Vec<_> = new.collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+    let options = options.validate_only(only_tries);
     let away = |why: String| KafkaError::Away(format!("Kafka at {}: could not create topics: {why}", config.brokers));
     let created = futures_executor::block_on(admin.create_topics(&new, &options));
     let mut names = Vec::new();
@@ -266,6 +289,9 @@ pub fn create_topics(
         match result {
             Ok(name) => names.push(name),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                return Err(away(format!("`{name}`: this user may not; grant CREATE of it, or make it")));
+            }
             Err((name, error)) => return Err(away(format!("`{name}`: {error}"))),
         }
     }

@@ -5,10 +5,12 @@ mod asking;
 mod book;
 mod client;
 pub mod clock;
+mod tls;
 
 use super::KafkaError;
 use crate::config::kafka::Registry as Config;
 use crate::decode::avro::{Schemas, Writer};
+use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use crate::state_dir::schemas::Kept;
 use asking::{Asking, Told};
@@ -42,6 +44,7 @@ pub struct Registry {
     clock: Clock,
     told: Sender<Told>,
     book: Arc<Mutex<Book>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl Registry {
@@ -67,6 +70,7 @@ impl Registry {
         }
         let book = Arc::new(Mutex::new(book));
         let (told, inbox) = channel();
+        let trouble = Arc::<Mutex<Option<Trouble>>>::default();
         let asking = Asking {
             client: client.clone(),
             schemas: schemas.clone(),
@@ -74,10 +78,11 @@ impl Registry {
             book: Arc::clone(&book),
             clock: clock.clone(),
             told: told.clone(),
+            trouble: Arc::clone(&trouble),
         };
         let spawned = std::thread::Builder::new().name("registry".to_owned()).spawn(move || asking.run(&inbox));
         spawned.map_err(|error| KafkaError::Refused(format!("could not start a thread for the registry: {error}")))?;
-        Ok(Registry { client, schemas, clock, told, book })
+        Ok(Registry { client, schemas, clock, told, book, trouble })
     }
 
     /// What is known.
@@ -115,6 +120,11 @@ impl Registry {
                 Resolved::Asked(said)
             }
         }
+    }
+
+    /// What it last said instead of an answer, until it answers again.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks for something that every registry answers.

@@ -1,5 +1,6 @@
 //! What a client complains of, said once: it repeats itself several times a second, by several ways, in changing words.
 
+use crate::source::Trouble;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ pub(super) struct Said(Mutex<Inner>);
 struct Inner {
     /// By what stays the same of it: when it was last said.
     at: BTreeMap<String, Instant>,
-    last: Option<String>,
+    last: Option<Trouble>,
     /// The brokers that it was about.
     brokers: BTreeMap<String, Instant>,
 }
@@ -24,7 +25,7 @@ impl Said {
     /// Notes a complaint; tells whether it is to be said. One about a broker that a complaint was just about is not.
     pub(super) fn is_news(&self, what: &str, now: Instant) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.last = Some(what.to_owned());
+        inner.last = Some(Trouble::with(inner.last.take(), "Kafka", what.to_owned()));
         let is_old = |at: &Instant| now.duration_since(*at) < AGAIN;
         let broker = broker(what).map(str::to_owned);
         let about_same = broker.as_ref().is_some_and(|broker| inner.brokers.get(broker).is_some_and(is_old));
@@ -43,7 +44,17 @@ impl Said {
 
     /// The last complaint.
     pub(super) fn last(&self) -> Option<String> {
+        self.trouble().map(|trouble| trouble.said)
+    }
+
+    /// The last complaint, and since when there are any.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+    }
+
+    /// Every broker that is needed answers: what was complained of is over.
+    pub(super) fn all_answer(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last = None;
     }
 
     /// Of brokers that answer now, those that were complained of: each once.
@@ -105,5 +116,13 @@ mod tests {
         );
         assert_eq!(said.are_back(["127.0.0.1:9092/1"].into_iter()), [""; 0], "said once");
         assert!(said.is_news(&refused("1", 9), start + AGAIN), "it went again");
+        let since = said.trouble().expect("a complaint").since;
+        said.is_news("Kafka: 2/2 brokers are down", start);
+        assert_eq!(
+            said.trouble().map(|last| (last.said, last.since)),
+            Some(("Kafka: 2/2 brokers are down".into(), since))
+        );
+        said.all_answer();
+        assert_eq!(said.trouble(), None);
     }
 }

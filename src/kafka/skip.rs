@@ -4,6 +4,7 @@ use super::KafkaError;
 use super::client::{Context, consumer};
 use super::cluster::Found;
 use crate::config::kafka::Kafka;
+use crate::decode::Reason;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
@@ -23,6 +24,8 @@ pub struct Pass {
     pub from: i64,
     /// The offset after them.
     pub to: i64,
+    /// As what they are rejected.
+    pub reason: Reason,
     /// What is said of them.
     pub why: String,
 }
@@ -95,7 +98,12 @@ pub fn passes(config: &Kafka, partitions: &[Found]) -> Result<BTreeMap<String, V
                     "offsets {offset} to {last} of `{name}` could not be read and were passed, as `kafka.skip` says"
                 );
                 tracing::warn!("Kafka: {why}");
-                passes.entry(name.to_owned()).or_default().push(Pass { from: offset, to, why });
+                passes.entry(name.to_owned()).or_default().push(Pass {
+                    from: offset,
+                    to,
+                    reason: Reason::Unreadable,
+                    why,
+                });
             }
         }
     }

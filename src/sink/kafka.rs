@@ -10,6 +10,7 @@
 
 mod added;
 mod read;
+mod rights;
 mod rows;
 
 use super::purge::{Purge, Purged};
@@ -184,9 +185,14 @@ impl Kafka {
         Ok(Some((progress, written.added)))
     }
 
+    /// Under what name transactions are begun.
+    pub fn transactional_id(&self) -> String {
+        format!("deltamart-{}", self.prefix)
+    }
+
     /// A producer that fences every other one out.
     fn producer(&self) -> Result<Transactional, SinkError> {
-        Transactional::begin(&self.client, &format!("deltamart-{}", self.prefix), ROW_BYTES_MAX).map_err(sink_error)
+        Transactional::begin(&self.client, &self.transactional_id(), ROW_BYTES_MAX).map_err(sink_error)
     }
 
     fn encoders(&self) -> Result<BTreeMap<TableId, (Encoder, Encoder)>, SinkError> {

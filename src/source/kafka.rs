@@ -3,7 +3,7 @@
 mod mine;
 mod reader;
 
-use super::{Batch, Partition, Place, Poll, Source, SourceError};
+use super::{Batch, Partition, Place, Poll, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
@@ -132,7 +132,7 @@ impl Kafka {
     fn assign(&mut self) -> Result<(), native::KafkaError> {
         let mut assignment = TopicPartitionList::new();
         for mine in &self.reader.mine {
-            let place = Offset::Offset(mine.read_to());
+            let place = Offset::Offset(mine.begins_at());
             assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
         }
         self.consumer.assign(&assignment)?;
@@ -275,6 +275,11 @@ impl Source for Kafka {
             all.push(format!("Kafka at {brokers}: no broker has lately answered for `{}`", unheard.name));
         }
         all
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        let registry = self.reader.registry.as_ref().and_then(|registry| registry.trouble());
+        self.consumer.context().trouble().into_iter().chain(registry).collect()
     }
 
     fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {

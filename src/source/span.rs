@@ -1,7 +1,7 @@
 //! The events of a source that happened within a span of time. The others are read and not taken: another
 //! source has them.
 
-use super::{Partition, Place, Poll, Source, SourceError};
+use super::{Partition, Place, Poll, Source, SourceError, Trouble};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 
@@ -53,6 +53,10 @@ impl Source for Span {
 
     fn waits_for(&self) -> Vec<String> {
         self.source.waits_for()
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        self.source.troubles()
     }
 
     fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {

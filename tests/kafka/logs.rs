@@ -135,6 +135,61 @@ fn a_truncated_log_is_refused() {
     assert_eq!(stack.value::<i64>("deltamart.db", "SELECT SUM(sessions) FROM user_activity"), 65);
 }
 
+/// Told to, it goes on with what is left; what is missing is written down, and said.
+#[test]
+fn what_was_deleted_unread_is_passed_if_it_is_said() {
+    let Some((stack, schema)) = only_sign_ins("passed", 1) else { return };
+    let topic = stack.topic("sign_in");
+    let sessions = || stack.value::<i64>("deltamart.db", "SELECT SUM(sessions) FROM user_activity");
+    stack.sends("sign_in", 0, events(schema, 0..200));
+    stack.truncates("sign_in", 0, 20);
+    // What was gone before anybody came is not missed.
+    stack.succeeds(&["run", "--to-end", "--accept-loss"]);
+    assert_eq!((sessions(), stack.says(&["status"]).1.contains("lost ")), (180, false));
+    stack.sends("sign_in", 0, events(schema, 200..300));
+    stack.truncates("sign_in", 0, 250);
+    stack.refuses(&["run", "--to-end"], &[&topic, "50 records were deleted", "status", "`run --accept-loss`"]);
+    stack.succeeds(&["run", "--to-end", "--accept-loss"]);
+    assert_eq!(sessions(), 230, "what was read before stays, what is left is read");
+    let detail = "SELECT detail FROM rejected_events WHERE reason = 'deleted' AND _offset = 249";
+    let detail = stack.value::<String>("deltamart.db", detail);
+    assert!(detail.starts_with(&format!("offsets 200 to 249 of `{topic}/0` were deleted")), "{detail}");
+    let said = stack.succeeds(&["run", "--to-end"]);
+    assert!(said.starts_with("0 records"), "{said}");
+    let lost = format!("{topic}/0: 50 records, offsets 200 to 249, deleted before they were read");
+    let says_lost = |lost: &str| {
+        let status = stack.succeeds(&["status"]);
+        assert!(status.contains(lost), "{status}");
+    };
+    says_lost(&lost);
+    let verified = stack.succeeds(&["verify"]);
+    assert!(verified.contains(" 0 differ") && verified.contains("in no table: offsets 200 to 249"), "{verified}");
+    // What was passed and is not in a snapshot yet is passed again, though nobody says so any more.
+    stack.sends("sign_in", 0, events(schema, 300..310));
+    stack.truncates("sign_in", 0, 305);
+    let running = stack.starts(&["run", "--accept-loss", "--set", "snapshot_interval=1h"]);
+    stack.awaits(&format!("{topic}/0=310"));
+    running.dies();
+    stack.succeeds(&["run", "--to-end"]);
+    assert_eq!((sessions(), stack.accounted("deltamart.db")), (235, 237));
+    says_lost(&lost);
+    says_lost("5 records, offsets 300 to 304");
+    stack.verify(&[]);
+    // What was read and is not in a snapshot yet must be there.
+    let running = stack.starts(&["run", "--set", "snapshot_interval=1h"]);
+    stack.sends("sign_in", 0, events(schema, 310..320));
+    stack.awaits(&format!("{topic}/0=320"));
+    running.dies();
+    stack.truncates("sign_in", 0, 315);
+    for arguments in [&["run", "--to-end"][..], &["run", "--to-end", "--accept-loss"]] {
+        stack.refuses(arguments, &["must be read again", "offsets 310 to 314 are deleted", "--rebuild --accept-loss"]);
+    }
+    assert!(!stack.succeeds(&["status"]).contains("310 to"), "it was refused, not passed");
+    stack.succeeds(&["run", "--rebuild", "--accept-loss"]);
+    assert_eq!((sessions(), stack.says(&["status"]).1.contains("lost ")), (5, false));
+    stack.verify(&[]);
+}
+
 /// Offsets into a log that was deleted and made again mean nothing, however long it is by now, and though
 /// nothing was in it when it was first read.
 #[test]

@@ -96,6 +96,7 @@ impl Brokers {
         let claim = claimed.claim(MadeBy::Run, None).expect("memory");
         let mut options = support::options(2);
         options.epoch_interval = Duration::from_millis(20);
+        options.idle_timeout_ms = 0;
         options.settings.lateness_ms = None;
         let sinks: Vec<(Box<dyn Sink>, _)> = vec![(Box::new(claimed), claim)];
         let (resume, stop_too, stats_too) = (Resume::default(), Arc::clone(&stop), Arc::clone(&stats));
@@ -164,10 +165,28 @@ fn brokers_that_are_away_are_waited_for() {
     await_that("it says what it waits for", || {
         run.stats.waits_for().iter().any(|what| what.contains("no broker has lately answered for"))
     });
+    await_that("it says what the client says", || {
+        run.stats.troubles().iter().any(|trouble| trouble.of == "Kafka" && trouble.said.contains("127.0.0.1"))
+    });
     (1..=BROKERS).for_each(|broker| brokers.cluster.broker_up(broker).expect("comes up"));
     brokers.send(100);
     await_that("the second half is read", || run.has_read(brokers.sent));
     await_that("it waits for nothing", || run.stats.waits_for().is_empty());
+    await_that("what was complained of is over", || run.stats.troubles().is_empty());
+    run.stop.store(true, Ordering::Release);
+    brokers.check(run);
+}
+
+/// When every partition has had nothing for a while, the watermark stands, and that is known.
+#[test]
+fn silence_everywhere_is_known() {
+    let mut brokers = Brokers::new();
+    brokers.send(100);
+    let run = brokers.run(false);
+    await_that("all is read, and nothing comes", || run.has_read(brokers.sent) && run.stats.silent_since().is_some());
+    (1..=BROKERS).for_each(|broker| brokers.cluster.broker_down(broker).expect("goes down"));
+    await_that("nobody knows whether anything comes", || run.stats.silent_since().is_none());
+    (1..=BROKERS).for_each(|broker| brokers.cluster.broker_up(broker).expect("comes up"));
     run.stop.store(true, Ordering::Release);
     brokers.check(run);
 }

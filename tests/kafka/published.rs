@@ -57,7 +57,17 @@ fn tables_are_published_where_events_are_read() {
     stack.sends("sign_in", 0, (0..40).map(|n| Some(sign_in(schema, n + 1, n))));
     let prefix = format!("publish.prefix={}.", stack.topic("out"));
     let more = ["--set", prefix.as_str()];
+    let checks = || {
+        let said = stack.succeeds(&[&["check"], &more[..]].concat());
+        assert!(said.contains("# publish: this user may write topics"), "{said}");
+    };
+    checks();
+    assert_eq!(stack.end_of("out.users", 0), None, "to try is not to make");
     stack.succeeds(&[&["run", "--to-end"], &more[..]].concat());
+    let ends = || ["out._progress", "out.consumer_events"].map(|topic| stack.end_of(topic, 0));
+    let before = ends();
+    checks();
+    assert_eq!(ends(), before, "to try is not to write");
     let said = stack.succeeds(&[&["status"], &more[..]].concat());
     assert_eq!(said.matches("sink       ").count(), 2, "{said}");
     stack.sends("sign_in", 1, (40..60).map(|n| Some(sign_in(schema, n + 1, n))));

@@ -18,6 +18,10 @@ fn an_idle_partition_holds_the_watermark_for_a_while_only() {
     let watermark = || stack.watermark().unwrap_or(i64::MIN);
     assert!(watermark() < MONDAY_MS, "an empty partition was left out at once");
     let running = stack.starts(&[&quick[..], &["--set", "idle_timeout=1s"]].concat());
+    await_that("that it stands is said", || {
+        let status = stack.says(&["status"]).1;
+        status.contains("stands     the watermark: for ") && status.contains("begin it")
+    });
     let mut second = 10_000;
     await_that("the watermark goes on", || {
         // Never a moment without.
@@ -25,6 +29,7 @@ fn an_idle_partition_holds_the_watermark_for_a_while_only() {
         second += 200;
         watermark() > MONDAY_MS + 10_000_000
     });
+    await_that("that it stands is said, and what moves it", || stack.says(&["status"]).1.contains("move it"));
     running.ends();
     stack.verify(&[]);
 }

@@ -182,7 +182,7 @@ impl Stack {
     }
 
     /// Where a partition ends, if it is there.
-    fn end_of(&self, event: &str, partition: i32) -> Option<i64> {
+    pub(super) fn end_of(&self, event: &str, partition: i32) -> Option<i64> {
         let consumer: BaseConsumer = self.client().create().expect("a client");
         Some(consumer.fetch_watermarks(&self.topic(event), partition, Duration::from_secs(5)).ok()?.1)
     }

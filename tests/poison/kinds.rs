@@ -1,5 +1,5 @@
 use super::server::{Says, Server, Time, UNCLEAR, registry, settled};
-use crate::kafka::stack::schema_of;
+use crate::kafka::stack::{await_that, schema_of};
 use crate::support::histories;
 use deltamart::kafka::registry::Resolved;
 use rand::seq::IndexedRandom;
@@ -55,6 +55,10 @@ fn case(says: Says, of: Of, until: Until) {
     let poison = settled(&registry, POISON, "t/0", false, &time, at_last);
     let given_up = time.now();
     let good = settled(&registry, GOOD, "t/1", false, &time, at_last);
+    let is_silent = says != Says::Good && !matches!(says, Says::NotFound | Says::NotFoundByCode) && of == Of::All;
+    await_that("what it says is kept until it answers", || {
+        registry.trouble().is_some() == (is_silent && until == Until::Never) || of == Of::One
+    });
     let of_all = |found: &Resolved| match until {
         Until::Never => matches!(found, Resolved::Asked(Some(_))),
         Until::Second(_) => *found == Resolved::Yes,

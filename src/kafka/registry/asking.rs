@@ -4,6 +4,7 @@ use super::book::{Book, Next, Outcome};
 use super::client::{Answer, Client};
 use super::clock::{Clock, Heard};
 use crate::decode::avro::Schemas;
+use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,7 @@ pub(super) struct Asking {
     pub book: Arc<Mutex<Book>>,
     pub clock: Clock,
     pub told: Sender<Told>,
+    pub trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl Asking {
@@ -57,6 +59,7 @@ impl Asking {
             match self.clock.hear(inbox, patience, busy) {
                 Heard::This(Told::Answered(id, outcome, control)) => {
                     let now = self.clock.now();
+                    self.note(&outcome, control);
                     if let Outcome::Unclear(why) | Outcome::Unkept(why) = &outcome
                         && said.is_none_or(|at| now.saturating_sub(at) >= SAID_EVERY)
                     {
@@ -73,6 +76,16 @@ impl Asking {
                 Heard::This(Told::Stop) | Heard::NoMore => return,
             }
         }
+    }
+
+    /// Keeps what it says instead of an answer. What is only asked to compare with is not asked again.
+    fn note(&self, outcome: &Outcome, control: bool) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = match outcome {
+            Outcome::Unclear(_) if control => return,
+            Outcome::Unclear(why) => Some(Trouble::with(trouble.take(), "registry", why.clone())),
+            _ => None,
+        };
     }
 
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {

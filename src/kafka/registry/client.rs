@@ -1,6 +1,7 @@
 //! One question to a registry, and what its answer says.
 
 use super::super::KafkaError;
+use super::tls;
 use crate::config::kafka::Registry as Config;
 use crate::config::secret;
 use crate::decode::avro::Writer;
@@ -57,8 +58,7 @@ impl Client {
                 builder.set_basic_authorization(&config.username, Some(&password));
             }
         }
-        let settings = builder.build();
-        let settings = settings.map_err(|error| {
+        let settings = tls::build(config, &mut builder, |error| {
             KafkaError::Refused(format!("registry {}: could not make a client: {}", config.url, said(&error)))
         })?;
         Ok(Client { settings: Arc::new(settings), url: config.url.clone() })
@@ -117,7 +117,14 @@ impl Client {
     }
 
     pub fn failed(&self, what: &str, error: &SRCError) -> KafkaError {
-        KafkaError::Away(format!("registry {}: could not {what}: {}", self.url, said(error)))
+        let way_out = match &error.error {
+            said if said.contains("status 401") => {
+                "; it takes another name and password, or token (`registry.username`, `registry.password`)"
+            }
+            said if said.contains("status 403") => "; it does not allow that to this user (`registry.username`)",
+            _ => "",
+        };
+        KafkaError::Away(format!("registry {}: could not {what}: {}{way_out}", self.url, said(error)))
     }
 }
 
@@ -128,6 +135,11 @@ pub(super) fn is_absent(error: &SRCError) -> bool {
 }
 
 fn said(error: &SRCError) -> String {
+    // An answer of a proxy, or none: the converter says that it is no error of a registry.
+    let own = error.source().and_then(|source| source.downcast_ref::<RawError>());
+    if own.is_some_and(|own| own.error_code == 0) {
+        return error.error.clone();
+    }
     match error.source() {
         // The innermost says what happened; those around it, that something did.
         Some(source) => {

@@ -10,7 +10,7 @@ use crate::kafka::registry::Registry;
 use dataflows::table::{Table, Value};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError as Native;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_avro_fast::Schema;
@@ -160,6 +160,13 @@ impl Reader<'_> {
                 None => continue,
                 // Its end, as of now, is not before the one we asked for.
                 Some(Err(Native::PartitionEOF(number))) => drop(left.remove(&number)),
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    return Err(KafkaError::Refused(format!(
+                        "Kafka at {}: could not {}: this user may not; grant READ of it",
+                        self.config.brokers,
+                        what()
+                    )));
+                }
                 Some(Err(error)) => tracing::debug!("Kafka at {}: {error}; trying again", self.config.brokers),
                 Some(Ok(record)) => match left.get(&record.partition()) {
                     Some(until) if record.offset() < *until => take(&record)?,

@@ -1,5 +1,6 @@
 //! A partition that is read: how far it is, and what it waits for.
 
+use crate::decode::Reason;
 use crate::kafka::cluster::Found;
 use crate::kafka::skip::Pass;
 use crate::source::Refused;
@@ -82,8 +83,10 @@ impl Mine {
         self.was_rejected.sort();
         // What was passed then is passed again, though it may be readable now, and nobody says so any more.
         self.passes.retain(|pass| pass.from >= until);
-        let passed =
-            |rejected: Rejected| Some(Pass { from: rejected.from?, to: rejected.offset + 1, why: rejected.detail });
+        let passed = |rejected: Rejected| {
+            let reason = Reason::of(&rejected.reason).unwrap_or(Reason::Unreadable);
+            Some(Pass { from: rejected.from?, to: rejected.offset + 1, reason, why: rejected.detail })
+        };
         self.passes.extend(rejected.into_iter().filter_map(passed));
     }
 
@@ -107,6 +110,15 @@ impl Mine {
     /// The offset after all that was read of it, handed over or not.
     pub fn read_to(&self) -> i64 {
         self.held.back().map_or(self.next, |held| held.record.offset() + 1)
+    }
+
+    /// Where the client is told to begin: not within what is passed, which may not be there.
+    pub fn begins_at(&self) -> i64 {
+        let mut at = self.read_to();
+        while let Some(pass) = self.passes.iter().find(|pass| (pass.from..pass.to).contains(&at)) {
+            at = pass.to;
+        }
+        at
     }
 
     /// Whether a record is among those that are passed, or comes when those are due that are before it.
@@ -142,8 +154,7 @@ impl Mine {
     pub fn passes_now(&mut self) -> Option<(i64, Refused)> {
         let next = self.next;
         let place = self.passes.iter().position(|pass| (pass.from..pass.to).contains(&next))?;
-        let Pass { to, why, .. } = self.passes.swap_remove(place);
-        let reason = crate::decode::Reason::Unreadable;
+        let Pass { to, reason, why, .. } = self.passes.swap_remove(place);
         Some((to, Refused { reason, detail: why, from: Some(next) }))
     }
 

@@ -1,0 +1,104 @@
+//! `check`: the configuration, and whether everything that it names answers, and lets us.
+
+use super::{inputs, second, sinks, state, text};
+use crate::config::Config;
+use crate::config::kafka::Format;
+use crate::instant::{self, span};
+use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::registry::Registry;
+use crate::kafka::rights;
+use crate::sink::Sink;
+use crate::sink::kafka::Kafka;
+use crate::sink::sqlite::{Sqlite, open_to_others};
+use anyhow::Result;
+
+/// Whether this user may publish.
+fn check_publish(config: &Config) -> Result<()> {
+    let kafka = Kafka::open(config)?;
+    let (is_alone, id) = (!second::may_be_under_way(config)?, kafka.transactional_id());
+    kafka.check_rights(is_alone)?;
+    let prefix = &config.publish.prefix;
+    match is_alone {
+        true => say!("# publish: this user may write topics `{prefix}*`, in transactions as `{id}`"),
+        false => say!(
+            "# publish: this user may write topics `{prefix}*`; whether in transactions as `{id}` is not tried, since \
+             that would end those of the run that is under way"
+        ),
+    }
+    Ok(())
+}
+
+/// Whether brokers and registry answer, what there is to read, and whether this user may.
+fn check_kafka(config: &Config) -> Result<()> {
+    let cluster = Cluster::look(&config.kafka, &Known::default()).map_err(inputs::refused)?;
+    let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
+    let (brokers, partitions) = (&config.kafka.brokers, cluster.partitions.len());
+    say!("# Kafka at {brokers}: {partitions} partitions, about {} records", text::grouped(records as u64));
+    if !cluster.missing.is_empty() {
+        say!("# Kafka has no topic {}", cluster.missing.join(", "));
+    }
+    let is_empty = |topic: &str| cluster.partitions.iter().all(|found| found.topic != topic || found.low == found.high);
+    // Of the others a record was just read.
+    let topics = cluster.partitions.iter().map(|found| found.topic.as_str()).filter(|topic| is_empty(topic)).collect();
+    let unreadable = rights::unreadable(&config.kafka, &topics).map_err(inputs::refused)?;
+    if !unreadable.is_empty() {
+        return Err(inputs::refused(rights::may_not_read(&config.kafka, &unreadable)));
+    }
+    if let Some(why) = rights::group(&config.kafka, &cluster.partitions).map_err(inputs::refused)? {
+        say!("# Kafka at {brokers}: {why}");
+    }
+    if config.kafka.format == Format::Avro {
+        Registry::open(&config.registry).and_then(|registry| registry.check()).map_err(inputs::refused)?;
+        say!("# registry {}: answers", config.registry.url);
+    }
+    Ok(())
+}
+
+pub(super) fn check(config: &Config) -> Result<()> {
+    say!("{}", config.to_shown_toml());
+    for (name, position) in sinks::positions(config) {
+        match position? {
+            None => say!("# {name}: answers; nobody has written to it yet"),
+            Some(progress) => say!(
+                "# {name}: made by `{}`, start {}, epoch {}",
+                progress.made_by.name(),
+                progress.generation,
+                progress.epoch
+            ),
+        }
+    }
+    let path = config.warehouse.display();
+    if !config.warehouse.exists() {
+        say!("# warehouse `{path}`: will be made by the first run");
+    } else {
+        match Sqlite::open_to_read(&config.warehouse)?.position()? {
+            None => say!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
+            Some(progress) => say!(
+                "# warehouse `{path}`: made by `{}`, start {}, epoch {}, watermark {}",
+                progress.made_by.name(),
+                progress.generation,
+                progress.epoch,
+                instant::show(progress.watermark)
+            ),
+        }
+        if let Some(mode) = open_to_others(&config.warehouse) {
+            say!(
+                "# warehouse `{path}`: others on this machine may open it (mode {mode:04o}), and it is left so; to keep it to"
+            );
+            say!("#   its owner, as one that is made now:  chmod 600 {}", text::word(&path.to_string()));
+        }
+    }
+    say!("# state `{}`: journal and snapshots", state::place_of(config));
+    let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
+        format!("once the watermark is {} past their end", span::show(lateness))
+    });
+    say!("# windows leave memory {expiry}");
+    if config.kafka.is_given() {
+        check_kafka(config)?;
+    }
+    if config.publish.is_given() {
+        check_publish(config)?;
+    }
+    say!("# the configuration is good");
+    Ok(())
+}
