@@ -147,7 +147,10 @@ fn rows(sink: &mut dyn Warehouse, table: TableId) -> Vec<Vec<Value>> {
     sink.page(table, None, 1_000).expect("readable")
 }
 
-fn rows_and_progress_go_together_and_again_changes_nothing(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+fn rows_and_progress_go_together_and_again_changes_nothing(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
     assert_eq!(sink.position().expect("asks"), None);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     assert_eq!(claim.generation, 1);
@@ -169,7 +172,10 @@ fn rows_and_progress_go_together_and_again_changes_nothing(mut sink: Box<dyn War
     assert_eq!(progress.positions, second.positions);
 }
 
-fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(mut zombie: Box<dyn Warehouse>, mut sink: Box<dyn Warehouse>) {
+fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
+    mut zombie: Box<dyn Warehouse>,
+    mut sink: Box<dyn Warehouse>,
+) {
     let old = zombie.claim(MadeBy::Run, None).expect("claims");
     let claim = sink.claim(MadeBy::Run, None).expect("claims again");
     assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
@@ -231,7 +237,10 @@ fn every_type_comes_back_as_it_went(mut sink: Box<dyn Warehouse>, mut reader: Bo
     assert_eq!(made_by(&mut *reader), MadeBy::Batch);
 }
 
-fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let key = |offset| rejected(offset, b"")[..3].to_vec();
     let mut first = commit(0, 2);
@@ -255,7 +264,10 @@ fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(mut sink
     assert_eq!(rows(&mut *reader, TableId::RejectedEvents), expected);
 }
 
-fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut first = commit(0, 2);
     first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
@@ -345,7 +357,10 @@ fn every_table_takes_its_own_types_and_nulls(mut sink: Box<dyn Warehouse>, mut r
     }
 }
 
-fn pages_follow_each_other_and_a_store_does_not_differ_from_itself(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+fn pages_follow_each_other_and_a_store_does_not_differ_from_itself(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut all = commit(0, 2);
     let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();

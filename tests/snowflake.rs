@@ -1,4 +1,4 @@
-//! Snowflake, as far as a stand-in shows it: fakesnow, where `DELTAMART_SNOWFLAKE` names one (scripts/with-fakesnow).
+//! Snowflake, as far as a stand-in shows it: fakesnow, which `DELTAMART_SNOWFLAKE` names (scripts/with-fakesnow).
 
 /// Broken off between any two statements.
 mod broken;
@@ -17,6 +17,7 @@ mod proxy;
 /// What Snowflake refuses, and what is said of it.
 mod refused;
 
+use crate::support::needed;
 use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::delta::Delta;

@@ -9,11 +9,11 @@ fn events(schema: u32, users: std::ops::Range<i64>) -> impl Iterator<Item = Opti
     users.map(move |user| Some(sign_in(schema, user + 1, user)))
 }
 
-fn only_sign_ins(test: &str, partitions: i32) -> Option<(Stack, u32)> {
-    let stack = Stack::reading(test, |event| event == "sign_in")?;
+fn only_sign_ins(test: &str, partitions: i32) -> (Stack, u32) {
+    let stack = Stack::reading(test, |event| event == "sign_in");
     stack.creates("sign_in", partitions, "delete");
     let schema = stack.registers("sign_in", schema_of("sign_in"));
-    Some((stack, schema))
+    (stack, schema)
 }
 
 /// Partitions that come to be while we read are read from their beginning.
@@ -137,8 +137,9 @@ fn a_truncated_log_is_refused() {
 
 /// Told to, it goes on with what is left; what is missing is written down, and said.
 #[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
 fn what_was_deleted_unread_is_passed_if_it_is_said() {
-    let Some((stack, schema)) = only_sign_ins("passed", 1) else { return };
+    let (stack, schema) = only_sign_ins("passed", 1);
     let topic = stack.topic("sign_in");
     let sessions = || stack.value::<i64>("deltamart.db", "SELECT SUM(sessions) FROM user_activity");
     stack.sends("sign_in", 0, events(schema, 0..200));

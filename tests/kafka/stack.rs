@@ -1,3 +1,4 @@
+use crate::support::needed;
 use dataflows::table::TableId;
 use deltamart::config::kafka::Registry as Config;
 use deltamart::decode::avro::{TOPICS, header};

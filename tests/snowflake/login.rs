@@ -123,8 +123,6 @@ fn a_key_is_made_once_for_its_owner_alone_and_registered_by_what_is_printed() {
     assert!(!again.status.success());
     assert!(String::from_utf8_lossy(&again.stderr).contains("left as it is"));
     assert_eq!(std::fs::read(&path).expect("is there"), private);
-    if let Some(mut config) = configured() {
-        config.private_key = format!("file:{}", path.display());
-        assert_eq!(claims(&config, public)["sub"], "MYORG-PROD.LOADER");
-    }
+    let config = Config { private_key: format!("file:{}", path.display()), ..configured() };
+    assert_eq!(claims(&config, public)["sub"], "MYORG-PROD.LOADER");
 }
