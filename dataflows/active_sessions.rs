@@ -7,7 +7,7 @@
 use crate::operators::sessions::Session;
 use crate::operators::{finality, freeze};
 use crate::state::Ledger;
-use crate::table::{Kind, Table, Type, Value, column};
+use crate::table::{Role, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub fn table() -> Table {
         column("signed_in_at", Type::Instant, "The sign-in that opened the session."),
     ];
     let doc = "One row per session that is open: neither signed out of, nor timed out at the watermark.";
-    Table { name: "active_sessions", doc, kind: Kind::Upsert, key_columns: 2, columns }
+    Table { name: "active_sessions", doc, role: Role::Metric, key_columns: 2, columns }
 }
 
 /// The sessions without a sign-out whose timeout the watermark has not reached. That it has is news

@@ -30,9 +30,9 @@ pub fn checkouts<'s>(
     settings: &Settings,
     ledger: &Ledger,
 ) -> Collection<'s, WindowRow> {
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::CheckoutPane(pane, user) => Some((pane, user)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::CheckoutPane(pane, user) = state else { return None };
+        Some((pane, user))
     });
     let names = Names {
         panes: "checkouts/panes",

@@ -160,59 +160,64 @@ impl CatalogContent {
     }
 }
 
-/// Any event.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Event {
-    /// `consumer_registration`
-    Registration(Registration),
-    /// `sign_in`
-    SignIn(Sign),
-    /// `sign_out`
-    SignOut(Sign),
-    /// `item_view`
-    ItemView(ItemView),
-    /// `added_to_cart`
-    AddedToCart(AddedToCart),
-    /// `checkout_to_cart`
-    Checkout(Checkout),
-    /// `purchase`
-    Purchase(Purchase),
-    /// `movies_catalog_enriched`
-    Catalog(Box<CatalogItem>),
-    /// `item_rating`
-    ItemRating(ItemRating),
+/// Declares the events once: the variant, what it holds, and its name on the wire.
+macro_rules! events {
+    ($($variant:ident($holds:ty) = $name:literal;)*) => {
+        /// Any event.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Event { $(#[doc = concat!("`", $name, "`")] $variant($holds)),* }
+
+        /// Which event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventName { $(#[doc = concat!("`", $name, "`")] $variant),* }
+
+        impl EventName {
+            /// Every event there is.
+            pub const ALL: &'static [EventName] = &[$(EventName::$variant),*];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(EventName::$variant => $name),* }
+            }
+
+            /// The event of that name.
+            pub fn by_name(name: &str) -> Option<EventName> {
+                match name { $($name => Some(EventName::$variant),)* _ => None }
+            }
+        }
+
+        impl Event {
+            /// The event's own time.
+            pub fn timestamp(&self) -> Instant {
+                match self { $(Event::$variant(event) => event.timestamp),* }
+            }
+
+            /// Which it is.
+            pub fn which(&self) -> EventName {
+                match self { $(Event::$variant(_) => EventName::$variant),* }
+            }
+
+            /// Its name on the wire.
+            pub fn name(&self) -> &'static str {
+                self.which().as_str()
+            }
+        }
+    };
+}
+
+events! {
+    Registration(Registration) = "consumer_registration";
+    SignIn(Sign) = "sign_in";
+    SignOut(Sign) = "sign_out";
+    ItemView(ItemView) = "item_view";
+    AddedToCart(AddedToCart) = "added_to_cart";
+    Checkout(Checkout) = "checkout_to_cart";
+    Purchase(Purchase) = "purchase";
+    ItemRating(ItemRating) = "item_rating";
+    Catalog(Box<CatalogItem>) = "movies_catalog_enriched";
 }
 
 impl Event {
-    /// The event's own time.
-    pub fn timestamp(&self) -> Instant {
-        match self {
-            Event::Registration(e) => e.timestamp,
-            Event::SignIn(e) | Event::SignOut(e) => e.timestamp,
-            Event::ItemView(e) => e.timestamp,
-            Event::AddedToCart(e) => e.timestamp,
-            Event::Checkout(e) => e.timestamp,
-            Event::Purchase(e) => e.timestamp,
-            Event::Catalog(e) => e.timestamp,
-            Event::ItemRating(e) => e.timestamp,
-        }
-    }
-
-    /// The event's name on the wire.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::Registration(_) => "consumer_registration",
-            Event::SignIn(_) => "sign_in",
-            Event::SignOut(_) => "sign_out",
-            Event::ItemView(_) => "item_view",
-            Event::AddedToCart(_) => "added_to_cart",
-            Event::Checkout(_) => "checkout_to_cart",
-            Event::Purchase(_) => "purchase",
-            Event::Catalog(_) => "movies_catalog_enriched",
-            Event::ItemRating(_) => "item_rating",
-        }
-    }
-
     /// Whether the event moves the watermark. The catalog does not: it speaks of items, not of time.
     pub fn carries_time(&self) -> bool {
         !matches!(self, Event::Catalog(_))

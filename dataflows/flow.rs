@@ -183,9 +183,9 @@ pub fn build<'s>(inputs: Inputs<'s>, settings: &Settings, ledger: &Ledger) -> Ou
     // Signs to sessions, sessions to minutes and to who is in.
     let mut sessions_of_users = None;
     if any(&[SessionMetrics, ActiveSessions, UserActivity]) {
-        let restored = restore().inner.flat_map(|(state, _, _)| match state {
-            State::Sign(user, sign) => Some((user, sign)),
-            _ => None,
+        let restored = restore().inner.flat_map(|(state, _, _)| {
+            let State::Sign(user, sign) = state else { return None };
+            Some((user, sign))
         });
         let (sessions, of_minutes) = sessions(split.signs.concat(restored), now(), settings, ledger);
         if keeps(SessionMetrics) {

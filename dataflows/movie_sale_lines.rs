@@ -7,7 +7,7 @@
 use crate::operators::{Cart, CartEvent, CartFact, Line, OfItem, PricedLine, Prices, carts, prices};
 use crate::raw::uuid_text;
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column, nullable};
+use crate::table::{Role, Table, Type, Value, column, nullable};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use timely::dataflow::operators::Concatenate;
@@ -33,7 +33,7 @@ pub fn table() -> Table {
         nullable("purchase_amount", Type::Money, "The price in force then, in dollars; null while unpriced."),
     ];
     let doc = "One row per item sold: each distinct add to a cart up to its earliest checkout, and each purchase.";
-    Table { name: "movie_sale_lines", doc, kind: Kind::Upsert, key_columns: 3, columns }
+    Table { name: "movie_sale_lines", doc, role: Role::Metric, key_columns: 3, columns }
 }
 
 impl PricedLine {
@@ -73,18 +73,20 @@ pub fn sale_lines<'s>(
     ledger: &Ledger,
     wants_facts: bool,
 ) -> (Collection<'s, PricedLine>, Collection<'s, CartFact>) {
-    let restored = restore.inner.clone().flat_map(|(state, _, _)| match state {
-        State::Cart(id, event) => Some((id, event)),
-        _ => None,
+    let restored = restore.inner.clone().flat_map(|(state, _, _)| {
+        let State::Cart(id, event) = state else { return None };
+        Some((id, event))
     });
     let (lines, facts) = carts(sources.carts, restored, watermarks.clone(), settings, ledger, wants_facts);
     let lines = lines.inner.map(|(line, _, diff)| (line.movie_id.clone(), OfItem::Line(line, diff)));
     let purchases = sources.purchases.map(|line| (line.movie_id.clone(), OfItem::Line(line, 1)));
     let points = sources.prices.map(|(item, point, diff)| (item, OfItem::Price(point, diff)));
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::SaleLine(line, amount_cents) => Some((line.movie_id.clone(), OfItem::Held(line, amount_cents))),
-        State::Price(item, point) => Some((item, OfItem::Price(point, 1))),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        if let State::SaleLine(line, amount_cents) = state {
+            return Some((line.movie_id.clone(), OfItem::Held(line, amount_cents)));
+        }
+        let State::Price(item, point) = state else { return None };
+        Some((item, OfItem::Price(point, 1)))
     });
     let scope = lines.scope();
     let of_items = scope.concatenate([lines, purchases, points, restored]);

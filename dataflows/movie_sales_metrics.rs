@@ -7,7 +7,7 @@
 use crate::item::ItemId;
 use crate::operators::{PricedLine, Totals, freeze, totals};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column};
+use crate::table::{Role, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
 use crate::window::{DAY_MS, day, week};
 use crate::{Collection, Stream};
@@ -112,7 +112,7 @@ pub fn table() -> Table {
         column("unpriced_units", Type::Integer, "How many of them have no price."),
     ];
     let doc = "One row per movie and window with a sale: what was sold in it.";
-    Table { name: "movie_sales_metrics", doc, kind: Kind::Upsert, key_columns: 3, columns }
+    Table { name: "movie_sales_metrics", doc, role: Role::Metric, key_columns: 3, columns }
 }
 
 /// Sales per movie and window. Days and weeks leave with their lines; cumulative sums stay, one per movie.
@@ -137,9 +137,9 @@ pub fn sales<'s>(
         ];
         windows.map(|window| ((line.movie_id.clone(), window), sales))
     });
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::Sales(movie_id, window, sales) => Some(((movie_id, window), sales)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::Sales(movie_id, window, sales) = state else { return None };
+        Some(((movie_id, window), sales))
     });
     // `totals` knows one cut, the lateness; what the catalog needs besides is added to the end.
     let longer_ms = settings.sales_settle_ms().zip(settings.lateness_ms).map(|(settle, lateness)| settle - lateness);

@@ -7,7 +7,7 @@
 use crate::item::ItemId;
 use crate::operators::{CartFact, PricedLine, Totals, freeze, merge, totals};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column, nullable};
+use crate::table::{Role, Table, Type, Value, column, nullable};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use differential_dataflow::difference::{IsZero, Semigroup};
@@ -89,7 +89,7 @@ pub fn table() -> Table {
         nullable("average_rating", Type::Milli, "The mean of their latest ratings, 1 to 5; null of none."),
     ];
     let doc = "One row per movie that was looked at, put into a cart, sold or rated. Kept for ever.";
-    Table { name: "movie_statistics", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "movie_statistics", doc, role: Role::Metric, key_columns: 1, columns }
 }
 
 /// What statistics are made of.
@@ -122,9 +122,9 @@ pub fn statistics<'s>(
         let diff = diff as i64;
         (line.movie_id, Statistics { units: diff, cents: diff * amount_cents.unwrap_or(0), ..Statistics::default() })
     });
-    let restored = restore.inner.clone().flat_map(|(state, _, _)| match state {
-        State::Rating(user_id, item, at, rating) => Some(((user_id, item), (at, rating))),
-        _ => None,
+    let restored = restore.inner.clone().flat_map(|(state, _, _)| {
+        let State::Rating(user_id, item, at, rating) = state else { return None };
+        Some(((user_id, item), (at, rating)))
     });
     let latest = merge(
         sources.ratings.concat(restored),
@@ -137,9 +137,9 @@ pub fn statistics<'s>(
         let diff = diff as i64;
         (item, Statistics { ratings: diff, stars: diff * i64::from(rating), ..Statistics::default() })
     });
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::Statistics(item, statistics) => Some((item, statistics)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::Statistics(item, statistics) = state else { return None };
+        Some((item, statistics))
     });
     let scope = views.scope();
     let said: Stream<Said> = scope.concatenate([views, adds, sold, rated, restored]);

@@ -9,7 +9,7 @@ use crate::item::ItemId;
 use crate::operators::{Prices, Version, freeze, in_force};
 use crate::raw::{catalog_columns, catalog_values};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column, incidental};
+use crate::table::{Role, Table, Type, Value, column, incidental};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub fn table() -> Table {
     ];
     columns.extend(catalog_columns());
     let doc = "One row per catalog item: the version in force. Kept for ever.";
-    Table { name: "movies_catalog", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "movies_catalog", doc, role: Role::Entity, key_columns: 1, columns }
 }
 
 /// The catalog, one version per item and the recent ones; and what items cost from when on.
@@ -57,11 +57,9 @@ pub fn movies_catalog<'s>(
     settings: &Settings,
     ledger: &Ledger,
 ) -> (Collection<'s, MovieRow>, Prices<'s>) {
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::CatalogVersion(item, effective_at, timestamp, content) => {
-            Some((item, Version { effective_at, timestamp, content }))
-        }
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::CatalogVersion(item, effective_at, timestamp, content) = state else { return None };
+        Some((item, Version { effective_at, timestamp, content }))
     });
     let (items, prices) = in_force(versions, restored, watermarks, settings, "movies_catalog/versions", ledger);
     let rows =

@@ -4,7 +4,7 @@
 use crate::events::{CatalogContent, Event, Origin};
 use crate::item::ItemId;
 use crate::operators::LateEvent;
-use crate::table::{Column, Kind, Table, TableId, Type, Value, column, incidental, nullable};
+use crate::table::{Column, Role, Table, TableId, Type, Value, column, incidental, nullable};
 use crate::time::{Instant, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -17,20 +17,17 @@ pub struct Append {
     pub values: Vec<Value>,
 }
 
-fn raw_table(name: &'static str, doc: &'static str, columns: impl IntoIterator<Item = Column>) -> Table {
+fn raw_table(name: &'static str, doc: &'static str, role: Role, columns: impl IntoIterator<Item = Column>) -> Table {
     let origin = [
         column("_topic", Type::Text, "The topic, or the file."),
         column("_partition", Type::Integer, "The partition; 0 for files."),
         column("_offset", Type::Integer, "The offset; the line for files."),
     ];
-    Table {
-        name,
-        doc,
-        kind: Kind::Append,
-        key_columns: origin.len(),
-        columns: origin.into_iter().chain(columns).collect(),
-    }
+    Table { name, doc, role, key_columns: origin.len(), columns: origin.into_iter().chain(columns).collect() }
 }
+
+/// An event's own time says how old its row is.
+const EVENT: Role = Role::Raw { at: Some("timestamp") };
 
 fn event_columns() -> [Column; 2] {
     [column("event_name", Type::Text, "The event's name."), column("timestamp", Type::Instant, "Event time.")]
@@ -45,13 +42,18 @@ pub fn consumer_events() -> Table {
         nullable("preferred_language", Type::Text, "A language code or empty; registrations only."),
     ];
     let doc = "One row per accepted registration, sign-in or sign-out.";
-    raw_table("consumer_events", doc, event_columns().into_iter().chain(own))
+    raw_table("consumer_events", doc, EVENT, event_columns().into_iter().chain(own))
 }
 
 /// `item_view_events`
 pub fn item_view_events() -> Table {
     let own = [column("user_id", Type::Integer, "Who."), column("item_id", Type::Text, "What.")];
-    raw_table("item_view_events", "One row per accepted view of an item.", event_columns().into_iter().chain(own))
+    raw_table(
+        "item_view_events",
+        "One row per accepted view of an item.",
+        EVENT,
+        event_columns().into_iter().chain(own),
+    )
 }
 
 /// `cart_events`
@@ -64,7 +66,7 @@ pub fn cart_events() -> Table {
         nullable("purchase_amount", Type::Money, "For how much; purchases only."),
     ];
     let doc = "One row per accepted add to a cart, checkout or purchase.";
-    raw_table("cart_events", doc, event_columns().into_iter().chain(own))
+    raw_table("cart_events", doc, EVENT, event_columns().into_iter().chain(own))
 }
 
 /// `rating_events`
@@ -74,7 +76,7 @@ pub fn rating_events() -> Table {
         column("item_id", Type::Text, "What."),
         column("rating", Type::Integer, "1 to 5."),
     ];
-    raw_table("rating_events", "One row per accepted rating.", event_columns().into_iter().chain(own))
+    raw_table("rating_events", "One row per accepted rating.", EVENT, event_columns().into_iter().chain(own))
 }
 
 /// `catalog_events`
@@ -85,7 +87,9 @@ pub fn catalog_events() -> Table {
         column("item_id", Type::Text, "Which item."),
     ];
     let columns = effective.into_iter().chain(catalog_columns());
-    raw_table("catalog_events", "One row per version of a catalog item that was read.", columns)
+    let doc = "One row per version of a catalog item that was read.";
+    // One of years ago may be in force today.
+    raw_table("catalog_events", doc, Role::Raw { at: None }, columns)
 }
 
 /// `rejected_events`
@@ -98,7 +102,8 @@ pub fn rejected_events() -> Table {
         column("raw", Type::Bytes, "The record as it came, e-mail addresses masked."),
         incidental("rejected_at", Type::Instant, "The clock of the epoch before, by which it was judged."),
     ];
-    raw_table("rejected_events", "One row per record that could not be accepted.", own)
+    let doc = "One row per record that could not be accepted.";
+    raw_table("rejected_events", doc, Role::Rejected { at: "rejected_at" }, own)
 }
 
 /// `late_events`
@@ -108,7 +113,8 @@ pub fn late_events() -> Table {
         column("watermark", Type::Instant, "The watermark it was judged by."),
         column("raw", Type::Bytes, "The record as it came, e-mail addresses masked."),
     ];
-    raw_table("late_events", "One row per event that came too late to change a metric.", own)
+    let doc = "One row per event that came too late to change a metric.";
+    raw_table("late_events", doc, Role::Late { at: "watermark" }, own)
 }
 
 /// The columns of a catalog version's content, in the order in which ties are broken.

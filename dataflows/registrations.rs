@@ -29,9 +29,9 @@ pub fn registrations<'s>(
     settings: &Settings,
     ledger: &Ledger,
 ) -> Collection<'s, WindowRow> {
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::RegistrationPane(pane, user) => Some((pane, user)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::RegistrationPane(pane, user) = state else { return None };
+        Some((pane, user))
     });
     let names = Names {
         panes: "registrations/panes",

@@ -8,7 +8,7 @@
 use crate::operators::minutes::{Minute, Said, minutes};
 use crate::operators::sessions::OfMinutes;
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column, nullable};
+use crate::table::{Role, Table, Type, Value, column, nullable};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use timely::dataflow::operators::Concat;
@@ -31,7 +31,7 @@ pub fn table() -> Table {
     ];
     let doc = "One row per minute boundary with a session, or with a change since the one before. \
                `session_metrics_by_minute` has all.";
-    Table { name: "session_metrics", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "session_metrics", doc, role: Role::Metric, key_columns: 1, columns }
 }
 
 impl Minute {
@@ -56,10 +56,12 @@ pub fn session_metrics<'s>(
     settings: &Settings,
     ledger: &Ledger,
 ) -> Collection<'s, Minute> {
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::SessionMinute(minute, contribution) => Some(Said::Held(minute, contribution)),
-        State::SessionExtent(extent) => Some(Said::Extent(extent)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        if let State::SessionMinute(minute, contribution) = state {
+            return Some(Said::Held(minute, contribution));
+        }
+        let State::SessionExtent(extent) = state else { return None };
+        Some(Said::Extent(extent))
     });
     minutes(of_minutes.map(Said::Of).concat(restored), watermarks, settings, ledger)
 }

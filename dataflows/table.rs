@@ -1,6 +1,7 @@
 //! Tables, declared once. DDL, feeds and documentation are made from these declarations.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// What a column holds. How it is written is each warehouse's own matter.
@@ -62,7 +63,12 @@ impl Value {
             + match self {
                 Value::Text(text) => text.len(),
                 Value::Bytes(bytes) => bytes.len(),
-                _ => 0,
+                Value::Null
+                | Value::Boolean(_)
+                | Value::Integer(_)
+                | Value::Instant(_)
+                | Value::Cents(_)
+                | Value::Milli(_) => 0,
             }
     }
 }
@@ -92,6 +98,31 @@ pub enum Kind {
     Append,
 }
 
+/// What a table's rows are. What is done with them follows from it: how they are written, whether they are purged, what
+/// a metric's SQL reads. `at` names the column that says how old a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// One row per accepted event; without `at` they are kept for ever.
+    Raw {
+        /// An instant, behind the watermark.
+        at: Option<&'static str>,
+    },
+    /// One row per record that was rejected.
+    Rejected {
+        /// An instant of the clock.
+        at: &'static str,
+    },
+    /// One row per event that came too late.
+    Late {
+        /// An instant, behind the watermark.
+        at: &'static str,
+    },
+    /// One row per thing that events speak of, such as a user: the last that was said of it.
+    Entity,
+    /// What is computed.
+    Metric,
+}
+
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -99,12 +130,32 @@ pub struct Table {
     pub name: &'static str,
     /// What it says, in one sentence with its grain.
     pub doc: &'static str,
-    /// How rows come into it.
-    pub kind: Kind,
+    /// What its rows are.
+    pub role: Role,
     /// The key is the first so many columns.
     pub key_columns: usize,
     /// The columns, the key first. Every table has `_epoch` and `_updated_at` besides.
     pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// How rows come into it.
+    pub fn kind(&self) -> Kind {
+        match self.role {
+            Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => Kind::Append,
+            Role::Entity | Role::Metric => Kind::Upsert,
+        }
+    }
+
+    /// The column that says how old a row is, and its place; none where rows are kept for ever.
+    pub fn age(&self) -> Option<(usize, &Column)> {
+        let at = match self.role {
+            Role::Raw { at } => at?,
+            Role::Rejected { at } | Role::Late { at } => at,
+            Role::Entity | Role::Metric => return None,
+        };
+        self.columns.iter().enumerate().find(|(_, column)| column.name == at)
+    }
 }
 
 /// The columns that every table has besides its own: the commit that last wrote the row, and its clock.
@@ -185,23 +236,23 @@ tables! {
     LateEvents => crate::raw::late_events;
 }
 
-/// A set of tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tables(u64);
+/// A set of tables, of however many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables(Option<BTreeSet<TableId>>);
 
 impl Tables {
     /// All of them.
-    pub const ALL: Tables = Tables(u64::MAX);
+    pub const ALL: Tables = Tables(None);
 
     /// Whether a table is one of them.
-    pub fn contains(self, id: TableId) -> bool {
-        self.0 & (1 << id as u64) != 0
+    pub fn contains(&self, id: TableId) -> bool {
+        self.0.as_ref().is_none_or(|ids| ids.contains(&id))
     }
 }
 
 impl FromIterator<TableId> for Tables {
     fn from_iter<I: IntoIterator<Item = TableId>>(ids: I) -> Tables {
-        Tables(ids.into_iter().fold(0, |set, id| set | 1 << id as u64))
+        Tables(Some(ids.into_iter().collect()))
     }
 }
 
@@ -220,7 +271,6 @@ impl TableId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn names_are_unique_and_every_key_is_a_prefix_without_nulls() {
@@ -234,6 +284,10 @@ mod tests {
             assert!(table.columns[..table.key_columns].iter().all(|c| !c.nullable && !c.incidental));
             assert!(table.columns.iter().all(|c| c.doc.ends_with('.')), "{}: a doc is no sentence", table.name);
             assert_eq!(TableId::by_name(table.name), Some(*id));
+            let says_its_age =
+                matches!(table.role, Role::Raw { at: Some(_) } | Role::Rejected { .. } | Role::Late { .. });
+            let is_instant = |(_, age): (usize, &Column)| age.ty == Type::Instant && !age.nullable;
+            assert_eq!(table.age().is_some_and(is_instant), says_its_age, "{}: how old is a row?", table.name);
         }
     }
 }

@@ -7,7 +7,7 @@
 use crate::operators::sessions::Session;
 use crate::operators::{Cart, CartFact, Deed, Did, PricedLine, Totals, freeze, totals};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column};
+use crate::table::{Role, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use differential_dataflow::difference::{IsZero, Semigroup};
@@ -112,7 +112,7 @@ pub fn table() -> Table {
         column("last_seen", Type::Instant, "The last event."),
     ];
     let doc = "One row per user with an event that was not late: what the user did. Kept for ever.";
-    Table { name: "user_activity", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "user_activity", doc, role: Role::Metric, key_columns: 1, columns }
 }
 
 /// What activity is made of.
@@ -152,9 +152,9 @@ pub fn activity<'s>(
     // A restored session has been counted before.
     let sessions = freeze(sources.sessions).inner;
     let sessions = sessions.map(|(session, _, diff)| (session.user_id, Activity { sessions: diff as i64, ..NONE }));
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::Activity(user, activity) => Some((user, activity)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::Activity(user, activity) = state else { return None };
+        Some((user, activity))
     });
     let scope = seen.scope();
     let said: Stream<Said> = scope.concatenate([seen, carts, sold, sessions, restored]);

@@ -7,7 +7,7 @@
 use crate::operators::segments::{Fact, OfUser, Segment, segments};
 use crate::operators::{CartFact, Deed, Did, PricedLine};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column};
+use crate::table::{Role, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub fn table() -> Table {
         column("since", Type::Instant, "From when on, at the earliest the user's first event."),
     ];
     let doc = "One row per user with an event in time: what kind of customer, at the watermark. Kept for ever.";
-    Table { name: "user_segments", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "user_segments", doc, role: Role::Metric, key_columns: 1, columns }
 }
 
 /// What segments are made of.
@@ -92,10 +92,12 @@ pub fn user_segments<'s>(
         let cents = diff as i64 * amount_cents?;
         Some((line.user_id, OfUser::Fact(Fact::Spent(line.sold_at), cents)))
     });
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::Segment(user, known) => Some((user, OfUser::Known(Box::new(known)))),
-        State::SegmentFact(user, fact, count) => Some((user, OfUser::Fact(fact, count))),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        if let State::Segment(user, known) = state {
+            return Some((user, OfUser::Known(Box::new(known))));
+        }
+        let State::SegmentFact(user, fact, count) = state else { return None };
+        Some((user, OfUser::Fact(fact, count)))
     });
     let scope = done.scope();
     let of_users: Stream<(u64, OfUser)> = scope.concatenate([done, abandoned, spent, restored]);

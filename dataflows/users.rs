@@ -7,7 +7,7 @@
 use crate::events::Registration;
 use crate::operators::{freeze, merge};
 use crate::state::{Ledger, State};
-use crate::table::{Kind, Table, Type, Value, column};
+use crate::table::{Role, Table, Type, Value, column};
 use crate::time::Instant;
 use crate::{Collection, Stream};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ pub fn table() -> Table {
         column("preferred_language", Type::Text, "A language code or empty, by the latest registration."),
     ];
     let doc = "One row per user that ever registered. Kept for ever.";
-    Table { name: "users", doc, kind: Kind::Upsert, key_columns: 1, columns }
+    Table { name: "users", doc, role: Role::Entity, key_columns: 1, columns }
 }
 
 /// The users, one record each for ever.
@@ -84,9 +84,9 @@ pub fn users<'s>(
     ledger: &Ledger,
 ) -> Collection<'s, UserRow> {
     let registered = events.map(|event| (event.user_id, User { registered_at: event.timestamp, details: event }));
-    let restored = restore.inner.flat_map(|(state, _, _)| match state {
-        State::User(id, user) => Some((id, user)),
-        _ => None,
+    let restored = restore.inner.flat_map(|(state, _, _)| {
+        let State::User(id, user) = state else { return None };
+        Some((id, user))
     });
     let all = registered.concat(restored);
     let users = merge(all, "users/profiles", ledger, User::merge, |id, user| State::User(*id, user.clone()));

@@ -2,7 +2,7 @@
 
 use crate::operators::{Totals, distinct, finality, freeze, totals};
 use crate::state::{Ledger, State};
-use crate::table::{Column, Kind, Table, Type, Value, column};
+use crate::table::{Column, Role, Table, Type, Value, column};
 use crate::time::{Instant, Settings};
 use crate::window::Window;
 use crate::{Collection, Stream};
@@ -42,7 +42,7 @@ pub fn table(name: &'static str, doc: &'static str, count: Column) -> Table {
         count,
         column("is_final", Type::Boolean, "The watermark less the lateness has passed the window's end."),
     ];
-    Table { name, doc, kind: Kind::Upsert, key_columns: 2, columns }
+    Table { name, doc, role: Role::Metric, key_columns: 2, columns }
 }
 
 /// How one such metric names what it holds.

@@ -59,9 +59,6 @@ pub struct Simulator {
     skip_until: [i64; TOPICS.len()],
 }
 
-/// The place of the catalog's topic in [`TOPICS`].
-const CATALOG: u32 = 0;
-
 impl Simulator {
     /// A shop that sells these items.
     pub fn new(config: &Config, items: Vec<CatalogItem>) -> Simulator {
@@ -109,13 +106,13 @@ fn identity(config: &Config) -> String {
 
 impl Source for Simulator {
     fn partitions(&self) -> Vec<Partition> {
-        let partition = |(number, topic): (usize, &crate::decode::avro::Topic)| Partition {
+        let partition = |topic: &crate::decode::avro::Topic| Partition {
             topic: topic.name.to_owned(),
             partition: 0,
-            format: Format::shipped(topic.event_name),
-            status: if number == CATALOG as usize { Status::Waiting } else { Status::Live },
+            format: Format::shipped(topic.event_name()),
+            status: if topic.is_read_first() { Status::Waiting } else { Status::Live },
         };
-        TOPICS.iter().enumerate().map(partition).collect()
+        TOPICS.iter().map(partition).collect()
     }
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
@@ -124,8 +121,8 @@ impl Source for Simulator {
         while batch.records.len() < max_records {
             let Some(item) = self.catalog.next() else { break };
             let key = item.item_id.to_string();
-            self.encoder.avro(&Event::Catalog(Box::new(item)), None, &mut payload);
-            self.push(&mut batch, CATALOG as usize, key.as_bytes(), &payload);
+            let topic = self.encoder.avro(&Event::Catalog(Box::new(item)), None, &mut payload);
+            self.push(&mut batch, topic, key.as_bytes(), &payload);
         }
         if !batch.records.is_empty() {
             return Ok(Poll::Records(batch));

@@ -1,21 +1,17 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
 use dataflows::flow::{METRICS, PIECES};
-use dataflows::table::{Column, TableId, Type};
+use dataflows::table::{Column, Role, TableId, Type};
 use rusqlite::Connection;
 
-/// The raw tables that the metrics' SQL reads, with instants in milliseconds, money in cents, and a
-/// column `late` besides their own.
-pub const READ: [TableId; 5] = [
-    TableId::ConsumerEvents,
-    TableId::ItemViewEvents,
-    TableId::CartEvents,
-    TableId::RatingEvents,
-    TableId::CatalogEvents,
-];
+/// The tables that the metrics' SQL reads: the raw ones, with instants in milliseconds, money in cents, and a column
+/// `late` besides their own.
+pub fn read() -> impl Iterator<Item = TableId> + Clone {
+    TableId::ALL.iter().copied().filter(|id| matches!(id.table().role, Role::Raw { .. }))
+}
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
-/// first, and each may read those before it. The tables of [`READ`] must be there.
+/// first, and each may read those before it. The tables of [`read`] must be there.
 ///
 /// # Errors
 /// If the SQL is wrong.
@@ -33,13 +29,13 @@ pub fn execute(connection: &Connection, parameters: &[(&str, i64)]) -> rusqlite:
     Ok(())
 }
 
-/// Removes what [`execute`] made, and [`READ`] where it is temporary: the names mean the live tables again.
+/// Removes what [`execute`] made, and those of [`read`] where it is temporary: the names mean the live tables again.
 ///
 /// # Errors
 /// If the connection fails.
 pub fn forget(connection: &Connection) -> rusqlite::Result<()> {
     let made = PIECES.iter().map(|(name, _)| *name).chain(METRICS.iter().map(|(id, _)| id.table().name));
-    for name in made.chain(READ.iter().map(|id| id.table().name)) {
+    for name in made.chain(read().map(|id| id.table().name)) {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS temp.{name}"))?;
     }
     Ok(())

@@ -282,19 +282,19 @@ impl StateDir {
     }
 
     fn read(&self, key: &str, kind: &str, newest: u32) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(bytes) = self.store.get(key)? else { return Ok(None) };
-        match envelope::open(kind, newest, bytes) {
-            Ok(body) => Ok(Some(body)),
-            Err(damage) => Err(self.damaged(key, damage)),
-        }
+        self.store.get(key)?.map(|bytes| self.opened(key, kind, newest, bytes)).transpose()
+    }
+
+    fn opened(&self, key: &str, kind: &str, newest: u32, bytes: Vec<u8>) -> Result<Vec<u8>, StateError> {
+        envelope::open(kind, newest, bytes).map_err(|damage| self.damaged(key, damage))
     }
 
     fn read_json<T: DeserializeOwned>(&self, key: &str, kind: &str, newest: u32) -> Result<Option<T>, StateError> {
-        let Some(body) = self.read(key, kind, newest)? else { return Ok(None) };
-        match serde_json::from_slice(&body) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(self.damaged(key, Damage::Body(error.to_string()))),
-        }
+        self.read(key, kind, newest)?.map(|body| self.parsed(key, &body)).transpose()
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, key: &str, body: &[u8]) -> Result<T, StateError> {
+        serde_json::from_slice(body).map_err(|error| self.damaged(key, Damage::Body(error.to_string())))
     }
 
     fn damaged(&self, key: &str, damage: Damage) -> StateError {

@@ -66,6 +66,15 @@ pub trait Store: Send + Sync {
     /// If it cannot be read, or if nobody can say whether there is one.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Several objects, each as by [`Store::get`], in the order of their keys. A store whose requests take their time asks
+    /// for all at once: name some sixteen at a time.
+    ///
+    /// # Errors
+    /// The first of theirs.
+    fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
     /// The keys that begin so, sorted. What is made or deleted meanwhile may be among them or not.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use crate::decode::{Clock, Reason, Rejection, money, when};
 use crate::instant;
 use dataflows::Instant;
 use dataflows::events::{
-    AddedToCart, CatalogContent, CatalogItem, Checkout, Event, ItemRating, ItemView, Purchase, Registration, Sign,
+    AddedToCart, CatalogContent, CatalogItem, Checkout, Event, EventName, ItemRating, ItemView, Purchase, Registration,
+    Sign,
 };
 use dataflows::item::ItemId;
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ pub fn validate<'a>(
     let timestamp = timestamp(wire, rules, clock)?;
     let mut masked = false;
     let event = match name {
-        "consumer_registration" => {
+        EventName::Registration => {
             let (least, most) = rules.age;
             let age = number(wire, "age", &wire.age, (least.into(), most.into()), Reason::AgeOutOfRange)? as u32;
             let user_id = user_id(wire, rules)?;
@@ -104,18 +105,18 @@ pub fn validate<'a>(
             masked = was_clear;
             Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language })
         }
-        "sign_in" => Event::SignIn(Sign { timestamp, user_id: user_id(wire, rules)? }),
-        "sign_out" => Event::SignOut(Sign { timestamp, user_id: user_id(wire, rules)? }),
-        "item_view" => {
+        EventName::SignIn => Event::SignIn(Sign { timestamp, user_id: user_id(wire, rules)? }),
+        EventName::SignOut => Event::SignOut(Sign { timestamp, user_id: user_id(wire, rules)? }),
+        EventName::ItemView => {
             let user_id = user_id(wire, rules)?;
             Event::ItemView(ItemView { timestamp, user_id, item_id: item_id(wire, "item_id", &wire.item_id)? })
         }
-        "added_to_cart" => {
+        EventName::AddedToCart => {
             let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
             let item_id = item_id(wire, "item_id", &wire.item_id)?;
             Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id })
         }
-        "checkout_to_cart" => {
+        EventName::Checkout => {
             let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
             let payment_method = text(&wire.twice, "payment_method", wire.payment_method.take())?;
             if !rules.payment_method.contains(&payment_method) {
@@ -127,7 +128,7 @@ pub fn validate<'a>(
             }
             Event::Checkout(Checkout { timestamp, cart_id, user_id, payment_method })
         }
-        "purchase" => {
+        EventName::Purchase => {
             let user_id = user_id(wire, rules)?;
             let movie_id = item_id(wire, "movie_id", &wire.movie_id)?;
             let amount = required(wire, "purchase_amount", &wire.purchase_amount)?;
@@ -136,13 +137,13 @@ pub fn validate<'a>(
                 .map_err(|why| broken(Reason::BadAmount, format!("`purchase_amount` is {amount}; {why}")))?;
             Event::Purchase(Purchase { timestamp, user_id, movie_id, purchase_amount_cents: cents })
         }
-        "item_rating" => {
+        EventName::ItemRating => {
             let user_id = user_id(wire, rules)?;
             let rating = number(wire, "rating", &wire.rating, (1, 5), Reason::RatingOutOfRange)? as u32;
             let item_id = item_id(wire, "item_id", &wire.item_id)?;
             Event::ItemRating(ItemRating { timestamp, user_id, item_id, rating })
         }
-        _ => {
+        EventName::Catalog => {
             let mut item = catalog(wire, besides()?, timestamp)?;
             masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
             Event::Catalog(Box::new(item))
@@ -151,30 +152,18 @@ pub fn validate<'a>(
     Ok((event, masked))
 }
 
-const KNOWN: [&str; 9] = [
-    "consumer_registration",
-    "sign_in",
-    "sign_out",
-    "item_view",
-    "added_to_cart",
-    "checkout_to_cart",
-    "purchase",
-    "item_rating",
-    "movies_catalog_enriched",
-];
-
-fn event_name(wire: &Wire<'_>, carries: Option<&str>) -> Result<&'static str, Broken> {
+fn event_name(wire: &Wire<'_>, carries: Option<&str>) -> Result<EventName, Broken> {
     once(&wire.twice, "event_name")?;
     let Some(name) = &wire.event_name else {
-        let carries = carries.and_then(|name| KNOWN.into_iter().find(|known| *known == name));
-        return carries.ok_or(Broken::Missing("event_name"));
+        return carries.and_then(EventName::by_name).ok_or(Broken::Missing("event_name"));
     };
     bounds::of_text("event_name", name.text_bytes())?;
     let name = name.text().ok_or_else(|| wrong_type("event_name", name, "text"))?;
-    KNOWN.into_iter().find(|known| *known == name).ok_or_else(|| {
-        let expected = match KNOWN.into_iter().find(|known| sounds_like(known, &name)) {
+    EventName::by_name(&name).ok_or_else(|| {
+        let known: Vec<&str> = EventName::ALL.iter().map(|known| known.as_str()).collect();
+        let expected = match known.iter().find(|known| sounds_like(known, &name)) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("expected one of {}", KNOWN.join(", ")),
+            None => format!("expected one of {}", known.join(", ")),
         };
         broken(Reason::UnknownEvent, format!("`{}` is no event; {expected}", short(&name)))
     })

@@ -118,7 +118,7 @@ fn what_is_written_is_read_back_in_both_formats() {
     let mut good = 0;
     for produced in Shop::new(&config(5_000), vec!["1".into(), "2".into()]) {
         encoder.avro_produced(&produced, &mut bytes);
-        let format = Format::shipped(TOPICS[topic_of(&produced.event)].event_name);
+        let format = Format::shipped(TOPICS[topic_of(&produced.event)].event_name());
         let avro = decode(&format, &bytes, &rules, i64::MAX);
         let json = decode(&Format::Json(None), json_produced(&produced).as_bytes(), &rules, i64::MAX);
         assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
@@ -243,7 +243,7 @@ proptest! {
         let schemas = Schemas::default();
         let text = evolved(TOPICS[topic].schema).swap_remove(evolution);
         schemas.insert(7, Writer::parse(&text));
-        let format = Format::Avro(TOPICS[topic].event_name, schemas.clone());
+        let format = Format::Avro(TOPICS[topic].event_name(), schemas.clone());
         let mut config = config(300);
         config.simulate.seed = seed;
         let mut payload = Vec::new();

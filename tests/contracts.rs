@@ -1,6 +1,6 @@
 //! One suite for every sink, one for every source.
 
-use crate::support;
+use crate::support::{self, needed};
 use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
@@ -10,7 +10,7 @@ use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
-use deltamart::sink::purge::{Purge, Purged, age_of};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, SinkError, Warehouse};
 use deltamart::source::chain::Chain;
@@ -20,24 +20,10 @@ use deltamart::source::script::{Script, Step};
 use deltamart::source::{Poll, Source};
 use std::collections::BTreeMap;
 
-/// Two handles on one store: the second is another process.
-fn each_sink(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
-    each_that_removes(&check);
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) {
-        (Some(brokers), Some(registry)) => {
-            let mut config = Config::default();
-            config.publish.prefix = format!("contract-{}.", uuid::Uuid::new_v4());
-            (config.publish.brokers, config.registry.url) = (brokers, registry);
-            let open = || Box::new(Kafka::open(&config).expect("opens"));
-            check(open(), open());
-        }
-        _ => eprintln!("Kafka as a sink is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers"),
-    }
-}
+type Check = fn(Box<dyn Warehouse>, Box<dyn Warehouse>);
 
-/// Those that remove old rows themselves: not Kafka, whose brokers do.
-fn each_that_removes(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
+/// Over each sink that needs no server. Two handles on one store: the second is another process.
+fn here(check: Check) {
     let memory = Memory::default();
     check(Box::new(memory.clone()), Box::new(memory));
     let folder = tempfile::tempdir().expect("a folder");
@@ -52,10 +38,72 @@ fn each_that_removes(check: impl Fn(Box<dyn Warehouse>, Box<dyn Warehouse>)) {
         let open = || Box::new(Parquet::open(&settings).expect("opens"));
         check(open(), open());
     }
+}
+
+fn in_kafka(check: Check) {
+    let mut config = Config::default();
+    config.publish.prefix = format!("contract-{}.", uuid::Uuid::new_v4());
+    (config.publish.brokers, config.registry.url) = (needed("DELTAMART_BROKERS"), needed("DELTAMART_REGISTRY"));
+    let open = || Box::new(Kafka::open(&config).expect("opens"));
+    check(open(), open());
+}
+
+#[cfg(feature = "snowflake")]
+fn in_snowflake(check: Check) {
+    let config = crate::snowflake::configured();
+    let open = || Box::new(crate::snowflake::open(&config));
+    check(open(), open());
+}
+
+/// A contract by each sink: a test of those that need no server, and one of each that does.
+macro_rules! contracts {
+    ($($name:ident,)*) => {$(
+        mod $name {
+            #[test]
+            fn here() {
+                super::here(super::$name);
+            }
+
+            #[test]
+            #[ignore = "needs Kafka (scripts/with-stack)"]
+            fn in_kafka() {
+                super::in_kafka(super::$name);
+            }
+
+            #[cfg(feature = "snowflake")]
+            #[test]
+            #[ignore = "needs a stand-in for Snowflake (scripts/with-fakesnow)"]
+            fn in_snowflake() {
+                super::in_snowflake(super::$name);
+            }
+        }
+    )*};
+}
+
+contracts! {
+    rows_and_progress_go_together_and_again_changes_nothing,
+    a_run_that_was_superseded_or_skips_an_epoch_writes_nothing,
+    deltas_change_also_what_is_otherwise_only_added_to,
+    every_type_comes_back_as_it_went,
+    what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once,
+    what_is_left_of_deleted_rows_is_removed_and_nothing_else,
+    many_commits_leave_the_last_of_each_row,
+    every_table_takes_its_own_types_and_nulls,
+    pages_follow_each_other_and_a_store_does_not_differ_from_itself,
+}
+
+/// Kafka leaves it to its brokers.
+mod what_is_old_is_removed_and_nothing_else {
+    #[test]
+    fn here() {
+        super::here(super::what_is_old_is_removed_and_nothing_else);
+    }
+
     #[cfg(feature = "snowflake")]
-    if let Some(config) = crate::snowflake::configured() {
-        let open = || Box::new(crate::snowflake::open(&config));
-        check(open(), open());
+    #[test]
+    #[ignore = "needs a stand-in for Snowflake (scripts/with-fakesnow)"]
+    fn in_snowflake() {
+        super::in_snowflake(super::what_is_old_is_removed_and_nothing_else);
     }
 }
 
@@ -99,246 +147,234 @@ fn rows(sink: &mut dyn Warehouse, table: TableId) -> Vec<Vec<Value>> {
     sink.page(table, None, 1_000).expect("readable")
 }
 
-#[test]
-fn rows_and_progress_go_together_and_again_changes_nothing() {
-    each_sink(|mut sink, mut reader| {
-        assert_eq!(sink.position().expect("asks"), None);
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        assert_eq!(claim.generation, 1);
-        let mut first = commit(0, 4);
-        first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
-        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
-        sink.apply(&claim, &first).expect("applies");
-        sink.apply(&claim, &first).expect("again is no error");
-        let mut second = commit(4, 6);
-        second.deltas.insert(TableId::Users, vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
-        second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y")]);
-        sink.apply(&claim, &second).expect("applies");
-        sink.apply(&claim, &first).expect("an old one is no error and no change");
-        assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "c")]);
-        let kept = rows(&mut *reader, TableId::RejectedEvents);
-        assert_eq!(kept, [rejected(1, b"x"), rejected(2, b"y")], "added again as they were, rows do not change");
-        let progress = reader.position().expect("asks").expect("claimed");
-        assert_eq!((progress.epoch, progress.watermark, progress.committed_at), (6, 6, 1_006));
-        assert_eq!(progress.positions, second.positions);
-    });
+fn rows_and_progress_go_together_and_again_changes_nothing(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
+    assert_eq!(sink.position().expect("asks"), None);
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    assert_eq!(claim.generation, 1);
+    let mut first = commit(0, 4);
+    first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    sink.apply(&claim, &first).expect("applies");
+    sink.apply(&claim, &first).expect("again is no error");
+    let mut second = commit(4, 6);
+    second.deltas.insert(TableId::Users, vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
+    second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y")]);
+    sink.apply(&claim, &second).expect("applies");
+    sink.apply(&claim, &first).expect("an old one is no error and no change");
+    assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "c")]);
+    let kept = rows(&mut *reader, TableId::RejectedEvents);
+    assert_eq!(kept, [rejected(1, b"x"), rejected(2, b"y")], "added again as they were, rows do not change");
+    let progress = reader.position().expect("asks").expect("claimed");
+    assert_eq!((progress.epoch, progress.watermark, progress.committed_at), (6, 6, 1_006));
+    assert_eq!(progress.positions, second.positions);
 }
 
-#[test]
-fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing() {
-    each_sink(|mut zombie, mut sink| {
-        let old = zombie.claim(MadeBy::Run, None).expect("claims");
-        let claim = sink.claim(MadeBy::Run, None).expect("claims again");
-        assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
-        let mut late = commit(0, 2);
-        late.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "zombie"))]);
-        assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced(_))));
-        let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
-        assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced(_))));
-        assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
-        assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
-        sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
-        // What made a store is what first committed to it.
-        sink.claim(MadeBy::Batch, None).expect("claims");
-        assert_eq!(sink.position().expect("asks").expect("claimed").made_by, MadeBy::Run);
-    });
+fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
+    mut zombie: Box<dyn Warehouse>,
+    mut sink: Box<dyn Warehouse>,
+) {
+    let old = zombie.claim(MadeBy::Run, None).expect("claims");
+    let claim = sink.claim(MadeBy::Run, None).expect("claims again");
+    assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
+    let mut late = commit(0, 2);
+    late.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "zombie"))]);
+    assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced(_))));
+    let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
+    assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced(_))));
+    assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
+    assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
+    sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
+    // What made a store is what first committed to it.
+    sink.claim(MadeBy::Batch, None).expect("claims");
+    assert_eq!(sink.position().expect("asks").expect("claimed").made_by, MadeBy::Run);
 }
 
-#[test]
-fn deltas_change_also_what_is_otherwise_only_added_to() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let mut first = commit(0, 2);
-        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
-        sink.apply(&claim, &first).expect("applies");
-        let mut second = commit(2, 4);
-        let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
-        second.deltas.insert(TableId::RejectedEvents, vec![gone, Delta::Upsert(rejected(2, b"z"))]);
-        second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y"), rejected(3, b"w")]);
-        sink.apply(&claim, &second).expect("applies");
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"z"), rejected(3, b"w")]);
-    });
+fn deltas_change_also_what_is_otherwise_only_added_to(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let mut first = commit(0, 2);
+    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    sink.apply(&claim, &first).expect("applies");
+    let mut second = commit(2, 4);
+    let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
+    second.deltas.insert(TableId::RejectedEvents, vec![gone, Delta::Upsert(rejected(2, b"z"))]);
+    second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y"), rejected(3, b"w")]);
+    sink.apply(&claim, &second).expect("applies");
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"z"), rejected(3, b"w")]);
 }
 
-#[test]
-fn every_type_comes_back_as_it_went() {
+fn every_type_comes_back_as_it_went(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
     let long = "x".repeat(1 << 20);
     let texts = ["", "it's \"quoted\"", "snow ☃ 🦀 ქართული", "tab\tline\nend", "nul\0inside", &long];
-    each_sink(|mut sink, mut reader| {
-        let made_by = |sink: &mut dyn Warehouse| sink.position().expect("asks").expect("claimed").made_by;
-        for by in [MadeBy::Simulator, MadeBy::Run] {
-            sink.claim(by, None).expect("claims");
-            assert_eq!(made_by(&mut *reader), by);
-        }
-        let claim = sink.claim(MadeBy::Batch, None).expect("claims");
-        let mut all = commit(0, 2);
-        let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
-        let cents = [
-            Value::Null,
-            Value::Cents(0),
-            Value::Cents(1),
-            Value::Cents(129_999),
-            Value::Cents(-5),
-            Value::Cents(999_999_999_999_999),
-        ];
-        let mut movies: Vec<_> =
-            cents.iter().enumerate().map(|(n, price)| movie(&n.to_string(), "t", price.clone())).collect();
-        movies.sort();
-        all.deltas.insert(TableId::Users, users.iter().cloned().map(Delta::Upsert).collect());
-        all.deltas.insert(TableId::MoviesCatalog, movies.iter().cloned().map(Delta::Upsert).collect());
-        all.appends.insert(TableId::RejectedEvents, vec![rejected(1, &[0, 255, 128])]);
-        sink.apply(&claim, &all).expect("applies");
-        assert_eq!(rows(&mut *reader, TableId::Users), users);
-        assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
-        assert_eq!(made_by(&mut *reader), MadeBy::Batch);
-    });
+    let made_by = |sink: &mut dyn Warehouse| sink.position().expect("asks").expect("claimed").made_by;
+    for by in [MadeBy::Simulator, MadeBy::Run] {
+        sink.claim(by, None).expect("claims");
+        assert_eq!(made_by(&mut *reader), by);
+    }
+    let claim = sink.claim(MadeBy::Batch, None).expect("claims");
+    let mut all = commit(0, 2);
+    let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
+    let cents = [
+        Value::Null,
+        Value::Cents(0),
+        Value::Cents(1),
+        Value::Cents(129_999),
+        Value::Cents(-5),
+        Value::Cents(999_999_999_999_999),
+    ];
+    let mut movies: Vec<_> =
+        cents.iter().enumerate().map(|(n, price)| movie(&n.to_string(), "t", price.clone())).collect();
+    movies.sort();
+    all.deltas.insert(TableId::Users, users.iter().cloned().map(Delta::Upsert).collect());
+    all.deltas.insert(TableId::MoviesCatalog, movies.iter().cloned().map(Delta::Upsert).collect());
+    all.appends.insert(TableId::RejectedEvents, vec![rejected(1, &[0, 255, 128])]);
+    sink.apply(&claim, &all).expect("applies");
+    assert_eq!(rows(&mut *reader, TableId::Users), users);
+    assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
+    assert_eq!(made_by(&mut *reader), MadeBy::Batch);
 }
 
-#[test]
-fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let key = |offset| rejected(offset, b"")[..3].to_vec();
-        let mut first = commit(0, 2);
-        first.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"b"), rejected(9, b"a")]);
-        sink.apply(&claim, &first).expect("applies");
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"b"), rejected(9, b"a")]);
-        // As a rebuild does: rows that were added are changed and deleted.
-        let mut second = commit(2, 4);
-        second.deltas.insert(
-            TableId::RejectedEvents,
-            vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))],
-        );
-        sink.apply(&claim, &second).expect("applies");
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"changed")]);
-        let mut third = commit(4, 6);
-        third.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
-        let added = [(3, b"again"), (4, b"no..."), (9, b"again")].map(|(o, r)| rejected(o, r));
-        third.appends.insert(TableId::RejectedEvents, added.into());
-        sink.apply(&claim, &third).expect("applies");
-        let expected = [rejected(3, b"again"), rejected(4, b"up"), rejected(9, b"again")];
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), expected);
-    });
+fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let key = |offset| rejected(offset, b"")[..3].to_vec();
+    let mut first = commit(0, 2);
+    first.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"b"), rejected(9, b"a")]);
+    sink.apply(&claim, &first).expect("applies");
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"b"), rejected(9, b"a")]);
+    // As a rebuild does: rows that were added are changed and deleted.
+    let mut second = commit(2, 4);
+    second.deltas.insert(
+        TableId::RejectedEvents,
+        vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))],
+    );
+    sink.apply(&claim, &second).expect("applies");
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"changed")]);
+    let mut third = commit(4, 6);
+    third.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
+    let added = [(3, b"again"), (4, b"no..."), (9, b"again")].map(|(o, r)| rejected(o, r));
+    third.appends.insert(TableId::RejectedEvents, added.into());
+    sink.apply(&claim, &third).expect("applies");
+    let expected = [rejected(3, b"again"), rejected(4, b"up"), rejected(9, b"again")];
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), expected);
 }
 
-#[test]
-fn what_is_left_of_deleted_rows_is_removed_and_nothing_else() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let mut first = commit(0, 2);
-        first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
-        first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
-        sink.apply(&claim, &first).expect("applies");
-        let mut second = commit(2, 4);
-        second.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "later"))]);
-        sink.apply(&claim, &second).expect("applies");
-        let mut last = commit(4, 6);
-        last.deltas.insert(TableId::Users, vec![Delta::Delete(user(1, "")[..1].to_vec())]);
-        last.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
-        sink.apply(&claim, &last).expect("applies");
-        let was = |id: TableId, row: &[Value]| match id {
-            TableId::Users => row[0] == Value::Integer(1),
-            TableId::RejectedEvents => row[2] == Value::Integer(1),
-            _ => false,
-        };
-        sink.scrub(&claim, &was).expect("removes");
-        sink.scrub(&claim, &was).expect("again is no error");
-        assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "b")]);
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y")]);
-        let mut next = commit(6, 8);
-        next.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "again"))]);
-        next.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"z")]);
-        sink.apply(&claim, &next).expect("goes on");
-        assert_eq!(rows(&mut *reader, TableId::Users), [user(1, "again"), user(2, "b")]);
-        assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y"), rejected(3, b"z")]);
-    });
+fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let mut first = commit(0, 2);
+    first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    sink.apply(&claim, &first).expect("applies");
+    let mut second = commit(2, 4);
+    second.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "later"))]);
+    sink.apply(&claim, &second).expect("applies");
+    let mut last = commit(4, 6);
+    last.deltas.insert(TableId::Users, vec![Delta::Delete(user(1, "")[..1].to_vec())]);
+    last.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
+    sink.apply(&claim, &last).expect("applies");
+    let was = |id: TableId, row: &[Value]| match id {
+        TableId::Users => row[0] == Value::Integer(1),
+        TableId::RejectedEvents => row[2] == Value::Integer(1),
+        _ => false,
+    };
+    sink.scrub(&claim, &was).expect("removes");
+    sink.scrub(&claim, &was).expect("again is no error");
+    assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "b")]);
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y")]);
+    let mut next = commit(6, 8);
+    next.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "again"))]);
+    next.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"z")]);
+    sink.apply(&claim, &next).expect("goes on");
+    assert_eq!(rows(&mut *reader, TableId::Users), [user(1, "again"), user(2, "b")]);
+    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y"), rejected(3, b"z")]);
 }
 
-#[test]
-fn many_commits_leave_the_last_of_each_row() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let mut model = BTreeMap::new();
-        for number in 1..=40_u64 {
-            let mut next = commit(2 * number - 2, 2 * number);
-            let ids = [number as i64 % 7, 7 + number as i64 % 5, 100 + number as i64];
-            let deltas =
-                ids.map(|id| if (id + number as i64) % 4 == 0 { Err(id) } else { Ok(user(id, &number.to_string())) });
-            for delta in &deltas {
-                match delta {
-                    Ok(row) => drop(model.insert(row[0].clone(), row.clone())),
-                    Err(id) => drop(model.remove(&Value::Integer(*id))),
-                }
-            }
-            let deltas = deltas.map(|delta| match delta {
-                Ok(row) => Delta::Upsert(row),
-                Err(id) => Delta::Delete(vec![Value::Integer(id)]),
-            });
-            next.deltas.insert(TableId::Users, deltas.into());
-            sink.apply(&claim, &next).expect("applies");
-            assert_eq!(rows(&mut *reader, TableId::Users), model.values().cloned().collect::<Vec<_>>(), "{number}");
-        }
-    });
-}
-
-#[test]
-fn every_table_takes_its_own_types_and_nulls() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let value = |column: &Column, n: i64| match column.ty {
-            Type::Integer => Value::Integer(n - 1),
-            Type::Boolean => Value::Boolean(n % 2 == 0),
-            Type::Instant => Value::Instant(1_767_571_200_000 + n),
-            Type::Money => Value::Cents(-n),
-            Type::Milli => Value::Milli(n * 1_001),
-            Type::Text => Value::Text(format!("text {n}")),
-            Type::Json => Value::Text(format!("[{n}]")),
-            Type::Bytes => Value::Bytes(n.to_le_bytes().into()),
-        };
-        let row = |table: &Table, n: i64| -> Vec<Value> {
-            let columns = table.columns.iter();
-            columns.map(|column| if column.nullable && n == 2 { Value::Null } else { value(column, n) }).collect()
-        };
-        let mut all = commit(0, 2);
-        for id in TableId::ALL {
-            let mut of_table: Vec<_> = (1..=3).map(|n| row(id.table(), n)).collect();
-            of_table.sort();
-            of_table.dedup_by(|a, b| a[..id.table().key_columns] == b[..id.table().key_columns]);
-            match id.table().kind {
-                Kind::Append => drop(all.appends.insert(*id, of_table)),
-                Kind::Upsert => drop(all.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
+fn many_commits_leave_the_last_of_each_row(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let mut model = BTreeMap::new();
+    for number in 1..=40_u64 {
+        let mut next = commit(2 * number - 2, 2 * number);
+        let ids = [number as i64 % 7, 7 + number as i64 % 5, 100 + number as i64];
+        let deltas =
+            ids.map(|id| if (id + number as i64) % 4 == 0 { Err(id) } else { Ok(user(id, &number.to_string())) });
+        for delta in &deltas {
+            match delta {
+                Ok(row) => drop(model.insert(row[0].clone(), row.clone())),
+                Err(id) => drop(model.remove(&Value::Integer(*id))),
             }
         }
-        sink.apply(&claim, &all).expect("applies");
-        for (id, expected) in &all.appends {
-            assert_eq!(rows(&mut *reader, *id), *expected, "{}", id.table().name);
-        }
-        for (id, deltas) in &all.deltas {
-            let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Vec<_>>();
-            assert_eq!(stored, *deltas, "{}", id.table().name);
-        }
-    });
+        let deltas = deltas.map(|delta| match delta {
+            Ok(row) => Delta::Upsert(row),
+            Err(id) => Delta::Delete(vec![Value::Integer(id)]),
+        });
+        next.deltas.insert(TableId::Users, deltas.into());
+        sink.apply(&claim, &next).expect("applies");
+        assert_eq!(rows(&mut *reader, TableId::Users), model.values().cloned().collect::<Vec<_>>(), "{number}");
+    }
 }
 
-#[test]
-fn pages_follow_each_other_and_a_store_does_not_differ_from_itself() {
-    each_sink(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let mut all = commit(0, 2);
-        let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();
-        all.deltas.insert(TableId::Users, many.iter().cloned().map(Delta::Upsert).collect());
-        sink.apply(&claim, &all).expect("applies");
-        let (mut seen, mut after) = (Vec::new(), None::<Vec<Value>>);
-        loop {
-            let page = reader.page(TableId::Users, after.as_deref(), 7).expect("readable");
-            let Some(last) = page.last() else { break };
-            after = Some(last[..1].to_vec());
-            seen.extend(page);
+fn every_table_takes_its_own_types_and_nulls(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let value = |column: &Column, n: i64| match column.ty {
+        Type::Integer => Value::Integer(n - 1),
+        Type::Boolean => Value::Boolean(n % 2 == 0),
+        Type::Instant => Value::Instant(1_767_571_200_000 + n),
+        Type::Money => Value::Cents(-n),
+        Type::Milli => Value::Milli(n * 1_001),
+        Type::Text => Value::Text(format!("text {n}")),
+        Type::Json => Value::Text(format!("[{n}]")),
+        Type::Bytes => Value::Bytes(n.to_le_bytes().into()),
+    };
+    let row = |table: &Table, n: i64| -> Vec<Value> {
+        let columns = table.columns.iter();
+        columns.map(|column| if column.nullable && n == 2 { Value::Null } else { value(column, n) }).collect()
+    };
+    let mut all = commit(0, 2);
+    for id in TableId::ALL {
+        let mut of_table: Vec<_> = (1..=3).map(|n| row(id.table(), n)).collect();
+        of_table.sort();
+        of_table.dedup_by(|a, b| a[..id.table().key_columns] == b[..id.table().key_columns]);
+        match id.table().kind() {
+            Kind::Append => drop(all.appends.insert(*id, of_table)),
+            Kind::Upsert => drop(all.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
         }
-        assert_eq!(seen, many);
-        assert_eq!(differences(&mut *reader, &mut *sink, TableId::Users, Differ::InAnything).expect("readable"), []);
-    });
+    }
+    sink.apply(&claim, &all).expect("applies");
+    for (id, expected) in &all.appends {
+        assert_eq!(rows(&mut *reader, *id), *expected, "{}", id.table().name);
+    }
+    for (id, deltas) in &all.deltas {
+        let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Vec<_>>();
+        assert_eq!(stored, *deltas, "{}", id.table().name);
+    }
+}
+
+fn pages_follow_each_other_and_a_store_does_not_differ_from_itself(
+    mut sink: Box<dyn Warehouse>,
+    mut reader: Box<dyn Warehouse>,
+) {
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let mut all = commit(0, 2);
+    let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();
+    all.deltas.insert(TableId::Users, many.iter().cloned().map(Delta::Upsert).collect());
+    sink.apply(&claim, &all).expect("applies");
+    let (mut seen, mut after) = (Vec::new(), None::<Vec<Value>>);
+    loop {
+        let page = reader.page(TableId::Users, after.as_deref(), 7).expect("readable");
+        let Some(last) = page.last() else { break };
+        after = Some(last[..1].to_vec());
+        seen.extend(page);
+    }
+    assert_eq!(seen, many);
+    assert_eq!(differences(&mut *reader, &mut *sink, TableId::Users, Differ::InAnything).expect("readable"), []);
 }
 
 /// A row that is added, of this age, where it grows old.
@@ -368,71 +404,68 @@ fn purge(sink: &mut dyn Warehouse, claim: &Claim, tables: &[TableId], before: i6
     }
 }
 
-#[test]
-fn what_is_old_is_removed_and_nothing_else() {
-    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind == Kind::Append);
-    let aging: Vec<_> = added().filter(|id| age_of(*id).is_some()).collect();
+fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
+    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind() == Kind::Append);
+    let aging: Vec<_> = added().filter(|id| id.table().age().is_some()).collect();
     assert_eq!(aging.len(), 6);
-    each_that_removes(|mut sink, mut reader| {
-        let claim = sink.claim(MadeBy::Run, None).expect("claims");
-        let commits = [
-            (commit(0, 2), vec![(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)]),
-            (commit(2, 4), vec![(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)]),
-            (commit(4, 6), vec![(0, 6, 20_000), (1, 11, 21_000)]),
-        ];
-        let of = |id: TableId, rows: &[(i64, i64, i64)]| -> Vec<_> {
-            rows.iter().map(|(partition, offset, at)| aged(id, *partition, *offset, *at)).collect()
-        };
-        let commits = commits.map(|(mut commit, rows)| {
-            commit.appends = added().map(|id| (id, of(id, &rows))).collect();
-            commit.deltas.insert(TableId::Users, vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
-            commit
-        });
-        sink.apply(&claim, &commits[0]).expect("applies");
-        sink.apply(&claim, &commits[1]).expect("applies");
-        let progress = reader.position().expect("asks");
-        assert_eq!(purge(&mut *sink, &claim, &aging, 1_000).expect("removes"), 0, "nothing is older than that");
-        assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("removes"), 6 * 4);
-        assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("again is no error"), 0);
-        sink.apply(&claim, &commits[0]).expect("an old one is no error and no change");
-        assert_eq!(reader.position().expect("asks"), progress);
-        sink.apply(&claim, &commits[2]).expect("applies");
-        let left = |rows: &[&[(i64, i64, i64)]], id| {
-            let mut left = of(id, &rows.concat());
-            left.sort();
-            left
-        };
-        let (old, middle, young): (&[_], &[_], &[_]) = (
-            &[(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)],
-            &[(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)],
-            &[(0, 6, 20_000), (1, 11, 21_000)],
-        );
-        for id in added() {
-            let expected = match age_of(id) {
-                Some(_) => left(&[middle, young], id),
-                None => left(&[old, middle, young], id),
-            };
-            assert_eq!(rows(&mut *reader, id), expected, "{}", id.table().name);
-        }
-        assert_eq!(rows(&mut *reader, TableId::Users).len(), 3);
-        // Only the tables that are named; and of a run that was superseded, nothing.
-        let next = reader.claim(MadeBy::Run, None).expect("claims");
-        for before in [5_000, 15_000, 50_000] {
-            assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced(_))));
-        }
-        assert_eq!(purge(&mut *reader, &next, &[TableId::LateEvents], 15_000).expect("removes"), 3);
-        assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[young], TableId::LateEvents));
-        assert_eq!(rows(&mut *sink, TableId::RejectedEvents), left(&[middle, young], TableId::RejectedEvents));
-        assert_eq!(purge(&mut *reader, &next, &aging, 50_000).expect("removes"), 2 + 5 * 5);
-        for id in added() {
-            assert_eq!(rows(&mut *sink, id).is_empty(), age_of(id).is_some(), "{}", id.table().name);
-        }
-        // What is added again is there again: nobody remembers it.
-        let mut again = commit(6, 8);
-        again.appends.insert(TableId::LateEvents, of(TableId::LateEvents, old));
-        reader.apply(&next, &again).expect("applies");
-        assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[old], TableId::LateEvents));
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let commits = [
+        (commit(0, 2), vec![(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)]),
+        (commit(2, 4), vec![(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)]),
+        (commit(4, 6), vec![(0, 6, 20_000), (1, 11, 21_000)]),
+    ];
+    let of = |id: TableId, rows: &[(i64, i64, i64)]| -> Vec<_> {
+        rows.iter().map(|(partition, offset, at)| aged(id, *partition, *offset, *at)).collect()
+    };
+    let commits = commits.map(|(mut commit, rows)| {
+        commit.appends = added().map(|id| (id, of(id, &rows))).collect();
+        commit.deltas.insert(TableId::Users, vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
+        commit
     });
+    sink.apply(&claim, &commits[0]).expect("applies");
+    sink.apply(&claim, &commits[1]).expect("applies");
+    let progress = reader.position().expect("asks");
+    assert_eq!(purge(&mut *sink, &claim, &aging, 1_000).expect("removes"), 0, "nothing is older than that");
+    assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("removes"), 6 * 4);
+    assert_eq!(purge(&mut *sink, &claim, &aging, 5_000).expect("again is no error"), 0);
+    sink.apply(&claim, &commits[0]).expect("an old one is no error and no change");
+    assert_eq!(reader.position().expect("asks"), progress);
+    sink.apply(&claim, &commits[2]).expect("applies");
+    let left = |rows: &[&[(i64, i64, i64)]], id| {
+        let mut left = of(id, &rows.concat());
+        left.sort();
+        left
+    };
+    let (old, middle, young): (&[_], &[_], &[_]) = (
+        &[(0, 1, 1_000), (0, 2, 2_000), (0, 3, 3_000), (1, 9, 1_500)],
+        &[(0, 4, 10_000), (0, 5, 11_000), (1, 10, 12_000)],
+        &[(0, 6, 20_000), (1, 11, 21_000)],
+    );
+    for id in added() {
+        let expected = match id.table().age() {
+            Some(_) => left(&[middle, young], id),
+            None => left(&[old, middle, young], id),
+        };
+        assert_eq!(rows(&mut *reader, id), expected, "{}", id.table().name);
+    }
+    assert_eq!(rows(&mut *reader, TableId::Users).len(), 3);
+    // Only the tables that are named; and of a run that was superseded, nothing.
+    let next = reader.claim(MadeBy::Run, None).expect("claims");
+    for before in [5_000, 15_000, 50_000] {
+        assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced(_))));
+    }
+    assert_eq!(purge(&mut *reader, &next, &[TableId::LateEvents], 15_000).expect("removes"), 3);
+    assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[young], TableId::LateEvents));
+    assert_eq!(rows(&mut *sink, TableId::RejectedEvents), left(&[middle, young], TableId::RejectedEvents));
+    assert_eq!(purge(&mut *reader, &next, &aging, 50_000).expect("removes"), 2 + 5 * 5);
+    for id in added() {
+        assert_eq!(rows(&mut *sink, id).is_empty(), id.table().age().is_some(), "{}", id.table().name);
+    }
+    // What is added again is there again: nobody remembers it.
+    let mut again = commit(6, 8);
+    again.appends.insert(TableId::LateEvents, of(TableId::LateEvents, old));
+    reader.apply(&next, &again).expect("applies");
+    assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[old], TableId::LateEvents));
 }
 
 /// A record as `(topic, partition, offset, payload)`.

@@ -13,7 +13,7 @@ use deltamart::config::retention::Retention;
 use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
-use deltamart::sink::purge::{Purge, Purged, age_of};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
@@ -273,7 +273,7 @@ fn one(seed: u64, tally: &mut Tally) {
     for sink in &world.sinks {
         let mut contents = whole(&sink.contents(), &world.options.commit.retention);
         // One that was brought to where the first is, was never given what is gone there.
-        let added = first.tables.iter().filter(|(id, _)| age_of(**id).is_some());
+        let added = first.tables.iter().filter(|(id, _)| id.table().age().is_some());
         contents.tables.extend(added.map(|(id, rows)| (*id, rows.clone())));
         oracle::every_record_is_somewhere(&contents, &world.steps);
         support::assert_matches_sql(&contents, &world.options.settings);
@@ -292,7 +292,7 @@ fn whole(contents: &Contents, retention: &Retention) -> Contents {
     for id in TableId::ALL {
         let (is, was) = (contents.rows(*id), whole.rows(*id));
         let before = Value::Instant(purge.before.get(id).copied().unwrap_or(i64::MIN));
-        let is_young = |row: &&Vec<Value>| age_of(*id).is_none_or(|(at, _)| row[at] >= before);
+        let is_young = |row: &&Vec<Value>| id.table().age().is_none_or(|(at, _)| row[at] >= before);
         assert!(is.iter().all(|row| was.binary_search(row).is_ok()), "`{}` has a row too many", id.table().name);
         assert!(is.iter().filter(is_young).eq(was.iter().filter(is_young)), "`{}` lacks a row", id.table().name);
     }

@@ -71,7 +71,7 @@ fn after(record: &str, times: usize) -> Tables {
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
     let table = |id: &TableId| {
-        let place = if id.table().kind == Kind::Append { id.table().key_columns } else { 0 };
+        let place = if id.table().kind() == Kind::Append { id.table().key_columns } else { 0 };
         let mut rows: Vec<_> = contents.rows(*id).into_iter().map(|row| row[place..].to_vec()).collect();
         rows.sort();
         (id.table().name, rows)

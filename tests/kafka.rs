@@ -1,5 +1,5 @@
-//! Kafka: real brokers and a real registry where `DELTAMART_BROKERS` and `DELTAMART_REGISTRY` say there are
-//! (`scripts/stack up`), and librdkafka's mock of brokers that fail on request.
+//! Kafka: real brokers and a real registry, named by `DELTAMART_BROKERS` and `DELTAMART_REGISTRY` (`scripts/with-stack`),
+//! and librdkafka's mock of brokers that fail on request.
 
 /// History from files, then live.
 mod backfill;

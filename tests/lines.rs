@@ -356,8 +356,8 @@ fn a_poll_reads_so_many_lines_at_the_most() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut text = vec![b'\n'; 3 << 20];
     text.extend(b"ITEM 1\n\n\n\nTitle=A");
-    text.extend([b'\n'; 100_000]);
-    text.extend([b' '; 3 << 20]);
+    text.extend(vec![b'\n'; 100_000]);
+    text.extend(vec![b' '; 3 << 20]);
     let path = folder.path().join("x.gz");
     std::fs::write(&path, gzip(&text)).expect("writes");
     let catalog = Box::new(Movies::file("x", &path, 0).expect("opens"));

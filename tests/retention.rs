@@ -10,7 +10,7 @@ use deltamart::config::retention::Retention;
 use deltamart::engine::{self, Job, Options, Resume};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
-use deltamart::sink::purge::{Purge, Purged, age_of};
+use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
@@ -104,16 +104,16 @@ fn metrics_do_not_depend_on_what_is_kept() {
         }
         let purge = Purge::after(commits.last().expect("some"), &retention);
         assert_eq!(purge.before.len(), 6);
-        for id in TableId::ALL.iter().copied().filter(|id| id.table().kind == Kind::Append) {
+        for id in TableId::ALL.iter().copied().filter(|id| id.table().kind() == Kind::Append) {
             let mut added: Vec<_> = commits.iter().filter_map(|commit| commit.appends.get(&id)).flatten().collect();
             added.sort();
             let (found, before) = (page(id), purge.before.get(&id).copied().unwrap_or(i64::MIN));
-            let is_old = |row: &&Vec<Value>| age_of(id).is_some_and(|(at, _)| row[at] < Value::Instant(before));
+            let is_old = |row: &&Vec<Value>| id.table().age().is_some_and(|(at, _)| row[at] < Value::Instant(before));
             let (young, old): (Vec<_>, Vec<_>) = added.into_iter().partition(|row| !is_old(row));
             let (found_old, found_young): (Vec<_>, Vec<_>) = found.iter().partition(is_old);
             let (table, was, is) = (id.table().name, old.len(), found_old.len());
             assert!(!young.is_empty() && found_young == young, "{name}: `{table}` lacks what is young");
-            assert_eq!(was > 30, age_of(id).is_some(), "{name}: `{table}` had {was} old rows");
+            assert_eq!(was > 30, id.table().age().is_some(), "{name}: `{table}` had {was} old rows");
             // Exactly, or what came out of order besides, or what one run holds besides.
             let may_stay = match name {
                 "memory" => 0,

@@ -1,4 +1,4 @@
-//! Snowflake, as far as a stand-in shows it: fakesnow, where `DELTAMART_SNOWFLAKE` names one (scripts/with-fakesnow).
+//! Snowflake, as far as a stand-in shows it: fakesnow, which `DELTAMART_SNOWFLAKE` names (scripts/with-fakesnow).
 
 /// Broken off between any two statements.
 mod broken;
@@ -17,6 +17,7 @@ mod proxy;
 /// What Snowflake refuses, and what is said of it.
 mod refused;
 
+use crate::support::needed;
 use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::delta::Delta;
@@ -40,13 +41,9 @@ fn key_path() -> &'static Path {
     KEY.0.path()
 }
 
-/// A database of its own at the stand-in; none, and it says so, where there is none.
-pub(crate) fn configured() -> Option<Config> {
-    let Some(at) = std::env::var("DELTAMART_SNOWFLAKE").ok().filter(|at| !at.is_empty()) else {
-        eprintln!("Snowflake is skipped: DELTAMART_SNOWFLAKE names no stand-in (scripts/with-fakesnow)");
-        return None;
-    };
-    Some(configured_at(&at))
+/// A database of its own at the stand-in.
+pub(crate) fn configured() -> Config {
+    configured_at(&needed("DELTAMART_SNOWFLAKE"))
 }
 
 fn configured_at(at: &str) -> Config {

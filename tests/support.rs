@@ -191,7 +191,7 @@ impl Oracle {
     pub fn over(contents: &Contents, watermark: Instant, settings: &Settings) -> Oracle {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
         let late: BTreeSet<_> = contents.rows(TableId::LateEvents).into_iter().map(|row| row[..3].to_vec()).collect();
-        for id in specification::READ {
+        for id in specification::read() {
             let table = id.table();
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let places = vec!["?"; columns.len() + 1].join(", ");
@@ -280,4 +280,10 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
         (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.into()),
         (ty, value) => panic!("{value:?} is no {ty:?}"),
     }
+}
+
+/// What a test needs that runs only where it is asked for (`--ignored`): there it must be.
+pub fn needed(variable: &str) -> String {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    value.unwrap_or_else(|| panic!("{variable} is not set: run this test by scripts/test, or by scripts/with-stack"))
 }

@@ -223,7 +223,7 @@ fn line(id: u128, event: &CartEvent, (sold_at, user_id): (Instant, u64)) -> Opti
             user_id,
             own_cents: None,
         }),
-        _ => None,
+        InCart::Add(..) | InCart::Checkout(_) => None,
     }
 }
 

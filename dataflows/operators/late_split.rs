@@ -224,12 +224,24 @@ pub fn late_split<'s>(
                 in_time(&event, timestamp, wants, routed);
             }
             match event {
-                Event::Registration(event) if wants.users => routed.registrations.push(event),
-                Event::Catalog(event) if wants.catalog => {
-                    let CatalogItem { item_id, content, timestamp } = *event;
-                    routed.catalog.push((item_id, Version { effective_at, timestamp, content: Box::new(content) }));
+                Event::Registration(event) => {
+                    if wants.users {
+                        routed.registrations.push(event);
+                    }
                 }
-                _ => {}
+                Event::Catalog(event) => {
+                    if wants.catalog {
+                        let CatalogItem { item_id, content, timestamp } = *event;
+                        routed.catalog.push((item_id, Version { effective_at, timestamp, content: Box::new(content) }));
+                    }
+                }
+                Event::SignIn(_)
+                | Event::SignOut(_)
+                | Event::ItemView(_)
+                | Event::AddedToCart(_)
+                | Event::Checkout(_)
+                | Event::Purchase(_)
+                | Event::ItemRating(_) => {}
             }
         }
         None

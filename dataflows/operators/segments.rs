@@ -169,9 +169,9 @@ impl User {
     /// When the user came into which segment, as far as it is known: begins where the settled past
     /// stands, or with the user's first event.
     fn course(&self, thresholds: &Thresholds) -> Vec<Since> {
-        let first_seen = self.facts.iter().find_map(|(fact, _)| match fact {
-            Fact::Active(first, _) => Some(*first),
-            _ => None,
+        let first_seen = self.facts.iter().find_map(|(fact, _)| {
+            let Fact::Active(first, _) = fact else { return None };
+            Some(*first)
         });
         let mut course: Vec<_> = self.known.settled.iter().map(|(_, stood)| *stood).collect();
         let Some(start) = self.known.settled.map(|(from, _)| from).or(first_seen) else { return course };
@@ -359,9 +359,9 @@ mod tests {
         };
         let since = |then: Instant, within: i64| at - within < then && then <= at;
         let seen = |from: Instant| count(&|fact| matches!(fact, Fact::Active(then, _) if from < then && then <= at));
-        let registered = facts.iter().filter_map(|(fact, _)| match fact {
-            Fact::Registered(at) => Some(*at),
-            _ => None,
+        let registered = facts.iter().filter_map(|(fact, _)| {
+            let Fact::Registered(at) = fact else { return None };
+            Some(*at)
         });
         let first = registered.min();
         Some(match () {
@@ -404,7 +404,7 @@ mod tests {
                 let taken_back = all.iter().find(|(fact, count)| match fact {
                     Fact::Spent(at) => *count > 0 && *at >= cut,
                     Fact::Abandoned(_, until) => *count > 0 && *until > cut,
-                    _ => false,
+                    Fact::Active(..) | Fact::Registered(_) | Fact::Viewed(_) => false,
                 });
                 if let Some((fact, count)) = taken_back.copied().filter(|_| draw(&mut seed, 3) == 0) {
                     fresh.push((fact, -count));

@@ -34,7 +34,7 @@ pub(super) struct Again<'a> {
 impl Again<'_> {
     pub(super) fn new<'a>(config: &'a Config, payloads: &'a Payloads) -> Again<'a> {
         let topics = if config.kafka.is_given() { config.kafka.topics() } else { Vec::new() };
-        let event = |place: usize| crate::decode::avro::TOPICS[place].event_name;
+        let event = |place: usize| crate::decode::avro::TOPICS[place].event_name();
         let carries = topics.into_iter().map(|(place, topic)| (topic, event(place))).collect();
         Again { config, payloads, carries }
     }

@@ -106,7 +106,7 @@ fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
 fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let kept = config.kept_tables()?;
     let metrics = METRICS.iter().map(|(id, _)| *id).filter(|id| !kept.contains(*id));
-    let raw = specification::READ.into_iter().filter(|_| !config.raw);
+    let raw = specification::read().filter(|_| !config.raw);
     for id in metrics.chain(raw) {
         if !sink.page(id, None, 1)?.is_empty() {
             let (path, name) = (config.warehouse.display(), id.table().name);

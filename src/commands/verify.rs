@@ -12,10 +12,10 @@ use crate::sink::Sink;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
-use crate::specification::{self, READ};
+use crate::specification;
 use anyhow::{Context, Result, anyhow, bail};
 use dataflows::flow::METRICS;
-use dataflows::table::{TableId, Type, Value};
+use dataflows::table::{Role, TableId, Type, Value};
 
 /// How many differences are shown per table.
 const SHOWN: usize = 10;
@@ -40,12 +40,12 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
     refuse_what_is_gone(sink, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = METRICS.iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
-    let raw = READ.iter().map(|id| stored(*id)).sum::<Result<u64, _>>()?;
+    let raw = specification::read().map(stored).sum::<Result<u64, _>>()?;
     if rows > 0 && raw == 0 {
         let why = format!("`{path}` has no raw events to verify by: it was written with `--raw off`");
         return Err(Refused(why).into());
     }
-    for id in READ {
+    for id in specification::read() {
         sink.connection().execute_batch(&copy(id)).context("could not read the raw tables")?;
     }
     let settings = super::settings(config, progress.made_by);
@@ -106,7 +106,7 @@ fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
         );
         return Err(Refused(why).into());
     }
-    let reads = |id: &TableId| READ.contains(id) || *id == TableId::LateEvents;
+    let reads = |id: &TableId| matches!(id.table().role, Role::Raw { .. } | Role::Late { .. });
     let gone: Vec<_> = sink.purged()?.into_iter().filter(|(id, _)| reads(id)).collect();
     if gone.is_empty() {
         return Ok(());

@@ -148,7 +148,7 @@ impl Kafka {
     /// What each topic carries, as its place in [`TOPICS`], and how it is called.
     pub fn topics(&self) -> Vec<(usize, String)> {
         let called = |(place, topic): (usize, &crate::decode::avro::Topic)| {
-            let name = self.topics.get(topic.event_name).map_or(topic.name, String::as_str);
+            let name = self.topics.get(topic.event_name()).map_or(topic.name, String::as_str);
             (!name.is_empty()).then(|| (place, name.to_owned()))
         };
         TOPICS.iter().enumerate().filter_map(called).collect()
@@ -177,8 +177,9 @@ impl Kafka {
         if self.partitions < 1 {
             return wrong("partitions", "must be at least 1".to_owned());
         }
-        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event_name != **event)) {
-            let known: Vec<_> = TOPICS.iter().map(|topic| topic.event_name).collect();
+        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event_name() != **event))
+        {
+            let known: Vec<_> = TOPICS.iter().map(|topic| topic.event_name()).collect();
             return wrong("topics", format!("`{unknown}` is no event; expected {}", known.join(", ")));
         }
         let names = self.topics();

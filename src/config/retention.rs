@@ -1,6 +1,6 @@
 //! For how long rows are kept that nothing is computed from any more.
 
-use dataflows::table::TableId;
+use dataflows::table::{Role, TableId};
 use serde::{Deserialize, Serialize};
 
 /// How long rows are kept, per kind of table; `keep` is for ever. It changes no metric: those come from the state, which
@@ -24,11 +24,11 @@ pub struct Retention {
 impl Retention {
     /// For how long a table's rows are kept; nothing is for ever.
     pub fn of(&self, table: TableId) -> Option<i64> {
-        match table {
-            TableId::ConsumerEvents | TableId::ItemViewEvents | TableId::CartEvents | TableId::RatingEvents => self.raw,
-            TableId::RejectedEvents => self.rejected,
-            TableId::LateEvents => self.late,
-            _ => None,
+        match table.table().role {
+            Role::Raw { at: Some(_) } => self.raw,
+            Role::Rejected { .. } => self.rejected,
+            Role::Late { .. } => self.late,
+            Role::Raw { at: None } | Role::Entity | Role::Metric => None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod schema;
 use super::hints::Outline;
 use super::{Reason, Rejection};
 use arc_swap::ArcSwap;
+use dataflows::events::EventName;
 use schema::{Branch, Logical};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny};
@@ -27,33 +28,50 @@ pub struct Topic {
     /// The default name.
     pub name: &'static str,
     /// The event's name.
-    pub event_name: &'static str,
+    pub event: EventName,
     /// The schema, as in `schemas/events/`.
     pub schema: &'static str,
 }
 
 macro_rules! topic {
-    ($name:literal, $event:literal) => {
+    ($name:literal, $event:ident) => {
         Topic {
             name: $name,
-            event_name: $event,
+            event: EventName::$event,
             schema: include_str!(concat!("../../schemas/events/", $name, ".avsc")),
         }
     };
 }
 
-/// The topics of the movie shop. In the embedded registry a schema's id is its place here, from 1.
-pub static TOPICS: [Topic; 9] = [
-    topic!("movies_catalog_enriched", "movies_catalog_enriched"),
-    topic!("consumer_registration_topic", "consumer_registration"),
-    topic!("sign_in_topic", "sign_in"),
-    topic!("sign_out_topic", "sign_out"),
-    topic!("item_view_topic", "item_view"),
-    topic!("added_to_cart", "added_to_cart"),
-    topic!("checkout_to_cart", "checkout_to_cart"),
-    topic!("checkout_topic", "purchase"),
-    topic!("item_rating_topic", "item_rating"),
+/// The topics of the movie shop, one an event. In the embedded registry a schema's id is its place here, from 1.
+pub static TOPICS: [Topic; EventName::ALL.len()] = [
+    topic!("movies_catalog_enriched", Catalog),
+    topic!("consumer_registration_topic", Registration),
+    topic!("sign_in_topic", SignIn),
+    topic!("sign_out_topic", SignOut),
+    topic!("item_view_topic", ItemView),
+    topic!("added_to_cart", AddedToCart),
+    topic!("checkout_to_cart", Checkout),
+    topic!("checkout_topic", Purchase),
+    topic!("item_rating_topic", ItemRating),
 ];
+
+impl Topic {
+    /// The event's name.
+    pub fn event_name(&self) -> &'static str {
+        self.event.as_str()
+    }
+
+    /// Whether it is read to its then end before any other: prices must be known before anything is sold.
+    pub fn is_read_first(&self) -> bool {
+        self.event == EventName::Catalog
+    }
+}
+
+/// The place of an event's topic in [`TOPICS`]; there is one for each.
+pub fn place_of(event: EventName) -> usize {
+    TOPICS.iter().position(|topic| topic.event == event).unwrap_or_default()
+}
 
 /// The shipped schemas, parsed.
 pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {

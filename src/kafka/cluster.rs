@@ -38,9 +38,14 @@ impl Found {
         format!("{}/{}", self.topic, self.partition)
     }
 
+    /// Whether it is read before the others.
+    pub fn is_read_first(&self) -> bool {
+        TOPICS[self.carries].is_read_first()
+    }
+
     /// How its payloads are written.
     pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        payload.of(TOPICS[self.carries].event_name, schemas)
+        payload.of(TOPICS[self.carries].event_name(), schemas)
     }
 }
 
@@ -247,7 +252,7 @@ fn begin(
             (Some(begin), _) => *begin,
             (None, Start::Earliest) => found.low,
             // The catalog is what prices are found in: all of it, whenever the events begin.
-            (None, _) if found.carries == CATALOG => found.low,
+            (None, _) if found.is_read_first() => found.low,
             (None, Start::Latest) => found.high,
             (None, Start::At(_)) => match at.get(&(found.topic.clone(), found.partition)) {
                 Some(Offset::Offset(offset)) => *offset,
@@ -258,9 +263,6 @@ fn begin(
     }
     Ok(())
 }
-
-/// The place of the catalog's topic in [`TOPICS`].
-pub const CATALOG: usize = 0;
 
 /// What was read of a compacted topic cannot be read again.
 fn refuse_compacted(config: &Kafka, partitions: &[Found]) -> Result<(), KafkaError> {

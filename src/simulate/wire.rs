@@ -1,7 +1,7 @@
 //! Events as a producer writes them: Avro in the Confluent wire format, or JSON lines.
 
 use super::shop::{Flaw, Produced};
-use crate::decode::avro::{SCHEMAS, TOPICS, header};
+use crate::decode::avro::{SCHEMAS, TOPICS, header, place_of};
 use crate::instant;
 use dataflows::events::{CatalogItem, Event};
 use serde::Serialize;
@@ -145,7 +145,7 @@ impl Default for Encoder {
 
 /// The place of an event's topic in [`TOPICS`].
 pub fn topic_of(event: &Event) -> usize {
-    TOPICS.iter().position(|topic| topic.event_name == event.name()).expect("every event has a topic")
+    place_of(event.which())
 }
 
 impl Encoder {

@@ -4,7 +4,7 @@
 //! whoever averages over minutes, and whoever draws them, reads the view. It ends where what is known ends: of a batch
 //! that is its last row, behind which a session may have gone on.
 
-use dataflows::table::{Column, Kind, Table, TableId};
+use dataflows::table::{Column, Table, TableId};
 
 /// What a table is that is a view.
 pub const NAME: &str = "session_metrics_by_minute";
@@ -27,7 +27,7 @@ pub enum Dialect {
 pub fn table() -> Table {
     let doc = "One row per minute boundary, from the first row of `session_metrics` to the watermark: the state of all \
                sessions, carried forward where there is no news.";
-    Table { name: NAME, doc, kind: Kind::Upsert, ..TableId::SessionMetrics.table().clone() }
+    Table { name: NAME, doc, ..TableId::SessionMetrics.table().clone() }
 }
 
 /// What the view selects, given what is called how.

@@ -13,7 +13,7 @@ mod read;
 mod rights;
 mod rows;
 
-use super::purge::{Purge, Purged, age_of};
+use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::Config;
 use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
@@ -133,7 +133,8 @@ impl Kafka {
 
     /// No topic may lose rows that are kept for ever. Those whose rows grow old are set right afterwards.
     fn refuse_what_loses_rows(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), SinkError> {
-        let ages = |topic: &str| TableId::ALL.iter().any(|id| age_of(*id).is_some() && self.topic(id.table()) == topic);
+        let ages =
+            |topic: &str| TableId::ALL.iter().any(|id| id.table().age().is_some() && self.topic(id.table()) == topic);
         let loses = |(topic, cleanup): &(&String, &Cleanup)| !cleanup.compacts || cleanup.deletes && !ages(topic);
         let Some((topic, cleanup)) = topics.iter().find(loses) else { return Ok(()) };
         let is = if cleanup.compacts { "is not only compacted" } else { "is not compacted" };
@@ -230,7 +231,7 @@ impl Kafka {
     /// The rows of raw tables that are not there yet.
     fn additions<'a>(&self, commit: &'a Commit, added: &mut Added) -> Result<Additions<'a>, KafkaError> {
         let mut additions = Additions::new();
-        for id in TableId::ALL.iter().filter(|id| id.table().kind == Kind::Append) {
+        for id in TableId::ALL.iter().filter(|id| id.table().kind() == Kind::Append) {
             let table = id.table();
             let deltas = commit.deltas.get(id).map_or(&[][..], Vec::as_slice);
             let rows = commit.appends.get(id).map_or(&[][..], Vec::as_slice);

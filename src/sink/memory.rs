@@ -3,7 +3,7 @@
 
 mod rows;
 
-use super::purge::{Purge, Purged, age_of};
+use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
@@ -146,7 +146,7 @@ impl Sink for Memory {
         contents.check(claim)?;
         let mut removed = 0;
         for (id, before) in &purge.before {
-            let (Some((age, _)), Some(rows)) = (age_of(*id), contents.tables.get_mut(id)) else { continue };
+            let (Some((age, _)), Some(rows)) = (id.table().age(), contents.tables.get_mut(id)) else { continue };
             let is_old = |row: &Vec<Value>| matches!(row[age], Value::Instant(at) if at < *before);
             let old: Vec<_> = rows.iter().filter(is_old).collect();
             removed += old.iter().filter(|row| rows.remove(&row[..id.table().key_columns])).count() as u64;

@@ -189,7 +189,8 @@ impl Parquet {
                 after: manifest.epoch,
                 to: commit.epoch,
                 rows: changes.len() as u64,
-                changes: table.kind == Kind::Upsert || commit.deltas.get(&id).is_some_and(|deltas| !deltas.is_empty()),
+                changes: table.kind() == Kind::Upsert
+                    || commit.deltas.get(&id).is_some_and(|deltas| !deltas.is_empty()),
                 files: run.finish()?,
                 age,
             });
@@ -212,7 +213,7 @@ impl Parquet {
             changes.sort_by(by_key);
         }
         let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
-        if rows.is_empty() && id.table().kind == Kind::Upsert {
+        if rows.is_empty() && id.table().kind() == Kind::Upsert {
             return Ok(changes);
         }
         let mut added: Vec<Change<'_>> = rows.iter().map(|row| (row.as_slice(), false)).collect();
@@ -226,7 +227,7 @@ impl Parquet {
             added.retain(|(row, _)| !known.contains(&row[..key_columns]));
             return Ok(added);
         }
-        if id.table().kind == Kind::Append {
+        if id.table().kind() == Kind::Append {
             // What is upserted counts as added: later additions do not change it.
             let upserts: Vec<_> = changes.iter().copied().filter(|(_, gone)| !gone).collect();
             raise(id.table(), &upserts, next);
@@ -308,7 +309,7 @@ impl Parquet {
             let table = id.table();
             let (runs, settings) = (manifest.runs(*id), &self.settings);
             let span_ms = purge::span_ms(&self.retention, *id);
-            let at = compact::overdue(runs, table.kind, settings.merge_runs, settings.rows_per_file, span_ms);
+            let at = compact::overdue(runs, table.kind(), settings.merge_runs, settings.rows_per_file, span_ms);
             let Some(at) = at else { continue };
             let merged = &runs[at..];
             let name =
@@ -329,7 +330,7 @@ impl Parquet {
                 after: merged.first().map_or(0, |run| run.after),
                 to: merged.last().map_or(0, |run| run.to),
                 rows: count,
-                changes: table.kind == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
+                changes: table.kind() == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
                 files: writer.finish()?,
                 age,
             };

@@ -3,7 +3,7 @@
 use super::Commit;
 use crate::config::retention::Retention;
 use dataflows::Instant;
-use dataflows::table::{Column, TableId};
+use dataflows::table::{Role, TableId};
 use std::collections::BTreeMap;
 
 /// Of each table that is not kept for ever, the instant before which its rows are old. It is never later than asked
@@ -32,7 +32,7 @@ impl Purge {
     /// What is old by a clock and a watermark.
     pub fn at(clock_ms: Instant, watermark: Instant, retention: &Retention) -> Purge {
         let before = TableId::ALL.iter().filter_map(|id| {
-            let now = if *id == TableId::RejectedEvents { clock_ms } else { watermark };
+            let now = if matches!(id.table().role, Role::Rejected { .. }) { clock_ms } else { watermark };
             Some((*id, now.saturating_sub(retention.of(*id)?)))
         });
         Purge { before: before.filter(|(_, before)| *before > 0).collect() }
@@ -44,29 +44,15 @@ impl Purge {
     }
 }
 
-/// The column that says how old a row is, and its place; nothing where rows never grow old.
-pub fn age_of(table: TableId) -> Option<(usize, &'static Column)> {
-    let name = match table {
-        TableId::ConsumerEvents | TableId::ItemViewEvents | TableId::CartEvents | TableId::RatingEvents => "timestamp",
-        TableId::RejectedEvents => "rejected_at",
-        TableId::LateEvents => "watermark",
-        _ => return None,
-    };
-    table.table().columns.iter().enumerate().find(|(_, column)| column.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflows::table::Type;
 
     #[test]
     fn what_may_be_kept_for_a_time_only_says_how_old_it_is() {
         let retention = Retention { raw: Some(1), rejected: Some(1), late: Some(1) };
         for id in TableId::ALL {
-            let age = age_of(*id);
-            assert_eq!(age.is_some(), retention.of(*id).is_some(), "{}", id.table().name);
-            assert!(age.is_none_or(|(_, column)| column.ty == Type::Instant && !column.nullable));
+            assert_eq!(id.table().age().is_some(), retention.of(*id).is_some(), "{}", id.table().name);
         }
     }
 

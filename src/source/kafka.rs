@@ -8,7 +8,7 @@ use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
-use crate::kafka::cluster::{CATALOG, Cluster, Found};
+use crate::kafka::cluster::{Cluster, Found};
 use crate::kafka::registry::Registry;
 use crate::kafka::skip::is_damage;
 use crate::state_dir::journal::Rejected;
@@ -67,7 +67,7 @@ pub fn sources(
     mode: Mode,
 ) -> Result<Vec<Box<dyn Source>>, KafkaError> {
     let (catalog, events): (Vec<_>, Vec<_>) =
-        cluster.partitions.iter().cloned().partition(|found| found.carries == CATALOG);
+        cluster.partitions.iter().cloned().partition(|found| found.is_read_first());
     let mut shares = vec![Vec::new(); workers.max(1)];
     for found in events {
         let share = crc32fast::hash(found.name().as_bytes()) as usize % shares.len();
@@ -214,7 +214,7 @@ impl Source for Kafka {
             topic: found.topic.clone(),
             partition: found.partition,
             format: found.format(*payload, schemas),
-            status: if found.carries == CATALOG || mode.follows { Status::Waiting } else { Status::Live },
+            status: if found.is_read_first() || mode.follows { Status::Waiting } else { Status::Live },
         };
         mine.iter().map(partition).collect()
     }
@@ -305,7 +305,7 @@ impl Source for Kafka {
         assigned.map_err(|error| SourceError::Failed(format!("Kafka at {brokers}: could not assign: {error}")))?;
         if mode.follows {
             let live = |number| Poll::Status(number as u32, Status::Live);
-            says.extend((0..mine.len()).filter(|n| mine[*n].found.carries != CATALOG).map(live));
+            says.extend((0..mine.len()).filter(|n| !mine[*n].found.is_read_first()).map(live));
         }
         Ok(())
     }

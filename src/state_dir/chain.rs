@@ -6,6 +6,9 @@ use super::{StateDir, StateError};
 use dataflows::Time;
 use std::collections::BTreeMap;
 
+/// So many objects are asked for together: of a bucket each takes tens of milliseconds, and there may be thousands.
+const AT_ONCE: usize = 16;
+
 /// The journal from its first entry that is still kept, to its last.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
@@ -52,10 +55,14 @@ impl StateDir {
         let mut chain = Chain::default();
         // What was removed may be back after a loss of power; the facts of its start are removed last.
         let known = self.generations()?;
-        for place in self.journal_places()?.into_iter().filter(|place| known.contains(&place.generation)) {
-            // Removed since it was listed: then it was not needed any more.
-            let Some(group) = self.journal_group(&place)? else { continue };
-            chain.add(place.generation, group).map_err(|why| self.damaged(&place.key, Damage::Body(why)))?;
+        let mut places = self.journal_places()?;
+        places.retain(|place| known.contains(&place.generation));
+        for places in places.chunks(AT_ONCE) {
+            for (place, group) in places.iter().zip(self.journal_groups(places)?) {
+                // Removed since it was listed: then it was not needed any more.
+                let Some(group) = group else { continue };
+                chain.add(place.generation, group).map_err(|why| self.damaged(&place.key, Damage::Body(why)))?;
+            }
         }
         Ok(chain)
     }

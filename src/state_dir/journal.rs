@@ -109,4 +109,16 @@ impl StateDir {
     pub(super) fn journal_group(&self, place: &Place) -> Result<Option<Group>, StateError> {
         self.read_json(&place.key, KIND, FORMAT)
     }
+
+    /// Several groups, in their order; none where one was removed.
+    pub(super) fn journal_groups(&self, places: &[Place]) -> Result<Vec<Option<Group>>, StateError> {
+        let keys: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
+        let found = self.store().get_all(&keys)?;
+        let group = |(key, bytes): (&&str, Option<Vec<u8>>)| {
+            bytes
+                .map(|bytes| self.opened(key, KIND, FORMAT, bytes).and_then(|body| self.parsed(key, &body)))
+                .transpose()
+        };
+        keys.iter().zip(found).map(group).collect()
+    }
 }

@@ -10,6 +10,7 @@ pub fn check(store: &dyn Store) {
     an_object_is_made_once(store);
     an_object_is_replaced_whole(store);
     keys_are_listed_by_prefix_and_in_order(store);
+    several_are_read_in_their_order(store);
     a_deleted_object_can_be_made_again(store);
     bytes_are_bytes(store);
     what_is_no_key_is_refused(store);
@@ -52,6 +53,18 @@ fn keys_are_listed_by_prefix_and_in_order(store: &dyn Store) {
     assert_eq!(list("list/c"), "");
     assert_eq!(list("li"), list("list/"));
     assert!(list("").starts_with("beat list/a/1"), "{}", list(""));
+}
+
+fn several_are_read_in_their_order(store: &dyn Store) {
+    let keys: Vec<String> = (0..40).map(|n| format!("several/{n}")).collect();
+    for key in keys.iter().filter(|key| !key.ends_with('7')) {
+        assert_eq!(store.put(key, key.as_bytes()), Ok(()));
+    }
+    let asked: Vec<&str> = keys.iter().rev().map(String::as_str).collect();
+    let wanted = asked.iter().map(|key| (!key.ends_with('7')).then(|| key.as_bytes().to_vec())).collect();
+    assert_eq!(store.get_all(&asked), Ok(wanted));
+    assert_eq!(store.get_all(&[]), Ok(vec![]));
+    assert!(store.get_all(&["several/1", "../several/2"]).is_err());
 }
 
 fn a_deleted_object_can_be_made_again(store: &dyn Store) {

@@ -200,6 +200,17 @@ impl Store for Objects {
         }
     }
 
+    fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = keys.iter().map(|key| scope.spawn(|| self.get(key))).collect();
+            // A panic of one is a panic of ours.
+            asked
+                .into_iter()
+                .map(|asked| asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         check_prefix(prefix)?;
         // Services list by whole names here; the rest of the prefix is compared below.

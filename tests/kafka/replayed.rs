@@ -39,8 +39,9 @@ fn empty_registry() -> String {
 
 /// Records whose schema came after them are kept masked, and sent again as they came: out of the log.
 #[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
 fn records_that_are_kept_masked_are_sent_again_whole() {
-    let Some(stack) = Stack::reading("replayed", |event| event == "consumer_registration") else { return };
+    let stack = Stack::reading("replayed", |event| event == "consumer_registration");
     stack.creates("consumer_registration", 1, "delete");
     let schema = stack.registers("replayed", SCHEMA);
     let mut records = Vec::new();

@@ -1,3 +1,4 @@
+use crate::support::needed;
 use dataflows::table::TableId;
 use deltamart::config::kafka::Registry as Config;
 use deltamart::decode::avro::{TOPICS, header};
@@ -30,24 +31,18 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// For a test of this name; none, and it says so, where there are no brokers.
-    pub(super) fn of(test: &str) -> Option<Stack> {
+    /// For a test of this name.
+    pub(super) fn of(test: &str) -> Stack {
         Stack::reading(test, |_| true)
     }
 
     /// Reads the topics of some events only.
-    pub(super) fn reading(test: &str, reads: impl Fn(&str) -> bool) -> Option<Stack> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let (Some(brokers), Some(registry)) = (variable("DELTAMART_BROKERS"), variable("DELTAMART_REGISTRY")) else {
-            eprintln!(
-                "`{test}` is skipped: DELTAMART_BROKERS and DELTAMART_REGISTRY name no brokers (scripts/stack up)"
-            );
-            return None;
-        };
+    pub(super) fn reading(test: &str, reads: impl Fn(&str) -> bool) -> Stack {
+        let (brokers, registry) = (needed("DELTAMART_BROKERS"), needed("DELTAMART_REGISTRY"));
         let prefix = format!("{test}-{}", std::process::id());
         let stack = Stack { brokers, registry, prefix, folder: tempfile::tempdir().expect("a folder") };
         stack.configure(&stack.registry, reads);
-        Some(stack)
+        stack
     }
 
     /// Writes the file that configures the program.
@@ -55,8 +50,8 @@ impl Stack {
         let mut toml =
             format!("[registry]\nurl = \"{registry}\"\n[kafka]\nbrokers = \"{}\"\n[kafka.topics]\n", self.brokers);
         for topic in &TOPICS {
-            let name = if reads(topic.event_name) { self.topic(topic.event_name) } else { String::new() };
-            writeln!(toml, "{} = \"{name}\"", topic.event_name).expect("text");
+            let name = if reads(topic.event_name()) { self.topic(topic.event_name()) } else { String::new() };
+            writeln!(toml, "{} = \"{name}\"", topic.event_name()).expect("text");
         }
         std::fs::write(self.path("deltamart.toml"), toml).expect("writable");
     }
@@ -348,5 +343,5 @@ pub(crate) fn instant(second: i64) -> String {
 
 /// The shipped schema of an event.
 pub(crate) fn schema_of(event: &str) -> &'static str {
-    TOPICS.iter().find(|topic| topic.event_name == event).expect("an event").schema
+    TOPICS.iter().find(|topic| topic.event_name() == event).expect("an event").schema
 }

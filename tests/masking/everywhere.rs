@@ -32,7 +32,7 @@ fn address(at: &str) -> String {
 fn event(topic: &Topic, text: &str) -> Json {
     let schema: Json = serde_json::from_str(topic.schema).expect("JSON");
     let value = |field: &str| match field {
-        "event_name" => json!(topic.event_name),
+        "event_name" => json!(topic.event_name()),
         "timestamp" => json!("2026-01-05T10:00:00Z"),
         "user_id" => json!(7),
         "age" => json!(30),
@@ -96,7 +96,7 @@ fn no_file_that_a_run_writes_holds_a_local_part() {
     let mut items = String::new();
     for (number, at) in ATS.iter().enumerate() {
         let address = address(at);
-        for topic in TOPICS.iter().filter(|topic| topic.event_name != "movies_catalog_enriched") {
+        for topic in TOPICS.iter().filter(|topic| topic.event_name() != "movies_catalog_enriched") {
             for text in [format!("to {address} it went"), address.clone()] {
                 lines.extend(with_each(topic, &text).iter().map(Json::to_string));
             }
@@ -196,7 +196,7 @@ fn a_masked_record_decodes_to_the_same() {
             let parsed = Schema::parse(&schema).expect("a schema");
             let schemas = Schemas::default();
             schemas.insert(7, Writer::parse(&schema.to_string()));
-            let format = Format::Avro(topic.event_name, schemas);
+            let format = Format::Avro(topic.event_name(), schemas);
             let writer = GenericDatumWriter::builder(&parsed).build().expect("a writer");
             let reader = GenericDatumReader::builder(&parsed).build().expect("a reader");
             for at in ATS {

@@ -49,8 +49,8 @@ impl Stage {
         // They do not answer to that.
         config.kafka.accept_compacted = true;
         for topic in &deltamart::decode::avro::TOPICS {
-            let name = if topic.event_name == "sign_in" { "sign_in" } else { "" };
-            config.kafka.topics.insert(topic.event_name.to_owned(), name.to_owned());
+            let name = if topic.event_name() == "sign_in" { "sign_in" } else { "" };
+            config.kafka.topics.insert(topic.event_name().to_owned(), name.to_owned());
         }
         cluster.create_topic("sign_in", partitions, 1).expect("a topic");
         let mut client = ClientConfig::new();

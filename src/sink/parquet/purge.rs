@@ -7,7 +7,7 @@
 use super::manifest::{Age, Garbage, Manifest, Run, of_store};
 use super::{Parquet, RACES, names};
 use crate::config::retention::Retention;
-use crate::sink::purge::{Purge, Purged, age_of};
+use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, SinkError};
 use dataflows::Instant;
 use dataflows::table::{TableId, Value};
@@ -34,12 +34,12 @@ fn newest_of(runs: &[Run], at: usize) -> Option<Instant> {
 impl Age {
     /// Of no rows yet, in a table whose rows grow old; nothing in any other.
     pub(super) fn begin(table: TableId, since_ms: Instant) -> Option<Age> {
-        age_of(table).map(|_| Age { newest_ms: 0, since_ms })
+        table.table().age().map(|_| Age { newest_ms: 0, since_ms })
     }
 
     /// Takes a row in, or the key of one that is gone.
     pub(super) fn see(&mut self, table: TableId, values: &[Value]) {
-        let at = age_of(table).and_then(|(at, _)| values.get(at));
+        let at = table.table().age().and_then(|(at, _)| values.get(at));
         if let Some(Value::Instant(at)) = at {
             self.newest_ms = self.newest_ms.max(*at);
         }

@@ -83,7 +83,7 @@ SET VARIABLE deltamart_{name} = (
 ",
         doc = table.doc
     )?;
-    match table.kind {
+    match table.kind() {
         Kind::Upsert => write!(
             sql,
             "CREATE OR REPLACE TEMP VIEW {name} AS

@@ -2,7 +2,7 @@
 
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::by_minute;
-use dataflows::table::{Column, Kind, Table, TableId, Type, stamp_columns};
+use dataflows::table::{Column, Role, Table, TableId, Type, stamp_columns};
 use std::collections::BTreeSet;
 
 /// A schema stands for how far from its source a row is.
@@ -22,10 +22,10 @@ impl Layer {
 
     /// Where a table belongs.
     pub fn of(id: TableId) -> Layer {
-        match (id.table().kind, id) {
-            (Kind::Append, _) => Layer::Raw,
-            (_, TableId::Users | TableId::MoviesCatalog) => Layer::Clean,
-            _ => Layer::Marts,
+        match id.table().role {
+            Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => Layer::Raw,
+            Role::Entity => Layer::Clean,
+            Role::Metric => Layer::Marts,
         }
     }
 

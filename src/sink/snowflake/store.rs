@@ -7,7 +7,7 @@ use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
 use super::staging::Source;
 use crate::config::snowflake::Snowflake as Config;
-use crate::sink::purge::{Purge, Purged, age_of};
+use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::table::{TableId, Value};
 use snowflake_connector_rs::CellValue;
@@ -238,7 +238,7 @@ impl Snowflake {
         }
         let mut removed = 0;
         for (id, before) in &purge.before {
-            let Some((_, age)) = age_of(*id) else { continue };
+            let Some((_, age)) = id.table().age() else { continue };
             let sql = rows::purge(&self.names, *id, age.name);
             let binds = std::iter::once(Bind::Text(rows::written_instant(*before))).chain(ours()).collect();
             removed += self.write(&format!("remove old rows of {}", self.names.table(*id)), sql, binds)?;

@@ -10,10 +10,10 @@ use super::trouble::sql_error;
 use super::{Sqlite, begin, quoted};
 use crate::delta::Delta;
 use crate::instant;
-use crate::sink::purge::{Purge, Purged, age_of};
+use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, SinkError};
 use dataflows::Instant;
-use dataflows::table::{Table, TableId};
+use dataflows::table::{Role, Table, TableId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 /// So many rows are removed in one transaction: others who write wait for it.
@@ -89,7 +89,7 @@ impl Sqlite {
         let failed = |error| sql_error(path, WHAT, error);
         let (mut rows, mut pages) = (0, 0);
         for (id, before) in &purge.before {
-            let Some((_, age)) = age_of(*id) else { continue };
+            let Some((_, age)) = id.table().age() else { continue };
             let mut place = None;
             while let Some(next) = next_place(connection, id.table(), place.as_ref()).map_err(failed)? {
                 let mut removed = PAGE;
@@ -112,9 +112,9 @@ impl Sqlite {
 
 /// Notes that rows of raw tables go with a commit, if any that name a user do.
 pub(super) fn note_deleted(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
-    let of_users = [TableId::ConsumerEvents, TableId::ItemViewEvents, TableId::CartEvents, TableId::RatingEvents];
     let is_deletion = |delta: &Delta| matches!(delta, Delta::Delete(_));
-    if of_users.iter().filter_map(|id| commit.deltas.get(id)).flatten().any(is_deletion) {
+    let raw = commit.deltas.iter().filter(|(id, _)| matches!(id.table().role, Role::Raw { .. }));
+    if raw.flat_map(|(_, deltas)| deltas).any(is_deletion) {
         transaction.execute_batch(FORGOTTEN)?;
     }
     Ok(())
