@@ -1,4 +1,6 @@
 #![doc = include_str!("README.md")]
+// A new variant is met by the compiler everywhere, never swallowed by an arm for the rest.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 // In the order in which data flows.
 pub mod time;

@@ -36,8 +36,10 @@ pub fn too_long(what: &str, bytes: u64, most: usize) -> Rejection {
 pub fn of_record(format: &Format, bytes: u64) -> Result<(), Rejection> {
     match format {
         Format::MoviesTxt(_) => of_version("the block of the item", bytes),
-        _ if bytes > RECORD_BYTES_MAX as u64 => Err(too_long("the record", bytes, RECORD_BYTES_MAX)),
-        _ => Ok(()),
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) if bytes > RECORD_BYTES_MAX as u64 => {
+            Err(too_long("the record", bytes, RECORD_BYTES_MAX))
+        }
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) => Ok(()),
     }
 }
 

@@ -261,7 +261,11 @@ pub fn run(
     // What a thread said last, it may have said too late to be heard in the loop.
     let unheard = inbox.try_iter().find_map(|message| match message {
         Message::Snapshot(error) | Message::Journaled(Err(error)) => Some(CommitError::State(error)),
-        _ => None,
+        Message::Part(..)
+        | Message::Reached(..)
+        | Message::Journaled(Ok(_))
+        | Message::Applied(..)
+        | Message::Bug(_) => None,
     });
     result?;
     joined?;

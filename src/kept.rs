@@ -180,10 +180,9 @@ mod tests {
     }
 
     fn detail(row: &Append) -> &str {
-        match &row.values[DETAIL] {
-            Value::Text(detail) => detail,
-            other => panic!("{other:?}"),
-        }
+        let detail = &row.values[DETAIL];
+        let Value::Text(detail) = detail else { panic!("{detail:?}") };
+        detail
     }
 
     #[test]

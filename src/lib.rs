@@ -55,6 +55,9 @@
 //! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
 //! and identity; state lies behind [`store`], which a folder or a bucket can be.
 
+// A new variant is met by the compiler everywhere, never swallowed by an arm for the rest.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -1,5 +1,8 @@
 //! Parse, run, exit code.
 
+// A new variant is met by the compiler everywhere, never swallowed by an arm for the rest.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use clap::Parser;
 use deltamart::cli::Cli;
 use deltamart::commands::{Refused, execute};

@@ -29,10 +29,10 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
     loop {
         match movies.poll(1024)? {
             Poll::Records(batch) => items.extend(batch.records.iter().filter_map(|record| {
-                match decode_record(&format, (&batch, record), &Default::default(), i64::MAX).ok()?.event {
-                    Event::Catalog(item) => Some(*item),
-                    _ => None,
-                }
+                let decoded = decode_record(&format, (&batch, record), &Default::default(), i64::MAX).ok()?;
+                // Whatever else a file holds cannot be sold.
+                let Event::Catalog(item) = decoded.event else { return None };
+                Some(*item)
             })),
             Poll::End if items.is_empty() => {
                 return Err(SourceError::Failed(
@@ -40,7 +40,7 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
                 ));
             }
             Poll::End => return Ok(items),
-            _ => {}
+            Poll::Status(..) | Poll::Skipped | Poll::Idle | Poll::Cut => {}
         }
     }
 }

@@ -55,6 +55,6 @@ pub fn plain(column: &Column, quoted: &str) -> String {
     match column.ty {
         Type::Instant => format!("CAST(ROUND(unixepoch({quoted}, 'subsec') * 1000) AS INTEGER) AS {quoted}"),
         Type::Money => format!("CAST(ROUND({quoted} * 100) AS INTEGER) AS {quoted}"),
-        _ => quoted.to_owned(),
+        Type::Integer | Type::Boolean | Type::Milli | Type::Text | Type::Json | Type::Bytes => quoted.to_owned(),
     }
 }

@@ -197,10 +197,10 @@ fn text(twice: &[&'static str], field: &'static str, value: Option<Scalar<'_>>) 
     once(twice, field)?;
     let value = value.ok_or(Broken::Missing(field))?;
     bounds::of_text(field, value.text_bytes())?;
-    match value {
-        Scalar::Text(text) => Ok(text.into_owned()),
-        other => other.text().map(std::borrow::Cow::into_owned).ok_or_else(|| wrong_type(field, &other, "text")),
+    if let Scalar::Text(text) = value {
+        return Ok(text.into_owned());
     }
+    value.text().map(std::borrow::Cow::into_owned).ok_or_else(|| wrong_type(field, &value, "text"))
 }
 
 /// A whole number from the first to the second.
@@ -231,7 +231,14 @@ fn timestamp(wire: &Wire<'_>, rules: &Rules, clock: Clock) -> Result<Instant, Br
     let at = when::instant(value).map_err(|why| {
         let reason = match value {
             Scalar::Bool(_) | Scalar::Amount(_) | Scalar::Other(_) => Reason::WrongType,
-            _ => Reason::BadTimestamp,
+            Scalar::Text(_)
+            | Scalar::Long(_)
+            | Scalar::Int(_)
+            | Scalar::Huge(_)
+            | Scalar::Float(_)
+            | Scalar::Double(_)
+            | Scalar::Bytes(_)
+            | Scalar::Instant(_) => Reason::BadTimestamp,
         };
         broken(reason, format!("`timestamp` is {value}; {why}"))
     })?;
@@ -269,10 +276,9 @@ fn cart_id(wire: &Wire<'_>) -> Result<u128, Broken> {
 /// which of the two a catalog would mean.
 fn item_id(wire: &Wire<'_>, field: &'static str, value: &Option<Scalar<'_>>) -> Result<ItemId, Broken> {
     let value = required(wire, field, value)?;
-    if let Ok(number) = match value {
-        Scalar::Text(_) | Scalar::Bytes(_) => Err(NotRead::NotWhole),
-        number => whole(number),
-    } && let Ok(number) = u64::try_from(number)
+    let is_text = matches!(value, Scalar::Text(_) | Scalar::Bytes(_));
+    if let Ok(number) = if is_text { Err(NotRead::NotWhole) } else { whole(value) }
+        && let Ok(number) = u64::try_from(number)
     {
         return Ok(ItemId::of(Ok(number)));
     }
@@ -361,6 +367,15 @@ fn optional(field: &str, value: Option<Scalar<'_>>) -> Result<Option<String>, Br
         Scalar::Text(text) => Ok(Some(text.into_owned())),
         Scalar::Double(number) => Ok(Some(number.to_string())),
         Scalar::Float(number) => Ok(Some(number.to_string())),
-        other => other.text().map(|text| Some(text.into_owned())).ok_or_else(|| wrong_type(field, &other, "text")),
+        Scalar::Long(_)
+        | Scalar::Int(_)
+        | Scalar::Huge(_)
+        | Scalar::Bool(_)
+        | Scalar::Bytes(_)
+        | Scalar::Instant(_)
+        | Scalar::Amount(_)
+        | Scalar::Other(_) => {
+            value.text().map(|text| Some(text.into_owned())).ok_or_else(|| wrong_type(field, &value, "text"))
+        }
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn whole(config: &Config, files: &[PathBuf], another: &[PathBuf]) -> 
     let found = recognise(files, &[], another, Before::Counts, Tail::Take);
     let found = found.map_err(|refusal| match refusal {
         Refusal::Source(error) => anyhow::Error::from(error),
-        refusal => Refused(refusal.to_string()).into(),
+        refusal @ (Refusal::Differs(_) | Refusal::Twice(_)) => Refused(refusal.to_string()).into(),
     })?;
     for path in files {
         refuse_rejects(config, Kind::Events, Tail::Take, path)?;

@@ -98,7 +98,7 @@ impl Inputs {
             loss: match begin {
                 Begin::Again { accept_loss: true } => Loss::Forgotten,
                 Begin::GoOn { accept_loss: true, .. } => Loss::Passed(past.positions.clone()),
-                _ => Loss::Refused,
+                Begin::Again { accept_loss: false } | Begin::GoOn { accept_loss: false, .. } => Loss::Refused,
             },
         };
         let cluster = patiently(stop, stats, || Cluster::look(&kafka_config, &known))?;

@@ -355,7 +355,7 @@ fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
 fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
     match error {
         StartError::Sink(SinkError::Fenced(why)) => Refused(format!("{}: {why}", successor(dir))).into(),
-        other => refused_or_failed(other),
+        other @ (StartError::Sink(_) | StartError::State(_)) => refused_or_failed(other),
     }
 }
 
@@ -363,7 +363,7 @@ fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
 pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
     match error {
         StartError::State(StateError::Refused(why)) => Refused(why).into(),
-        other => other.into(),
+        other @ (StartError::State(_) | StartError::Sink(_)) => other.into(),
     }
 }
 

@@ -64,6 +64,7 @@ fn listed(names: &[&str]) -> String {
     names.join(", ")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what no TOML nor variable holds has one name")]
 fn type_of(found: &Actual) -> &'static str {
     match found {
         Actual::Bool(_) => "a truth",

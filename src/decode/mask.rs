@@ -105,7 +105,15 @@ fn span_in(payload: &[u8], value: &Scalar<'_>) -> Option<Range<usize>> {
     let bytes = match value {
         Scalar::Text(text) => text.as_bytes(),
         Scalar::Bytes(bytes) => bytes,
-        _ => return None,
+        Scalar::Long(_)
+        | Scalar::Int(_)
+        | Scalar::Huge(_)
+        | Scalar::Float(_)
+        | Scalar::Double(_)
+        | Scalar::Bool(_)
+        | Scalar::Instant(_)
+        | Scalar::Amount(_)
+        | Scalar::Other(_) => return None,
     };
     let start = (bytes.as_ptr() as usize).checked_sub(payload.as_ptr() as usize)?;
     let end = start.checked_add(bytes.len())?;

@@ -62,16 +62,21 @@ impl<'a> Scalar<'a> {
         match self {
             Scalar::Text(text) => text.len(),
             Scalar::Bytes(bytes) => bytes.len(),
-            _ => 0,
+            Scalar::Long(_)
+            | Scalar::Int(_)
+            | Scalar::Huge(_)
+            | Scalar::Float(_)
+            | Scalar::Double(_)
+            | Scalar::Bool(_)
+            | Scalar::Instant(_)
+            | Scalar::Amount(_)
+            | Scalar::Other(_) => 0,
         }
     }
 
     /// The same as text of its own.
     pub fn into_text(self) -> Option<String> {
-        match self {
-            Scalar::Text(text) => Some(text.into_owned()),
-            other => other.text().map(Cow::into_owned),
-        }
+        if let Scalar::Text(text) = self { Some(text.into_owned()) } else { self.text().map(Cow::into_owned) }
     }
 
     /// The text itself, if it is text, or bytes that are.
@@ -79,7 +84,15 @@ impl<'a> Scalar<'a> {
         match self {
             Scalar::Text(text) => Some(text),
             Scalar::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
-            _ => None,
+            Scalar::Long(_)
+            | Scalar::Int(_)
+            | Scalar::Huge(_)
+            | Scalar::Float(_)
+            | Scalar::Double(_)
+            | Scalar::Bool(_)
+            | Scalar::Instant(_)
+            | Scalar::Amount(_)
+            | Scalar::Other(_) => None,
         }
     }
 }

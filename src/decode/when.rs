@@ -16,12 +16,18 @@ pub fn instant(value: &Scalar<'_>) -> Result<i64, String> {
         Scalar::Instant(at) => Ok(*at),
         Scalar::Text(text) => of_text(text),
         Scalar::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| EXPECTED.to_owned()).and_then(of_text),
-        _ => match whole(value) {
+        Scalar::Long(_)
+        | Scalar::Int(_)
+        | Scalar::Huge(_)
+        | Scalar::Float(_)
+        | Scalar::Double(_)
+        | Scalar::Bool(_)
+        | Scalar::Amount(_)
+        | Scalar::Other(_) => match whole(value) {
             Ok(number) => millis(number),
-            Err(NotRead::NotWhole) => match value {
-                Scalar::Double(number) => Err(of_fraction(*number)),
-                _ => Err(EXPECTED.to_owned()),
-            },
+            Err(NotRead::NotWhole) => {
+                Err(if let Scalar::Double(number) = value { of_fraction(*number) } else { EXPECTED.to_owned() })
+            }
             Err(NotRead::Beyond | NotRead::Imprecise) => Err(EXPECTED.to_owned()),
         },
     }

@@ -208,20 +208,18 @@ impl<'de> Visitor<'de> for TextsVisitor {
             let text_bytes = value.text_bytes();
             bytes += among_others(text_bytes);
             let Ok(found) = &mut texts else { continue };
-            texts = match value {
-                _ if text_bytes > TEXT_BYTES_MAX => Err(NotTexts::LongText(text_bytes)),
-                _ if is_long(bytes) => Err(NotTexts::Long(bytes)),
-                Scalar::Text(text) => {
-                    found.push(text.into_owned());
-                    continue;
-                }
-                other => match other.text() {
-                    Some(text) => {
-                        found.push(text.into_owned());
-                        continue;
-                    }
-                    None => Err(NotTexts::Other(format!("a list with {other} in it"))),
-                },
+            texts = if text_bytes > TEXT_BYTES_MAX {
+                Err(NotTexts::LongText(text_bytes))
+            } else if is_long(bytes) {
+                Err(NotTexts::Long(bytes))
+            } else if let Scalar::Text(text) = value {
+                found.push(text.into_owned());
+                continue;
+            } else if let Some(text) = value.text() {
+                found.push(text.into_owned());
+                continue;
+            } else {
+                Err(NotTexts::Other(format!("a list with {value} in it")))
             };
         }
         Ok(Texts(match texts {

@@ -507,6 +507,6 @@ fn numbered(polled: Poll, first: u32) -> Poll {
             Poll::Records(batch)
         }
         Poll::Status(partition, status) => Poll::Status(partition + first, status),
-        other => other,
+        other @ (Poll::Skipped | Poll::Idle | Poll::Cut | Poll::End) => other,
     }
 }

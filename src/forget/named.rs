@@ -8,7 +8,7 @@ use crate::decode::scalar::Scalar;
 use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
-use dataflows::table::{TableId, Value};
+use dataflows::table::{Role, TableId, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -128,17 +128,15 @@ impl Named<'_> {
     pub fn names(&self, id: TableId, row: &[Value]) -> bool {
         let at = |name: &str| id.table().columns.iter().position(|column| column.name == name);
         let value = |name: &str| at(name).and_then(|at| row.get(at));
-        match id {
-            TableId::LateEvents | TableId::RejectedEvents => {
+        match id.table().role {
+            Role::Rejected { .. } | Role::Late { .. } => {
                 let key = self.user.to_string();
                 let is_key = |value: &Value| matches!(value, Value::Bytes(bytes) if **bytes == *key.as_bytes());
-                let says = |value: &Value| match value {
-                    Value::Bytes(bytes) => self.payloads.names(self.user, bytes),
-                    _ => false,
-                };
+                let says =
+                    |value: &Value| matches!(value, Value::Bytes(bytes) if self.payloads.names(self.user, bytes));
                 value("event_key").is_some_and(is_key) || value("raw").is_some_and(says)
             }
-            _ => {
+            Role::Raw { .. } | Role::Entity | Role::Metric => {
                 let is_user = matches!(value("user_id"), Some(Value::Integer(user)) if *user as u64 == self.user);
                 // A purchase is a cart of its own, which is part of the key and called by its user.
                 let cart = || format!("user:{}", self.user);

@@ -80,6 +80,7 @@ pub(crate) fn of(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<Str
 ///
 /// # Errors
 /// If one could not be set.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a code that refuses nothing for good is tried again")]
 pub(crate) fn set(config: &Kafka, topics: &BTreeMap<String, BTreeMap<String, String>>) -> Result<(), KafkaError> {
     if topics.is_empty() {
         return Ok(());

@@ -88,6 +88,7 @@ fn refuse_without_tls(config: &Kafka) -> Result<(), KafkaError> {
 }
 
 /// Why a client could not be made. Of properties only the names are said: the library repeats what they are set to.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is no property is said in the library's words")]
 pub(super) fn not_made(config: &Kafka, client: &ClientConfig, error: &Native) -> KafkaError {
     let oidc = config.properties.get("sasl.oauthbearer.method").is_some_and(|how| how.eq_ignore_ascii_case("oidc"));
     let why = match error {
@@ -251,7 +252,9 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 self.say(format!("Kafka: {message}"));
             }
-            _ => tracing::debug!("Kafka, {facility}: {message}"),
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!("Kafka, {facility}: {message}")
+            }
         }
     }
 

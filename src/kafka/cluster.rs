@@ -225,11 +225,9 @@ fn begin(
     known: &Known,
     partitions: &mut [Found],
 ) -> Result<(), KafkaError> {
-    let start = match config.start().map_err(KafkaError::Refused)? {
-        // Whatever comes to be later is read whole.
-        _ if !known.begins.is_empty() => Start::Earliest,
-        start => start,
-    };
+    let start = config.start().map_err(KafkaError::Refused)?;
+    // Whatever comes to be later is read whole.
+    let start = if known.begins.is_empty() { start } else { Start::Earliest };
     let mut at = BTreeMap::new();
     if let Start::At(instant_ms) = start {
         let mut times = TopicPartitionList::new();

@@ -141,10 +141,11 @@ pub(crate) fn unwritable(config: &Config, topics: &[String]) -> Result<Vec<Strin
     }
     producer.flush(PATIENCE * 2).map_err(|error| cannot("these topics", &error))?;
     let refused = producer.context().refused.lock().unwrap_or_else(PoisonError::into_inner);
-    let of = |(topic, code): (&String, &RDKafkaErrorCode)| match code {
-        RDKafkaErrorCode::TopicAuthorizationFailed => Some(Ok(topic.clone())),
-        RDKafkaErrorCode::InvalidRecord => None,
-        other => Some(Err(cannot(topic, other))),
+    let of = |(topic, code): (&String, &RDKafkaErrorCode)| {
+        if *code == RDKafkaErrorCode::TopicAuthorizationFailed {
+            return Some(Ok(topic.clone()));
+        }
+        (*code != RDKafkaErrorCode::InvalidRecord).then(|| Err(cannot(topic, code)))
     };
     refused.iter().filter_map(of).collect()
 }

@@ -163,9 +163,10 @@ impl Encoder {
         bytes.clear();
         bytes.extend_from_slice(&header(self.ids[topic]));
         let config = &mut self.configs[topic];
-        let written = match event {
-            Event::Catalog(item) => serde_avro_fast::to_datum(&catalog_fields(item, timestamp), bytes, config),
-            event => serde_avro_fast::to_datum(&fields(event, timestamp), bytes, config),
+        let written = if let Event::Catalog(item) = event {
+            serde_avro_fast::to_datum(&catalog_fields(item, timestamp), bytes, config)
+        } else {
+            serde_avro_fast::to_datum(&fields(event, timestamp), bytes, config)
         };
         *out = written.expect("events fit the shipped schemas; a test encodes each");
         topic
@@ -194,9 +195,10 @@ pub fn json(event: &Event) -> String {
 pub fn json_produced(produced: &Produced) -> String {
     let own = instant::show(produced.event.timestamp());
     let timestamp = if produced.flaw == Some(Flaw::BadTimestamp) { "yesterday" } else { &own };
-    let mut line = match &produced.event {
-        Event::Catalog(item) => serde_json::to_string(&catalog_fields(item, timestamp)),
-        event => serde_json::to_string(&fields(event, timestamp)),
+    let mut line = if let Event::Catalog(item) = &produced.event {
+        serde_json::to_string(&catalog_fields(item, timestamp))
+    } else {
+        serde_json::to_string(&fields(&produced.event, timestamp))
     }
     .expect("events are JSON");
     match produced.flaw {

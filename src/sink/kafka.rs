@@ -216,7 +216,7 @@ impl Kafka {
                 // A transaction is to be read a moment after it was said to be committed.
                 stands.map(|()| (progress, added)).map_err(|error| match error {
                     SinkError::Failed(detail) => SinkError::Unavailable(detail),
-                    error => error,
+                    error @ (SinkError::Unavailable(_) | SinkError::Fenced(_)) => error,
                 })
             }
             None => Err(SinkError::Fenced(format!("{}: its progress is gone", self.name()))),

@@ -261,9 +261,9 @@ impl Parquet {
         let mut doubtful = Vec::new();
         for group in partitions(table, added) {
             let before = largest.get(&partition(table, group)).copied();
-            let may_be_there = |row: &[Value]| match row[table.key_columns - 1] {
-                Value::Integer(offset) => before.is_some_and(|before| offset <= before),
-                _ => true,
+            let may_be_there = |row: &[Value]| {
+                let Value::Integer(offset) = row[table.key_columns - 1] else { return true };
+                before.is_some_and(|before| offset <= before)
             };
             let small = group.iter().map(|(row, _)| *row).take_while(|row| may_be_there(row));
             doubtful.extend(small.map(|row| &row[..table.key_columns]));
@@ -462,7 +462,12 @@ fn partition(table: &Table, group: &[Change<'_>]) -> String {
     let parts = row[..table.key_columns - 1].iter().map(|value| match value {
         Value::Text(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
-        other => format!("{other:?}"),
+        other @ (Value::Null
+        | Value::Boolean(_)
+        | Value::Instant(_)
+        | Value::Cents(_)
+        | Value::Milli(_)
+        | Value::Bytes(_)) => format!("{other:?}"),
     });
     parts.collect::<Vec<_>>().join("/")
 }

@@ -41,7 +41,7 @@ impl Source for Chain {
                 self.current += 1;
                 if self.current < self.sources.len() { Poll::Cut } else { Poll::End }
             }
-            other => other,
+            other @ (Poll::Skipped | Poll::Idle | Poll::Cut) => other,
         })
     }
 

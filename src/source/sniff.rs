@@ -124,7 +124,7 @@ pub(super) fn text(head: &[u8], kind: Kind) -> Option<Foreign> {
         }
         Kind::Events if is_separated(head, |line| line.contains(&b'{')) => separated(),
         Kind::Catalog if is_separated(head, |line| line.contains(&b'=') || starts_item(line)) => separated(),
-        _ => None,
+        Kind::Events | Kind::Catalog => None,
     }
 }
 

@@ -111,11 +111,12 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
-        File::open(path)?.sync_all().map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::Unsupported => {
+        File::open(path)?.sync_all().map_err(|error| {
+            if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) {
                 Error::new(ErrorKind::Unsupported, "the file system cannot make the names in a folder durable")
+            } else {
+                error
             }
-            _ => error,
         })
     }
 

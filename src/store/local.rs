@@ -171,6 +171,7 @@ impl<D: Disk> Local<D> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a kind that is not named is told as the system tells it")]
     fn explain(&self, doing: &str, path: &Path, error: Error) -> StoreError {
         let (path, root) = (path.display(), self.root.display());
         let detail = format!("could not {doing} `{path}`: {error}");

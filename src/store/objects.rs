@@ -60,6 +60,7 @@ impl Objects {
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|error| failed(&error))?;
         let retry = once();
         // The builders take the bucket out of the URL, and the environment for the rest.
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a scheme that is not named is refused")]
         let service: Arc<dyn ObjectStore> = match scheme {
             ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
             ObjectStoreScheme::AmazonS3 => {

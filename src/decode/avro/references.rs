@@ -49,7 +49,7 @@ impl<'a> Resolver<'a> {
                     self.known.entry(full).or_insert((schema, namespace));
                 }
             }
-            _ => {}
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
     }
 
@@ -58,7 +58,7 @@ impl<'a> Resolver<'a> {
             Json::String(name) => self.named(name, namespace),
             Json::Array(types) => types.iter().map(|ty| self.resolve(ty, namespace)).collect(),
             Json::Object(object) => self.object(object, namespace),
-            other => other.clone(),
+            Json::Null | Json::Bool(_) | Json::Number(_) => schema.clone(),
         }
     }
 

@@ -104,19 +104,18 @@ fn decimal(bytes: &[u8], scale: usize) -> Scalar<'static> {
 pub fn read(schema: &Json) -> (Json, Vec<Branch>) {
     let mut names = HashMap::new();
     collect(schema, "", &mut names);
-    let branches = match unwrapped(schema) {
-        Json::Array(branches) => branches.iter().map(|branch| of(branch, &names)).collect(),
-        one => vec![of(one, &names)],
+    let one = unwrapped(schema);
+    let branches = match one.as_array() {
+        Some(branches) => branches.iter().map(|branch| of(branch, &names)).collect(),
+        None => vec![of(one, &names)],
     };
     (layout(schema), branches)
 }
 
 /// Some wrap a type in another: `{"type": {"type": "long"}}`.
 fn unwrapped(schema: &Json) -> &Json {
-    match &schema["type"] {
-        inner @ (Json::Object(_) | Json::Array(_)) => unwrapped(inner),
-        _ => schema,
-    }
+    let inner = &schema["type"];
+    if inner.is_object() || inner.is_array() { unwrapped(inner) } else { schema }
 }
 
 pub(super) const PRIMITIVE: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
@@ -137,12 +136,12 @@ fn layout(schema: &Json) -> Json {
     };
     let named: &[&str] = match ty {
         "record" | "error" => {
-            keep("fields", &|fields| match fields {
-                Json::Array(fields) => fields
+            keep("fields", &|fields| match fields.as_array() {
+                Some(fields) => fields
                     .iter()
                     .map(|field| json!({"name": field["name"], "type": field.get("type").map(layout)}))
                     .collect(),
-                other => other.clone(),
+                None => fields.clone(),
             });
             &["name", "namespace"]
         }
@@ -218,9 +217,10 @@ fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> (&'a Js
 
 /// The types of a union, or the only one, with names resolved.
 fn types<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> Vec<(&'a Json, String)> {
-    match unwrapped(schema) {
-        Json::Array(branches) => branches.iter().map(|branch| resolved(branch, namespace, names)).collect(),
-        one => vec![resolved(one, namespace, names)],
+    let one = unwrapped(schema);
+    match one.as_array() {
+        Some(branches) => branches.iter().map(|branch| resolved(branch, namespace, names)).collect(),
+        None => vec![resolved(one, namespace, names)],
     }
 }
 

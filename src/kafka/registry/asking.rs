@@ -84,7 +84,7 @@ impl Asking {
         *trouble = match outcome {
             Outcome::Unclear(_) if control => return,
             Outcome::Unclear(why) => Some(Trouble::with(trouble.take(), "registry", why.clone())),
-            _ => None,
+            Outcome::There | Outcome::Absent | Outcome::Unkept(_) => None,
         };
     }
 

@@ -183,7 +183,7 @@ impl Book {
                 // That one may be what is wrong: the next is another.
                 self.exists = self.exists.filter(|exists| *exists != id);
             }
-            definite => self.works(id, &definite, now),
+            definite @ (Outcome::There | Outcome::Absent | Outcome::Unkept(_)) => self.works(id, &definite, now),
         }
     }
 

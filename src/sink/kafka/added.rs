@@ -68,7 +68,12 @@ fn partition(key: &[Value]) -> String {
     let parts = key[..key.len() - 1].iter().map(|part| match part {
         Value::Text(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
-        other => format!("{other:?}"),
+        other @ (Value::Null
+        | Value::Boolean(_)
+        | Value::Instant(_)
+        | Value::Cents(_)
+        | Value::Milli(_)
+        | Value::Bytes(_)) => format!("{other:?}"),
     });
     parts.collect::<Vec<_>>().join("/")
 }

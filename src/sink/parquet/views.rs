@@ -137,6 +137,8 @@ fn selected(column: &Column, from: &str) -> String {
     let name = quoted(column.name);
     match column.ty {
         Type::Instant => format!("{from}.{name} AT TIME ZONE 'UTC' AS {name}"),
-        _ => format!("{from}.{name}"),
+        Type::Integer | Type::Boolean | Type::Money | Type::Milli | Type::Text | Type::Json | Type::Bytes => {
+            format!("{from}.{name}")
+        }
     }
 }

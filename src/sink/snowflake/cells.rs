@@ -23,6 +23,7 @@ pub(super) fn value(column: &Column, cell: CellValue) -> Result<Value, SinkError
 }
 
 /// A number in units of its last decimal.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a cell that is no number is refused, whatever else it is")]
 pub(super) fn scaled(cell: &CellValue, scale: usize) -> Option<i64> {
     let text = match cell {
         CellValue::Integer(number) => number.to_string(),

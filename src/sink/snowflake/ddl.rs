@@ -129,7 +129,7 @@ fn doc_of(column: &Column) -> String {
     match column.ty {
         Type::Instant => format!("{} UTC.", column.doc),
         Type::Json => format!("{} JSON: PARSE_JSON.", column.doc),
-        _ => column.doc.to_owned(),
+        Type::Integer | Type::Boolean | Type::Money | Type::Milli | Type::Text | Type::Bytes => column.doc.to_owned(),
     }
 }
 

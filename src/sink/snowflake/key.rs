@@ -83,9 +83,9 @@ pub fn generate(path: &Path) -> Result<String, SinkError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // First of all: making the key takes a second, and then it is there.
-    let mut file = options.open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => failed("there is a file already, which is left as it is".to_owned()),
-        _ => failed(error.to_string()),
+    let mut file = options.open(path).map_err(|error| {
+        let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+        failed(if is_there { "there is a file already, which is left as it is".to_owned() } else { error.to_string() })
     })?;
     let written = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS)
         .map_err(|error| failed(error.to_string()))

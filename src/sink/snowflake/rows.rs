@@ -183,7 +183,9 @@ fn cell(at: usize, column: &Column, hex: bool) -> String {
         Type::Text | Type::Json if hex => format!("HEX_DECODE_STRING({text})"),
         Type::Text | Type::Json => text,
         Type::Bytes => format!("TO_BINARY({text}, 'HEX')"),
-        ty => format!("CAST({text} AS {})", type_of(ty)),
+        ty @ (Type::Integer | Type::Boolean | Type::Instant | Type::Money | Type::Milli) => {
+            format!("CAST({text} AS {})", type_of(ty))
+        }
     };
     format!("{value} AS {}", name(column.name))
 }
@@ -222,14 +224,12 @@ pub fn page(names: &Names, id: TableId, after: Option<&[Value]>, limit: usize) -
 
 /// A value as a bind: text, which the statement casts.
 pub fn bind_text(value: &Value) -> String {
-    let mut json = String::new();
-    match value {
-        Value::Text(text) => text.clone(),
-        value => {
-            write_value(&mut json, value, false);
-            json.trim_matches('"').to_owned()
-        }
+    if let Value::Text(text) = value {
+        return text.clone();
     }
+    let mut json = String::new();
+    write_value(&mut json, value, false);
+    json.trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

@@ -81,9 +81,9 @@ impl Snowflake {
         }
         let number = |at: usize| scaled(&row[at], 0).and_then(|number| u64::try_from(number).ok()).ok_or_else(wrong);
         let text = |at: usize| text(&row[at]).ok_or_else(wrong);
-        let at = |at: usize| match &row[at] {
-            CellValue::TimestampNtz(at) => Ok(at.and_utc().timestamp_millis()),
-            _ => Err(wrong()),
+        let at = |at: usize| {
+            let CellValue::TimestampNtz(at) = &row[at] else { return Err(wrong()) };
+            Ok(at.and_utc().timestamp_millis())
         };
         if text(0)?.is_empty() {
             return Ok(None);

@@ -119,6 +119,7 @@ pub(super) fn of_statement(slow: &mut Slow, what: &str, sql: &str, detail: Strin
 }
 
 /// What the error of a login means. `may_wait` if logins have worked not long ago.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is neither the network nor a token is told with where to ask")]
 pub(super) fn of_login(user: &str, fingerprint: &str, may_wait: bool, detail: String, error: &Error) -> SinkError {
     let refused = |detail: String| match may_wait {
         true => SinkError::Unavailable(detail),

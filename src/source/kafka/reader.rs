@@ -73,7 +73,7 @@ impl Reader {
         let mine = &mut self.mine[number];
         match judged {
             Judged::Taken(refused) if mine.held.is_empty() => self.push(number, record, refused, batch),
-            _ => mine.hold(record),
+            Judged::Taken(_) | Judged::Waits => mine.hold(record),
         }
     }
 
@@ -216,7 +216,7 @@ impl Reader {
                 let said = said.unwrap_or_else(|| "it was asked, and has not answered yet".to_owned());
                 Some(format!("schema {id} from the registry: {said}"))
             }
-            _ => None,
+            Resolved::Yes | Resolved::Absent | Resolved::Unavailable(_) | Resolved::Unasked(_) => None,
         }
     }
 }

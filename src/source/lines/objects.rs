@@ -97,7 +97,7 @@ impl Scan {
         }
         match self.inside {
             Inside::Behind(end) => Found::Rest(end),
-            _ => Found::Rest(line.len()),
+            Inside::Nothing | Inside::Object | Inside::Text | Inside::Escape | Inside::Other => Found::Rest(line.len()),
         }
     }
 

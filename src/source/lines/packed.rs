@@ -205,9 +205,8 @@ impl Packed {
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
         let mut bytes = [0; N];
-        self.file.read_exact(&mut bytes).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Damage::Cut,
-            _ => unreadable(error),
+        self.file.read_exact(&mut bytes).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof { Damage::Cut } else { unreadable(error) }
         })?;
         Ok(bytes)
     }

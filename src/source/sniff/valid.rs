@@ -95,7 +95,7 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
                 records += batch.records.len();
             }
             Poll::End => break,
-            _ => {}
+            Poll::Status(..) | Poll::Skipped | Poll::Idle | Poll::Cut => {}
         }
         if records >= RECORDS {
             break;
