@@ -111,12 +111,12 @@ def one_round(number, workers, tally):
     if lives and kind.startswith("all "):
         fault = kind.removeprefix("all ")
         proxy.plan(fault, methods=("PUT",) if "read-only" in fault or "full" in fault else ("GET", "PUT", "DELETE"))
-        requests = sum(proxy.counts.values())
+        refused = sum(proxy.refused.values())
         time.sleep(2)
-        asked = sum(proxy.counts.values()) - requests
+        asked = sum(proxy.refused.values()) - refused
         # Whoever is refused asks again, but not without pause.
         if asked > 400:
-            raise Failed(f"{kind}: {asked} requests in two seconds")
+            raise Failed(f"{kind}: {asked} requests were refused in two seconds")
         proxy.clear()
         lives = child.poll() is None and until_put(child, 5, kind)
     if lives and kind == "two":
