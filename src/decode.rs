@@ -81,6 +81,11 @@ impl Reason {
         matches!(self, Reason::UnknownSchema | Reason::SchemaUnavailable | Reason::Unreadable)
     }
 
+    /// The reason of a code.
+    pub fn by_code(code: &str) -> Option<Reason> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// The code as it stands in `rejected_events.reason`.
     pub fn code(self) -> &'static str {
         match self {
