@@ -85,8 +85,8 @@ impl Reason {
     }
 
     /// The reason of a code.
-    pub fn of(code: &str) -> Option<Reason> {
-        Reason::ALL.into_iter().find(|reason| reason.code() == code)
+    pub fn by_code(code: &str) -> Option<Reason> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
     /// The code as it stands in `rejected_events.reason`.

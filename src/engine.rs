@@ -15,7 +15,7 @@ use crate::sink::{Claim, Sink, SinkError};
 use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
-use crate::state_dir::journal::Entry;
+use crate::state_dir::journal::{Entry, Rejected};
 use crate::stats::Stats;
 use crate::turns::Turns;
 use crate::validate::Rules;
@@ -97,9 +97,29 @@ pub struct Replayed {
     pub entry: Entry,
     /// What was accepted then.
     pub rules: Rules,
+    /// Why each of `entry.rejected` was.
+    reasons: Vec<Reason>,
 }
 
 impl Replayed {
+    /// An epoch as the journal has it.
+    ///
+    /// # Errors
+    /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
+    pub fn new(entry: Entry, rules: Rules) -> Result<Replayed, String> {
+        let reason = |rejected: &Rejected| {
+            Reason::by_code(&rejected.reason).ok_or_else(|| {
+                format!(
+                    "its journal says that record {} of `{}` was rejected in epoch {} with `reason` `{}`, which this \
+                     version does not know. Run the version that wrote it, or start from scratch with `--rebuild`",
+                    rejected.offset, rejected.partition, entry.epoch, rejected.reason
+                )
+            })
+        };
+        let reasons = entry.rejected.iter().map(reason).collect::<Result<_, _>>()?;
+        Ok(Replayed { entry, rules, reasons })
+    }
+
     /// Whether a record was rejected for a reason that its bytes do not tell.
     fn rejected(&self, partition: &str, offset: i64) -> Option<Rejection> {
         let rejected = &self.entry.rejected;
@@ -107,8 +127,7 @@ impl Replayed {
         let place = rejected.partition_point(|found| (&*found.partition, found.offset) < (partition, offset));
         let found = rejected.get(place).filter(|found| found.partition == partition)?;
         let found = Some(found).filter(|found| found.first.unwrap_or(found.offset) <= offset)?;
-        let reason = Reason::of(&found.reason)?;
-        Some(Rejection::new(reason, found.detail.clone()))
+        Some(Rejection::new(self.reasons[place], found.detail.clone()))
     }
 }
 
@@ -359,4 +378,34 @@ fn exit_on_panic_of(whom: fn(&str) -> bool) {
             std::process::exit(101);
         }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(reasons: [&str; 2]) -> Entry {
+        let rejected = |(offset, reason): (i64, &str)| Rejected {
+            partition: "shop/0".to_owned(),
+            offset,
+            first: None,
+            from: None,
+            reason: reason.to_owned(),
+            detail: "schema 7".to_owned(),
+        };
+        Entry { epoch: 4, rejected: [3, 5].into_iter().zip(reasons).map(rejected).collect(), ..Entry::default() }
+    }
+
+    #[test]
+    fn a_reason_that_is_not_known_is_refused_and_not_decoded_anew() {
+        let known = Replayed::new(entry(["unreadable", "unknown_schema"]), Rules::default()).expect("known");
+        let why = |offset| known.rejected("shop/0", offset).map(|rejection| rejection.reason);
+        assert_eq!([3, 4, 5].map(why), [Some(Reason::Unreadable), None, Some(Reason::UnknownSchema)]);
+        let refused = Replayed::new(entry(["unreadable", "schema_withdrawn"]), Rules::default());
+        let why = refused.err().expect("refused");
+        for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]
+        {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
 }

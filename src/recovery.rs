@@ -300,7 +300,7 @@ impl Plan {
     ) -> Result<Resume, StateError> {
         let from = self.snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
         let mut generations = BTreeMap::<u64, Generation>::new();
-        let mut replay = Vec::new();
+        let mut journaled = Vec::new();
         for (epoch, (by, entry)) in self.chain.entries {
             if epoch <= from {
                 continue;
@@ -308,7 +308,7 @@ impl Plan {
             if let std::collections::btree_map::Entry::Vacant(vacant) = generations.entry(by) {
                 vacant.insert(dir.generation(by)?);
             }
-            replay.push(Replayed { entry, rules: generations[&by].rules.clone() });
+            journaled.push((by, entry));
         }
         let of_snapshot = self.snapshot.iter().map(|manifest| (&manifest.fingerprint, &manifest.identities));
         let of_generations = generations.values().map(|generation| (&generation.fingerprint, &generation.identities));
@@ -320,12 +320,15 @@ impl Plan {
             let why = format!(
                 "epochs {} to {} were decoded by version {} of the program and must be replayed by one that decodes alike; \
                  run that one until it ends (SIGTERM), then this one",
-                replay.first().map_or(0, |first| first.entry.epoch),
-                replay.last().map_or(0, |last| last.entry.epoch),
+                journaled.first().map_or(0, |(_, first)| first.epoch),
+                journaled.last().map_or(0, |(_, last)| last.epoch),
                 other.program,
             );
             return Err(refused(dir, &why));
         }
+        // After the above, which knows the version that wrote it.
+        let replayed = |(by, entry)| Replayed::new(entry, generations[&by].rules.clone());
+        let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| refused(dir, &why))?;
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
         let state = dir.read_snapshot(&manifest, threads)?;
         let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;

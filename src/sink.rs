@@ -7,6 +7,7 @@ pub mod by_minute;
 pub mod kafka;
 pub mod memory;
 pub mod parquet;
+pub mod progress;
 pub mod purge;
 pub mod snowflake;
 pub mod sqlite;
@@ -39,10 +40,10 @@ impl MadeBy {
         }
     }
 
-    /// What is stored under a name; what is not known is taken for a run.
-    pub fn named(name: &str) -> MadeBy {
+    /// What is stored under a name.
+    pub fn named(name: &str) -> Option<MadeBy> {
         let all = [MadeBy::Run, MadeBy::Batch, MadeBy::Simulator];
-        all.into_iter().find(|made_by| made_by.name() == name).unwrap_or(MadeBy::Run)
+        all.into_iter().find(|made_by| made_by.name() == name)
     }
 }
 

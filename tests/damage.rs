@@ -2,13 +2,35 @@
 
 use crate::cli::{data, deltamart, said};
 use crate::support;
+use deltamart::config::feed::Feed;
 use deltamart::instant;
+use deltamart::sink::parquet::Parquet;
+use deltamart::sink::sqlite::Sqlite;
+use deltamart::sink::{Commit, MadeBy, Sink, SinkError};
 use deltamart::state_dir::StateDir;
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// What each field of `_progress` never holds, as JSON.
+const NEVER: [(&str, &str); 14] = [
+    ("pipeline_id", r#""""#),
+    ("generation", "-1"),
+    ("generation", r#""x""#),
+    ("made_by", r#""anything""#),
+    ("made_by", r#""""#),
+    ("epoch", "-1"),
+    ("epoch", r#""x""#),
+    ("epoch", "1.5"),
+    ("positions", r#""{""#),
+    ("positions", "7"),
+    ("watermark", r#""yesterday""#),
+    ("watermark", r#""""#),
+    ("committed_at", r#""x""#),
+    ("committed_at", r#""2026-13-01T00:00:00Z""#),
+];
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -196,4 +218,71 @@ fn a_limit_of_the_size_of_files_is_waited_out() {
     let (code, text) = said(&deltamart(folder, &run));
     assert_eq!(code, Some(0), "{text}");
     support::assert_same(&folder.join("deltamart.db"), &folder.join("whole.db"));
+}
+
+fn first_commit() -> Commit {
+    Commit {
+        follows: 0,
+        epoch: 2,
+        clock_ms: 1_767_607_200_000,
+        watermark: 1_767_607_000_000,
+        positions: [("shop/0".to_owned(), 5)].into(),
+        deltas: Default::default(),
+        appends: Default::default(),
+    }
+}
+
+fn assert_refused(field: &str, place: &str, error: SinkError) {
+    let SinkError::Failed(why) = error else { panic!("{field}: {error:?}") };
+    assert!(why.contains(place) && why.contains(&format!("`{field}` is ")) && why.contains("copy"), "{why}");
+}
+
+#[test]
+fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("w.db");
+    let mut sink = Sqlite::open(&path).expect("opens");
+    let claim = sink.claim(MadeBy::Run, None).expect("claimed");
+    sink.apply(&claim, &first_commit()).expect("applied");
+    let before = sink.position().expect("readable");
+    let next = Commit { follows: 2, epoch: 4, ..first_commit() };
+    let file = Connection::open(&path).expect("opens");
+    for (field, value) in NEVER {
+        let select = format!("SELECT \"{field}\" FROM _progress");
+        let was: rusqlite::types::Value = file.query_row(&select, [], |row| row.get(0)).expect("there");
+        let set = format!("UPDATE _progress SET \"{field}\" = ?1");
+        file.execute(&format!("UPDATE _progress SET \"{field}\" = ?1 ->> '$'"), [value]).expect("damaged");
+        assert_refused(field, "w.db", Sqlite::open(&path).err().expect("an unreadable progress"));
+        // Whoever has it open already.
+        assert_refused(field, "w.db", sink.position().expect_err("an unreadable progress"));
+        assert_refused(field, "w.db", sink.apply(&claim, &next).expect_err("an unreadable progress"));
+        assert_refused(field, "w.db", sink.claim(MadeBy::Run, None).expect_err("an unreadable progress"));
+        file.execute(&set, [was]).expect("put back");
+    }
+    assert_eq!(sink.position().expect("readable"), before);
+    sink.apply(&claim, &next).expect("as if nothing had been");
+}
+
+#[test]
+fn each_field_of_the_progress_of_a_feed_is_read_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Feed { path: folder.path().display().to_string(), ..Feed::default() };
+    let mut sink = Parquet::open(&settings).expect("opens");
+    let claim = sink.claim(MadeBy::Run, None).expect("claimed");
+    sink.apply(&claim, &first_commit()).expect("applied");
+    let before = sink.position().expect("readable");
+    let names = std::fs::read_dir(folder.path().join("_progress")).expect("a folder");
+    let newest = names.map(|name| name.expect("a name").path()).max().expect("an object");
+    let written = std::fs::read(&newest).expect("readable");
+    let read = || Parquet::open(&settings).and_then(|mut sink| sink.position());
+    for (field, value) in NEVER {
+        let mut manifest: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
+        manifest[field] = serde_json::from_str(value).expect("JSON");
+        std::fs::write(&newest, manifest.to_string()).expect("damaged");
+        assert_refused(field, "feed", read().expect_err("an unreadable progress"));
+        let claimed = Parquet::open(&settings).and_then(|mut sink| sink.claim(MadeBy::Run, None));
+        assert_refused(field, "feed", claimed.expect_err("an unreadable progress"));
+    }
+    std::fs::write(&newest, &written).expect("put back");
+    assert_eq!(read().expect("readable"), before);
 }

@@ -13,6 +13,7 @@ mod read;
 mod rights;
 mod rows;
 
+use super::progress::Found;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::Config;
@@ -25,8 +26,8 @@ use crate::kafka::cleanup::{self, Cleanup};
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use added::Added;
+use dataflows::Time;
 use dataflows::table::{Kind, Table, TableId, Value};
-use dataflows::{Instant, Time};
 use read::Reader;
 use rows::Encoder;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ struct Writer {
 }
 
 /// The progress, as it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Written {
     pipeline_id: String,
     generation: u64,
@@ -74,6 +75,26 @@ struct Written {
     watermark: String,
     committed_at: String,
     added: Added,
+}
+
+/// What was written, out of the last record of the topic of the progress.
+fn read_written(payload: &[u8], sink: &str, topic: &str) -> Result<(Progress, Added), SinkError> {
+    #[derive(Deserialize)]
+    struct Rest {
+        added: Added,
+    }
+    let broken = |error: serde_json::Error| {
+        let way_out = "publish under another `publish.prefix`";
+        SinkError::Failed(format!("{sink}: what stands in `{topic}` is none of our progress ({error}); {way_out}"))
+    };
+    let found: Found = serde_json::from_slice(payload).map_err(broken)?;
+    let way_out = format!(
+        "Write the record that was there before into `{topic}` again, or publish under another `publish.prefix`; if a \
+         later version wrote it, use that one"
+    );
+    let progress = found.read(&format!("{sink}, the last record of `{topic}`"), &way_out)?;
+    let Rest { added } = serde_json::from_slice(payload).map_err(broken)?;
+    Ok((progress, added))
 }
 
 impl Kafka {
@@ -167,22 +188,7 @@ impl Kafka {
         let topic = self.progress_topic();
         let last = Reader::new(&self.client).map_err(sink_error)?.last(&topic, PROGRESS_KEY).map_err(sink_error)?;
         let Some(payload) = last else { return Ok(None) };
-        let written: Written = serde_json::from_slice(&payload).map_err(|error| {
-            SinkError::Failed(format!(
-                "{}: what stands in `{topic}` is none of our progress ({error}); publish under another `publish.prefix`",
-                self.name()
-            ))
-        })?;
-        let progress = Progress {
-            pipeline_id: written.pipeline_id,
-            generation: written.generation,
-            made_by: MadeBy::named(&written.made_by),
-            epoch: written.epoch,
-            positions: written.positions,
-            watermark: instant::parse(&written.watermark).unwrap_or(Instant::MIN),
-            committed_at: instant::parse(&written.committed_at).unwrap_or_default(),
-        };
-        Ok(Some((progress, written.added)))
+        read_written(&payload, &self.name(), &topic).map(Some)
     }
 
     /// Under what name transactions are begun.
@@ -409,5 +415,37 @@ fn sink_error(error: KafkaError) -> SinkError {
     match error {
         KafkaError::Away(why) => SinkError::Unavailable(why),
         KafkaError::Refused(why) => SinkError::Failed(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_of_the_record_of_progress_is_read_or_refused() {
+        let written = Written {
+            pipeline_id: "7b0f".to_owned(),
+            generation: 2,
+            made_by: "run".to_owned(),
+            epoch: 8,
+            positions: BTreeMap::from([("shop/0".to_owned(), 5)]),
+            watermark: instant::show(1),
+            committed_at: instant::show(2),
+            added: Added::default(),
+        };
+        let written = serde_json::to_value(&written).expect("JSON");
+        let read = |written: &serde_json::Value| read_written(written.to_string().as_bytes(), "Kafka", "dm_progress");
+        let (progress, _) = read(&written).expect("ours");
+        assert_eq!((progress.made_by, progress.watermark, progress.committed_at), (MadeBy::Run, 1, 2));
+        for field in written.as_object().expect("fields").keys() {
+            for wrong in [serde_json::Value::Null, serde_json::json!(-1), serde_json::json!({"a": "b"})] {
+                let mut damaged = written.clone();
+                damaged[field] = wrong;
+                let error = read(&damaged).expect_err(field).to_string();
+                let is_named = field == "added" || error.contains(&format!("`{field}` is "));
+                assert!(is_named && error.contains("dm_progress") && error.contains("publish.prefix"), "{error}");
+            }
+        }
     }
 }

@@ -371,7 +371,7 @@ impl Sink for Parquet {
             let (number, mut manifest) = found.unwrap_or_else(|| (0, nothing(&claim)));
             (manifest.generation, manifest.writer) = (claim.generation, self.writer.clone());
             if manifest.epoch == 0 {
-                manifest.made_by = made_by.name().to_owned();
+                manifest.made_by = made_by;
             }
             // A start that committed nothing has no files that anybody should read.
             manifest.starts.retain(|start| start.after < manifest.epoch);
@@ -500,7 +500,7 @@ fn nothing(claim: &Claim) -> Manifest {
         pipeline_id: claim.pipeline_id.clone(),
         generation: 0,
         writer: String::new(),
-        made_by: MadeBy::Run.name().to_owned(),
+        made_by: MadeBy::Run,
         epoch: 0,
         watermark: dataflows::time::START,
         committed_at: 0,

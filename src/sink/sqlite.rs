@@ -5,6 +5,7 @@ mod purge;
 pub mod rejected;
 pub mod trouble;
 
+use super::progress::Found;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_minute};
 use crate::delta::Delta;
@@ -12,9 +13,10 @@ use crate::instant;
 use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, named_params, params_from_iter,
+    Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, named_params,
+    params_from_iter,
 };
-use std::collections::BTreeMap;
+use serde_json::Value as Json;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -57,7 +59,7 @@ impl Sqlite {
         let sink = Self::checked(path, Connection::open(path).map_err(failed)?)?;
         let tables: i64 =
             sink.connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
-        if tables > 0 && read_progress(&sink.connection).map_err(failed)?.is_none() {
+        if tables > 0 && read_progress(&sink.connection, path, "open")?.is_none() {
             let detail = format!(
                 "`{}` holds tables of something else, and was left as it is; name another file with `--warehouse`",
                 path.display()
@@ -152,7 +154,7 @@ impl Sqlite {
 
 impl Sink for Sqlite {
     fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        read_progress(&self.connection).map_err(|error| sql_error(&self.path, "read `_progress` of", error))
+        read_progress(&self.connection, &self.path, "read `_progress` of")
     }
 
     fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
@@ -167,7 +169,7 @@ impl Sink for Sqlite {
         let (name, view) = (quoted(by_minute::NAME), view_ddl());
         transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
-        let found = read_progress(&transaction).map_err(failed)?;
+        let found = read_progress(&transaction, path, "claim")?;
         let claim = Claim::after(found.as_ref(), wanted, &format!("warehouse `{}`", path.display()))?;
         let start = instant::show(dataflows::time::START);
         transaction
@@ -291,7 +293,7 @@ fn begin<'c>(
     let failed = |error| sql_error(path, what, error);
     let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
-    let progress = read_progress(&transaction).map_err(failed)?;
+    let progress = read_progress(&transaction, path, what)?;
     let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
     claim.stands(&progress.pipeline_id, progress.generation, &format!("warehouse `{}`", path.display()))?;
     Ok((transaction, progress))
@@ -320,30 +322,51 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> {
+/// The progress that stands in a file; nothing if there is none. `what` is what it is read for.
+fn read_progress(connection: &Connection, path: &Path, what: &str) -> Result<Option<Progress>, SinkError> {
+    let failed = |error| sql_error(path, what, error);
     let exists = connection
         .query_row("SELECT 1 FROM sqlite_master WHERE name = '_progress'", [], |_| Ok(()))
-        .optional()?
+        .optional()
+        .map_err(failed)?
         .is_some();
     if !exists {
         return Ok(None);
     }
     let sql = r#"SELECT "pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at" FROM "_progress""#;
-    connection
-        .prepare_cached(sql)?
-        .query_row([], |row| {
-            let at = |column: usize| row.get::<_, String>(column).map(|text| instant::parse(&text).unwrap_or_default());
-            Ok(Progress {
-                pipeline_id: row.get(0)?,
-                generation: row.get::<_, i64>(1)? as u64,
-                made_by: MadeBy::named(&row.get::<_, String>(2)?),
-                epoch: row.get::<_, i64>(3)? as u64,
-                positions: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_else(|_| BTreeMap::new()),
-                watermark: at(5)?,
-                committed_at: at(6)?,
-            })
+    let found = connection
+        .prepare_cached(sql)
+        .and_then(|mut select| {
+            let found = |row: &Row<'_>| {
+                let at = |column: usize| row.get_ref(column).map(as_json);
+                Ok(Found {
+                    pipeline_id: at(0)?,
+                    generation: at(1)?,
+                    made_by: at(2)?,
+                    epoch: at(3)?,
+                    positions: at(4)?,
+                    watermark: at(5)?,
+                    committed_at: at(6)?,
+                })
+            };
+            select.query_row([], found).optional()
         })
-        .optional()
+        .map_err(failed)?;
+    let place = format!("warehouse `{}`", path.display());
+    let way_out = "Put the file back from a copy, together with the state that belongs to it, or name another one with \
+                   `--warehouse`; if a later version made it, use that one";
+    found.map(|found| found.read(&place, way_out)).transpose()
+}
+
+/// A value as SQLite holds it, of whatever kind; bytes, and text that is none, as a list.
+fn as_json(value: ValueRef<'_>) -> Json {
+    match value {
+        ValueRef::Null => Json::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => std::str::from_utf8(text).map_or_else(|_| text.into(), Json::from),
+        ValueRef::Blob(bytes) => bytes.into(),
+    }
 }
 
 /// A value on its way into SQLite: instants as ISO 8601 text, money as a number with two decimals.

@@ -2,11 +2,13 @@
 //! writer at a time can add.
 
 use crate::instant;
+use crate::sink::progress::Found;
 use crate::sink::{MadeBy, Progress, SinkError};
 use crate::store::{Store, StoreError};
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,7 +88,8 @@ pub(super) struct Manifest {
     pub generation: u64,
     /// The handle that claimed: two that want the same generation are told apart by it.
     pub writer: String,
-    pub made_by: String,
+    #[serde(serialize_with = "write_made_by", deserialize_with = "read_made_by")]
+    pub made_by: MadeBy,
     pub epoch: Time,
     #[serde(with = "instant::iso")]
     pub watermark: Instant,
@@ -101,12 +104,21 @@ pub(super) struct Manifest {
     pub tables: BTreeMap<String, Vec<Run>>,
 }
 
+fn write_made_by<S: Serializer>(made_by: &MadeBy, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(made_by.name())
+}
+
+fn read_made_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MadeBy, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    MadeBy::named(&name).ok_or_else(|| D::Error::custom(format!("`made_by` is `{name}`")))
+}
+
 impl Manifest {
     pub(super) fn progress(&self) -> Progress {
         Progress {
             pipeline_id: self.pipeline_id.clone(),
             generation: self.generation,
-            made_by: MadeBy::named(&self.made_by),
+            made_by: self.made_by,
             epoch: self.epoch,
             positions: self.positions.clone(),
             watermark: self.watermark,
@@ -189,6 +201,10 @@ impl Log {
             );
             return Err(SinkError::Failed(detail));
         }
+        // Apart from the rest, so that what is wrong is said by its name.
+        let found: Found = serde_json::from_slice(bytes).map_err(broken)?;
+        let way_out = format!("Put `{}` back from a copy, or name another place with `feed.path`", key(number));
+        found.read(&format!("feed `{place}`"), &way_out)?;
         serde_json::from_slice(bytes).map_err(broken)
     }
 

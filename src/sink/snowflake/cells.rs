@@ -1,7 +1,10 @@
 //! What Snowflake answers, as values.
 
+use crate::instant;
 use crate::sink::SinkError;
+use crate::sink::progress::Found;
 use dataflows::table::{Column, Type, Value};
+use serde_json::Value as Json;
 use snowflake_connector_rs::CellValue;
 
 /// A stored value, as its column declares it.
@@ -36,14 +39,65 @@ pub(super) fn scaled(cell: &CellValue, scale: usize) -> Option<i64> {
     beyond.bytes().all(|digit| digit == b'0').then(|| digits.parse().ok())?
 }
 
-/// Text.
-pub(super) fn text(cell: &CellValue) -> Option<&str> {
-    if let CellValue::String(text) = cell { Some(text) } else { None }
+/// The row of `_progress`, its columns in their order.
+pub(super) fn found(row: &[CellValue]) -> Found {
+    let at = |at: usize| row.get(at).map_or(Json::Null, as_json);
+    Found {
+        pipeline_id: at(0),
+        generation: at(1),
+        made_by: at(2),
+        epoch: at(3),
+        positions: at(4),
+        watermark: at(5),
+        committed_at: at(6),
+    }
+}
+
+/// What is none of ours is a list, which no field is.
+#[expect(clippy::wildcard_enum_match_arm, reason = "columns of other types are none of ours, whatever they are")]
+fn as_json(cell: &CellValue) -> Json {
+    match cell {
+        CellValue::Null => Json::Null,
+        CellValue::Boolean(truth) => (*truth).into(),
+        CellValue::Float(number) => (*number).into(),
+        CellValue::Integer(number) => scaled(cell, 0).map_or_else(|| vec![number.to_string()].into(), Json::from),
+        CellValue::Decimal(number) => scaled(cell, 0).map_or_else(|| vec![number.raw()].into(), Json::from),
+        CellValue::String(text) => text.as_str().into(),
+        CellValue::TimestampNtz(at) => instant::show(at.and_utc().timestamp_millis()).into(),
+        _ => Json::from(vec!["a value of another type"]),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_row_of_progress_is_read_or_refused_by_the_name_of_its_column() {
+        let text = |text: &str| CellValue::String(text.to_owned());
+        let at = CellValue::TimestampNtz(Default::default());
+        let row = [
+            text("7b0f"),
+            CellValue::Integer(2),
+            text("batch"),
+            CellValue::Integer(8),
+            text("{\"shop/0\":5}"),
+            at.clone(),
+            at,
+        ];
+        let read = |row: &[CellValue]| found(row).read("W.M._progress", "Put it back.");
+        let progress = read(&row).expect("ours");
+        assert_eq!((progress.made_by, progress.epoch, progress.watermark), (crate::sink::MadeBy::Batch, 8, 0));
+        let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
+        for (at, column) in columns.into_iter().enumerate() {
+            for wrong in [CellValue::Null, CellValue::Boolean(true), CellValue::Integer(i128::MAX)] {
+                let mut row = row.clone();
+                row[at] = wrong;
+                let error = read(&row).expect_err(column);
+                assert!(error.to_string().contains(&format!("W.M._progress: `{column}` is")), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn numbers_come_back_exactly() {

@@ -1,6 +1,6 @@
 //! The sink itself.
 
-use super::cells::{scaled, text, value};
+use super::cells::{found, scaled, value};
 use super::ddl::{self, Names, name};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
@@ -75,28 +75,20 @@ impl Snowflake {
             rows => rows?,
         };
         let Some(row) = rows.pop() else { return Ok(None) };
-        let wrong = || SinkError::Failed(format!("{} holds what we did not write: {row:?}", self.names.progress()));
         if !rows.is_empty() {
             return Err(SinkError::Failed(format!("{} has more than one row", self.names.progress())));
         }
-        let number = |at: usize| scaled(&row[at], 0).and_then(|number| u64::try_from(number).ok()).ok_or_else(wrong);
-        let text = |at: usize| text(&row[at]).ok_or_else(wrong);
-        let at = |at: usize| {
-            let CellValue::TimestampNtz(at) = &row[at] else { return Err(wrong()) };
-            Ok(at.and_utc().timestamp_millis())
-        };
-        if text(0)?.is_empty() {
+        let found = found(&row);
+        // Nobody has claimed it yet.
+        if found.pipeline_id == "" {
             return Ok(None);
         }
-        Ok(Some(Progress {
-            pipeline_id: text(0)?.to_owned(),
-            generation: number(1)?,
-            made_by: MadeBy::named(text(2)?),
-            epoch: number(3)?,
-            positions: serde_json::from_str(text(4)?).map_err(|_| wrong())?,
-            watermark: at(5)?,
-            committed_at: at(6)?,
-        }))
+        let way_out = format!(
+            "Put the row back as it was (SELECT * FROM {} AT (OFFSET => -3600) shows it as of an hour ago), or name another \
+             `snowflake.database`; if a later version wrote it, use that one",
+            self.names.progress()
+        );
+        found.read(&self.names.progress(), &way_out).map(Some)
     }
 
     /// Makes what is missing, and nothing else: whoever may not make a schema need not, if it is there.
