@@ -78,7 +78,9 @@ fn case(says: Says, of: Of, until: Until) {
         (_, Of::One) => {
             let Resolved::Unavailable(why) = &poison else { panic!("it is waited for without end: {poison:?}") };
             assert!(why.contains(&server.url) && why.contains("schema 500"), "{why}");
-            assert!((seconds(60)..seconds(75)).contains(&given_up), "given up after {given_up:?}");
+            // Where waiting is real, a busy machine's good answers may come too late as well: no time is counted then.
+            let most = if says == Says::Nothing { at_last } else { seconds(75) };
+            assert!((seconds(60)..most).contains(&given_up), "given up after {given_up:?}");
             assert_eq!(good, Resolved::Yes);
             // It is believed for ten minutes, without asking.
             let asked = server.asked.load(Ordering::SeqCst);

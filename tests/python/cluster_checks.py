@@ -3,12 +3,14 @@ scripts/cluster-chaos."""
 
 import base64
 import http.server
+import json
 import os
 import ssl
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -51,6 +53,17 @@ def behind_tls():
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"https://127.0.0.1:{server.server_port}/apis/ccompat/v7"
+
+
+def by_token(user, for_s):
+    """Settings with a token in place of the password: a JSON Web Token that nobody signed."""
+    part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    now = int(time.time())
+    path = f"{FOLDER}/{user}.token"
+    with open(path, "w") as file:
+        file.write(f"{part({'alg': 'none'})}.{part({'sub': user, 'iat': now - 600, 'exp': now + for_s})}.")
+    settings = SETTINGS.replace('"SCRAM-SHA-512"', '"OAUTHBEARER"').replace('"sasl.username" = "shop"\n', "")
+    return settings.replace(f'"sasl.password" = "file:{FOLDER}/shop.password"', f'"sasl.oauthbearer.token" = "file:{path}"')
 
 
 def check(settings):
@@ -103,6 +116,9 @@ def main():
         expect("registry: no such file", tls.replace(f'ca = "{ca}"', 'ca = "/nowhere/ca.pem"'), 2, "`registry.ca`", "/nowhere/ca.pem"),
         expect("registry: no certificate", tls.replace(f'ca = "{ca}"', f'ca = "{FOLDER}/ports"'), 2, "`registry.ca`", "no certificate"),
         expect("registry: wrong password", tls.replace("env:REGISTRY_PASSWORD", "env:WRONG"), 1, "status 401", "registry.password"),
+        expect("a token", by_token("shop", 3600), 0, "the configuration is good"),
+        expect("a token that is over", by_token("shop", -60), 1, "expired"),
+        expect("a token of somebody else", by_token("somebody", 3600), 2, "may not be read by this user"),
         without(f"read {topic}", "may not read a topic", 2, f"may not read `{topic}`:", "grant READ"),
         without(f"describe {topic}", "may not ask for its settings", 0, f"`{topic}` is compacted", "DESCRIBE_CONFIGS"),
         without("group", "may not use the group", 0, "the group `shop`", "grant READ"),
@@ -111,6 +127,14 @@ def main():
     ]
     # Once they are there, they are read and written.
     run = [PROGRAM, "run", "--to-end", "--config", f"{FOLDER}/deltamart.toml", "--set", f"publish.prefix={grant.PREFIX}"]
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/by_token.toml", "w") as file:
+            file.write(by_token("shop", 3600))
+        read = [PROGRAM, "run", "--to-end", "--config", "by_token.toml"]
+        by_a_token = subprocess.run(read, cwd=folder, capture_output=True, text=True)
+    if by_a_token.returncode != 0 or "records in" not in by_a_token.stdout:
+        raise Failed(f"it did not run by a token: {by_a_token.stdout[-1500:]}{by_a_token.stderr[-1500:]}")
+    print(f"run by a token: {by_a_token.stdout.splitlines()[0]}")
     with tempfile.TemporaryDirectory() as folder:
         published = subprocess.run(run, cwd=folder, capture_output=True, text=True)
     if published.returncode != 0:
