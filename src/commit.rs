@@ -24,7 +24,7 @@ use crate::config::retention::Retention;
 use crate::delta::{Delta, KeyBug};
 use crate::kept;
 use crate::sink::{Claim, Commit, Sink, SinkError};
-use crate::state_dir::journal::Entry;
+use crate::state_dir::journal::{self, Entry};
 use crate::state_dir::{StateDir, StateError};
 use crate::stats::Stats;
 use crate::turns::{Turn, Turns};
@@ -548,6 +548,8 @@ impl Part {
 /// What is replayed must be what was journaled: a source that yields other records, or a decision
 /// that came out otherwise, must not become rows that contradict those a sink already has.
 fn compare(journaled: &Entry, replayed: &Entry) -> Result<(), CommitError> {
+    // Earlier versions joined nothing.
+    let journaled = &Entry { rejected: journal::joined(journaled.rejected.clone()), ..journaled.clone() };
     if journaled == replayed {
         return Ok(());
     }

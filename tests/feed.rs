@@ -419,6 +419,25 @@ fn what_is_not_as_it_was_written_is_named_and_left_alone() {
     assert_eq!(store.list("").expect("listed"), ["thesis.txt"]);
 }
 
+/// Of a feed that was removed under a run, or put back as it was before, no commit follows.
+#[test]
+fn a_feed_that_is_not_there_any_more_is_not_written_on() {
+    let mut random = ChaCha8Rng::seed_from_u64(2);
+    let (settings, commits) = (settings(&mut random), commits(&mut random, 4));
+    for left in [0, 1] {
+        let store: Arc<dyn Store> = Arc::new(Local::on(SimulatedDisk::new(), ROOT).expect("opens"));
+        let mut sink = Parquet::on(Arc::clone(&store), &settings);
+        let claim = claim(&mut sink).expect("claims");
+        let (last, before) = commits.split_last().expect("some");
+        before.iter().for_each(|commit| sink.apply(&claim, commit).expect("applies"));
+        let objects = store.list("_progress/").expect("listed");
+        assert!(objects.len() > 1, "{objects:?}");
+        objects.iter().skip(left).for_each(|key| store.delete(key).expect("deleted"));
+        assert!(sink.apply(&claim, last).is_err(), "{left} of {objects:?} were left");
+        assert_eq!(store.list("_progress/").expect("listed"), objects[..left]);
+    }
+}
+
 #[test]
 fn files_go_when_their_time_is_over_and_not_before() {
     let hour = |hour: i64| 1_767_571_200_000 + hour * HOUR_MS;

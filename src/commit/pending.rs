@@ -4,7 +4,7 @@ use super::Part;
 use crate::delta::Delta;
 use crate::sink::Commit;
 use crate::source::marks::Marks;
-use crate::state_dir::journal::{Entry, Rejected};
+use crate::state_dir::journal::{self, Entry, Rejected};
 use dataflows::operators::TopTwo;
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
@@ -116,7 +116,7 @@ pub(super) fn facts(
             entry.lines.merge(top);
         }
     }
-    entry.rejected.sort();
+    entry.rejected = journal::joined(entry.rejected);
     // Where batches end is chance; what is kept is where the epoch ends, and the first two lines.
     for sums in entry.sums.values_mut() {
         sums.sort();

@@ -118,8 +118,13 @@ impl Parquet {
     /// The last object of `_progress/`, read only if it is not the one that we know.
     fn current(&mut self) -> Result<Option<(u64, Manifest)>, SinkError> {
         let last = self.log.last()?;
-        // What is known may not be listed yet.
-        if self.known.as_ref().is_none_or(|(number, _)| *number < last) {
+        let is_newest = match &self.known {
+            // It may not be listed yet; or the feed was removed, or put back as it was before.
+            Some((number, _)) if last < *number => self.log.has(*number)?,
+            Some((number, _)) => last == *number,
+            None => false,
+        };
+        if !is_newest {
             self.known = self.log.newest()?;
         }
         Ok(self.known.clone())

@@ -57,6 +57,28 @@ pub struct Rejected {
     pub detail: String,
 }
 
+/// The one list of what was rejected, however it came to be read: sorted, and what follows each other and is all alike
+/// is joined. Who read which record, and in which batch, is chance; what is replayed must be what was journaled.
+pub fn joined(mut rejected: Vec<Rejected>) -> Vec<Rejected> {
+    rejected.sort();
+    let mut runs: Vec<Rejected> = Vec::with_capacity(rejected.len());
+    for next in rejected {
+        let follows = |last: &&mut Rejected| {
+            (&last.partition, last.offset + 1) == (&next.partition, next.first.unwrap_or(next.offset))
+                && (last.from, next.from) == (None, None)
+                && (&last.reason, &last.detail) == (&next.reason, &next.detail)
+        };
+        match runs.last_mut().filter(follows) {
+            Some(last) => {
+                last.first = last.first.or(Some(last.offset));
+                last.offset = next.offset;
+            }
+            None => runs.push(next),
+        }
+    }
+    runs
+}
+
 /// One object of the journal: the facts of epochs that closed one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
@@ -120,5 +142,45 @@ impl StateDir {
                 .transpose()
         };
         keys.iter().zip(found).map(group).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(partition: &str, first: i64, offset: i64, detail: &str) -> Rejected {
+        Rejected {
+            partition: partition.to_owned(),
+            offset,
+            first: (first < offset).then_some(first),
+            from: None,
+            reason: "unknown_schema".to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn however_runs_were_cut_they_are_joined_to_the_same() {
+        let wanted = [run("a", 5, 9, "x"), run("a", 10, 10, "y"), run("a", 12, 14, "y"), run("b", 10, 14, "x")];
+        let singles = wanted.iter().flat_map(|of| {
+            let first = of.first.unwrap_or(of.offset);
+            (first..=of.offset).map(|offset| run(&of.partition, offset, offset, &of.detail))
+        });
+        // Two workers, or batches of two partitions in turn.
+        let cut = [
+            run("b", 12, 14, "x"),
+            run("a", 5, 6, "x"),
+            run("b", 10, 11, "x"),
+            run("a", 12, 14, "y"),
+            run("a", 7, 9, "x"),
+            run("a", 10, 10, "y"),
+        ];
+        assert_eq!(joined(singles.rev().collect()), wanted);
+        assert_eq!(joined(cut.to_vec()), wanted);
+        assert_eq!(joined(wanted.to_vec()), wanted);
+        // What stands for records that could not be read is nobody's neighbour.
+        let passed = |first: i64, offset: i64| Rejected { from: Some(first), ..run("a", offset, offset, "x") };
+        assert_eq!(joined(vec![passed(4, 9), passed(10, 12)]), [passed(4, 9), passed(10, 12)]);
     }
 }

@@ -220,6 +220,11 @@ impl Log {
         Ok(ours && self.last()? <= last + 1)
     }
 
+    /// Whether an object is there, listed or not.
+    pub(super) fn has(&self, number: u64) -> Result<bool, SinkError> {
+        Ok(self.store.get(&key(number)).map_err(of_store)?.is_some())
+    }
+
     /// Removes objects that nobody reads any more.
     pub(super) fn tidy(&self, last: u64) -> Result<(), SinkError> {
         for key in self.store.list(FOLDER).map_err(of_store)? {
