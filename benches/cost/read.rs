@@ -55,13 +55,17 @@ struct Fields<'a> {
     item: Option<&'a [u8]>,
     cart: Option<&'a [u8]>,
     payment: Option<&'a [u8]>,
+    language: Option<&'a [u8]>,
 }
 
 fn event(line: &[u8]) -> Option<Event> {
     let fields = fields(line)?;
     let (user, item) = (fields.user.filter(|user| (1..=USER_MAX).contains(user)), fields.item.map(number));
     let (kind, item, cart) = match fields.name {
-        b"consumer_registration" => (Kind::Registration, fields.age.filter(|age| AGES.contains(age)).map(|_| 0)?, 0),
+        b"consumer_registration" => {
+            let is_known = matches!(fields.language?, b"eng" | b"geo" | b"") && AGES.contains(&fields.age?);
+            (is_known.then_some(Kind::Registration)?, 0, 0)
+        }
         b"sign_in" => (Kind::SignIn, 0, 0),
         b"sign_out" => (Kind::SignOut, 0, 0),
         b"item_view" => (Kind::View, item??, 0),
@@ -90,6 +94,7 @@ fn fields(line: &[u8]) -> Option<Fields<'_>> {
                 b"item_id" => fields.item = Some(text),
                 b"cart_id" => fields.cart = Some(text),
                 b"payment_method" => fields.payment = Some(text),
+                b"preferred_language" => fields.language = Some(text),
                 _ => {}
             }
             rest = after;
