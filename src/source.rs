@@ -271,7 +271,7 @@ pub trait Source: Send {
     }
 
     /// What of a partition is read again, as the journal says: the records before an offset, of which these were
-    /// rejected for reasons that their bytes do not tell.
+    /// rejected for reasons that their bytes do not tell. Said before [`Source::seek`].
     fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
         let _ = (partition, until, rejected);
     }

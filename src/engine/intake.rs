@@ -210,12 +210,13 @@ impl Intake {
                 positions.get(&super::partition_name(partition)).map(|offset| (number as u32, *offset))
             };
             let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
-            source.seek(&next_offsets)?;
+            // Before it seeks: what was passed then may not be there to begin at.
             for (number, partition) in own.iter().enumerate() {
                 if let Some((until, rejected)) = replay::journaled(replay, &super::partition_name(partition)) {
                     source.replays(number as u32, until, rejected);
                 }
             }
+            source.seek(&next_offsets)?;
             let goals = |entry: &journal::Entry| {
                 let goal = |(number, partition)| {
                     entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
