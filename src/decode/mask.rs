@@ -102,19 +102,7 @@ pub fn record(format: &Format, payload: &[u8]) -> Masked {
 
 /// Where in a payload a text lies, or bytes, that were borrowed from it.
 fn span_in(payload: &[u8], value: &Scalar<'_>) -> Option<Range<usize>> {
-    let bytes = match value {
-        Scalar::Text(text) => text.as_bytes(),
-        Scalar::Bytes(bytes) => bytes,
-        Scalar::Long(_)
-        | Scalar::Int(_)
-        | Scalar::Huge(_)
-        | Scalar::Float(_)
-        | Scalar::Double(_)
-        | Scalar::Bool(_)
-        | Scalar::Instant(_)
-        | Scalar::Amount(_)
-        | Scalar::Other(_) => return None,
-    };
+    let bytes = value.bytes_of_text()?;
     let start = (bytes.as_ptr() as usize).checked_sub(payload.as_ptr() as usize)?;
     let end = start.checked_add(bytes.len())?;
     (end <= payload.len()).then_some(start..end)

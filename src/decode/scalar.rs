@@ -59,31 +59,14 @@ impl<'a> Scalar<'a> {
 
     /// How many bytes it has if it is text, or bytes that may stand for it.
     pub fn text_bytes(&self) -> usize {
-        match self {
-            Scalar::Text(text) => text.len(),
-            Scalar::Bytes(bytes) => bytes.len(),
-            Scalar::Long(_)
-            | Scalar::Int(_)
-            | Scalar::Huge(_)
-            | Scalar::Float(_)
-            | Scalar::Double(_)
-            | Scalar::Bool(_)
-            | Scalar::Instant(_)
-            | Scalar::Amount(_)
-            | Scalar::Other(_) => 0,
-        }
+        self.bytes_of_text().map_or(0, <[u8]>::len)
     }
 
-    /// The same as text of its own.
-    pub fn into_text(self) -> Option<String> {
-        if let Scalar::Text(text) = self { Some(text.into_owned()) } else { self.text().map(Cow::into_owned) }
-    }
-
-    /// The text itself, if it is text, or bytes that are.
-    pub fn borrowed(&self) -> Option<&str> {
+    /// Its bytes, if it is text, or bytes that may stand for it.
+    pub fn bytes_of_text(&self) -> Option<&[u8]> {
         match self {
-            Scalar::Text(text) => Some(text),
-            Scalar::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            Scalar::Text(text) => Some(text.as_bytes()),
+            Scalar::Bytes(bytes) => Some(bytes),
             Scalar::Long(_)
             | Scalar::Int(_)
             | Scalar::Huge(_)
@@ -94,6 +77,16 @@ impl<'a> Scalar<'a> {
             | Scalar::Amount(_)
             | Scalar::Other(_) => None,
         }
+    }
+
+    /// The same as text of its own.
+    pub fn into_text(self) -> Option<String> {
+        if let Scalar::Text(text) = self { Some(text.into_owned()) } else { self.text().map(Cow::into_owned) }
+    }
+
+    /// The text itself, if it is text, or bytes that are.
+    pub fn borrowed(&self) -> Option<&str> {
+        if let Scalar::Text(text) = self { Some(text) } else { std::str::from_utf8(self.bytes_of_text()?).ok() }
     }
 }
 
