@@ -27,9 +27,34 @@ pub struct Delivered {
     first_failure: Mutex<Option<String>>,
 }
 
-struct Deliveries {
+impl Delivered {
+    fn take(&self, result: &DeliveryResult<'_>) {
+        let Err((error, record)) = result else {
+            self.acknowledged.fetch_add(1, Relaxed);
+            return;
+        };
+        self.failed.fetch_add(1, Relaxed);
+        let mut first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| {
+            let key = String::from_utf8_lossy(record.key().unwrap_or_default());
+            format!("a record with key `{key}` for `{}`: {error}", record.topic())
+        });
+    }
+}
+
+/// The client's context, and what takes in what became of a record.
+pub(super) struct Deliveries {
     client: Context,
-    delivered: Arc<Delivered>,
+    take: Box<dyn Fn(&DeliveryResult<'_>) + Send + Sync>,
+}
+
+impl Deliveries {
+    pub(super) fn new(
+        client: Context,
+        take: impl for<'a> Fn(&DeliveryResult<'a>) + Send + Sync + 'static,
+    ) -> Deliveries {
+        Deliveries { client, take: Box::new(take) }
+    }
 }
 
 impl ClientContext for Deliveries {
@@ -54,16 +79,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, record)) = result else {
-            self.delivered.acknowledged.fetch_add(1, Relaxed);
-            return;
-        };
-        self.delivered.failed.fetch_add(1, Relaxed);
-        let mut first = self.delivered.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| {
-            let key = String::from_utf8_lossy(record.key().unwrap_or_default());
-            format!("a record with key `{key}` for `{}`: {error}", record.topic())
-        });
+        (self.take)(result);
     }
 }
 
@@ -96,7 +112,8 @@ impl Producer {
             client.set(*key, *value);
         });
         let delivered = Arc::<Delivered>::default();
-        let context = Deliveries { client: Context::new(config), delivered: Arc::clone(&delivered) };
+        let taken = Arc::clone(&delivered);
+        let context = Deliveries::new(Context::new(config), move |result| taken.take(result));
         let created = client.create_with_context(context);
         let producer = created.map_err(|error| not_made(config, &client, &error))?;
         Ok(Producer { producer, brokers: config.brokers.clone(), delivered })

@@ -3,18 +3,15 @@
 use super::KafkaError;
 use super::client::{Context, PATIENCE, complaint, consumer, not_made, properties};
 use super::cluster::{Found, away};
+use super::producer::Deliveries;
 use crate::config::kafka::Kafka as Config;
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Of these topics those whose records this user may not read: each is fetched from where it ends.
@@ -87,47 +84,20 @@ pub(crate) fn group(config: &Config, partitions: &[Found]) -> Result<Option<Stri
     Err(away(&consumer, config, &format!("ask for the positions of group `{}`", config.group_id), &error))
 }
 
-/// What became of a record of each topic.
-struct Tried {
-    client: Context,
-    refused: Mutex<BTreeMap<String, RDKafkaErrorCode>>,
-}
-
-impl ClientContext for Tried {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.client.log(level, facility, message);
-    }
-
-    fn error(&self, error: Native, reason: &str) {
-        self.client.error(error, reason);
-    }
-
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn generate_oauth_token(&self, configuration: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.client.generate_oauth_token(configuration)
-    }
-}
-
-impl ProducerContext for Tried {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, record)) = result else { return };
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.extend(error.rdkafka_error_code().map(|code| (record.topic().to_owned(), code)));
-    }
-}
-
 /// Of these topics, all of them compacted, those that this user may not write. Brokers ask for the right first, and
 /// then refuse a record that has no key: nothing is ever written.
 pub(crate) fn unwritable(config: &Config, topics: &[String]) -> Result<Vec<String>, KafkaError> {
     let mut client = properties(config)?;
     client.set("message.timeout.ms", PATIENCE.as_millis().to_string());
-    let context = Tried { client: Context::new(config), refused: Mutex::default() };
-    let producer: BaseProducer<Tried> =
+    // What became of a record of each topic.
+    let refused = Arc::<Mutex<BTreeMap<String, RDKafkaErrorCode>>>::default();
+    let noted = Arc::clone(&refused);
+    let context = Deliveries::new(Context::new(config), move |result| {
+        let Err((error, record)) = result else { return };
+        let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.extend(error.rdkafka_error_code().map(|code| (record.topic().to_owned(), code)));
+    });
+    let producer: BaseProducer<Deliveries> =
         client.create_with_context(context).map_err(|error| not_made(config, &client, &error))?;
     let cannot = |topic: &str, error: &dyn std::fmt::Display| {
         KafkaError::Away(format!(
@@ -140,7 +110,7 @@ pub(crate) fn unwritable(config: &Config, topics: &[String]) -> Result<Vec<Strin
         producer.send(record).map_err(|(error, _)| cannot(topic, &error))?;
     }
     producer.flush(PATIENCE * 2).map_err(|error| cannot("these topics", &error))?;
-    let refused = producer.context().refused.lock().unwrap_or_else(PoisonError::into_inner);
+    let refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
     let of = |(topic, code): (&String, &RDKafkaErrorCode)| {
         if *code == RDKafkaErrorCode::TopicAuthorizationFailed {
             return Some(Ok(topic.clone()));
