@@ -14,8 +14,9 @@ const POISON: u32 = 500;
 const GOOD: u32 = 7;
 /// Longer than an answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For where nothing is said, and waiting for it is real.
-const LITTLE_PATIENCE: Duration = Duration::from_millis(30);
+/// For where nothing is said, and waiting for it is real; longer than others take to be answered on a busy machine, since
+/// no time is counted for the registry while it answers nobody.
+const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -78,9 +79,7 @@ fn case(says: Says, of: Of, until: Until) {
         (_, Of::One) => {
             let Resolved::Unavailable(why) = &poison else { panic!("it is waited for without end: {poison:?}") };
             assert!(why.contains(&server.url) && why.contains("schema 500"), "{why}");
-            // Where waiting is real, a busy machine's good answers may come too late as well: no time is counted then.
-            let most = if says == Says::Nothing { at_last } else { seconds(75) };
-            assert!((seconds(60)..most).contains(&given_up), "given up after {given_up:?}");
+            assert!((seconds(60)..seconds(75)).contains(&given_up), "given up after {given_up:?}");
             assert_eq!(good, Resolved::Yes);
             // It is believed for ten minutes, without asking.
             let asked = server.asked.load(Ordering::SeqCst);
