@@ -1,5 +1,5 @@
 //! What DuckDB reads is what was committed, of one commit at a time, while we write. DELTAMART_PYTHON
-//! names a Python that has it (`scripts/venv` prints one); without it these tests are skipped.
+//! names a Python that has it (`scripts/venv` prints one).
 
 use super::{HOUR_MS, Interrupted, commits, rejected, rejecting, user};
 use crate::support::{every_minute, needed};
