@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +12,7 @@ import time
 import duckdb
 
 from bucket_proxy import FAULTS, Proxy
+from held import Failed, hold
 
 KILLS, SEED = int(sys.argv[1]), int(sys.argv[2])
 PROGRAM = os.path.abspath(os.environ["DELTAMART"])
@@ -30,10 +30,6 @@ dice = random.Random(SEED)
 folder = tempfile.mkdtemp(prefix="deltamart-bucket-")
 proxy = Proxy(os.environ["AWS_ENDPOINT"], SEED)
 children = []
-
-
-class Failed(Exception):
-    pass
 
 
 def start(name, *arguments):
@@ -214,21 +210,4 @@ def main():
         raise Failed("not as if nothing had happened")
 
 
-def terminated(*_):
-    raise SystemExit(143)
-
-
-signal.signal(signal.SIGTERM, terminated)
-done = False
-try:
-    main()
-    done = True
-except Failed as why:
-    print(f"== {why}\n== warehouses and what was said are kept in {folder}", file=sys.stderr)
-    sys.exit(1)
-finally:
-    for child in children:
-        child.kill()
-        child.wait()
-    if done:
-        shutil.rmtree(folder)
+hold(main, folder, children)

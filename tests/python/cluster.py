@@ -9,6 +9,8 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from held import Failed
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/stack.d"))
 import grant  # noqa: E402  it is found by the line above
 
@@ -20,10 +22,6 @@ BROKERS = ",".join(f"127.0.0.1:{FIRST + n}" for n in range(3))
 REGISTRY = f"http://127.0.0.1:{REGISTRY_PORT}/apis/ccompat/v7"
 SETTINGS = Path(FOLDER, "deltamart.toml").read_text()
 AS_ADMIN = grant.admin(BROKERS, FOLDER)
-
-
-class Failed(Exception):
-    pass
 
 
 def admin():

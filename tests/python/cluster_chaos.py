@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +17,8 @@ import fastavro
 from confluent_kafka import Consumer, ElectionType, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from cluster import AS_ADMIN, BROKERS, PROGRAM, REGISTRY, SETTINGS, Failed, admin, await_that, ends, grant, is_healthy, stack
+from cluster import AS_ADMIN, BROKERS, PROGRAM, REGISTRY, SETTINGS, admin, await_that, ends, grant, is_healthy, stack
+from held import Failed, hold
 
 KILLS, SEED = int(sys.argv[1]), int(sys.argv[2])
 RATE = 600
@@ -215,21 +215,4 @@ def main():
         raise Failed(f"not as if nothing had happened: {whole} {batch}")
 
 
-def terminated(*_):
-    raise SystemExit(143)
-
-
-signal.signal(signal.SIGTERM, terminated)
-whole = False
-try:
-    main()
-    whole = True
-except Failed as why:
-    print(f"== {why}\n== warehouses, state and what was said are kept in {folder}", file=sys.stderr)
-    sys.exit(1)
-finally:
-    for child in children:
-        child.kill()
-        child.wait()
-    if whole:
-        shutil.rmtree(folder)
+hold(main, folder, children)

@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +11,7 @@ import tempfile
 import threading
 import time
 
+from held import Failed, hold
 from kafka_ends import ends
 
 KILLS, SEED = int(sys.argv[1]), int(sys.argv[2])
@@ -36,10 +36,6 @@ folder = tempfile.mkdtemp(prefix="deltamart-crash-")
 prefix = f"crash-{SEED}-{os.getpid()}-{int(time.time())}"
 topics = {event: f"{prefix}-{event}" for event in EVENTS}
 children = []
-
-
-class Failed(Exception):
-    pass
 
 
 def settings():
@@ -263,21 +259,4 @@ def main():
         raise Failed("not as if nothing had happened")
 
 
-def terminated(*_):
-    raise SystemExit(143)
-
-
-signal.signal(signal.SIGTERM, terminated)
-whole = False
-try:
-    main()
-    whole = True
-except Failed as why:
-    print(f"== {why}\n== warehouses, state and what was said are kept in {folder}", file=sys.stderr)
-    sys.exit(1)
-finally:
-    for child in children:
-        child.kill()
-        child.wait()
-    if whole:
-        shutil.rmtree(folder)
+hold(main, folder, children)
