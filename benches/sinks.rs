@@ -2,15 +2,20 @@
 //! those of the clock: raw rows appended in commits of 100,000; upserts in commits of 10,000 into a table of a million
 //! rows, merges included; the table read back.
 
+use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, Warehouse};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
+
+fn table(name: &str) -> TableId {
+    deltamart::families::all().by_name(name).expect("ours")
+}
 
 /// CPU time of this thread, in seconds.
 fn cpu() -> f64 {
@@ -106,7 +111,7 @@ impl<S: Warehouse> Bench<S> {
         let (mut spent, mut first) = (Cost::default(), Cost::default());
         for number in 0..commits {
             let views = (0..rows).map(|n| view(&mut random, n / (rows / 4), number * rows + n)).collect();
-            let cost = self.apply(|commit| drop(commit.appends.insert(TableId::ItemViewEvents, views)));
+            let cost = self.apply(|commit| drop(commit.appends.insert(table("item_view_events"), views)));
             spent.add(cost);
             if number < 7 {
                 first.add(cost);
@@ -119,7 +124,7 @@ impl<S: Warehouse> Bench<S> {
         );
         let users = 1_000_000;
         let all = (0..users).map(|id| Delta::Upsert(user(&mut random, id))).collect();
-        let cost = self.apply(|commit| drop(commit.deltas.insert(TableId::Users, all)));
+        let cost = self.apply(|commit| drop(commit.deltas.insert(table("users"), all)));
         println!("  a first commit of {users} rows: {}", cost.rate(users));
         let (upserts, commits) = (10_000, 200);
         let (mut spent, mut written) = (Cost::default(), 0);
@@ -127,13 +132,13 @@ impl<S: Warehouse> Bench<S> {
             let ids: BTreeSet<i64> = (0..upserts).map(|_| random.random_range(0..users)).collect();
             written += ids.len() as i64;
             let deltas = ids.into_iter().map(|id| Delta::Upsert(user(&mut random, id))).collect();
-            spent.add(self.apply(|commit| drop(commit.deltas.insert(TableId::Users, deltas))));
+            spent.add(self.apply(|commit| drop(commit.deltas.insert(table("users"), deltas))));
         }
         println!("  upserts into them, commits of {upserts}: {}", spent.rate(written));
         let (cost, read) = Cost::of(|| {
             let (mut after, mut read) = (None::<Vec<Value>>, 0);
             loop {
-                let page = self.sink.page(TableId::Users, after.as_deref(), 4096).expect("readable");
+                let page = self.sink.page(table("users"), after.as_deref(), 4096).expect("readable");
                 read += page.len() as i64;
                 let Some(last) = page.last() else { return read };
                 after = Some(last[..1].to_vec());
@@ -146,9 +151,9 @@ impl<S: Warehouse> Bench<S> {
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
-    Bench::new(Sqlite::open(&path("bench.db")).expect("opens")).run();
+    Bench::new(Sqlite::open(all(), &path("bench.db")).expect("opens")).run();
     let settings = Feed { path: path("feed").display().to_string(), ..Feed::default() };
-    Bench::new(Parquet::open(&settings).expect("opens")).run();
+    Bench::new(Parquet::open(all(), &settings).expect("opens")).run();
     if std::env::var_os("DELTAMART_KEEP").is_some() {
         println!("kept in {}", folder.keep().display());
     }

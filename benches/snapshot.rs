@@ -3,10 +3,11 @@
 //! One worker computes the simulated shop, all tables, and forgets nothing; then epochs of 250 events,
 //! first alone and then with a slice of a snapshot between any two, as a worker takes it.
 
-use dataflows::events::{Arrival, Origin};
-use dataflows::flow::{Inputs, build};
+use dataflows::events::{Arrival, Event, Origin};
+use dataflows::flow::Inputs;
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::state::{Frozen, Ledger, State};
+use dataflows::shop::build;
+use dataflows::state::{Frozen, Ledger};
 use dataflows::{Settings, Time};
 use deltamart::config::Config;
 use deltamart::decode::decode;
@@ -15,7 +16,6 @@ use deltamart::source::movies::Movies;
 use deltamart::source::{Partition, Poll, Source};
 use deltamart::state_dir::{StateDir, snapshot};
 use deltamart::store::local::Local;
-use differential_dataflow::AsCollection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
@@ -56,7 +56,7 @@ impl Shop {
         Shop { source, partitions }
     }
 
-    fn next(&mut self, records: usize) -> Vec<Arrival> {
+    fn next(&mut self, records: usize) -> Vec<Arrival<Event>> {
         let mut arrivals = Vec::new();
         while arrivals.len() < records {
             match self.source.poll(records - arrivals.len()).expect("the shop is open") {
@@ -77,7 +77,7 @@ impl Shop {
 
 struct Flow<'a> {
     worker: &'a mut Worker,
-    arrivals: Handle<Arrival>,
+    arrivals: Handle<Arrival<Event>>,
     reports: Handle<Report>,
     probe: ProbeHandle<Time>,
     ledger: Ledger,
@@ -88,21 +88,21 @@ impl Flow<'_> {
     fn build<'a>(worker: &'a mut Worker, settings: &Settings) -> Flow<'a> {
         let ledger = Ledger::default();
         let (mut arrivals, mut reports, probe) = worker.dataflow(|scope| {
-            let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
+            let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival<Event>>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
-            let (_, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
             let (_, marks) = scope.new_input::<Vec<Mark>>();
-            let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
-            let (probe, _) = build(inputs, settings, &ledger).rows.inner.probe();
+            let inputs = Inputs { arrivals, reports, marks };
+            let (probe, _) = build(inputs, settings, &ledger).closed.probe();
             (arrivals_in, reports_in, probe)
         });
+        ledger.is_restored();
         arrivals.advance_to(2);
         reports.advance_to(2);
         Flow { worker, arrivals, reports, probe, ledger, epoch: 2 }
     }
 
     /// Computes an epoch; tells how long that took.
-    fn epoch(&mut self, mut events: Vec<Arrival>) -> Duration {
+    fn epoch(&mut self, mut events: Vec<Arrival<Event>>) -> Duration {
         let began = Instant::now();
         for arrival in events.iter().filter(|arrival| arrival.event.carries_time()) {
             let (partition, at) = (arrival.origin.partition, arrival.event.timestamp());
@@ -136,9 +136,9 @@ fn slices(frozen: &mut Frozen, bytes: &mut Vec<u8>, records: &mut usize, longest
     let began = Instant::now();
     while began.elapsed() < SLICE {
         let slice = Instant::now();
-        let Some(states) = frozen.next() else { return false };
-        *records += states.len();
-        snapshot::encode(&states, bytes);
+        let Some(section) = frozen.next() else { return false };
+        *records += section.records as usize;
+        snapshot::encode(&section, bytes);
         *longest = slice.elapsed().max(*longest);
     }
     true

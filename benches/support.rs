@@ -66,10 +66,8 @@ impl<F: FnMut() + Send> Source for Cut<F> {
 
 /// One worker that computes windows, sessions and sales, and keeps nothing but their rows.
 pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'static, turns: Turns) -> Job {
-    use dataflows::table::TableId::*;
-    let tables =
-        [UserRegistrationMetrics, CheckoutMetrics, SessionMetrics, ActiveSessions, MovieSaleLines, MovieSalesMetrics];
-    let tables = tables.into_iter().collect();
+    // Windows, sessions and sales: the first of the shop's.
+    let tables = dataflows::shop::METRICS[..6].iter().map(|metric| metric.table).collect();
     let options = Options {
         workers: 1,
         epoch_interval: Duration::from_secs(3600),
@@ -82,6 +80,7 @@ pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'sta
             journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
+            catalogue: deltamart::families::all(),
             retention: Default::default(),
         },
         settings: dataflows::Settings { raw: false, tables, ..dataflows::Settings::default() },

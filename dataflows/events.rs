@@ -2,7 +2,7 @@
 //! Field names are those of the topics.
 
 use crate::item::ItemId;
-use crate::time::Instant;
+use crate::time::{Instant, Timed};
 use serde::{Deserialize, Serialize};
 
 /// Somebody registered.
@@ -217,6 +217,16 @@ events! {
     Catalog(Box<CatalogItem>) = "movies_catalog_enriched";
 }
 
+impl Timed for Event {
+    fn timestamp(&self) -> Instant {
+        Event::timestamp(self)
+    }
+
+    fn carries_time(&self) -> bool {
+        Event::carries_time(self)
+    }
+}
+
 impl Event {
     /// Whether the event moves the watermark. The catalog does not: it speaks of items, not of time.
     pub fn carries_time(&self) -> bool {
@@ -237,9 +247,9 @@ pub struct Origin {
 
 /// An accepted event and where it came from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Arrival {
+pub struct Arrival<E> {
     /// Where from.
     pub origin: Origin,
     /// What.
-    pub event: Event,
+    pub event: E,
 }

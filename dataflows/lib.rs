@@ -6,6 +6,7 @@
 pub mod time;
 pub mod window;
 
+pub mod delta;
 mod dense;
 pub mod events;
 pub mod hash;
@@ -16,23 +17,14 @@ pub mod state;
 pub mod raw;
 pub mod table;
 
-pub mod active_sessions;
-pub mod checkouts;
-pub mod movie_sale_lines;
-pub mod movie_sales_metrics;
-pub mod movie_statistics;
-pub mod movies_catalog;
-pub mod registrations;
-pub mod session_metrics;
-pub mod user_activity;
-pub mod user_segments;
-pub mod users;
-pub mod users_per_window;
-
+pub mod family;
 pub mod flow;
-pub mod forgotten;
+pub mod lane;
 
-pub use flow::{Inputs, Outputs, build};
+pub mod shop;
+
+pub use flow::{Inputs, Outputs};
+pub use operators::freeze;
 pub use time::{Instant, Settings, Time};
 
 /// A differential collection on our one time type.

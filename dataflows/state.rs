@@ -1,107 +1,279 @@
 //! What stateful operators hold, by name: counted, taken out, and put back.
 //!
-//! Every stateful operator enters a [`Ledger`] when it is built. Durability takes [`State`] out
-//! through it and puts it back through the `restore` input; operators count it for whoever asks
-//! where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
+//! Every stateful operator enters a [`Ledger`] when it is built. Durability takes [`Section`]s out through it; each
+//! operator takes its own back through [`Ledger::restored`], and no record is sent to any other. Operators count what
+//! they hold for whoever asks where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
 
-use crate::events::CatalogContent;
-use crate::item::ItemId;
-use crate::movie_sales_metrics::{Sales, SalesWindow};
-use crate::movie_statistics::Statistics;
-use crate::operators::minutes::Extent;
-use crate::operators::segments::{Fact, Known};
-use crate::operators::sessions::Contribution;
-use crate::operators::{CartEvent, Line, PricePoint, SignAt};
-use crate::time::Instant;
-use crate::user_activity::Activity;
-use crate::users::User;
-use serde::{Deserialize, Serialize};
+use crate::Stream;
+use crate::time::Time;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Input as _;
+use timely::dataflow::{InputHandle, Scope};
 
-/// One record of state, of whichever operator: what a snapshot consists of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum State {
-    /// `registrations/panes`: a user registered in a pane.
-    RegistrationPane(Instant, u64),
-    /// `checkouts/panes`: a user checked out in a pane.
-    CheckoutPane(Instant, u64),
-    /// `users/profiles`: what is known of a user.
-    User(u64, User),
-    /// `movies_catalog/versions`: an item, effective at, made at, content.
-    CatalogVersion(ItemId, Instant, Instant, Box<CatalogContent>),
-    /// `sessions/signs`: a user's sign event.
-    Sign(u64, SignAt),
-    /// `sessions/minutes`: what changes at a minute boundary.
-    SessionMinute(Instant, Contribution),
-    /// `sessions/minutes`: which boundaries were judged, and what was folded away.
-    SessionExtent(Extent),
-    /// `carts/events`: what happened to a cart.
-    Cart(u128, CartEvent),
-    /// `sales/lines`: a line and the amount it was told with, in cents.
-    SaleLine(Line, Option<i64>),
-    /// `sales/prices`: what an item costs from when on.
-    Price(ItemId, PricePoint),
-    /// `sales/sums`: what a movie earned in a window.
-    Sales(ItemId, SalesWindow, Sales),
-    /// `ratings/latest`: a user's latest rating of an item: when, and how.
-    Rating(u64, ItemId, Instant, u32),
-    /// `movie_statistics/sums`: what was done with a movie.
-    Statistics(ItemId, Statistics),
-    /// `user_activity/sums`: what a user did.
-    Activity(u64, Activity),
-    /// `user_segments/users`: where the course of a user's segments stands.
-    Segment(u64, Known),
-    /// `user_segments/facts`: what makes a user's segments, and how many times.
-    SegmentFact(u64, Fact, i64),
+/// How the records of an operator forget a user. There is no default: each operator says it.
+pub enum Forgets<T> {
+    /// No record names anybody.
+    NamesNobody,
+    /// The record goes on as that of nobody: sums that it is part of stay as they are. Tells whether it named the user.
+    BecomesNobodys(fn(record: &mut T, user: u64, nobody: u64) -> bool),
+    /// The record says who somebody is, and nothing that is computed depends on it: it goes. Tells whom it names.
+    Goes(fn(record: &T) -> u64),
+}
+
+/// Records that an operator keeps: what a snapshot has of it.
+pub struct Kept<T: 'static> {
+    /// `family/operator/what`. A dataflow has one of a name.
+    pub name: &'static str,
+    /// Raised when a record is written in another way: what is written does not say what it means.
+    pub version: u32,
+    /// How a record forgets a user.
+    pub forgets: Forgets<T>,
+}
+
+/// Records of an operator as they stand in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The name of what is kept.
+    pub name: String,
+    /// The version in which its records are written.
+    pub version: u32,
+    /// How many records.
+    pub records: u64,
+    /// Written down, one after the other.
+    pub bytes: Vec<u8>,
+}
+
+impl<T: Serialize> Kept<T> {
+    /// Writes records down.
+    pub fn section(&self, records: &[T]) -> Section {
+        let mut bytes = Vec::with_capacity(records.len() * 16);
+        for record in records {
+            bytes = postcard::to_extend(record, bytes).expect("every record can be written down");
+        }
+        Section { name: self.name.to_owned(), version: self.version, records: records.len() as u64, bytes }
+    }
+}
+
+impl<T: DeserializeOwned> Kept<T> {
+    /// Reads the records of a section, each in its turn.
+    ///
+    /// # Errors
+    /// If the bytes are not what this version writes.
+    pub fn read(&self, section: &Section, mut each: impl FnMut(T)) -> Result<(), String> {
+        let wrong = |why: &str| format!("`{}`, version {}: {why}", section.name, section.version);
+        if section.version != self.version {
+            return Err(wrong(&format!("this program writes version {}", self.version)));
+        }
+        let (mut bytes, mut records) = (section.bytes.as_slice(), 0);
+        while !bytes.is_empty() {
+            let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| wrong(&error.to_string()))?;
+            each(record);
+            (bytes, records) = (rest, records + 1);
+        }
+        if records != section.records {
+            return Err(wrong(&format!("it has {records} records, and says {}", section.records)));
+        }
+        Ok(())
+    }
+}
+
+/// What can be done with what is kept without knowing what it is.
+pub trait KeptBy: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// The version in which it is written.
+    fn version(&self) -> u32;
+
+    /// Makes a user's records those of nobody, or removes them; tells how many there were.
+    ///
+    /// # Errors
+    /// If the section is not what this version writes.
+    fn forget(&self, section: &mut Section, user: u64, nobody: u64) -> Result<u64, String>;
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> KeptBy for Kept<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn forget(&self, section: &mut Section, user: u64, nobody: u64) -> Result<u64, String> {
+        let (mut kept, mut found) = (Vec::new(), 0);
+        self.read(section, |mut record| match &self.forgets {
+            Forgets::NamesNobody => kept.push(record),
+            Forgets::BecomesNobodys(rename) => {
+                found += u64::from(rename(&mut record, user, nobody));
+                kept.push(record);
+            }
+            Forgets::Goes(of) if of(&record) == user => found += 1,
+            Forgets::Goes(_) => kept.push(record),
+        })?;
+        *section = self.section(&kept);
+        Ok(found)
+    }
 }
 
 /// What was held at an instant, slice by slice: the slices are made when they are asked for, and show
 /// what was held then, whatever was computed meanwhile.
-pub type Frozen = Box<dyn Iterator<Item = Vec<State>>>;
-
-/// Freezes nothing: for what the restored state of others fills again.
-pub fn nothing<S>(_: &S) -> Frozen {
-    Box::new(std::iter::empty())
-}
+pub type Frozen = Box<dyn Iterator<Item = Section>>;
 
 type Count = Box<dyn Fn() -> usize>;
 type Freeze = Box<dyn Fn() -> Frozen>;
-type Entry = (&'static str, Count, Freeze);
+
+/// Takes records of an operator back.
+trait Restore {
+    /// Sends the records of a section.
+    fn send(&mut self, section: &Section) -> Result<(), String>;
+}
+
+struct Restoring<T: Clone + 'static> {
+    kept: &'static Kept<T>,
+    input: InputHandle<Time, CapacityContainerBuilder<Vec<T>>>,
+}
+
+impl<T: DeserializeOwned + Clone + 'static> Restore for Restoring<T> {
+    fn send(&mut self, section: &Section) -> Result<(), String> {
+        self.kept.read(section, |record| self.input.send(record))?;
+        self.input.flush();
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Entries {
+    counted: Vec<(&'static str, Count)>,
+    frozen: Vec<Freeze>,
+    restoring: Vec<(&'static str, Box<dyn Restore>)>,
+}
 
 /// The stateful operators of one worker's dataflow.
 #[derive(Clone, Default)]
 pub struct Ledger {
-    entries: Rc<RefCell<Vec<Entry>>>,
+    entries: Rc<RefCell<Entries>>,
+    /// The epoch in which restored records enter: an odd one.
+    restored_at: Time,
 }
 
 impl Ledger {
-    /// Enters an operator: its name, its state, how to count and how to freeze the records. Freezing
-    /// stops the worker: it may share what is held (see `Dense`) and copy what
-    /// is small, and leaves the rest to whoever takes the slices.
-    pub fn enter<S: 'static>(
+    /// A ledger of operators whose records enter in an odd epoch.
+    pub fn restoring_at(restored_at: Time) -> Ledger {
+        Ledger { restored_at, ..Ledger::default() }
+    }
+
+    /// Enters what is counted of an operator: its name, its state, and how many records that is.
+    pub fn count<S: 'static>(&self, name: &'static str, state: &Rc<RefCell<S>>, count: impl Fn(&S) -> usize + 'static) {
+        let counted = Rc::clone(state);
+        self.entries.borrow_mut().counted.push((name, Box::new(move || count(&counted.borrow()))));
+    }
+
+    /// Enters what is kept of an operator: the slices of its records as they are now. Freezing stops the worker: it may
+    /// share what is held (see `Dense`) and copy what is small, and leaves the rest to whoever takes the slices.
+    pub fn keep<S: 'static, T: Serialize, I: Iterator<Item = Vec<T>> + 'static>(
         &self,
-        name: &'static str,
+        kept: &'static Kept<T>,
         state: &Rc<RefCell<S>>,
-        count: impl Fn(&S) -> usize + 'static,
-        freeze: impl Fn(&S) -> Frozen + 'static,
+        freeze: impl Fn(&S) -> I + 'static,
     ) {
-        let (counted, frozen) = (Rc::clone(state), Rc::clone(state));
-        self.entries.borrow_mut().push((
-            name,
-            Box::new(move || count(&counted.borrow())),
-            Box::new(move || freeze(&frozen.borrow())),
-        ));
+        let frozen = Rc::clone(state);
+        let freeze = move || -> Frozen {
+            let slices = freeze(&frozen.borrow()).filter(|slice| !slice.is_empty());
+            Box::new(slices.map(|slice| kept.section(&slice)))
+        };
+        self.entries.borrow_mut().frozen.push(Box::new(freeze));
+    }
+
+    /// What was kept of an operator, at the odd epoch before the first even one.
+    pub fn restored<'s, T: DeserializeOwned + Clone + 'static>(
+        &self,
+        scope: Scope<'s, Time>,
+        kept: &'static Kept<T>,
+    ) -> Stream<'s, T> {
+        let (mut input, stream) = scope.new_input();
+        input.advance_to(self.restored_at);
+        let mut entries = self.entries.borrow_mut();
+        let twice = entries.restoring.iter().any(|(name, _)| *name == kept.name);
+        assert!(!twice, "two operators keep `{}`", kept.name);
+        entries.restoring.push((kept.name, Box::new(Restoring { kept, input })));
+        stream
+    }
+
+    /// Gives the records of a section back to the operator that kept them; tells whether there is one.
+    ///
+    /// # Errors
+    /// If the section is not what this version writes.
+    pub fn restore(&self, section: &Section) -> Result<bool, String> {
+        let mut entries = self.entries.borrow_mut();
+        let found = entries.restoring.iter_mut().find(|(name, _)| *name == section.name);
+        found.map_or(Ok(false), |(_, operator)| operator.send(section).map(|()| true))
+    }
+
+    /// Nothing more is given back.
+    pub fn is_restored(&self) {
+        self.entries.borrow_mut().restoring.clear();
     }
 
     /// Live records per operator.
     pub fn live(&self) -> Vec<(&'static str, usize)> {
-        self.entries.borrow().iter().map(|(name, count, _)| (*name, count())).collect()
+        self.entries.borrow().counted.iter().map(|(name, count)| (*name, count())).collect()
     }
 
     /// Everything held on this worker. Meaningful between two epochs, when nothing is in flight.
     pub fn freeze(&self) -> Frozen {
-        let frozen: Vec<_> = self.entries.borrow().iter().map(|(_, _, freeze)| freeze()).collect();
+        let frozen: Vec<_> = self.entries.borrow().frozen.iter().map(|freeze| freeze()).collect();
         Box::new(frozen.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SEEN: Kept<(u64, String)> = Kept {
+        name: "toy/seen/users",
+        version: 2,
+        forgets: Forgets::BecomesNobodys(|(id, _), user, nobody| {
+            let named = *id == user;
+            *id = if named { nobody } else { *id };
+            named
+        }),
+    };
+    static PROFILES: Kept<u64> = Kept { name: "toy/profiles", version: 1, forgets: Forgets::Goes(|id| *id) };
+
+    fn read<T: DeserializeOwned>(kept: &Kept<T>, section: &Section) -> Vec<T> {
+        let mut records = Vec::new();
+        kept.read(section, |record| records.push(record)).expect("ours");
+        records
+    }
+
+    #[test]
+    fn what_was_written_down_is_read_again_and_nothing_else_is() {
+        let records = vec![(1, "a".to_owned()), (2, String::new())];
+        let section = SEEN.section(&records);
+        assert_eq!(read(&SEEN, &section), records);
+        let fewer = Section { records: 1, ..section.clone() };
+        let older = Section { version: 1, ..section.clone() };
+        let cut = Section { bytes: section.bytes[..2].to_vec(), ..section };
+        for (wrong, why) in [(fewer, "2 records"), (older, "version 2"), (cut, "toy/seen/users")] {
+            let error = SEEN.read(&wrong, drop).expect_err("not ours");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_nobody_where_others_count_on_the_record_and_gone_elsewhere() {
+        let mut section = SEEN.section(&[(1, "a".to_owned()), (2, "b".to_owned())]);
+        assert_eq!(SEEN.forget(&mut section, 2, 99), Ok(1));
+        assert_eq!(read(&SEEN, &section), [(1, "a".to_owned()), (99, "b".to_owned())]);
+        let mut section = PROFILES.section(&[1, 2, 3]);
+        assert_eq!(PROFILES.forget(&mut section, 2, 99), Ok(1));
+        assert_eq!((read(&PROFILES, &section), section.records), (vec![1, 3], 2));
     }
 }

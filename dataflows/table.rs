@@ -1,8 +1,11 @@
 //! Tables, declared once. DDL, feeds and documentation are made from these declarations.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 
 /// What a column holds. How it is written is each warehouse's own matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,28 @@ impl Value {
     }
 }
 
+/// How a column names a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// By the number.
+    Number,
+    /// By text: this, and the number.
+    Called(&'static str),
+}
+
+impl Person {
+    /// Whether a value names a person.
+    pub fn is(self, value: &Value, person: u64) -> bool {
+        match (self, value) {
+            (Person::Number, Value::Integer(number)) => *number as u64 == person,
+            (Person::Called(before), Value::Text(text)) => {
+                text.strip_prefix(before).is_some_and(|number| *number == person.to_string())
+            }
+            (Person::Number | Person::Called(_), _) => false,
+        }
+    }
+}
+
 /// A column.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -85,6 +110,8 @@ pub struct Column {
     /// A row that differs from the stored one in nothing but such columns does not differ. (A
     /// catalog that is read again under a later timestamp.)
     pub incidental: bool,
+    /// How it names a person, if it does.
+    pub person: Option<Person>,
     /// What it means, with its unit.
     pub doc: &'static str,
 }
@@ -123,6 +150,18 @@ pub enum Role {
     Metric,
 }
 
+/// A view that has a row for every minute boundary, of a table that has rows only where there is news: the first column
+/// says at which boundary. What stands between two rows is carried forward.
+#[derive(Clone, Debug)]
+pub struct ByMinute {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, in one sentence with its grain.
+    pub doc: &'static str,
+    /// The columns that are of their minute alone, and what they are where there is no row: `0` or `NULL`.
+    pub of_the_minute: &'static [(&'static str, &'static str)],
+}
+
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -132,6 +171,11 @@ pub struct Table {
     pub doc: &'static str,
     /// What its rows are.
     pub role: Role,
+    /// The column, an instant, by whose day readers look for rows that are found by another key; where warehouses order
+    /// rows by themselves this is worth an order.
+    pub cluster_by_day: Option<&'static str>,
+    /// A view of every minute.
+    pub by_minute: Option<ByMinute>,
     /// The key is the first so many columns.
     pub key_columns: usize,
     /// The columns, the key first. Every table has `_epoch` and `_updated_at` besides.
@@ -168,7 +212,7 @@ pub fn stamp_columns() -> [Column; 2] {
 
 /// A column that always holds a value.
 pub fn column(name: &'static str, ty: Type, doc: &'static str) -> Column {
-    Column { name, ty, nullable: false, incidental: false, doc }
+    Column { name, ty, nullable: false, incidental: false, person: None, doc }
 }
 
 /// A column that may hold nothing.
@@ -181,59 +225,119 @@ pub fn incidental(name: &'static str, ty: Type, doc: &'static str) -> Column {
     Column { incidental: true, ..column(name, ty, doc) }
 }
 
-macro_rules! tables {
-    ($($(#[$doc:meta])* $id:ident => $make:path;)*) => {
-        /// Which table, in the order in which they are shown.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum TableId { $($(#[$doc])* $id),* }
-
-        impl TableId {
-            /// Every table.
-            pub const ALL: &'static [TableId] = &[$(TableId::$id),*];
-        }
-
-        static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| vec![$($make()),*]);
-    };
+/// A column of rows of a type, and how its value is had of a row.
+pub struct Field<R> {
+    /// What is declared of it.
+    pub column: Column,
+    /// Its value.
+    pub value: Box<dyn Fn(&R) -> Value + Send + Sync>,
+    is_key: bool,
 }
 
-// The catalogue: one line per table. A metric's file declares its own.
-tables! {
-    /// Distinct users registered per window.
-    UserRegistrationMetrics => crate::registrations::table;
-    /// Distinct users with a checkout per window.
-    CheckoutMetrics => crate::checkouts::table;
-    /// Sessions per minute.
-    SessionMetrics => crate::session_metrics::table;
-    /// Open sessions.
-    ActiveSessions => crate::active_sessions::table;
-    /// What was sold.
-    MovieSaleLines => crate::movie_sale_lines::table;
-    /// Sales per movie and window.
-    MovieSalesMetrics => crate::movie_sales_metrics::table;
-    /// Movies by what is done with them.
-    MovieStatistics => crate::movie_statistics::table;
-    /// Users by what they do.
-    UserActivity => crate::user_activity::table;
-    /// Users by what kind of customer they are.
-    UserSegments => crate::user_segments::table;
-    /// Users.
-    Users => crate::users::table;
-    /// The catalog.
-    MoviesCatalog => crate::movies_catalog::table;
-    /// Raw registrations and sign events.
-    ConsumerEvents => crate::raw::consumer_events;
-    /// Raw item views.
-    ItemViewEvents => crate::raw::item_view_events;
-    /// Raw adds, checkouts and purchases.
-    CartEvents => crate::raw::cart_events;
-    /// Raw ratings.
-    RatingEvents => crate::raw::rating_events;
-    /// Raw catalog versions.
-    CatalogEvents => crate::raw::catalog_events;
-    /// What could not be accepted.
-    RejectedEvents => crate::raw::rejected_events;
-    /// What came too late.
-    LateEvents => crate::raw::late_events;
+impl<R> Field<R> {
+    /// The column names a person: a row of nobody is not shown, and a person's rows are forgotten.
+    pub fn person(mut self, person: Person) -> Field<R> {
+        self.column.person = Some(person);
+        self
+    }
+}
+
+/// A column of the key. Those of a table stand before all others.
+pub fn key<R>(
+    name: &'static str,
+    ty: Type,
+    doc: &'static str,
+    value: impl Fn(&R) -> Value + Send + Sync + 'static,
+) -> Field<R> {
+    Field { is_key: true, ..field(column(name, ty, doc), value) }
+}
+
+/// A column besides the key.
+pub fn field<R>(column: Column, value: impl Fn(&R) -> Value + Send + Sync + 'static) -> Field<R> {
+    Field { column, value: Box::new(value), is_key: false }
+}
+
+impl Table {
+    /// A table whose rows are these fields.
+    pub fn of<R>(name: &'static str, doc: &'static str, role: Role, fields: Vec<Field<R>>) -> Table {
+        let key_columns = fields.iter().take_while(|field| field.is_key).count();
+        let columns = fields.into_iter().map(|field| field.column).collect();
+        Table { name, doc, role, cluster_by_day: None, by_minute: None, key_columns, columns }
+    }
+}
+
+/// A table that is declared in the program, made when it is first asked for.
+pub struct Declared {
+    name: &'static str,
+    make: Option<fn() -> Table>,
+    table: OnceLock<Table>,
+}
+
+impl Declared {
+    /// A table of this name.
+    pub const fn new(name: &'static str, make: fn() -> Table) -> Declared {
+        Declared { name, make: Some(make), table: OnceLock::new() }
+    }
+}
+
+/// Which table: a declaration that lives as long as the process. Two of one name are one table, and names are the
+/// order: whoever has the same tables has the same order, without a list that all agree upon.
+#[derive(Clone, Copy)]
+pub struct TableId(&'static Declared);
+
+impl TableId {
+    /// The table of a declaration.
+    pub const fn of(declared: &'static Declared) -> TableId {
+        TableId(declared)
+    }
+
+    /// A table that is declared while the program runs. Its memory is never given back.
+    pub fn leaked(table: Table) -> TableId {
+        TableId(Box::leak(Box::new(Declared { name: table.name, make: None, table: OnceLock::from(table) })))
+    }
+
+    /// The declaration.
+    pub fn table(self) -> &'static Table {
+        let Declared { name, make, table } = self.0;
+        table.get_or_init(|| make.map_or_else(|| unreachable!("{name} was made where it was declared"), |make| make()))
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl fmt::Debug for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl PartialEq for TableId {
+    fn eq(&self, other: &TableId) -> bool {
+        std::ptr::eq(self.0, other.0) || self.0.name == other.0.name
+    }
+}
+
+impl Eq for TableId {}
+
+impl Ord for TableId {
+    fn cmp(&self, other: &TableId) -> Ordering {
+        if std::ptr::eq(self.0, other.0) { Ordering::Equal } else { self.0.name.cmp(other.0.name) }
+    }
+}
+
+impl PartialOrd for TableId {
+    fn partial_cmp(&self, other: &TableId) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for TableId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
 }
 
 /// A set of tables, of however many there are.
@@ -256,38 +360,23 @@ impl FromIterator<TableId> for Tables {
     }
 }
 
-impl TableId {
-    /// The declaration.
-    pub fn table(self) -> &'static Table {
-        &TABLES[self as usize]
-    }
-
-    /// The table of that name.
-    pub fn by_name(name: &str) -> Option<TableId> {
-        Self::ALL.iter().copied().find(|id| id.table().name == name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn numbers(name: &'static str) -> Table {
+        let number = key("number", Type::Integer, "A number.", |number: &i64| Value::Integer(*number));
+        let twice = field(column("twice", Type::Integer, "Twice the number."), |number| Value::Integer(2 * number));
+        Table::of(name, "One row per number.", Role::Metric, vec![number, twice])
+    }
+
     #[test]
-    fn names_are_unique_and_every_key_is_a_prefix_without_nulls() {
-        let names: BTreeSet<_> = TableId::ALL.iter().map(|id| id.table().name).collect();
-        assert_eq!(names.len(), TableId::ALL.len());
-        for id in TableId::ALL {
-            let table = id.table();
-            let columns: BTreeSet<_> = table.columns.iter().map(|c| c.name).collect();
-            assert_eq!(columns.len(), table.columns.len(), "{} repeats a column", table.name);
-            assert!(table.key_columns > 0 && table.key_columns <= table.columns.len());
-            assert!(table.columns[..table.key_columns].iter().all(|c| !c.nullable && !c.incidental));
-            assert!(table.columns.iter().all(|c| c.doc.ends_with('.')), "{}: a doc is no sentence", table.name);
-            assert_eq!(TableId::by_name(table.name), Some(*id));
-            let says_its_age =
-                matches!(table.role, Role::Raw { at: Some(_) } | Role::Rejected { .. } | Role::Late { .. });
-            let is_instant = |(_, age): (usize, &Column)| age.ty == Type::Instant && !age.nullable;
-            assert_eq!(table.age().is_some_and(is_instant), says_its_age, "{}: how old is a row?", table.name);
-        }
+    fn a_table_is_its_name_wherever_it_was_declared() {
+        static DECLARED: Declared = Declared::new("numbers", || numbers("numbers"));
+        let (one, other) = (TableId::of(&DECLARED), TableId::leaked(numbers("numbers")));
+        assert_eq!((one, one.cmp(&other)), (other, Ordering::Equal));
+        assert_eq!((one.table().key_columns, other.table().columns.len()), (1, 2));
+        assert!(one < TableId::leaked(numbers("others")));
+        assert_eq!(format!("{one:?}"), "numbers");
     }
 }

@@ -17,6 +17,15 @@ pub type Time = u64;
 /// An instant of event time, in milliseconds since 1970-01-01 UTC.
 pub type Instant = i64;
 
+/// What the core must know of an event to judge it.
+pub trait Timed: Clone + 'static {
+    /// The event's own time.
+    fn timestamp(&self) -> Instant;
+
+    /// Whether it moves the watermark and may be late. What speaks of things and not of time does neither.
+    fn carries_time(&self) -> bool;
+}
+
 /// The watermark before anything has been read.
 pub const START: Instant = 0;
 

@@ -38,6 +38,7 @@ use crate::commit;
 use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::engine::Options;
+use crate::families::all;
 use crate::instant;
 use crate::sink::MadeBy;
 use crate::sink::sqlite::Sqlite;
@@ -290,6 +291,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             journal_interval: duration(config.journal_interval),
             pending_bytes: config.pending_bytes,
             stop_grace: Duration::from_secs(10),
+            catalogue: all(),
             // What a batch writes is a function of its files: done again it would put back what was removed.
             retention: if made_by != MadeBy::Batch { config.retention.clone() } else { Retention::default() },
         },
@@ -315,13 +317,13 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 
 /// Opens the warehouse to read it.
 fn open_to_read(config: &Config) -> Result<Sqlite> {
-    Ok(Sqlite::open_to_read(&config.warehouse)?)
+    Ok(Sqlite::open_to_read(all(), &config.warehouse)?)
 }
 
 /// Opens the warehouse; makes its folder plain if it is missing. Whoever holds the file is waited for, about a minute.
 fn open_warehouse(config: &Config) -> Result<Sqlite> {
     check_folder(config)?;
-    Ok(batch::patiently(|| Sqlite::open(&config.warehouse))?)
+    Ok(batch::patiently(|| Sqlite::open(all(), &config.warehouse))?)
 }
 
 /// Whether there is a folder for the warehouse.

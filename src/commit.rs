@@ -21,15 +21,16 @@ pub use pending::{Known, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
-use crate::delta::{Delta, KeyBug};
 use crate::kept;
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::state_dir::journal::{self, Entry};
 use crate::state_dir::{StateDir, StateError};
 use crate::stats::Stats;
 use crate::turns::{Turn, Turns};
+use dataflows::delta::{Delta, KeyBug};
+use dataflows::family::Catalogue;
 use dataflows::operators::TopTwo;
-use dataflows::raw::Append;
+use dataflows::raw::{Append, LATE_EVENTS};
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
 use patience::Patience;
@@ -47,7 +48,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Part {
     /// Changed rows whose keys live at this worker.
-    pub deltas: Vec<(TableId, Delta)>,
+    pub deltas: Vec<(TableId, Vec<Delta>)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
     /// Of the partitions it read from, the first offset and the next one.
@@ -143,6 +144,8 @@ pub struct Options {
     pub pending_bytes: usize,
     /// How long something that is away is waited for once a stop was asked.
     pub stop_grace: Duration,
+    /// The tables there are.
+    pub catalogue: Catalogue,
     /// For how long rows are kept that nothing is computed from any more.
     pub retention: Retention,
 }
@@ -301,7 +304,7 @@ impl Threads {
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
-        let purging = Purging::new(options.retention.clone(), before);
+        let purging = Purging::new(options.catalogue, options.retention.clone(), before);
         self.start("sink", move || {
             let turn = turns.join(format!("sink {number}"));
             let patience = Patience { turn: &turn, stop: &stop, grace };
@@ -531,7 +534,7 @@ impl Committer<'_> {
         let upserted = of(|delta| matches!(delta, Delta::Upsert(_)));
         let deleted = of(|delta| matches!(delta, Delta::Delete(_)));
         let appended = commit.appends.values().map(Vec::len).sum::<usize>() as u64;
-        let late = commit.appends.get(&TableId::LateEvents).map_or(0, Vec::len) as u64;
+        let late = commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64;
         let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
         self.signals.stats.late.fetch_add(late, Ordering::Relaxed);
         self.signals.stats.committed(upserted, deleted, appended, commit.watermark, freshness_ms);

@@ -10,7 +10,6 @@ pub mod snowflake;
 
 use crate::instant::span;
 use crate::validate::Rules;
-use dataflows::flow::METRICS;
 use dataflows::table::Tables;
 use dataflows::time::Thresholds;
 use explain::explain;
@@ -398,7 +397,7 @@ impl Config {
         if self.tables.iter().any(|name| name == ALL_TABLES) {
             return Ok(Tables::ALL);
         }
-        let upserts: Vec<_> = METRICS.iter().map(|(id, _)| *id).collect();
+        let upserts: Vec<_> = crate::families::all().metrics().iter().map(|(id, _)| *id).collect();
         let known = |(n, name): (usize, &String)| {
             upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
                 let (n, names): (_, Vec<_>) = (n + 1, upserts.iter().map(|id| id.table().name).collect());
@@ -485,7 +484,7 @@ mod limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflows::table::TableId;
+    use crate::families::table;
 
     fn load(sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
@@ -519,8 +518,8 @@ mod tests {
     fn tables_are_all_one_or_some() {
         let kept = |set: &str| load(&[set]).expect("good").kept_tables().expect("known");
         assert_eq!(kept("tables=all"), Tables::ALL);
-        assert!(kept("tables=users").contains(TableId::Users));
-        assert!(!kept("tables=[\"users\", \"movies_catalog\"]").contains(TableId::SessionMetrics));
+        assert!(kept("tables=users").contains(table("users")));
+        assert!(!kept("tables=[\"users\", \"movies_catalog\"]").contains(table("session_metrics")));
     }
 
     #[test]

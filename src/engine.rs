@@ -20,7 +20,7 @@ use crate::stats::Stats;
 use crate::turns::Turns;
 use crate::validate::Rules;
 use dataflows::operators::TopTwo;
-use dataflows::state::State;
+use dataflows::state::Section;
 use dataflows::{Instant, Settings, Time};
 use intake::Intake;
 use std::collections::BTreeMap;
@@ -84,8 +84,8 @@ pub struct Resume {
     pub second: BTreeMap<String, Instant>,
     /// The largest event times of the sequence.
     pub lines: TopTwo,
-    /// What its operators held, in shares of any size.
-    pub state: Vec<Vec<State>>,
+    /// What its operators held, in sections of any size.
+    pub state: Vec<Section>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
     pub replay: Vec<Replayed>,
 }
@@ -163,6 +163,11 @@ pub enum EngineError {
     /// Nothing can be committed any more.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// What an operator kept cannot be read by it.
+    #[error(
+        "what an operator kept cannot be read: {0}. Run the version that wrote it, or start from scratch with `--rebuild`"
+    )]
+    State(String),
     /// A thread is gone.
     #[error("{0}")]
     Thread(String),
@@ -213,7 +218,7 @@ struct Shared {
     outbox: Mutex<Sender<Message>>,
     /// All but the state, which is in `shares`.
     resume: Resume,
-    shares: Mutex<Vec<Vec<State>>>,
+    shares: Mutex<Vec<Section>>,
     keeps_state: bool,
     pieces: Option<Sender<Piece>>,
     ended: Mutex<Resume>,
@@ -232,7 +237,7 @@ impl Shared {
     }
 
     /// Some of the restored state; nothing once all of it was taken.
-    fn take_share(&self) -> Option<Vec<State>> {
+    fn take_share(&self) -> Option<Section> {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }

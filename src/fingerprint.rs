@@ -2,7 +2,7 @@
 //! fit what is computed from now on.
 
 use dataflows::Settings;
-use dataflows::flow::{METRICS, PIECES};
+use dataflows::family::Catalogue;
 use dataflows::table::{Column, Table};
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const READING: u32 = 3;
 
 /// Settings that rows or state depend on, and what each table says.
-pub fn of(settings: &Settings) -> BTreeMap<String, String> {
+pub fn of(catalogue: Catalogue, settings: &Settings) -> BTreeMap<String, String> {
     let limit = |ms: Option<i64>| ms.map_or("unlimited".to_owned(), |ms| ms.to_string());
     let mut prints = BTreeMap::new();
     // Which bytes are which source, what a value says, and what is late.
@@ -23,8 +23,8 @@ pub fn of(settings: &Settings) -> BTreeMap<String, String> {
     prints.insert("setting lateness_ms".to_owned(), limit(settings.lateness_ms));
     prints.insert("setting catalog_lateness_ms".to_owned(), limit(settings.catalog_lateness_ms));
     prints.insert("setting raw".to_owned(), if settings.raw { "on" } else { "off" }.to_owned());
-    let pieces: String = PIECES.iter().flat_map(|(name, sql)| [*name, *sql]).collect();
-    for (id, sql) in METRICS.iter().filter(|(id, _)| settings.tables.contains(*id)) {
+    let pieces: String = catalogue.pieces().iter().flat_map(|(name, sql)| [*name, *sql]).collect();
+    for (id, sql) in catalogue.metrics().iter().filter(|(id, _)| settings.tables.contains(*id)) {
         let table = id.table();
         prints.insert(format!("table {}", table.name), hash(&[&pieces, sql, &shape(table)]));
     }

@@ -8,20 +8,21 @@ mod named;
 
 pub use named::{Named, Payloads};
 
-use crate::delta::Delta;
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, SinkError, Warehouse};
 use crate::state_dir::journal::{Entry, Group};
 use crate::state_dir::snapshot::{Manifest, encode};
 use crate::state_dir::{Generation, StateDir, StateError};
-use dataflows::forgotten::NOBODY;
-use dataflows::state::State;
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
+use dataflows::lane::NOBODY;
+use dataflows::state::Section;
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
-/// Records are written down in parts of about so many.
-const PART_RECORDS: usize = 200_000;
+/// A part is written when so many bytes have come together.
+const PART_BYTES: usize = 4 << 20;
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub struct Forgotten {
 /// # Errors
 /// If a run did not end in order, or the state or a sink cannot be read or written.
 pub fn forget(
+    catalogue: Catalogue,
     dir: &StateDir,
     sinks: &mut [Box<dyn Warehouse>],
     named: &Named<'_>,
@@ -61,7 +63,7 @@ pub fn forget(
         fingerprint: before.fingerprint.clone(),
         ..dir.generation(before.generation)?
     };
-    let start = recovery::start(dir, sinks, &facts, &BTreeMap::new(), threads)?;
+    let start = recovery::start(catalogue, dir, sinks, &facts, &BTreeMap::new(), threads)?;
     // Now nobody else writes; until now somebody may have.
     if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
         return Err(not_at_rest(dir, "a run was under way meanwhile").into());
@@ -75,7 +77,9 @@ pub fn forget(
         ..before.clone()
     };
     // Whoever he was cannot be told from this.
-    let records = in_state(&mut state, named.user, NOBODY | rand::random::<u64>());
+    let nobody = NOBODY | rand::random::<u64>();
+    let records = in_state(catalogue, &mut state, named.user, nobody)
+        .map_err(|why| StateError::Refused(format!("state `{}`: {why}", dir.place())))?;
     write_down(dir, &state, manifest.clone(), before.epoch)?;
     drop(state);
     let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
@@ -108,29 +112,35 @@ fn not_at_rest(dir: &StateDir, why: &str) -> StateError {
     StateError::Refused(format!("state `{}`: {why}. {what_to_do}", dir.place()))
 }
 
-/// Makes a user's records those of nobody; tells how many.
-fn in_state(state: &mut [Vec<State>], user: u64, nobody: u64) -> u64 {
+/// Makes a user's records those of nobody; tells how many. Of what no operator of this program reads nobody can tell
+/// whom it names.
+fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, String> {
     let mut records = 0;
-    for share in state {
-        share.retain_mut(|record| {
-            let was = record.forget(user, nobody);
-            records += u64::from(was);
-            !(was && record.is_profile())
-        });
+    for section in state {
+        let kept = catalogue.kept(&section.name).ok_or_else(|| {
+            format!(
+                "no operator of this program keeps `{}`, so nobody can tell whom its {} records name. Forget with the                  version that wrote them",
+                section.name, section.records
+            )
+        })?;
+        records += kept.forget(section, user, nobody)?;
     }
-    records
+    Ok(records)
 }
 
 /// Journals the epoch, and writes what is held after it.
-fn write_down(dir: &StateDir, state: &[Vec<State>], manifest: Manifest, follows: Time) -> Result<(), StateError> {
+fn write_down(dir: &StateDir, state: &[Section], manifest: Manifest, follows: Time) -> Result<(), StateError> {
     let Manifest { epoch, generation, clock_ms, watermark, target, .. } = manifest;
     let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, watermark, target, ..Entry::default() };
     dir.journal(generation, &Group { follows, entries: vec![entry] })?;
-    let mut parts = Vec::new();
-    for records in state.iter().flat_map(|share| share.chunks(PART_RECORDS)) {
-        let mut bytes = Vec::new();
-        encode(records, &mut bytes);
-        parts.push(dir.write_part((epoch, generation), parts.len(), records.len() as u64, &bytes)?);
+    let (mut parts, mut bytes, mut records) = (Vec::new(), Vec::new(), 0);
+    for (number, section) in (1..).zip(state) {
+        encode(section, &mut bytes);
+        records += section.records;
+        if bytes.len() >= PART_BYTES || number == state.len() {
+            parts.push(dir.write_part((epoch, generation), parts.len(), records, &bytes)?);
+            (bytes, records) = (Vec::new(), 0);
+        }
     }
     dir.publish(&Manifest { parts, ..manifest })
 }
@@ -190,7 +200,7 @@ fn in_sink(
         return Err(SinkError::Fenced(why));
     }
     let (mut deltas, unread) = (BTreeMap::new(), named.payloads.unread());
-    for id in TableId::ALL {
+    for id in sink.catalogue().tables() {
         let gone = named.rows_of(sink, *id)?;
         if !gone.is_empty() {
             deltas.insert(*id, gone.into_iter().map(Delta::Delete).collect::<Vec<_>>());

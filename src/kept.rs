@@ -8,8 +8,8 @@ use crate::decode::Rejection;
 use crate::decode::mask::{self, Masked};
 use crate::source::{Batch, Format, Record};
 use dataflows::Instant;
-use dataflows::raw::Append;
-use dataflows::table::{TableId, Value};
+use dataflows::raw::{Append, REJECTED_EVENTS};
+use dataflows::table::Value;
 use std::collections::BTreeMap;
 
 /// The places of columns in `rejected_events`.
@@ -62,7 +62,7 @@ pub fn row(
     if !is_whole {
         say_where(&mut values, record.bytes);
     }
-    Append { table: TableId::RejectedEvents, values }
+    Append { table: REJECTED_EVENTS, values }
 }
 
 fn nothing() -> Masked {
@@ -108,7 +108,7 @@ pub fn limit<'a>(parts: impl Iterator<Item = &'a mut Vec<Append>>) {
     let mut counts = BTreeMap::<(String, i64), usize>::new();
     let mut parts: Vec<_> = parts.collect();
     let with_bytes = |row: &Append| {
-        let keeps = row.table == TableId::RejectedEvents && has_bytes(&row.values);
+        let keeps = row.table == REJECTED_EVENTS && has_bytes(&row.values);
         match &row.values[..2] {
             [Value::Text(topic), Value::Integer(partition)] if keeps => Some((topic.clone(), *partition)),
             _ => None,

@@ -74,12 +74,11 @@ pub mod engine;
 pub mod kept;
 pub mod turns;
 
-pub mod delta;
-
 pub mod commit;
 pub mod reconcile;
 pub mod sink;
 
+pub mod families;
 pub mod fingerprint;
 pub mod forget;
 pub mod recovery;

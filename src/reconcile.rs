@@ -1,8 +1,8 @@
 //! Given the rows that should be in a store and those that are: the differences, deletions included.
 
-use crate::delta::Delta;
 use crate::sink::{Claim, Commit, SinkError, Stored, Warehouse};
 use dataflows::Time;
+use dataflows::delta::Delta;
 use dataflows::table::{Column, Table, TableId, Value};
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ pub fn reconcile(
     let wanted = desired.position()?.ok_or_else(missing)?;
     let found = stored.position()?.ok_or_else(missing)?;
     let mut deltas = BTreeMap::new();
-    for id in TableId::ALL {
+    for id in desired.catalogue().tables() {
         let changed = differences(desired, stored, *id, differ)?;
         if !changed.is_empty() {
             deltas.insert(*id, changed);
@@ -126,6 +126,7 @@ fn differs(table: &Table, row: &[Value], old: &[Value], differ: Differ) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::table;
     use crate::sink::memory::Memory;
 
     fn user(id: i64, age: i64) -> Vec<Value> {
@@ -135,7 +136,7 @@ mod tests {
     fn store(rows: impl IntoIterator<Item = Vec<Value>>) -> Memory {
         let memory = Memory::default();
         let mut contents = memory.contents();
-        let stored = contents.tables.entry(TableId::Users).or_default();
+        let stored = contents.tables.entry(table("users")).or_default();
         rows.into_iter().for_each(|row| stored.put(&row, 1));
         drop(contents);
         memory
@@ -148,7 +149,7 @@ mod tests {
         let gone = |id| Delta::Delete(vec![Value::Integer(id)]);
         let expected = [Delta::Upsert(user(2, 31)), gone(3), Delta::Upsert(user(4, 40)), gone(9)];
         assert_eq!(
-            differences(&mut desired, &mut stored, TableId::Users, Differ::InSubstance).expect("readable"),
+            differences(&mut desired, &mut stored, table("users"), Differ::InSubstance).expect("readable"),
             expected
         );
     }
@@ -157,7 +158,7 @@ mod tests {
     /// be the same to the last column.
     #[test]
     fn what_is_incidental_differs_only_where_everything_counts() {
-        let table = TableId::MoviesCatalog;
+        let table = table("movies_catalog");
         let movie = |at: i64| {
             let mut row = vec![Value::Text("1".into()), Value::Instant(at), Value::Text("t".into())];
             row.resize(table.table().columns.len(), Value::Null);
@@ -180,7 +181,7 @@ mod tests {
         let mut desired = store((0..many).map(|id| user(id, 20)));
         let mut stored = store((0..many).filter(|id| id % 3 != 0).map(|id| user(id, 20)));
         let missing =
-            differences(&mut desired, &mut stored, TableId::Users, Differ::InSubstance).expect("readable").len();
+            differences(&mut desired, &mut stored, table("users"), Differ::InSubstance).expect("readable").len();
         assert_eq!(missing as i64, (many + 2) / 3);
     }
 }

@@ -16,6 +16,7 @@ use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, Lost, StateDir, StateError};
 use crate::validate::Rules;
+use dataflows::family::Catalogue;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
@@ -117,6 +118,7 @@ pub struct Start {
 /// # Errors
 /// If somebody else owns a sink, or going on would lose or double something.
 pub fn start(
+    catalogue: Catalogue,
     dir: &StateDir,
     sinks: &mut [Box<dyn Warehouse>],
     facts: &Generation,
@@ -143,7 +145,7 @@ pub fn start(
             }
         }
     }
-    let resume = Plan::make(dir, &positions)?.resume(dir, facts, identities, threads)?;
+    let resume = Plan::make(dir, &positions)?.resume(catalogue, dir, facts, identities, threads)?;
     Ok(Start { generation, claims, resume })
 }
 
@@ -293,6 +295,7 @@ impl Plan {
 
     fn resume(
         self,
+        catalogue: Catalogue,
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
@@ -330,7 +333,7 @@ impl Plan {
         let replayed = |(by, entry)| Replayed::new(entry, generations[&by].rules.clone());
         let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| refused(dir, &why))?;
         let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
-        let state = dir.read_snapshot(&manifest, threads)?;
+        let state = dir.read_snapshot(catalogue, &manifest, threads)?;
         let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;
         Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, state, replay })
     }

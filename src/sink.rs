@@ -12,7 +12,8 @@ pub mod purge;
 pub mod snowflake;
 pub mod sqlite;
 
-use crate::delta::Delta;
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use purge::{Purge, Purged};
@@ -203,6 +204,9 @@ pub trait Sink: Send {
 
 /// A sink whose rows can be read back in the order of their keys: what reconciling needs.
 pub trait Stored {
+    /// The tables that it has.
+    fn catalogue(&self) -> Catalogue;
+
     /// Up to `limit` rows after the given key.
     ///
     /// # Errors

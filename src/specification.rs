@@ -1,23 +1,18 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
-use dataflows::flow::{METRICS, PIECES};
-use dataflows::table::{Column, Role, TableId, Type};
+use dataflows::family::Catalogue;
+use dataflows::table::{Column, TableId, Type};
 use rusqlite::Connection;
 
-/// The tables that the metrics' SQL reads: the raw ones, with instants in milliseconds, money in cents, and a column
-/// `late` besides their own.
-pub fn read() -> impl Iterator<Item = TableId> + Clone {
-    TableId::ALL.iter().copied().filter(|id| matches!(id.table().role, Role::Raw { .. }))
-}
-
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
-/// first, and each may read those before it. The tables of [`read`] must be there.
+/// first, and each may read those before it. The raw tables must be there, with instants in milliseconds, money in
+/// cents, and a column `late` besides their own.
 ///
 /// # Errors
 /// If the SQL is wrong.
-pub fn execute(connection: &Connection, parameters: &[(&str, i64)]) -> rusqlite::Result<()> {
-    let metrics = METRICS.iter().map(|(id, sql)| (id.table().name, *sql));
-    for (name, sql) in PIECES.into_iter().chain(metrics) {
+pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &[(&str, i64)]) -> rusqlite::Result<()> {
+    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
+    for (name, sql) in catalogue.pieces().iter().copied().chain(metrics) {
         let mut statement = connection.prepare(&format!("CREATE TEMP TABLE {name} AS\n{sql}"))?;
         for (parameter, value) in parameters {
             if let Some(place) = statement.parameter_index(parameter)? {
@@ -29,13 +24,14 @@ pub fn execute(connection: &Connection, parameters: &[(&str, i64)]) -> rusqlite:
     Ok(())
 }
 
-/// Removes what [`execute`] made, and those of [`read`] where it is temporary: the names mean the live tables again.
+/// Removes what [`execute`] made, and the raw tables where they are temporary: the names mean the live tables again.
 ///
 /// # Errors
 /// If the connection fails.
-pub fn forget(connection: &Connection) -> rusqlite::Result<()> {
-    let made = PIECES.iter().map(|(name, _)| *name).chain(METRICS.iter().map(|(id, _)| id.table().name));
-    for name in made.chain(read().map(|id| id.table().name)) {
+pub fn forget(catalogue: Catalogue, connection: &Connection) -> rusqlite::Result<()> {
+    let metrics = catalogue.metrics().iter().map(|(id, _)| id.name());
+    let made = catalogue.pieces().iter().map(|(name, _)| *name).chain(metrics);
+    for name in made.chain(catalogue.raw().map(TableId::name)) {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS temp.{name}"))?;
     }
     Ok(())

@@ -120,6 +120,9 @@ const PIPELINE: &str = "pipeline";
 const HEARTBEAT: &str = "heartbeat";
 const CHECKED: &str = "checked";
 const FORMAT: u32 = 1;
+/// How the facts of a start are written. It is the first thing that a start writes: by its version an earlier program
+/// sees that what follows is not for it, before it touches anything.
+const GENERATION_FORMAT: u32 = 2;
 
 /// So many starts at the most may come between listing them and taking the next number; a place whose
 /// listing is that far from what is there shows nothing to go by.
@@ -209,7 +212,7 @@ impl StateDir {
     /// If they cannot be read.
     pub fn generation(&self, generation: u64) -> Result<Generation, StateError> {
         let key = generation_key(generation);
-        self.read_json(&key, "generation", FORMAT)?
+        self.read_json(&key, "generation", GENERATION_FORMAT)?
             .ok_or_else(|| StateError::Refused(format!("state `{}`: `{key}` is missing", self.place())))
     }
 
@@ -218,7 +221,7 @@ impl StateDir {
     /// # Errors
     /// If it cannot be written, or the place says of one number after the other that it is taken.
     pub fn begin(&self, facts: &Generation, above: u64) -> Result<u64, StateError> {
-        let body = envelope::seal_json("generation", FORMAT, facts);
+        let body = envelope::seal_json("generation", GENERATION_FORMAT, facts);
         let mut next = self.last_generation()?.max(above) + 1;
         for _ in 0..RACES {
             let key = generation_key(next);
@@ -281,16 +284,17 @@ impl StateDir {
         self.read_json(HEARTBEAT, HEARTBEAT, FORMAT)
     }
 
-    fn read(&self, key: &str, kind: &str, newest: u32) -> Result<Option<Vec<u8>>, StateError> {
+    /// The version in which an object is written, and its body.
+    fn read(&self, key: &str, kind: &str, newest: u32) -> Result<Option<(u32, Vec<u8>)>, StateError> {
         self.store.get(key)?.map(|bytes| self.opened(key, kind, newest, bytes)).transpose()
     }
 
-    fn opened(&self, key: &str, kind: &str, newest: u32, bytes: Vec<u8>) -> Result<Vec<u8>, StateError> {
+    fn opened(&self, key: &str, kind: &str, newest: u32, bytes: Vec<u8>) -> Result<(u32, Vec<u8>), StateError> {
         envelope::open(kind, newest, bytes).map_err(|damage| self.damaged(key, damage))
     }
 
     fn read_json<T: DeserializeOwned>(&self, key: &str, kind: &str, newest: u32) -> Result<Option<T>, StateError> {
-        self.read(key, kind, newest)?.map(|body| self.parsed(key, &body)).transpose()
+        self.read(key, kind, newest)?.map(|(_, body)| self.parsed(key, &body)).transpose()
     }
 
     fn parsed<T: DeserializeOwned>(&self, key: &str, body: &[u8]) -> Result<T, StateError> {

@@ -2,9 +2,10 @@
 //! rejected with its reason, and its bytes are what others would write and read.
 
 use crate::support;
+use crate::support::table;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
-use dataflows::table::{TableId, Value};
+use dataflows::table::Value;
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::Config;
 use deltamart::decode::avro::{Schemas, TOPICS, Writer, header};
@@ -53,24 +54,24 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
     let raw = [
-        TableId::ConsumerEvents,
-        TableId::ItemViewEvents,
-        TableId::CartEvents,
-        TableId::RatingEvents,
-        TableId::CatalogEvents,
-        TableId::RejectedEvents,
+        table("consumer_events"),
+        table("item_view_events"),
+        table("cart_events"),
+        table("rating_events"),
+        table("catalog_events"),
+        table("rejected_events"),
     ];
     let kept: usize = raw.iter().map(|table| contents.rows(*table).len()).sum();
     let items = items_of(sample()).expect("the sample").len();
     assert_eq!(kept, 20_000 + items, "a record is lost, or doubled");
-    assert!(contents.rows(TableId::LateEvents).len() > 100, "nothing was late");
-    let reasons: BTreeSet<_> = contents.rows(TableId::RejectedEvents).iter().map(|row| row[5].clone()).collect();
+    assert!(contents.rows(table("late_events")).len() > 100, "nothing was late");
+    let reasons: BTreeSet<_> = contents.rows(table("rejected_events")).iter().map(|row| row[5].clone()).collect();
     assert!(reasons.len() >= 12, "the shop knows too few ways to be wrong: {reasons:?}");
     let address =
         |row: &Vec<Value>| matches!(&row[7], Value::Bytes(raw) if String::from_utf8_lossy(raw).contains("user"));
     let registration = |row: &&Vec<Value>| row[0] == Value::Text("consumer_registration_topic".into());
-    let rejected = contents.rows(TableId::RejectedEvents);
-    let late = contents.rows(TableId::LateEvents);
+    let rejected = contents.rows(table("rejected_events"));
+    let late = contents.rows(table("late_events"));
     assert!(!rejected.iter().filter(registration).any(address), "an address in clear");
     // Masking spoils nothing: what broke a rule breaks the same rule again, what was late decodes.
     let again = |raw: &Value| {
@@ -150,8 +151,8 @@ fn no_address_is_stored_wherever_it_stands() {
     let steps = lines.iter().map(step).chain([Step::End]).collect();
     let (sink, _) = support::run_script(1, steps, support::options(2));
     let contents = sink.contents();
-    assert_eq!(contents.rows(TableId::LateEvents).len(), 2);
-    assert_eq!(contents.rows(TableId::RejectedEvents).len(), 3);
+    assert_eq!(contents.rows(table("late_events")).len(), 2);
+    assert_eq!(contents.rows(table("rejected_events")).len(), 3);
     for table in contents.tables.keys() {
         for value in contents.rows(*table).iter().flatten() {
             let text = match value {

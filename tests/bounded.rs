@@ -2,7 +2,7 @@
 
 use crate::support::{self, HOUR_MS, MINUTE_MS, MONDAY_MS};
 use dataflows::Settings;
-use dataflows::flow::METRICS;
+use deltamart::families::all;
 use deltamart::instant;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
@@ -34,13 +34,13 @@ struct Held {
 
 /// What is kept for ever, one record per user, item, or user and item rated, and says so.
 const FOR_EVER: [&str; 7] = [
-    "users/profiles",
-    "movies_catalog/versions",
-    "sales/prices",
-    "movie_statistics/sums",
-    "user_activity/sums",
-    "user_segments/users",
-    "ratings/latest",
+    "shop/users/profiles",
+    "shop/versions",
+    "shop/prices/points",
+    "shop/movie_statistics/sums",
+    "shop/user_activity/sums",
+    "shop/segments/known",
+    "shop/movie_statistics/ratings",
 ];
 
 impl Source for Days {
@@ -53,7 +53,7 @@ impl Source for Days {
             self.cut = false;
             return Ok(Poll::Cut);
         }
-        let rows = METRICS.iter().map(|(id, _)| self.sink.contents().rows(*id).len()).sum();
+        let rows = all().metrics().iter().map(|(id, _)| self.sink.contents().rows(*id).len()).sum();
         let live = self.stats.live().into_iter().collect();
         self.held.lock().expect("not poisoned").push(Held { live, rows });
         if self.day == DAYS {

@@ -6,10 +6,12 @@ mod hostile;
 mod memory;
 
 use crate::cli::{deltamart, said};
-use dataflows::table::{TableId, Value};
+use crate::support::table;
+use dataflows::table::Value;
 use deltamart::bounds::{KEPT_BYTES_MAX, KEPT_RECORDS_MAX, TEXT_BYTES_MAX, VERSION_BYTES_MAX};
 use deltamart::decode::avro::{Schemas, Writer, header};
 use deltamart::decode::{Reason, decode};
+use deltamart::families::all;
 use deltamart::sink::Stored;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::Format;
@@ -30,8 +32,8 @@ pub fn sign_in(user: u64) -> String {
 
 /// Rejected rows of a warehouse: offset, reason, detail, and how many bytes were kept.
 pub fn rejected(warehouse: &Path) -> Vec<(i64, String, String, usize)> {
-    let mut sink = Sqlite::open_to_read(warehouse).expect("opens");
-    let rows = sink.page(TableId::RejectedEvents, None, usize::MAX >> 1).expect("readable");
+    let mut sink = Sqlite::open_to_read(all(), warehouse).expect("opens");
+    let rows = sink.page(table("rejected_events"), None, usize::MAX >> 1).expect("readable");
     let rows = rows.into_iter().map(|row| match &row[..] {
         [_, _, Value::Integer(offset), _, _, Value::Text(reason), Value::Text(detail), Value::Bytes(raw), _] => {
             (*offset, reason.clone(), detail.clone(), raw.len())

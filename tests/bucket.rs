@@ -2,9 +2,10 @@
 
 mod service;
 
-use dataflows::table::TableId;
+use crate::support::table;
+use dataflows::delta::Delta;
 use deltamart::config::feed::Feed;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::{Commit, MadeBy, Sink};
 use deltamart::state_dir::{Generation, StateDir, StateError};
@@ -194,7 +195,7 @@ fn a_service_that_passes_over_the_condition_is_refused_before_anything_is_read()
     assert_eq!(dir.begin(&facts("a"), 0).map_err(|error| error.to_string()), Err(told.to_owned()));
     let elsewhere = Service::start();
     elsewhere.forgets_conditions();
-    let mut feed = Parquet::on(Arc::new(elsewhere.store().0), &Feed::default());
+    let mut feed = Parquet::on(all(), Arc::new(elsewhere.store().0), &Feed::default());
     let refused = feed.claim(MadeBy::Run, None).map(drop).map_err(|error| error.to_string());
     assert_eq!(refused, Err(format!("Parquet feed: {told}")));
 }
@@ -217,7 +218,7 @@ fn commit(number: u64) -> Commit {
         clock_ms: 1_767_571_200_000 + number as i64,
         watermark: number as i64,
         positions: BTreeMap::from([("topic/0".to_owned(), number as i64)]),
-        deltas: BTreeMap::from([(TableId::Users, users)]),
+        deltas: BTreeMap::from([(table("users"), users)]),
         appends: BTreeMap::new(),
     }
 }
@@ -233,14 +234,14 @@ fn a_list_that_hides_the_newest_object_takes_nothing_over() {
     let service = Service::start();
     service.hides_the_newest();
     for start in 0..3 {
-        let mut feed = Parquet::on(Arc::new(service.store().0), &Feed { merge_runs: 2, ..Feed::default() });
+        let mut feed = Parquet::on(all(), Arc::new(service.store().0), &Feed { merge_runs: 2, ..Feed::default() });
         let claim = feed.claim(MadeBy::Run, None).expect("claims");
         assert_eq!(feed.position().expect("a position").map(|there| there.epoch), Some(4 * start));
         for number in [2 * start + 1, 2 * start + 2] {
             feed.apply(&claim, &commit(number)).expect("commits");
         }
     }
-    let mut feed = Parquet::on(Arc::new(service.store().0), &Feed::default());
+    let mut feed = Parquet::on(all(), Arc::new(service.store().0), &Feed::default());
     assert_eq!(feed.position().expect("a position").map(|there| there.epoch), Some(12));
 }
 

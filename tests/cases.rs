@@ -4,11 +4,13 @@
 //! event is its partition.
 //! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
 
+use crate::support::table;
 use crate::support::{self, one_commit_per_epoch, options};
-use dataflows::table::{TableId, Value};
+use dataflows::delta::Delta;
+use dataflows::table::Value;
 use dataflows::time::Thresholds;
 use dataflows::time::WATERMARK_STEP_MS;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::instant;
 use deltamart::sink::Commit;
 use deltamart::source::script::Step;
@@ -45,7 +47,7 @@ fn every_case_commits_what_it_says() {
 fn play(case: &str, table: &str) -> String {
     let mut options = one_commit_per_epoch(options(1));
     options.settings.raw = false;
-    let ids = |names: &str| names.split(' ').map(|name| TableId::by_name(name).expect(name)).collect();
+    let ids = |names: &str| names.split(' ').map(|name| all().by_name(name).expect(name)).collect();
     options.settings.tables = ids(table);
     options.settings.watermark_step_ms = WATERMARK_STEP_MS;
     let mut partitions = 1;
@@ -130,7 +132,8 @@ const SHOWN_WHOLE: usize = 12;
 
 fn told(commit: &Commit) -> String {
     let mut out = String::new();
-    for (table, deltas) in &commit.deltas {
+    let changed = all().tables().iter().filter_map(|id| commit.deltas.get_key_value(id));
+    for (table, deltas) in changed {
         for (number, delta) in deltas.iter().enumerate() {
             // Of very many the first and the last.
             if deltas.len() > SHOWN_WHOLE && (3..deltas.len() - 3).contains(&number) {
@@ -146,10 +149,10 @@ fn told(commit: &Commit) -> String {
             writeln!(out, "=> {what} {} {}", table.table().name, shown(values)).expect("text");
         }
     }
-    for row in commit.appends.get(&TableId::RejectedEvents).into_iter().flatten() {
+    for row in commit.appends.get(&table("rejected_events")).into_iter().flatten() {
         writeln!(out, "=> rejected {}", shown(&row[5..7])).expect("text");
     }
-    for row in commit.appends.get(&TableId::LateEvents).into_iter().flatten() {
+    for row in commit.appends.get(&table("late_events")).into_iter().flatten() {
         writeln!(out, "=> late {}", shown(&row[3..5])).expect("text");
     }
     out

@@ -3,6 +3,7 @@
 use crate::cli::{data, deltamart, said};
 use dataflows::events::{CatalogItem, Event};
 use deltamart::decode::{Reason, Rejection, decode};
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::movies::Movies;
 use deltamart::source::{Poll, Source};
@@ -233,7 +234,7 @@ fn touch(path: &Path, at: SystemTime) {
 
 /// What was sold for how much, and the sums.
 fn sales(folder: &Path, warehouse: &str) -> Vec<String> {
-    let sink = Sqlite::open_to_read(&folder.join(warehouse)).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.join(warehouse)).expect("opens");
     let mut rows = Vec::new();
     for sql in [
         "SELECT cart_id || movie_id || added_at || sold_at || COALESCE(purchase_amount, 'unpriced') FROM movie_sale_lines ORDER BY 1",
@@ -311,7 +312,7 @@ fn a_catalog_is_as_of_just_before_the_first_event() {
         let given = [command, "events.jsonl", "--catalog", "Movies.txt", "-w", "1", "--warehouse", warehouse];
         let (code, text) = said(&deltamart(folder.path(), &[&given[..], more].concat()));
         assert_eq!(code, Some(0), "{text}");
-        let sink = Sqlite::open_to_read(&folder.path().join(warehouse)).expect("opens");
+        let sink = Sqlite::open_to_read(all(), &folder.path().join(warehouse)).expect("opens");
         let sql = "SELECT (SELECT COUNT(purchase_amount) FROM movie_sale_lines) || ' as of ' || (SELECT timestamp FROM movies_catalog)";
         (sink.connection().query_row(sql, [], |row| row.get::<_, String>(0)).expect("one row"), text)
     };
@@ -350,7 +351,7 @@ fn a_catalog_alone_is_as_of_when_it_is_read() {
     };
     let (text, first) = load();
     assert!(text.contains("296 rows upserted"), "{text}");
-    let sink = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.path().join("deltamart.db")).expect("opens");
     let sql = "SELECT MIN(timestamp) FROM movies_catalog";
     let as_of: String = sink.connection().query_row(sql, [], |row| row.get(0)).expect("one row");
     assert!(!as_of.starts_with("1970"), "{as_of} is the file's date");

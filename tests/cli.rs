@@ -1,8 +1,9 @@
 //! The program itself, as it is used.
 
 use crate::support;
-use dataflows::flow::METRICS;
+use crate::support::table;
 use dataflows::table::TableId;
+use deltamart::families::all;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
@@ -100,8 +101,8 @@ fn rejected_lines_are_replayed_once() {
     let mended = ["run", "events.jsonl", "again.jsonl", "--set", wider];
     let (code, text) = said(&deltamart(folder.path(), &mended));
     assert!(code == Some(0) && text.starts_with("2 records"), "{text}");
-    let users = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
-    assert_eq!(users.count(dataflows::table::TableId::Users.table()).expect("counted"), Some(3));
+    let users = Sqlite::open_to_read(all(), &folder.path().join("deltamart.db")).expect("opens");
+    assert_eq!(users.count(crate::support::table("users").table()).expect("counted"), Some(3));
     assert_eq!(said(&deltamart(folder.path(), &["verify"])).0, Some(0));
 }
 
@@ -158,17 +159,17 @@ fn what_retention_removed_is_said_and_verified_no_more() {
         text
     };
     let count = |table: TableId| {
-        let sink = Sqlite::open_to_read(&folder.path().join("deltamart.db")).expect("opens");
+        let sink = Sqlite::open_to_read(all(), &folder.path().join("deltamart.db")).expect("opens");
         sink.count(table.table()).expect("counted").expect("there")
     };
     // Nothing is as old as that.
     run(&["first.jsonl"], &["--set", "retention.raw=30d"]);
     let (code, text) = said(&deltamart(folder.path(), &["verify"]));
     assert_eq!(code, Some(0), "{text}");
-    let (views, rejected) = (count(TableId::ItemViewEvents), count(TableId::RejectedEvents));
+    let (views, rejected) = (count(table("item_view_events")), count(table("rejected_events")));
     let both = ["first.jsonl", "second.jsonl"];
     run(&both, &["--set", "retention.raw=2d"]);
-    assert!(count(TableId::ItemViewEvents) < views / 2 && count(TableId::RejectedEvents) >= rejected);
+    assert!(count(table("item_view_events")) < views / 2 && count(table("rejected_events")) >= rejected);
     let (code, text) = said(&deltamart(folder.path(), &["verify"]));
     for expected in ["cannot be verified", "`item_view_events` before 20", "--set retention.raw=keep", "--rebuild"] {
         assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing:\n{text}");
@@ -183,7 +184,7 @@ fn what_retention_removed_is_said_and_verified_no_more() {
     );
     // While it is computed again nothing goes; the next run begins to remove again.
     run(&both, &["--set", "retention.raw=2d", "--rebuild"]);
-    assert!(count(TableId::ItemViewEvents) > views);
+    assert!(count(table("item_view_events")) > views);
     let (code, text) = said(&deltamart(folder.path(), &["verify"]));
     assert_eq!(code, Some(0), "{text}");
 }
@@ -192,7 +193,9 @@ fn what_retention_removed_is_said_and_verified_no_more() {
 fn verify_agrees_until_a_row_is_changed(folder: &Path) {
     let (code, text) = said(&deltamart(folder, &["verify"]));
     assert!(
-        code == Some(0) && text.matches(", 0 differ").count() == METRICS.len() && !text.contains("users: 0 rows"),
+        code == Some(0)
+            && text.matches(", 0 differ").count() == all().metrics().len()
+            && !text.contains("users: 0 rows"),
         "{text}"
     );
     let change = "UPDATE users SET age = age + 1 WHERE user_id = (SELECT MIN(user_id) FROM users);
@@ -221,7 +224,7 @@ fn the_same_events_give_the_same_tables_live_and_in_a_batch() {
         text
     };
     let once = |warehouse: &str, sql: &str| -> String {
-        let sink = Sqlite::open_to_read(&folder.path().join(warehouse)).expect("opens");
+        let sink = Sqlite::open_to_read(all(), &folder.path().join(warehouse)).expect("opens");
         sink.connection().query_row(sql, [], |row| row.get(0)).expect("one value")
     };
     run(&["batch", "-w", "3"], "batch.db");
@@ -257,7 +260,7 @@ fn the_shipped_events_make_the_shipped_tables() {
     let (code, text) =
         said(&deltamart(folder.path(), &["run", &data("events/first_day.jsonl"), "--warehouse", "d.db"]));
     assert_eq!(code, Some(0), "{text}");
-    let sink = Sqlite::open_to_read(&folder.path().join("d.db")).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.path().join("d.db")).expect("opens");
     for (table, columns) in [
         ("user_registration_metrics", "window_type, timestamp, window_end, registration_count, is_final"),
         ("checkout_metrics", "window_type, timestamp, window_end, checkout_user_count, is_final"),
@@ -300,11 +303,8 @@ fn of_two_batches_at_once_one_wins_whole() {
     let (code, text) = said(&deltamart(folder.path(), &batch));
     assert_eq!(code, Some(0), "{text}");
     let all = || -> Vec<i64> {
-        let sink = Sqlite::open_to_read(&folder.path().join("b.db")).expect("opens");
-        dataflows::table::TableId::ALL
-            .iter()
-            .map(|id| sink.count(id.table()).expect("counts").unwrap_or(0) as i64)
-            .collect()
+        let sink = Sqlite::open_to_read(all(), &folder.path().join("b.db")).expect("opens");
+        all().tables().iter().map(|id| sink.count(id.table()).expect("counts").unwrap_or(0) as i64).collect()
     };
     let before = all();
     let spawn = || {
@@ -337,8 +337,8 @@ fn files_of_one_name_in_two_folders_are_two_files() {
     let batch = ["batch", "--catalog", "a/M.txt", "--catalog", "b/M.txt", "--warehouse", "m.db"];
     let (code, text) = said(&deltamart(folder.path(), &batch));
     assert_eq!(code, Some(0), "{text}");
-    let mut sink = Sqlite::open_to_read(&folder.path().join("m.db")).expect("opens");
-    assert_eq!(sink.count(dataflows::table::TableId::CatalogEvents.table()).expect("counts"), Some(2));
+    let mut sink = Sqlite::open_to_read(all(), &folder.path().join("m.db")).expect("opens");
+    assert_eq!(sink.count(crate::support::table("catalog_events").table()).expect("counts"), Some(2));
     let positions = sink.position().expect("reads").expect("claimed").positions;
     assert_eq!(positions.keys().collect::<Vec<_>>(), ["a/M.txt/0", "b/M.txt/0"]);
     let (code, text) = said(&deltamart(folder.path(), &["batch", "--catalog", "a/M.txt", "--catalog", "./a/M.txt"]));
@@ -401,7 +401,7 @@ fn check_and_schema_show_what_there_is() {
     let memory = rusqlite::Connection::open_in_memory().expect("SQLite");
     memory.execute_batch(&text).expect("the schema is SQL");
     let tables: i64 = memory.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).expect("counts");
-    assert_eq!(tables as usize, dataflows::table::TableId::ALL.len() + 2, "`_progress`, and the view");
+    assert_eq!(tables as usize, all().tables().len() + 2, "`_progress`, and the view");
     let (code, text) = said(&deltamart(folder.path(), &["schema", "--for", "snowflake"]));
     assert_eq!(code, Some(0));
     for expected in [
@@ -432,7 +432,7 @@ fn a_signal_ends_a_run_in_order() {
     let (mut last, mut commits) = (0, 0);
     while commits < 10 {
         assert!(child.try_wait().expect("asks").is_none(), "the run ended by itself");
-        let Ok(sink) = Sqlite::open_to_read(&warehouse) else { continue };
+        let Ok(sink) = Sqlite::open_to_read(all(), &warehouse) else { continue };
         // One read transaction sees one commit: no row is newer than the progress.
         let sql = "SELECT (SELECT epoch FROM _progress), (SELECT COALESCE(MAX(_epoch), 0) FROM item_view_events)";
         let Ok((progress, newest)) =
@@ -449,7 +449,7 @@ fn a_signal_ends_a_run_in_order() {
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).contains("rows upserted"));
-    let progress = Sqlite::open_to_read(&warehouse).expect("opens").position().expect("reads").expect("claimed");
+    let progress = Sqlite::open_to_read(all(), &warehouse).expect("opens").position().expect("reads").expect("claimed");
     assert!(progress.epoch as i64 >= last && progress.epoch.is_multiple_of(2));
 }
 

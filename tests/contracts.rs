@@ -1,10 +1,12 @@
 //! One suite for every sink, one for every source.
 
+use crate::support::table;
 use crate::support::{self, needed};
+use dataflows::delta::Delta;
 use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::reconcile::{Differ, differences};
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
@@ -28,14 +30,14 @@ fn here(check: Check) {
     check(Box::new(memory.clone()), Box::new(memory));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("contract.db");
-    let open = || Box::new(Sqlite::open(&path).expect("opens"));
+    let open = || Box::new(Sqlite::open(all(), &path).expect("opens"));
     check(open(), open());
     // Files so small, and merged so often, that nothing fits into one.
     for (rows_per_file, merge_runs) in [(1_000_000, 8), (2, 2)] {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("feed").display().to_string();
         let settings = Feed { path, rows_per_file, merge_runs, ..Feed::default() };
-        let open = || Box::new(Parquet::open(&settings).expect("opens"));
+        let open = || Box::new(Parquet::open(all(), &settings).expect("opens"));
         check(open(), open());
     }
 }
@@ -44,7 +46,7 @@ fn in_kafka(check: Check) {
     let mut config = Config::default();
     config.publish.prefix = format!("contract-{}.", uuid::Uuid::new_v4());
     (config.publish.brokers, config.registry.url) = (needed("DELTAMART_BROKERS"), needed("DELTAMART_REGISTRY"));
-    let open = || Box::new(Kafka::open(&config).expect("opens"));
+    let open = || Box::new(Kafka::open(all(), &config).expect("opens"));
     check(open(), open());
 }
 
@@ -114,8 +116,8 @@ fn user(id: i64, email: &str) -> Vec<Value> {
 
 fn movie(id: &str, title: &str, price: Value) -> Vec<Value> {
     let mut row = vec![Value::Text(id.into()), Value::Instant(5), Value::Text(title.into()), price];
-    row.resize(TableId::MoviesCatalog.table().columns.len(), Value::Null);
-    for (column, value) in TableId::MoviesCatalog.table().columns.iter().zip(&mut row) {
+    row.resize(table("movies_catalog").table().columns.len(), Value::Null);
+    for (column, value) in table("movies_catalog").table().columns.iter().zip(&mut row) {
         if !column.nullable && *value == Value::Null {
             *value = Value::Text("[]".into());
         }
@@ -155,17 +157,17 @@ fn rows_and_progress_go_together_and_again_changes_nothing(
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     assert_eq!(claim.generation, 1);
     let mut first = commit(0, 4);
-    first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
-    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.appends.insert(table("rejected_events"), vec![rejected(1, b"x"), rejected(2, b"y")]);
     sink.apply(&claim, &first).expect("applies");
     sink.apply(&claim, &first).expect("again is no error");
     let mut second = commit(4, 6);
-    second.deltas.insert(TableId::Users, vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
-    second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y")]);
+    second.deltas.insert(table("users"), vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
+    second.appends.insert(table("rejected_events"), vec![rejected(2, b"y")]);
     sink.apply(&claim, &second).expect("applies");
     sink.apply(&claim, &first).expect("an old one is no error and no change");
-    assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "c")]);
-    let kept = rows(&mut *reader, TableId::RejectedEvents);
+    assert_eq!(rows(&mut *reader, table("users")), [user(2, "c")]);
+    let kept = rows(&mut *reader, table("rejected_events"));
     assert_eq!(kept, [rejected(1, b"x"), rejected(2, b"y")], "added again as they were, rows do not change");
     let progress = reader.position().expect("asks").expect("claimed");
     assert_eq!((progress.epoch, progress.watermark, progress.committed_at), (6, 6, 1_006));
@@ -180,12 +182,12 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
     let claim = sink.claim(MadeBy::Run, None).expect("claims again");
     assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
     let mut late = commit(0, 2);
-    late.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "zombie"))]);
+    late.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "zombie"))]);
     assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced(_))));
     let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
     assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced(_))));
     assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
-    assert_eq!(rows(&mut *sink, TableId::Users), Vec::<Vec<Value>>::new());
+    assert_eq!(rows(&mut *sink, table("users")), Vec::<Vec<Value>>::new());
     sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
     // What made a store is what first committed to it.
     sink.claim(MadeBy::Batch, None).expect("claims");
@@ -195,14 +197,14 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
 fn deltas_change_also_what_is_otherwise_only_added_to(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut first = commit(0, 2);
-    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    first.appends.insert(table("rejected_events"), vec![rejected(1, b"x"), rejected(2, b"y")]);
     sink.apply(&claim, &first).expect("applies");
     let mut second = commit(2, 4);
     let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
-    second.deltas.insert(TableId::RejectedEvents, vec![gone, Delta::Upsert(rejected(2, b"z"))]);
-    second.appends.insert(TableId::RejectedEvents, vec![rejected(2, b"y"), rejected(3, b"w")]);
+    second.deltas.insert(table("rejected_events"), vec![gone, Delta::Upsert(rejected(2, b"z"))]);
+    second.appends.insert(table("rejected_events"), vec![rejected(2, b"y"), rejected(3, b"w")]);
     sink.apply(&claim, &second).expect("applies");
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"z"), rejected(3, b"w")]);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"z"), rejected(3, b"w")]);
 }
 
 fn every_type_comes_back_as_it_went(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
@@ -214,7 +216,7 @@ fn every_type_comes_back_as_it_went(mut sink: Box<dyn Warehouse>, mut reader: Bo
         assert_eq!(made_by(&mut *reader), by);
     }
     let claim = sink.claim(MadeBy::Batch, None).expect("claims");
-    let mut all = commit(0, 2);
+    let mut whole = commit(0, 2);
     let users: Vec<_> = texts.iter().enumerate().map(|(n, text)| user(n as i64, text)).collect();
     let cents = [
         Value::Null,
@@ -227,13 +229,13 @@ fn every_type_comes_back_as_it_went(mut sink: Box<dyn Warehouse>, mut reader: Bo
     let mut movies: Vec<_> =
         cents.iter().enumerate().map(|(n, price)| movie(&n.to_string(), "t", price.clone())).collect();
     movies.sort();
-    all.deltas.insert(TableId::Users, users.iter().cloned().map(Delta::Upsert).collect());
-    all.deltas.insert(TableId::MoviesCatalog, movies.iter().cloned().map(Delta::Upsert).collect());
-    all.appends.insert(TableId::RejectedEvents, vec![rejected(1, &[0, 255, 128])]);
-    sink.apply(&claim, &all).expect("applies");
-    assert_eq!(rows(&mut *reader, TableId::Users), users);
-    assert_eq!(rows(&mut *reader, TableId::MoviesCatalog), movies);
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(1, &[0, 255, 128])]);
+    whole.deltas.insert(table("users"), users.iter().cloned().map(Delta::Upsert).collect());
+    whole.deltas.insert(table("movies_catalog"), movies.iter().cloned().map(Delta::Upsert).collect());
+    whole.appends.insert(table("rejected_events"), vec![rejected(1, &[0, 255, 128])]);
+    sink.apply(&claim, &whole).expect("applies");
+    assert_eq!(rows(&mut *reader, table("users")), users);
+    assert_eq!(rows(&mut *reader, table("movies_catalog")), movies);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(1, &[0, 255, 128])]);
     assert_eq!(made_by(&mut *reader), MadeBy::Batch);
 }
 
@@ -244,24 +246,24 @@ fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let key = |offset| rejected(offset, b"")[..3].to_vec();
     let mut first = commit(0, 2);
-    first.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"b"), rejected(9, b"a")]);
+    first.appends.insert(table("rejected_events"), vec![rejected(3, b"b"), rejected(9, b"a")]);
     sink.apply(&claim, &first).expect("applies");
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"b"), rejected(9, b"a")]);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(3, b"b"), rejected(9, b"a")]);
     // As a rebuild does: rows that were added are changed and deleted.
     let mut second = commit(2, 4);
     second.deltas.insert(
-        TableId::RejectedEvents,
+        table("rejected_events"),
         vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))],
     );
     sink.apply(&claim, &second).expect("applies");
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(3, b"changed")]);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(3, b"changed")]);
     let mut third = commit(4, 6);
-    third.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
+    third.deltas.insert(table("rejected_events"), vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
     let added = [(3, b"again"), (4, b"no..."), (9, b"again")].map(|(o, r)| rejected(o, r));
-    third.appends.insert(TableId::RejectedEvents, added.into());
+    third.appends.insert(table("rejected_events"), added.into());
     sink.apply(&claim, &third).expect("applies");
     let expected = [rejected(3, b"again"), rejected(4, b"up"), rejected(9, b"again")];
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), expected);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), expected);
 }
 
 fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
@@ -270,31 +272,31 @@ fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
 ) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut first = commit(0, 2);
-    first.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
-    first.appends.insert(TableId::RejectedEvents, vec![rejected(1, b"x"), rejected(2, b"y")]);
+    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.appends.insert(table("rejected_events"), vec![rejected(1, b"x"), rejected(2, b"y")]);
     sink.apply(&claim, &first).expect("applies");
     let mut second = commit(2, 4);
-    second.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "later"))]);
+    second.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "later"))]);
     sink.apply(&claim, &second).expect("applies");
     let mut last = commit(4, 6);
-    last.deltas.insert(TableId::Users, vec![Delta::Delete(user(1, "")[..1].to_vec())]);
-    last.deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
+    last.deltas.insert(table("users"), vec![Delta::Delete(user(1, "")[..1].to_vec())]);
+    last.deltas.insert(table("rejected_events"), vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
     sink.apply(&claim, &last).expect("applies");
-    let was = |id: TableId, row: &[Value]| match id {
-        TableId::Users => row[0] == Value::Integer(1),
-        TableId::RejectedEvents => row[2] == Value::Integer(1),
+    let was = |id: TableId, row: &[Value]| match id.name() {
+        "users" => row[0] == Value::Integer(1),
+        "rejected_events" => row[2] == Value::Integer(1),
         _ => false,
     };
     sink.scrub(&claim, &was).expect("removes");
     sink.scrub(&claim, &was).expect("again is no error");
-    assert_eq!(rows(&mut *reader, TableId::Users), [user(2, "b")]);
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y")]);
+    assert_eq!(rows(&mut *reader, table("users")), [user(2, "b")]);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"y")]);
     let mut next = commit(6, 8);
-    next.deltas.insert(TableId::Users, vec![Delta::Upsert(user(1, "again"))]);
-    next.appends.insert(TableId::RejectedEvents, vec![rejected(3, b"z")]);
+    next.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "again"))]);
+    next.appends.insert(table("rejected_events"), vec![rejected(3, b"z")]);
     sink.apply(&claim, &next).expect("goes on");
-    assert_eq!(rows(&mut *reader, TableId::Users), [user(1, "again"), user(2, "b")]);
-    assert_eq!(rows(&mut *reader, TableId::RejectedEvents), [rejected(2, b"y"), rejected(3, b"z")]);
+    assert_eq!(rows(&mut *reader, table("users")), [user(1, "again"), user(2, "b")]);
+    assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"y"), rejected(3, b"z")]);
 }
 
 fn many_commits_leave_the_last_of_each_row(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
@@ -315,9 +317,9 @@ fn many_commits_leave_the_last_of_each_row(mut sink: Box<dyn Warehouse>, mut rea
             Ok(row) => Delta::Upsert(row),
             Err(id) => Delta::Delete(vec![Value::Integer(id)]),
         });
-        next.deltas.insert(TableId::Users, deltas.into());
+        next.deltas.insert(table("users"), deltas.into());
         sink.apply(&claim, &next).expect("applies");
-        assert_eq!(rows(&mut *reader, TableId::Users), model.values().cloned().collect::<Vec<_>>(), "{number}");
+        assert_eq!(rows(&mut *reader, table("users")), model.values().cloned().collect::<Vec<_>>(), "{number}");
     }
 }
 
@@ -337,21 +339,21 @@ fn every_table_takes_its_own_types_and_nulls(mut sink: Box<dyn Warehouse>, mut r
         let columns = table.columns.iter();
         columns.map(|column| if column.nullable && n == 2 { Value::Null } else { value(column, n) }).collect()
     };
-    let mut all = commit(0, 2);
-    for id in TableId::ALL {
+    let mut whole = commit(0, 2);
+    for id in all().tables() {
         let mut of_table: Vec<_> = (1..=3).map(|n| row(id.table(), n)).collect();
         of_table.sort();
         of_table.dedup_by(|a, b| a[..id.table().key_columns] == b[..id.table().key_columns]);
         match id.table().kind() {
-            Kind::Append => drop(all.appends.insert(*id, of_table)),
-            Kind::Upsert => drop(all.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
+            Kind::Append => drop(whole.appends.insert(*id, of_table)),
+            Kind::Upsert => drop(whole.deltas.insert(*id, of_table.into_iter().map(Delta::Upsert).collect())),
         }
     }
-    sink.apply(&claim, &all).expect("applies");
-    for (id, expected) in &all.appends {
+    sink.apply(&claim, &whole).expect("applies");
+    for (id, expected) in &whole.appends {
         assert_eq!(rows(&mut *reader, *id), *expected, "{}", id.table().name);
     }
-    for (id, deltas) in &all.deltas {
+    for (id, deltas) in &whole.deltas {
         let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Vec<_>>();
         assert_eq!(stored, *deltas, "{}", id.table().name);
     }
@@ -364,17 +366,17 @@ fn pages_follow_each_other_and_a_store_does_not_differ_from_itself(
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut all = commit(0, 2);
     let many: Vec<_> = (-3..40).map(|id| user(id, "x")).collect();
-    all.deltas.insert(TableId::Users, many.iter().cloned().map(Delta::Upsert).collect());
+    all.deltas.insert(table("users"), many.iter().cloned().map(Delta::Upsert).collect());
     sink.apply(&claim, &all).expect("applies");
     let (mut seen, mut after) = (Vec::new(), None::<Vec<Value>>);
     loop {
-        let page = reader.page(TableId::Users, after.as_deref(), 7).expect("readable");
+        let page = reader.page(table("users"), after.as_deref(), 7).expect("readable");
         let Some(last) = page.last() else { break };
         after = Some(last[..1].to_vec());
         seen.extend(page);
     }
     assert_eq!(seen, many);
-    assert_eq!(differences(&mut *reader, &mut *sink, TableId::Users, Differ::InAnything).expect("readable"), []);
+    assert_eq!(differences(&mut *reader, &mut *sink, table("users"), Differ::InAnything).expect("readable"), []);
 }
 
 /// A row that is added, of this age, where it grows old.
@@ -405,7 +407,7 @@ fn purge(sink: &mut dyn Warehouse, claim: &Claim, tables: &[TableId], before: i6
 }
 
 fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
-    let added = || TableId::ALL.iter().copied().filter(|id| id.table().kind() == Kind::Append);
+    let added = || all().tables().iter().copied().filter(|id| id.table().kind() == Kind::Append);
     let aging: Vec<_> = added().filter(|id| id.table().age().is_some()).collect();
     assert_eq!(aging.len(), 6);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
@@ -419,7 +421,7 @@ fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut rea
     };
     let commits = commits.map(|(mut commit, rows)| {
         commit.appends = added().map(|id| (id, of(id, &rows))).collect();
-        commit.deltas.insert(TableId::Users, vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
+        commit.deltas.insert(table("users"), vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
         commit
     });
     sink.apply(&claim, &commits[0]).expect("applies");
@@ -448,24 +450,24 @@ fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut rea
         };
         assert_eq!(rows(&mut *reader, id), expected, "{}", id.table().name);
     }
-    assert_eq!(rows(&mut *reader, TableId::Users).len(), 3);
+    assert_eq!(rows(&mut *reader, table("users")).len(), 3);
     // Only the tables that are named; and of a run that was superseded, nothing.
     let next = reader.claim(MadeBy::Run, None).expect("claims");
     for before in [5_000, 15_000, 50_000] {
         assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced(_))));
     }
-    assert_eq!(purge(&mut *reader, &next, &[TableId::LateEvents], 15_000).expect("removes"), 3);
-    assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[young], TableId::LateEvents));
-    assert_eq!(rows(&mut *sink, TableId::RejectedEvents), left(&[middle, young], TableId::RejectedEvents));
+    assert_eq!(purge(&mut *reader, &next, &[table("late_events")], 15_000).expect("removes"), 3);
+    assert_eq!(rows(&mut *sink, table("late_events")), left(&[young], table("late_events")));
+    assert_eq!(rows(&mut *sink, table("rejected_events")), left(&[middle, young], table("rejected_events")));
     assert_eq!(purge(&mut *reader, &next, &aging, 50_000).expect("removes"), 2 + 5 * 5);
     for id in added() {
         assert_eq!(rows(&mut *sink, id).is_empty(), id.table().age().is_some(), "{}", id.table().name);
     }
     // What is added again is there again: nobody remembers it.
     let mut again = commit(6, 8);
-    again.appends.insert(TableId::LateEvents, of(TableId::LateEvents, old));
+    again.appends.insert(table("late_events"), of(table("late_events"), old));
     reader.apply(&next, &again).expect("applies");
-    assert_eq!(rows(&mut *sink, TableId::LateEvents), left(&[old], TableId::LateEvents));
+    assert_eq!(rows(&mut *sink, table("late_events")), left(&[old], table("late_events")));
 }
 
 /// A record as `(topic, partition, offset, payload)`.

@@ -7,10 +7,12 @@
 
 use crate::oracle::{self, Span};
 use crate::support;
+use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
 use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
+use deltamart::families::all;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::{Purge, Purged};
@@ -132,6 +134,10 @@ impl Sink for Mortal<Memory> {
 }
 
 impl Stored for Mortal<Memory> {
+    fn catalogue(&self) -> Catalogue {
+        self.inner.catalogue()
+    }
+
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.inner.page(table, after, limit)
     }
@@ -176,7 +182,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
     for sink in &world.sinks {
         sinks.push(Box::new(Mortal { inner: sink.clone(), life: life.clone() }));
     }
-    let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
+    let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
     let source: Box<dyn Source> = Box::new(Mortal { inner: world.script(), life });
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
@@ -193,7 +199,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
 
 /// What a history made: everything but when it was judged and under which numbers.
 fn made(contents: &Contents) -> BTreeMap<TableId, Vec<Vec<Value>>> {
-    TableId::ALL.iter().map(|id| (*id, contents.rows(*id))).collect()
+    all().tables().iter().map(|id| (*id, contents.rows(*id))).collect()
 }
 
 #[derive(Default)]
@@ -288,8 +294,8 @@ fn one(seed: u64, tally: &mut Tally) {
 /// What a sink would hold if nothing of it had been removed. Only what is old was.
 fn whole(contents: &Contents, retention: &Retention) -> Contents {
     let whole = Contents { progress: contents.progress.clone(), ..written(&contents.log) };
-    let purge = contents.log.last().map(|last| Purge::after(last, retention)).unwrap_or_default();
-    for id in TableId::ALL {
+    let purge = contents.log.last().map(|last| Purge::after(last, all(), retention)).unwrap_or_default();
+    for id in all().tables() {
         let (is, was) = (contents.rows(*id), whole.rows(*id));
         let before = Value::Instant(purge.before.get(id).copied().unwrap_or(i64::MIN));
         let is_young = |row: &&Vec<Value>| id.table().age().is_none_or(|(at, _)| row[at] >= before);

@@ -3,6 +3,7 @@
 use crate::cli::{data, deltamart, said};
 use crate::support;
 use deltamart::config::feed::Feed;
+use deltamart::families::all;
 use deltamart::instant;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
@@ -241,7 +242,7 @@ fn assert_refused(field: &str, place: &str, error: SinkError) {
 fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("w.db");
-    let mut sink = Sqlite::open(&path).expect("opens");
+    let mut sink = Sqlite::open(all(), &path).expect("opens");
     let claim = sink.claim(MadeBy::Run, None).expect("claimed");
     sink.apply(&claim, &first_commit()).expect("applied");
     let before = sink.position().expect("readable");
@@ -252,7 +253,7 @@ fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
         let was: rusqlite::types::Value = file.query_row(&select, [], |row| row.get(0)).expect("there");
         let set = format!("UPDATE _progress SET \"{field}\" = ?1");
         file.execute(&format!("UPDATE _progress SET \"{field}\" = ?1 ->> '$'"), [value]).expect("damaged");
-        assert_refused(field, "w.db", Sqlite::open(&path).err().expect("an unreadable progress"));
+        assert_refused(field, "w.db", Sqlite::open(all(), &path).err().expect("an unreadable progress"));
         // Whoever has it open already.
         assert_refused(field, "w.db", sink.position().expect_err("an unreadable progress"));
         assert_refused(field, "w.db", sink.apply(&claim, &next).expect_err("an unreadable progress"));
@@ -267,20 +268,20 @@ fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
 fn each_field_of_the_progress_of_a_feed_is_read_or_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Feed { path: folder.path().display().to_string(), ..Feed::default() };
-    let mut sink = Parquet::open(&settings).expect("opens");
+    let mut sink = Parquet::open(all(), &settings).expect("opens");
     let claim = sink.claim(MadeBy::Run, None).expect("claimed");
     sink.apply(&claim, &first_commit()).expect("applied");
     let before = sink.position().expect("readable");
     let names = std::fs::read_dir(folder.path().join("_progress")).expect("a folder");
     let newest = names.map(|name| name.expect("a name").path()).max().expect("an object");
     let written = std::fs::read(&newest).expect("readable");
-    let read = || Parquet::open(&settings).and_then(|mut sink| sink.position());
+    let read = || Parquet::open(all(), &settings).and_then(|mut sink| sink.position());
     for (field, value) in NEVER {
         let mut manifest: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
         manifest[field] = serde_json::from_str(value).expect("JSON");
         std::fs::write(&newest, manifest.to_string()).expect("damaged");
         assert_refused(field, "feed", read().expect_err("an unreadable progress"));
-        let claimed = Parquet::open(&settings).and_then(|mut sink| sink.claim(MadeBy::Run, None));
+        let claimed = Parquet::open(all(), &settings).and_then(|mut sink| sink.claim(MadeBy::Run, None));
         assert_refused(field, "feed", claimed.expect_err("an unreadable progress"));
     }
     std::fs::write(&newest, &written).expect("put back");

@@ -1,8 +1,8 @@
 //! What the same record twice does: `docs/duplicates.md` says it of every event, and is held to it.
 
 use crate::support;
-use dataflows::flow::METRICS;
 use dataflows::table::{Kind, TableId, Value};
+use deltamart::families::all;
 use deltamart::source::script::Step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -76,7 +76,7 @@ fn after(record: &str, times: usize) -> Tables {
         rows.sort();
         (id.table().name, rows)
     };
-    TableId::ALL.iter().map(table).collect()
+    all().tables().iter().map(table).collect()
 }
 
 /// The tables that differ.
@@ -103,7 +103,7 @@ fn page() -> BTreeMap<String, [BTreeSet<String>; 3]> {
 
 #[test]
 fn a_record_twice_does_what_the_page_says() {
-    let metrics: BTreeSet<_> = METRICS.iter().map(|(id, _)| id.table().name.to_owned()).collect();
+    let metrics: BTreeSet<_> = all().metrics().iter().map(|(id, _)| id.table().name.to_owned()).collect();
     let mut found = BTreeMap::new();
     for (name, record) in records() {
         let [never, once, twice] = [0, 1, 2].map(|times| after(&record, times));
@@ -140,7 +140,7 @@ fn a_record_twice_is_twice_wherever_the_second_comes() {
         (options.settings.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
         let (sink, _) = support::run_script(partitions, steps, options);
         let contents = sink.contents().clone();
-        METRICS.iter().map(|(id, _)| contents.rows(*id)).collect::<Vec<_>>()
+        all().metrics().iter().map(|(id, _)| contents.rows(*id)).collect::<Vec<_>>()
     };
     let reference = sizes(1, false);
     assert!(reference.iter().filter(|rows| !rows.is_empty()).count() >= 9);

@@ -1,9 +1,11 @@
 //! The Parquet feed against the sink in memory: row for row, wherever it is crashed or superseded.
 
+use crate::support::table;
+use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::Purge;
@@ -22,7 +24,9 @@ mod duckdb;
 const ROOT: &str = "/feed";
 const HOUR_MS: i64 = 3_600_000;
 /// One that is rewritten, one that is only added to.
-const TABLES: [TableId; 2] = [TableId::Users, TableId::RejectedEvents];
+fn tables() -> [TableId; 2] {
+    [table("users"), table("rejected_events")]
+}
 
 pub fn user(id: i64, age: i64) -> Vec<Value> {
     vec![Value::Integer(id), Value::Instant(id), Value::Integer(age), Value::Text("é".into()), Value::Text("".into())]
@@ -52,7 +56,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
             })
             .collect();
         if !users.is_empty() {
-            deltas.insert(TableId::Users, users.into_values().collect());
+            deltas.insert(table("users"), users.into_values().collect());
         }
         let added: Vec<_> = (0..random.random_range(0..4))
             .map(|_| {
@@ -65,7 +69,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
         if random.random_range(0..8) == 0 {
             let row = rejected(0, random.random_range(0..=offset), 1_000 + number);
             let delta = if random.random() { Delta::Delete(row[..3].to_vec()) } else { Delta::Upsert(row) };
-            deltas.insert(TableId::RejectedEvents, vec![delta]);
+            deltas.insert(table("rejected_events"), vec![delta]);
         }
         Commit {
             follows: 2 * number - 2,
@@ -74,7 +78,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
             watermark: number as i64,
             positions: BTreeMap::from([("topic/0".to_owned(), offset)]),
             deltas,
-            appends: BTreeMap::from([(TableId::RejectedEvents, added)]),
+            appends: BTreeMap::from([(table("rejected_events"), added)]),
         }
     };
     (1..=count).map(&mut next).collect()
@@ -82,7 +86,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
 
 /// What the tables hold.
 fn rows(sink: &mut dyn Stored) -> Vec<Vec<Vec<Value>>> {
-    TABLES.iter().map(|table| sink.page(*table, None, 1_000).expect("readable")).collect()
+    tables().iter().map(|table| sink.page(*table, None, 1_000).expect("readable")).collect()
 }
 
 /// What the tables hold after each of so many commits, and once old rows are removed after it.
@@ -112,7 +116,7 @@ fn never(_: u64) -> bool {
 }
 
 fn all_rejected() -> Purge {
-    Purge { before: BTreeMap::from([(TableId::RejectedEvents, 10)]) }
+    Purge { before: BTreeMap::from([(table("rejected_events"), 10)]) }
 }
 
 fn settings(random: &mut ChaCha8Rng) -> Feed {
@@ -126,7 +130,7 @@ fn settings(random: &mut ChaCha8Rng) -> Feed {
 }
 
 fn on(disk: &SimulatedDisk, settings: &Feed) -> Result<Parquet, StoreError> {
-    Ok(Parquet::on(Arc::new(Local::on(disk.clone(), ROOT)?), settings))
+    Ok(Parquet::on(all(), Arc::new(Local::on(disk.clone(), ROOT)?), settings))
 }
 
 fn claim(sink: &mut Parquet) -> Result<Claim, SinkError> {
@@ -305,7 +309,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
                 left: Mutex::new(None),
                 meanwhile: Box::new(meanwhile),
             });
-            let mut zombie = Parquet::on(Arc::clone(&store) as Arc<dyn Store>, &settings);
+            let mut zombie = Parquet::on(all(), Arc::clone(&store) as Arc<dyn Store>, &settings);
             let by = claim(&mut zombie).expect("claims");
             for commit in &history[..2] {
                 zombie.apply(&by, commit).expect("applies");
@@ -313,7 +317,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
             *store.left.lock().expect("not poisoned") = Some(at);
             // Its rows are its own: none of the history has them.
             let mut own = history[2].clone();
-            own.deltas.insert(TableId::Users, vec![Delta::Upsert(user(99, -1))]);
+            own.deltas.insert(table("users"), vec![Delta::Upsert(user(99, -1))]);
             let applied = zombie.apply(&by, &own);
             let Some(seen) = *seen.lock().expect("not poisoned") else {
                 assert!(at > 3, "the commit has more steps");
@@ -371,7 +375,7 @@ fn what_is_not_as_it_was_written_is_named_and_left_alone() {
         let disk = SimulatedDisk::new();
         run(&disk, &settings, &commits).expect("runs");
         let store: Arc<dyn Store> = Arc::new(Local::on(disk.clone(), ROOT).expect("opens"));
-        (disk, Arc::clone(&store), Parquet::on(store, &settings))
+        (disk, Arc::clone(&store), Parquet::on(all(), store, &settings))
     };
     let newest = |store: &Arc<dyn Store>| store.list("_progress/").expect("listed").pop().expect("some");
 
@@ -388,7 +392,7 @@ fn what_is_not_as_it_was_written_is_named_and_left_alone() {
 
     // Every byte of a file, and a file that is not there.
     let (disk, store, mut sink) = made();
-    let read = |sink: &mut Parquet| TABLES.map(|table| sink.page(table, None, 1_000));
+    let read = |sink: &mut Parquet| tables().map(|table| sink.page(table, None, 1_000));
     let paths: Vec<_> = disk.files().into_iter().map(|path| path.display().to_string()).collect();
     let data = paths.iter().filter(|path| path.ends_with(".parquet") && !path.ends_with("_schema.parquet"));
     let mut wrong = 0;
@@ -426,7 +430,7 @@ fn a_feed_that_is_not_there_any_more_is_not_written_on() {
     let (settings, commits) = (settings(&mut random), commits(&mut random, 4));
     for left in [0, 1] {
         let store: Arc<dyn Store> = Arc::new(Local::on(SimulatedDisk::new(), ROOT).expect("opens"));
-        let mut sink = Parquet::on(Arc::clone(&store), &settings);
+        let mut sink = Parquet::on(all(), Arc::clone(&store), &settings);
         let claim = claim(&mut sink).expect("claims");
         let (last, before) = commits.split_last().expect("some");
         before.iter().for_each(|commit| sink.apply(&claim, commit).expect("applies"));
@@ -451,7 +455,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
     };
     let mut at = |number: u64, clock_ms: i64| {
         let mut deltas = BTreeMap::new();
-        deltas.insert(TableId::Users, vec![Delta::Upsert(user(number as i64, 1))]);
+        deltas.insert(table("users"), vec![Delta::Upsert(user(number as i64, 1))]);
         let commit = Commit {
             follows: 2 * number - 2,
             epoch: 2 * number,
@@ -477,7 +481,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
     assert_eq!(files("deltas/date=2026-01-05/").len(), 5);
     at(7, hour(75));
     assert_eq!(files("deltas/date=2026-01-05/").len(), 0, "{:?}", files("deltas/"));
-    assert_eq!(sink.page(TableId::Users, None, 100).expect("readable").len(), 7);
+    assert_eq!(sink.page(table("users"), None, 100).expect("readable").len(), 7);
 }
 
 /// A commit a quarter of an hour after the one before, with one record that was rejected then.
@@ -491,8 +495,8 @@ fn rejecting(number: u64) -> Commit {
         clock_ms,
         watermark: clock_ms,
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(TableId::Users, vec![Delta::Upsert(user(number as i64, 1))])]),
-        appends: BTreeMap::from([(TableId::RejectedEvents, vec![row])]),
+        deltas: BTreeMap::from([(table("users"), vec![Delta::Upsert(user(number as i64, 1))])]),
+        appends: BTreeMap::from([(table("rejected_events"), vec![row])]),
     }
 }
 
@@ -509,13 +513,13 @@ fn old_rows_go_as_whole_runs_with_their_deltas_and_soon() {
         paths.filter(|path| path.contains(part) && !path.ends_with("_schema.parquet")).collect()
     };
     (1..=120).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));
-    let purge = Purge::after(&rejecting(120), &kept);
+    let purge = Purge::after(&rejecting(120), all(), &kept);
     let (all, reader) = (files("rejected_events/"), on(&disk, &settings));
     let mut reader = reader.expect("opens");
-    let mut before = reader.page(TableId::RejectedEvents, None, 60).expect("readable");
+    let mut before = reader.page(table("rejected_events"), None, 60).expect("readable");
     assert!(sink.purge(&by, &purge).expect("removes").is_done);
     // Those of 14 hours are to go: 56 rows. Of an hour, which is a sixteenth, some may stay.
-    let left = on(&disk, &settings).expect("opens").page(TableId::RejectedEvents, None, 1_000).expect("readable");
+    let left = on(&disk, &settings).expect("opens").page(table("rejected_events"), None, 1_000).expect("readable");
     assert!((64..=68).contains(&left.len()) && left.last() == rejected_at(120).as_ref(), "{} rows", left.len());
     // Whoever came before goes on reading.
     assert_eq!(files("rejected_events/"), all);
@@ -526,12 +530,12 @@ fn old_rows_go_as_whole_runs_with_their_deltas_and_soon() {
     let oldest = files("rejected_events/deltas/");
     assert!(oldest[0].contains(&format!("/{:012}-", 2 * gone + 2)), "{oldest:?}");
     assert_eq!(files("users/deltas/").len(), 130, "what is kept for ever is");
-    before.extend(reader.page(TableId::RejectedEvents, None, 1_000).expect("readable"));
+    before.extend(reader.page(table("rejected_events"), None, 1_000).expect("readable"));
     assert_eq!(before.len(), 60 + left.len() + 10);
-    assert_eq!(sink.page(TableId::Users, None, 1_000).expect("readable").len(), 130);
+    assert_eq!(sink.page(table("users"), None, 1_000).expect("readable").len(), 130);
     assert!(files("_progress").len() <= 18, "objects nobody reads are tidied away");
 }
 
 fn rejected_at(number: u64) -> Option<Vec<Value>> {
-    rejecting(number).appends[&TableId::RejectedEvents].first().cloned()
+    rejecting(number).appends[&table("rejected_events")].first().cloned()
 }

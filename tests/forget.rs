@@ -2,9 +2,11 @@
 
 use crate::support;
 use dataflows::Time;
-use dataflows::state::State;
+use dataflows::family::Catalogue;
+use dataflows::state::Section;
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
+use deltamart::families::all;
 use deltamart::forget::{Forgotten, Named, Payloads, forget};
 use deltamart::recovery::StartError;
 use deltamart::sink::parquet::Parquet;
@@ -76,7 +78,7 @@ const RUN: [&str; 4] = ["run", "shop/events.jsonl", "--catalog", "shop/Movies.tx
 
 /// The users with the most to forget: who bought, who are in the shop, whose carts are open.
 fn interesting(folder: &Path, warehouse: &str) -> Vec<u64> {
-    let sink = Sqlite::open_to_read(&folder.join(warehouse)).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.join(warehouse)).expect("opens");
     let of = |sql: &str| -> Vec<u64> {
         let mut statement = sink.connection().prepare(sql).expect("is SQL");
         let rows = statement.query_map([], |row| row.get::<_, i64>(0)).expect("runs");
@@ -101,9 +103,9 @@ fn interesting(folder: &Path, warehouse: &str) -> Vec<u64> {
 /// Rows that name a user, and rows that do not: by table, as text.
 fn split(path: &Path, users: &BTreeSet<u64>) -> (Vec<String>, Vec<String>) {
     let payloads = Payloads::new(None);
-    let mut sink = Sqlite::open_to_read(path).expect("opens");
+    let mut sink = Sqlite::open_to_read(all(), path).expect("opens");
     let (mut theirs, mut others) = (Vec::new(), Vec::new());
-    for id in TableId::ALL {
+    for id in all().tables() {
         for mut row in sink.page(*id, None, usize::MAX >> 1).expect("readable") {
             let named = users.iter().any(|user| Named { user: *user, payloads: &payloads }.names(*id, &row));
             // By which clock or watermark it was judged depends on where epochs ended.
@@ -115,12 +117,12 @@ fn split(path: &Path, users: &BTreeSet<u64>) -> (Vec<String>, Vec<String>) {
     (theirs, others)
 }
 
-fn state_of(folder: &Path, warehouse: &str) -> (Time, Vec<State>) {
+fn state_of(folder: &Path, warehouse: &str) -> (Time, Vec<Section>) {
     let place = folder.join(format!("{warehouse}.state")).display().to_string();
     let dir = StateDir::open_to_read(store::open_to_read(&place).expect("a folder")).expect("readable").expect("state");
     let snapshot = dir.newest_snapshot(&dir.chain().expect("readable"), Time::MAX).expect("readable").expect("one");
-    let state = dir.read_snapshot(&snapshot, 1).expect("readable");
-    (snapshot.epoch, state.into_iter().flatten().collect())
+    let state = dir.read_snapshot(all(), &snapshot, 1).expect("readable");
+    (snapshot.epoch, state)
 }
 
 /// Every file of a feed, and the users that are named in it by a column.
@@ -160,7 +162,10 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
     assert!(users.iter().all(|user| files.iter().any(|(_, named)| named.contains(user))));
 
     let (before, state) = state_of(folder, "forgot.db");
-    let is_theirs = |record: &State| users.iter().any(|user| record.clone().forget(*user, 0));
+    let is_theirs = |section: &Section| {
+        let kept = all().kept(&section.name).expect("ours");
+        users.iter().any(|user| kept.forget(&mut section.clone(), *user, 0).expect("readable") > 0)
+    };
     assert!(state.iter().any(is_theirs));
     for user in &users {
         let said = succeed(folder, "forgot.db", &[&["forget", &user.to_string()], &feed[..]].concat());
@@ -179,7 +184,7 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
     assert!(after > before && !state.iter().any(is_theirs));
     // ...nor in the warehouse, where no page that is free holds what was deleted...
     assert_eq!(split(&folder.join("forgot.db"), &users).0, Vec::<String>::new());
-    let sink = Sqlite::open_to_read(&folder.join("forgot.db")).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.join("forgot.db")).expect("opens");
     let free: i64 = sink.connection().query_row("PRAGMA freelist_count", [], |row| row.get(0)).expect("asks");
     assert_eq!(free, 0);
     drop(sink);
@@ -210,9 +215,9 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
 
     // The feed holds what the warehouse holds.
     let settings = Feed { path: folder.join("feed").display().to_string(), ..Feed::default() };
-    let mut feed = Parquet::open_to_read(&settings).expect("opens");
-    let mut warehouse = Sqlite::open_to_read(&folder.join("forgot.db")).expect("opens");
-    for id in TableId::ALL {
+    let mut feed = Parquet::open_to_read(all(), &settings).expect("opens");
+    let mut warehouse = Sqlite::open_to_read(all(), &folder.join("forgot.db")).expect("opens");
+    for id in all().tables() {
         let rows = |sink: &mut dyn Stored| sink.page(*id, None, 1_000_000).expect("readable");
         assert_eq!(rows(&mut feed), rows(&mut warehouse), "{}", id.table().name);
     }
@@ -263,6 +268,10 @@ impl Sink for Failing {
 }
 
 impl Stored for Failing {
+    fn catalogue(&self) -> Catalogue {
+        self.inner.catalogue()
+    }
+
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.inner.page(table, after, limit)
     }
@@ -275,9 +284,10 @@ impl Stored for Failing {
 /// Forgets a user in a warehouse that fails, and in its feed.
 fn forget_with(folder: &Path, name: &str, failing: Failing, user: u64) -> Result<Forgotten, StartError> {
     let settings = Feed { path: folder.join(format!("{name}.feed")).display().to_string(), ..Feed::default() };
-    let mut sinks: [Box<dyn Warehouse>; 2] = [Box::new(failing), Box::new(Parquet::open(&settings).expect("opens"))];
+    let mut sinks: [Box<dyn Warehouse>; 2] =
+        [Box::new(failing), Box::new(Parquet::open(all(), &settings).expect("opens"))];
     let payloads = Payloads::new(None);
-    forget(&state_dir(folder, name), &mut sinks, &Named { user, payloads: &payloads }, support::MONDAY_MS, 1)
+    forget(all(), &state_dir(folder, name), &mut sinks, &Named { user, payloads: &payloads }, support::MONDAY_MS, 1)
 }
 
 fn state_dir(folder: &Path, name: &str) -> StateDir {
@@ -304,7 +314,7 @@ fn broken_off_anywhere_a_run_goes_on_and_asked_again_it_is_done() {
         for at in 1.. {
             let name = format!("{before}-{at}.db");
             copy(folder, "base.db", &name);
-            let inner = Sqlite::open(&folder.join(&name)).expect("opens");
+            let inner = Sqlite::open(all(), &folder.join(&name)).expect("opens");
             let failing = Failing { inner, at, before, calls: 0, meanwhile: None };
             let result = forget_with(folder, &name, failing, user);
             match &result {
@@ -324,7 +334,10 @@ fn broken_off_anywhere_a_run_goes_on_and_asked_again_it_is_done() {
             assert_eq!(theirs, Vec::<String>::new(), "{name}");
             let differing: Vec<_> = others.iter().zip(&expected).filter(|(a, b)| a != b).take(5).collect();
             assert!(others == expected, "{name}: {differing:#?}");
-            assert!(!state_of(folder, &name).1.iter_mut().any(|record| record.forget(user, 0)), "{name}");
+            let names = |section: &mut Section| {
+                all().kept(&section.name).expect("ours").forget(section, user, 0).expect("readable") > 0
+            };
+            assert!(!state_of(folder, &name).1.iter_mut().any(names), "{name}");
             if result.is_ok() {
                 assert!(at == 4, "claim, apply and scrub are broken off: {at}");
                 break;
@@ -346,7 +359,7 @@ fn whoever_ran_meanwhile_has_not_run_in_vain() {
     let end = chain.end();
     let entry = Entry { epoch: end + 2, ..chain.entries[&end].1.clone() };
     let meanwhile = move || dir.journal(generation, &Group { follows: end, entries: vec![entry] }).expect("written");
-    let inner = Sqlite::open(&folder.join("some.db")).expect("opens");
+    let inner = Sqlite::open(all(), &folder.join("some.db")).expect("opens");
     let failing = Failing { inner, at: 0, before: true, calls: 0, meanwhile: Some(Box::new(meanwhile)) };
     let refused = forget_with(folder, "some.db", failing, user).expect_err("refused").to_string();
     assert!(refused.contains("a run was under way meanwhile"), "{refused}");

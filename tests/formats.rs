@@ -6,8 +6,9 @@
 //! of object looks like stands in `tests/formats/`.
 
 use crate::support;
-use dataflows::state::State;
+use dataflows::state::Section;
 use deltamart::engine::Resume;
+use deltamart::families::all;
 use deltamart::sink::memory::Memory;
 use deltamart::source::marks::Marks;
 use deltamart::source::script::{Script, Step};
@@ -48,29 +49,6 @@ fn assert_as_it_was(name: &str, version: &str, written: &str) {
     );
 }
 
-/// The kind of a record, and its place among the kinds: here, so that a new one is missed by the compiler.
-fn kind(record: &State) -> (usize, &'static str) {
-    match record {
-        State::RegistrationPane(..) => (0, "registration pane"),
-        State::CheckoutPane(..) => (1, "checkout pane"),
-        State::User(..) => (2, "user"),
-        State::CatalogVersion(..) => (3, "catalog version"),
-        State::Sign(..) => (4, "sign"),
-        State::SessionMinute(..) => (5, "session minute"),
-        State::SessionExtent(..) => (6, "session extent"),
-        State::Cart(..) => (7, "cart"),
-        State::SaleLine(..) => (8, "sale line"),
-        State::Price(..) => (9, "price"),
-        State::Sales(..) => (10, "sales"),
-        State::Rating(..) => (11, "rating"),
-        State::Statistics(..) => (12, "statistics"),
-        State::Activity(..) => (13, "activity"),
-        State::Segment(..) => (14, "segment"),
-        State::SegmentFact(..) => (15, "segment fact"),
-    }
-}
-const KINDS: usize = 16;
-
 /// A little of everything: ids that are numbers and ids that are not, what is there and what is missing.
 fn a_day() -> Vec<Step> {
     let event = |name: &str, time: &str, rest: &str| {
@@ -107,15 +85,23 @@ fn a_day() -> Vec<Step> {
     ]
 }
 
-/// What the operators hold after that day.
-fn records() -> Vec<State> {
+/// What the operators hold after that day, one section for each thing that is kept.
+fn sections() -> Vec<Section> {
     let sink = Memory::default();
     let source = Script::new(support::partitions(1), a_day());
     let ended = support::run(source, &sink, support::options(1), Resume::default(), &Arc::default()).expect("runs");
-    assert!(sink.contents().rows(dataflows::table::TableId::RejectedEvents).is_empty(), "everything is accepted");
-    let mut records: Vec<_> = ended.state.into_iter().flatten().collect();
-    records.sort();
-    records
+    assert!(sink.contents().rows(support::table("rejected_events")).is_empty(), "everything is accepted");
+    let mut sections = BTreeMap::<String, Section>::new();
+    for section in ended.state {
+        match sections.get_mut(&section.name) {
+            Some(whole) => {
+                whole.records += section.records;
+                whole.bytes.extend(section.bytes);
+            }
+            None => drop(sections.insert(section.name.clone(), section)),
+        }
+    }
+    sections.into_values().collect()
 }
 
 /// State in a folder, and what stands in a file of it.
@@ -132,28 +118,30 @@ fn stored(dir: &StateDir, key: &str) -> Vec<u8> {
 
 #[test]
 fn records_are_written_as_they_were() {
-    let records = records();
-    let kinds: BTreeSet<_> = records.iter().map(|record| kind(record).0).collect();
-    assert_eq!(kinds, (0..KINDS).collect(), "the day of this test leaves a record of every kind");
+    let sections = sections();
+    let names: BTreeSet<_> = sections.iter().map(|section| section.name.as_str()).collect();
+    let kept = all().families().iter().flat_map(|family| family.kept()).map(|kept| kept.name()).collect();
+    assert_eq!(names, kept, "the day of this test leaves a record of everything that is kept");
 
     let (_folder, dir) = state();
     let mut bytes = Vec::new();
-    snapshot::encode(&records, &mut bytes);
-    let part = dir.write_part((2, 1), 0, records.len() as u64, &bytes).expect("written");
+    sections.iter().for_each(|section| snapshot::encode(section, &mut bytes));
+    let records = sections.iter().map(|section| section.records).sum();
+    let part = dir.write_part((2, 1), 0, records, &bytes).expect("written");
     let sealed = stored(&dir, &part.key);
     let header = sealed.split(|byte| *byte == b'\n').next().expect("a line");
     let mut written = format!("{}\n", String::from_utf8_lossy(header));
-    for record in &records {
+    for section in &sections {
         let mut bytes = Vec::new();
-        snapshot::encode(std::slice::from_ref(record), &mut bytes);
-        write!(written, "{}:", kind(record).1).expect("text");
+        snapshot::encode(section, &mut bytes);
+        write!(written, "{}, version {}:", section.name, section.version).expect("text");
         bytes.iter().for_each(|byte| write!(written, " {byte:02x}").expect("text"));
         written.push('\n');
     }
-    assert_as_it_was("part", "`RECORDS` in src/state_dir/snapshot.rs", &written);
+    assert_as_it_was("part", "the version of what is kept, or `SECTIONS` in src/state_dir/snapshot.rs", &written);
 
     let manifest = Manifest { parts: vec![part], ..manifest() };
-    assert_eq!(dir.read_snapshot(&manifest, 1).expect("readable").concat(), records);
+    assert_eq!(dir.read_snapshot(all(), &manifest, 1).expect("readable"), sections);
 }
 
 fn manifest() -> Manifest {

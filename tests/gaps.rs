@@ -1,8 +1,9 @@
 //! One record, millions of rows: gaps of minutes to decades between what happens. Rows and work go by what happens,
 //! not by how much time passes between it.
 
+use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS};
-use dataflows::table::{TableId, Value};
+use dataflows::table::Value;
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::engine::{Options, Resume};
 use deltamart::instant;
@@ -122,7 +123,7 @@ proptest! {
         support::assert_matches_sql(&contents, &settings);
         // A session has a row for each of its minutes, and one at its end; a sign event begins no more than one.
         let most = signs * (timeout_ms / MINUTE_MS + 2) as usize;
-        let rows = contents.rows(TableId::SessionMetrics).len();
+        let rows = contents.rows(table("session_metrics")).len();
         prop_assert!(rows <= most, "{} rows of {} sign events", rows, signs);
     }
 }
@@ -138,7 +139,7 @@ fn one_sign_in_of_2000_makes_a_row_for_each_minute_of_its_session() {
     let (sink, _) = support::run_script(1, steps, options);
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
-    let rows = contents.rows(TableId::SessionMetrics);
+    let rows = contents.rows(table("session_metrics"));
     assert_eq!(rows.len(), 1_441);
     let row = |at, active, age| {
         let [none, completed] = [0; 2].map(Value::Integer);
@@ -167,9 +168,9 @@ fn a_sign_out_a_day_late_changes_1_440_rows() {
     options.settings.lateness_ms = Some(2 * DAY_MS);
     let (sink, _) = support::run_script(1, steps, options);
     let log = sink.contents().log.clone();
-    let changed: Vec<_> = log.iter().filter_map(|commit| commit.deltas.get(&TableId::SessionMetrics)).collect();
+    let changed: Vec<_> = log.iter().filter_map(|commit| commit.deltas.get(&table("session_metrics"))).collect();
     assert_eq!(changed.iter().map(|deltas| deltas.len()).collect::<Vec<_>>(), [1_441, 1_440]);
-    let upserts = changed[1].iter().filter(|delta| matches!(delta, deltamart::delta::Delta::Upsert(_)));
+    let upserts = changed[1].iter().filter(|delta| matches!(delta, dataflows::delta::Delta::Upsert(_)));
     assert_eq!(upserts.count(), 1, "10:01, at which it is completed");
-    assert_eq!(sink.contents().rows(TableId::SessionMetrics).len(), 2);
+    assert_eq!(sink.contents().rows(table("session_metrics")).len(), 2);
 }

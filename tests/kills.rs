@@ -2,7 +2,7 @@
 //! tables are those of a run that nobody disturbed, and whoever read meanwhile saw whole commits.
 
 use crate::support;
-use dataflows::table::TableId;
+use deltamart::families::all;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::{Sqlite, quoted};
 use deltamart::state_dir::StateDir;
@@ -50,14 +50,14 @@ fn watch(folder: &Path, child: &mut Child, until: u64, last: &mut u64) -> bool {
 
 /// One read transaction sees one commit: no row is newer than the progress, which never goes back.
 fn look(folder: &Path, last: &mut u64) {
-    let Ok(mut sink) = Sqlite::open_to_read(&folder.join("killed.db")) else { return };
+    let Ok(mut sink) = Sqlite::open_to_read(all(), &folder.join("killed.db")) else { return };
     if sink.connection().execute_batch("BEGIN").is_err() {
         return;
     }
     let Ok(Some(progress)) = sink.position() else { return };
     assert!(progress.epoch >= *last, "the epoch went from {last} to {}", progress.epoch);
     *last = progress.epoch;
-    for id in TableId::ALL {
+    for id in all().tables() {
         let sql = format!("SELECT COALESCE(MAX(_epoch), 0) FROM {}", quoted(id.table().name));
         let newest = sink.connection().query_row(&sql, [], |row| row.get::<_, i64>(0));
         assert!(newest.is_ok_and(|newest| newest as u64 <= progress.epoch), "`{}` is ahead", id.table().name);

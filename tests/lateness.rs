@@ -7,12 +7,13 @@ mod begins;
 mod order;
 mod rule;
 
+use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS};
-use dataflows::flow::METRICS;
 use dataflows::operators::Status;
-use dataflows::table::{TableId, Tables, Value};
+use dataflows::table::{Tables, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::engine::{self, Ended, Job, Keep, Options, Resume};
+use deltamart::families::all;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::{MadeBy, Sink, Warehouse};
@@ -85,7 +86,7 @@ impl Way {
         options.settings.watermark_step_ms = WATERMARK_STEP_MS;
         // A leap of years has millions of minutes.
         options.settings.tables =
-            METRICS.iter().map(|(id, _)| *id).filter(|id| *id != TableId::SessionMetrics).collect::<Tables>();
+            all().metrics().iter().map(|(id, _)| *id).filter(|id| *id != table("session_metrics")).collect::<Tables>();
         // Fifty years later is accepted.
         options.clock = Arc::new(|| CLOCK_MS + 2 * FAR_MS);
         options
@@ -223,7 +224,7 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
         let dir = StateDir::open(Arc::new(store), None).expect("opens");
         let facts = support::start_of(format!("{kills}"), &options, BTreeMap::new());
         let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(sink.clone())];
-        let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 1).expect("starts");
+        let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 1).expect("starts");
         let stop = Arc::default();
         let job = Job {
             sources: vec![way.source(files.len(), whole(files), &stop)],
@@ -252,7 +253,7 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
 
 /// All tables that do not depend on when an epoch was closed: late events, and the metrics.
 fn made(contents: &Contents) -> BTreeMap<&'static str, Vec<Vec<Value>>> {
-    let ids = METRICS.iter().map(|(id, _)| *id).chain([TableId::LateEvents]);
+    let ids = all().metrics().iter().map(|(id, _)| *id).chain([table("late_events")]);
     ids.map(|id| (id.table().name, contents.rows(id))).collect()
 }
 
@@ -287,11 +288,11 @@ fn one(seed: u64, tally: &mut Tally) {
     let plain = Way { workers: 1, epoch_ms: 3_600_000, epoch_events: 1 << 16, batch: 1 << 16, seed };
     let one = run(&plain, plain.options(), &files);
     let expected = late_rows(&files);
-    assert_eq!(one.rows(TableId::LateEvents), expected, "seed {seed}: the rule says otherwise: {files:?}");
+    assert_eq!(one.rows(table("late_events")), expected, "seed {seed}: the rule says otherwise: {files:?}");
     support::assert_matches_sql(&one, &plain.options().settings);
     let reference = made(&one);
     let check = |way: &str, contents: &Contents| {
-        assert!(contents.rows(TableId::LateEvents) == expected, "seed {seed}, {way}: other lines are late");
+        assert!(contents.rows(table("late_events")) == expected, "seed {seed}, {way}: other lines are late");
         for (table, rows) in made(contents) {
             assert!(rows == reference[table], "seed {seed}, {way}: `{table}` is another one");
         }
@@ -380,8 +381,8 @@ fn a_stray_line_changes_the_fate_of_no_other() {
             stray[file][line] += FAR_MS;
             let way = Way::any(&mut dice);
             let found = run(&way, way.options(), &stray);
-            assert!(found.rows(TableId::RejectedEvents).is_empty(), "the stray line is accepted");
-            assert_eq!(found.rows(TableId::LateEvents), late_rows(&stray), "seed {seed}, line {line} of file {file}");
+            assert!(found.rows(table("rejected_events")).is_empty(), "the stray line is accepted");
+            assert_eq!(found.rows(table("late_events")), late_rows(&stray), "seed {seed}, line {line} of file {file}");
             let end = found.progress.as_ref().map_or(0, |progress| progress.watermark);
             assert!(end < support::MONDAY_MS + FAR_MS, "seed {seed}: nothing expires by a stray line");
         }

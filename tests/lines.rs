@@ -6,6 +6,7 @@ mod foreign;
 
 use crate::cli::{deltamart, said};
 use deltamart::decode::movies_txt;
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::SourceError;
 use deltamart::source::files::Files;
@@ -412,7 +413,7 @@ fn what_is_packed_and_written_otherwise_makes_the_same_tables() {
 
 /// Who signed in, in order.
 pub fn signed_in(warehouse: &Path) -> String {
-    let sink = Sqlite::open_to_read(warehouse).expect("opens");
+    let sink = Sqlite::open_to_read(all(), warehouse).expect("opens");
     let sql = "SELECT coalesce(group_concat(user_id), '') FROM (SELECT user_id FROM consumer_events ORDER BY _offset)";
     sink.connection().query_row(sql, [], |row| row.get(0)).expect("one value")
 }

@@ -2,8 +2,10 @@
 //! then is `minutes/every_minute.sql`.
 
 use crate::oracle::{history, roughly_ordered, steps};
+use crate::support::table;
 use crate::support::{self, MINUTE_MS, MONDAY_MS, every_minute};
-use dataflows::table::{TableId, Value};
+use dataflows::table::Value;
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::script::Step;
@@ -23,13 +25,13 @@ proptest! {
         let mut options = support::options(1);
         options.settings = span.settings(options.settings);
         options.settings.whole_input = whole_input;
-        options.settings.tables = [TableId::SessionMetrics].into_iter().collect();
+        options.settings.tables = [table("session_metrics")].into_iter().collect();
         let settings = options.settings.clone();
         let (sink, _) = support::run_script(1, steps, options);
         let contents = sink.contents().clone();
         let mut expected = every_minute::specified(&contents, &settings);
         // Before its first row a table says nothing; that of then said that there was nothing.
-        let first = contents.rows(TableId::SessionMetrics).first().map(|row| row[0].clone());
+        let first = contents.rows(table("session_metrics")).first().map(|row| row[0].clone());
         expected.retain(|row| first.as_ref().is_some_and(|first| row[0] >= *first));
         let made_by = if whole_input { MadeBy::Batch } else { MadeBy::Run };
         let found = every_minute::of(&contents, made_by);
@@ -50,7 +52,7 @@ proptest! {
 fn a_warehouse_that_is_there_is_given_the_view() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("shop.db");
-    let mut sink = Sqlite::open(&path).expect("opens");
+    let mut sink = Sqlite::open(all(), &path).expect("opens");
     let view = "session_metrics_by_minute";
     for before in ["", "CREATE VIEW session_metrics_by_minute AS SELECT 1 AS wrong"] {
         let claim = sink.claim(MadeBy::Run, None).expect("claims");

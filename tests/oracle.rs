@@ -2,15 +2,15 @@
 //! pipeline on 1 to 4 workers; every table must equal its SQL row for row, and the deltas must be
 //! minimal and replayable.
 
+use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS, MONDAY_MS};
-use dataflows::table::TableId;
+use dataflows::delta::Delta;
 use dataflows::time::WATERMARK_STEP_MS;
-use deltamart::delta::Delta;
 use deltamart::engine::Resume;
+use deltamart::families::all;
 use deltamart::instant;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::source::script::{Script, Step};
-use deltamart::specification;
 use deltamart::stats::Stats;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -213,12 +213,12 @@ fn assert_log_is_minimal_and_complete(contents: &Contents) {
 
 /// The tables without what is outside the promise: when something was judged.
 fn tables(contents: &Contents) -> Vec<Vec<Vec<dataflows::table::Value>>> {
-    dataflows::flow::METRICS.iter().map(|(table, _)| contents.rows(*table)).collect()
+    all().metrics().iter().map(|(table, _)| contents.rows(*table)).collect()
 }
 
 pub fn every_record_is_somewhere(contents: &Contents, steps: &[Step]) {
     let records = steps.iter().filter(|step| matches!(step, Step::Record(..))).count();
-    let tables = specification::read().chain([TableId::RejectedEvents]);
+    let tables = all().raw().chain([table("rejected_events")]);
     assert_eq!(tables.map(|table| contents.rows(table).len()).sum::<usize>(), records);
 }
 
@@ -254,7 +254,7 @@ proptest! {
         let contents = sink.contents().clone();
         every_record_is_somewhere(&contents, &steps);
         support::assert_matches_sql(&contents, &settings);
-        prop_assert!(!unlimited || contents.rows(TableId::LateEvents).is_empty());
+        prop_assert!(!unlimited || contents.rows(table("late_events")).is_empty());
     }
 
     #[test]
@@ -338,7 +338,7 @@ fn workers_and_chopping_do_not_matter() {
         options.epoch_events = epoch_events;
         let (sink, _) = support::run_script(1, steps.clone(), options);
         let contents = sink.contents().clone();
-        (tables(&contents), contents.rows(TableId::LateEvents).len(), contents.progress.expect("claimed").watermark)
+        (tables(&contents), contents.rows(table("late_events")).len(), contents.progress.expect("claimed").watermark)
     };
     let reference = run(1, 1000);
     assert_eq!(reference.1, 0);
@@ -369,7 +369,7 @@ fn a_gap_in_time_is_said_in_bounded_slices() {
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
     let minutes: Vec<_> =
-        contents.log.iter().map(|commit| commit.deltas.get(&TableId::SessionMetrics).map_or(0, Vec::len)).collect();
+        contents.log.iter().map(|commit| commit.deltas.get(&table("session_metrics")).map_or(0, Vec::len)).collect();
     assert_eq!(minutes.iter().sum::<usize>(), 20 * usize::from(DAY_MINUTES) - 5);
     assert!(minutes.iter().all(|rows| *rows <= usize::from(DAY_MINUTES)) && minutes.len() >= 20, "{minutes:?}");
 }

@@ -13,8 +13,9 @@ mod totals;
 mod versions;
 
 use crate::support::{MONDAY_MS, histories};
+use dataflows::lane::Lane;
 use dataflows::operators::freeze;
-use dataflows::state::{Frozen, Ledger, State};
+use dataflows::state::{Frozen, Ledger, Section};
 use dataflows::time::START;
 use dataflows::{Collection, Instant, Settings, Stream, Time};
 use differential_dataflow::ExchangeData;
@@ -31,19 +32,12 @@ use timely::dataflow::operators::core::input::Handle;
 use timely::dataflow::operators::vec::Map;
 use timely::worker::Worker;
 
-/// What a keyed operator is given.
-struct Inputs<'s, E: 'static> {
-    events: Collection<'s, E>,
-    restored: Collection<'s, State>,
-    watermarks: Stream<'s, Instant>,
-}
-
 /// A keyed operator and its plain form.
 trait Law: 'static {
     type Event: ExchangeData + Hash + Sync;
     type Row: ExchangeData + Hash + Sync;
 
-    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Self::Row>;
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Self::Row>;
 
     /// The same of all events, and of the watermark: the one record of its collection.
     fn plain<'s>(
@@ -96,7 +90,7 @@ fn run() -> impl Strategy<Value = Run> {
 struct Known<R> {
     moments: usize,
     rows: Updates<R>,
-    state: Vec<State>,
+    state: Vec<Section>,
 }
 
 /// Fails unless the keyed operator and its plain form agree after every epoch.
@@ -124,7 +118,6 @@ struct Feeds<L: Law> {
     watermark: InputSession<Time, Instant, isize>,
     /// Of the keyed operator: what it has not seen.
     fresh: InputSession<Time, L::Event, isize>,
-    restored: InputSession<Time, State, isize>,
     watermarks: Handle<Time, CapacityContainerBuilder<Vec<Instant>>>,
     /// What another one said before.
     rows: InputSession<Time, L::Row, isize>,
@@ -136,28 +129,28 @@ impl<L: Law> Feeds<L> {
         macro_rules! advance {
             ($($input:ident),*) => { $(self.$input.advance_to(time); self.$input.flush();)* };
         }
-        advance!(events, watermark, fresh, restored, rows);
+        advance!(events, watermark, fresh, rows);
     }
 }
 
 /// What was held after an epoch, taken out then, and frozen then to be taken out later.
 struct View {
-    then: Vec<State>,
+    then: Vec<Section>,
     frozen: Frozen,
-    seen: Vec<State>,
+    seen: Vec<Section>,
 }
 
 impl View {
     fn of(ledger: &Ledger) -> View {
-        View { then: ledger.freeze().flatten().collect(), frozen: ledger.freeze(), seen: Vec::new() }
+        View { then: ledger.freeze().collect(), frozen: ledger.freeze(), seen: Vec::new() }
     }
 
     fn look(&mut self) {
-        self.seen.extend(self.frozen.next().into_iter().flatten());
+        self.seen.extend(self.frozen.next());
     }
 
     fn assert_unchanged(mut self) {
-        self.seen.extend(self.frozen.flatten());
+        self.seen.extend(self.frozen);
         assert_eq!(self.seen, self.then, "what is frozen stays as it was");
     }
 }
@@ -177,16 +170,12 @@ fn build<L: Law>(
             events: InputSession::new(),
             watermark: InputSession::new(),
             fresh: InputSession::new(),
-            restored: InputSession::new(),
             watermarks: watermarks_in,
             rows: InputSession::new(),
         };
-        let inputs = Inputs {
-            events: feeds.fresh.to_collection(scope),
-            restored: feeds.restored.to_collection(scope),
-            watermarks,
-        };
-        let mut rows = freeze(L::keyed(inputs, settings, ledger)).concat(feeds.rows.to_collection(scope));
+        let lane = Lane::new(scope, watermarks, settings, ledger);
+        let mut rows =
+            freeze(L::keyed(feeds.fresh.to_collection(scope), &lane)).concat(feeds.rows.to_collection(scope));
         if compared {
             let (events, watermark) = (feeds.events.to_collection(scope), feeds.watermark.to_collection(scope));
             rows = rows.concat(L::plain(events, watermark, settings).negate());
@@ -211,17 +200,22 @@ fn compute<L: Law>(
     let (history, settings) = (history.to_vec(), settings.clone());
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let (index, peers) = (worker.index(), worker.peers());
-        let (ledger, said) = (Ledger::default(), Rc::default());
+        // What is known enters at the odd epoch before.
+        let silent = (2 * known.moments as Time).saturating_sub(1);
+        let (ledger, said) = (Ledger::restoring_at(silent), Rc::default());
         let (mut feeds, probe) = build::<L>(worker, &settings, &ledger, &said, compared);
         for (row, time, diff) in known.rows.iter().skip(index).step_by(peers) {
             feeds.rows.update_at(row.clone(), *time, *diff);
         }
         let (mut stood, mut sent, mut views) = (None, START, Vec::<View>::new());
+        let mut sections = known.state.iter().skip(index).step_by(peers);
+        if sections.all(|section| ledger.restore(section).expect("ours")) {
+            ledger.is_restored();
+        }
         for (n, moment) in history.iter().enumerate() {
             if n > 0 && n == known.moments {
-                // What is known enters at the odd epoch before, and the watermark with it.
-                feeds.advance_to(2 * n as Time - 1);
-                known.state.iter().skip(index).step_by(peers).for_each(|state| feeds.restored.insert(state.clone()));
+                // The watermark enters with it.
+                feeds.advance_to(silent);
                 sent = history[n - 1].watermark;
                 feeds.watermarks.send(sent);
             }
@@ -264,7 +258,7 @@ fn compute<L: Law>(
         worker.step_or_park_while(WAKE, || probe.less_than(&(2 * moments as Time)));
         views.into_iter().for_each(View::assert_unchanged);
         let rows: Vec<_> = said.borrow_mut().drain(..).collect();
-        (rows, ledger.freeze().flatten().collect::<Vec<_>>())
+        (rows, ledger.freeze().collect::<Vec<_>>())
     });
     let mut ended = Known { moments, rows: Vec::new(), state: Vec::new() };
     for worker in guards.expect("workers start").join() {

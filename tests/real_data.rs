@@ -1,5 +1,6 @@
 //! The real catalog: 8,701 items with all their dirt. Skipped, and says so, where it is absent.
 
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ fn the_real_catalog_gives_its_rows_and_a_second_run_changes_none() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let all = |warehouse: &PathBuf| -> Vec<(String, Option<f64>, i64)> {
-        let sink = Sqlite::open_to_read(warehouse).expect("opens");
+        let sink = Sqlite::open_to_read(all(), warehouse).expect("opens");
         let mut statement = sink
             .connection()
             .prepare("SELECT item_id, price, _epoch FROM movies_catalog ORDER BY 1")

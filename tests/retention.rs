@@ -1,13 +1,14 @@
 //! What is not kept for ever goes, when it is time, and no metric knows.
 
 use crate::bounded::event;
+use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS};
 use dataflows::Settings;
-use dataflows::flow::METRICS;
 use dataflows::table::{Kind, TableId, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
 use deltamart::engine::{self, Job, Options, Resume};
+use deltamart::families::all;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::{Purge, Purged};
@@ -89,8 +90,8 @@ fn metrics_do_not_depend_on_what_is_kept() {
     type Open<'a> = Box<dyn Fn() -> Box<dyn Warehouse> + 'a>;
     let open: [(&str, Open<'_>); 3] = [
         ("memory", Box::new(move || Box::new(memory.clone()))),
-        ("SQLite", Box::new(|| Box::new(Sqlite::open(&path).expect("opens")))),
-        ("the feed", Box::new(|| Box::new(Parquet::open(&feed).expect("opens").keeping(&retention)))),
+        ("SQLite", Box::new(|| Box::new(Sqlite::open(all(), &path).expect("opens")))),
+        ("the feed", Box::new(|| Box::new(Parquet::open(all(), &feed).expect("opens").keeping(&retention)))),
     ];
     for (name, open) in open {
         let commits = Arc::<Mutex<Vec<Commit>>>::default();
@@ -99,12 +100,12 @@ fn metrics_do_not_depend_on_what_is_kept() {
         run(Box::new(noting), claim, &retention);
         let (commits, mut sink) = (commits.lock().expect("no panic"), open());
         let mut page = |id: TableId| sink.page(id, None, 100_000).expect("readable");
-        for (id, _) in METRICS {
-            assert!(page(id) == kept.contents().rows(id), "{name}: `{}` is another one", id.table().name);
+        for (id, _) in all().metrics() {
+            assert!(page(*id) == kept.contents().rows(*id), "{name}: `{}` is another one", id.table().name);
         }
-        let purge = Purge::after(commits.last().expect("some"), &retention);
+        let purge = Purge::after(commits.last().expect("some"), all(), &retention);
         assert_eq!(purge.before.len(), 6);
-        for id in TableId::ALL.iter().copied().filter(|id| id.table().kind() == Kind::Append) {
+        for id in all().tables().iter().copied().filter(|id| id.table().kind() == Kind::Append) {
             let mut added: Vec<_> = commits.iter().filter_map(|commit| commit.appends.get(&id)).flatten().collect();
             added.sort();
             let (found, before) = (page(id), purge.before.get(&id).copied().unwrap_or(i64::MIN));
@@ -149,7 +150,7 @@ impl Sink for Reluctant {
     fn purge(&mut self, _: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
         let mut told = self.told.lock().expect("no panic");
         let (_, removed) = told.last_mut().expect("a commit came before");
-        removed.push(purge.before[&TableId::RejectedEvents]);
+        removed.push(purge.before[&table("rejected_events")]);
         self.answers.pop().unwrap_or(Ok(Purged { rows: 0, is_done: true }))
     }
 }
@@ -254,7 +255,7 @@ fn late(partition: i64, offsets: std::ops::Range<i64>, watermark: i64) -> impl I
 #[test]
 fn sqlite_removes_the_beginnings_of_partitions_in_steps_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut sink = Sqlite::open(&folder.path().join("w.db")).expect("opens");
+    let mut sink = Sqlite::open(all(), &folder.path().join("w.db")).expect("opens");
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let rows = late(0, 0..95_000, 1_000).chain(late(0, 95_000..95_010, 5_000)).chain(late(0, 95_010..95_015, 1_000));
     let rows = rows.chain(late(1, 0..7, 1_000)).chain(late(2, 0..3, 5_000)).chain(late(3, 0..25_000, 1_000));
@@ -265,21 +266,21 @@ fn sqlite_removes_the_beginnings_of_partitions_in_steps_and_says_so() {
         watermark: 10_000,
         positions: BTreeMap::new(),
         deltas: BTreeMap::new(),
-        appends: BTreeMap::from([(TableId::LateEvents, rows.collect())]),
+        appends: BTreeMap::from([(table("late_events"), rows.collect())]),
     };
     sink.apply(&claim, &commit).expect("applies");
     assert_eq!(sink.purged().expect("readable"), []);
-    let purge = |before| Purge { before: BTreeMap::from([(TableId::LateEvents, before)]) };
+    let purge = |before| Purge { before: BTreeMap::from([(table("late_events"), before)]) };
     let mut remove = |before| {
         let Purged { rows, is_done } = sink.purge(&claim, &purge(before)).expect("removes");
         (rows, is_done, sink.purged().expect("readable"))
     };
     assert_eq!(remove(1_000), (0, true, vec![]), "nothing is missing yet");
-    let said = vec![(TableId::LateEvents, 2_000)];
+    let said = vec![(table("late_events"), 2_000)];
     assert_eq!(remove(2_000), (95_000, false, said.clone()));
     assert_eq!(remove(1_500), (25_007, true, said.clone()), "what is missing stays missing");
     assert_eq!(remove(2_000), (0, true, said));
-    let left: Vec<_> = sink.page(TableId::LateEvents, None, 1_000).expect("readable");
+    let left: Vec<_> = sink.page(table("late_events"), None, 1_000).expect("readable");
     let expected = late(0, 95_000..95_010, 5_000).chain(late(0, 95_010..95_015, 1_000)).chain(late(2, 0..3, 5_000));
     assert_eq!(left, expected.collect::<Vec<_>>(), "what came out of order goes with what it came after");
     sink.forget_purged(&claim).expect("writable");

@@ -1,6 +1,7 @@
 //! The simulated shop is beside nothing else, and what it says to do next works.
 
 use crate::cli::{data, deltamart, said};
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{MadeBy, Sink};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::Command;
 const SHOP: [&str; 4] = ["--events", "3000", "--rate", "0"];
 
 fn made_by(warehouse: &Path) -> MadeBy {
-    Sqlite::open_to_read(warehouse).expect("opens").position().expect("reads").expect("claimed").made_by
+    Sqlite::open_to_read(all(), warehouse).expect("opens").position().expect("reads").expect("claimed").made_by
 }
 
 /// The commands that were printed, with what they are for cut off: the program's path begins them.

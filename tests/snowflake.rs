@@ -18,9 +18,11 @@ mod proxy;
 mod refused;
 
 use crate::support::needed;
+use crate::support::table;
+use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::sink::snowflake::{Snowflake, key};
 use deltamart::sink::{Commit, Stored};
 use std::collections::BTreeMap;
@@ -60,7 +62,7 @@ fn configured_at(at: &str) -> Config {
 }
 
 pub(crate) fn open(config: &Config) -> Snowflake {
-    Snowflake::open(config).expect("configured well")
+    Snowflake::open(all(), config).expect("configured well")
 }
 
 /// What a script prints, run by the Python that has Snowflake's own client and PyJWT.
@@ -80,7 +82,7 @@ fn user(id: i64, email: &str) -> Vec<Value> {
 }
 
 fn late(offset: i64) -> Vec<Value> {
-    let columns = &TableId::LateEvents.table().columns;
+    let columns = &table("late_events").table().columns;
     let mut row = vec![Value::Text("topic".into()), Value::Integer(0), Value::Integer(offset)];
     row.extend(columns[3..].iter().map(|column| match column.ty {
         _ if column.nullable => Value::Null,
@@ -101,8 +103,11 @@ fn commit(follows: u64, users: std::ops::Range<i64>) -> Commit {
         clock_ms: 1_767_571_200_000 + epoch as i64,
         watermark: 1_767_571_200_000,
         positions: BTreeMap::from([("topic/0".to_owned(), epoch as i64)]),
-        deltas: BTreeMap::from([(TableId::Users, users.clone().map(|id| Delta::Upsert(user(id, &text))).collect())]),
-        appends: BTreeMap::from([(TableId::LateEvents, users.map(|id| late(epoch as i64 * 1_000_000 + id)).collect())]),
+        deltas: BTreeMap::from([(table("users"), users.clone().map(|id| Delta::Upsert(user(id, &text))).collect())]),
+        appends: BTreeMap::from([(
+            table("late_events"),
+            users.map(|id| late(epoch as i64 * 1_000_000 + id)).collect(),
+        )]),
     }
 }
 

@@ -4,8 +4,10 @@
 //! Every line has a user of its own, so that what was counted can be told line by line.
 
 use crate::support;
-use dataflows::table::{TableId, Value};
+use crate::support::table;
+use dataflows::table::Value;
 use deltamart::engine::{self, Job, Keep};
+use deltamart::families::all;
 use deltamart::recovery::{self, Past};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{Sink, Warehouse};
@@ -82,7 +84,7 @@ impl World {
         let options = engine::Options { workers, epoch_events, take_state: false, ..support::options(workers) };
         let facts = support::start_of(workers.to_string(), &options, identities.clone());
         let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(self.sink.clone())];
-        let start = recovery::start(&dir, &mut sinks, &facts, &found, 1)?;
+        let start = recovery::start(all(), &dir, &mut sinks, &facts, &found, 1)?;
         let there: Vec<String> = source.partitions().iter().map(engine::partition_name).collect();
         recovery::check_partitions(&dir, &start.resume, &there)?;
         let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities };
@@ -103,9 +105,9 @@ impl World {
     fn counted(&self) -> BTreeMap<i64, usize> {
         let mut counted = BTreeMap::new();
         let contents = self.sink.contents();
-        let table = TableId::ItemViewEvents.table();
-        let place = table.columns.iter().position(|column| column.name == "user_id").expect("a column");
-        for row in contents.rows(TableId::ItemViewEvents) {
+        let views = table("item_view_events");
+        let place = views.table().columns.iter().position(|column| column.name == "user_id").expect("a column");
+        for row in contents.rows(views) {
             let Value::Integer(user) = row[place] else { panic!("a user") };
             *counted.entry(user).or_default() += 1;
         }

@@ -3,12 +3,12 @@
 /// The view of every minute.
 pub mod every_minute;
 
-use dataflows::flow::METRICS;
 use dataflows::table::{TableId, Type, Value};
 use dataflows::time::Thresholds;
 use dataflows::{Instant, Settings};
 use deltamart::commit;
 use deltamart::engine::{self, Ended, EngineError, Job, Options, Resume};
+use deltamart::families::all;
 use deltamart::fingerprint;
 use deltamart::recovery::DECODER;
 use deltamart::sink::memory::{Contents, Memory};
@@ -56,7 +56,7 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
         program: "test".to_owned(),
         decoder: DECODER,
         rules: options.rules.clone(),
-        fingerprint: fingerprint::of(&options.settings),
+        fingerprint: fingerprint::of(all(), &options.settings),
         identities,
         begins: BTreeMap::new(),
         lost: Vec::new(),
@@ -80,6 +80,7 @@ pub fn options(workers: usize) -> Options {
             journal_interval: Duration::ZERO,
             pending_bytes: 64 << 20,
             stop_grace: Duration::from_secs(1),
+            catalogue: all(),
             retention: Default::default(),
         },
         settings: Settings {
@@ -174,7 +175,7 @@ pub fn run_script(count: usize, steps: Vec<Step>, options: Options) -> (Memory, 
 pub fn assert_matches_sql(contents: &Contents, settings: &Settings) {
     let watermark = contents.progress.as_ref().expect("claimed").watermark;
     let oracle = Oracle::over(contents, watermark, settings);
-    for (table, _) in METRICS.iter().filter(|(table, _)| settings.tables.contains(*table)) {
+    for (table, _) in all().metrics().iter().filter(|(table, _)| settings.tables.contains(*table)) {
         let (actual, expected) = (contents.rows(*table), oracle.rows(*table));
         assert_eq!(actual, expected, "`{}` differs from its SQL (left: table, right: SQL)", table.table().name);
     }
@@ -190,8 +191,8 @@ impl Oracle {
     /// Over the raw tables of a sink, at a watermark.
     pub fn over(contents: &Contents, watermark: Instant, settings: &Settings) -> Oracle {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
-        let late: BTreeSet<_> = contents.rows(TableId::LateEvents).into_iter().map(|row| row[..3].to_vec()).collect();
-        for id in specification::read() {
+        let late: BTreeSet<_> = contents.rows(table("late_events")).into_iter().map(|row| row[..3].to_vec()).collect();
+        for id in all().raw() {
             let table = id.table();
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let places = vec!["?"; columns.len() + 1].join(", ");
@@ -205,7 +206,7 @@ impl Oracle {
                 insert.execute(params_from_iter(values)).expect("insert");
             }
         }
-        specification::execute(&connection, &settings.parameters(watermark)).expect("the metrics' SQL is valid");
+        specification::execute(all(), &connection, &settings.parameters(watermark)).expect("the metrics' SQL is valid");
         Oracle { connection }
     }
 
@@ -228,9 +229,9 @@ impl Oracle {
 
 /// Every row of a warehouse, without when it was judged and written: with the name of its table.
 pub fn stored(path: &Path) -> Vec<String> {
-    let sink = Sqlite::open_to_read(path).expect("opens");
+    let sink = Sqlite::open_to_read(all(), path).expect("opens");
     let mut rows = Vec::new();
-    for id in TableId::ALL {
+    for id in all().tables() {
         let table = id.table();
         let columns = table.columns.iter().filter(|column| !matches!(column.name, "rejected_at" | "watermark"));
         let columns: Vec<_> = columns.map(|column| format!("quote({})", quoted(column.name))).collect();
@@ -286,4 +287,9 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
 pub fn needed(variable: &str) -> String {
     let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
     value.unwrap_or_else(|| panic!("{variable} is not set: run this test by scripts/test, or by scripts/with-stack"))
+}
+
+/// A table of ours.
+pub fn table(name: &str) -> TableId {
+    deltamart::families::all().by_name(name).unwrap_or_else(|| panic!("there is no table `{name}`"))
 }

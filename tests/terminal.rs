@@ -1,5 +1,6 @@
 //! Nothing of the data is acted on by a terminal: hostile text in every place that data comes from, and every command.
 
+use deltamart::families::all;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -113,7 +114,7 @@ fn nothing_that_is_read_reaches_a_terminal_as_it_is() {
         assert!(said.contains("records in"), "{said}");
         cleaned(reads("batch", &name("batch", b".db")));
         let mut shown = String::new();
-        for id in dataflows::table::TableId::ALL {
+        for id in all().tables() {
             shown += &cleaned(on(words(&["show", id.table().name])));
         }
         assert!(shown.contains("\\u001b"), "{shown}");

@@ -1,7 +1,7 @@
 //! A sink that is away, slow to answer, broken or taken over; a source that fails or is away.
 
 use crate::support;
-use dataflows::table::TableId;
+use crate::support::table;
 use deltamart::commit::CommitError;
 use deltamart::engine::{EngineError, Resume};
 use deltamart::sink::memory::{Failure, Memory};
@@ -29,7 +29,7 @@ fn a_sink_that_is_away_or_whose_answer_is_lost_is_tried_again() {
     sink.contents().failures.extend([Failure::Away, Failure::AnswerLost, Failure::Away]);
     run(sign_ins(5), &sink, 2).expect("it comes back");
     let contents = sink.contents();
-    assert_eq!(contents.rows(TableId::ConsumerEvents).len(), 5);
+    assert_eq!(contents.rows(table("consumer_events")).len(), 5);
     assert!(contents.failures.is_empty());
     assert!(contents.log.windows(2).all(|pair| pair[1].follows == pair[0].epoch));
 }
@@ -154,14 +154,14 @@ fn a_source_that_is_away_is_waited_for_and_one_that_fails_ends_the_run() {
     let mut steps = sign_ins(3);
     steps.insert(2, Step::Unavailable);
     run(steps, &sink, 2).expect("it comes back");
-    assert_eq!(sink.contents().rows(TableId::ConsumerEvents).len(), 3);
+    assert_eq!(sink.contents().rows(table("consumer_events")).len(), 3);
 
     let sink = Memory::default();
     let mut steps = sign_ins(3);
     steps.insert(4, Step::Fail("the disk is gone".into()));
     let error = run(steps, &sink, 2).expect_err("it cannot go on");
     assert_eq!(error.to_string(), "the disk is gone");
-    assert_eq!(sink.contents().rows(TableId::ConsumerEvents).len(), 2, "what came before is committed");
+    assert_eq!(sink.contents().rows(table("consumer_events")).len(), 2, "what came before is committed");
 }
 
 /// A sink that is away for its first calls, and looks each time how much was read meanwhile.
@@ -208,7 +208,7 @@ fn a_slow_sink_stops_the_sources() {
     let read = read.lock().expect("not poisoned");
     // What is merged within the bound of bytes, what is in flight, and what is open.
     assert!(read[..6].iter().all(|records| *records < 2_000), "the sources went on: {:?}", &read[..6]);
-    assert_eq!(sink.contents().rows(TableId::ConsumerEvents).len(), RECORDS);
+    assert_eq!(sink.contents().rows(table("consumer_events")).len(), RECORDS);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::Stream;
 use crate::dense::SLICE;
 use crate::hash::{Map, Set};
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Kept, Ledger};
 use crate::time::{Instant, Settings};
 use crate::window::{self, SLIDE_MS, WIDTH_MS, Window};
 use differential_dataflow::Hashable;
@@ -61,27 +61,21 @@ pub fn distinct<'s>(
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-    name: &'static str,
-    state: fn(Instant, u64) -> State,
+    kept: &'static Kept<(Instant, u64)>,
 ) -> Stream<'s, (Window, isize)> {
     let held = Rc::new(RefCell::new(Panes::default()));
-    ledger.enter(
-        name,
-        &held,
-        |held| held.users.values().map(|users| users.len()).sum(),
-        move |held| {
-            let panes = held.users.clone().into_iter();
-            Box::new(panes.flat_map(move |(pane, users)| {
-                // A pane that is listed need not be copied any more; its records are many times as large.
-                let users: Vec<_> = users.iter().copied().collect();
-                let slices = users.len().div_ceil(SLICE);
-                (0..slices).map(move |at| {
-                    let slice = &users[at * SLICE..users.len().min((at + 1) * SLICE)];
-                    slice.iter().map(|user| state(pane, *user)).collect()
-                })
-            }))
-        },
-    );
+    ledger.count(kept.name, &held, |held| held.users.values().map(|users| users.len()).sum());
+    ledger.keep(kept, &held, |held| {
+        held.users.clone().into_iter().flat_map(|(pane, users)| {
+            // A pane that is listed need not be copied any more; its records are many times as large.
+            let users: Vec<_> = users.iter().copied().collect();
+            let slices = users.len().div_ceil(SLICE);
+            (0..slices).map(move |at| {
+                let slice = &users[at * SLICE..users.len().min((at + 1) * SLICE)];
+                slice.iter().map(|user| (pane, *user)).collect()
+            })
+        })
+    });
     let settings = settings.clone();
     let by_user = Exchange::new(|(_, user): &(Instant, u64)| user.hashed());
     let step = move |Epoch { input, watermark, .. }: Epoch<(Instant, u64)>, out: &mut Vec<_>, _: &mut Vec<()>| {
@@ -100,5 +94,5 @@ pub fn distinct<'s>(
             held.users.pop_first();
         }
     };
-    per_epoch(seen, watermarks, by_user, name, step).0
+    per_epoch(seen, watermarks, by_user, kept.name, step).0
 }

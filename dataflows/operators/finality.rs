@@ -1,7 +1,7 @@
 //! Which rows can no longer change.
 
 use crate::operators::AsOf;
-use crate::state::{Ledger, nothing};
+use crate::state::Ledger;
 use crate::time::{Instant, Settings, Time};
 use crate::{Collection, Stream};
 use differential_dataflow::AsCollection;
@@ -32,7 +32,7 @@ where
 {
     let settings = settings.clone();
     let held = Rc::new(RefCell::new(BTreeMap::<(Instant, D), isize>::new()));
-    ledger.enter(name, &held, BTreeMap::len, nothing);
+    ledger.count(name, &held, BTreeMap::len);
     input
         .inner
         .binary_frontier(watermarks, Pipeline, Pipeline, name, move |_cap, _info| {

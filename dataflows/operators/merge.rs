@@ -2,7 +2,7 @@
 
 use crate::dense::Dense;
 use crate::hash::Map;
-use crate::state::{Ledger, State};
+use crate::state::{Kept, Ledger};
 use crate::time::Time;
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, ExchangeData, Hashable};
@@ -20,22 +20,20 @@ use timely::dataflow::operators::generic::Operator;
 /// One record per key for ever: use it for entities (users), not for what passes by.
 pub fn merge<'s, K, V>(
     values: Stream<'s, (K, V)>,
-    name: &'static str,
+    kept: &'static Kept<(K, V)>,
     ledger: &Ledger,
     merge: fn(&mut V, V),
-    state: fn(&K, &V) -> State,
 ) -> Collection<'s, (K, V)>
 where
     K: ExchangeData + Hash,
     V: ExchangeData,
 {
     let held = Rc::new(RefCell::new(Dense::<K, V>::default()));
-    ledger.enter(name, &held, Dense::len, move |held| {
-        Box::new(held.frozen(move |key, value, out| out.push(state(key, value))))
-    });
+    ledger.count(kept.name, &held, Dense::len);
+    ledger.keep(kept, &held, |held| held.frozen(|key, value, out| out.push((key.clone(), value.clone()))));
     let by_key = Exchange::new(|(key, _): &(K, V)| key.hashed());
     values
-        .unary_frontier(by_key, name, move |_cap, _info| {
+        .unary_frontier(by_key, kept.name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Vec<(K, V)>)>::new();
             move |(input, frontier), output| {
                 input.for_each_time(|cap, data| {

@@ -3,7 +3,7 @@
 use crate::dense::Dense;
 use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Kept, Ledger};
 use crate::time::{Instant, Settings};
 use crate::{Collection, Stream};
 use differential_dataflow::difference::Semigroup;
@@ -18,13 +18,13 @@ use timely::dataflow::channels::pact::Exchange;
 pub type End<K> = Box<dyn Fn(&K) -> Option<Instant>>;
 
 /// Which sums.
-pub struct Totals<K, V> {
+pub struct Totals<K: 'static, V: 'static> {
     /// The operator's name, `metric/step`.
     pub name: &'static str,
     /// When they leave.
     pub end: End<K>,
-    /// The sum as it stands in a snapshot; nothing if the restored state of others fills it again.
-    pub state: fn(&K, &V) -> Option<State>,
+    /// How sums are kept; not at all if what others keep fills them again.
+    pub kept: Option<&'static Kept<(K, V)>>,
 }
 
 struct Sums<K, V> {
@@ -42,19 +42,17 @@ pub fn totals<'s, K, V>(
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-    Totals { name, end, state }: Totals<K, V>,
+    Totals { name, end, kept }: Totals<K, V>,
 ) -> Collection<'s, (K, V)>
 where
     K: ExchangeData + Hash,
     V: ExchangeData + Semigroup,
 {
     let held = Rc::new(RefCell::new(Sums { sums: Dense::<K, V>::default(), due: BTreeMap::new() }));
-    ledger.enter(
-        name,
-        &held,
-        |held| held.sums.len(),
-        move |held| Box::new(held.sums.frozen(move |key, sum, out| out.extend(state(key, sum)))),
-    );
+    ledger.count(name, &held, |held| held.sums.len());
+    if let Some(kept) = kept {
+        ledger.keep(kept, &held, |held| held.sums.frozen(|key, sum, out| out.push((key.clone(), sum.clone()))));
+    }
     let settings = settings.clone();
     let by_key = Exchange::new(|(key, _): &(K, V)| key.hashed());
     let step = move |Epoch { time, input, watermark }: Epoch<(K, V)>, out: &mut Vec<_>, _: &mut Vec<()>| {

@@ -8,8 +8,8 @@ use super::given::{refuse_rejects, whole};
 use super::progress::{Progress, summary};
 use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
-use crate::delta::Delta;
 use crate::engine::{self, Job, Resume};
+use crate::families::all;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
@@ -19,20 +19,21 @@ use crate::source::content::Tail;
 use crate::source::files::names;
 use crate::source::lines::Kind;
 use crate::source::movies::Movies;
-use crate::specification;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
-use dataflows::flow::METRICS;
-use dataflows::table::TableId;
+use dataflows::delta::Delta;
+use dataflows::raw::REJECTED_EVENTS;
+use dataflows::shop::metrics::movies_catalog::MOVIES_CATALOG;
+use dataflows::shop::raw::CATALOG_EVENTS;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Result<()> {
-    let spared = [TableId::MoviesCatalog, TableId::CatalogEvents, TableId::RejectedEvents];
+    let spared = [MOVIES_CATALOG.table, CATALOG_EVENTS, REJECTED_EVENTS];
     if config.warehouse.exists() {
-        let mut sink = Sqlite::open_to_read(&config.warehouse)?;
-        for id in TableId::ALL.iter().filter(|id| !spared.contains(id)) {
+        let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
+        for id in all().tables().iter().filter(|id| !spared.contains(id)) {
             if sink.position()?.is_some() && !sink.page(*id, None, 1)?.is_empty() {
                 let (path, file, program) = (config.warehouse.display(), file.display(), super::text::program());
                 let instead = match sink.position()?.map(|progress| progress.made_by) {
@@ -74,10 +75,10 @@ pub(super) fn batch(
         compute(config, source, sink, claim.clone(), &stats)?;
     } else {
         let beside = Beside::new(&config.warehouse, claim.generation);
-        let mut computed = Sqlite::open(beside.path())?;
+        let mut computed = Sqlite::open(all(), beside.path())?;
         let claim_beside = computed.claim(MadeBy::Batch, None)?;
         compute(config, source, computed, claim_beside, &stats)?;
-        let mut beside = Sqlite::open(beside.path())?;
+        let mut beside = Sqlite::open(all(), beside.path())?;
         let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
         // Everything is there that the metrics were computed from.
         patiently(|| sink.forget_purged(&claim))?;
@@ -105,12 +106,12 @@ fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {
 /// What is not computed would be taken for what is not there.
 fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let kept = config.kept_tables()?;
-    let metrics = METRICS.iter().map(|(id, _)| *id).filter(|id| !kept.contains(*id));
-    let raw = specification::read().filter(|_| !config.raw);
+    let metrics = all().metrics().iter().map(|(id, _)| *id).filter(|id| !kept.contains(*id));
+    let raw = all().raw().filter(|_| !config.raw);
     for id in metrics.chain(raw) {
         if !sink.page(id, None, 1)?.is_empty() {
             let (path, name) = (config.warehouse.display(), id.table().name);
-            let setting = if METRICS.iter().any(|(metric, _)| *metric == id) { "tables" } else { "raw" };
+            let setting = if all().metrics().iter().any(|(metric, _)| *metric == id) { "tables" } else { "raw" };
             let why = format!(
                 "warehouse `{path}` has rows in `{name}`, which this batch would not compute, and so would remove.\n\
                  Compute it too (setting `{setting}`), or name another file with `--warehouse`"

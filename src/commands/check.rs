@@ -3,6 +3,7 @@
 use super::{inputs, second, sinks, state, text};
 use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::families::all;
 use crate::instant::{self, span};
 use crate::kafka::cluster::{Cluster, Known};
 use crate::kafka::registry::Registry;
@@ -14,7 +15,7 @@ use anyhow::Result;
 
 /// Whether this user may publish.
 fn check_publish(config: &Config) -> Result<()> {
-    let kafka = Kafka::open(config)?;
+    let kafka = Kafka::open(all(), config)?;
     let (is_alone, id) = (!second::may_be_under_way(config)?, kafka.transactional_id());
     kafka.check_rights(is_alone)?;
     let prefix = &config.publish.prefix;
@@ -71,7 +72,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
     if !config.warehouse.exists() {
         say!("# warehouse `{path}`: will be made by the first run");
     } else {
-        match Sqlite::open_to_read(&config.warehouse)?.position()? {
+        match Sqlite::open_to_read(all(), &config.warehouse)?.position()? {
             None => say!("# warehouse `{path}`: a SQLite file that no pipeline has claimed yet"),
             Some(progress) => say!(
                 "# warehouse `{path}`: made by `{}`, start {}, epoch {}, watermark {}",

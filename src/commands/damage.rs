@@ -2,6 +2,7 @@
 //! written to it.
 
 use crate::engine::Clock;
+use crate::families::all;
 use crate::sink::SinkError;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::sqlite::trouble::Checked;
@@ -106,7 +107,7 @@ impl Looked {
 
     fn look(&self, query: &Mutex<Option<InterruptHandle>>) -> Result<Checked, SinkError> {
         // A connection of its own, only to read: the commits go on.
-        let file = Sqlite::open_to_read(&self.path)?;
+        let file = Sqlite::open_to_read(all(), &self.path)?;
         *query.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.interrupter());
         let checked = file.quick_check();
         query.lock().unwrap_or_else(PoisonError::into_inner).take();

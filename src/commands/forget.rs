@@ -9,6 +9,7 @@ use super::{open_to_read, open_warehouse, sinks};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::config::retention::Retention;
+use crate::families::all;
 use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
 use crate::instant;
 use crate::kafka::registry::Registry;
@@ -50,7 +51,9 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     let kept = Config { retention: keeps, ..config.clone() };
     let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true), &Stats::default())?;
     let forgotten = match &dir {
-        Some(AtRest { dir, .. }) => forget_user(dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8)),
+        Some(AtRest { dir, .. }) => {
+            forget_user(all(), dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8))
+        }
         None => forget_in_sinks(&mut sinks, &named, instant::now()).map_err(StartError::Sink),
     };
     let forgotten = forgotten.map_err(refused_or_failed)?;

@@ -7,6 +7,7 @@ use super::run::Begin;
 use super::signals::EndsAtOnce;
 use crate::config::Config;
 use crate::decode::mask;
+use crate::families::all;
 use crate::instant;
 use crate::kept::has_all;
 use crate::recovery::Past;
@@ -117,7 +118,7 @@ pub(super) fn refused(config: &Config, refusal: Refusal) -> anyhow::Error {
 
 /// The lines of a file that were rejected and are other now.
 fn mended(config: &Config, differs: &Differs) -> Result<String> {
-    let warehouse = Sqlite::open_to_read(&config.warehouse)?;
+    let warehouse = Sqlite::open_to_read(all(), &config.warehouse)?;
     let mut rejected = BTreeMap::new();
     let mut last = None;
     loop {

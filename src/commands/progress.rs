@@ -3,6 +3,7 @@
 use super::show::table_of;
 use super::text::{grouped, program};
 use crate::config::Config;
+use crate::families::all;
 use crate::instant;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
@@ -152,14 +153,15 @@ pub(super) fn summary(
         return Ok(());
     }
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
-    let sink = super::batch::patiently(|| Sqlite::open(&config.warehouse))?;
+    let sink = super::batch::patiently(|| Sqlite::open(all(), &config.warehouse))?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(unpriced) = super::unpriced::line(config, &sink)? {
         say!("{unpriced}");
     }
     let path = config.warehouse.display();
     let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
-    let example = TableId::ALL.iter().copied().find(full).unwrap_or(TableId::UserRegistrationMetrics).table().name;
+    let tables = all().tables();
+    let example = tables.iter().copied().find(full).unwrap_or(tables[0]).name();
     let place =
         if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
     say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");

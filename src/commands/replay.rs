@@ -8,6 +8,7 @@ use super::text::{grouped, program};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::decode::Reason;
+use crate::families::all;
 use crate::forget::Payloads;
 use crate::instant;
 use crate::kafka::log::{Log, Whole};
@@ -81,7 +82,7 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
     }
     drop(to_read);
     let mut ways = Ways::open(config, out)?;
-    let mut warehouse = Sqlite::open(&config.warehouse)?;
+    let mut warehouse = Sqlite::open(all(), &config.warehouse)?;
     let mut last = None;
     loop {
         let page = warehouse.rejected(reasons, last.as_ref(), PAGE)?;

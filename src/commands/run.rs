@@ -14,8 +14,8 @@ use super::{IN_MEMORY, Refused, again, check_folder, options, settings, sinks, s
 use crate::commit::CommitError;
 use crate::config::Config;
 use crate::config::retention::Retention;
-use crate::delta::Delta;
 use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
+use crate::families::all;
 use crate::fingerprint;
 use crate::instant;
 use crate::reconcile::{Differ, reconcile};
@@ -28,6 +28,7 @@ use crate::state_dir::{Generation, StateDir, StateError};
 use crate::stats::Stats;
 use crate::store;
 use anyhow::{Context, Result, bail};
+use dataflows::delta::Delta;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
         return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
     }
     check_folder(config)?;
-    let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(&config.warehouse))?;
+    let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(all(), &config.warehouse))?;
     insist(signalled, &run.stats, is_away, || sink.try_lock())?;
     refuse_what_another_made(config, named, &mut sink)?;
     let dir = state_of(config, &mut sink, begin)?;
@@ -156,8 +157,9 @@ impl Run<'_> {
         let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
-        let start =
-            insist(signalled, &self.stats, held, || recovery::start(&dir, &mut sinks, &facts, &identities, threads));
+        let start = insist(signalled, &self.stats, held, || {
+            recovery::start(all(), &dir, &mut sinks, &facts, &identities, threads)
+        });
         let start = start.map_err(|error| superseded(&dir, error))?;
         beats.began(start.generation);
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
@@ -199,7 +201,7 @@ impl Run<'_> {
         beats.began(claims[0].generation);
         let claim = &claims[0];
         let beside = Beside::new(&config.warehouse, claim.generation);
-        let mut computed = Sqlite::open(beside.path())?;
+        let mut computed = Sqlite::open(all(), beside.path())?;
         let claim_beside = computed.claim(MadeBy::Run, Some(claim))?;
         computed.begin_at(after)?;
         let Generation { fingerprint, identities, .. } = facts;
@@ -217,12 +219,12 @@ impl Run<'_> {
                  `--rebuild` to go on from where it began"
             );
         }
-        let mut beside = Sqlite::open(beside.path())?;
+        let mut beside = Sqlite::open(all(), beside.path())?;
         let epoch = beside.position()?.context("the rebuild committed nothing")?.epoch;
         let (warehouse, others) = sinks.split_first_mut().context("there is always the warehouse")?;
         let publish = || reconcile(&mut beside, &mut **warehouse, claim, Differ::InSubstance, |_| epoch);
         let commit = patiently(publish)?;
-        patiently(|| Sqlite::open(&config.warehouse)?.forget_purged(claim))?;
+        patiently(|| Sqlite::open(all(), &config.warehouse)?.forget_purged(claim))?;
         // If this is killed in between, the next start does it.
         for (sink, claim) in others.iter_mut().zip(&claims[1..]) {
             patiently(|| reconcile(&mut **warehouse, &mut **sink, claim, Differ::InAnything, |_| epoch))?;
@@ -290,7 +292,7 @@ impl Run<'_> {
         let config = self.config;
         let mut identities = past.identities;
         identities.extend(inputs.identities());
-        let mut fingerprint = fingerprint::of(&settings(config, MadeBy::Run));
+        let mut fingerprint = fingerprint::of(all(), &settings(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
             fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
         }

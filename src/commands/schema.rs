@@ -2,22 +2,24 @@
 
 use crate::cli::Dialect;
 use crate::config::Config;
+use crate::families::all;
+use crate::sink::by_minute;
 use crate::sink::snowflake;
 use crate::sink::sqlite::{ddl, progress_ddl, view_ddl};
 use anyhow::Result;
-use dataflows::table::TableId;
 use std::path::Path;
 
 /// Prints the statements that make the tables.
 pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
     let statements: Vec<String> = match dialect {
         Dialect::Sqlite => {
-            let tables = TableId::ALL.iter().map(|id| ddl(id.table()));
-            tables.chain([progress_ddl().to_owned(), view_ddl()]).collect()
+            let tables = all().tables().iter().map(|id| ddl(id.table()));
+            let views = by_minute::all(all()).map(|(of, view)| view_ddl(of, view));
+            tables.chain([progress_ddl().to_owned()]).chain(views).collect()
         }
         Dialect::Snowflake => {
             say!("-- To be run as ACCOUNTADMIN. It can be run again.\n");
-            snowflake::ddl::script(&config.snowflake)
+            snowflake::ddl::script(all(), &config.snowflake)
         }
     };
     for statement in statements {
@@ -47,7 +49,7 @@ pub(super) fn snowflake_deep(config: &Config) -> Result<()> {
     }
     // Who reads may stop reading: the trial goes on to its end, where its schemas are dropped.
     let mut said = Ok(());
-    snowflake::deep::check(&config.snowflake, &mut |what, answer, took| {
+    snowflake::deep::check(all(), &config.snowflake, &mut |what, answer, took| {
         if said.is_ok() {
             said = crate::shown::say(&format!("# deep: {what}: {answer} ({} ms)", took.as_millis()));
         }

@@ -3,6 +3,7 @@
 use super::Refused;
 use super::text::grouped;
 use crate::config::Config;
+use crate::families::all;
 use crate::instant;
 use crate::shown;
 use crate::sink::sqlite::{Sqlite, quoted};
@@ -22,13 +23,13 @@ struct Shown {
 }
 
 pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
-    let view = by_minute::table();
-    let tables = || TableId::ALL.iter().map(|id| id.table()).chain([&view]);
+    let views: Vec<_> = by_minute::all(all()).map(|(of, view)| by_minute::table(of, view)).collect();
+    let tables = || all().tables().iter().map(|id| id.table()).chain(&views);
     let Some(declared) = tables().find(|table| table.name == name) else {
         let names: Vec<_> = tables().map(|table| table.name).collect();
         return Err(Refused(format!("there is no table `{name}`; there are {}", names.join(", "))).into());
     };
-    let mut sink = Sqlite::open_to_read(&config.warehouse)?;
+    let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     if sink.position()?.is_none() {
         return Err(Refused(format!(
             "`{}` is no warehouse of ours: no pipeline has claimed it",
@@ -45,7 +46,7 @@ pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Res
 }
 
 pub(super) fn tables(config: &Config) -> Result<()> {
-    let mut sink = Sqlite::open_to_read(&config.warehouse)?;
+    let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(progress) = sink.position()? {
         say!(
@@ -73,7 +74,7 @@ fn fits(text: &str) -> bool {
 fn described(count: &dyn Fn(TableId) -> Result<u64>, whole: bool) -> Result<String> {
     let mut shown = plain_table();
     shown.set_header(["table", "rows", "what it says"].into_iter().take(if whole { 3 } else { 2 }));
-    for id in TableId::ALL {
+    for id in all().tables() {
         let table = id.table();
         let count = Cell::new(grouped(count(*id)?)).set_alignment(CellAlignment::Right);
         let cells = [Cell::new(table.name), count, Cell::new(table.doc)];
@@ -84,7 +85,7 @@ fn described(count: &dyn Fn(TableId) -> Result<u64>, whole: bool) -> Result<Stri
 
 fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<Shown> {
     // No commit wrote a row of a view.
-    let stamps = stamp_columns().into_iter().filter(|_| declared.name != by_minute::NAME);
+    let stamps = stamp_columns().into_iter().filter(|_| all().by_name(declared.name).is_some());
     let columns: Vec<_> = declared.columns.iter().cloned().chain(stamps).collect();
     let names: Vec<_> = columns.iter().map(|column| quoted(column.name)).collect();
     let order = |direction: &str| {

@@ -4,6 +4,7 @@ use super::batch::patiently;
 use super::inputs::insist;
 use crate::config::Config;
 use crate::config::retention::Retention;
+use crate::families;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
@@ -20,10 +21,10 @@ use std::sync::atomic::AtomicBool;
 fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
     if config.feed.is_given() {
-        sinks.push(Box::new(Parquet::open(&config.feed)?.keeping(&config.retention)));
+        sinks.push(Box::new(Parquet::open(families::all(), &config.feed)?.keeping(&config.retention)));
     }
     if config.publish.is_given() {
-        sinks.push(Box::new(Kafka::open(config)?));
+        sinks.push(Box::new(Kafka::open(families::all(), config)?));
     }
     if config.snowflake.is_given() {
         sinks.push(snowflake(config)?);
@@ -33,7 +34,7 @@ fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
 
 #[cfg(feature = "snowflake")]
 fn snowflake(config: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
-    Ok(Box::new(crate::sink::snowflake::Snowflake::open(&config.snowflake)?))
+    Ok(Box::new(crate::sink::snowflake::Snowflake::open(families::all(), &config.snowflake)?))
 }
 
 #[cfg(not(feature = "snowflake"))]
@@ -79,11 +80,15 @@ pub(super) fn positions(config: &Config) -> Vec<(String, Result<Option<Progress>
     };
     let mut positions = Vec::new();
     if config.feed.is_given() {
-        let feed = Parquet::open_to_read(&config.feed).map(|feed| -> Box<dyn Warehouse> { Box::new(feed) });
+        let feed =
+            Parquet::open_to_read(families::all(), &config.feed).map(|feed| -> Box<dyn Warehouse> { Box::new(feed) });
         positions.push(ask("feed", feed));
     }
     if config.publish.is_given() {
-        positions.push(ask("publish", Kafka::open(config).map(|kafka| -> Box<dyn Warehouse> { Box::new(kafka) })));
+        positions.push(ask(
+            "publish",
+            Kafka::open(families::all(), config).map(|kafka| -> Box<dyn Warehouse> { Box::new(kafka) }),
+        ));
     }
     if config.snowflake.is_given() {
         positions.push(ask("snowflake", snowflake(config)));

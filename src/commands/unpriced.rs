@@ -5,6 +5,8 @@ use crate::config::Config;
 use crate::instant::span;
 use crate::sink::sqlite::Sqlite;
 use anyhow::{Context, Result};
+use dataflows::shop::metrics::movies_catalog::MOVIES_CATALOG;
+use dataflows::shop::raw::CATALOG_EVENTS;
 use dataflows::table::TableId;
 use rusqlite::named_params;
 
@@ -47,10 +49,10 @@ pub(super) fn line(config: &Config, sink: &Sqlite) -> Result<Option<String>> {
     let said = format!("{} of {} units sold have no price", shown(without), shown(units));
     let holds_rows = |id: TableId| sink.count(id.table()).map(|count| count > Some(0));
     // The raw table has all versions, the other one only the last of each item.
-    let versions = match (holds_rows(TableId::CatalogEvents)?, holds_rows(TableId::MoviesCatalog)?) {
+    let versions = match (holds_rows(CATALOG_EVENTS)?, holds_rows(MOVIES_CATALOG.table)?) {
         (true, _) => "SELECT item_id, effective_at AS since, price FROM catalog_events",
         (_, true) => "SELECT item_id, timestamp AS since, price FROM movies_catalog",
-        _ if config.raw || config.kept_tables()?.contains(TableId::MoviesCatalog) => {
+        _ if config.raw || config.kept_tables()?.contains(MOVIES_CATALOG.table) => {
             return Ok(Some(format!("{said}: there is no catalog (`--catalog FILE`)")));
         }
         _ => return Ok(Some(said)),
@@ -70,6 +72,7 @@ pub(super) fn line(config: &Config, sink: &Sqlite) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::all;
     use crate::sink::sqlite::ddl;
 
     const COLUMNS: &str = "_topic, _partition, _offset, effective_at, timestamp, item_id, title, price, directors, \
@@ -84,7 +87,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("w.db");
         let connection = rusqlite::Connection::open(&path).expect("opens");
-        for id in TableId::ALL {
+        for id in all().tables() {
             connection.execute_batch(&ddl(id.table())).expect("makes it");
         }
         for (n, (item, since, price)) in versions.iter().enumerate() {
@@ -108,7 +111,7 @@ mod tests {
             connection.execute(sql, row).expect("inserts");
         }
         drop(connection);
-        (folder, Sqlite::open_to_read(&path).expect("opens"))
+        (folder, Sqlite::open_to_read(all(), &path).expect("opens"))
     }
 
     const VERSIONS: [(&str, &str, Option<f64>); 4] = [

@@ -5,7 +5,7 @@ use super::show::cut;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
-use crate::delta::Delta;
+use crate::families::all;
 use crate::instant;
 use crate::reconcile::{Differ, differences};
 use crate::sink::Sink;
@@ -14,14 +14,15 @@ use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
 use crate::specification;
 use anyhow::{Context, Result, anyhow, bail};
-use dataflows::flow::METRICS;
+use dataflows::delta::Delta;
+use dataflows::raw::REJECTED_EVENTS;
 use dataflows::table::{Role, TableId, Type, Value};
 
 /// How many differences are shown per table.
 const SHOWN: usize = 10;
 
 pub(super) fn verify(config: &Config) -> Result<()> {
-    let mut sink = Sqlite::open_to_read(&config.warehouse)?;
+    let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     // Of a damaged file anything may be read: that is no difference.
     if let Checked::Damaged(why) = sink.quick_check()? {
         bail!(why);
@@ -39,20 +40,20 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     refuse_what_is_gone(sink, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
-    let rows = METRICS.iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
-    let raw = specification::read().map(stored).sum::<Result<u64, _>>()?;
+    let rows = all().metrics().iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
+    let raw = all().raw().map(stored).sum::<Result<u64, _>>()?;
     if rows > 0 && raw == 0 {
         let why = format!("`{path}` has no raw events to verify by: it was written with `--raw off`");
         return Err(Refused(why).into());
     }
-    for id in specification::read() {
+    for id in all().raw() {
         sink.connection().execute_batch(&copy(id)).context("could not read the raw tables")?;
     }
     let settings = super::settings(config, progress.made_by);
-    specification::execute(sink.connection(), &settings.parameters(progress.watermark))?;
-    let kept = METRICS.iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id));
+    specification::execute(all(), sink.connection(), &settings.parameters(progress.watermark))?;
+    let kept = all().metrics().iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id));
     let desired: Vec<_> = kept.map(|id| Ok((id, computed(sink, id)?))).collect::<Result<_>>()?;
-    specification::forget(sink.connection())?;
+    specification::forget(all(), sink.connection())?;
     let mut wrong = 0;
     for (id, mut desired) in desired {
         let name = id.table().name;
@@ -85,7 +86,7 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
 
 /// What was deleted before it was read: neither the tables nor their SQL know it.
 fn passed(sink: &Sqlite) -> Result<Vec<String>> {
-    let table = TableId::RejectedEvents.table();
+    let table = REJECTED_EVENTS.table();
     if sink.count(table)?.is_none() {
         return Ok(Vec::new());
     }

@@ -1,10 +1,10 @@
 //! Epochs merged, and what is known of the stream after them.
 
 use super::Part;
-use crate::delta::Delta;
 use crate::sink::Commit;
 use crate::source::marks::Marks;
 use crate::state_dir::journal::{self, Entry, Rejected};
+use dataflows::delta::Delta;
 use dataflows::operators::TopTwo;
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
@@ -148,10 +148,12 @@ impl Pending {
         (self.epoch, self.changed) = (epoch, true);
         let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
         for part in parts {
-            for (table, delta) in part.deltas {
-                let (Delta::Upsert(row) | Delta::Delete(row)) = &delta;
-                self.bytes += size(row);
-                self.deltas.entry(table).or_default().push(delta);
+            for (table, mut deltas) in part.deltas {
+                let of = |delta: &Delta| match delta {
+                    Delta::Upsert(row) | Delta::Delete(row) => size(row),
+                };
+                self.bytes += deltas.iter().map(of).sum::<usize>();
+                self.deltas.entry(table).or_default().append(&mut deltas);
             }
             for Append { table, values } in part.appends {
                 self.bytes += size(&values);

@@ -10,12 +10,14 @@ use crate::config::retention::Retention;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use dataflows::Instant;
+use dataflows::family::Catalogue;
 
 /// The least time between two purges.
 const INTERVAL_MS: u64 = 3_600_000;
 
 /// What is to be removed of one sink, and when it last was.
 pub(super) struct Purging {
+    catalogue: Catalogue,
     retention: Retention,
     /// Clock and watermark of the last commit before this start.
     before: Option<(Instant, Instant)>,
@@ -28,17 +30,17 @@ pub(super) struct Purging {
 }
 
 impl Purging {
-    pub(super) fn new(retention: Retention, before: Option<(Instant, Instant)>) -> Purging {
-        Purging { retention, before, first_ms: None, old: None, done_ms: None }
+    pub(super) fn new(catalogue: Catalogue, retention: Retention, before: Option<(Instant, Instant)>) -> Purging {
+        Purging { catalogue, retention, before, first_ms: None, old: None, done_ms: None }
     }
 
     /// Notes what is old once a commit is there.
     pub(super) fn see(&mut self, commit: &Commit) {
         let first_ms = *self.first_ms.get_or_insert(commit.clock_ms);
         let purge = if commit.clock_ms.abs_diff(first_ms) >= INTERVAL_MS {
-            Purge::after(commit, &self.retention)
+            Purge::after(commit, self.catalogue, &self.retention)
         } else {
-            let at = |(clock_ms, watermark)| Purge::at(clock_ms, watermark, &self.retention);
+            let at = |at| Purge::at(at, self.catalogue, &self.retention);
             self.before.map(at).unwrap_or_default()
         };
         self.old = (!purge.is_empty()).then_some((purge, commit.clock_ms));

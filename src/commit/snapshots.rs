@@ -4,10 +4,11 @@ use super::journaling::may_succeed_later;
 use super::patience::Patience;
 use super::pending::Known;
 use super::{Message, Options, Signals};
-use crate::state_dir::snapshot::{Manifest, PartEntry};
+use crate::state_dir::snapshot::{Manifest, PartEntry, encode};
 use crate::state_dir::{StateDir, StateError};
 use crate::turns::Turn;
 use dataflows::Time;
+use dataflows::state::Section;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::mpsc::{Receiver, Sender};
@@ -18,13 +19,8 @@ const PART_BYTES: usize = 4 << 20;
 /// What is said of the snapshot that is being taken: one at a time.
 #[derive(Debug)]
 pub enum Piece {
-    /// Records of a worker, as they stand in a part.
-    Slice {
-        /// How many.
-        records: u64,
-        /// Written down.
-        bytes: Vec<u8>,
-    },
+    /// Records of an operator of a worker.
+    Slice(Section),
     /// A worker has sent everything.
     Done,
     /// The epoch is journaled: this is known after it.
@@ -56,7 +52,7 @@ struct Taking {
     done: usize,
     known: Option<Known>,
     /// Kept until the epoch, and so the name of the folder, is known.
-    early: Vec<(u64, Vec<u8>)>,
+    early: Vec<Section>,
 }
 
 struct Writer<'a> {
@@ -89,9 +85,9 @@ pub(super) fn write(
 impl Writer<'_> {
     fn take(&mut self, piece: Piece) -> Result<(), StateError> {
         match piece {
-            Piece::Slice { records, bytes } => {
-                self.signals.snapshot_bytes.fetch_sub(bytes.len(), AcqRel);
-                self.taking.early.push((records, bytes));
+            Piece::Slice(section) => {
+                self.signals.snapshot_bytes.fetch_sub(section.bytes.len(), AcqRel);
+                self.taking.early.push(section);
             }
             Piece::Done => self.taking.done += 1,
             Piece::Taken(known) => self.taking.known = Some(known),
@@ -99,9 +95,9 @@ impl Writer<'_> {
         }
         let Some(known) = &self.taking.known else { return Ok(()) };
         let of = (known.epoch, self.facts.generation);
-        for (records, bytes) in std::mem::take(&mut self.taking.early) {
-            self.taking.records += records;
-            self.taking.buffer.extend_from_slice(&bytes);
+        for section in std::mem::take(&mut self.taking.early) {
+            self.taking.records += section.records;
+            encode(&section, &mut self.taking.buffer);
             if self.taking.buffer.len() >= PART_BYTES {
                 self.write_part(of)?;
             }

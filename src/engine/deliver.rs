@@ -1,21 +1,19 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
 use crate::commit::{ByTheWorld, Message, Part};
-use crate::delta::deltas;
 use crate::instant;
 use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
-use dataflows::flow::{Outputs, Row};
+use dataflows::flow::Outputs;
 use dataflows::operators::{LateEvent, TopTwo};
 use dataflows::raw::{Append, append_late};
-use dataflows::time::is_silent;
 use dataflows::{Instant, Settings, Time};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::mpsc::Sender;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// What a worker knows of an epoch besides what the dataflow says.
@@ -48,14 +46,8 @@ pub(super) struct Aside {
 /// Epochs that are not delivered yet.
 pub(super) type Asides = Rc<RefCell<BTreeMap<Time, Aside>>>;
 
-#[derive(Default)]
-struct Stash {
-    updates: Vec<(Row, isize)>,
-    part: Part,
-}
-
-/// Delivers every epoch to the committer once it is closed: rows by key, so that old and new of a
-/// key meet, everything else from the worker that read it.
+/// Delivers every epoch to the committer once it is closed: what changed of the keys that live at this worker, everything
+/// else from the worker that read it.
 /// Late records are kept as `as_kept` makes them, by the partition they are from.
 /// Tells, in the cell, which epoch is not delivered yet; without one, all are.
 pub(super) fn deliver(
@@ -67,44 +59,39 @@ pub(super) fn deliver(
 ) -> Rc<Cell<Option<Time>>> {
     let delivered = Rc::new(Cell::new(Some(0)));
     let reached = Rc::clone(&delivered);
-    let worker = outputs.rows.inner.scope().index();
-    let mut builder = OperatorBuilder::new("deliver".to_owned(), outputs.rows.inner.scope());
-    let by_key = Exchange::new(|(row, _, _): &(Row, Time, isize)| row.key_hash());
-    let mut rows = builder.new_input(outputs.rows.inner, by_key);
+    let (changes, scope) = (outputs.changes, outputs.closed.scope());
+    let worker = scope.index();
+    let mut builder = OperatorBuilder::new("deliver".to_owned(), scope);
+    let mut closed_tables = builder.new_input(outputs.closed, Pipeline);
     let mut raw = builder.new_input(outputs.raw, Pipeline);
     let mut late = builder.new_input(outputs.late, Pipeline);
     let mut watermarks = builder.new_input(outputs.watermarks, Pipeline);
     let mut targets = builder.new_input(outputs.targets, Pipeline);
     let settings = settings.clone();
     builder.build(move |_caps| {
-        let mut open = BTreeMap::<Time, Stash>::new();
+        let mut open = BTreeMap::<Time, Part>::new();
         move |frontiers| {
-            rows.for_each_time(|cap, batches| {
-                let stash = open.entry(*cap.time()).or_default();
-                for batch in batches {
-                    stash.updates.extend(batch.drain(..).map(|(row, _, diff)| (row, diff)));
-                }
-            });
-            raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().part.appends.append(appends));
+            closed_tables.for_each(|_, _| {});
+            raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().appends.append(appends));
             late.for_each(|cap, events| {
                 let asides = asides.borrow();
-                let stash = open.entry(*cap.time()).or_default();
+                let part = open.entry(*cap.time()).or_default();
                 for event in events.drain(..) {
                     begins_late(&event, &asides[cap.time()], &settings);
                     let (batch, record) = event.origin.slot;
                     let batch = &asides[cap.time()].batches[batch as usize];
                     let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                    stash.part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &settings));
+                    part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &settings));
                 }
             });
             watermarks.for_each(|cap, values| {
                 if worker == 0 {
-                    open.entry(*cap.time()).or_default().part.watermark = values.last().copied();
+                    open.entry(*cap.time()).or_default().watermark = values.last().copied();
                 }
             });
             targets.for_each(|cap, values| {
                 if worker == 0 {
-                    open.entry(*cap.time()).or_default().part.target = values.last().copied();
+                    open.entry(*cap.time()).or_default().target = values.last().copied();
                 }
             });
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
@@ -113,7 +100,7 @@ pub(super) fn deliver(
             }
             let closed = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
             for (time, aside) in split_closed(&mut asides.borrow_mut(), closed) {
-                let part = &mut open.entry(time).or_default().part;
+                let part = open.entry(time).or_default();
                 part.appends.extend(aside.rejected);
                 part.read.extend(aside.read);
                 part.sums.extend(aside.sums);
@@ -123,20 +110,18 @@ pub(super) fn deliver(
                 part.snapshot = aside.snapshot;
                 part.oldest = aside.oldest;
             }
-            for (time, Stash { updates, mut part }) in split_closed(&mut open, closed) {
-                assert!(
-                    !is_silent(time) || updates.is_empty(),
-                    "nothing downstream of `freeze` changes at an odd epoch"
-                );
-                let message = match deltas(updates) {
-                    Ok(deltas) => {
-                        part.deltas = deltas;
-                        Message::Part(time, part)
+            for (time, changed) in split_closed(&mut changes.borrow_mut(), closed) {
+                let part = open.entry(time).or_default();
+                for changed in changed {
+                    match changed {
+                        Ok(changed) => part.deltas.push(changed),
+                        Err(bug) => drop(outbox.send(Message::Bug(bug))),
                     }
-                    Err(bug) => Message::Bug(bug),
-                };
+                }
+            }
+            for (time, part) in split_closed(&mut open, closed) {
                 // If nobody listens the run is ending with an error that somebody else reports.
-                outbox.send(message).ok();
+                outbox.send(Message::Part(time, part)).ok();
             }
             outbox.send(Message::Reached(worker, frontier)).ok();
             reached.set(frontier);

@@ -16,11 +16,11 @@ use crate::turns::Turn;
 use away::Away;
 use cut::Cut;
 use dataflows::events::{Arrival, Event, Origin};
-use dataflows::flow::{Inputs, build};
+use dataflows::flow::Inputs;
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::state::{Ledger, State};
+use dataflows::shop::build;
+use dataflows::state::Ledger;
 use dataflows::{Instant, Time};
-use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -43,9 +43,6 @@ use timely::worker::Worker as Timely;
 const PARK: Duration = Duration::from_millis(5);
 /// How many records a worker takes at a time.
 const POLL_RECORDS: usize = 4096;
-
-/// How many restored records are on their way at a time.
-const RESTORED: usize = 8192;
 
 type Handle<D> = InputHandle<Time, CapacityContainerBuilder<Vec<D>>>;
 
@@ -71,7 +68,7 @@ struct Worker {
     /// The open epoch.
     epoch: Time,
     clock_ms: Instant,
-    arrivals: Handle<Arrival>,
+    arrivals: Handle<Arrival<Event>>,
     reports: Handle<Report>,
     marks: Handle<Mark>,
     asides: Asides,
@@ -136,14 +133,15 @@ impl Worker {
         let (index, peers) = (timely.index(), timely.peers());
         let resume = &shared.resume;
         let settings = &shared.options.settings;
-        let (ledger, asides) = (Ledger::default(), Asides::default());
+        // What is known from before enters at the odd epoch before the first even one: silently.
+        let silent = resume.epoch + 1;
+        let (ledger, asides) = (Ledger::restoring_at(silent), Asides::default());
         let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut restore, mut arrivals, mut reports, mut marks, pace, delivered) = timely.dataflow(|scope| {
-            let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival>>();
+        let (mut arrivals, mut reports, mut marks, pace, delivered) = timely.dataflow(|scope| {
+            let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival<Event>>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
             let (marks_in, marks) = scope.new_input::<Vec<Mark>>();
-            let (restore_in, restore) = scope.new_input::<Vec<(State, Time, isize)>>();
-            let inputs = Inputs { arrivals, reports, marks, restore: restore.as_collection() };
+            let inputs = Inputs { arrivals, reports, marks };
             let outputs = build(inputs, settings, &ledger);
             let pace = Rc::clone(&outputs.pace);
             let partitions = Arc::clone(shared);
@@ -151,7 +149,7 @@ impl Worker {
                 mask::record(&partitions.intake.partitions[partition as usize].format, payload).bytes
             };
             let delivered = deliver(outputs, settings, as_kept, Rc::clone(&asides), outbox);
-            (restore_in, arrivals_in, reports_in, marks_in, pace, delivered)
+            (arrivals_in, reports_in, marks_in, pace, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
         let mut tick_input = timely.dataflow(|scope| {
@@ -162,21 +160,18 @@ impl Worker {
             });
             input
         });
-        // What is known from before enters at the odd epoch before the first even one: silently.
-        let silent = resume.epoch + 1;
-        restore.advance_to(silent);
         reports.advance_to(silent);
         marks.advance_to(silent);
-        while let Some(share) = shared.take_share() {
-            let mut share = share.into_iter().peekable();
-            while share.peek().is_some() {
-                share.by_ref().take(RESTORED).for_each(|state| restore.send((state, silent, 1)));
-                restore.flush();
-                // Every operator is sent every record, and keeps its own: not all of them at once.
-                timely.step();
+        while let Some(section) = shared.take_share() {
+            match ledger.restore(&section) {
+                Ok(true) => {}
+                Ok(false) => tracing::info!("nobody keeps `{}` any more: it is left out", section.name),
+                Err(why) => shared.fail(EngineError::State(why)),
             }
+            // Not all of them at once.
+            timely.step();
         }
-        drop(restore);
+        ledger.is_restored();
         if index == 0 {
             if resume.watermark > dataflows::time::START {
                 reports.send(Report::Known { watermark: resume.watermark, target: resume.target });

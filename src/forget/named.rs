@@ -137,10 +137,9 @@ impl Named<'_> {
                 value("event_key").is_some_and(is_key) || value("raw").is_some_and(says)
             }
             Role::Raw { .. } | Role::Entity | Role::Metric => {
-                let is_user = matches!(value("user_id"), Some(Value::Integer(user)) if *user as u64 == self.user);
-                // A purchase is a cart of its own, which is part of the key and called by its user.
-                let cart = || format!("user:{}", self.user);
-                is_user || matches!(value("cart_id"), Some(Value::Text(text)) if *text == cart())
+                let columns = id.table().columns.iter().zip(row);
+                let mut persons = columns.filter_map(|(column, value)| Some((column.person?, value)));
+                persons.any(|(person, value)| person.is(value, self.user))
             }
         }
     }

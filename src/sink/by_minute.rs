@@ -1,16 +1,16 @@
-//! `session_metrics_by_minute`: every minute boundary, of the rows of those at which there is news.
+//! Views of every minute boundary, of tables with rows where there is news.
 //!
-//! Between two rows nobody is active and everything else stands; after the last one too, up to the watermark. So
-//! whoever averages over minutes, and whoever draws them, reads the view. It ends where what is known ends: of a batch
-//! that is its last row, behind which a session may have gone on.
+//! Between two rows some columns are those of nobody and everything else stands; after the last one too, up to the
+//! watermark. So whoever averages over minutes, and whoever draws them, reads the view. It ends where what is known ends:
+//! of a batch that is its last row, behind which something may have gone on.
 
-use dataflows::table::{Column, Table, TableId};
+use dataflows::family::Catalogue;
+use dataflows::table::{ByMinute, Column, Table};
 
-/// What a table is that is a view.
-pub const NAME: &str = "session_metrics_by_minute";
-
-/// The columns that are of their minute alone, and what they are where there is no row.
-const OF_THE_MINUTE: [(&str, &str); 2] = [("active_sessions_count", "0"), ("average_active_age", "NULL")];
+/// The tables that have such a view, each with it.
+pub fn all(catalogue: Catalogue) -> impl Iterator<Item = (&'static Table, &'static ByMinute)> {
+    catalogue.tables().iter().filter_map(|id| Some((id.table(), id.table().by_minute.as_ref()?)))
+}
 
 /// How a warehouse writes what not all write alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,24 +23,29 @@ pub enum Dialect {
     Snowflake,
 }
 
-/// The view as if it were a table: it has the columns of the one it is made of.
-pub fn table() -> Table {
-    let doc = "One row per minute boundary, from the first row of `session_metrics` to the watermark: the state of all \
-               sessions, carried forward where there is no news.";
-    Table { name: NAME, doc, ..TableId::SessionMetrics.table().clone() }
+/// A view as if it were a table: it has the columns of the one it is made of.
+pub fn table(of: &Table, view: &ByMinute) -> Table {
+    Table { name: view.name, doc: view.doc, by_minute: None, ..of.clone() }
 }
 
-/// What the view selects, given what is called how.
-pub fn select(dialect: Dialect, quote: fn(&str) -> String, table: &str, progress: &str) -> String {
-    let columns = &TableId::SessionMetrics.table().columns;
-    let [at, minute, last, stretches, minutes] = ["timestamp", "_minute", "_last", "_stretches", "_minutes"].map(quote);
+/// What a view selects, given what its table and `_progress` are called.
+pub fn select(
+    dialect: Dialect,
+    quote: fn(&str) -> String,
+    (of, view): (&Table, &ByMinute),
+    table: &str,
+    progress: &str,
+) -> String {
+    let columns = &of.columns;
+    let at = columns[0].name;
+    let [at, minute, last, stretches, minutes] = [at, "_minute", "_last", "_stretches", "_minutes"].map(quote);
     let (this, watermark) = (dialect.minute_of(&at), dialect.minute_of(&quote("watermark")));
     let before_next = dialect.minute_before(&dialect.minute_of(&format!("lead({at}) OVER (ORDER BY {at})")));
     // Each column as it is at a minute: at that of a row what it says, behind it nobody.
     let each = |of_the_minute: &dyn Fn(&str, &str) -> String| {
         let column = |column: &Column| {
             let name = quote(column.name);
-            let behind = OF_THE_MINUTE.iter().find(|(of, _)| *of == column.name);
+            let behind = view.of_the_minute.iter().find(|(of, _)| *of == column.name);
             behind.map_or(name.clone(), |(_, behind)| of_the_minute(&name, behind))
         };
         columns[1..].iter().map(column).collect::<Vec<_>>().join(", ")

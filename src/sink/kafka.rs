@@ -19,7 +19,6 @@ use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::Config;
 use crate::config::kafka::{Kafka as Client, Registry as RegistryConfig};
 use crate::config::retention::Retention;
-use crate::delta::Delta;
 use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::cleanup::{self, Cleanup};
@@ -27,6 +26,8 @@ use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use added::Added;
 use dataflows::Time;
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use read::Reader;
 use rows::Encoder;
@@ -41,6 +42,7 @@ const PROGRESS_KEY: &[u8] = b"progress";
 
 /// The tables as topics of Kafka.
 pub struct Kafka {
+    catalogue: Catalogue,
     prefix: String,
     client: Client,
     registry: RegistryConfig,
@@ -102,11 +104,12 @@ impl Kafka {
     ///
     /// # Errors
     /// If a secret is not where it should be.
-    pub fn open(config: &Config) -> Result<Kafka, SinkError> {
+    pub fn open(catalogue: Catalogue, config: &Config) -> Result<Kafka, SinkError> {
         let client = config.publish.client(&config.kafka);
         // What cannot be made is said now, not when the first row is there.
         crate::kafka::client::properties(&client).map_err(sink_error)?;
         Ok(Kafka {
+            catalogue,
             prefix: config.publish.prefix.clone(),
             client,
             registry: config.registry.clone(),
@@ -135,7 +138,7 @@ impl Kafka {
     fn make_topics(&self) -> Result<BTreeMap<String, Cleanup>, KafkaError> {
         let size = ROW_BYTES_MAX.to_string();
         let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             alike.entry(self.kept_ms(*id)).or_default().push(self.topic(id.table()));
         }
         for (kept_ms, topics) in &alike {
@@ -154,8 +157,9 @@ impl Kafka {
 
     /// No topic may lose rows that are kept for ever. Those whose rows grow old are set right afterwards.
     fn refuse_what_loses_rows(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), SinkError> {
-        let ages =
-            |topic: &str| TableId::ALL.iter().any(|id| id.table().age().is_some() && self.topic(id.table()) == topic);
+        let ages = |topic: &str| {
+            self.catalogue.tables().iter().any(|id| id.table().age().is_some() && self.topic(id.table()) == topic)
+        };
         let loses = |(topic, cleanup): &(&String, &Cleanup)| !cleanup.compacts || cleanup.deletes && !ages(topic);
         let Some((topic, cleanup)) = topics.iter().find(loses) else { return Ok(()) };
         let is = if cleanup.compacts { "is not only compacted" } else { "is not compacted" };
@@ -168,7 +172,7 @@ impl Kafka {
 
     /// Has the brokers remove what is old, as it is configured now.
     fn set_retention(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), KafkaError> {
-        let changed = TableId::ALL.iter().filter_map(|id| {
+        let changed = self.catalogue.tables().iter().filter_map(|id| {
             let topic = self.topic(id.table());
             if let Some(kept_ms) = self.kept_ms(*id).filter(|_| !topics.contains_key(&topic)) {
                 let wanted = cleanup::settings(Some(kept_ms));
@@ -211,7 +215,7 @@ impl Kafka {
             let key = Encoder::new(table.columns[..table.key_columns].to_vec(), &key, key_id);
             Ok((*id, (key, Encoder::new(rows::columns(table), &value, value_id))))
         };
-        TableId::ALL.iter().map(encoder).collect::<Result<_, KafkaError>>().map_err(sink_error)
+        self.catalogue.tables().iter().map(encoder).collect::<Result<_, KafkaError>>().map_err(sink_error)
     }
 
     /// The right to write under a claim that was made, after something went wrong or another producer began.
@@ -237,7 +241,7 @@ impl Kafka {
     /// The rows of raw tables that are not there yet.
     fn additions<'a>(&self, commit: &'a Commit, added: &mut Added) -> Result<Additions<'a>, KafkaError> {
         let mut additions = Additions::new();
-        for id in TableId::ALL.iter().filter(|id| id.table().kind() == Kind::Append) {
+        for id in self.catalogue.tables().iter().filter(|id| id.table().kind() == Kind::Append) {
             let table = id.table();
             let deltas = commit.deltas.get(id).map_or(&[][..], Vec::as_slice);
             let rows = commit.appends.get(id).map_or(&[][..], Vec::as_slice);
@@ -393,6 +397,10 @@ impl Sink for Kafka {
 }
 
 impl Stored for Kafka {
+    fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     /// The first page of a table reads its topic whole, and keeps it until something else is asked.
     fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         let table = id.table();

@@ -5,7 +5,8 @@ mod rows;
 
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
-use crate::delta::Delta;
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use rows::Rows;
 use std::collections::{BTreeMap, VecDeque};
@@ -67,13 +68,25 @@ impl Contents {
 }
 
 /// The sink. Clones share their contents.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Memory {
+    catalogue: Catalogue,
     contents: Arc<Mutex<Contents>>,
     without_log: bool,
 }
 
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::of(crate::families::all())
+    }
+}
+
 impl Memory {
+    /// A sink of these tables.
+    pub fn of(catalogue: Catalogue) -> Memory {
+        Memory { catalogue, contents: Arc::default(), without_log: false }
+    }
+
     /// A sink that keeps the tables alone.
     pub fn without_log() -> Memory {
         Memory { without_log: true, ..Memory::default() }
@@ -156,6 +169,10 @@ impl Sink for Memory {
 }
 
 impl Stored for Memory {
+    fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         let contents = self.contents();
         let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };

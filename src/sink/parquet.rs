@@ -34,9 +34,10 @@ use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
 use crate::config::retention::Retention;
-use crate::delta::Delta;
 use crate::store::{self, Store};
 use dataflows::Time;
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use manifest::{Age, FORMAT, Garbage, Log, Manifest, Run, Start, of_store};
 use merge::{Merge, RunWriter};
@@ -50,6 +51,7 @@ const RACES: usize = 100;
 
 /// A feed as warehouse.
 pub struct Parquet {
+    catalogue: Catalogue,
     store: Arc<dyn Store>,
     log: Log,
     settings: Feed,
@@ -79,23 +81,24 @@ impl Parquet {
     ///
     /// # Errors
     /// If its place cannot be used.
-    pub fn open(settings: &Feed) -> Result<Parquet, SinkError> {
-        Ok(Parquet::on(store::open(&settings.path).map_err(of_store)?, settings))
+    pub fn open(catalogue: Catalogue, settings: &Feed) -> Result<Parquet, SinkError> {
+        Ok(Parquet::on(catalogue, store::open(&settings.path).map_err(of_store)?, settings))
     }
 
     /// Opens a feed that exists, only to read it.
     ///
     /// # Errors
     /// If its place cannot be used.
-    pub fn open_to_read(settings: &Feed) -> Result<Parquet, SinkError> {
-        Ok(Parquet::on(store::open_to_read(&settings.path).map_err(of_store)?, settings))
+    pub fn open_to_read(catalogue: Catalogue, settings: &Feed) -> Result<Parquet, SinkError> {
+        Ok(Parquet::on(catalogue, store::open_to_read(&settings.path).map_err(of_store)?, settings))
     }
 
     /// A feed in a store, whatever `settings.path` says.
-    pub fn on(store: Arc<dyn Store>, settings: &Feed) -> Parquet {
+    pub fn on(catalogue: Catalogue, store: Arc<dyn Store>, settings: &Feed) -> Parquet {
         Parquet {
+            catalogue,
             log: Log::new(Arc::clone(&store)),
-            sweeper: sweep::Sweeper::new(Arc::clone(&store), settings),
+            sweeper: sweep::Sweeper::new(catalogue, Arc::clone(&store), settings),
             store,
             settings: settings.clone(),
             retention: Retention::default(),
@@ -154,13 +157,13 @@ impl Parquet {
 
     /// What readers need besides rows.
     fn write_views(&self) -> Result<(), SinkError> {
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let table = id.table();
             let file = write::FileWriter::new(table).and_then(write::FileWriter::finish);
             let bytes = file.map_err(|error| merge::failed(table, &error))?;
             self.store.put(&names::empty(table), &bytes).map_err(of_store)?;
         }
-        let sql = views::sql(&address(&self.store.place()));
+        let sql = views::sql(self.catalogue, &address(&self.store.place()));
         self.store.put("views.sql", sql.as_bytes()).map_err(of_store)
     }
 
@@ -310,7 +313,7 @@ impl Parquet {
     fn merged(&self, claim: &Claim, number: u64, manifest: &Manifest) -> Result<Manifest, SinkError> {
         let mut next = manifest.clone();
         self.sweeper.forget_swept(&mut next);
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let table = id.table();
             let (runs, settings) = (manifest.runs(*id), &self.settings);
             let span_ms = purge::span_ms(&self.retention, *id);
@@ -518,6 +521,10 @@ fn nothing(claim: &Claim) -> Manifest {
 }
 
 impl Stored for Parquet {
+    fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         let Some((number, manifest)) = self.current()? else { return Ok(Vec::new()) };
         let goes_on = |scan: &Scan| (scan.number, scan.table, scan.last.as_deref()) == (number, table, after);

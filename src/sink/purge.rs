@@ -3,6 +3,7 @@
 use super::Commit;
 use crate::config::retention::Retention;
 use dataflows::Instant;
+use dataflows::family::Catalogue;
 use dataflows::table::{Role, TableId};
 use std::collections::BTreeMap;
 
@@ -25,13 +26,13 @@ pub struct Purged {
 
 impl Purge {
     /// What is old once a commit is there: by its watermark, and what was rejected by its clock.
-    pub fn after(commit: &Commit, retention: &Retention) -> Purge {
-        Purge::at(commit.clock_ms, commit.watermark, retention)
+    pub fn after(commit: &Commit, catalogue: Catalogue, retention: &Retention) -> Purge {
+        Purge::at((commit.clock_ms, commit.watermark), catalogue, retention)
     }
 
     /// What is old by a clock and a watermark.
-    pub fn at(clock_ms: Instant, watermark: Instant, retention: &Retention) -> Purge {
-        let before = TableId::ALL.iter().filter_map(|id| {
+    pub fn at((clock_ms, watermark): (Instant, Instant), catalogue: Catalogue, retention: &Retention) -> Purge {
+        let before = catalogue.tables().iter().filter_map(|id| {
             let now = if matches!(id.table().role, Role::Rejected { .. }) { clock_ms } else { watermark };
             Some((*id, now.saturating_sub(retention.of(*id)?)))
         });
@@ -47,11 +48,13 @@ impl Purge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::{all, table};
+    use dataflows::raw::{LATE_EVENTS, REJECTED_EVENTS};
 
     #[test]
     fn what_may_be_kept_for_a_time_only_says_how_old_it_is() {
         let retention = Retention { raw: Some(1), rejected: Some(1), late: Some(1) };
-        for id in TableId::ALL {
+        for id in all().tables() {
             assert_eq!(id.table().age().is_some(), retention.of(*id).is_some(), "{}", id.table().name);
         }
     }
@@ -67,10 +70,10 @@ mod tests {
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),
         };
-        assert!(Purge::after(&commit, &Retention::default()).is_empty());
-        let purge = Purge::after(&commit, &Retention { raw: Some(60), rejected: Some(60), late: Some(100) });
-        assert_eq!((purge.before[&TableId::CartEvents], purge.before[&TableId::RejectedEvents]), (40, 840));
-        assert!(!purge.before.contains_key(&TableId::LateEvents), "no row is older than 1970");
-        assert!(!purge.before.contains_key(&TableId::CatalogEvents));
+        assert!(Purge::after(&commit, all(), &Retention::default()).is_empty());
+        let purge = Purge::after(&commit, all(), &Retention { raw: Some(60), rejected: Some(60), late: Some(100) });
+        assert_eq!((purge.before[&table("cart_events")], purge.before[&REJECTED_EVENTS]), (40, 840));
+        assert!(!purge.before.contains_key(&LATE_EVENTS), "no row is older than 1970");
+        assert!(!purge.before.contains_key(&table("catalog_events")));
     }
 }

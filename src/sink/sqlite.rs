@@ -8,9 +8,10 @@ pub mod trouble;
 use super::progress::Found;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_minute};
-use crate::delta::Delta;
 use crate::instant;
-use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
+use dataflows::table::{ByMinute, Column, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, named_params,
@@ -43,6 +44,7 @@ const PROGRESS_DDL: &str = r#"CREATE TABLE IF NOT EXISTS "_progress" (
 
 /// A SQLite file as warehouse.
 pub struct Sqlite {
+    catalogue: Catalogue,
     path: PathBuf,
     connection: Connection,
 }
@@ -53,10 +55,10 @@ impl Sqlite {
     ///
     /// # Errors
     /// If the file cannot be opened, is no database, holds something else, or was made by a later version.
-    pub fn open(path: &Path) -> Result<Sqlite, SinkError> {
+    pub fn open(catalogue: Catalogue, path: &Path) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         make_private(path);
-        let sink = Self::checked(path, Connection::open(path).map_err(failed)?)?;
+        let sink = Self::checked(catalogue, path, Connection::open(path).map_err(failed)?)?;
         let tables: i64 =
             sink.connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
         if tables > 0 && read_progress(&sink.connection, path, "open")?.is_none() {
@@ -77,7 +79,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// If there is none, or as with [`Sqlite::open`].
-    pub fn open_to_read(path: &Path) -> Result<Sqlite, SinkError> {
+    pub fn open_to_read(catalogue: Catalogue, path: &Path) -> Result<Sqlite, SinkError> {
         if !path.exists() {
             let detail = format!(
                 "warehouse `{}` does not exist; make it with `deltamart`, or name another with `--warehouse`",
@@ -88,11 +90,11 @@ impl Sqlite {
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, read_only).map_err(|error| sql_error(path, "open", error))?;
-        Self::checked(path, connection)
+        Self::checked(catalogue, path, connection)
     }
 
     /// A connection whose file has a layout that we know.
-    fn checked(path: &Path, connection: Connection) -> Result<Sqlite, SinkError> {
+    fn checked(catalogue: Catalogue, path: &Path, connection: Connection) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -104,7 +106,7 @@ impl Sqlite {
             );
             return Err(SinkError::Failed(detail));
         }
-        Ok(Sqlite { path: path.to_owned(), connection })
+        Ok(Sqlite { catalogue, path: path.to_owned(), connection })
     }
 
     /// Tells whether somebody could write to it now: whoever holds it is waited for as long as a commit would.
@@ -161,13 +163,15 @@ impl Sink for Sqlite {
         let path = &self.path;
         let failed = |error| sql_error(path, "claim", error);
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
         }
         transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
         // Anew at every start: it holds nothing, and may be another one by now.
-        let (name, view) = (quoted(by_minute::NAME), view_ddl());
-        transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
+        for (of, view) in by_minute::all(self.catalogue) {
+            let (name, view) = (quoted(view.name), view_ddl(of, view));
+            transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
+        }
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
         let found = read_progress(&transaction, path, "claim")?;
         let claim = Claim::after(found.as_ref(), wanted, &format!("warehouse `{}`", path.display()))?;
@@ -230,6 +234,10 @@ impl Sink for Sqlite {
 }
 
 impl Stored for Sqlite {
+    fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         let table = id.table();
         let columns: Vec<_> = table.columns.iter().map(|column| quoted(column.name)).collect();
@@ -447,11 +455,10 @@ pub fn progress_ddl() -> &'static str {
 }
 
 /// The statement that makes the view of every minute.
-pub fn view_ddl() -> String {
-    let table = by_minute::table();
-    let select =
-        by_minute::select(by_minute::Dialect::Sqlite, quoted, &quoted("session_metrics"), &quoted("_progress"));
-    format!("CREATE VIEW IF NOT EXISTS {} AS -- {}\n{select}", quoted(table.name), table.doc)
+pub fn view_ddl(of: &Table, view: &ByMinute) -> String {
+    let (table, progress) = (quoted(of.name), quoted("_progress"));
+    let select = by_minute::select(by_minute::Dialect::Sqlite, quoted, (of, view), &table, &progress);
+    format!("CREATE VIEW IF NOT EXISTS {} AS -- {}\n{select}", quoted(view.name), view.doc)
 }
 
 fn insert_into(table: &Table) -> String {

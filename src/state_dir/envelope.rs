@@ -41,11 +41,11 @@ pub fn seal_json(kind: &str, version: u32, body: &impl Serialize) -> Vec<u8> {
     seal(kind, version, &body)
 }
 
-/// The body of an object of this kind and of a version up to `newest`.
+/// The version and the body of an object of this kind and of a version up to `newest`.
 ///
 /// # Errors
 /// If a single bit is not as it was written.
-pub fn open(kind: &str, newest: u32, mut sealed: Vec<u8>) -> Result<Vec<u8>, Damage> {
+pub fn open(kind: &str, newest: u32, mut sealed: Vec<u8>) -> Result<(u32, Vec<u8>), Damage> {
     let damaged = |why: &str| Damage::Bytes(why.to_owned());
     // A header is short: a long line is none.
     let end = sealed.iter().take(200).position(|byte| *byte == b'\n').ok_or_else(|| damaged("it has no header"))?;
@@ -66,7 +66,7 @@ pub fn open(kind: &str, newest: u32, mut sealed: Vec<u8>) -> Result<Vec<u8>, Dam
         return Err(Damage::Newer { found: version, known: newest });
     }
     sealed.drain(..=end);
-    Ok(sealed)
+    Ok((version, sealed))
 }
 
 fn checksum(head: &str, body: &[u8]) -> u32 {
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_and_no_other_bit_does() {
         let sealed = seal("thing", 2, b"body of it");
-        assert_eq!(open("thing", 3, sealed.clone()), Ok(b"body of it".to_vec()));
+        assert_eq!(open("thing", 3, sealed.clone()), Ok((2, b"body of it".to_vec())));
         for byte in 0..sealed.len() {
             for bit in 0..8 {
                 let mut flipped = sealed.clone();
@@ -92,7 +92,7 @@ mod tests {
                 let same_number = flipped.eq_ignore_ascii_case(&sealed) && sealed[byte].is_ascii_hexdigit();
                 let opened = open("thing", 3, flipped);
                 assert!(
-                    opened.is_err() || (same_number && opened == Ok(b"body of it".to_vec())),
+                    opened.is_err() || (same_number && opened == Ok((2, b"body of it".to_vec()))),
                     "bit {bit} of {byte}"
                 );
             }

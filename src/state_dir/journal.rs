@@ -138,7 +138,7 @@ impl StateDir {
         let found = self.store().get_all(&keys)?;
         let group = |(key, bytes): (&&str, Option<Vec<u8>>)| {
             bytes
-                .map(|bytes| self.opened(key, KIND, FORMAT, bytes).and_then(|body| self.parsed(key, &body)))
+                .map(|bytes| self.opened(key, KIND, FORMAT, bytes).and_then(|(_, body)| self.parsed(key, &body)))
                 .transpose()
         };
         keys.iter().zip(found).map(group).collect()

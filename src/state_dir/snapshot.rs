@@ -1,16 +1,19 @@
 //! Snapshots: what the operators held after an epoch, in parts, and a manifest that makes them one.
 
 use super::chain::Chain;
+use super::envelope::Damage;
 use super::{FORMAT, StateDir, StateError, envelope};
 use crate::source::marks::Marks;
+use dataflows::family::Catalogue;
 use dataflows::operators::TopTwo;
-use dataflows::state::State;
+use dataflows::state::Section;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How records are written: raised whenever a record of any operator changes, because what was written
-/// does not say what it means.
+/// How parts are written: sections, each with what keeps its records, and in which version.
+const SECTIONS: u32 = 2;
+/// Before, a part was records alone, and what each was stood in the number of its kind.
 const RECORDS: u32 = 1;
 const PREFIX: &str = "snapshots/";
 const MANIFEST: &str = "manifest";
@@ -79,21 +82,30 @@ fn name(epoch: Time, generation: u64) -> String {
     format!("{PREFIX}{epoch:016}-{generation:08}-")
 }
 
-/// Appends records as they stand in a part.
-pub fn encode(records: &[State], bytes: &mut Vec<u8>) {
-    for record in records {
-        let taken = std::mem::take(bytes);
-        *bytes = postcard::to_extend(record, taken).expect("every record can be written down");
-    }
+/// What stands before the records of a section: name, version, how many records and how many bytes there are.
+type Head = (String, u32, u64, u64);
+
+/// Appends a section as it stands in a part.
+pub fn encode(section: &Section, bytes: &mut Vec<u8>) {
+    let Section { name, version, records, bytes: body } = section;
+    let head = (name, version, records, body.len() as u64);
+    let taken = std::mem::take(bytes);
+    *bytes = postcard::to_extend(&head, taken).expect("text and numbers can be written down");
+    bytes.extend_from_slice(body);
 }
 
-fn decode(mut bytes: &[u8], out: &mut Vec<State>) -> Result<(), String> {
+fn decode(mut bytes: &[u8]) -> Result<Vec<Section>, String> {
+    let mut sections = Vec::new();
     while !bytes.is_empty() {
-        let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
-        out.push(record);
+        let ((name, version, records, length), rest) =
+            postcard::take_from_bytes::<Head>(bytes).map_err(|error| error.to_string())?;
+        let Some((body, rest)) = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)) else {
+            return Err(format!("`{name}` is cut"));
+        };
+        sections.push(Section { name, version, records, bytes: body.to_vec() });
         bytes = rest;
     }
-    Ok(())
+    Ok(sections)
 }
 
 impl StateDir {
@@ -109,7 +121,7 @@ impl StateDir {
         body: &[u8],
     ) -> Result<PartEntry, StateError> {
         let key = format!("{}{PART}-{number:06}", name(epoch, generation));
-        let sealed = envelope::seal(PART, RECORDS, body);
+        let sealed = envelope::seal(PART, SECTIONS, body);
         self.store().put(&key, &sealed)?;
         Ok(PartEntry { key, records, bytes: sealed.len() as u64 })
     }
@@ -161,34 +173,47 @@ impl StateDir {
         Ok(None)
     }
 
-    /// Reads the records of a snapshot, part by part, by so many threads. Nothing of it is used unless all of
-    /// it is as it was written.
+    /// Reads what the operators held, part by part, by so many threads. Nothing of it is used unless all of it is as it
+    /// was written. What an earlier version wrote is read as sections of today.
     ///
     /// # Errors
-    /// If a part is missing or damaged.
-    pub fn read_snapshot(&self, manifest: &Manifest, threads: usize) -> Result<Vec<Vec<State>>, StateError> {
+    /// If a part is missing or damaged, or has what no operator of this version reads.
+    pub fn read_snapshot(
+        &self,
+        catalogue: Catalogue,
+        manifest: &Manifest,
+        threads: usize,
+    ) -> Result<Vec<Section>, StateError> {
         // Reading back is what a restart waits for.
         std::thread::scope(|scope| {
             let share = |first: usize| {
                 let parts = manifest.parts.iter().skip(first).step_by(threads);
-                move || parts.map(|part| self.read_part(part)).collect::<Result<Vec<_>, _>>()
+                move || parts.map(|part| self.read_part(catalogue, part)).collect::<Result<Vec<_>, _>>()
             };
             let threads: Vec<_> = (0..threads).map(|first| scope.spawn(share(first))).collect();
             let read = threads.into_iter().map(|thread| thread.join().expect("reading a part does not panic"));
-            Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().flatten().collect())
         })
     }
 
-    fn read_part(&self, part: &PartEntry) -> Result<Vec<State>, StateError> {
-        let damaged = |why: String| self.damaged(&part.key, super::envelope::Damage::Bytes(why));
-        let body = self.read(&part.key, PART, RECORDS)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
-        let mut records = Vec::with_capacity(part.records.min(body.len() as u64) as usize);
-        decode(&body, &mut records).map_err(damaged)?;
-        let found = records.len() as u64;
+    fn read_part(&self, catalogue: Catalogue, part: &PartEntry) -> Result<Vec<Section>, StateError> {
+        let damaged = |why: String| self.damaged(&part.key, Damage::Bytes(why));
+        let read = self.read(&part.key, PART, SECTIONS)?;
+        let (version, body) = read.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let sections = if version == RECORDS { catalogue.sections_of_before(&body) } else { decode(&body) };
+        let sections = sections.map_err(damaged)?;
+        let found: u64 = sections.iter().map(|section| section.records).sum();
         if found != part.records {
             return Err(damaged(format!("it has {found} records, its manifest says {}", part.records)));
         }
-        Ok(records)
+        // What nobody keeps any more is left out where it is restored. What is kept is read in its version.
+        let differs =
+            |section: &&Section| catalogue.kept(&section.name).is_some_and(|kept| kept.version() != section.version);
+        if let Some(Section { name, version, .. }) = sections.iter().find(differs) {
+            let why = format!("`{name}` is written in version {version}, which this program does not read");
+            return Err(self.damaged(&part.key, Damage::Body(why)));
+        }
+        Ok(sections)
     }
 
     /// Removes every snapshot before the given one, whole or not, and parts of attempts at later ones that

@@ -3,7 +3,9 @@
 
 use crate::bounded;
 use crate::cli::{deltamart, said};
+use crate::support::table;
 use dataflows::table::TableId;
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -104,16 +106,16 @@ fn every_line_is_somewhere() {
     file.into_inner().map_err(|error| error.into_error()).and_then(GzEncoder::finish).expect("writes");
     let (code, text) = said(&deltamart(folder.path(), &["run", "x.gz", "--warehouse", "w.db", "-w", "2"]));
     assert_eq!(code, Some(0), "{text}");
-    let sink = Sqlite::open_to_read(&folder.path().join("w.db")).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &folder.path().join("w.db")).expect("opens");
     let count = |id: TableId| sink.count(id.table()).expect("counted").unwrap_or_default() as usize;
     let raw = [
-        TableId::ConsumerEvents,
-        TableId::ItemViewEvents,
-        TableId::CartEvents,
-        TableId::RatingEvents,
-        TableId::CatalogEvents,
+        table("consumer_events"),
+        table("item_view_events"),
+        table("cart_events"),
+        table("rating_events"),
+        table("catalog_events"),
     ];
-    let (raw, rejected, late) = (raw.map(&count), count(TableId::RejectedEvents), count(TableId::LateEvents));
+    let (raw, rejected, late) = (raw.map(&count), count(table("rejected_events")), count(table("late_events")));
     let all: usize = raw.iter().sum::<usize>() + rejected;
     println!("{lines} lines: {} accepted, of those {late} late, and {rejected} rejected", all - rejected);
     assert_eq!(all, lines, "{raw:?} accepted, {rejected} rejected");

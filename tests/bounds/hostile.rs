@@ -4,6 +4,7 @@ use super::{registration, rejected, sign_in};
 use crate::cli::{deltamart, said};
 use crate::lines::signed_in;
 use deltamart::bounds::KEPT_BYTES_MAX;
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 
 const MIB: usize = 1 << 20;
@@ -147,7 +148,7 @@ fn hostile_items_are_rejected_and_their_neighbours_are_not() {
         let sizes = [hostile.len(), hostile.len() + 1].map(|bytes| format!("; {bytes} bytes; the whole is in"));
         assert!(sizes.iter().any(|size| detail.contains(size)), "{what}: {detail}");
     }
-    let sink = Sqlite::open_to_read(&warehouse).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &warehouse).expect("opens");
     let sql =
         "SELECT group_concat(item_id) FROM (SELECT item_id FROM movies_catalog ORDER BY CAST(item_id AS INTEGER))";
     let found: String = sink.connection().query_row(sql, [], |row| row.get(0)).expect("one value");

@@ -2,11 +2,13 @@
 //! names a Python that has it (`scripts/venv` prints one).
 
 use super::{HOUR_MS, Interrupted, commits, rejected, rejecting, user};
+use crate::support::table;
 use crate::support::{every_minute, needed};
+use dataflows::delta::Delta;
 use dataflows::table::{Column, Kind, TableId, Type, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
-use deltamart::delta::Delta;
+use deltamart::families::all;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, MadeBy, Sink, SinkError, Stored};
@@ -45,7 +47,7 @@ fn commit(number: u64, deltas: BTreeMap<TableId, Vec<Delta>>, appends: BTreeMap<
 }
 
 fn movie(id: i64, title: &str) -> Vec<Value> {
-    let columns = TableId::MoviesCatalog.table().columns.iter();
+    let columns = table("movies_catalog").table().columns.iter();
     let row = columns.map(|column| match (column.name, column.ty) {
         ("item_id", _) => Value::Text(id.to_string()),
         ("title", _) => Value::Text(title.to_owned()),
@@ -61,15 +63,15 @@ fn movie(id: i64, title: &str) -> Vec<Value> {
 fn every_session_is_of_one_commit_while_we_commit_and_merge() {
     let mut reader = python("feed_loop.py");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut sink = Parquet::open(&settings(folder.path())).expect("opens");
+    let mut sink = Parquet::open(all(), &settings(folder.path())).expect("opens");
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut apply = |number: u64| {
         let epoch = 2 * number as i64;
         let users = (0..100).map(|id| Delta::Upsert(user(id, epoch))).collect();
         let mut movies: Vec<_> = (0..60).map(|id| Delta::Upsert(movie(id, &epoch.to_string()))).collect();
         movies.sort();
-        let deltas = BTreeMap::from([(TableId::Users, users), (TableId::MoviesCatalog, movies)]);
-        let appends = BTreeMap::from([(TableId::RejectedEvents, vec![rejected(0, epoch, number)])]);
+        let deltas = BTreeMap::from([(table("users"), users), (table("movies_catalog"), movies)]);
+        let appends = BTreeMap::from([(table("rejected_events"), vec![rejected(0, epoch, number)])]);
         sink.apply(&claim, &commit(number, deltas, appends)).expect("applies");
     };
     apply(1);
@@ -124,7 +126,7 @@ fn read(mut script: Command, folder: &Path, views: &[String]) -> Vec<(String, BT
 fn duckdb_reads_the_rows_that_we_read() {
     let script = python("feed_rows.py");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut sink = Parquet::open(&settings(folder.path())).expect("opens");
+    let mut sink = Parquet::open(all(), &settings(folder.path())).expect("opens");
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let texts = ["", "it's \"quoted\"", "snow ☃ 🦀", "nul\0inside", "tab\t\\line\n", &"x".repeat(1 << 20)];
     let value = |column: &Column, n: i64| match column.ty {
@@ -140,7 +142,7 @@ fn duckdb_reads_the_rows_that_we_read() {
     };
     for number in 1..=12 {
         let (mut deltas, mut appends) = (BTreeMap::new(), BTreeMap::new());
-        for id in TableId::ALL {
+        for id in all().tables() {
             let table = id.table();
             let row = |n: i64| -> Vec<Value> { table.columns.iter().map(|column| value(column, n)).collect() };
             let first = number as i64 * 4;
@@ -163,19 +165,19 @@ fn duckdb_reads_the_rows_that_we_read() {
                 row[3] = Value::Text((*text).to_owned());
                 Delta::Upsert(row)
             });
-            deltas.insert(TableId::Users, users.collect());
+            deltas.insert(table("users"), users.collect());
             let gone = rejected(0, 0, 0)[..3].to_vec();
-            deltas.insert(TableId::RejectedEvents, vec![Delta::Delete(gone)]);
+            deltas.insert(table("rejected_events"), vec![Delta::Delete(gone)]);
         }
         sink.apply(&claim, &commit(number, deltas, appends)).expect("applies");
     }
-    let views: Vec<_> = TableId::ALL.iter().map(|id| id.table().name.to_owned()).collect();
+    let views: Vec<_> = all().tables().iter().map(|id| id.table().name.to_owned()).collect();
     let mut found = BTreeMap::<String, Vec<String>>::new();
     for (view, mut row) in read(script, folder.path(), &views) {
         assert!(row.remove("_epoch").is_some() && row.remove("_updated_at").is_some());
         found.entry(view).or_default().push(json!(row).to_string());
     }
-    for id in TableId::ALL {
+    for id in all().tables() {
         let table = id.table();
         let page = sink.page(*id, None, 10_000).expect("readable");
         assert!(page.len() > 3, "{}", table.name);
@@ -198,10 +200,10 @@ fn duckdb_has_every_minute() {
     for made_by in [MadeBy::Run, MadeBy::Batch] {
         let script = python("feed_rows.py");
         let folder = tempfile::tempdir().expect("a folder");
-        let mut sink = Parquet::open(&settings(folder.path())).expect("opens");
+        let mut sink = Parquet::open(all(), &settings(folder.path())).expect("opens");
         let claim = sink.claim(made_by, None).expect("claims");
         sink.apply(&claim, &every_minute::commit(0)).expect("applies");
-        let columns = &TableId::SessionMetrics.table().columns;
+        let columns = &table("session_metrics").table().columns;
         let shown = |row: &Vec<Value>| {
             let values = columns.iter().zip(row).map(|(column, value)| (column.name.to_owned(), plain(value)));
             values.collect::<BTreeMap<_, _>>()
@@ -223,11 +225,11 @@ fn duckdb_reads_what_is_left_once_old_rows_are_gone() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Feed { grace: 0, ..settings(folder.path()) };
     let kept = Retention { rejected: Some(16 * HOUR_MS), ..Retention::default() };
-    let mut sink = Parquet::open(&settings).expect("opens").keeping(&kept);
+    let mut sink = Parquet::open(all(), &settings).expect("opens").keeping(&kept);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     for number in 1..=100 {
         sink.apply(&claim, &rejecting(number)).expect("applies");
-        sink.purge(&claim, &Purge::after(&rejecting(number), &kept)).expect("removes");
+        sink.purge(&claim, &Purge::after(&rejecting(number), all(), &kept)).expect("removes");
     }
     // Its file is removed with the next commit.
     sink.apply(&claim, &rejecting(101)).expect("applies");
@@ -237,7 +239,7 @@ fn duckdb_reads_what_is_left_once_old_rows_are_gone() {
         found.entry(view).or_default().push(row["_epoch"].clone());
     }
     found.values_mut().for_each(|epochs| epochs.sort_by_key(Json::as_u64));
-    let ours = sink.page(TableId::RejectedEvents, None, 1_000).expect("readable");
+    let ours = sink.page(table("rejected_events"), None, 1_000).expect("readable");
     let epochs: Vec<_> =
         ours.iter().filter_map(|row| plain(&row[2]).as_u64()).map(|number| json!(2 * number)).collect();
     assert!((64..=70).contains(&epochs.len()), "{epochs:?}");
@@ -256,7 +258,7 @@ fn deltas_are_those_that_were_committed_and_no_others() {
     let meanwhile = {
         let (settings, history) = (settings.clone(), history.clone());
         move || {
-            let mut other = Parquet::open(&settings).expect("opens");
+            let mut other = Parquet::open(all(), &settings).expect("opens");
             let by = other.claim(MadeBy::Run, None).expect("claims");
             for commit in &history[3..] {
                 other.apply(&by, commit).expect("applies");
@@ -268,13 +270,13 @@ fn deltas_are_those_that_were_committed_and_no_others() {
         left: Mutex::new(None),
         meanwhile: Box::new(meanwhile),
     });
-    let mut zombie = Parquet::on(Arc::clone(&store) as Arc<dyn Store>, &settings);
+    let mut zombie = Parquet::on(all(), Arc::clone(&store) as Arc<dyn Store>, &settings);
     let by = zombie.claim(MadeBy::Run, None).expect("claims");
     for commit in &history[..3] {
         zombie.apply(&by, commit).expect("applies");
     }
     let mut own = history[3].clone();
-    own.deltas = BTreeMap::from([(TableId::Users, vec![Delta::Upsert(user(99, -1))])]);
+    own.deltas = BTreeMap::from([(table("users"), vec![Delta::Upsert(user(99, -1))])]);
     own.appends.clear();
     // It asks where it is, writes one file, and then `_progress/`.
     *store.left.lock().expect("not poisoned") = Some(1);
@@ -284,7 +286,7 @@ fn deltas_are_those_that_were_committed_and_no_others() {
 
     let mut expected: Vec<_> = history
         .iter()
-        .flat_map(|commit| commit.deltas.get(&TableId::Users).into_iter().flatten().map(move |delta| (commit, delta)))
+        .flat_map(|commit| commit.deltas.get(&table("users")).into_iter().flatten().map(move |delta| (commit, delta)))
         .map(|(commit, delta)| match delta {
             Delta::Upsert(row) => json!([commit.epoch, "upsert", plain(&row[0]), plain(&row[2])]).to_string(),
             Delta::Delete(key) => json!([commit.epoch, "delete", plain(&key[0]), Json::Null]).to_string(),

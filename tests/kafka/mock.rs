@@ -1,6 +1,6 @@
 use super::stack::{await_that, send};
+use crate::support::table;
 use crate::support::{self, MONDAY_MS};
-use dataflows::table::TableId;
 use deltamart::config::Config;
 use deltamart::config::kafka::Format;
 use deltamart::engine::{self, EngineError, Job, Resume};
@@ -113,7 +113,7 @@ impl Brokers {
         thread.join().expect("no panic").expect("a good end");
         let contents = sink.contents();
         let mut rows = 0;
-        for table in [TableId::ConsumerEvents, TableId::ItemViewEvents] {
+        for table in [table("consumer_events"), table("item_view_events")] {
             rows += contents.rows(table).len() as i64;
         }
         assert_eq!(rows, self.sent, "an event is lost");

@@ -1,6 +1,7 @@
 use super::stack::{Stack, schema_of, sign_in};
 use deltamart::config::Config;
 use deltamart::config::retention::Retention;
+use deltamart::families::all;
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::{MadeBy, Sink};
 use futures_executor::block_on;
@@ -26,7 +27,7 @@ fn publishing(stack: &Stack) -> Config {
 fn a_transaction_that_a_killed_run_left_open_delays_nobody() {
     let stack = Stack::reading("open", |_| false);
     let config = publishing(&stack);
-    let mut first = Kafka::open(&config).expect("opens");
+    let mut first = Kafka::open(all(), &config).expect("opens");
     let claim = first.claim(MadeBy::Run, None).expect("claims");
     let prefix = &config.publish.prefix;
     let mut client = ClientConfig::new();
@@ -38,7 +39,7 @@ fn a_transaction_that_a_killed_run_left_open_delays_nobody() {
     let record = BaseRecord::to(&topic).key(b"progress".as_slice()).payload(b"half a commit".as_slice());
     killed.send(record).map_err(|(error, _)| error).expect("sent");
     killed.flush(PATIENCE).expect("acknowledged");
-    let mut next = Kafka::open(&config).expect("opens");
+    let mut next = Kafka::open(all(), &config).expect("opens");
     let found = next.position().expect("is told").expect("claimed");
     assert_eq!((found.generation, found.epoch), (claim.generation, 0));
     let again = next.claim(MadeBy::Run, None).expect("claims");
@@ -73,12 +74,12 @@ fn tables_are_published_where_events_are_read() {
     stack.sends("sign_in", 1, (40..60).map(|n| Some(sign_in(schema, n + 1, n))));
     stack.succeeds(&[&["run", "--to-end"], &more[..]].concat());
     let mut config = publishing(&stack);
-    let mut sink = Kafka::open(&config).expect("opens");
-    let table = dataflows::table::TableId::UserActivity;
+    let mut sink = Kafka::open(all(), &config).expect("opens");
+    let table = crate::support::table("user_activity");
     assert_eq!(deltamart::sink::Stored::page(&mut sink, table, None, 1_000).expect("rows").len(), 60);
     config.publish.prefix = format!("{}-", stack.topic("other"));
     stack.creates("other-users", 1, "delete");
-    let refused = Kafka::open(&config).expect("opens").claim(MadeBy::Run, None).expect_err("it would lose rows");
+    let refused = Kafka::open(all(), &config).expect("opens").claim(MadeBy::Run, None).expect_err("it would lose rows");
     assert!(refused.to_string().contains("is not compacted"), "{refused}");
 }
 
@@ -104,7 +105,7 @@ fn topics_are_set_to_what_is_kept() {
         ["late_events", "cart_events", "catalog_events", "users", "_progress"].map(|table| set(table, "cleanup.policy"))
     };
     let hour = 3_600_000;
-    let claim = |config: &Config| Kafka::open(config).expect("opens").claim(MadeBy::Run, None);
+    let claim = |config: &Config| Kafka::open(all(), config).expect("opens").claim(MadeBy::Run, None);
     config.rules.max_future = hour;
     config.retention = Retention { raw: None, rejected: None, late: Some(48 * hour) };
     claim(&config).expect("claims");

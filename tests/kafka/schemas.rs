@@ -1,5 +1,6 @@
 use super::stack::{Stack, await_that, framed, instant, long, schema_of, sign_in, text};
 use crate::support::MONDAY_MS;
+use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use schema_registry_converter::blocking::schema_registry::{SrSettings, post_schema};
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
@@ -63,7 +64,7 @@ fn poison_among_many_is_rejected_and_nothing_else() {
     stack.sends("sign_in", 0, [Some(framed(union, &[start(), long(1), long(77)]))]);
     stack.succeeds(&["run", "--to-end", "-w", "2"]);
     stack.verify(&[]);
-    let sink = Sqlite::open_to_read(&stack.path("deltamart.db")).expect("opens");
+    let sink = Sqlite::open_to_read(all(), &stack.path("deltamart.db")).expect("opens");
     let sql = "SELECT _partition, _offset, reason, schema_id FROM rejected_events ORDER BY 1, 2";
     let mut statement = sink.connection().prepare(sql).expect("SQL");
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).expect("rows");

@@ -1,7 +1,9 @@
 use crate::support::needed;
+use crate::support::table;
 use dataflows::table::TableId;
 use deltamart::config::kafka::Registry as Config;
 use deltamart::decode::avro::{TOPICS, header};
+use deltamart::families::all;
 use deltamart::kafka::registry::Registry;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::{Sqlite, quoted};
@@ -213,33 +215,27 @@ impl Stack {
 
     /// One value of a warehouse.
     pub(super) fn value<T: rusqlite::types::FromSql>(&self, warehouse: &str, sql: &str) -> T {
-        let sink = Sqlite::open_to_read(&self.path(warehouse)).expect("opens");
+        let sink = Sqlite::open_to_read(all(), &self.path(warehouse)).expect("opens");
         sink.connection().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// How many records a warehouse accounts for: each is in one of these tables.
     pub(super) fn accounted(&self, warehouse: &str) -> i64 {
-        ACCOUNTED
-            .iter()
+        accounted()
             .map(|id| self.value::<i64>(warehouse, &format!("SELECT COUNT(*) FROM {}", quoted(id.table().name))))
             .sum()
     }
 
     /// How far the warehouse's watermark is.
     pub(super) fn watermark(&self) -> Option<i64> {
-        Some(Sqlite::open_to_read(&self.path("deltamart.db")).ok()?.position().ok()??.watermark)
+        Some(Sqlite::open_to_read(all(), &self.path("deltamart.db")).ok()?.position().ok()??.watermark)
     }
 }
 
 /// Where each record that was read is.
-pub(super) const ACCOUNTED: [TableId; 6] = [
-    TableId::ConsumerEvents,
-    TableId::ItemViewEvents,
-    TableId::CartEvents,
-    TableId::RatingEvents,
-    TableId::CatalogEvents,
-    TableId::RejectedEvents,
-];
+pub(super) fn accounted() -> impl Iterator<Item = TableId> {
+    all().raw().chain([table("rejected_events")])
+}
 
 /// Sends records that were appended then, or now; each is acknowledged.
 pub(crate) fn send(

@@ -1,17 +1,18 @@
 //! Cart events to sale lines and what else carts say.
 
-use super::{Inputs, Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use super::{Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
 use crate::support::MINUTE_MS;
 use dataflows::item::ItemId;
-use dataflows::operators::{Cart, CartEvent, CartFact, InCart, Line, carts};
-use dataflows::state::{Ledger, State};
-use dataflows::table::{TableId, Tables};
+use dataflows::lane::Lane;
+use dataflows::shop::operators::carts::{Asked, Cart, CartEvent, CartFact, EVENTS, InCart, Line, carts};
+use dataflows::table::Tables;
 use dataflows::time::Thresholds;
 use dataflows::{Collection, Instant, Settings};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use timely::dataflow::operators::vec::Map;
+use std::rc::Rc;
+use timely::dataflow::operators::Concat;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Said {
@@ -25,12 +26,12 @@ impl Law for Carts {
     type Event = (u128, CartEvent);
     type Row = Said;
 
-    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Said> {
-        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
-            State::Cart(id, event) => Some((id, event)),
-            _ => None,
-        });
-        let (lines, facts) = carts(stream(inputs.events), restored, inputs.watermarks, settings, ledger, true);
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Said> {
+        let asked = Rc::<Asked>::default();
+        asked.facts.set(true);
+        asked.abandoned.set(lane.settings.tables == Tables::ALL);
+        let events = stream(events).concat(lane.restored(&EVENTS));
+        let (lines, facts) = carts(events, lane.watermarks(), &lane.settings, &lane.ledger, asked);
         lines.map(Said::Line).concat(facts.map(Said::Fact))
     }
 
@@ -83,7 +84,8 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
             Said::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
         }));
     }
-    if settings.tables.contains(TableId::UserSegments) {
+    // Asked for with all tables.
+    if settings.tables == Tables::ALL {
         let Thresholds { abandoned_after_ms, abandoned_within_ms, .. } = settings.segments;
         // Of adds at one time the greatest user's is the last.
         let left: BTreeSet<_> = adds.iter().map(|(at, _, user)| (*at, *user)).collect();
@@ -111,7 +113,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 abandoned_within_ms: abandoned_within * TICK_MS,
                 ..Thresholds::default()
             },
-            tables: if asks { Tables::ALL } else { Tables::from_iter([TableId::MovieSaleLines]) },
+            tables: if asks { Tables::ALL } else { Tables::from_iter([]) },
             ..Settings::default()
         },
     )

@@ -1,9 +1,9 @@
 //! Distinct users per window: `distinct`, `totals` and `finality`, as registrations put them together.
 
-use super::{Beat, Inputs, Law, Run, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
-use dataflows::registrations::registrations;
-use dataflows::state::Ledger;
-use dataflows::users_per_window::WindowRow;
+use super::{Beat, Law, Run, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use dataflows::lane::Lane;
+use dataflows::shop::metrics::registrations::PANES;
+use dataflows::shop::metrics::users_per_window::{Names, Row, users_per_window};
 use dataflows::window::{SLIDE_MS, WIDTH_MS, Window, WindowType};
 use dataflows::{Collection, Instant, Settings};
 use differential_dataflow::operators::{CountTotal, ThresholdTotal};
@@ -13,17 +13,17 @@ struct Registrations;
 
 impl Law for Registrations {
     type Event = (Instant, u64);
-    type Row = WindowRow;
+    type Row = Row;
 
-    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, WindowRow> {
-        registrations(stream(inputs.events), inputs.restored, inputs.watermarks, settings, ledger)
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Row> {
+        users_per_window(lane, stream(events), Names { panes: &PANES, counts: "counts", open: "open windows" })
     }
 
     fn plain<'s>(
         events: Collection<'s, Self::Event>,
         watermark: Collection<'s, Instant>,
         settings: &Settings,
-    ) -> Collection<'s, WindowRow> {
+    ) -> Collection<'s, Row> {
         let lateness_ms = settings.lateness_ms.unwrap_or(0);
         let counts = events
             .flat_map(|(at, user)| windows(at).map(move |window| (window, user)))
@@ -34,7 +34,7 @@ impl Law for Registrations {
             watermark.map(|watermark| ((), watermark)),
             move |_, (window, users), watermark| {
                 let is_final = window.end() <= watermark - lateness_ms;
-                WindowRow { window: *window, users: *users, is_final }
+                ((*window, *users), is_final)
             },
         )
     }

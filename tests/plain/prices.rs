@@ -1,9 +1,10 @@
 //! Lines and the prices in force when they were sold.
 
-use super::{Inputs, Law, Moment, Scene, assert_agree, beats, config, or_for_ever, play, run};
+use super::{Law, Moment, Scene, assert_agree, beats, config, or_for_ever, play, run};
 use dataflows::item::ItemId;
-use dataflows::operators::{Cart, Line, OfItem, PricePoint, PricedLine, prices};
-use dataflows::state::{Ledger, State};
+use dataflows::lane::Lane;
+use dataflows::shop::operators::carts::{Cart, Line};
+use dataflows::shop::operators::prices::{LINES, OfItem, POINTS, PricePoint, PricedLine, prices};
 use dataflows::window::DAY_MS;
 use dataflows::{Collection, Instant, Settings};
 use differential_dataflow::consolidation::consolidate;
@@ -25,20 +26,17 @@ impl Law for PricedLines {
     type Event = Of;
     type Row = PricedLine;
 
-    fn keyed<'s>(inputs: Inputs<'s, Of>, settings: &Settings, ledger: &Ledger) -> Collection<'s, PricedLine> {
-        let of_items = inputs.events.inner.flat_map(|(of, _, diff)| {
+    fn keyed<'s>(events: Collection<'s, Of>, lane: &Lane<'s>) -> Collection<'s, PricedLine> {
+        let of_items = events.inner.flat_map(|(of, _, diff)| {
             let said = match of {
                 Of::Price(item, point) => (item, OfItem::Price(point, diff.signum())),
                 Of::Line(line) => (line.movie_id.clone(), OfItem::Line(line, diff.signum())),
             };
             (0..diff.abs()).map(move |_| said.clone())
         });
-        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
-            State::SaleLine(line, amount_cents) => Some((line.movie_id.clone(), OfItem::Held(line, amount_cents))),
-            State::Price(item, point) => Some((item, OfItem::Price(point, 1))),
-            _ => None,
-        });
-        prices(of_items.concat(restored), inputs.watermarks, settings, ledger)
+        let held = lane.restored(&LINES).map(|(line, cents)| (line.movie_id.clone(), OfItem::Held(line, cents)));
+        let known = lane.restored(&POINTS).map(|(item, point)| (item, OfItem::Price(point, 1)));
+        prices(of_items.concat(held).concat(known), lane.watermarks(), &lane.settings, &lane.ledger)
     }
 
     fn plain<'s>(

@@ -1,31 +1,22 @@
 //! Sessions of sign events, and what they make of minute boundaries.
 
-use super::{Inputs, Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use super::{Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
 use crate::support::MINUTE_MS;
-use dataflows::operators::minutes::Minute;
-use dataflows::operators::sessions::{OfMinutes, Session};
-use dataflows::operators::{SignAt, sessions};
-use dataflows::session_metrics::session_metrics;
-use dataflows::state::{Ledger, State};
+use dataflows::lane::Lane;
+use dataflows::shop::metrics::session_metrics;
+use dataflows::shop::operators::minutes::Minute;
+use dataflows::shop::operators::sessions::{OfMinutes, SIGNS, Session, SignAt, sessions};
 use dataflows::{Collection, Instant, Settings, Stream};
 use proptest::prelude::*;
 use timely::dataflow::operators::Concat;
-use timely::dataflow::operators::vec::Map;
 
 type Sign = (u64, SignAt);
 
 fn keyed_sessions<'s>(
     signs: Collection<'s, Sign>,
-    restored: Collection<'s, State>,
-    watermarks: Stream<'s, Instant>,
-    settings: &Settings,
-    ledger: &Ledger,
+    lane: &Lane<'s>,
 ) -> (Collection<'s, Session>, Stream<'s, OfMinutes>) {
-    let restored = restored.inner.flat_map(|(state, _, _)| match state {
-        State::Sign(user, sign) => Some((user, sign)),
-        _ => None,
-    });
-    sessions(stream(signs).concat(restored), watermarks, settings, ledger)
+    sessions(stream(signs).concat(lane.restored(&SIGNS)), lane.watermarks(), &lane.settings, &lane.ledger)
 }
 
 /// A user's whole history, told again whenever it changes.
@@ -62,8 +53,8 @@ impl Law for Sessions {
     type Event = Sign;
     type Row = Session;
 
-    fn keyed<'s>(inputs: Inputs<'s, Sign>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Session> {
-        keyed_sessions(inputs.events, inputs.restored, inputs.watermarks, settings, ledger).0
+    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>) -> Collection<'s, Session> {
+        keyed_sessions(events, lane).0
     }
 
     fn plain<'s>(
@@ -81,10 +72,8 @@ impl Law for Minutes {
     type Event = Sign;
     type Row = Minute;
 
-    fn keyed<'s>(inputs: Inputs<'s, Sign>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Minute> {
-        let Inputs { events, restored, watermarks } = inputs;
-        let (_, of_minutes) = keyed_sessions(events, restored.clone(), watermarks.clone(), settings, ledger);
-        session_metrics(of_minutes, restored, watermarks, settings, ledger)
+    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>) -> Collection<'s, Minute> {
+        session_metrics::rows(lane, keyed_sessions(events, lane).1)
     }
 
     /// Every boundary, and the one before it, with every session.

@@ -1,16 +1,15 @@
 //! Sums per key.
 
-use super::{Inputs, Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
+use super::{Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
 use crate::support::HOUR_MS;
 use dataflows::item::ItemId;
-use dataflows::movie_sales_metrics::{Sales, SalesWindow};
+use dataflows::lane::Lane;
 use dataflows::operators::{Totals, totals};
-use dataflows::state::{Ledger, State};
+use dataflows::shop::metrics::movie_sales_metrics::{SUMS, Sales, SalesWindow};
 use dataflows::{Collection, Instant, Settings};
 use differential_dataflow::operators::CountTotal;
 use proptest::prelude::*;
 use timely::dataflow::operators::Concat;
-use timely::dataflow::operators::vec::Map;
 
 type Key = (ItemId, SalesWindow);
 
@@ -20,11 +19,7 @@ impl Law for Sums {
     type Event = (Key, Sales);
     type Row = (Key, Sales);
 
-    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Self::Row> {
-        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
-            State::Sales(item, window, sales) => Some(((item, window), sales)),
-            _ => None,
-        });
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Self::Row> {
         let leaves = Totals {
             name: "sums",
             // As if a day were over in a millisecond: what comes at the cut may still change it.
@@ -32,9 +27,10 @@ impl Law for Sums {
                 SalesWindow::Daily(start) => Some(start + 1),
                 _ => None,
             }),
-            state: |(item, window), sales| Some(State::Sales(item.clone(), *window, *sales)),
+            kept: Some(&SUMS),
         };
-        totals(stream(inputs.events).concat(restored), inputs.watermarks, settings, ledger, leaves)
+        let said = stream(events).concat(lane.restored(&SUMS));
+        totals(said, lane.watermarks(), &lane.settings, &lane.ledger, leaves)
     }
 
     fn plain<'s>(

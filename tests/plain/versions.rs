@@ -1,18 +1,18 @@
 //! Which version of an item is in force, and what items cost from when on.
 
-use super::{Inputs, Law, Moment, assert_agree, beats, config, or_for_ever, play, run, stream};
+use super::{Law, Moment, assert_agree, beats, config, or_for_ever, play, run, stream};
 use crate::support::HOUR_MS;
 use dataflows::events::CatalogContent;
 use dataflows::item::ItemId;
-use dataflows::operators::{PricePoint, Prices, Version, in_force};
-use dataflows::state::{Ledger, State};
+use dataflows::lane::Lane;
+use dataflows::shop::operators::prices::PricePoint;
+use dataflows::shop::operators::versions::{Prices, VERSIONS, Version, in_force};
 use dataflows::{Collection, Instant, Settings};
 use differential_dataflow::AsCollection;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Operator;
-use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concat, Operator};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Said {
@@ -41,15 +41,9 @@ impl Law for Versions {
     type Event = (ItemId, Version);
     type Row = Said;
 
-    fn keyed<'s>(inputs: Inputs<'s, Self::Event>, settings: &Settings, ledger: &Ledger) -> Collection<'s, Said> {
-        let restored = inputs.restored.inner.flat_map(|(state, _, _)| match state {
-            State::CatalogVersion(item, effective_at, timestamp, content) => {
-                Some((item, Version { effective_at, timestamp, content }))
-            }
-            _ => None,
-        });
-        let (items, prices) =
-            in_force(stream(inputs.events), restored, inputs.watermarks, settings, "versions", ledger);
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Said> {
+        let versions = stream(events).concat(lane.restored(&VERSIONS));
+        let (items, prices) = in_force(versions, lane.watermarks(), &lane.settings, &lane.ledger);
         let prices = timed(prices).map(|(item, point)| Said::Price(item, point));
         items.map(|(item, version)| Said::InForce(item, version)).concat(prices)
     }

@@ -1,7 +1,8 @@
 use super::server::{Says, Server, Time};
 use crate::kafka::stack::{await_that, schema_of, send, sign_in};
 use crate::support;
-use dataflows::table::{TableId, Value};
+use crate::support::table;
+use dataflows::table::Value;
 use deltamart::config::Config;
 use deltamart::config::kafka::Registry as RegistryConfig;
 use deltamart::engine::{self, EngineError, Job, Resume};
@@ -101,7 +102,7 @@ impl Run {
         self.thread.join().expect("no panic").expect("a good end");
         let contents = self.sink.contents();
         let (mut reasons, mut details) = (BTreeMap::new(), Vec::new());
-        for row in contents.rows(TableId::RejectedEvents) {
+        for row in contents.rows(table("rejected_events")) {
             let (Value::Integer(partition), Value::Text(reason), Value::Text(detail)) = (&row[1], &row[5], &row[6])
             else {
                 panic!("{row:?}")
@@ -109,7 +110,7 @@ impl Run {
             *reasons.entry((*partition, reason.clone())).or_default() += 1;
             details.push(detail.clone());
         }
-        (reasons, contents.rows(TableId::ConsumerEvents).len(), details)
+        (reasons, contents.rows(table("consumer_events")).len(), details)
     }
 }
 

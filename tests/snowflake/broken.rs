@@ -2,15 +2,15 @@
 
 use super::proxy::{Break, Proxy};
 use super::{commit, configured, open, rows};
-use dataflows::table::TableId;
+use crate::support::table;
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::{Claim, MadeBy, Sink, SinkError};
 
 /// Both tables are as after this epoch, and no other.
 fn is_whole(config: &Config, epoch: u64) -> bool {
     let mut reader = open(config);
-    let users = rows(&mut reader, TableId::Users);
-    let late = rows(&mut reader, TableId::LateEvents).len();
+    let users = rows(&mut reader, table("users"));
+    let late = rows(&mut reader, table("late_events")).len();
     let same = users.iter().all(|row| row[3] == users[0][3]);
     same && users.len() == 40 && late == 40 * (epoch as usize / 2) && users[0][3] == user_text(epoch)
 }

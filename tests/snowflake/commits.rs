@@ -2,8 +2,10 @@
 
 use super::{commit, configured, key_path, open, python, rows, user};
 use crate::support::every_minute;
-use dataflows::table::{TableId, Value};
-use deltamart::delta::Delta;
+use crate::support::table;
+use dataflows::delta::Delta;
+use dataflows::table::Value;
+use deltamart::families::all;
 use deltamart::reconcile::{Differ, differences, reconcile};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{MadeBy, Sink, SinkError, Stored};
@@ -47,12 +49,12 @@ fn a_large_commit_is_staged_and_leaves_nothing_behind() {
     let parts = traffic.statements - 6 - 2;
     assert!((8..=16).contains(&parts), "{traffic:?}");
     let mut second = commit(2, 500..1_500);
-    let deltas = second.deltas.get_mut(&TableId::Users).expect("users");
+    let deltas = second.deltas.get_mut(&table("users")).expect("users");
     deltas.splice(0..0, (0..500).map(|id| Delta::Delete(vec![Value::Integer(id)])));
     sink.apply(&claim, &second).expect("applies");
     let wanted: Vec<_> = (500..1_500).map(|id| user(id, "as of 4")).collect();
-    assert!(rows(&mut sink, TableId::Users) == wanted, "users differ");
-    assert_eq!(rows(&mut sink, TableId::LateEvents).len(), 2_000);
+    assert!(rows(&mut sink, table("users")) == wanted, "users differ");
+    assert_eq!(rows(&mut sink, table("late_events")).len(), 2_000);
     assert_eq!(asked(&config, "SELECT COUNT(*) FROM RAW._STAGING"), "[[0]]");
 }
 
@@ -63,7 +65,7 @@ fn two_rows_of_a_key_are_refused_before_anything_is_sent() {
     let mut sink = open(&config);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut twice = commit(0, 0..1);
-    let added = twice.appends.get_mut(&TableId::LateEvents).expect("added");
+    let added = twice.appends.get_mut(&table("late_events")).expect("added");
     added.push(added[0].clone());
     assert!(matches!(sink.apply(&claim, &twice), Err(SinkError::Failed(_))));
     assert_eq!(sink.traffic().statements, 0);
@@ -95,25 +97,21 @@ fn snowflakes_own_client_reads_what_we_read() {
     let mut sink = open(&config);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut all = commit(0, 0..50);
-    all.deltas.get_mut(&TableId::Users).expect("users")[7] = Delta::Upsert(user(7, "it's \"quoted\" ☃ 🦀 \\n"));
+    all.deltas.get_mut(&table("users")).expect("users")[7] = Delta::Upsert(user(7, "it's \"quoted\" ☃ 🦀 \\n"));
     let sale = |cart: &str, cents: Value| {
         let text = |text: &str| Value::Text(text.into());
         vec![text(cart), text("m"), Value::Instant(-1), Value::Integer(7), Value::Instant(1_767_571_200_001), cents]
     };
-    let columns = &TableId::MovieSaleLines.table().columns;
+    let columns = &table("movie_sale_lines").table().columns;
     assert_eq!(columns.len(), 6, "{columns:?}");
     let sales = vec![sale("a", Value::Cents(-129_999)), sale("b", Value::Null)];
-    all.deltas.insert(TableId::MovieSaleLines, sales.into_iter().map(Delta::Upsert).collect());
+    all.deltas.insert(table("movie_sale_lines"), sales.into_iter().map(Delta::Upsert).collect());
     sink.apply(&claim, &all).expect("applies");
-    for id in [TableId::Users, TableId::MovieSaleLines, TableId::LateEvents] {
+    for (schema, name) in [("clean", "users"), ("marts", "movie_sale_lines"), ("raw", "late_events")] {
+        let id = table(name);
         let table = id.table();
         let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
         let (names, key) = (names.join(", "), names[..table.key_columns].join(", "));
-        let schema = match id {
-            TableId::Users => "clean",
-            TableId::LateEvents => "raw",
-            _ => "marts",
-        };
         let theirs = asked(&config, &format!("select {names} from {schema}.{} order by {key}", table.name));
         assert_eq!(theirs, shown(&rows(&mut sink, id)), "{}", table.name);
     }
@@ -169,10 +167,10 @@ fn a_column_that_is_missing_is_added_and_a_table_too() {
     assert_eq!(sink.traffic().statements, 1 + 3 + 4);
     let mut row = user(0, "as of 2");
     row[2] = Value::Null;
-    assert_eq!(rows(&mut sink, TableId::Users)[0], row);
+    assert_eq!(rows(&mut sink, table("users"))[0], row);
     sink.apply(&claim, &commit(2, 0..1)).expect("applies");
-    assert_eq!(rows(&mut sink, TableId::Users)[0], user(0, "as of 4"));
-    assert_eq!(rows(&mut sink, TableId::SessionMetrics), Vec::<Vec<Value>>::new());
+    assert_eq!(rows(&mut sink, table("users"))[0], user(0, "as of 4"));
+    assert_eq!(rows(&mut sink, table("session_metrics")), Vec::<Vec<Value>>::new());
 }
 
 #[test]
@@ -182,7 +180,7 @@ fn a_place_that_is_not_there_is_unavailable_and_a_key_that_is_not_says_what_to_d
     config.url = "http://127.0.0.1:1".to_owned();
     assert!(matches!(open(&config).position(), Err(SinkError::Unavailable(_))));
     config.private_key = format!("file:{}", key_path().join("none").display());
-    let error = deltamart::sink::snowflake::Snowflake::open(&config).err().expect("refused").to_string();
+    let error = deltamart::sink::snowflake::Snowflake::open(all(), &config).err().expect("refused").to_string();
     assert!(error.contains("`snowflake.private_key`") && error.contains("deltamart snowflake-key"), "{error}");
 }
 
@@ -195,7 +193,7 @@ fn snowflake_has_every_minute() {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut commit = every_minute::commit(0);
     sink.apply(&claim, &commit).expect("applies");
-    let columns: Vec<_> = TableId::SessionMetrics.table().columns.iter().map(|column| column.name).collect();
+    let columns: Vec<_> = table("session_metrics").table().columns.iter().map(|column| column.name).collect();
     let select = format!("select {} from marts.session_metrics_by_minute order by timestamp", columns.join(", "));
     assert_eq!(asked(&config, &select), shown(&every_minute::wanted()));
     (commit.follows, commit.epoch) = (2, 4);
@@ -212,7 +210,7 @@ fn snowflake_has_every_minute() {
 #[ignore = "needs a stand-in for Snowflake (scripts/with-fakesnow)"]
 fn the_printed_script_makes_all_that_a_claim_needs() {
     let config = configured();
-    let script = deltamart::sink::snowflake::ddl::script(&config);
+    let script = deltamart::sink::snowflake::ddl::script(all(), &config);
     for statement in
         script.iter().filter(|sql| ["CREATE SCHEMA", "CREATE T", "CREATE V"].iter().any(|made| sql.starts_with(made)))
     {
@@ -233,7 +231,7 @@ fn a_new_sink_is_given_what_another_has() {
     let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_deltamart"));
     run.current_dir(folder.path()).args(["--events", "4000", "--rate", "0", "--days", "1", "--warehouse", "shop.db"]);
     assert!(run.output().expect("runs").status.success());
-    let mut shop = Sqlite::open(&folder.path().join("shop.db")).expect("opens");
+    let mut shop = Sqlite::open(all(), &folder.path().join("shop.db")).expect("opens");
     let mut sink = open(&config);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let started = std::time::Instant::now();
@@ -246,7 +244,7 @@ fn a_new_sink_is_given_what_another_has() {
         traffic.statements as usize <= 4 + 2 + 2 * given.deltas.len() + traffic.bytes as usize / 500_000,
         "{traffic:?}"
     );
-    for id in TableId::ALL {
+    for id in all().tables() {
         assert_eq!(
             differences(&mut shop, &mut sink, *id, Differ::InAnything).expect("readable"),
             [],
@@ -255,7 +253,7 @@ fn a_new_sink_is_given_what_another_has() {
         );
     }
     // Keys of two and three columns, page by page.
-    for id in [TableId::UserRegistrationMetrics, TableId::MovieSaleLines, TableId::RatingEvents] {
+    for id in [table("user_registration_metrics"), table("movie_sale_lines"), table("rating_events")] {
         let (mut seen, mut after) = (Vec::new(), None::<Vec<Value>>);
         loop {
             let page = sink.page(id, after.as_deref(), 7).expect("readable");

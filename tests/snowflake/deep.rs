@@ -3,6 +3,7 @@
 use super::promises::before;
 use super::proxy::{Request, http};
 use super::{configured, open};
+use deltamart::families::all;
 use deltamart::sink::Sink;
 use deltamart::sink::snowflake::deep;
 
@@ -11,7 +12,7 @@ use deltamart::sink::snowflake::deep;
 fn a_deep_check_tells_each_step_and_leaves_nothing_behind() {
     let config = configured();
     let mut told = Vec::new();
-    deep::check(&config, &mut |what, answer, _| told.push(format!("{what}: {answer}"))).expect("holds");
+    deep::check(all(), &config, &mut |what, answer, _| told.push(format!("{what}: {answer}"))).expect("holds");
     let text = told.join("\n");
     for step in [
         "the script:",
@@ -45,6 +46,6 @@ fn a_deep_check_finds_an_account_where_two_can_win() {
         })
     };
     let (_proxy, through) = before(&config, wins);
-    let error = deep::check(&through, &mut |_, _, _| {}).expect_err("both won").to_string();
+    let error = deep::check(all(), &through, &mut |_, _, _| {}).expect_err("both won").to_string();
     assert!(error.contains("do not use this account"), "{error}");
 }

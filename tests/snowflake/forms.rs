@@ -2,6 +2,7 @@
 //! takes more than an account does.
 
 use deltamart::config::snowflake::Snowflake as Config;
+use deltamart::families::all;
 use deltamart::sink::snowflake::ddl;
 use std::collections::BTreeSet;
 
@@ -80,7 +81,7 @@ fn every_statement_of_the_script_has_a_documented_form() {
     let config = Config { database: "\"My (odd) 'name'\"".to_owned(), ..Config::default() };
     let known = BTreeSet::from(FORMS);
     let names = ddl::Names::new(&config);
-    for sql in ddl::script(&config).into_iter().chain(ddl::missing(&names, &BTreeSet::new())) {
+    for sql in ddl::script(all(), &config).into_iter().chain(ddl::missing(all(), &names, &BTreeSet::new())) {
         assert!(known.contains(&form(&sql)[..]), "no documented form: {}\n{sql}", form(&sql));
     }
     // What would pass a parser, and be refused by an account.
@@ -95,7 +96,7 @@ fn every_statement_of_the_script_has_a_documented_form() {
 /// Nothing in it makes, replaces or hands over what an earlier run of it has made or handed over already.
 #[test]
 fn the_script_can_be_run_twice() {
-    let script = ddl::script(&Config::default());
+    let script = ddl::script(all(), &Config::default());
     assert_eq!(script[0], "USE ROLE ACCOUNTADMIN");
     for sql in &script {
         assert!(!sql.starts_with("CREATE") || sql.contains(" IF NOT EXISTS "), "{sql}");

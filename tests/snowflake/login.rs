@@ -3,6 +3,7 @@
 use super::proxy::Proxy;
 use super::{KEY, configured, key_path, open, python};
 use deltamart::config::snowflake::Snowflake as Config;
+use deltamart::families::all;
 use deltamart::sink::Sink;
 use std::process::Command;
 
@@ -82,7 +83,8 @@ fn keys_that_openssl_encrypted_open_with_their_passphrase() {
         assert!(openssl.expect("openssl is there").success());
         config.private_key = format!("file:{}", encrypted.display());
         config.passphrase = String::new();
-        let refused = |config: &Config| deltamart::sink::snowflake::Snowflake::open(config).err().expect("refused");
+        let refused =
+            |config: &Config| deltamart::sink::snowflake::Snowflake::open(all(), config).err().expect("refused");
         assert!(refused(&config).to_string().contains("`snowflake.passphrase`: is empty"));
         let secret = key_path().join(format!("{cipher}.secret"));
         config.passphrase = format!("file:{}", secret.display());

@@ -3,7 +3,8 @@
 use super::broken::insist;
 use super::proxy::{Proxy, Request, ask, http};
 use super::{commit, configured, open, rows};
-use dataflows::table::{TableId, Value};
+use crate::support::table;
+use dataflows::table::Value;
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::sink::purge::Purge;
 use deltamart::sink::snowflake::Snowflake;
@@ -99,7 +100,7 @@ fn a_run_commits_though_other_sessions_see_nothing_of_it() {
         sink.apply(&claim, &commit(follows, 0..3)).expect("applies");
         sink.apply(&claim, &commit(follows, 0..3)).expect("is there");
     }
-    sink.purge(&claim, &Purge { before: BTreeMap::from([(TableId::LateEvents, 0)]) }).expect("purges");
+    sink.purge(&claim, &Purge { before: BTreeMap::from([(table("late_events"), 0)]) }).expect("purges");
     assert_eq!(sink.position().expect("asks").expect("claimed").epoch, 6);
     assert_eq!(count(&proxy, "MERGE INTO"), 2 * 3, "each once");
     assert!(count(&proxy, "login-request") <= 6, "{}", count(&proxy, "login-request"));
@@ -204,7 +205,7 @@ fn a_token_may_die_at_any_statement() {
         }
         assert!(count(&proxy, "INSERT INTO") <= parts + 1, "at {at}: what is staged is sent once");
         epoch += 2;
-        let users = rows(&mut open(&config), TableId::Users);
+        let users = rows(&mut open(&config), table("users"));
         assert_eq!(users.len(), 40);
         assert!(users.iter().all(|row| row[3] == Value::Text(format!("as of {epoch}"))), "at {at}");
         if !died {
@@ -235,7 +236,7 @@ fn staged_rows_that_vanish_are_staged_anew() {
     let error = sink.apply(&claim, &staged_commit(0)).expect_err("emptied");
     assert!(matches!(&error, SinkError::Unavailable(text) if text.contains("was emptied")), "{error}");
     sink.apply(&claim, &staged_commit(0)).expect("anew");
-    assert_eq!(rows(&mut sink, TableId::Users).len(), 40);
+    assert_eq!(rows(&mut sink, table("users")).len(), 40);
 }
 
 /// Statements that begin so are answered with an error of Snowflake's.
@@ -263,7 +264,7 @@ fn what_another_run_has_staged_is_left_to_it() {
     });
     let (mut new, second) = claimed(&through);
     new.apply(&second, &staged_commit(0)).expect("applies");
-    assert_eq!(rows(&mut new, TableId::Users).len(), 40);
+    assert_eq!(rows(&mut new, table("users")).len(), 40);
 }
 
 /// What was staged for a commit is removed when the next one is about to merge: its statement waited for a warehouse.
@@ -286,7 +287,7 @@ fn a_removal_that_comes_late_takes_nothing_of_the_next_commit() {
     for follows in [0, 2] {
         sink.apply(&claim, &staged_commit(follows)).expect("applies");
     }
-    let users = rows(&mut sink, TableId::Users);
+    let users = rows(&mut sink, table("users"));
     assert!(users.iter().all(|row| row[3] == Value::Text("as of 4".into())), "{users:?}");
 }
 
@@ -380,7 +381,7 @@ fn answers_that_come_later_are_asked_for() {
     });
     let (mut sink, claim) = claimed(&through);
     sink.apply(&claim, &commit(0, 0..3)).expect("applies");
-    assert_eq!(rows(&mut sink, TableId::Users).len(), 3);
+    assert_eq!(rows(&mut sink, table("users")).len(), 3);
     assert!(count(&proxy, "/result") >= 2 * 6);
 }
 

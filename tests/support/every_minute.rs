@@ -1,9 +1,11 @@
 //! The view of every minute, and what it is made of.
 
 use super::{MINUTE_MS, MONDAY_MS, Oracle, typed};
+use crate::support::table;
 use dataflows::Settings;
-use dataflows::table::{TableId, Value};
-use deltamart::delta::Delta;
+use dataflows::delta::Delta;
+use dataflows::table::Value;
+use deltamart::families::all;
 use deltamart::sink::memory::Contents;
 use deltamart::sink::sqlite::{Sqlite, read_value};
 use deltamart::sink::{Commit, MadeBy, Sink};
@@ -20,7 +22,7 @@ pub fn specified(contents: &Contents, settings: &Settings) -> Vec<Vec<Value>> {
             statement.raw_bind_parameter(place, value).expect("SQL");
         }
     }
-    let columns = &TableId::SessionMetrics.table().columns;
+    let columns = &table("session_metrics").table().columns;
     let (mut rows, mut out) = (statement.raw_query(), Vec::new());
     while let Some(row) = rows.next().expect("SQL") {
         let values = columns.iter().enumerate().map(|(n, column)| typed(column.ty, row.get_ref(n).expect("column")));
@@ -32,7 +34,7 @@ pub fn specified(contents: &Contents, settings: &Settings) -> Vec<Vec<Value>> {
 
 /// The rows of the view in a warehouse.
 pub fn rows(sink: &Sqlite) -> Vec<Vec<Value>> {
-    let columns = &TableId::SessionMetrics.table().columns;
+    let columns = &table("session_metrics").table().columns;
     let sql = "SELECT * FROM session_metrics_by_minute ORDER BY timestamp";
     let mut statement = sink.connection().prepare(sql).expect("SQL");
     let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
@@ -46,17 +48,17 @@ pub fn rows(sink: &Sqlite) -> Vec<Vec<Value>> {
 /// A warehouse that has the table and the watermark of a sink, and is asked for something.
 fn with<T>(contents: &Contents, made_by: MadeBy, ask: impl FnOnce(&Sqlite) -> T) -> T {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut sink = Sqlite::open(&folder.path().join("shop.db")).expect("opens");
+    let mut sink = Sqlite::open(all(), &folder.path().join("shop.db")).expect("opens");
     let claim = sink.claim(made_by, None).expect("claims");
     let progress = contents.progress.as_ref().expect("claimed");
-    let deltas = contents.rows(TableId::SessionMetrics).into_iter().map(Delta::Upsert).collect();
+    let deltas = contents.rows(table("session_metrics")).into_iter().map(Delta::Upsert).collect();
     let commit = Commit {
         follows: 0,
         epoch: 2,
         clock_ms: MONDAY_MS,
         watermark: progress.watermark,
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(TableId::SessionMetrics, deltas)]),
+        deltas: BTreeMap::from([(table("session_metrics"), deltas)]),
         appends: BTreeMap::new(),
     };
     sink.apply(&claim, &commit).expect("applies");
@@ -89,7 +91,7 @@ pub fn commit(follows: u64) -> Commit {
         clock_ms: MONDAY_MS,
         watermark: MONDAY_MS + 7 * MINUTE_MS + 59_999,
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(TableId::SessionMetrics, rows.map(Delta::Upsert).into())]),
+        deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into())]),
         appends: BTreeMap::new(),
     }
 }

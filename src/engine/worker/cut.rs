@@ -6,7 +6,6 @@
 
 use super::{Tick, Worker};
 use crate::commit::Piece;
-use crate::state_dir::snapshot::encode;
 use crate::turns::Turn;
 use dataflows::state::Frozen;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -58,15 +57,10 @@ impl Worker {
                 turn.sleep(SLICE);
                 continue;
             }
-            let Some(records) = frozen.next() else { break };
-            if records.is_empty() {
-                continue;
-            }
-            let mut bytes = Vec::with_capacity(records.len() * 16);
-            encode(&records, &mut bytes);
-            signals.snapshot_bytes.fetch_add(bytes.len(), AcqRel);
+            let Some(section) = frozen.next() else { break };
+            signals.snapshot_bytes.fetch_add(section.bytes.len(), AcqRel);
             // Nobody listens any more only if the run is ending with an error that somebody else reports.
-            pieces.send(Piece::Slice { records: records.len() as u64, bytes }).ok();
+            pieces.send(Piece::Slice(section)).ok();
             if !*last && (turn.is_given() || began.elapsed() >= SLICE) {
                 return false;
             }

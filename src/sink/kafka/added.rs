@@ -1,7 +1,7 @@
 //! What raw tables hold already: a row that is added again changes nothing. Offsets only grow, so the largest of
 //! each partition tells of nearly every row that it is new; for the others the topic is read.
 
-use crate::delta::Delta;
+use dataflows::delta::Delta;
 use dataflows::table::{Table, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,6 @@ use crate::kafka::cluster::numbers;
 use crate::kafka::producer::may_create_topics;
 use crate::kafka::{cleanup, rights};
 use crate::sink::{Sink, SinkError};
-use dataflows::table::TableId;
 
 impl Kafka {
     /// Tries the rights that publishing needs. To begin transactions ends those of a run that is under way: `is_alone`
@@ -22,7 +21,7 @@ impl Kafka {
 
     fn try_topics(&self) -> Result<(), KafkaError> {
         let consumer = consumer(&self.client, &[])?;
-        let all = TableId::ALL.iter().map(|id| self.topic(id.table())).chain([self.progress_topic()]);
+        let all = self.catalogue.tables().iter().map(|id| self.topic(id.table())).chain([self.progress_topic()]);
         let (mut there, mut missing) = (Vec::new(), Vec::new());
         for topic in all {
             let is_there = !numbers(&consumer, &self.client, &topic)?.is_empty();

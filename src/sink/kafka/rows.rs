@@ -183,7 +183,6 @@ mod tests {
     use super::*;
     use apache_avro::reader::datum::GenericDatumReader;
     use apache_avro::types::Value as Avro;
-    use dataflows::table::TableId;
 
     fn sample(column: &Column, n: usize) -> Value {
         if column.nullable && n.is_multiple_of(3) {
@@ -204,7 +203,7 @@ mod tests {
     /// What we write, another implementation reads; and so do we.
     #[test]
     fn every_table_is_written_and_read() {
-        for id in TableId::ALL {
+        for id in crate::families::all().tables() {
             let (table, columns) = (id.table(), columns(id.table()));
             let text = value_schema(table);
             let other = apache_avro::Schema::parse_str(&text).expect("a schema to others");

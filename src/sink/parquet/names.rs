@@ -48,11 +48,10 @@ pub(super) fn day_of(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflows::table::TableId;
 
     #[test]
     fn names_say_what_they_were_made_of() {
-        for id in TableId::ALL {
+        for id in crate::families::all().tables() {
             let table = id.table();
             let path = format!("{}{}-0003.parquet", deltas_of(table, &day(1_767_571_200_000)), commit(58, 2));
             assert_eq!((day_of(&path), epoch_and_generation(&path)), (Some("2026-01-05"), Some((58, 2))));

@@ -18,7 +18,7 @@ impl Parquet {
         let Some((number, manifest)) = self.current()? else { return Ok(Vec::new()) };
         claim.stands(&manifest.pipeline_id, manifest.generation, &self.place())?;
         let (epoch, mut next) = (manifest.epoch, manifest.clone());
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let name = format!("{}{}", names::merged(id.table()), names::commit(epoch, claim.generation));
             let mut kept = Vec::new();
             for (at, run) in manifest.runs(*id).iter().enumerate() {
@@ -38,7 +38,7 @@ impl Parquet {
         for garbage in &next.garbage {
             self.store.delete(&garbage.path).map_err(of_store)?;
         }
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             self.scrub_deltas(*id, epoch, was)?;
         }
         let told = "the files of deltas of that epoch say which keys are gone, for whoever follows them";

@@ -11,7 +11,7 @@ use crate::config::feed::Feed;
 use crate::sink::SinkError;
 use crate::store::Store;
 use dataflows::Instant;
-use dataflows::table::TableId;
+use dataflows::family::Catalogue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ const DAYS_MAX: i64 = 400;
 
 /// Removes files.
 pub(super) struct Sweeper {
+    catalogue: Catalogue,
     store: Arc<dyn Store>,
     grace: i64,
     retention: Option<i64>,
@@ -34,8 +35,9 @@ pub(super) struct Sweeper {
 }
 
 impl Sweeper {
-    pub(super) fn new(store: Arc<dyn Store>, settings: &Feed) -> Sweeper {
+    pub(super) fn new(catalogue: Catalogue, store: Arc<dyn Store>, settings: &Feed) -> Sweeper {
         Sweeper {
+            catalogue,
             store,
             grace: settings.grace,
             retention: settings.retention,
@@ -62,7 +64,7 @@ impl Sweeper {
         }
         let named: BTreeSet<_> = manifest.files().map(|file| file.path.as_str()).collect();
         let garbage: BTreeSet<_> = manifest.garbage.iter().map(|garbage| garbage.path.as_str()).collect();
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let table = id.table();
             let of_others = |path: &String| {
                 names::epoch_and_generation(path).filter(|(_, by)| *by < generation).filter(|(epoch, by)| {
@@ -114,7 +116,7 @@ impl Sweeper {
         let named: BTreeSet<_> = next.files().map(|file| file.path.clone()).collect();
         let garbage: BTreeSet<_> = next.garbage.iter().map(|garbage| garbage.path.clone()).collect();
         let first_kept = names::day(clock_ms - retention);
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let paths = self.store.list(&names::deltas(id.table())).map_err(of_store)?;
             let old = paths.into_iter().filter(|path| names::day_of(path).is_some_and(|day| day < first_kept.as_str()));
             let old = old.filter(|path| !named.contains(path) && !garbage.contains(path));

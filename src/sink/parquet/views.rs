@@ -8,7 +8,8 @@
 use super::names;
 use crate::sink::by_minute;
 use crate::sink::sqlite::quoted;
-use dataflows::table::{Column, Kind, Table, TableId, Type};
+use dataflows::family::Catalogue;
+use dataflows::table::{Column, Kind, Table, Type};
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -19,12 +20,14 @@ const HEAD: &str = "\
 -- _progress         the commit
 -- TABLE             the rows that are
 -- TABLE_deltas      what every commit changed: `_op` is 'upsert' or 'delete', and then only the key is given
--- session_metrics_by_minute   every minute: what `session_metrics` says, carried forward
 ";
 
 /// The statements for a feed at an address: a path from the root, or a URL.
-pub(super) fn sql(address: &str) -> String {
+pub(super) fn sql(catalogue: Catalogue, address: &str) -> String {
     let mut sql = HEAD.to_owned();
+    for (of, view) in by_minute::all(catalogue) {
+        let _ = writeln!(sql, "-- {}   every minute: what `{}` says, carried forward", view.name, of.name);
+    }
     let address = address.replace('\'', "''");
     write!(
         sql,
@@ -52,12 +55,14 @@ FROM (
 "
     )
     .unwrap_or_default();
-    for id in TableId::ALL {
+    for id in catalogue.tables() {
         write_table(&mut sql, id.table()).unwrap_or_default();
     }
-    let (view, doc) = (quoted(by_minute::NAME), by_minute::table().doc);
-    let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, "session_metrics", "_progress");
-    write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {view} AS\n{select};\n").unwrap_or_default();
+    for (of, view) in by_minute::all(catalogue) {
+        let (name, doc) = (quoted(view.name), view.doc);
+        let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, (of, view), of.name, "_progress");
+        write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {name} AS\n{select};\n").unwrap_or_default();
+    }
     sql
 }
 

@@ -2,7 +2,8 @@
 
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::by_minute;
-use dataflows::table::{Column, Role, Table, TableId, Type, stamp_columns};
+use dataflows::family::Catalogue;
+use dataflows::table::{ByMinute, Column, Role, Table, TableId, Type, stamp_columns};
 use std::collections::BTreeSet;
 
 /// A schema stands for how far from its source a row is.
@@ -76,9 +77,9 @@ impl Names {
         format!("{}.{}", self.schema(Layer::of(id)), name(id.table().name))
     }
 
-    /// The view of every minute: beside the table it is made of.
-    pub fn by_minute(&self) -> String {
-        format!("{}.{}", self.schema(Layer::Marts), name(by_minute::NAME))
+    /// A view of every minute: beside the table it is made of.
+    pub fn by_minute(&self, view: &ByMinute) -> String {
+        format!("{}.{}", self.schema(Layer::Marts), name(view.name))
     }
 
     /// Where progress stands: among what readers read.
@@ -141,7 +142,7 @@ pub fn all_columns(table: &Table) -> impl Iterator<Item = Column> {
 /// The statement that makes a table.
 ///
 /// The key is declared for those who model and join; Snowflake does not enforce it. Small tables and those in the order
-/// of time are pruned well as they are; lines of sales are found by cart and read by day, which alone is worth a key.
+/// of time are pruned well as they are; what is found by another key and read by day is worth an order.
 pub fn create_table(names: &Names, id: TableId) -> String {
     let table = id.table();
     let mut sql = format!("CREATE TABLE IF NOT EXISTS {} (\n", names.table(id));
@@ -152,8 +153,8 @@ pub fn create_table(names: &Names, id: TableId) -> String {
     }
     let key: Vec<_> = table.columns[..table.key_columns].iter().map(|column| name(column.name)).collect();
     sql.push_str(&format!("    PRIMARY KEY ({})\n)", key.join(", ")));
-    if id == TableId::MovieSaleLines {
-        sql.push_str(&format!(" CLUSTER BY (TO_DATE({}))", name("sold_at")));
+    if let Some(at) = table.cluster_by_day {
+        sql.push_str(&format!(" CLUSTER BY (TO_DATE({}))", name(at)));
     }
     sql.push_str(&format!(" COMMENT = {}", literal(table.doc)));
     sql
@@ -202,12 +203,11 @@ pub fn create_staging(names: &Names) -> String {
     )
 }
 
-/// The statement that makes the view of every minute. Its table and `_progress` must be there.
-pub fn create_view(names: &Names) -> String {
-    let (doc, table, progress) =
-        (literal(by_minute::table().doc), names.table(TableId::SessionMetrics), names.progress());
-    let select = by_minute::select(by_minute::Dialect::Snowflake, name, &table, &progress);
-    format!("CREATE VIEW IF NOT EXISTS {} COMMENT = {doc} AS\n{select}", names.by_minute())
+/// The statement that makes a view of every minute. Its table and `_progress` must be there.
+pub fn create_view(names: &Names, id: TableId, view: &ByMinute) -> String {
+    let (doc, table, progress) = (literal(view.doc), names.table(id), names.progress());
+    let select = by_minute::select(by_minute::Dialect::Snowflake, name, (id.table(), view), &table, &progress);
+    format!("CREATE VIEW IF NOT EXISTS {} COMMENT = {doc} AS\n{select}", names.by_minute(view))
 }
 
 /// The statement that makes a schema.
@@ -231,8 +231,13 @@ pub fn ask_columns(names: &Names) -> String {
     )
 }
 
+/// The views of every minute, each with its table.
+fn views(catalogue: Catalogue) -> impl Iterator<Item = (TableId, &'static ByMinute)> {
+    catalogue.tables().iter().filter_map(|id| Some((*id, id.table().by_minute.as_ref()?)))
+}
+
 /// The statements that make what is missing, given what there is, as [`ask_columns`] tells it.
-pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec<String> {
+pub fn missing(catalogue: Catalogue, names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec<String> {
     let has_table = |schema: &str, table: &str| there.iter().any(|(s, t, _)| s == schema && t == table);
     let mut statements = Vec::new();
     for layer in Layer::ALL {
@@ -241,7 +246,7 @@ pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec
             statements.push(create_schema(names, layer));
         }
     }
-    for id in TableId::ALL {
+    for id in catalogue.tables() {
         let (schema, table) = (names.schema_text(Layer::of(*id)), id.table().name.to_uppercase());
         if !has_table(&schema, &table) {
             statements.push(create_table(names, *id));
@@ -256,15 +261,17 @@ pub fn missing(names: &Names, there: &BTreeSet<(String, String, String)>) -> Vec
     if !has_table(&names.schema_text(Layer::Marts), "_PROGRESS") {
         statements.extend([create_progress(names), comment_progress(names)]);
     }
-    if !has_table(&names.schema_text(Layer::Marts), &by_minute::NAME.to_uppercase()) {
-        statements.push(create_view(names));
+    for (id, view) in views(catalogue) {
+        if !has_table(&names.schema_text(Layer::Marts), &view.name.to_uppercase()) {
+            statements.push(create_view(names, id, view));
+        }
     }
     statements
 }
 
 /// Everything an administrator runs once: warehouse, database, schemas, roles, the user, tables, grants. Run again, it
 /// changes nothing. By ACCOUNTADMIN: grants of what will be made need MANAGE GRANTS.
-pub fn script(config: &Config) -> Vec<String> {
+pub fn script(catalogue: Catalogue, config: &Config) -> Vec<String> {
     let names = Names::new(config);
     let [database, warehouse, writer, user] =
         [&config.database, &config.warehouse, &config.role, &config.user].map(|name| identifier(name));
@@ -292,9 +299,9 @@ pub fn script(config: &Config) -> Vec<String> {
         script.push(create_schema(&names, layer));
         script.push(format!("GRANT USAGE, CREATE TABLE, CREATE VIEW ON SCHEMA {schema} TO ROLE {writer}"));
     }
-    script.extend(TableId::ALL.iter().map(|id| create_table(&names, *id)));
+    script.extend(catalogue.tables().iter().map(|id| create_table(&names, *id)));
     script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
-    script.push(create_view(&names));
+    script.extend(views(catalogue).map(|(id, view)| create_view(&names, id, view)));
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do. What the writer makes
@@ -317,6 +324,7 @@ pub fn script(config: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::{all, table};
 
     #[test]
     fn names_are_read_as_snowflake_reads_them() {
@@ -326,14 +334,15 @@ mod tests {
         let mut config = Config::default();
         config.schemas.raw = "\"Ra\"\"w\"".to_owned();
         assert_eq!(Names::new(&config).schema_text(Layer::Raw), "Ra\"w");
-        assert_eq!(Names::new(&config).table(TableId::Users), "\"DELTAMART\".\"CLEAN\".\"USERS\"");
+        assert_eq!(Names::new(&config).table(table("users")), "\"DELTAMART\".\"CLEAN\".\"USERS\"");
     }
 
     #[test]
     fn only_what_is_missing_is_made() {
         let names = Names::new(&Config::default());
-        assert_eq!(missing(&names, &BTreeSet::new()).len(), 3 + TableId::ALL.len() + 4);
-        let mut there: BTreeSet<_> = TableId::ALL
+        assert_eq!(missing(all(), &names, &BTreeSet::new()).len(), 3 + all().tables().len() + 4);
+        let mut there: BTreeSet<_> = all()
+            .tables()
             .iter()
             .flat_map(|id| {
                 let at = (names.schema_text(Layer::of(*id)), id.table().name.to_uppercase());
@@ -343,9 +352,9 @@ mod tests {
         for (schema, table) in [("RAW", "_STAGING"), ("MARTS", "_PROGRESS"), ("MARTS", "SESSION_METRICS_BY_MINUTE")] {
             there.insert((schema.to_owned(), table.to_owned(), "X".to_owned()));
         }
-        assert_eq!(missing(&names, &there), Vec::<String>::new());
+        assert_eq!(missing(all(), &names, &there), Vec::<String>::new());
         there.remove(&("CLEAN".to_owned(), "USERS".to_owned(), "AGE".to_owned()));
-        let [add] = &missing(&names, &there)[..] else { panic!("one statement") };
+        let [add] = &missing(all(), &names, &there)[..] else { panic!("one statement") };
         assert!(
             add.starts_with(r#"ALTER TABLE "DELTAMART"."CLEAN"."USERS" ADD COLUMN "AGE" INTEGER COMMENT "#),
             "{add}"

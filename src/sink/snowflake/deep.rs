@@ -5,9 +5,10 @@ use super::ddl::{self, Layer, Names};
 use super::session::{Bind, Role};
 use super::store::Snowflake;
 use crate::config::snowflake::{Schemas, Snowflake as Config};
-use crate::delta::Delta;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError};
-use dataflows::table::{TableId, Value};
+use dataflows::delta::Delta;
+use dataflows::family::Catalogue;
+use dataflows::table::{Column, Kind, TableId, Type, Value};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -29,22 +30,22 @@ pub type Told<'a> = dyn FnMut(&str, &str, Duration) + 'a;
 /// # Errors
 /// If what a commit rests on does not hold, or a step could not be tried at all. The schemas of the trial are dropped in
 /// any case, as far as they can be.
-pub fn check(config: &Config, told: &mut Told<'_>) -> Result<(), SinkError> {
+pub fn check(catalogue: Catalogue, config: &Config, told: &mut Told<'_>) -> Result<(), SinkError> {
     let at = |layer: &str| format!("DELTAMART_CHECK_{layer}");
     let schemas = Schemas { raw: at("RAW"), clean: at("CLEAN"), marts: at("MARTS") };
     let config = Config { schemas, ..config.clone() };
     let names = Names::new(&config);
     // What an earlier trial left, which was ended halfway.
-    if let Err(error) = drop_all(&config, &names, told) {
+    if let Err(error) = drop_all(catalogue, &config, &names, told) {
         told("what an earlier trial left", &error.to_string(), Duration::ZERO);
     }
-    let done = steps(&config, &names, told);
-    let dropped = drop_all(&config, &names, told);
+    let done = steps(catalogue, &config, &names, told);
+    let dropped = drop_all(catalogue, &config, &names, told);
     done.and(dropped)
 }
 
-fn drop_all(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
-    let mut sink = Snowflake::open(config)?;
+fn drop_all(catalogue: Catalogue, config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
+    let mut sink = Snowflake::open(catalogue, config)?;
     // What the script made belongs to the role that ran it; who has not got that role made it with the configured one.
     sink.read("take the role of the script", "USE ROLE ACCOUNTADMIN".to_owned(), Vec::new()).ok();
     for layer in Layer::ALL {
@@ -54,22 +55,22 @@ fn drop_all(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), S
     Ok(())
 }
 
-fn steps(config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
+fn steps(catalogue: Catalogue, config: &Config, names: &Names, told: &mut Told<'_>) -> Result<(), SinkError> {
     for round in ["the script", "the script again"] {
-        run_script(config, round, told)?;
+        run_script(catalogue, config, round, told)?;
     }
-    let mut first = Snowflake::open(config)?;
+    let mut first = Snowflake::open(catalogue, config)?;
     let claim = tell(told, "claim", || first.claim(MadeBy::Simulator, None))?;
-    let mut older = Snowflake::open(config)?;
+    let mut older = Snowflake::open(catalogue, config)?;
     tell(told, "log in, and read `_PROGRESS`", || older.position())?;
-    tell(told, "commit a row", || first.apply(&claim, &commit(0)))?;
+    tell(told, "commit a row", || first.apply(&claim, &commit(catalogue, 0)))?;
     lag(&mut older, told)?;
-    let mut second = Snowflake::open(config)?;
+    let mut second = Snowflake::open(catalogue, config)?;
     race(&mut first, &mut second, names, told)?;
     lock(&mut first, &mut second, names, told)?;
     let next = Claim { generation: claim.generation + 1, ..claim.clone() };
     tell(told, "take over", || second.claim(MadeBy::Simulator, Some(&next)))?;
-    match first.apply(&claim, &commit(4)) {
+    match first.apply(&claim, &commit(catalogue, 4)) {
         Err(SinkError::Fenced(why)) => {
             told("a commit of the run before", &format!("refused, as it must be: {why}"), Duration::ZERO)
         }
@@ -93,9 +94,9 @@ fn tell<T>(told: &mut Told<'_>, what: &str, step: impl FnOnce() -> Result<T, Sin
 }
 
 /// The printed script. A statement that is refused is told, and the next one tried: who may not make roles has them made.
-fn run_script(config: &Config, round: &str, told: &mut Told<'_>) -> Result<(), SinkError> {
-    let (mut sink, started, mut done) = (Snowflake::open(config)?, Instant::now(), 0);
-    let script = ddl::script(config);
+fn run_script(catalogue: Catalogue, config: &Config, round: &str, told: &mut Told<'_>) -> Result<(), SinkError> {
+    let (mut sink, started, mut done) = (Snowflake::open(catalogue, config)?, Instant::now(), 0);
+    let script = ddl::script(catalogue, config);
     for sql in &script {
         let what = sql.split(['(', '\n']).next().unwrap_or_default().trim().to_owned();
         match sink.read(&what, sql.clone(), Vec::new()) {
@@ -184,17 +185,29 @@ fn lock(first: &mut Snowflake, second: &mut Snowflake, names: &Names, told: &mut
     roll_back(first)
 }
 
-/// A user, made and changed.
-fn commit(follows: u64) -> Commit {
-    let text = |text: &str| Value::Text(text.into());
-    let row = vec![Value::Integer(1), Value::Instant(0), Value::Integer(0), text("check@example.com"), text("")];
+/// A row of the first table that has such, made and changed.
+fn commit(catalogue: Catalogue, follows: u64) -> Commit {
+    let is_upsert = |id: &&TableId| id.table().kind() == Kind::Upsert;
+    let deltas = catalogue.tables().iter().find(is_upsert).map(|id| {
+        let value = |column: &Column| match column.ty {
+            Type::Integer => Value::Integer(1),
+            Type::Boolean => Value::Boolean(true),
+            Type::Instant => Value::Instant(0),
+            Type::Money => Value::Cents(1),
+            Type::Milli => Value::Milli(1),
+            Type::Text => Value::Text("check".to_owned()),
+            Type::Json => Value::Text("[]".to_owned()),
+            Type::Bytes => Value::Bytes(Box::default()),
+        };
+        (*id, vec![Delta::Upsert(id.table().columns.iter().map(value).collect())])
+    });
     Commit {
         follows,
         epoch: follows + 2,
         clock_ms: 0,
         watermark: 0,
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(TableId::Users, vec![Delta::Upsert(row)])]),
+        deltas: deltas.into_iter().collect(),
         appends: BTreeMap::new(),
     }
 }

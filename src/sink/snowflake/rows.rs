@@ -5,9 +5,9 @@
 //! is cast from text: what JSON's numbers can hold does not matter.
 
 use super::ddl::{Names, all_columns, name, type_of};
-use crate::delta::Delta;
 use crate::instant;
 use crate::sink::SinkError;
+use dataflows::delta::Delta;
 use dataflows::table::{Column, Table, TableId, Type, Value};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -235,6 +235,7 @@ pub fn bind_text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::table;
 
     #[test]
     fn values_are_written_exactly() {
@@ -256,17 +257,17 @@ mod tests {
     fn parts_are_bounded_and_hold_everything_once() {
         let user = |id: i64| Delta::Delete(vec![Value::Integer(id)]);
         let deltas: Vec<_> = (0..1_000).map(user).collect();
-        let parts = of_deltas(TableId::Users, &deltas, 100).expect("sorted").parts;
+        let parts = of_deltas(table("users"), &deltas, 100).expect("sorted").parts;
         assert!(parts.len() > 100 && parts.iter().all(|part| part.len() <= 100));
         let rows: usize =
             parts.iter().map(|part| serde_json::from_str::<Vec<Vec<String>>>(part).expect("JSON").len()).sum();
         assert_eq!(rows, 1_000);
-        assert_eq!(of_deltas(TableId::Users, &[], 100).expect("nothing").parts, Vec::<String>::new());
+        assert_eq!(of_deltas(table("users"), &[], 100).expect("nothing").parts, Vec::<String>::new());
     }
 
     #[test]
     fn a_key_that_comes_twice_is_refused() {
         let gone = Delta::Delete(vec![Value::Integer(1)]);
-        assert!(matches!(of_deltas(TableId::Users, &[gone.clone(), gone], 100), Err(SinkError::Failed(_))));
+        assert!(matches!(of_deltas(table("users"), &[gone.clone(), gone], 100), Err(SinkError::Failed(_))));
     }
 }

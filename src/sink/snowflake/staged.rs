@@ -66,6 +66,7 @@ impl Staged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::table;
 
     fn commit(epoch: Time) -> Commit {
         let (deltas, appends, positions) = Default::default();
@@ -79,16 +80,16 @@ mod tests {
         assert!(!staged.begin(&claim, &commit(2)));
         let (first, second) = (staged.new_name(), staged.new_name());
         assert!(!first.contains(&second) && !second.contains(&first));
-        staged.put(TableId::Users, 0, "rows", second.clone());
+        staged.put(table("users"), 0, "rows", second.clone());
         assert!(!staged.begin(&claim, &commit(2)));
-        assert_eq!(staged.name_of(TableId::Users, 0, "rows"), Some(&second[..]));
-        assert_eq!(staged.name_of(TableId::Users, 0, "other rows"), None);
-        assert_eq!(staged.name_of(TableId::Users, 1, "rows"), None);
+        assert_eq!(staged.name_of(table("users"), 0, "rows"), Some(&second[..]));
+        assert_eq!(staged.name_of(table("users"), 0, "other rows"), None);
+        assert_eq!(staged.name_of(table("users"), 1, "rows"), None);
         let later = Claim { generation: 3, ..claim.clone() };
         assert!(staged.begin(&later, &commit(2)), "of another claim");
-        staged.put(TableId::Users, 0, "rows", second.clone());
+        staged.put(table("users"), 0, "rows", second.clone());
         assert!(staged.begin(&later, &commit(4)), "of another epoch");
-        assert_eq!(staged.name_of(TableId::Users, 0, "rows"), None);
+        assert_eq!(staged.name_of(table("users"), 0, "rows"), None);
         // What is removed after a commit, should the statement come late, is that commit's and no later one's.
         let third = staged.new_name();
         assert!(second < staged.first_name(&later) && staged.first_name(&later) < third);

@@ -9,6 +9,7 @@ use super::staging::Source;
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use snowflake_connector_rs::CellValue;
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ const CLAIMS_MAX: usize = 5;
 
 /// A database in Snowflake as warehouse.
 pub struct Snowflake {
+    pub(super) catalogue: Catalogue,
     pub(super) sessions: Sessions,
     pub(super) names: Names,
     pub(super) statement_bytes: usize,
@@ -34,12 +36,12 @@ impl Snowflake {
     ///
     /// # Errors
     /// If the configuration cannot be used, or the key is not where it should be.
-    pub fn open(config: &Config) -> Result<Snowflake, SinkError> {
+    pub fn open(catalogue: Catalogue, config: &Config) -> Result<Snowflake, SinkError> {
         let sessions = Sessions::open(config)?;
         let commit_interval = Duration::from_millis(config.commit_interval.unsigned_abs());
         let (names, account) = (Names::new(config), config.account.clone());
         let (statement_bytes, staged) = (config.statement_bytes, Staged::default());
-        Ok(Snowflake { sessions, names, statement_bytes, commit_interval, account, staged, claimed: None })
+        Ok(Snowflake { catalogue, sessions, names, statement_bytes, commit_interval, account, staged, claimed: None })
     }
 
     /// What the last commit, claim or question sent.
@@ -114,7 +116,7 @@ impl Snowflake {
                 _ => None,
             })
             .collect();
-        for statement in ddl::missing(&self.names, &there) {
+        for statement in ddl::missing(self.catalogue, &self.names, &there) {
             let what = statement.split(['(', '\n']).next().unwrap_or_default().trim().to_owned();
             self.read(&what, statement, Vec::new())?;
         }
@@ -308,6 +310,10 @@ impl Sink for Snowflake {
 }
 
 impl Stored for Snowflake {
+    fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     fn page(&mut self, id: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.sessions.begin();
         let (sql, binds) = rows::page(&self.names, id, after, limit);

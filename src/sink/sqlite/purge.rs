@@ -8,11 +8,11 @@
 
 use super::trouble::sql_error;
 use super::{Sqlite, begin, quoted};
-use crate::delta::Delta;
 use crate::instant;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, SinkError};
 use dataflows::Instant;
+use dataflows::delta::Delta;
 use dataflows::table::{Role, Table, TableId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -49,7 +49,7 @@ impl Sqlite {
         }
         let sql = r#"SELECT "before" FROM "_purged" WHERE "table_name" = ?"#;
         let mut purged = Vec::new();
-        for id in TableId::ALL {
+        for id in self.catalogue.tables() {
             let before = self.connection.query_row(sql, [id.table().name], |row| row.get::<_, String>(0));
             if let Some(before) = before.optional().map_err(failed)? {
                 purged.push((*id, instant::parse(&before).unwrap_or(Instant::MAX)));
@@ -76,7 +76,7 @@ impl Sqlite {
     /// # Errors
     /// If it cannot be written, or a later start has claimed the warehouse.
     pub fn forget_purged(&mut self, claim: &Claim) -> Result<(), SinkError> {
-        let Sqlite { path, connection } = self;
+        let Sqlite { path, connection, .. } = self;
         let what = "forget what was removed from";
         let (transaction, _) = begin(path, connection, claim, what)?;
         let forgotten =
@@ -85,7 +85,7 @@ impl Sqlite {
     }
 
     pub(super) fn remove_old(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        let Sqlite { path, connection } = self;
+        let Sqlite { path, connection, .. } = self;
         let failed = |error| sql_error(path, WHAT, error);
         let (mut rows, mut pages) = (0, 0);
         for (id, before) in &purge.before {

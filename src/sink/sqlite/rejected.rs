@@ -80,7 +80,7 @@ impl Sqlite {
     /// # Errors
     /// If the warehouse cannot be written.
     pub fn mark_replayed(&mut self, records: &[Rejected], at: &str) -> Result<(), SinkError> {
-        let Sqlite { path, connection } = self;
+        let Sqlite { path, connection, .. } = self;
         let failed = |error| sql_error(path, "note what was replayed in", error);
         let transaction = connection.transaction().map_err(failed)?;
         transaction.execute(REPLAYED, []).map_err(failed)?;

@@ -2,21 +2,20 @@
 
 mod written;
 
+use super::renamed;
 use crate::dense::Dense;
 use crate::item::ItemId;
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
-use crate::table::TableId;
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, Hashable};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::Concat;
 use written::Written;
 
 /// Something happened to a cart. The order is that of the cart's life.
@@ -95,6 +94,24 @@ struct Law {
     /// Abandoned how long after the last add, and for how long that counts; nothing if nobody asks.
     abandoned_ms: Option<(i64, i64)>,
 }
+
+/// What is asked of carts besides lines: what nobody asks for is not made.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Facts.
+    pub facts: Cell<bool>,
+    /// Of the facts, those of carts that stood abandoned.
+    pub abandoned: Cell<bool>,
+}
+
+/// What happened to a cart.
+pub static EVENTS: Kept<(u128, CartEvent)> = Kept {
+    name: "shop/carts/events",
+    version: 1,
+    forgets: Forgets::BecomesNobodys(|(_, event), user, nobody| match &mut event.what {
+        InCart::Add(_, by) | InCart::Checkout(by) => renamed(by, user, nobody),
+    }),
+};
 
 /// What an epoch changes.
 #[derive(Default)]
@@ -328,33 +345,22 @@ impl Carts {
 /// its last event by `cart_ttl`: nothing can join it any more.
 pub fn carts<'s>(
     events: Stream<'s, (u128, CartEvent)>,
-    restored: Stream<'s, (u128, CartEvent)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-    wants_facts: bool,
+    asked: Rc<Asked>,
 ) -> (Collection<'s, Line>, Collection<'s, CartFact>) {
     let held = Rc::new(RefCell::new(Carts::default()));
-    ledger.enter(
-        "carts/events",
-        &held,
-        |held| held.live,
-        |held| {
-            let mut events = Vec::new();
-            Box::new(held.carts.frozen(move |id, kept, out| {
-                kept.read(&mut events);
-                out.extend(events.drain(..).map(|event| State::Cart(whole(*id), event)));
-            }))
-        },
-    );
+    ledger.count(EVENTS.name, &held, |held| held.live);
+    ledger.keep(&EVENTS, &held, |held| {
+        let mut events = Vec::new();
+        held.carts.frozen(move |id, kept, out| {
+            kept.read(&mut events);
+            out.extend(events.drain(..).map(|event| (whole(*id), event)));
+        })
+    });
     let thresholds = &settings.segments;
-    let law = Law {
-        cart_ttl_ms: settings.cart_ttl_ms,
-        abandoned_ms: settings
-            .tables
-            .contains(TableId::UserSegments)
-            .then_some((thresholds.abandoned_after_ms, thresholds.abandoned_within_ms)),
-    };
+    let abandoned_ms = (thresholds.abandoned_after_ms, thresholds.abandoned_within_ms);
     let settings = settings.clone();
     let by_cart = Exchange::new(|(id, _): &(u128, CartEvent)| id.hashed());
     let mut of_epoch = Vec::new();
@@ -364,6 +370,8 @@ pub fn carts<'s>(
         of_epoch.clear();
         of_epoch.extend(Epoch::records(input));
         of_epoch.sort_unstable();
+        let law =
+            Law { cart_ttl_ms: settings.cart_ttl_ms, abandoned_ms: asked.abandoned.get().then_some(abandoned_ms) };
         let mut said = Said::default();
         for of_cart in of_epoch.chunk_by(|(id, _), (other, _)| id == other) {
             held.take_in(of_cart, law, &mut said);
@@ -371,7 +379,7 @@ pub fn carts<'s>(
         if !is_silent(time) {
             consolidate(&mut said.lines);
             out.extend(said.lines.into_iter().map(|(line, diff)| (line, time, diff)));
-            if wants_facts {
+            if asked.facts.get() {
                 consolidate(&mut said.facts);
                 told.extend(said.facts.into_iter().map(|(fact, diff)| (fact, time, diff)));
             }
@@ -380,6 +388,6 @@ pub fn carts<'s>(
             held.forget(settings.forget_cut(watermark), law);
         }
     };
-    let (lines, facts) = per_epoch(events.concat(restored), watermarks, by_cart, "carts", step);
+    let (lines, facts) = per_epoch(events, watermarks, by_cart, "carts", step);
     (lines.as_collection(), facts.as_collection())
 }

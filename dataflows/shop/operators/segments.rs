@@ -1,8 +1,9 @@
 //! What kind of customer each user is, and since when.
 
+use super::{rename, renamed};
 use crate::dense::Dense;
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State, nothing};
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, Thresholds, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
@@ -112,6 +113,16 @@ pub enum OfUser {
     /// By a snapshot; rare, and not to make every fact as large.
     Known(Box<Known>),
 }
+
+/// Where the course of a user's segments stands.
+pub static KNOWN: Kept<(u64, Known)> =
+    Kept { name: "shop/segments/known", version: 1, forgets: Forgets::BecomesNobodys(rename) };
+/// What makes a user's segments, and how many times.
+pub static FACTS: Kept<(u64, Fact, i64)> = Kept {
+    name: "shop/segments/facts",
+    version: 1,
+    forgets: Forgets::BecomesNobodys(|(id, ..), user, nobody| renamed(id, user, nobody)),
+};
 
 /// A user: what is known for ever, and the facts that still count somewhere.
 #[derive(Clone, Debug)]
@@ -278,19 +289,12 @@ pub fn segments<'s>(
     ledger: &Ledger,
 ) -> Collection<'s, (u64, Since)> {
     let held = Rc::new(RefCell::new(Users::default()));
-    ledger.enter(
-        "user_segments/users",
-        &held,
-        |held| held.users.len(),
-        |held| {
-            Box::new(held.users.frozen(|id, user, out| {
-                out.push(State::Segment(*id, user.known));
-                out.extend(user.facts.iter().map(|(fact, count)| State::SegmentFact(*id, *fact, *count)));
-            }))
-        },
-    );
-    // Frozen with their users.
-    ledger.enter("user_segments/facts", &held, |held| held.facts, nothing);
+    ledger.count(KNOWN.name, &held, |held| held.users.len());
+    ledger.keep(&KNOWN, &held, |held| held.users.frozen(|id, user, out| out.push((*id, user.known))));
+    ledger.count(FACTS.name, &held, |held| held.facts);
+    ledger.keep(&FACTS, &held, |held| {
+        held.users.frozen(|id, user, out| out.extend(user.facts.iter().map(|(fact, count)| (*id, *fact, *count))))
+    });
     let settings = settings.clone();
     let by_user = Exchange::new(|(user, _): &(u64, OfUser)| user.hashed());
     let step = move |Epoch { time, input, watermark }: Epoch<(u64, OfUser)>, out: &mut Vec<_>, _: &mut Vec<()>| {

@@ -1,11 +1,12 @@
 //! Which version of a catalog item is in force, corrections included.
 
+use super::prices::PricePoint;
 use crate::dense::Dense;
 use crate::events::CatalogContent;
 use crate::hash::Map;
 use crate::item::ItemId;
-use crate::operators::{Epoch, PricePoint, per_epoch};
-use crate::state::{Ledger, State};
+use crate::operators::{Epoch, per_epoch};
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
@@ -14,7 +15,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::Concat;
 
 /// A version of an item. Versions are ordered by their fields: when they take effect, when they
 /// were made, and, to break ties, their whole content.
@@ -27,6 +27,10 @@ pub struct Version {
     /// What it says.
     pub content: Box<CatalogContent>,
 }
+
+/// A version of an item that can still matter.
+pub static VERSIONS: Kept<(ItemId, Version)> =
+    Kept { name: "shop/versions", version: 1, forgets: Forgets::NamesNobody };
 
 /// All versions of all items of one worker that can still matter.
 #[derive(Default)]
@@ -90,26 +94,17 @@ pub type Prices<'s> = Stream<'s, (ItemId, PricePoint, isize)>;
 /// them. Memory holds one version per item and those that took effect after the catalog's cut.
 pub fn in_force<'s>(
     versions: Stream<'s, (ItemId, Version)>,
-    restored: Stream<'s, (ItemId, Version)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
-    name: &'static str,
     ledger: &Ledger,
 ) -> (Collection<'s, (ItemId, Version)>, Prices<'s>) {
     let held = Rc::new(RefCell::new(Items::default()));
-    ledger.enter(
-        name,
-        &held,
-        |held| held.live,
-        |held| {
-            Box::new(held.versions.frozen(|item, versions, out| {
-                out.extend(versions.iter().map(|version| {
-                    let Version { effective_at, timestamp, content } = version.clone();
-                    State::CatalogVersion(item.clone(), effective_at, timestamp, content)
-                }));
-            }))
-        },
-    );
+    ledger.count(VERSIONS.name, &held, |held| held.live);
+    ledger.keep(&VERSIONS, &held, |held| {
+        held.versions.frozen(|item, versions, out| {
+            out.extend(versions.iter().map(|version| (item.clone(), version.clone())));
+        })
+    });
     let settings = settings.clone();
     let forget = settings.forget && settings.catalog_lateness_ms.is_some();
     let by_item = Exchange::new(|(item, _): &(ItemId, Version)| item.hashed());
@@ -142,7 +137,7 @@ pub fn in_force<'s>(
                 held.forget(settings.catalog_cut(watermark));
             }
         };
-    let (items, prices) = per_epoch(versions.concat(restored), watermarks, by_item, name, step);
+    let (items, prices) = per_epoch(versions, watermarks, by_item, "versions", step);
     (items.as_collection(), prices)
 }
 

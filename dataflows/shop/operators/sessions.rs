@@ -1,9 +1,10 @@
 //! Sign events to sessions, per user.
 
+use super::rename;
 use crate::dense::Dense;
 use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
@@ -236,6 +237,10 @@ struct Users {
     live: usize,
 }
 
+/// A user's sign event.
+pub static SIGNS: Kept<(u64, SignAt)> =
+    Kept { name: "shop/sessions/signs", version: 1, forgets: Forgets::BecomesNobodys(rename) };
+
 /// Users are looked through this often, not at each event.
 const SWEEP_MS: i64 = 15 * MINUTE_MS;
 
@@ -284,16 +289,10 @@ pub fn sessions<'s>(
     ledger: &Ledger,
 ) -> (Collection<'s, Session>, Stream<'s, OfMinutes>) {
     let held = Rc::new(RefCell::new(Users::default()));
-    ledger.enter(
-        "sessions/signs",
-        &held,
-        |held| held.live,
-        |held| {
-            Box::new(held.users.frozen(|id, user, out| {
-                out.extend(user.signs.iter().map(|known| State::Sign(*id, known.sign())));
-            }))
-        },
-    );
+    ledger.count(SIGNS.name, &held, |held| held.live);
+    ledger.keep(&SIGNS, &held, |held| {
+        held.users.frozen(|id, user, out| out.extend(user.signs.iter().map(|known| (*id, known.sign()))))
+    });
     let settings = settings.clone();
     let by_user = Exchange::new(|(user, _): &(u64, SignAt)| user.hashed());
     let mut signs = Vec::new();

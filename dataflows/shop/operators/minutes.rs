@@ -1,8 +1,8 @@
 //! From what changes at minute boundaries to one row per boundary at which there is news.
 
-use crate::operators::sessions::{Contribution, MINUTE_MS, OfMinutes, minute_from};
+use super::sessions::{Contribution, MINUTE_MS, OfMinutes, minute_from};
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Ledger, State};
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::AsCollection;
@@ -48,6 +48,12 @@ pub enum Said {
     /// By a snapshot.
     Extent(Extent),
 }
+
+/// What changes at a minute boundary.
+pub static CONTRIBUTIONS: Kept<(Instant, Contribution)> =
+    Kept { name: "shop/minutes/contributions", version: 1, forgets: Forgets::NamesNobody };
+/// Which boundaries were judged, and what was folded away.
+pub static EXTENT: Kept<Extent> = Kept { name: "shop/minutes/extent", version: 1, forgets: Forgets::NamesNobody };
 
 #[derive(Default)]
 struct Minutes {
@@ -205,18 +211,13 @@ pub fn minutes<'s>(
     ledger: &Ledger,
 ) -> Collection<'s, Minute> {
     let held = Rc::new(RefCell::new(Minutes::default()));
-    ledger.enter(
-        "sessions/minutes",
-        &held,
-        |held| held.held.len(),
-        |held| {
-            // Copied at once: a few thousand, those of the days in which something can still change.
-            let extent = held.extent.signs.map(|_| State::SessionExtent(held.extent));
-            let minutes = held.held.iter().filter(|_| extent.is_some());
-            let minutes = minutes.map(|(minute, held)| State::SessionMinute(*minute, *held));
-            Box::new(std::iter::once(extent.iter().cloned().chain(minutes).collect()))
-        },
-    );
+    ledger.count(CONTRIBUTIONS.name, &held, |held| held.held.len());
+    // Copied at once: a few thousand, those of the days in which something can still change.
+    ledger.keep(&CONTRIBUTIONS, &held, |held| {
+        let known = held.held.iter().filter(|_| held.extent.signs.is_some());
+        std::iter::once(known.map(|(minute, held)| (*minute, *held)).collect())
+    });
+    ledger.keep(&EXTENT, &held, |held| std::iter::once(held.extent.signs.map(|_| held.extent).into_iter().collect()));
     let settings = settings.clone();
     // Every row is a sum over all users: one worker keeps them, of changes summed up before.
     let to_one = Exchange::new(|_: &Said| 0);

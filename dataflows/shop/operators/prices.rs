@@ -1,9 +1,11 @@
 //! Sale lines and the prices in force when they were sold, per item.
 
+use super::carts::{Cart, Line};
+use super::renamed;
 use crate::dense::Dense;
 use crate::item::ItemId;
-use crate::operators::{Cart, Epoch, Line, per_epoch};
-use crate::state::{Ledger, State, nothing};
+use crate::operators::{Epoch, per_epoch};
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, Time, is_silent};
 use crate::window::week;
 use crate::{Collection, Stream};
@@ -37,6 +39,22 @@ pub enum OfItem {
     /// By a snapshot: a line with the amount it was told with.
     Held(Line, Option<i64>),
 }
+
+/// A line and the amount it was told with, in cents.
+pub static LINES: Kept<(Line, Option<i64>)> = Kept {
+    name: "shop/prices/lines",
+    version: 1,
+    forgets: Forgets::BecomesNobodys(|(line, _), user, nobody| {
+        let bought = match &mut line.cart {
+            Cart::Purchase(buyer) => renamed(buyer, user, nobody),
+            Cart::Uuid(..) => false,
+        };
+        renamed(&mut line.user_id, user, nobody) | bought
+    }),
+};
+/// What an item costs from when on.
+pub static POINTS: Kept<(ItemId, PricePoint)> =
+    Kept { name: "shop/prices/points", version: 1, forgets: Forgets::NamesNobody };
 
 /// A line's place among those of its item.
 type Place = (Instant, Instant, Cart);
@@ -194,20 +212,17 @@ pub fn prices<'s>(
     ledger: &Ledger,
 ) -> Collection<'s, PricedLine> {
     let held = Rc::new(RefCell::new(Items::default()));
-    ledger.enter(
-        "sales/lines",
-        &held,
-        |held| held.lines,
-        |held| {
-            Box::new(held.items.frozen(|id, item, out| {
-                out.extend(item.points.iter().map(|point| State::Price(id.clone(), *point)));
-                let lines = item.lines.iter().map(|(place, sold)| told(id, *place, sold));
-                out.extend(lines.map(|told| State::SaleLine(told.line, told.amount_cents)));
-            }))
-        },
-    );
-    // Frozen with their lines.
-    ledger.enter("sales/prices", &held, |held| held.items.len(), nothing);
+    ledger.count(LINES.name, &held, |held| held.lines);
+    ledger.keep(&LINES, &held, |held| {
+        held.items.frozen(|id, item, out| {
+            let lines = item.lines.iter().map(|(place, sold)| told(id, *place, sold));
+            out.extend(lines.map(|told| (told.line, told.amount_cents)));
+        })
+    });
+    ledger.count(POINTS.name, &held, |held| held.items.len());
+    ledger.keep(&POINTS, &held, |held| {
+        held.items.frozen(|id, item, out| out.extend(item.points.iter().map(|point| (id.clone(), *point))))
+    });
     let settings = settings.clone();
     let by_item = Exchange::new(|(item, _): &(ItemId, OfItem)| item.hashed());
     let step = move |Epoch { time, input, watermark }: Epoch<(ItemId, OfItem)>,

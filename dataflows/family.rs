@@ -1,0 +1,121 @@
+//! A family of events, as everything outside its folder knows it; and all of them.
+
+use crate::raw::{LATE_EVENTS, REJECTED_EVENTS};
+use crate::state::{KeptBy, Section};
+use crate::table::{Role, TableId};
+use std::fmt;
+
+/// A family: events of one shop, with the tables that are made of them.
+pub trait Family: Sync {
+    /// What it is called.
+    fn name(&self) -> &'static str;
+
+    /// The tables of its metrics with the SQL that says what must be in them, in the order in which they are shown. A
+    /// metric's SQL may read the family's raw tables, its pieces, and the metrics before it, as tables of their names.
+    fn metrics(&self) -> Vec<(TableId, &'static str)>;
+
+    /// What several metrics have in common: names, and the SQL that says what they are. Each may read those before it.
+    fn pieces(&self) -> Vec<(&'static str, &'static str)>;
+
+    /// Its raw tables, in the order in which they are shown.
+    fn raw(&self) -> Vec<TableId>;
+
+    /// Everything that its operators keep.
+    fn kept(&self) -> Vec<&'static dyn KeptBy>;
+
+    /// The records of a part of a snapshot as the first version wrote them, by what keeps them today. Only of the family
+    /// that was the only one then.
+    ///
+    /// # Errors
+    /// If the bytes are not what that version wrote.
+    fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
+        let _ = bytes;
+        None
+    }
+}
+
+struct All {
+    families: Vec<&'static dyn Family>,
+    tables: Vec<TableId>,
+    metrics: Vec<(TableId, &'static str)>,
+    pieces: Vec<(&'static str, &'static str)>,
+    kept: Vec<&'static dyn KeptBy>,
+}
+
+/// All families of a program, and with them all tables. Made once, and handed to whoever walks it.
+#[derive(Clone, Copy)]
+pub struct Catalogue(&'static All);
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.families.iter().map(|family| family.name())).finish()
+    }
+}
+
+impl Catalogue {
+    /// The catalogue of these families. It stays for as long as the process.
+    ///
+    /// # Panics
+    /// If two tables, or two things that operators keep, have one name.
+    pub fn of(families: &[&'static dyn Family]) -> Catalogue {
+        let metrics: Vec<_> = families.iter().flat_map(|family| family.metrics()).collect();
+        let raw = families.iter().flat_map(|family| family.raw()).chain([REJECTED_EVENTS, LATE_EVENTS]);
+        let tables: Vec<_> = metrics.iter().map(|(id, _)| *id).chain(raw).collect();
+        let pieces = families.iter().flat_map(|family| family.pieces()).collect();
+        let kept: Vec<_> = families.iter().flat_map(|family| family.kept()).collect();
+        unique(tables.iter().map(|id| id.name()));
+        unique(kept.iter().map(|kept| kept.name()));
+        Catalogue(Box::leak(Box::new(All { families: families.to_vec(), tables, metrics, pieces, kept })))
+    }
+
+    /// The families.
+    pub fn families(self) -> &'static [&'static dyn Family] {
+        &self.0.families
+    }
+
+    /// Every table, in the order in which they are shown.
+    pub fn tables(self) -> &'static [TableId] {
+        &self.0.tables
+    }
+
+    /// The table of that name.
+    pub fn by_name(self, name: &str) -> Option<TableId> {
+        self.0.tables.iter().copied().find(|id| id.name() == name)
+    }
+
+    /// Every metric: its table, and the SQL that says what must be in it.
+    pub fn metrics(self) -> &'static [(TableId, &'static str)] {
+        &self.0.metrics
+    }
+
+    /// What several metrics have in common, before them.
+    pub fn pieces(self) -> &'static [(&'static str, &'static str)] {
+        &self.0.pieces
+    }
+
+    /// The raw tables: what the metrics' SQL reads.
+    pub fn raw(self) -> impl Iterator<Item = TableId> + Clone {
+        self.0.tables.iter().copied().filter(|id| matches!(id.table().role, Role::Raw { .. }))
+    }
+
+    /// The records of a part of a snapshot as the first version wrote them, by what keeps them today.
+    ///
+    /// # Errors
+    /// If the bytes are not what that version wrote, or no family reads them.
+    pub fn sections_of_before(self, bytes: &[u8]) -> Result<Vec<Section>, String> {
+        let read = self.0.families.iter().find_map(|family| family.sections_of_before(bytes));
+        read.unwrap_or_else(|| Err("no family of this program wrote it".to_owned()))
+    }
+
+    /// What is kept under a name.
+    pub fn kept(self, name: &str) -> Option<&'static dyn KeptBy> {
+        self.0.kept.iter().copied().find(|kept| kept.name() == name)
+    }
+}
+
+fn unique(names: impl Iterator<Item = &'static str>) {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert!(twice.is_none(), "two are called {twice:?}");
+}

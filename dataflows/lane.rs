@@ -1,0 +1,104 @@
+//! What the metrics of a family are built on, on one worker: its watermark, its settings, what it kept, and where rows go.
+
+use crate::delta::{Delta, KeyBug, deltas};
+use crate::state::{Kept, Ledger};
+use crate::table::{Field, Person, TableId, Value};
+use crate::time::{Instant, Settings, Time, is_silent};
+use crate::{Collection, Stream};
+use differential_dataflow::ExchangeData;
+use serde::de::DeserializeOwned;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
+
+/// From here on ids are nobody's: those of people who asked to be forgotten. Ids of events are below: they are signed
+/// where they come from.
+pub const NOBODY: u64 = 1 << 63;
+
+/// What closed epochs changed, table by table, on one worker; or what is wrong with our own metrics.
+pub type Changes = Rc<RefCell<BTreeMap<Time, Vec<Result<(TableId, Vec<Delta>), KeyBug>>>>>;
+
+/// An output that nothing is sent to.
+type Nothing<'a> = OutputBuilderSession<'a, Time, CapacityContainerBuilder<Vec<()>>>;
+
+/// What metrics are built on.
+pub struct Lane<'s> {
+    /// Where operators stand.
+    pub scope: Scope<'s, Time>,
+    /// The watermark at each epoch in which it changed.
+    pub watermarks: Stream<'s, Instant>,
+    /// How long things are remembered.
+    pub settings: Settings,
+    /// What operators keep.
+    pub ledger: Ledger,
+    changes: Changes,
+    closed: Vec<Stream<'s, ()>>,
+}
+
+impl<'s> Lane<'s> {
+    /// A lane without metrics.
+    pub fn new(scope: Scope<'s, Time>, watermarks: Stream<'s, Instant>, settings: &Settings, ledger: &Ledger) -> Self {
+        let (settings, ledger) = (settings.clone(), ledger.clone());
+        Lane { scope, watermarks, settings, ledger, changes: Changes::default(), closed: Vec::new() }
+    }
+
+    /// The watermark at each epoch in which it changed.
+    pub fn watermarks(&self) -> Stream<'s, Instant> {
+        self.watermarks.clone()
+    }
+
+    /// What an operator kept, at the odd epoch before the first even one.
+    pub fn restored<T: DeserializeOwned + Clone + 'static>(&self, kept: &'static Kept<T>) -> Stream<'s, T> {
+        self.ledger.restored(self.scope, kept)
+    }
+
+    /// The rows of a table. At most one of a key at the end of each epoch; the order of rows puts the key first, and
+    /// `key_hash` depends on the key alone. Rows of nobody are not shown. Nothing changes at odd epochs: what was
+    /// restored says nothing new.
+    pub fn rows<R: ExchangeData>(
+        &mut self,
+        id: TableId,
+        fields: Vec<Field<R>>,
+        key_hash: impl Fn(&R) -> u64 + 'static,
+        rows: Collection<'s, R>,
+    ) {
+        let is_person = |field: &Field<R>| field.column.person == Some(Person::Number);
+        let persons: Vec<usize> = (0..).zip(&fields).filter(|(_, field)| is_person(field)).map(|(n, _)| n).collect();
+        let values = move |row: &R| {
+            let values: Vec<Value> = fields.iter().map(|field| (field.value)(row)).collect();
+            // As integers, nobody's ids are below zero.
+            let is_nobodys = |place: &usize| matches!(values[*place], Value::Integer(id) if id < 0);
+            (!persons.iter().any(is_nobodys)).then_some(values)
+        };
+        let changes = Rc::clone(&self.changes);
+        let by_key = Exchange::new(move |(row, _, _): &(R, Time, isize)| key_hash(row));
+        // Nothing is sent on: that an epoch is closed downstream says that its changes are there.
+        let closed: Stream<'s, ()> = rows.inner.unary_frontier(by_key, id.name(), move |_cap, _info| {
+            let mut open = BTreeMap::<Time, (_, Vec<(R, isize)>)>::new();
+            move |(input, frontier), output: &mut Nothing<'_>| {
+                input.for_each_time(|cap, batches| {
+                    let (_, stash) =
+                        open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), Vec::new()));
+                    stash.extend(batches.flat_map(|batch| batch.drain(..)).map(|(row, _, diff)| (row, diff)));
+                });
+                while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
+                    let (time, (_cap, updates)) = first.remove_entry();
+                    assert!(!is_silent(time), "`{}` changed at an odd epoch: `freeze` is missing", id.name());
+                    let changed = deltas(updates, id.table(), &values).map(|deltas| (id, deltas));
+                    changes.borrow_mut().entry(time).or_default().push(changed);
+                }
+            }
+        });
+        self.closed.push(closed);
+    }
+
+    /// What closed epochs changed, and a stream of nothing, in which an epoch is closed once all its changes are there.
+    pub fn changes(self) -> (Changes, Stream<'s, ()>) {
+        (self.changes, self.scope.concatenate(self.closed))
+    }
+}

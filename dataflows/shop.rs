@@ -1,0 +1,230 @@
+//! The movie shop: registrations, sign events, views, carts, purchases, ratings, and a catalog.
+//!
+//! A metric is its file, its SQL beside it, and its line in [`METRICS`]. It asks for what it reads: streams of the
+//! [`split`], and what several metrics share, which is built for the first that asks.
+
+pub mod before;
+pub mod metric;
+pub mod metrics;
+pub mod operators;
+pub mod raw;
+pub mod split;
+
+use crate::events::Event;
+use crate::family::Family;
+use crate::flow::{Inputs, Outputs};
+use crate::item::ItemId;
+use crate::lane::Lane;
+use crate::operators::{LateSplit, Watermarks, watermark};
+use crate::state::{KeptBy, Ledger, Section};
+use crate::table::TableId;
+use crate::time::Settings;
+use crate::{Collection, Stream};
+use metric::Metric;
+use metrics::*;
+use operators::carts::{Asked, CartFact, EVENTS, carts};
+use operators::minutes::{CONTRIBUTIONS, EXTENT};
+use operators::prices::{LINES, OfItem, POINTS, PricedLine, prices};
+use operators::segments::{FACTS, KNOWN};
+use operators::sessions::{OfMinutes, SIGNS, Session, sessions};
+use operators::versions::{Prices, VERSIONS, Version, in_force};
+use split::Split;
+use std::rc::Rc;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concat, Concatenate};
+
+/// The metrics, in the order in which they are shown. A metric's SQL may read those before it.
+pub const METRICS: [Metric; 11] = [
+    registrations::USER_REGISTRATION_METRICS,
+    checkouts::CHECKOUT_METRICS,
+    session_metrics::SESSION_METRICS,
+    active_sessions::ACTIVE_SESSIONS,
+    movie_sale_lines::MOVIE_SALE_LINES,
+    movie_sales_metrics::MOVIE_SALES_METRICS,
+    movie_statistics::MOVIE_STATISTICS,
+    user_activity::USER_ACTIVITY,
+    user_segments::USER_SEGMENTS,
+    users::USERS,
+    movies_catalog::MOVIES_CATALOG,
+];
+
+/// What several metrics have in common: names, and the SQL that says what they are.
+pub const PIECES: [(&str, &str); 4] = [
+    ("sessions", include_str!("shop/metrics/sessions.sql")),
+    ("cart_parts", include_str!("shop/metrics/cart_parts.sql")),
+    ("sold_carts", include_str!("shop/metrics/sold_carts.sql")),
+    ("prices", include_str!("shop/metrics/prices.sql")),
+];
+
+/// The raw tables, in the order in which they are shown.
+pub const RAW: [TableId; 5] =
+    [raw::CONSUMER_EVENTS, raw::ITEM_VIEW_EVENTS, raw::CART_EVENTS, raw::RATING_EVENTS, raw::CATALOG_EVENTS];
+
+/// What operators keep that several metrics read.
+static SHARED: [&dyn KeptBy; 9] =
+    [&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &LINES, &POINTS, &KNOWN, &FACTS];
+
+/// The family of the movie shop.
+pub struct MovieShop;
+
+impl Family for MovieShop {
+    fn name(&self) -> &'static str {
+        "shop"
+    }
+
+    fn metrics(&self) -> Vec<(TableId, &'static str)> {
+        METRICS.iter().map(|metric| (metric.table, metric.sql)).collect()
+    }
+
+    fn pieces(&self) -> Vec<(&'static str, &'static str)> {
+        PIECES.to_vec()
+    }
+
+    fn raw(&self) -> Vec<TableId> {
+        RAW.to_vec()
+    }
+
+    fn kept(&self) -> Vec<&'static dyn KeptBy> {
+        METRICS.iter().flat_map(|metric| metric.kept).copied().chain(SHARED).collect()
+    }
+
+    fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
+        Some(before::sections(bytes))
+    }
+}
+
+/// What the shop's metrics are built on, on one worker.
+pub struct Shop<'s> {
+    /// What every metric has.
+    pub lane: Lane<'s>,
+    /// The judged events.
+    pub split: Split<'s>,
+    sessions: Option<(Collection<'s, Session>, Stream<'s, OfMinutes>)>,
+    catalog: Option<(Collection<'s, (ItemId, Version)>, Prices<'s>)>,
+    sales: Option<Sales<'s>>,
+}
+
+#[derive(Clone)]
+struct Sales<'s> {
+    lines: Collection<'s, PricedLine>,
+    facts: Collection<'s, CartFact>,
+    asked: Rc<Asked>,
+}
+
+impl<'s> Shop<'s> {
+    /// The sessions, as the accepted events leave them.
+    pub fn sessions(&mut self) -> Collection<'s, Session> {
+        self.of_signs().0
+    }
+
+    /// What sessions change at minute boundaries.
+    pub fn of_minutes(&mut self) -> Stream<'s, OfMinutes> {
+        self.of_signs().1
+    }
+
+    fn of_signs(&mut self) -> (Collection<'s, Session>, Stream<'s, OfMinutes>) {
+        let Shop { lane, split, sessions: built, .. } = self;
+        let build = || {
+            let signs = split.signs.stream().concat(lane.restored(&SIGNS));
+            sessions(signs, lane.watermarks(), &lane.settings, &lane.ledger)
+        };
+        built.get_or_insert_with(build).clone()
+    }
+
+    /// The version in force of each item of the catalog.
+    pub fn versions_in_force(&mut self) -> Collection<'s, (ItemId, Version)> {
+        self.of_catalog().0
+    }
+
+    fn of_catalog(&mut self) -> (Collection<'s, (ItemId, Version)>, Prices<'s>) {
+        let Shop { lane, split, catalog: built, .. } = self;
+        let build = || {
+            let versions = split.catalog.stream().concat(lane.restored(&VERSIONS));
+            in_force(versions, lane.watermarks(), &lane.settings, &lane.ledger)
+        };
+        built.get_or_insert_with(build).clone()
+    }
+
+    /// What was sold, with what was paid for it.
+    pub fn sale_lines(&mut self) -> Collection<'s, PricedLine> {
+        self.of_sales().lines
+    }
+
+    /// What else carts say of users.
+    pub fn cart_facts(&mut self) -> Collection<'s, CartFact> {
+        let sales = self.of_sales();
+        sales.asked.facts.set(true);
+        sales.facts
+    }
+
+    /// The same, and which carts stood abandoned.
+    pub fn abandoned_carts(&mut self) -> Collection<'s, CartFact> {
+        self.of_sales().asked.abandoned.set(true);
+        self.cart_facts()
+    }
+
+    /// The catalog to prices, carts and prices to what was sold.
+    fn of_sales(&mut self) -> Sales<'s> {
+        if let Some(sales) = &self.sales {
+            return sales.clone();
+        }
+        let points = self.of_catalog().1.map(|(item, point, diff)| (item, OfItem::Price(point, diff)));
+        let Shop { lane, split, .. } = self;
+        let asked = Rc::<Asked>::default();
+        let events = split.carts.stream().concat(lane.restored(&EVENTS));
+        let (lines, facts) = carts(events, lane.watermarks(), &lane.settings, &lane.ledger, Rc::clone(&asked));
+        let lines = lines.inner.map(|(line, _, diff)| (line.movie_id.clone(), OfItem::Line(line, diff)));
+        let purchases = split.purchases.stream().map(|line| (line.movie_id.clone(), OfItem::Line(line, 1)));
+        let held = lane.restored(&LINES).map(|(line, cents)| (line.movie_id.clone(), OfItem::Held(line, cents)));
+        let known = lane.restored(&POINTS).map(|(item, point)| (item, OfItem::Price(point, 1)));
+        let of_items = lane.scope.concatenate([lines, purchases, points, held, known]);
+        let lines = prices(of_items, lane.watermarks(), &lane.settings, &lane.ledger);
+        self.sales.insert(Sales { lines, facts, asked }).clone()
+    }
+}
+
+/// Builds the dataflow of the tables that are kept.
+pub fn build<'s>(inputs: Inputs<'s, Event>, settings: &Settings, ledger: &Ledger) -> Outputs<'s> {
+    let Inputs { arrivals, reports, marks } = inputs;
+    let scope = arrivals.scope();
+    let Watermarks { watermarks, targets, pace } = watermark(reports, settings);
+    let lane = Lane::new(scope, watermarks.clone(), settings, ledger);
+    let mut judging = LateSplit::new(arrivals);
+    let (routes, split) = split::taps(&mut judging);
+    let mut shop = Shop { lane, split, sessions: None, catalog: None, sales: None };
+    for metric in METRICS.iter().filter(|metric| settings.tables.contains(metric.table)) {
+        (metric.build)(&mut shop);
+    }
+    let raw = shop.split.raw.stream();
+    let late = judging.build(targets.clone(), marks, settings, split::route(routes, settings));
+    let (changes, closed) = shop.lane.changes();
+    Outputs { changes, closed, raw, late, watermarks, targets, pace }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::Catalogue;
+    use crate::table::{Column, Person, Role, Type};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_is_a_prefix_without_nulls_and_every_column_says_what_it_is() {
+        let all = Catalogue::of(&[&MovieShop]);
+        for id in all.tables() {
+            let table = id.table();
+            assert_eq!((table.name, all.by_name(table.name)), (id.name(), Some(*id)));
+            let columns: BTreeSet<_> = table.columns.iter().map(|c| c.name).collect();
+            assert_eq!(columns.len(), table.columns.len(), "{} repeats a column", table.name);
+            assert!(table.key_columns > 0 && table.key_columns <= table.columns.len());
+            assert!(table.columns[..table.key_columns].iter().all(|c| !c.nullable && !c.incidental));
+            assert!(table.columns.iter().all(|c| c.doc.ends_with('.')), "{}: a doc is no sentence", table.name);
+            let names = |c: &Column| (c.person == Some(Person::Number)) == (c.name == "user_id");
+            assert!(table.columns.iter().all(names), "{}: whose row is it?", table.name);
+            let says_its_age =
+                matches!(table.role, Role::Raw { at: Some(_) } | Role::Rejected { .. } | Role::Late { .. });
+            let is_instant = |(_, age): (usize, &Column)| age.ty == Type::Instant && !age.nullable;
+            assert_eq!(table.age().is_some_and(is_instant), says_its_age, "{}: how old is a row?", table.name);
+        }
+    }
+}

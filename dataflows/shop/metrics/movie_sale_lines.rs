@@ -1,0 +1,51 @@
+//! What was sold, to whom, when, for how much? One row per item sold.
+//!
+//! ```sql
+#![doc = include_str!("movie_sale_lines.sql")]
+//! ```
+
+use crate::raw::uuid_text;
+use crate::shop::Shop;
+use crate::shop::metric::{Metric, user};
+use crate::shop::operators::carts::Cart;
+use crate::shop::operators::prices::PricedLine;
+use crate::shop::raw::BUYER;
+use crate::table::{Declared, Field, Person, Role, Table, TableId, Type, Value, column, field, key, nullable};
+use differential_dataflow::Hashable;
+
+static DECLARED: Declared = Declared::new("movie_sale_lines", || {
+    let doc = "One row per item sold: each distinct add to a cart up to its earliest checkout, and each purchase.";
+    Table { cluster_by_day: Some("sold_at"), ..Table::of("movie_sale_lines", doc, Role::Metric, fields()) }
+});
+
+/// The metric.
+pub const MOVIE_SALE_LINES: Metric =
+    Metric { table: TableId::of(&DECLARED), sql: include_str!("movie_sale_lines.sql"), build, kept: &[] };
+
+fn fields() -> Vec<Field<PricedLine>> {
+    let amount = nullable("purchase_amount", Type::Money, "The price in force then, in dollars; null while unpriced.");
+    vec![
+        key("cart_id", Type::Text, "The cart's UUID; `user:<user_id>` for a finished purchase.", |row: &PricedLine| {
+            Value::Text(match row.line.cart {
+                Cart::Uuid(high, low) => uuid_text(u128::from(high) << 64 | u128::from(low)),
+                Cart::Purchase(user) => format!("{BUYER}{user}"),
+            })
+        })
+        .person(Person::Called(BUYER)),
+        key("movie_id", Type::Text, "What was sold.", |row: &PricedLine| Value::Text(row.line.movie_id.to_string())),
+        key("added_at", Type::Instant, "When it went into the cart.", |row: &PricedLine| {
+            Value::Instant(row.line.added_at)
+        }),
+        field(column("user_id", Type::Integer, "Who checked out."), |row: &PricedLine| user(row.line.user_id))
+            .person(Person::Number),
+        field(column("sold_at", Type::Instant, "The cart's earliest checkout."), |row: &PricedLine| {
+            Value::Instant(row.line.sold_at)
+        }),
+        field(amount, |row: &PricedLine| row.amount_cents.map_or(Value::Null, Value::Cents)),
+    ]
+}
+
+fn build(shop: &mut Shop<'_>) {
+    let lines = shop.sale_lines();
+    shop.lane.rows(MOVIE_SALE_LINES.table, fields(), |row| row.line.cart.hashed(), lines);
+}

@@ -1,0 +1,227 @@
+//! The raw tables of the shop: every accepted event as it came.
+
+use crate::events::{CatalogContent, Event, Origin};
+use crate::item::ItemId;
+use crate::raw::{Append, origin_values, raw_table, uuid_text};
+use crate::table::{Column, Declared, Field, Person, Role, TableId, Type, Value, column, field, incidental, nullable};
+use crate::time::{Instant, Settings};
+use std::sync::LazyLock;
+
+/// An event's own time says how old its row is.
+const EVENT: Role = Role::Raw { at: Some("timestamp") };
+
+fn event_columns() -> [Column; 2] {
+    [column("event_name", Type::Text, "The event's name."), column("timestamp", Type::Instant, "Event time.")]
+}
+
+fn user_id() -> Column {
+    Column { person: Some(Person::Number), ..column("user_id", Type::Integer, "Who.") }
+}
+
+/// A purchase is a cart of its own, called by this and its user.
+pub const BUYER: &str = "user:";
+
+static CONSUMER: Declared = Declared::new("consumer_events", || {
+    let own = [
+        user_id(),
+        nullable("age", Type::Integer, "In years; registrations only."),
+        nullable("masked_email", Type::Text, "Masked; registrations only."),
+        nullable("preferred_language", Type::Text, "A language code or empty; registrations only."),
+    ];
+    let doc = "One row per accepted registration, sign-in or sign-out.";
+    raw_table("consumer_events", doc, EVENT, event_columns().into_iter().chain(own))
+});
+
+/// `consumer_events`
+pub const CONSUMER_EVENTS: TableId = TableId::of(&CONSUMER);
+
+static ITEM_VIEW: Declared = Declared::new("item_view_events", || {
+    let own = [user_id(), column("item_id", Type::Text, "What.")];
+    let doc = "One row per accepted view of an item.";
+    raw_table("item_view_events", doc, EVENT, event_columns().into_iter().chain(own))
+});
+
+/// `item_view_events`
+pub const ITEM_VIEW_EVENTS: TableId = TableId::of(&ITEM_VIEW);
+
+static CART: Declared = Declared::new("cart_events", || {
+    let own = [
+        user_id(),
+        Column {
+            person: Some(Person::Called(BUYER)),
+            ..column("cart_id", Type::Text, "The cart's UUID; `user:<user_id>` for a purchase.")
+        },
+        nullable("item_id", Type::Text, "What; none for a checkout."),
+        nullable("payment_method", Type::Text, "How it was paid; checkouts only."),
+        nullable("purchase_amount", Type::Money, "For how much; purchases only."),
+    ];
+    let doc = "One row per accepted add to a cart, checkout or purchase.";
+    raw_table("cart_events", doc, EVENT, event_columns().into_iter().chain(own))
+});
+
+/// `cart_events`
+pub const CART_EVENTS: TableId = TableId::of(&CART);
+
+static RATING: Declared = Declared::new("rating_events", || {
+    let own = [user_id(), column("item_id", Type::Text, "What."), column("rating", Type::Integer, "1 to 5.")];
+    raw_table("rating_events", "One row per accepted rating.", EVENT, event_columns().into_iter().chain(own))
+});
+
+/// `rating_events`
+pub const RATING_EVENTS: TableId = TableId::of(&RATING);
+
+static CATALOG: Declared = Declared::new("catalog_events", || {
+    let effective = [
+        incidental("effective_at", Type::Instant, "When the version takes effect."),
+        incidental("timestamp", Type::Instant, "When the version was made."),
+        column("item_id", Type::Text, "Which item."),
+    ];
+    let content = content_fields(|content: &CatalogContent| content).into_iter().map(|field| field.column);
+    let doc = "One row per version of a catalog item that was read.";
+    // One of years ago may be in force today.
+    raw_table("catalog_events", doc, Role::Raw { at: None }, effective.into_iter().chain(content))
+});
+
+/// `catalog_events`
+pub const CATALOG_EVENTS: TableId = TableId::of(&CATALOG);
+
+/// The columns of a catalog version's content, in the order in which ties are broken.
+pub fn content_fields<R: 'static>(
+    content: impl Fn(&R) -> &CatalogContent + Copy + Send + Sync + 'static,
+) -> Vec<Field<R>> {
+    let text = |name, doc, text: fn(&CatalogContent) -> &String| {
+        field(column(name, Type::Text, doc), move |row: &R| Value::Text(text(content(row)).clone()))
+    };
+    let list = |name, doc, list: fn(&CatalogContent) -> &String| {
+        field(column(name, Type::Json, doc), move |row: &R| Value::Text(list(content(row)).clone()))
+    };
+    let optional = |name, doc, text: fn(&CatalogContent) -> &Option<String>| {
+        field(nullable(name, Type::Text, doc), move |row: &R| Value::text_or_null(text(content(row)).clone()))
+    };
+    let price = nullable("price", Type::Money, "The list price in dollars; null, never 0, where there is none.");
+    vec![
+        text("title", "The title; empty where the source has none.", |of| &of.title),
+        field(price, move |row: &R| content(row).price_cents.map_or(Value::Null, Value::Cents)),
+        optional("price_reason", "Why there is no price.", |of| &of.price_reason),
+        optional("list_price_raw", "The price as it was written.", |of| &of.list_price_raw),
+        optional("product_group", "Product group: the catalog is not only films.", |of| &of.product_group),
+        optional("binding", "Binding.", |of| &of.binding),
+        optional("genre", "Genre.", |of| &of.genre),
+        optional("studio", "Studio.", |of| &of.studio),
+        optional("brand", "Brand.", |of| &of.brand),
+        optional("release_date", "As written: `yyyy`, `yyyy-mm` or `yyyy-mm-dd`.", |of| &of.release_date),
+        optional("audience_rating", "A certificate, not a score.", |of| &of.audience_rating),
+        optional("running_time", "As written; the source mixes units.", |of| &of.running_time),
+        list("directors", "List of names.", |of| &of.directors),
+        list("actors", "List of names.", |of| &of.actors),
+        list("languages", "List of languages.", |of| &of.languages),
+        list("attributes", "All other keys, each with the list of its values.", |of| &of.attributes),
+    ]
+}
+
+/// Those of the content alone.
+static CONTENT: LazyLock<Vec<Field<CatalogContent>>> = LazyLock::new(|| content_fields(|content| content));
+
+/// The row of an accepted event in its raw table.
+pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &Settings) -> Append {
+    let user = |user_id: u64| Value::Integer(user_id as i64);
+    let text = |text: &String| Value::Text(text.clone());
+    let item = |id: &ItemId| Value::Text(id.to_string());
+    let cart = |cart_id: u128| Value::Text(uuid_text(cart_id));
+    let mut values = Vec::with_capacity(10);
+    values.extend(origin_values(origin, settings));
+    if event.carries_time() {
+        values.extend([Value::Text(event.name().to_owned()), Value::Instant(event.timestamp())]);
+    }
+    let table = match event {
+        Event::Registration(e) => {
+            values.extend([
+                user(e.user_id),
+                Value::Integer(e.age.into()),
+                text(&e.masked_email),
+                text(&e.preferred_language),
+            ]);
+            CONSUMER_EVENTS
+        }
+        Event::SignIn(e) | Event::SignOut(e) => {
+            values.extend([user(e.user_id), Value::Null, Value::Null, Value::Null]);
+            CONSUMER_EVENTS
+        }
+        Event::ItemView(e) => {
+            values.extend([user(e.user_id), item(&e.item_id)]);
+            ITEM_VIEW_EVENTS
+        }
+        Event::AddedToCart(e) => {
+            values.extend([user(e.user_id), cart(e.cart_id), item(&e.item_id), Value::Null, Value::Null]);
+            CART_EVENTS
+        }
+        Event::Checkout(e) => {
+            values.extend([user(e.user_id), cart(e.cart_id), Value::Null, text(&e.payment_method), Value::Null]);
+            CART_EVENTS
+        }
+        Event::Purchase(e) => {
+            let cart = Value::Text(format!("{BUYER}{}", e.user_id));
+            let amount = Value::Cents(e.purchase_amount_cents);
+            values.extend([user(e.user_id), cart, item(&e.movie_id), Value::Null, amount]);
+            CART_EVENTS
+        }
+        Event::ItemRating(e) => {
+            values.extend([user(e.user_id), item(&e.item_id), Value::Integer(e.rating.into())]);
+            RATING_EVENTS
+        }
+        Event::Catalog(e) => {
+            values.extend([Value::Instant(effective_at), Value::Instant(e.timestamp), item(&e.item_id)]);
+            values.extend(CONTENT.iter().map(|field| (field.value)(&e.content)));
+            CATALOG_EVENTS
+        }
+    };
+    Append { table, values }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{CatalogItem, Checkout, ItemRating, ItemView, Purchase, Registration, Sign};
+
+    #[test]
+    fn every_event_fills_the_columns_of_its_table() {
+        let sign = Sign { timestamp: 1, user_id: 2 };
+        let events = [
+            Event::Registration(Registration {
+                timestamp: 1,
+                user_id: 2,
+                age: 30,
+                masked_email: String::new(),
+                preferred_language: String::new(),
+            }),
+            Event::SignIn(sign.clone()),
+            Event::SignOut(sign),
+            Event::ItemView(ItemView { timestamp: 1, user_id: 2, item_id: "3".into() }),
+            Event::AddedToCart(crate::events::AddedToCart {
+                timestamp: 1,
+                cart_id: 9,
+                user_id: 2,
+                item_id: "3".into(),
+            }),
+            Event::Checkout(Checkout { timestamp: 1, cart_id: 9, user_id: 2, payment_method: "Card".into() }),
+            Event::Purchase(Purchase { timestamp: 1, user_id: 2, movie_id: "3".into(), purchase_amount_cents: 4 }),
+            Event::ItemRating(ItemRating { timestamp: 1, user_id: 2, item_id: "3".into(), rating: 5 }),
+            Event::Catalog(Box::new(CatalogItem {
+                timestamp: 1,
+                item_id: "3".into(),
+                content: CatalogContent::default(),
+            })),
+        ];
+        let settings = Settings { partitions: vec![("topic".into(), 0)], ..Settings::default() };
+        let origin = Origin { partition: 0, offset: 5, slot: (0, 0) };
+        for event in events {
+            let row = append(&event, &origin, 1, &settings);
+            let columns = &row.table.table().columns;
+            assert_eq!(row.values.len(), columns.len(), "{}", event.name());
+            for (column, value) in columns.iter().zip(&row.values) {
+                assert!(column.nullable || *value != Value::Null, "{}: `{}` is null", event.name(), column.name);
+            }
+        }
+        assert_eq!(uuid_text(0x0123456789abcdef0123456789abcdef), "01234567-89ab-cdef-0123-456789abcdef");
+    }
+}
