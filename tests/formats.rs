@@ -49,7 +49,7 @@ fn assert_as_it_was(name: &str, version: &str, written: &str) {
 }
 
 /// The kind of a record, and its place among the kinds: here, so that a new one is missed by the compiler.
-fn kind(record: &State) -> (usize, &'static str) {
+pub fn kind(record: &State) -> (usize, &'static str) {
     match record {
         State::RegistrationPane(..) => (0, "registration pane"),
         State::CheckoutPane(..) => (1, "checkout pane"),
@@ -69,10 +69,10 @@ fn kind(record: &State) -> (usize, &'static str) {
         State::SegmentFact(..) => (15, "segment fact"),
     }
 }
-const KINDS: usize = 16;
+pub const KINDS: usize = 16;
 
 /// A little of everything: ids that are numbers and ids that are not, what is there and what is missing.
-fn a_day() -> Vec<Step> {
+pub fn a_day() -> Vec<Step> {
     let event = |name: &str, time: &str, rest: &str| {
         let json = format!(r#"{{"event_name":"{name}","timestamp":"2026-01-05T{time}:00Z",{rest}}}"#);
         Step::Record(0, json.into_bytes())

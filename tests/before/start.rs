@@ -1,0 +1,210 @@
+//! What the version left whose formats later ones change: taken over without `--rebuild`, and gone on with.
+//!
+//! `tests/formats/start/` was made by [`make`] in that version. It is not made again: what a later version would make
+//! there says nothing about what it takes over. In `files/` the program read files:
+//!
+//! | | |
+//! |---|---|
+//! | `deltamart.toml` | the settings of all runs |
+//! | `sunday.jsonl`, `monday.jsonl` | what was read, in this order |
+//! | `tuesday.jsonl` | what comes next |
+//! | `ended/` | after a run that ended in order when `monday.jsonl` had its first lines alone: a record of every kind is in the snapshot |
+//! | `killed/` | after one that went on from there when it had all of them, and was killed |
+
+use super::{copy, kept, unpack};
+use crate::cli::{deltamart, said};
+use crate::formats;
+use crate::support;
+use deltamart::sink::Sink;
+use deltamart::sink::sqlite::Sqlite;
+use deltamart::source::script::Step;
+use deltamart::state_dir::StateDir;
+use deltamart::state_dir::journal::Entry;
+use deltamart::state_dir::snapshot::Manifest;
+use deltamart::store;
+use flate2::Compression;
+use flate2::read::GzEncoder;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const WAREHOUSE: [&str; 2] = ["--warehouse", "left.db"];
+const READ: [&str; 3] = ["run", "sunday.jsonl", "monday.jsonl"];
+/// How many lines `monday.jsonl` had when the first run ended.
+const LINES_AT_FIRST: usize = 15;
+
+/// What stands in a folder of state: the snapshot that is gone on from, the epochs that are replayed, and the last
+/// epoch that the warehouse has.
+struct Found {
+    dir: StateDir,
+    snapshot: Manifest,
+    replayed: Vec<Entry>,
+    committed: u64,
+}
+
+fn found(folder: &Path, warehouse: &str) -> Option<Found> {
+    let place = folder.join(format!("{warehouse}.state")).display().to_string();
+    let dir = StateDir::open_to_read(store::open_to_read(&place).ok()?).expect("readable")?;
+    let chain = dir.chain().expect("readable");
+    let committed = Sqlite::open_to_read(&folder.join(warehouse)).ok()?.position().expect("readable")?.epoch;
+    let snapshot = dir.newest_snapshot(&chain, committed).expect("readable")?;
+    let replayed = chain.entries.range(snapshot.epoch + 1..).map(|(_, (_, entry))| entry.clone()).collect();
+    Some(Found { dir, snapshot, replayed, committed })
+}
+
+fn succeed(folder: &Path, arguments: &[&str]) -> String {
+    let (code, text) = said(&deltamart(folder, arguments));
+    assert_eq!(code, Some(0), "{arguments:?}: {text}");
+    text
+}
+
+#[test]
+fn what_the_program_left_of_files_is_taken_over() {
+    if !kept("start/files").exists() {
+        let made = tempfile::tempdir().expect("a folder");
+        make(made.path());
+        copy(made.path(), &kept("start/files"));
+        panic!("tests/formats/start/files was not there, and is now what this version leaves: look at it, and keep it");
+    }
+    for (left, workers) in [("ended", "1"), ("ended", "3"), ("killed", "1"), ("killed", "3")] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = temporary.path();
+        copy(&kept("start/files"), folder);
+        copy(&folder.join(left).join("state"), &folder.join("left.db.state"));
+        unpack(&folder.join(left).join("warehouse.gz"), &folder.join("left.db"));
+        for name in ["sunday", "monday", "tuesday"] {
+            unpack(&folder.join(format!("{name}.jsonl.gz")), &folder.join(format!("{name}.jsonl")));
+        }
+        let before = found(folder, "left.db").expect("state and warehouse");
+        assert_eq!(before.replayed.is_empty(), left == "ended");
+
+        // It goes on from the snapshot, and reads nothing that came before it.
+        let text = succeed(folder, &[&READ[..], &WAREHOUSE, &["-w", workers]].concat());
+        let lines = |name: &str| std::fs::read_to_string(folder.join(name)).expect("text").lines().count() as i64;
+        let unread = lines("sunday.jsonl") + lines("monday.jsonl")
+            - before.snapshot.positions.values().map(|next| next - 1).sum::<i64>();
+        assert!(text.starts_with(&format!("{unread} records")), "{left}, {workers} workers: {text}");
+        succeed(folder, &[&["verify"], &WAREHOUSE[..]].concat());
+        succeed(folder, &[&READ[..], &["tuesday.jsonl"], &WAREHOUSE, &["-w", workers]].concat());
+        succeed(folder, &[&["verify"], &WAREHOUSE[..]].concat());
+        succeed(folder, &[&READ[..], &["tuesday.jsonl", "--warehouse", "whole.db"]].concat());
+        support::assert_same(&folder.join("left.db"), &folder.join("whole.db"));
+    }
+}
+
+/// So many events of a simulated shop, from an instant on, that come late, twice and damaged now and then.
+fn shop(folder: &Path, events: u32, start: &str) -> Vec<String> {
+    let events = events.to_string();
+    let mut arguments = vec!["simulate", "--out", "shop", "--items", "12", "--events", &events, "--start", start];
+    arguments.extend([
+        "--days",
+        "1",
+        "--set",
+        "simulate.too_late_permille=20",
+        "--set",
+        "simulate.malformed_permille=10",
+    ]);
+    arguments.extend(["--set", "simulate.duplicate_permille=20"]);
+    succeed(folder, &arguments);
+    let text = std::fs::read_to_string(folder.join("shop/events.jsonl")).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Makes what is kept.
+fn make(kept: &Path) {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    std::fs::write(folder.join("deltamart.toml"), SETTINGS).expect("written");
+    let write = |name: &str, lines: &[String]| {
+        std::fs::write(folder.join(name), lines.join("\n") + "\n").expect("written");
+    };
+    let of_step = |step: Step| match step {
+        Step::Record(_, payload) => Some(String::from_utf8(payload).expect("text").replace('\n', " ")),
+        _ => None,
+    };
+    let day: Vec<_> = formats::a_day().into_iter().filter_map(of_step).collect();
+    assert_eq!(day.len(), LINES_AT_FIRST);
+    // Rejected by the clock of the journal.
+    let mut rest = vec![r#"{"event_name":"sign_in","timestamp":"2090-01-01T00:00:00Z","user_id":1}"#.to_owned(); 3];
+    rest.extend(shop(folder, 700, "2026-01-05T12:00:00Z"));
+    write("sunday.jsonl", &shop(folder, 150, "2026-01-04T00:00:00Z"));
+    write("tuesday.jsonl", &shop(folder, 150, "2026-01-06T06:00:00Z"));
+    for name in ["sunday.jsonl", "tuesday.jsonl"] {
+        pack(&folder.join(name), &kept.join(name));
+    }
+    std::fs::copy(folder.join("deltamart.toml"), kept.join("deltamart.toml")).expect("copied");
+
+    // Where it is killed is chance: until it is in between.
+    for _ in 0..100 {
+        std::fs::remove_file(folder.join("left.db")).ok();
+        std::fs::remove_dir_all(folder.join("left.db.state")).ok();
+        write("monday.jsonl", &day);
+        succeed(folder, &[&READ[..], &WAREHOUSE].concat());
+        let ended = found(folder, "left.db").expect("state and warehouse");
+        let records = ended.dir.read_snapshot(&ended.snapshot, 1).expect("readable").concat();
+        let kinds: BTreeSet<_> = records.iter().map(|record| formats::kind(record).0).collect();
+        assert_eq!(kinds, (0..formats::KINDS).collect(), "a record of every kind");
+        keep(folder, &kept.join("ended"));
+
+        write("monday.jsonl", &[&day[..], &rest[..]].concat());
+        let mut run = Command::new(env!("CARGO_BIN_EXE_deltamart"));
+        run.current_dir(folder).args(READ).args(WAREHOUSE).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = run.spawn().expect("starts");
+        let journaled = |folder: &Path| found(folder, "left.db").map_or(0, |found| found.replayed.len());
+        while journaled(folder) < 12 && child.try_wait().expect("asks").is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().expect("kills");
+        child.wait().expect("is gone");
+        let Found { snapshot, replayed, committed, .. } = found(folder, "left.db").expect("state and warehouse");
+        let is_between = snapshot.epoch < committed && replayed.last().is_some_and(|last| committed < last.epoch);
+        if is_between {
+            assert!(replayed.iter().any(|entry| !entry.lines.is_empty() && !entry.sums.is_empty()));
+            keep(folder, &kept.join("killed"));
+            return pack(&folder.join("monday.jsonl"), &kept.join("monday.jsonl"));
+        }
+    }
+    panic!("it was never killed between two commits");
+}
+
+/// What a run left, without what says that it goes on.
+fn keep(folder: &Path, kept: &Path) {
+    std::fs::remove_dir_all(kept).ok();
+    copy(&folder.join("left.db.state"), &kept.join("state"));
+    for name in ["heartbeat", ".running"] {
+        std::fs::remove_file(kept.join("state").join(name)).ok();
+    }
+    // Whatever is not in the file yet goes there.
+    drop(Sqlite::open(&folder.join("left.db")).expect("opens"));
+    pack(&folder.join("left.db"), &kept.join("warehouse"));
+}
+
+fn pack(from: &Path, to: &Path) {
+    let mut packed = std::fs::File::create(to.with_added_extension("gz")).expect("made");
+    let file = std::fs::File::open(from).expect("opens");
+    std::io::copy(&mut GzEncoder::new(file, Compression::best()), &mut packed).expect("packed");
+}
+
+const SETTINGS: &str = r#"# Small, so that a day leaves a record of every kind.
+epoch_events = 20
+epoch_interval = "1h"
+snapshot_interval = "1h"
+commit_interval = "20ms"
+lateness = "2h"
+catalog_lateness = "1h"
+session_timeout = "4h"
+cart_ttl = "3h"
+price_backfill = "1h"
+
+[segments]
+high_value_cents = 400
+high_value_within = "5h"
+abandoned_carts = 2
+abandoned_after = "1h"
+abandoned_within = "6h"
+frequent_views = 3
+frequent_within = "4h"
+new_within = "3h"
+inactive_after = "5h"
+"#;
