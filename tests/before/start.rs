@@ -10,23 +10,33 @@
 //! | `tuesday.jsonl` | what comes next |
 //! | `ended/` | after a run that ended in order when `monday.jsonl` had its first lines alone: a record of every kind is in the snapshot |
 //! | `killed/` | after one that went on from there when it had all of them, and was killed |
+//!
+//! In `log/` two partitions of a log were read, records of which were rejected for what their bytes do not say: one by
+//! one, as a run of them, and as what could not be read. What was read is [`steps`].
 
 use super::{copy, kept, unpack};
 use crate::cli::{deltamart, said};
 use crate::formats;
-use crate::support;
-use deltamart::sink::Sink;
+use crate::support::{self, Hooked};
+use dataflows::Settings;
+use deltamart::decode::Reason;
+use deltamart::engine::{self, EngineError, Job, Keep};
+use deltamart::recovery;
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::source::script::Step;
+use deltamart::sink::{Sink, SinkError, Warehouse};
+use deltamart::source::script::{Script, Step};
 use deltamart::state_dir::StateDir;
 use deltamart::state_dir::journal::Entry;
 use deltamart::state_dir::snapshot::Manifest;
-use deltamart::store;
+use deltamart::store::local::Local;
+use deltamart::store::simulated::SimulatedDisk;
+use deltamart::store::{self, Store};
 use flate2::Compression;
 use flate2::read::GzEncoder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 const WAREHOUSE: [&str; 2] = ["--warehouse", "left.db"];
@@ -91,6 +101,126 @@ fn what_the_program_left_of_files_is_taken_over() {
         succeed(folder, &[&READ[..], &["tuesday.jsonl", "--warehouse", "whole.db"]].concat());
         support::assert_same(&folder.join("left.db"), &folder.join("whole.db"));
     }
+}
+
+#[test]
+fn what_was_left_of_a_log_is_taken_over() {
+    if !kept("start/log").exists() {
+        let made = tempfile::tempdir().expect("a folder");
+        make_log(made.path());
+        copy(made.path(), &kept("start/log"));
+        panic!("tests/formats/start/log was not there, and is now what this version leaves: look at it, and keep it");
+    }
+    let more = || [sign_in(0, 50), sign_in(1, 51), Step::Cut, sign_in(0, 52), Step::End];
+    for workers in [1, 3] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = temporary.path();
+        copy(&kept("start/log/state"), &folder.join("left.db.state"));
+        unpack(&kept("start/log/warehouse.gz"), &folder.join("left.db"));
+        let before = found(folder, "left.db").expect("state and warehouse");
+        let rejected: Vec<_> = before.replayed.iter().flat_map(|entry| &entry.rejected).collect();
+        assert!(rejected.iter().any(|rejected| rejected.first.is_some()));
+        assert!(rejected.iter().any(|rejected| rejected.from.is_some()));
+        for (name, workers) in [("left.db", workers), ("whole.db", 2)] {
+            let store = store::open(&folder.join(format!("{name}.state")).display().to_string()).expect("opens");
+            let sink = Box::new(Sqlite::open(&folder.join(name)).expect("opens"));
+            let script = Script::new(support::partitions(2), steps().into_iter().chain(more())).crashing(1, || ());
+            read_log(store, sink, workers, script).expect("reads all of it");
+        }
+        support::assert_same(&folder.join("left.db"), &folder.join("whole.db"));
+        succeed(folder, &[&["verify"], &WAREHOUSE[..]].concat());
+    }
+}
+
+/// Somebody signs in, in this minute.
+fn sign_in(partition: u32, minute: u32) -> Step {
+    let at = format!("2026-01-05T10:{minute:02}:00Z");
+    let json = format!(r#"{{"event_name":"sign_in","timestamp":"{at}","user_id":{}}}"#, partition + minute % 7 + 1);
+    Step::Record(partition, json.into_bytes())
+}
+
+/// What was read of the log, and where it was killed.
+fn steps() -> Vec<Step> {
+    let refused = |partition| Step::Refused(partition, Reason::UnknownSchema);
+    vec![
+        sign_in(0, 1),
+        sign_in(1, 2),
+        refused(0),
+        Step::Cut,
+        // Here a snapshot was taken, since the run was stopped.
+        sign_in(0, 4),
+        refused(0),
+        refused(0),
+        refused(0),
+        sign_in(1, 5),
+        Step::Cut,
+        sign_in(1, 6),
+        Step::Unreadable(1, 20),
+        refused(1),
+        sign_in(0, 7),
+        Step::Cut,
+        sign_in(0, 8),
+        Step::Cut,
+        Step::Crash,
+    ]
+}
+
+/// How many of the steps were read when the run was stopped.
+const STEPS_AT_FIRST: usize = 4;
+
+/// Reads a log into a warehouse, and goes on from what is there.
+fn read_log(
+    store: Arc<dyn Store>,
+    sink: Box<dyn Warehouse>,
+    workers: usize,
+    script: Script,
+) -> Result<(), EngineError> {
+    let dir = StateDir::open(store, None).expect("state");
+    let mut options = support::one_commit_per_epoch(support::options(workers));
+    options.settings = Settings::default();
+    (options.take_state, options.snapshot_interval) = (false, Duration::from_secs(3600));
+    let facts = support::start_of(format!("{workers} workers"), &options, BTreeMap::new());
+    let mut sinks = vec![sink];
+    let start = recovery::start(&dir, &mut sinks, &facts, &BTreeMap::new(), 1).expect("taken over");
+    let (generation, fingerprint, stop) = (start.generation, facts.fingerprint, Arc::default());
+    let job = Job {
+        sources: vec![Box::new(script.stopping(&stop))],
+        sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
+        keep: Some(Keep { dir, generation, fingerprint, identities: BTreeMap::new() }),
+        options,
+        resume: start.resume,
+        stop,
+        stats: Arc::default(),
+    };
+    engine::run(job).map(drop)
+}
+
+/// Makes what is kept of a log.
+fn make_log(kept: &Path) {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    let disk = SimulatedDisk::new();
+    let store = |disk: &SimulatedDisk| Arc::new(Local::on(disk.clone(), "/state").expect("a folder"));
+    let sqlite = || Box::new(Sqlite::open(&folder.join("left.db")).expect("opens"));
+    let first = steps().into_iter().take(STEPS_AT_FIRST).chain([Step::Stop]);
+    read_log(store(&disk), sqlite(), 2, Script::new(support::partitions(2), first)).expect("stops");
+    let (dies, watched) = (disk.clone(), disk.clone());
+    let mortal = Hooked::before(sqlite(), move |_| match watched.is_gone() {
+        true => Err(SinkError::Failed("gone".to_owned())),
+        false => Ok(()),
+    });
+    let script = Script::new(support::partitions(2), steps()).crashing(0, move || dies.fail_after(0));
+    read_log(store(&disk), Box::new(mortal), 2, script).expect_err("killed");
+
+    let store = store(&disk.restart(0));
+    for prefix in ["pipeline", "generations/", "journal/", "snapshots/"] {
+        for key in store.list(prefix).expect("readable") {
+            let path = kept.join("state").join(&key);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, store.get(&key).expect("readable").expect("there")).expect("written");
+        }
+    }
+    pack(&folder.join("left.db"), &kept.join("warehouse"));
 }
 
 /// So many events of a simulated shop, from an instant on, that come late, twice and damaged now and then.
