@@ -3,17 +3,16 @@
 //! `tests/formats/before/` holds a warehouse and its state as the last version wrote them that knew files by their
 //! names, and the file that they were made from.
 
+/// What the version left that later ones take over.
+mod start;
+
+use crate::cli::{deltamart, said};
 use crate::support;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
 
-fn deltamart(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_deltamart")).current_dir(folder).args(arguments).output().expect("runs")
-}
-
-fn said(output: &Output) -> (Option<i32>, String) {
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+/// What is kept of an earlier version.
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -30,16 +29,20 @@ fn copy(from: &Path, to: &Path) {
 /// A folder with what was left: after a run that ended in order, or, without its snapshot, after one that was killed.
 fn left(killed: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/before");
+    let kept = kept("before");
     copy(&kept.join("state"), &folder.path().join("before.db.state"));
     if killed {
         std::fs::remove_dir_all(folder.path().join("before.db.state/snapshots")).expect("removed");
     }
     std::fs::copy(kept.join("events.jsonl"), folder.path().join("events.jsonl")).expect("copied");
-    let packed = std::fs::File::open(kept.join("warehouse.gz")).expect("opens");
-    let mut warehouse = std::fs::File::create(folder.path().join("before.db")).expect("made");
-    std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut warehouse).expect("unpacked");
+    unpack(&kept.join("warehouse.gz"), &folder.path().join("before.db"));
     folder
+}
+
+fn unpack(from: &Path, to: &Path) {
+    let packed = std::fs::File::open(from).expect("opens");
+    let mut file = std::fs::File::create(to).expect("made");
+    std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut file).expect("unpacked");
 }
 
 #[test]

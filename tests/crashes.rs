@@ -1,13 +1,12 @@
 //! Killed anywhere: the process goes away at every step there is, comes back on another number of
 //! workers, and in the end nothing shows it.
 //!
-//! Everything runs in this process, one thread at a time, in an order that the seed decides, over a
-//! disk that tears, loses and reorders what was not synced. `DELTAMART_CRASH_SEED=7` repeats one
-//! history; `DELTAMART_CRASHES=20000` runs so many.
+//! First five examples, each killed at one place. Below them histories that are killed anywhere: everything runs in this
+//! process, one thread at a time, in an order that the seed decides, over a disk that tears, loses and reorders what was
+//! not synced. `DELTAMART_CRASH_SEED=7` repeats one history; `DELTAMART_CRASHES=20000` runs so many.
 
 use crate::oracle::{self, Span};
-use crate::support;
-use dataflows::family::Catalogue;
+use crate::support::{self, Call, Hooked};
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
@@ -15,8 +14,8 @@ use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
 use deltamart::families::all;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
-use deltamart::sink::purge::{Purge, Purged};
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
+use deltamart::sink::purge::Purge;
+use deltamart::sink::{Commit, Progress, Sink, SinkError, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
 use deltamart::state_dir::StateDir;
@@ -31,6 +30,126 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[test]
+fn killed_before_its_first_commit_it_begins_again() {
+    let mut shop = Example::of([view(1), Step::Crash, Step::Cut, view(2)]);
+    shop.is_killed(1, Fate::default());
+    assert_eq!((shop.journaled(), shop.committed()), (0, 0));
+    shop.ends_as_if_never_killed(1);
+}
+
+#[test]
+fn what_was_journaled_and_not_committed_is_committed_by_the_next() {
+    let mut shop = Example::of([view(1), Step::Cut, view(2)]);
+    shop.is_killed(1, Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() });
+    assert!(shop.journaled() >= 2 && shop.committed() == 0);
+    shop.ends_as_if_never_killed(1);
+}
+
+#[test]
+fn a_snapshot_that_is_not_finished_does_not_count() {
+    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Cut, view(3)]);
+    shop.world.options.snapshot_interval = Duration::ZERO;
+    shop.world.disk.fail_writing_into("/state/snapshots");
+    shop.is_killed(2, Fate::default());
+    assert!(shop.journaled() >= 2 && shop.snapshot().is_none());
+    shop.ends_as_if_never_killed(2);
+}
+
+#[test]
+fn killed_again_while_it_replays_it_replays_again() {
+    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Cut, view(3)]);
+    let fate = Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() };
+    shop.is_killed(1, fate.clone());
+    let journaled = shop.journaled();
+    shop.is_killed(1, fate);
+    assert!(shop.journaled() >= journaled && shop.committed() == 0);
+    shop.ends_as_if_never_killed(1);
+}
+
+#[test]
+fn killed_on_one_worker_it_goes_on_with_four() {
+    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Crash, view(3), Step::Cut, Step::Crash, view(4)]);
+    shop.is_killed(1, Fate::default());
+    shop.is_killed(3, Fate::default());
+    shop.ends_as_if_never_killed(4);
+}
+
+/// A short history, killed where an example says.
+struct Example {
+    world: World,
+    lives: u64,
+}
+
+impl Example {
+    fn of(steps: impl IntoIterator<Item = Step>) -> Example {
+        let mut options =
+            Options { snapshot_interval: Duration::from_secs(3600), take_state: false, ..support::options(1) };
+        options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+        let world = World {
+            disk: SimulatedDisk::new(),
+            sinks: vec![Memory::default()],
+            partitions: 1,
+            steps: steps.into_iter().chain([Step::End]).collect(),
+            options,
+            in_sequence: false,
+            crashes: 0,
+        };
+        // The folder is there, as after a start that read nothing.
+        drop(Local::on(world.disk.clone(), "/state").expect("made"));
+        Example { world, lives: 0 }
+    }
+
+    /// It starts and is killed; the power goes too.
+    fn is_killed(&mut self, workers: usize, fate: Fate) {
+        let why = live(&self.world, workers, self.lives, fate).expect_err("it is killed");
+        self.world.crashes += usize::from(why.contains("killed by the script"));
+        self.world.disk = self.world.disk.crash(self.lives);
+        self.lives += 1;
+    }
+
+    /// It starts and comes to its end, and nothing shows that it was killed.
+    fn ends_as_if_never_killed(&mut self, workers: usize) {
+        live(&self.world, workers, self.lives, Fate::default()).expect("it comes to its end");
+        let never_killed = Memory::default();
+        let script = self.world.script().crashing(usize::MAX, || ());
+        support::run(script, &never_killed, self.world.options.clone(), Resume::default(), &Arc::default())
+            .expect("it comes to its end");
+        let contents = self.world.sinks[0].contents();
+        assert_eq!(made(&contents), made(&never_killed.contents()));
+        support::assert_matches_sql(&contents, &self.world.options.settings);
+    }
+
+    fn dir(&self) -> StateDir {
+        let store = Local::on(self.world.disk.clone(), "/state").expect("a folder");
+        StateDir::open(Arc::new(store), None).expect("readable")
+    }
+
+    /// The last epoch that is journaled.
+    fn journaled(&self) -> u64 {
+        self.dir().chain().expect("readable").end()
+    }
+
+    /// The last epoch that the sink has.
+    fn committed(&self) -> u64 {
+        self.world.sinks[0].contents().progress.as_ref().map_or(0, |progress| progress.epoch)
+    }
+
+    fn snapshot(&self) -> Option<u64> {
+        let chain = self.dir().chain().expect("readable");
+        let newest = self.dir().newest_snapshot(&chain, chain.end()).expect("readable");
+        newest.map(|manifest| manifest.epoch)
+    }
+}
+
+/// Somebody looks at an item, in this minute.
+fn view(minute: u32) -> Step {
+    let at = format!("2026-01-05T10:{minute:02}:00Z");
+    let json = format!(r#"{{"event_name":"item_view","timestamp":"{at}","user_id":1,"item_id":"{minute}"}}"#);
+    Step::Record(0, json.into_bytes())
+}
 
 /// What a history runs against: whatever outlives a process.
 #[derive(Clone)]
@@ -42,11 +161,15 @@ struct World {
     options: Options,
     /// They come in this order always.
     in_sequence: bool,
+    /// At how many of the script's crashes it was killed.
+    crashes: usize,
 }
 
 impl World {
     fn script(&self) -> Script {
+        let disk = self.disk.clone();
         let script = Script::new(support::partitions(self.partitions), self.steps.clone());
+        let script = script.crashing(self.crashes, move || disk.fail_after(0));
         if self.in_sequence { script.in_sequence() } else { script }
     }
 }
@@ -58,6 +181,8 @@ struct Fate {
     calls: Option<u64>,
     /// Done at that call instead of dying: the process sleeps meanwhile, and wakes up.
     sleeps: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// At the first call of a sink of which this is true, which is not done.
+    before: Option<fn(Call<'_>) -> bool>,
 }
 
 #[derive(Clone)]
@@ -67,6 +192,30 @@ struct Life {
 }
 
 impl Life {
+    /// What a sink answers before it is called.
+    fn asked(&self, sink: &Memory, call: Call<'_>) -> Result<(), SinkError> {
+        let gone = || Err(SinkError::Failed("gone".to_owned()));
+        if self.fate.lock().expect("not poisoned").before.is_some_and(|dies| dies(call)) {
+            self.disk.fail_after(0);
+            return gone();
+        }
+        if matches!(call, Call::Position | Call::Scrub) {
+            return Ok(());
+        }
+        if self.disk.is_gone() {
+            return gone();
+        }
+        match (self.call(), call) {
+            (false, _) => Ok(()),
+            // Nobody knows whether it was done.
+            (true, Call::Apply(claim, commit)) if commit.epoch.is_multiple_of(4) => {
+                sink.clone().apply(claim, commit)?;
+                gone()
+            }
+            (true, _) => gone(),
+        }
+    }
+
     /// Tells whether the process goes away during this call.
     fn call(&self) -> bool {
         let mut fate = self.fate.lock().expect("not poisoned");
@@ -94,77 +243,29 @@ impl Life {
     }
 }
 
-struct Mortal<T> {
-    inner: T,
+struct Mortal {
+    script: Script,
     life: Life,
 }
 
-impl Sink for Mortal<Memory> {
-    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.inner.position()
-    }
-
-    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        if self.life.disk.is_gone() || self.life.call() {
-            return Err(SinkError::Failed("gone".to_owned()));
-        }
-        self.inner.claim(made_by, wanted)
-    }
-
-    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        if self.life.disk.is_gone() {
-            return Err(SinkError::Failed("gone".to_owned()));
-        }
-        if self.life.call() {
-            // Nobody knows whether it was done.
-            if commit.epoch.is_multiple_of(4) {
-                self.inner.apply(claim, commit)?;
-            }
-            return Err(SinkError::Failed("gone".to_owned()));
-        }
-        self.inner.apply(claim, commit)
-    }
-
-    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        if self.life.disk.is_gone() || self.life.call() {
-            return Err(SinkError::Failed("gone".to_owned()));
-        }
-        self.inner.purge(claim, purge)
-    }
-}
-
-impl Stored for Mortal<Memory> {
-    fn catalogue(&self) -> Catalogue {
-        self.inner.catalogue()
-    }
-
-    fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
-        self.inner.page(table, after, limit)
-    }
-
-    fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
-        self.inner.scrub(claim, was)
-    }
-}
-
-impl Source for Mortal<Script> {
+impl Source for Mortal {
     fn partitions(&self) -> Vec<Partition> {
-        self.inner.partitions()
+        self.script.partitions()
     }
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         if self.life.disk.is_gone() || self.life.call() {
             return Err(SourceError::Failed("gone".to_owned()));
         }
-        self.inner.poll(max_records)
+        self.script.poll(max_records)
     }
 
     fn is_sequence(&self) -> bool {
-        self.inner.is_sequence()
+        self.script.is_sequence()
     }
 
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
-        self.inner.seek(next_offsets)
+        self.script.seek(next_offsets)
     }
 }
 
@@ -180,10 +281,11 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
     let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
     for sink in &world.sinks {
-        sinks.push(Box::new(Mortal { inner: sink.clone(), life: life.clone() }));
+        let (inner, asked, life) = (sink.clone(), sink.clone(), life.clone());
+        sinks.push(Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call))));
     }
     let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
-    let source: Box<dyn Source> = Box::new(Mortal { inner: world.script(), life });
+    let source: Box<dyn Source> = Box::new(Mortal { script: world.script(), life });
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
         sources: vec![source],
@@ -226,7 +328,7 @@ fn world(seed: u64) -> (World, Span) {
     options.epochs_in_flight = dice.random_range(1..=4);
     let sinks = (0..dice.random_range(1..=2)).map(|_| Memory::default()).collect();
     let in_sequence = seed % 3 == 1;
-    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options, in_sequence }, span)
+    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options, in_sequence, crashes: 0 }, span)
 }
 
 fn one(seed: u64, tally: &mut Tally) {
@@ -332,7 +434,7 @@ fn roll_back(world: &mut World, dice: &mut ChaCha8Rng) -> bool {
     });
     *sink.contents() = back;
     // Far enough to be refused: every sink is claimed, nothing is read.
-    match live(world, 1, dice.random(), Fate { calls: Some(world.sinks.len() as u64), sleeps: None }) {
+    match live(world, 1, dice.random(), Fate { calls: Some(world.sinks.len() as u64), ..Fate::default() }) {
         Err(why) if why.contains("is not kept any more") => {
             *sink.contents() = before;
             false
@@ -347,7 +449,7 @@ fn roll_back(world: &mut World, dice: &mut ChaCha8Rng) -> bool {
 /// A world whose process went away in the middle, some snapshots and journal behind it.
 fn interrupted(seed: u64) -> World {
     let (mut world, _) = world(seed);
-    let fate = Fate { calls: Some(12), sleeps: None };
+    let fate = Fate { calls: Some(12), ..Fate::default() };
     live(&world, 2, seed, fate).expect_err("goes away");
     world.disk = world.disk.restart(seed);
     world
@@ -436,11 +538,25 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
                     });
                 }
             })),
+            before: None,
         };
         live(&world, 2, 1, fate).expect("it goes on by itself");
         let contents = world.sinks[0].contents().clone();
         oracle::every_record_is_somewhere(&contents, &world.steps);
         support::assert_matches_sql(&contents, &world.options.settings);
+    }
+}
+
+/// Seeds of histories that failed once, and what they found. A seed stands for the same history only as long as histories
+/// are made in the same way: what was found is a test of its own besides.
+const ONCE_FAILED: [(u64, &str); 1] =
+    [(3, "a group of the journal came back after a loss of power, and the facts of its start did not")];
+
+#[test]
+fn histories_that_failed_once_do_not_fail_again() {
+    for (seed, found) in ONCE_FAILED {
+        println!("seed {seed}: {found}");
+        one(seed, &mut Tally::default());
     }
 }
 

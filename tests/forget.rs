@@ -1,18 +1,16 @@
 //! A user who is forgotten is nowhere any more, and nobody else's rows are any different for it.
 
-use crate::support;
+use crate::support::{self, Call, Hooked};
 use dataflows::Time;
-use dataflows::family::Catalogue;
 use dataflows::state::Section;
-use dataflows::table::{TableId, Value};
+use dataflows::table::Value;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
 use deltamart::forget::{Forgotten, Named, Payloads, forget};
 use deltamart::recovery::StartError;
 use deltamart::sink::parquet::Parquet;
-use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
+use deltamart::sink::{SinkError, Stored, Warehouse};
 use deltamart::state_dir::StateDir;
 use deltamart::state_dir::journal::{Entry, Group};
 use deltamart::store;
@@ -23,6 +21,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Has no rows: says what columns there are.
 const SCHEMA_FILE: &str = "_schema.parquet";
@@ -223,66 +223,23 @@ fn a_user_is_forgotten_and_nobody_else_is_any_different() {
     }
 }
 
-/// A warehouse that breaks off at one of the calls that change something: before or after it is done.
-struct Failing {
-    inner: Sqlite,
-    at: usize,
-    before: bool,
-    calls: usize,
-    /// What somebody else does just before the claim.
-    meanwhile: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl Failing {
-    fn call<T>(&mut self, call: impl FnOnce(&mut Sqlite) -> Result<T, SinkError>) -> Result<T, SinkError> {
-        self.calls += 1;
-        let is_now = self.calls == self.at;
-        let broken_off = || SinkError::Failed("broken off".to_owned());
-        if is_now && self.before {
-            return Err(broken_off());
-        }
-        let answer = call(&mut self.inner)?;
-        if is_now { Err(broken_off()) } else { Ok(answer) }
+/// A warehouse that breaks off at one of the calls that change something, counted from 1: before or after it is done.
+fn failing(sink: Sqlite, at: usize, before: bool) -> Hooked {
+    fn changes(call: Call<'_>) -> bool {
+        matches!(call, Call::Claim | Call::Apply(..) | Call::Scrub)
     }
-}
-
-impl Sink for Failing {
-    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.inner.position()
-    }
-
-    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        if let Some(meanwhile) = self.meanwhile.take() {
-            meanwhile();
-        }
-        self.call(|sink| sink.claim(made_by, wanted))
-    }
-
-    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        self.call(|sink| sink.apply(claim, commit))
-    }
-
-    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        self.inner.purge(claim, purge)
-    }
-}
-
-impl Stored for Failing {
-    fn catalogue(&self) -> Catalogue {
-        self.inner.catalogue()
-    }
-
-    fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
-        self.inner.page(table, after, limit)
-    }
-
-    fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
-        self.call(|sink| sink.scrub(claim, was))
-    }
+    let broken_off = |is_now| if is_now { Err(SinkError::Failed("broken off".to_owned())) } else { Ok(()) };
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let hooked = Hooked::before(Box::new(sink), move |call| {
+        let number = if changes(call) { counted.fetch_add(1, Relaxed) + 1 } else { 0 };
+        broken_off(before && number == at)
+    });
+    hooked.after(move |call| broken_off(changes(call) && !before && calls.load(Relaxed) == at))
 }
 
 /// Forgets a user in a warehouse that fails, and in its feed.
-fn forget_with(folder: &Path, name: &str, failing: Failing, user: u64) -> Result<Forgotten, StartError> {
+fn forget_with(folder: &Path, name: &str, failing: Hooked, user: u64) -> Result<Forgotten, StartError> {
     let settings = Feed { path: folder.join(format!("{name}.feed")).display().to_string(), ..Feed::default() };
     let mut sinks: [Box<dyn Warehouse>; 2] =
         [Box::new(failing), Box::new(Parquet::open(all(), &settings).expect("opens"))];
@@ -315,8 +272,7 @@ fn broken_off_anywhere_a_run_goes_on_and_asked_again_it_is_done() {
             let name = format!("{before}-{at}.db");
             copy(folder, "base.db", &name);
             let inner = Sqlite::open(all(), &folder.join(&name)).expect("opens");
-            let failing = Failing { inner, at, before, calls: 0, meanwhile: None };
-            let result = forget_with(folder, &name, failing, user);
+            let result = forget_with(folder, &name, failing(inner, at, before), user);
             match &result {
                 Ok(forgotten) => assert!(forgotten.records > 0),
                 Err(error) => assert!(matches!(error, StartError::Sink(SinkError::Failed(_))), "{error}"),
@@ -358,10 +314,15 @@ fn whoever_ran_meanwhile_has_not_run_in_vain() {
     let (chain, generation) = (dir.chain().expect("readable"), dir.last_generation().expect("readable"));
     let end = chain.end();
     let entry = Entry { epoch: end + 2, ..chain.entries[&end].1.clone() };
-    let meanwhile = move || dir.journal(generation, &Group { follows: end, entries: vec![entry] }).expect("written");
-    let inner = Sqlite::open(all(), &folder.join("some.db")).expect("opens");
-    let failing = Failing { inner, at: 0, before: true, calls: 0, meanwhile: Some(Box::new(meanwhile)) };
-    let refused = forget_with(folder, "some.db", failing, user).expect_err("refused").to_string();
+    let group = Group { follows: end, entries: vec![entry] };
+    let inner = Box::new(Sqlite::open(all(), &folder.join("some.db")).expect("opens"));
+    let contested = Hooked::before(inner, move |call| {
+        if let Call::Claim = call {
+            dir.journal(generation, &group).expect("written");
+        }
+        Ok(())
+    });
+    let refused = forget_with(folder, "some.db", contested, user).expect_err("refused").to_string();
     assert!(refused.contains("a run was under way meanwhile"), "{refused}");
     let chain = state_dir(folder, "some.db").chain().expect("readable");
     assert_eq!((chain.end(), chain.entries[&(end + 2)].0), (end + 2, generation));

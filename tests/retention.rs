@@ -2,7 +2,7 @@
 
 use crate::bounded::event;
 use crate::support::table;
-use crate::support::{self, CLOCK_MS, HOUR_MS};
+use crate::support::{self, CLOCK_MS, Call, HOUR_MS, Hooked};
 use dataflows::Settings;
 use dataflows::table::{Kind, TableId, Value};
 use deltamart::config::feed::Feed;
@@ -13,7 +13,7 @@ use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Stored, Warehouse};
+use deltamart::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored, Warehouse};
 use deltamart::source::script::{Script, Step};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -49,28 +49,6 @@ fn days() -> Vec<Step> {
     steps
 }
 
-/// Notes every commit that a sink applied.
-struct Noting {
-    sink: Box<dyn Warehouse>,
-    commits: Arc<Mutex<Vec<Commit>>>,
-}
-
-impl Sink for Noting {
-    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.sink.position()
-    }
-    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        self.sink.claim(made_by, wanted)
-    }
-    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        self.commits.lock().expect("no panic").push(commit.clone());
-        self.sink.apply(claim, commit)
-    }
-    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        self.sink.purge(claim, purge)
-    }
-}
-
 /// Every sink keeps what it must, and the metrics are what they are without any of it.
 #[test]
 fn metrics_do_not_depend_on_what_is_kept() {
@@ -85,7 +63,8 @@ fn metrics_do_not_depend_on_what_is_kept() {
     run(Box::new(kept.clone()), claim, &Retention::default());
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("w.db");
-    let feed = Feed { path: folder.path().join("feed").display().to_string(), ..Feed::default() };
+    let feed = folder.path().join("feed").display().to_string();
+    let feed = Feed { path: feed, commit_interval: 0, ..Feed::default() };
     let memory = Memory::default();
     type Open<'a> = Box<dyn Fn() -> Box<dyn Warehouse> + 'a>;
     let open: [(&str, Open<'_>); 3] = [
@@ -95,7 +74,13 @@ fn metrics_do_not_depend_on_what_is_kept() {
     ];
     for (name, open) in open {
         let commits = Arc::<Mutex<Vec<Commit>>>::default();
-        let mut noting = Noting { sink: open(), commits: Arc::clone(&commits) };
+        let noted = Arc::clone(&commits);
+        let mut noting = Hooked::before(open(), move |call| {
+            if let Call::Apply(_, commit) = call {
+                noted.lock().expect("no panic").push(commit.clone());
+            }
+            Ok(())
+        });
         let claim = noting.claim(MadeBy::Run, None).expect("claims");
         run(Box::new(noting), claim, &retention);
         let (commits, mut sink) = (commits.lock().expect("no panic"), open());
@@ -126,33 +111,24 @@ fn metrics_do_not_depend_on_what_is_kept() {
     }
 }
 
-/// When it is asked, and when it can be done.
-struct Reluctant {
-    sink: Memory,
-    answers: Vec<Result<Purged, SinkError>>,
-    /// The clocks of commits, and of what was to be removed after them.
-    told: Arc<Mutex<Vec<Told>>>,
-}
-
+/// The clock of a commit, and of what was to be removed after it.
 type Told = (i64, Vec<i64>);
 
-impl Sink for Reluctant {
-    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.sink.position()
-    }
-    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        self.sink.claim(made_by, wanted)
-    }
-    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        self.told.lock().expect("no panic").push((commit.clock_ms, Vec::new()));
-        self.sink.apply(claim, commit)
-    }
-    fn purge(&mut self, _: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        let mut told = self.told.lock().expect("no panic");
+/// A sink that notes when it is asked, and answers purges with these answers, the last one first.
+fn reluctant(sink: Memory, mut answers: Vec<Result<Purged, SinkError>>, told: &Arc<Mutex<Vec<Told>>>) -> Hooked {
+    let (commits, purges) = (Arc::clone(told), Arc::clone(told));
+    let hooked = Hooked::before(Box::new(sink), move |call| {
+        if let Call::Apply(_, commit) = call {
+            commits.lock().expect("no panic").push((commit.clock_ms, Vec::new()));
+        }
+        Ok(())
+    });
+    hooked.purging(move |purge| {
+        let mut told = purges.lock().expect("no panic");
         let (_, removed) = told.last_mut().expect("a commit came before");
         removed.push(purge.before[&table("rejected_events")]);
-        self.answers.pop().unwrap_or(Ok(Purged { rows: 0, is_done: true }))
-    }
+        answers.pop().unwrap_or(Ok(Purged { rows: 0, is_done: true }))
+    })
 }
 
 #[test]
@@ -165,7 +141,7 @@ fn rows_go_at_first_once_an_hour_and_at_the_end_and_no_run_ends_because_they_can
         Err(away()),
         Err(away()),
     ];
-    let mut sink = Reluctant { sink: Memory::default(), answers, told: Arc::clone(&told) };
+    let mut sink = reluctant(Memory::default(), answers, &told);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let source = Box::new(Script::new(support::partitions(1), days()));
     let retention = Retention { rejected: Some(HOUR_MS), ..Retention::default() };
@@ -208,7 +184,7 @@ fn a_start_goes_by_the_last_commit_before_it() {
             appends: BTreeMap::new(),
         };
         memory.apply(&claim, &last).expect("applies");
-        let sink = Reluctant { sink: memory, answers: Vec::new(), told: Arc::clone(&told) };
+        let sink = reluctant(memory, Vec::new(), &told);
         let retention = Retention { rejected: Some(HOUR_MS), ..Retention::default() };
         let mut options = options(retention, 0);
         let clock = AtomicI64::new(boot_ms);

@@ -2,6 +2,10 @@
 
 /// The view of every minute.
 pub mod every_minute;
+/// A sink that looks on at what another one is asked.
+pub mod hooked;
+
+pub use hooked::{Call, Hooked};
 
 use dataflows::table::{TableId, Type, Value};
 use dataflows::time::Thresholds;

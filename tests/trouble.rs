@@ -1,12 +1,11 @@
 //! A sink that is away, slow to answer, broken or taken over; a source that fails or is away.
 
-use crate::support;
 use crate::support::table;
+use crate::support::{self, Call, Hooked};
 use deltamart::commit::CommitError;
 use deltamart::engine::{EngineError, Resume};
 use deltamart::sink::memory::{Failure, Memory};
-use deltamart::sink::purge::{Purge, Purged};
-use deltamart::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError};
+use deltamart::sink::{MadeBy, Sink, SinkError};
 use deltamart::source::script::{Script, Step};
 use deltamart::stats::Stats;
 use std::sync::atomic::Ordering::Relaxed;
@@ -36,34 +35,19 @@ fn a_sink_that_is_away_or_whose_answer_is_lost_is_tried_again() {
 
 #[test]
 fn a_sink_that_is_away_is_told_of_until_it_is_back() {
-    struct Away {
-        sink: Memory,
-        stats: Arc<Stats>,
-        told: Arc<Mutex<Vec<String>>>,
-    }
-    impl Sink for Away {
-        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-            self.sink.position()
+    let (stats, told) = (Arc::<Stats>::default(), Arc::<Mutex<Vec<String>>>::default());
+    let (asked, tells) = (Arc::clone(&stats), Arc::clone(&told));
+    let mut sink = Hooked::before(Box::new(Memory::default()), move |call| {
+        let Call::Apply(..) = call else { return Ok(()) };
+        let mut told = tells.lock().expect("no panic");
+        let is_first = told.is_empty();
+        told.extend(asked.waits_for());
+        if is_first {
+            told.push("the first attempt".to_owned());
+            return Err(SinkError::Unavailable("the warehouse is asleep".to_owned()));
         }
-        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-            self.sink.claim(made_by, wanted)
-        }
-        fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-            let mut told = self.told.lock().expect("no panic");
-            let is_first = told.is_empty();
-            told.extend(self.stats.waits_for());
-            if is_first {
-                told.push("the first attempt".to_owned());
-                return Err(SinkError::Unavailable("the warehouse is asleep".to_owned()));
-            }
-            self.sink.apply(claim, commit)
-        }
-        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-            self.sink.purge(claim, purge)
-        }
-    }
-    let (stats, told) = (Arc::<Stats>::default(), Arc::default());
-    let mut sink = Away { sink: Memory::default(), stats: Arc::clone(&stats), told: Arc::clone(&told) };
+        Ok(())
+    });
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let source = Box::new(Script::new(support::partitions(1), sign_ins(5).into_iter().chain([Step::End])));
     support::run_into(vec![source], Box::new(sink), claim, support::options(2), &stats).expect("it comes back");
@@ -84,22 +68,10 @@ fn a_broken_sink_ends_the_run_with_its_cause() {
 #[test]
 #[ignore = "it ends the process"]
 fn a_sink_that_panics() {
-    struct Panics(Memory);
-    impl Sink for Panics {
-        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-            self.0.position()
-        }
-        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-            self.0.claim(made_by, wanted)
-        }
-        fn apply(&mut self, _: &Claim, _: &Commit) -> Result<(), SinkError> {
-            panic!("the sink has a bug")
-        }
-        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-            self.0.purge(claim, purge)
-        }
-    }
-    let mut sink = Panics(Memory::default());
+    let mut sink = Hooked::before(Box::new(Memory::default()), |call| match call {
+        Call::Apply(..) => panic!("the sink has a bug"),
+        _ => Ok(()),
+    });
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let source = Box::new(Script::new(support::partitions(1), sign_ins(50).into_iter().chain([Step::End])));
     support::run_into(vec![source], Box::new(sink), claim, support::options(3), &Arc::default()).expect("never");
@@ -118,31 +90,17 @@ fn a_panic_anywhere_ends_the_process_with_its_cause() {
 
 #[test]
 fn a_run_that_is_superseded_ends() {
-    /// A sink that somebody else claims before its second commit.
-    struct Contested(Memory, usize);
-    impl Sink for Contested {
-        fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-            self.0.position()
-        }
-        fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-            self.0.claim(made_by, wanted)
-        }
-        fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-            self.1 += 1;
-            if self.1 == 2 {
-                self.0.claim(MadeBy::Run, None)?;
-            }
-            self.0.apply(claim, commit)
-        }
-        fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-            self.0.purge(claim, purge)
-        }
-    }
     let mut sink = Memory::default();
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let options = support::one_commit_per_epoch(support::options(2));
     let source = Script::new(support::partitions(1), sign_ins(5).into_iter().chain([Step::End]));
-    let contested = Box::new(Contested(sink.clone(), 0));
+    let (mut rival, mut commits) = (sink.clone(), 0);
+    let contested = Box::new(Hooked::before(Box::new(sink.clone()), move |call| {
+        let Call::Apply(..) = call else { return Ok(()) };
+        commits += 1;
+        // Somebody else claims it before its second commit.
+        if commits == 2 { rival.claim(MadeBy::Run, None).map(drop) } else { Ok(()) }
+    }));
     let result = support::run_into(vec![Box::new(source)], contested, claim, options, &Arc::default());
     assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
     assert_eq!(sink.contents().log.len(), 1);
@@ -164,36 +122,6 @@ fn a_source_that_is_away_is_waited_for_and_one_that_fails_ends_the_run() {
     assert_eq!(sink.contents().rows(table("consumer_events")).len(), 2, "what came before is committed");
 }
 
-/// A sink that is away for its first calls, and looks each time how much was read meanwhile.
-struct Slow {
-    sink: Memory,
-    stats: Arc<Stats>,
-    away: usize,
-    read: Arc<Mutex<Vec<u64>>>,
-}
-
-impl Sink for Slow {
-    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
-        self.sink.position()
-    }
-    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
-        self.sink.claim(made_by, wanted)
-    }
-    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
-        self.read.lock().expect("not poisoned").push(self.stats.records.load(Relaxed));
-        match self.away.checked_sub(1) {
-            Some(left) => {
-                self.away = left;
-                Err(SinkError::Unavailable("not yet".into()))
-            }
-            None => self.sink.apply(claim, commit),
-        }
-    }
-    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
-        self.sink.purge(claim, purge)
-    }
-}
-
 #[test]
 fn a_slow_sink_stops_the_sources() {
     const RECORDS: usize = 50_000;
@@ -202,7 +130,14 @@ fn a_slow_sink_stops_the_sources() {
     let mut options = support::options(2);
     (options.epoch_events, options.epochs_in_flight, options.commit.pending_bytes) = (100, 3, 10_000);
     let steps = sign_ins(RECORDS).into_iter().filter(|step| !matches!(step, Step::Cut)).chain([Step::End]);
-    let slow = Slow { sink: sink.clone(), stats: Arc::clone(&stats), away: 5, read: Arc::clone(&read) };
+    // Away for its first calls, it looks each time how much was read meanwhile.
+    let (asked, looks) = (Arc::clone(&stats), Arc::clone(&read));
+    let slow = Hooked::before(Box::new(sink.clone()), move |call| {
+        let Call::Apply(..) = call else { return Ok(()) };
+        let mut looks = looks.lock().expect("not poisoned");
+        looks.push(asked.records.load(Relaxed));
+        if looks.len() <= 5 { Err(SinkError::Unavailable("not yet".into())) } else { Ok(()) }
+    });
     let source = Box::new(Script::new(support::partitions(1), steps));
     support::run_into(vec![source], Box::new(slow), claim, options, &stats).expect("runs");
     let read = read.lock().expect("not poisoned");

@@ -1,7 +1,8 @@
-//! The source of the tests: a list of steps. It can be idle, fail, cut an epoch, and end, or simply
+//! The source of the tests: a list of steps. It can be idle, fail, cut an epoch, crash, and end, or simply
 //! stop talking.
 
-use super::{Batch, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Poll, Refused, Source, SourceError};
+use crate::decode::Reason;
 use dataflows::operators::Status;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Step {
     /// A record of a partition.
     Record(u32, Vec<u8>),
+    /// A record of a partition that is rejected for this reason, whatever it says.
+    Refused(u32, Reason),
+    /// So many records of a partition that cannot be read, and are passed together.
+    Unreadable(u32, i64),
     /// A partition's life goes on.
     Status(u32, Status),
     /// Nothing to read, once.
@@ -26,6 +31,8 @@ pub enum Step {
     End,
     /// Whoever runs this is asked to stop, as by a signal.
     Stop,
+    /// The process is killed. Whoever was killed here and starts again passes it.
+    Crash,
 }
 
 /// A source that does what it is told. After its last step it is idle for ever.
@@ -35,6 +42,9 @@ pub struct Script {
     skip_until: Vec<i64>,
     steps: VecDeque<Step>,
     stop: Arc<AtomicBool>,
+    crash: Box<dyn Fn() + Send>,
+    /// How many crashes are still to be passed.
+    crashes_passed: usize,
     is_sequence: bool,
 }
 
@@ -48,6 +58,8 @@ impl Script {
             skip_until: zeros,
             steps: steps.into_iter().collect(),
             stop: Arc::default(),
+            crash: Box::new(|| ()),
+            crashes_passed: 0,
             is_sequence: false,
         }
     }
@@ -62,6 +74,52 @@ impl Script {
         self.stop = Arc::clone(stop);
         self
     }
+
+    /// Calls this at `Step::Crash`: it makes everything fail that a killed process could not do any more. So many of
+    /// these steps are passed before.
+    pub fn crashing(mut self, passed: usize, crash: impl Fn() + Send + 'static) -> Script {
+        (self.crashes_passed, self.crash) = (passed, Box::new(crash));
+        self
+    }
+
+    /// The first and the last offset of the next records of a partition, unless reading goes on behind them.
+    fn next(&mut self, partition: u32, records: i64) -> Option<(i64, i64)> {
+        let next = &mut self.next_offsets[partition as usize];
+        let first = *next;
+        *next += records;
+        (first >= self.skip_until[partition as usize]).then_some((first, *next - 1))
+    }
+
+    /// Adds a step's record to a batch; tells whether it has one.
+    fn read(&mut self, step: &Step, batch: &mut Batch) -> bool {
+        let refused = |reason, from| Refused { reason, detail: "the script says so".to_owned(), from };
+        match step {
+            Step::Record(partition, payload) => {
+                if let Some((_, offset)) = self.next(*partition, 1) {
+                    batch.push(*partition, offset, b"", payload);
+                }
+            }
+            Step::Refused(partition, reason) => {
+                if let Some((_, offset)) = self.next(*partition, 1) {
+                    batch.push_refused(*partition, offset, refused(*reason, None));
+                }
+            }
+            Step::Unreadable(partition, records) => {
+                if let Some((first, last)) = self.next(*partition, *records) {
+                    batch.push_refused(*partition, last, refused(Reason::Unreadable, Some(first)));
+                }
+            }
+            Step::Status(..)
+            | Step::Idle
+            | Step::Unavailable
+            | Step::Fail(_)
+            | Step::Cut
+            | Step::End
+            | Step::Stop
+            | Step::Crash => return false,
+        }
+        true
+    }
 }
 
 impl Source for Script {
@@ -71,19 +129,17 @@ impl Source for Script {
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         let mut batch = Batch::default();
-        while batch.records.len() < max_records {
-            let Some(Step::Record(partition, payload)) = self.steps.front() else { break };
-            let offset = &mut self.next_offsets[*partition as usize];
-            if *offset >= self.skip_until[*partition as usize] {
-                batch.push(*partition, *offset, b"", payload);
+        let step = loop {
+            match self.steps.pop_front() {
+                Some(step) if batch.records.len() < max_records && self.read(&step, &mut batch) => {}
+                step => break step,
             }
-            *offset += 1;
-            self.steps.pop_front();
-        }
+        };
         if !batch.records.is_empty() {
+            step.into_iter().for_each(|step| self.steps.push_front(step));
             return Ok(Poll::Records(batch));
         }
-        match self.steps.pop_front() {
+        match step {
             Some(Step::Status(partition, status)) => Ok(Poll::Status(partition, status)),
             Some(Step::Unavailable) => Err(SourceError::Unavailable("the script says so".to_owned())),
             Some(Step::Fail(why)) => Err(SourceError::Failed(why)),
@@ -93,7 +149,15 @@ impl Source for Script {
                 self.stop.store(true, Ordering::Release);
                 Ok(Poll::Idle)
             }
-            Some(Step::Idle | Step::Record(..)) | None => Ok(Poll::Idle),
+            Some(Step::Crash) if self.crashes_passed == 0 => {
+                (self.crash)();
+                Err(SourceError::Failed("killed by the script".to_owned()))
+            }
+            Some(Step::Crash) => {
+                self.crashes_passed -= 1;
+                Ok(Poll::Idle)
+            }
+            Some(Step::Idle | Step::Record(..) | Step::Refused(..) | Step::Unreadable(..)) | None => Ok(Poll::Idle),
         }
     }
 

@@ -102,6 +102,9 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::local::Local;
+    use crate::store::simulated::SimulatedDisk;
+    use std::sync::Arc;
 
     fn group(follows: Time, epochs: &[Time]) -> Group {
         let entries = epochs.iter().map(|epoch| Entry { epoch: *epoch, ..Entry::default() }).collect();
@@ -132,5 +135,12 @@ mod tests {
         chain.add(4, group(44, &[48])).expect("it follows what is forgotten");
         assert_eq!((chain.follows, epochs(&chain)), (44, vec![(48, 4)]));
         assert!(chain.add(4, group(48, &[52, 50])).is_err());
+    }
+    #[test]
+    fn what_came_back_without_the_facts_of_its_start_is_no_part_of_it() {
+        let store = Local::on(SimulatedDisk::new(), "/state").expect("a folder");
+        let dir = StateDir::open(Arc::new(store), None).expect("opens");
+        dir.journal(1, &group(0, &[2, 4])).expect("written");
+        assert_eq!(epochs(&dir.chain().expect("readable")), []);
     }
 }

@@ -79,6 +79,8 @@ struct State {
     nonces: u64,
     operations: u64,
     operations_left: Option<u64>,
+    /// Nothing is written into this folder any more: the process goes away first.
+    deadly: Option<PathBuf>,
     gone: bool,
     half_done: Option<HalfDone>,
     full: bool,
@@ -116,6 +118,11 @@ impl SimulatedDisk {
     /// [`SimulatedDisk::restart`].
     pub fn fail_after(&self, operations: u64) {
         self.state().operations_left = Some(operations);
+    }
+
+    /// The process goes away when it writes the next file of a folder, as after [`SimulatedDisk::fail_after`].
+    pub fn fail_writing_into(&self, folder: impl Into<PathBuf>) {
+        self.state().deadly = Some(folder.into());
     }
 
     /// Whether the process went away.
@@ -279,6 +286,7 @@ impl State {
         }
         self.gone = false;
         self.operations_left = None;
+        self.deadly = None;
         self.lives += 1;
     }
 
@@ -313,6 +321,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<u64> {
+        if !self.is_gone() && self.state().deadly.as_deref() == Some(&*dir_of(path)) {
+            self.fail_after(0);
+        }
         let (mut state, last) = self.begin()?;
         state.check_writable(false)?;
         state.check_dir(&dir_of(path))?;
@@ -522,6 +533,18 @@ mod tests {
         disk.write(&path("c"), b"").expect_err("a thread of the past");
         assert!(disk.is_gone() && !next.is_gone());
         next.sync_dir(&path("")).expect("sync");
+    }
+
+    #[test]
+    fn a_process_goes_away_when_it_writes_into_a_folder() {
+        let disk = SimulatedDisk::new();
+        disk.make_dir(&path("d")).expect("folder");
+        disk.fail_writing_into("/d");
+        disk.write(&path("a"), b"x").expect("another folder");
+        disk.write(&path("d/a"), b"x").expect_err("the process is going away");
+        let next = disk.restart(1);
+        disk.write(&path("d/b"), b"x").expect_err("a thread of the past");
+        next.write(&path("d/b"), b"x").expect("the next one lives");
     }
 
     #[test]
