@@ -6,12 +6,16 @@
 pub mod time;
 pub mod window;
 
+pub mod wire;
+
 mod dense;
 pub mod events;
 pub mod hash;
 pub mod item;
 pub mod operators;
 pub mod state;
+
+pub mod shop;
 
 pub mod raw;
 pub mod table;

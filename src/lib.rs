@@ -68,7 +68,8 @@ pub mod source;
 
 pub mod bounds;
 pub mod decode;
-pub mod validate;
+pub mod families;
+pub mod rules;
 
 pub mod engine;
 pub mod kept;

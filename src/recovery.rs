@@ -8,6 +8,7 @@ use crate::commit::add_sums;
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
 use crate::reconcile::{Differ, reconcile};
+use crate::rules::Rules;
 use crate::simulate::is_simulated;
 use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::source::marks::Marks;
@@ -15,7 +16,6 @@ use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, Lost, StateDir, StateError};
-use crate::validate::Rules;
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@
 use crate::support;
 use dataflows::state::State;
 use deltamart::engine::Resume;
+use deltamart::rules::Rules;
 use deltamart::sink::memory::Memory;
 use deltamart::source::marks::Marks;
 use deltamart::source::script::{Script, Step};
@@ -17,7 +18,6 @@ use deltamart::state_dir::snapshot::{self, Manifest};
 use deltamart::state_dir::{Generation, StateDir};
 use deltamart::store::Store;
 use deltamart::store::local::Local;
-use deltamart::validate::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;

@@ -1,7 +1,8 @@
 use crate::support::needed;
 use dataflows::table::TableId;
 use deltamart::config::kafka::Registry as Config;
-use deltamart::decode::avro::{TOPICS, header};
+use deltamart::decode::avro::header;
+use deltamart::families::TOPICS;
 use deltamart::kafka::registry::Registry;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::{Sqlite, quoted};
@@ -50,8 +51,8 @@ impl Stack {
         let mut toml =
             format!("[registry]\nurl = \"{registry}\"\n[kafka]\nbrokers = \"{}\"\n[kafka.topics]\n", self.brokers);
         for topic in &TOPICS {
-            let name = if reads(topic.event_name()) { self.topic(topic.event_name()) } else { String::new() };
-            writeln!(toml, "{} = \"{name}\"", topic.event_name()).expect("text");
+            let name = if reads(topic.event) { self.topic(topic.event) } else { String::new() };
+            writeln!(toml, "{} = \"{name}\"", topic.event).expect("text");
         }
         std::fs::write(self.path("deltamart.toml"), toml).expect("writable");
     }
@@ -343,5 +344,5 @@ pub(crate) fn instant(second: i64) -> String {
 
 /// The shipped schema of an event.
 pub(crate) fn schema_of(event: &str) -> &'static str {
-    TOPICS.iter().find(|topic| topic.event_name() == event).expect("an event").schema
+    TOPICS.iter().find(|topic| topic.event == event).expect("an event").schema
 }
