@@ -9,7 +9,7 @@ use super::{Accepted, Rejection};
 use dataflows::events::{CatalogContent, CatalogItem};
 use dataflows::shop::events::shared::BAD_ITEM_BLOCK;
 use dataflows::shop::price::{list_price, reason};
-use dataflows::wire::bounds;
+use dataflows::wire::bounds::{self, TEXT_BYTES_MAX};
 use dataflows::wire::scalar::short;
 use dataflows::wire::texts::json;
 use std::borrow::Cow;
@@ -103,7 +103,10 @@ fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTre
             before = before.filter(|_| spaced && line.is_empty());
             continue;
         };
-        bounds::of_text(&short(key), key.len().max(value.len()))?;
+        let bytes = key.len().max(value.len());
+        if bytes > TEXT_BYTES_MAX {
+            bounds::of_text(&short(key), bytes)?;
+        }
         let of_key = match values.get_mut(key) {
             Some(_) if before.as_deref() != Some(key) => return Err(comes_again(key, number)),
             Some(of_key) => of_key,
