@@ -6,6 +6,8 @@
 pub mod time;
 pub mod window;
 
+pub mod wire;
+
 pub mod delta;
 mod dense;
 pub mod events;
@@ -13,6 +15,7 @@ pub mod hash;
 pub mod item;
 pub mod operators;
 pub mod state;
+
 
 pub mod raw;
 pub mod table;

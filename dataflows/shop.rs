@@ -4,9 +4,11 @@
 //! [`split`], and what several metrics share, which is built for the first that asks.
 
 pub mod before;
+pub mod events;
 pub mod metric;
 pub mod metrics;
 pub mod operators;
+pub mod price;
 pub mod raw;
 pub mod split;
 

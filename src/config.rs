@@ -9,7 +9,7 @@ pub mod secret;
 pub mod snowflake;
 
 use crate::instant::span;
-use crate::validate::Rules;
+use crate::rules::Rules;
 use dataflows::table::Tables;
 use dataflows::time::Thresholds;
 use explain::explain;
@@ -317,8 +317,8 @@ impl Config {
         if self.epoch_events == 0 || self.epochs_in_flight == 0 {
             return wrong("epoch_events, epochs_in_flight", "must be at least 1".to_owned());
         }
-        if let Some(lateness) = self.lateness.filter(|lateness| self.rules.max_future >= *lateness) {
-            let (future, lateness) = (span::show(self.rules.max_future), span::show(lateness));
+        if let Some(lateness) = self.lateness.filter(|lateness| self.rules.time.max_future >= *lateness) {
+            let (future, lateness) = (span::show(self.rules.time.max_future), span::show(lateness));
             let why = format!(
                 "is {future}, but must be less than `lateness` ({lateness}): one fast clock would make everybody else late"
             );
@@ -346,16 +346,18 @@ impl Config {
         if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()).or_else(|| self.retention.wrong()) {
             return wrong(&key, why);
         }
-        if self.rules.min_event_time < 0 {
+        if self.rules.time.min_event_time < 0 {
             return wrong("rules.min_event_time", "expected 1970-01-01 or later".to_owned());
         }
-        if self.rules.max_future > MAX_FUTURE_MS_MAX {
+        if self.rules.time.max_future > MAX_FUTURE_MS_MAX {
             return wrong("rules.max_future", "expected a year at the most".to_owned());
         }
-        if self.rules.user_id.0 > self.rules.user_id.1 || !(1..=i64::MAX as u64).contains(&self.rules.user_id.1) {
+        if self.rules.shop.user_id.0 > self.rules.shop.user_id.1
+            || !(1..=i64::MAX as u64).contains(&self.rules.shop.user_id.1)
+        {
             return wrong("rules.user_id", "expected [smallest, largest], the largest at least 1".to_owned());
         }
-        if self.rules.age.0 > self.rules.age.1 {
+        if self.rules.shop.age.0 > self.rules.shop.age.1 {
             return wrong("rules.age", "expected [smallest, largest]".to_owned());
         }
         let zero = |what: u64| what == 0;
@@ -496,7 +498,7 @@ mod tests {
         let config =
             load(&["lateness=unlimited", "workers=3", "epoch_interval=1s", "rules.user_id=[1, 5]"]).expect("good");
         assert_eq!((config.lateness, config.workers, config.epoch_interval), (None, 3, 1000));
-        assert_eq!(config.rules.user_id, (1, 5));
+        assert_eq!(config.rules.shop.user_id, (1, 5));
         assert_eq!(load(&["feed.retention=30d"]).expect("good").feed.retention, Some(30 * 24 * 3_600_000));
         let config = Config { retention: load(&["retention.raw=30d"]).expect("good").retention, ..config };
         assert_eq!((config.retention.raw, config.retention.late), (Some(30 * 24 * 3_600_000), None));

@@ -4,139 +4,17 @@ pub mod avro;
 pub mod hints;
 pub mod mask;
 pub mod members;
-pub mod money;
 pub mod movies_txt;
-pub mod number;
-pub mod price;
-pub mod scalar;
 mod syntax;
-pub mod when;
-pub mod wire;
+
+pub use dataflows::wire::{Clock, Reason, Rejection};
 
 use crate::bounds;
+use crate::families::{Event, FAMILY};
+use crate::rules::Rules;
 use crate::source::{Batch, Format, Record};
-use crate::validate::{Broken, Rules, validate};
-use dataflows::events::Event;
-use wire::{CatalogWire, Wire};
-
-/// Why a record was rejected: stable codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the codes speak for themselves and are listed in the README")]
-pub enum Reason {
-    BadMagicByte,
-    UnknownSchema,
-    SchemaUnavailable,
-    Unreadable,
-    Deleted,
-    Undecodable,
-    WrongType,
-    BadItemBlock,
-    UnknownEvent,
-    MissingField,
-    DuplicateField,
-    BadTimestamp,
-    TimestampTooOld,
-    TimestampInFuture,
-    UserIdOutOfRange,
-    AgeOutOfRange,
-    UnknownLanguage,
-    UnknownPaymentMethod,
-    BadCartId,
-    BadItemId,
-    AddressInKey,
-    BadAmount,
-    RatingOutOfRange,
-    TooLong,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Reason; 24] = [
-        Reason::BadMagicByte,
-        Reason::UnknownSchema,
-        Reason::SchemaUnavailable,
-        Reason::Unreadable,
-        Reason::Deleted,
-        Reason::Undecodable,
-        Reason::WrongType,
-        Reason::BadItemBlock,
-        Reason::UnknownEvent,
-        Reason::MissingField,
-        Reason::DuplicateField,
-        Reason::BadTimestamp,
-        Reason::TimestampTooOld,
-        Reason::TimestampInFuture,
-        Reason::UserIdOutOfRange,
-        Reason::AgeOutOfRange,
-        Reason::UnknownLanguage,
-        Reason::UnknownPaymentMethod,
-        Reason::BadCartId,
-        Reason::BadItemId,
-        Reason::AddressInKey,
-        Reason::BadAmount,
-        Reason::RatingOutOfRange,
-        Reason::TooLong,
-    ];
-
-    /// Whether the same bytes might be accepted another day: then the journal remembers the rejection.
-    pub fn is_of_the_world(self) -> bool {
-        use Reason::{Deleted, SchemaUnavailable, UnknownSchema, Unreadable};
-        matches!(self, UnknownSchema | SchemaUnavailable | Unreadable | Deleted)
-    }
-
-    /// The reason of a code.
-    pub fn by_code(code: &str) -> Option<Reason> {
-        Self::ALL.into_iter().find(|reason| reason.code() == code)
-    }
-
-    /// The code as it stands in `rejected_events.reason`.
-    pub fn code(self) -> &'static str {
-        match self {
-            Reason::BadMagicByte => "bad_magic_byte",
-            Reason::UnknownSchema => "unknown_schema",
-            Reason::SchemaUnavailable => "schema_unavailable",
-            Reason::Unreadable => "unreadable",
-            Reason::Deleted => "deleted",
-            Reason::Undecodable => "undecodable",
-            Reason::WrongType => "wrong_type",
-            Reason::BadItemBlock => "bad_item_block",
-            Reason::UnknownEvent => "unknown_event",
-            Reason::MissingField => "missing_field",
-            Reason::DuplicateField => "duplicate_field",
-            Reason::BadTimestamp => "bad_timestamp",
-            Reason::TimestampTooOld => "timestamp_too_old",
-            Reason::TimestampInFuture => "timestamp_in_future",
-            Reason::UserIdOutOfRange => "user_id_out_of_range",
-            Reason::AgeOutOfRange => "age_out_of_range",
-            Reason::UnknownLanguage => "unknown_language",
-            Reason::UnknownPaymentMethod => "unknown_payment_method",
-            Reason::BadCartId => "bad_cart_id",
-            Reason::BadItemId => "bad_item_id",
-            Reason::AddressInKey => "address_in_key",
-            Reason::BadAmount => "bad_amount",
-            Reason::RatingOutOfRange => "rating_out_of_range",
-            Reason::TooLong => "too_long",
-        }
-    }
-}
-
-/// Why a record could not be accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// The code.
-    pub reason: Reason,
-    /// What exactly was wrong, for people.
-    pub detail: String,
-    /// The schema the record names.
-    pub schema_id: Option<u32>,
-}
-
-impl Rejection {
-    /// A rejection of a record that names no schema.
-    pub fn new(reason: Reason, detail: impl Into<String>) -> Rejection {
-        Rejection { reason, detail: detail.into(), schema_id: None }
-    }
-}
+use dataflows::wire::{Broken, Set, Wire};
+use serde::de::DeserializeSeed;
 
 /// An accepted record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,21 +23,6 @@ pub struct Accepted {
     pub event: Event,
     /// An e-mail address came in clear, in any text, and was masked.
     pub masked: bool,
-}
-
-/// By which the future begins: the earlier of two times, each in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// That of who reads: the epoch's.
-    pub reader_ms: i64,
-    /// The time that the record has in its log, if it has a believable one: when it was sent, or appended.
-    pub log_ms: Option<i64>,
-}
-
-impl From<i64> for Clock {
-    fn from(reader_ms: i64) -> Clock {
-        Clock { reader_ms, log_ms: None }
-    }
 }
 
 /// Decodes and judges a record of a batch.
@@ -195,16 +58,17 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<C
         Format::JsonSchema(carries) => avro::split(payload).and_then(|(schema_id, datum)| {
             decode_json(datum, Some(carries), rules, clock).map_err(of_schema(schema_id))
         }),
-        Format::Avro(carries, schemas) => avro::decode(payload, schemas).and_then(|(schema_id, wire)| {
-            let besides = || avro::decode(payload, schemas).map(|(_, wire)| wire);
-            let outline = || avro::outline(payload, schemas);
-            judge(wire, Some(carries), rules, clock, besides, outline).map_err(of_schema(schema_id))
-        }),
-        Format::MoviesTxt(as_of) => movies_txt::parse(payload, *as_of).and_then(|mut item| {
-            bounds::of_content(&item.content)?;
-            let masked = item.content.texts_mut().fold(false, |masked, text| mask::in_place(text) | masked);
-            Ok(Accepted { event: Event::Catalog(Box::new(item)), masked })
-        }),
+        Format::Avro(carries, schemas) => {
+            let mut wire = Wire::new(FAMILY.names());
+            avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
+                let besides = |wire: &mut _, set| avro::decode(payload, schemas, wire, set).map(drop);
+                let outline = || avro::outline(payload, schemas);
+                let judged = judge(&mut wire, Some(carries), rules, clock, besides, outline);
+                wire.done();
+                judged.map_err(of_schema(schema_id))
+            })
+        }
+        Format::MoviesTxt(as_of) => movies_txt::decode(payload, *as_of),
     };
     decoded.map_err(|mut rejection| {
         mask::in_place(&mut rejection.detail);
@@ -217,38 +81,53 @@ fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {
 }
 
 /// Decodes the datum of a payload; what it is an event of, if it does not say.
-fn decode_json(datum: &[u8], carries: Option<&str>, rules: &Rules, clock: Clock) -> Result<Accepted, Rejection> {
+fn decode_json<'a>(datum: &'a [u8], carries: Option<&str>, rules: &Rules, clock: Clock) -> Result<Accepted, Rejection> {
     if datum.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Rejection::new(Reason::Undecodable, hints::no_object(datum)));
+        return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    judge(json(datum)?, carries, rules, clock, || json(datum), || hints::Outline::of_json(datum))
+    let mut wire = Wire::new(FAMILY.names());
+    json(datum, wire.by_name(Set::ALL))?;
+    let besides = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
+    let judged = judge(&mut wire, carries, rules, clock, besides, || hints::Outline::of_json(datum));
+    wire.done();
+    judged
 }
 
-fn json<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Rejection> {
+fn json<'a, S: DeserializeSeed<'a>>(payload: &'a [u8], seed: S) -> Result<S::Value, Rejection> {
     // Once for the whole payload is cheaper than for each text in it.
     let parsed = match std::str::from_utf8(payload) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(payload),
+        Ok(text) => whole(serde_json::Deserializer::from_str(text), seed),
+        Err(_) => whole(serde_json::Deserializer::from_slice(payload), seed),
     };
     // Of fields any type is read: all that can be wrong here is that it is no JSON.
-    parsed.map_err(|error| Rejection::new(Reason::Undecodable, syntax::explained(payload, &error)))
+    parsed.map_err(|error| Rejection::new(Reason::UNDECODABLE, syntax::explained(payload, &error)))
+}
+
+/// What is read if nothing follows it.
+fn whole<'a, R: serde_json::de::Read<'a>, S: DeserializeSeed<'a>>(
+    mut json: serde_json::Deserializer<R>,
+    seed: S,
+) -> serde_json::Result<S::Value> {
+    let read = seed.deserialize(&mut json)?;
+    json.end()?;
+    Ok(read)
 }
 
 /// Judges what was read.
-fn judge<'a>(
-    mut wire: Wire<'_>,
+fn judge<'n, 'a>(
+    wire: &mut Wire<'n, 'a>,
     carries: Option<&str>,
     rules: &Rules,
     clock: Clock,
-    besides: impl FnOnce() -> Result<CatalogWire<'a>, Rejection>,
+    besides: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
     outline: impl FnOnce() -> hints::Outline,
 ) -> Result<Accepted, Rejection> {
-    match validate(&mut wire, carries, rules, clock, besides) {
+    match FAMILY.judge(wire, carries, (&rules.shop, &rules.time, clock), besides) {
         Ok((event, masked)) => Ok(Accepted { event, masked }),
         Err(Broken::Rule(rejection)) => Err(rejection),
         Err(Broken::Missing(field)) => {
             let detail = format!("`{field}` is missing{}", outline().why_missing(field));
-            Err(Rejection::new(Reason::MissingField, detail))
+            Err(Rejection::new(Reason::MISSING_FIELD, detail))
         }
     }
 }

@@ -11,6 +11,8 @@ mod worker;
 
 use crate::commit::{self, CommitError, Known, Message, Piece, Signals, SnapshotFacts};
 use crate::decode::{Reason, Rejection};
+use crate::families;
+use crate::rules::Rules;
 use crate::sink::{Claim, Sink, SinkError};
 use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
@@ -18,7 +20,6 @@ use crate::state_dir::StateDir;
 use crate::state_dir::journal::{Entry, Rejected};
 use crate::stats::Stats;
 use crate::turns::Turns;
-use crate::validate::Rules;
 use dataflows::operators::TopTwo;
 use dataflows::state::Section;
 use dataflows::{Instant, Settings, Time};
@@ -108,7 +109,7 @@ impl Replayed {
     /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
     pub fn new(entry: Entry, rules: Rules) -> Result<Replayed, String> {
         let reason = |rejected: &Rejected| {
-            Reason::by_code(&rejected.reason).ok_or_else(|| {
+            families::reason_of(&rejected.reason).ok_or_else(|| {
                 format!(
                     "its journal says that record {} of `{}` was rejected in epoch {} with `reason` `{}`, which this \
                      version does not know. Run the version that wrote it, or start from scratch with `--rebuild`",
@@ -405,7 +406,7 @@ mod tests {
     fn a_reason_that_is_not_known_is_refused_and_not_decoded_anew() {
         let known = Replayed::new(entry(["unreadable", "unknown_schema"]), Rules::default()).expect("known");
         let why = |offset| known.rejected("shop/0", offset).map(|rejection| rejection.reason);
-        assert_eq!([3, 4, 5].map(why), [Some(Reason::Unreadable), None, Some(Reason::UnknownSchema)]);
+        assert_eq!([3, 4, 5].map(why), [Some(Reason::UNREADABLE), None, Some(Reason::UNKNOWN_SCHEMA)]);
         let refused = Replayed::new(entry(["unreadable", "schema_withdrawn"]), Rules::default());
         let why = refused.err().expect("refused");
         for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]

@@ -1,7 +1,10 @@
-//! The families this program has.
+//! The families of events that this program has: today one, the movie shop.
+
+pub use dataflows::shop::events::{Event, FAMILY, Rules, TOPICS};
 
 use dataflows::family::Catalogue;
-use dataflows::shop::MovieShop;
+use dataflows::shop::{MovieShop, events};
+use dataflows::wire::Reason;
 use std::sync::LazyLock;
 
 static ALL: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::of(&[&MovieShop]));
@@ -9,6 +12,16 @@ static ALL: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::of(&[&MovieShop]))
 /// All of them: one line each.
 pub fn all() -> Catalogue {
     *ALL
+}
+
+/// Every reason for which a record may be rejected.
+pub fn reasons() -> impl Iterator<Item = Reason> {
+    Reason::KERNEL.iter().copied().chain(events::reasons())
+}
+
+/// The reason of a code.
+pub fn reason_of(code: &str) -> Option<Reason> {
+    reasons().find(|reason| reason.code() == code)
 }
 
 /// A table of theirs.

@@ -171,7 +171,7 @@ mod tests {
                 ("t", 3),
                 &Format::Json(None),
                 (&batch, record),
-                Rejection::new(Reason::Undecodable, "no"),
+                Rejection::new(Reason::UNDECODABLE, "no"),
                 7,
                 &mut counts,
             )
@@ -208,7 +208,7 @@ mod tests {
         for bytes in [text.len() as u64, 1 << 40] {
             let mut batch = Batch::default();
             batch.push_beginning(0, 5, text.as_bytes(), bytes);
-            let rejection = Rejection::new(Reason::Undecodable, "no");
+            let rejection = Rejection::new(Reason::UNDECODABLE, "no");
             let row = row(("t", 0), &Format::Json(None), (&batch, &batch.records[0]), rejection, 7, &mut Counts::new());
             let Value::Bytes(raw) = &row.values[RAW] else { panic!("no bytes") };
             assert_eq!(raw.len(), KEPT_BYTES_MAX);

@@ -68,7 +68,8 @@ pub mod source;
 
 pub mod bounds;
 pub mod decode;
-pub mod validate;
+pub mod families;
+pub mod rules;
 
 pub mod engine;
 pub mod kept;
@@ -78,7 +79,6 @@ pub mod commit;
 pub mod reconcile;
 pub mod sink;
 
-pub mod families;
 pub mod fingerprint;
 pub mod forget;
 pub mod recovery;

@@ -6,8 +6,8 @@ pub mod shop;
 pub mod wire;
 
 use crate::config::Config;
-use crate::decode::avro::TOPICS;
 use crate::decode::decode_record;
+use crate::families::TOPICS;
 use crate::source::movies::Movies;
 use crate::source::{Batch, Format, Partition, Poll, Source, SourceError};
 use dataflows::events::{CatalogItem, Event};
@@ -106,11 +106,11 @@ fn identity(config: &Config) -> String {
 
 impl Source for Simulator {
     fn partitions(&self) -> Vec<Partition> {
-        let partition = |topic: &crate::decode::avro::Topic| Partition {
+        let partition = |topic: &dataflows::wire::Topic| Partition {
             topic: topic.name.to_owned(),
             partition: 0,
-            format: Format::shipped(topic.event_name()),
-            status: if topic.is_read_first() { Status::Waiting } else { Status::Live },
+            format: Format::shipped(topic.event),
+            status: if topic.is_read_first { Status::Waiting } else { Status::Live },
         };
         TOPICS.iter().map(partition).collect()
     }

@@ -68,7 +68,7 @@ pub struct Generation {
     /// The version of decoder and rules: what they say of the same bytes changes only with it.
     pub decoder: u32,
     /// The bounds of what was accepted.
-    pub rules: crate::validate::Rules,
+    pub rules: crate::rules::Rules,
     /// What the tables mean: name by name, see [`crate::fingerprint`].
     pub fingerprint: BTreeMap<String, String>,
     /// It computed everything again, from the first record: what was journaled up to this epoch does not

@@ -8,8 +8,10 @@ use apache_avro::types::Value as Avro;
 use dataflows::table::Value;
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::Config;
-use deltamart::decode::avro::{Schemas, TOPICS, Writer, header};
+use deltamart::decode::avro::{Schemas, Writer, header};
 use deltamart::decode::{Reason, decode};
+use deltamart::families::TOPICS;
+use deltamart::rules::Rules;
 use deltamart::simulate::shop::{Flaw, Shop};
 use deltamart::simulate::wire::{Encoder, json_produced, topic_of};
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
@@ -19,7 +21,6 @@ use deltamart::source::movies::Movies;
 use deltamart::source::script::Step;
 use deltamart::source::{Format, Source};
 use deltamart::stats::Stats;
-use deltamart::validate::Rules;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,13 +114,14 @@ fn other_implementations_read_what_the_shop_writes() {
 
 #[test]
 fn what_is_written_is_read_back_in_both_formats() {
-    let rules = Rules { min_event_time: i64::MIN, max_future: 0, ..Rules::default() };
+    let mut rules = Rules::default();
+    (rules.time.min_event_time, rules.time.max_future) = (i64::MIN, 0);
     let mut encoder = Encoder::default();
     let mut bytes = Vec::new();
     let mut good = 0;
     for produced in Shop::new(&config(5_000), vec!["1".into(), "2".into()]) {
         encoder.avro_produced(&produced, &mut bytes);
-        let format = Format::shipped(TOPICS[topic_of(&produced.event)].event_name());
+        let format = Format::shipped(TOPICS[topic_of(&produced.event)].event);
         let avro = decode(&format, &bytes, &rules, i64::MAX);
         let json = decode(&Format::Json(None), json_produced(&produced).as_bytes(), &rules, i64::MAX);
         assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
@@ -244,7 +246,7 @@ proptest! {
         let schemas = Schemas::default();
         let text = evolved(TOPICS[topic].schema).swap_remove(evolution);
         schemas.insert(7, Writer::parse(&text));
-        let format = Format::Avro(TOPICS[topic].event_name(), schemas.clone());
+        let format = Format::Avro(TOPICS[topic].event, schemas.clone());
         let mut config = config(300);
         config.simulate.seed = seed;
         let mut payload = Vec::new();
@@ -269,7 +271,7 @@ proptest! {
         for payload in [&bytes, &framed, &long, &changed, &payload] {
             match decode(&format, payload, &Rules::default(), i64::MAX / 2) {
                 Ok(_) => {}
-                Err(rejection) if rejection.reason == Reason::BadMagicByte => prop_assert!(payload[0] != 0),
+                Err(rejection) if rejection.reason == Reason::BAD_MAGIC_BYTE => prop_assert!(payload[0] != 0),
                 Err(rejection) => {
                     let id = deltamart::decode::avro::schema_id(payload);
                     prop_assert_eq!(rejection.schema_id, id, "{}", rejection.detail);

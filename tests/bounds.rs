@@ -8,14 +8,14 @@ mod memory;
 use crate::cli::{deltamart, said};
 use crate::support::table;
 use dataflows::table::Value;
-use deltamart::bounds::{KEPT_BYTES_MAX, KEPT_RECORDS_MAX, TEXT_BYTES_MAX, VERSION_BYTES_MAX};
+use deltamart::bounds::{KEPT_BYTES_MAX, KEPT_RECORDS_MAX, TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 use deltamart::decode::avro::{Schemas, Writer, header};
 use deltamart::decode::{Reason, decode};
 use deltamart::families::all;
+use deltamart::rules::Rules;
 use deltamart::sink::Stored;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::Format;
-use deltamart::validate::Rules;
 use std::path::Path;
 
 /// A registration as a line; `domain` is that of its address.
@@ -56,7 +56,7 @@ fn a_text_is_taken_whole_or_not_at_all() {
     let domain = |bytes: usize| registration(1, &format!("{}.ge", text(bytes - 8))).into_bytes();
     assert!(judged(&domain(TEXT_BYTES_MAX)).is_ok());
     let refused = judged(&domain(TEXT_BYTES_MAX + 1)).expect_err("too long");
-    assert_eq!(refused.reason, Reason::TooLong);
+    assert_eq!(refused.reason, Reason::TOO_LONG);
     assert_eq!(refused.detail, "`masked_email` has 65537 bytes; expected at most 65536");
     let title = |bytes: usize| judged(&catalog_line(&format!(r#""title":"{}""#, text(bytes))));
     assert!(title(TEXT_BYTES_MAX).is_ok());
@@ -70,12 +70,12 @@ fn a_text_is_taken_whole_or_not_at_all() {
     };
     assert!(actors(3, TEXT_BYTES_MAX).is_ok());
     let refused = actors(5, TEXT_BYTES_MAX).expect_err("too long");
-    assert_eq!(refused.reason, Reason::TooLong);
-    assert!(refused.detail.ends_with(&format!("bytes; expected at most {VERSION_BYTES_MAX}")), "{}", refused.detail);
+    assert_eq!(refused.reason, Reason::TOO_LONG);
+    assert!(refused.detail.ends_with(&format!("bytes; expected at most {TOGETHER_BYTES_MAX}")), "{}", refused.detail);
     let refused = actors(1, TEXT_BYTES_MAX + 1).expect_err("too long");
     assert_eq!(refused.detail, "a text in `actors` has 65537 bytes; expected at most 65536");
     // A million of nothing.
-    assert_eq!(actors(1_000_000, 0).expect_err("too long").reason, Reason::TooLong);
+    assert_eq!(actors(1_000_000, 0).expect_err("too long").reason, Reason::TOO_LONG);
 }
 
 /// Schemas and records that are made of themselves, and lengths that nothing can have: no stack overflows.
@@ -88,14 +88,14 @@ fn recursion_has_an_end() {
         decode(&format, &[&header(9)[..], datum].concat(), &Rules::default(), 0).expect_err("no event").reason
     };
     let within = r#"{"type":"record","name":"R","fields":[{"name":"r","type":"R"}]}"#;
-    assert_eq!(judged(within, &[]), Reason::UnknownSchema);
+    assert_eq!(judged(within, &[]), Reason::UNKNOWN_SCHEMA);
     let deep = r#"{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]}]}"#;
-    assert_eq!(judged(deep, &vec![2; 1 << 20]), Reason::Undecodable);
+    assert_eq!(judged(deep, &vec![2; 1 << 20]), Reason::UNDECODABLE);
     let lists = r#"{"type":"record","name":"R","fields":[{"name":"r","type":{"type":"array","items":"R"}}]}"#;
-    assert_eq!(judged(lists, &vec![2; 1 << 20]), Reason::Undecodable);
+    assert_eq!(judged(lists, &vec![2; 1 << 20]), Reason::UNDECODABLE);
     let nested = format!("{}\"null\"{}", r#"{"type":"array","items":"#.repeat(100_000), "}".repeat(100_000));
     let nested = format!(r#"{{"type":"record","name":"R","fields":[{{"name":"r","type":{nested}}}]}}"#);
-    assert_eq!(judged(&nested, &[0]), Reason::UnknownSchema);
+    assert_eq!(judged(&nested, &[0]), Reason::UNKNOWN_SCHEMA);
 }
 
 /// Nor in what an operator writes.

@@ -2,7 +2,8 @@
 
 use crate::cli::{data, deltamart, said};
 use dataflows::events::{CatalogItem, Event};
-use deltamart::decode::{Reason, Rejection, decode};
+use dataflows::shop::events::shared::BAD_ITEM_BLOCK;
+use deltamart::decode::{Rejection, decode};
 use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::movies::Movies;
@@ -176,7 +177,7 @@ proptest! {
         prop_assert_eq!(numbers, accepted.iter().map(usize::to_string).collect::<Vec<_>>(), "{}", text);
         prop_assert_eq!(refused.len(), rejected, "{}", text);
         for refusal in refused {
-            prop_assert_eq!(refusal.expect_err("refused").reason, Reason::BadItemBlock);
+            prop_assert_eq!(refusal.expect_err("refused").reason, BAD_ITEM_BLOCK);
         }
         for (item, number) in found.iter().zip(accepted) {
             let (of, content) = (&items[number - 1], &item.content);

@@ -49,6 +49,8 @@ mod masking;
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
+/// The page of each event.
+mod pages;
 /// Each keyed operator equals its plain form, which forgets nothing, after every epoch.
 mod plain;
 /// A record whose schema cannot be had, and a registry that answers this of one and that of another.

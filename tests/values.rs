@@ -19,13 +19,15 @@ use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use deltamart::decode::avro::{Schemas, Writer, header};
 use deltamart::decode::{Accepted, Rejection, decode};
+use deltamart::rules::Rules;
 use deltamart::source::Format;
-use deltamart::validate::Rules;
 use serde_json::Value as Json;
 
 /// Rules that stand in nobody's way.
 fn rules() -> Rules {
-    Rules { user_id: (0, u64::MAX), min_event_time: i64::MIN, ..Rules::default() }
+    let mut rules = Rules::default();
+    (rules.shop.user_id, rules.time.min_event_time) = ((0, u64::MAX), i64::MIN);
+    rules
 }
 
 /// A line of JSON, by the rules that hold if nobody sets others.

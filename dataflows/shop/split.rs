@@ -8,7 +8,7 @@ use crate::events::{CatalogItem, Event, Origin, Registration};
 use crate::item::ItemId;
 use crate::operators::Judged;
 use crate::raw::Append;
-use crate::time::{Instant, Settings};
+use crate::time::{Instant, Settings, Timed};
 use serde::{Deserialize, Serialize};
 
 /// That a user did something, in time.
@@ -56,6 +56,16 @@ crate::taps! {
     catalog: (ItemId, Version);
     /// Rows of the raw tables, of late events too.
     raw: Append;
+}
+
+impl Timed for Event {
+    fn timestamp(&self) -> Instant {
+        Event::timestamp(self)
+    }
+
+    fn carries_time(&self) -> bool {
+        Event::carries_time(self)
+    }
 }
 
 /// Puts what is made of each event where metrics read it. A catalog version is never late: it takes effect no earlier

@@ -1,7 +1,8 @@
 //! What would become of rejected records by the rules as they are now.
 
 use crate::config::Config;
-use crate::decode::{Reason, decode};
+use crate::decode::decode;
+use crate::families;
 use crate::forget::Payloads;
 use crate::instant;
 use crate::sink::sqlite::Sqlite;
@@ -12,16 +13,6 @@ use std::collections::BTreeMap;
 
 /// How many are looked at at a time.
 const PAGE: usize = 1_000;
-
-/// The reasons that a changed rule may take back.
-const OF_RULES: [Reason; 6] = [
-    Reason::TimestampTooOld,
-    Reason::TimestampInFuture,
-    Reason::UserIdOutOfRange,
-    Reason::AgeOutOfRange,
-    Reason::UnknownLanguage,
-    Reason::UnknownPaymentMethod,
-];
 
 /// Judges again.
 pub(super) struct Again<'a> {
@@ -34,7 +25,7 @@ pub(super) struct Again<'a> {
 impl Again<'_> {
     pub(super) fn new<'a>(config: &'a Config, payloads: &'a Payloads) -> Again<'a> {
         let topics = if config.kafka.is_given() { config.kafka.topics() } else { Vec::new() };
-        let event = |place: usize| crate::decode::avro::TOPICS[place].event_name();
+        let event = |place: usize| crate::families::TOPICS[place].event;
         let carries = topics.into_iter().map(|(place, topic)| (topic, event(place))).collect();
         Again { config, payloads, carries }
     }
@@ -70,7 +61,8 @@ pub(super) fn each(
 pub(super) fn pass_now(config: &Config, warehouse: &Sqlite) -> Result<u64> {
     let (payloads, mut passing) = (Payloads::new(None), 0);
     let again = Again::new(config, &payloads);
-    let reasons = OF_RULES.map(|reason| reason.code().to_owned());
+    let reasons = families::reasons().filter(|reason| reason.is_of_rules()).map(|reason| reason.code().to_owned());
+    let reasons: Vec<_> = reasons.collect();
     each(warehouse, &reasons, |record| {
         passing += u64::from(again.passes(record));
         Ok(())

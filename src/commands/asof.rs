@@ -4,9 +4,9 @@
 use crate::config::Config;
 use crate::decode::decode;
 use crate::instant;
+use crate::rules::Rules;
 use crate::source::Format;
 use crate::source::lines::{Extent, Kind, Lines};
-use crate::validate::Rules;
 use anyhow::Result;
 use dataflows::Instant;
 use memchr::{memchr, memchr2, memmem};
@@ -22,7 +22,7 @@ pub(super) fn as_of(config: &Config, given: Option<Instant>, files: &[PathBuf]) 
 
 /// The time of the earliest event of these files that will be accepted.
 pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Instant>> {
-    let (mut glance, clock_ms, format) = (Glance::new(rules.min_event_time), instant::now(), Format::Json(None));
+    let (mut glance, clock_ms, format) = (Glance::new(rules.time.min_event_time), instant::now(), Format::Json(None));
     let (mut first, mut line) = (None, Vec::new());
     for file in files {
         let mut lines = Lines::open(file, Kind::Events)?;

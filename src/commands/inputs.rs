@@ -82,7 +82,7 @@ impl Inputs {
         if let Some(until) = named.backfill_until {
             sources.push(Box::new(Span::new(given(config, named, past, begin)?, Instant::MIN, until).history()));
             // An event may be dated after its record, by as much as a clock may be fast.
-            kafka_config.start = instant::show(until - config.rules.max_future);
+            kafka_config.start = instant::show(until - config.rules.time.max_future);
         }
         let registry = match config.kafka.format {
             Format::Avro => {

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
 use crate::config::kafka::{Format, Kafka};
-use crate::decode::avro::TOPICS;
+use crate::families::TOPICS;
 use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::producer::{Producer, create_topics};

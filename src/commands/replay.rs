@@ -165,10 +165,10 @@ impl Ways {
     /// Sends a record; if it is left, tells why.
     fn send(&mut self, record: &Rejected) -> Result<Option<Left>> {
         let Rejected { topic, partition, offset, key, raw, reason, detail } = record;
-        if reason == Reason::Unreadable.code() {
+        if reason == Reason::UNREADABLE.code() {
             return Ok(Some(Left::Unreadable));
         }
-        if reason == Reason::Deleted.code() {
+        if reason == Reason::DELETED.code() {
             return Ok(Some(Left::Deleted));
         }
         if let Some(ToTopics { producer, topics, log }) = &mut self.kafka

@@ -93,7 +93,7 @@ fn passed(sink: &Sqlite) -> Result<Vec<String>> {
     let table = quoted(table.name);
     let sql = format!("SELECT detail FROM {table} WHERE reason = ?1 ORDER BY _topic, _partition, _offset");
     let mut statement = sink.connection().prepare(&sql)?;
-    let found = statement.query_map([Reason::Deleted.code()], |row| row.get(0))?;
+    let found = statement.query_map([Reason::DELETED.code()], |row| row.get(0))?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -1,7 +1,8 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
-use crate::decode::avro::{Schemas, TOPICS};
+use crate::decode::avro::Schemas;
+use crate::families::TOPICS;
 use crate::instant;
 use crate::kafka::skip;
 use crate::source::Format as Payload;
@@ -147,8 +148,8 @@ impl Kafka {
 
     /// What each topic carries, as its place in [`TOPICS`], and how it is called.
     pub fn topics(&self) -> Vec<(usize, String)> {
-        let called = |(place, topic): (usize, &crate::decode::avro::Topic)| {
-            let name = self.topics.get(topic.event_name()).map_or(topic.name, String::as_str);
+        let called = |(place, topic): (usize, &dataflows::wire::Topic)| {
+            let name = self.topics.get(topic.event).map_or(topic.name, String::as_str);
             (!name.is_empty()).then(|| (place, name.to_owned()))
         };
         TOPICS.iter().enumerate().filter_map(called).collect()
@@ -177,9 +178,8 @@ impl Kafka {
         if self.partitions < 1 {
             return wrong("partitions", "must be at least 1".to_owned());
         }
-        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event_name() != **event))
-        {
-            let known: Vec<_> = TOPICS.iter().map(|topic| topic.event_name()).collect();
+        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event != **event)) {
+            let known: Vec<_> = TOPICS.iter().map(|topic| topic.event).collect();
             return wrong("topics", format!("`{unknown}` is no event; expected {}", known.join(", ")));
         }
         let names = self.topics();

@@ -7,10 +7,10 @@ pub mod schema;
 
 use super::hints::Outline;
 use super::{Reason, Rejection};
+use crate::families::{FAMILY, TOPICS};
 use arc_swap::ArcSwap;
-use dataflows::events::EventName;
-use schema::{Branch, Logical};
-use serde::Deserialize;
+use dataflows::wire::{Set, Wire};
+use schema::Branch;
 use serde::de::{DeserializeSeed, IgnoredAny};
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState, read::SliceRead};
@@ -22,56 +22,6 @@ use std::sync::{Arc, LazyLock};
 
 /// No list or map of an event is longer than this many entries.
 const SEQUENCE_MAX: usize = 10_000;
-
-/// A topic of the movie shop, as shipped: its default name, the event it carries, its schema.
-pub struct Topic {
-    /// The default name.
-    pub name: &'static str,
-    /// The event's name.
-    pub event: EventName,
-    /// The schema, as in `schemas/events/`.
-    pub schema: &'static str,
-}
-
-macro_rules! topic {
-    ($name:literal, $event:ident) => {
-        Topic {
-            name: $name,
-            event: EventName::$event,
-            schema: include_str!(concat!("../../schemas/events/", $name, ".avsc")),
-        }
-    };
-}
-
-/// The topics of the movie shop, one an event. In the embedded registry a schema's id is its place here, from 1.
-pub static TOPICS: [Topic; EventName::ALL.len()] = [
-    topic!("movies_catalog_enriched", Catalog),
-    topic!("consumer_registration_topic", Registration),
-    topic!("sign_in_topic", SignIn),
-    topic!("sign_out_topic", SignOut),
-    topic!("item_view_topic", ItemView),
-    topic!("added_to_cart", AddedToCart),
-    topic!("checkout_to_cart", Checkout),
-    topic!("checkout_topic", Purchase),
-    topic!("item_rating_topic", ItemRating),
-];
-
-impl Topic {
-    /// The event's name.
-    pub fn event_name(&self) -> &'static str {
-        self.event.as_str()
-    }
-
-    /// Whether it is read to its then end before any other: prices must be known before anything is sold.
-    pub fn is_read_first(&self) -> bool {
-        self.event == EventName::Catalog
-    }
-}
-
-/// The place of an event's topic in [`TOPICS`]; there is one for each.
-pub fn place_of(event: EventName) -> usize {
-    TOPICS.iter().position(|topic| topic.event == event).unwrap_or_default()
-}
 
 /// The shipped schemas, parsed.
 pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
@@ -108,7 +58,7 @@ impl Writer {
         let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
         let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
         let json = references::resolved(json(text)?, &referred);
-        let (layout, branches) = schema::read(&json);
+        let (layout, branches) = schema::read(&json, FAMILY.names());
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
         Ok(Writer { schema, branches, is_union: layout.is_array() })
     }
@@ -198,12 +148,6 @@ pub fn header(schema_id: u32) -> [u8; HEADER_BYTES] {
     [0, a, b, c, d]
 }
 
-/// What can be read by a writer's schema.
-pub trait FromWriter<'a>: serde::Deserialize<'a> {
-    /// Gives a field the meaning that the writer's schema gives it.
-    fn meaning(&mut self, field: &str, logical: &Logical);
-}
-
 /// The id of the schema, and what follows it.
 ///
 /// # Errors
@@ -211,44 +155,46 @@ pub trait FromWriter<'a>: serde::Deserialize<'a> {
 pub fn split(payload: &[u8]) -> Result<(u32, &[u8]), Rejection> {
     let Some((&[magic, a, b, c, d], datum)) = payload.split_first_chunk::<5>() else {
         let detail = format!("{} bytes are too few for the Confluent wire format", payload.len());
-        return Err(Rejection::new(Reason::Undecodable, detail));
+        return Err(Rejection::new(Reason::UNDECODABLE, detail));
     };
     if magic != 0 {
         let detail = format!("the first byte is {magic}, not 0: not in the Confluent wire format");
-        return Err(Rejection::new(Reason::BadMagicByte, detail));
+        return Err(Rejection::new(Reason::BAD_MAGIC_BYTE, detail));
     }
     Ok((u32::from_be_bytes([a, b, c, d]), datum))
 }
 
-/// Reads a payload by its writer's schema: fields are matched by name, missing ones are absent.
+/// Reads the fields of a set by a payload's writer's schema: missing ones are absent. Tells the id of the schema.
 ///
 /// # Errors
 /// If it is not in the wire format, names an unknown schema, or does not follow it.
-pub fn decode<'a, T: FromWriter<'a>>(payload: &'a [u8], schemas: &Schemas) -> Result<(u32, T), Rejection> {
+pub fn decode<'a>(payload: &'a [u8], schemas: &Schemas, wire: &mut Wire<'_, 'a>, set: Set) -> Result<u32, Rejection> {
     let (id, datum) = split(payload)?;
     let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id) };
     let known = schemas.0.load();
     let writer = match known.get(&id) {
         Some(Ok(writer)) => writer,
-        Some(Err(why)) => return Err(rejected(Reason::UnknownSchema, format!("schema {id} {why}"))),
-        None => return Err(rejected(Reason::UnknownSchema, headers::why_unknown(id, payload))),
+        Some(Err(why)) => return Err(rejected(Reason::UNKNOWN_SCHEMA, format!("schema {id} {why}"))),
+        None => return Err(rejected(Reason::UNKNOWN_SCHEMA, headers::why_unknown(id, payload))),
     };
     let branch = writer.branch(datum);
     if let Some(other) = branch.and_then(|branch| branch.other.as_ref()) {
-        return Err(rejected(Reason::WrongType, format!("is `{other}` by schema {id}, not a record")));
+        return Err(rejected(Reason::WRONG_TYPE, format!("is `{other}` by schema {id}, not a record")));
     }
-    match read::<T>(datum, writer) {
-        Ok((mut wire, 0)) => {
-            for (field, logical) in branch.into_iter().flat_map(|branch| &branch.fields) {
-                wire.meaning(field, logical);
+    let plan = branch.map(|branch| &branch.plans[set.place()]);
+    let slots = plan.map_or(&[][..], |plan| &plan.slots);
+    match read_seed(wire.in_order(set, slots), datum, writer) {
+        Ok(((), 0)) => {
+            for (slot, logical) in plan.into_iter().flat_map(|plan| &plan.meanings) {
+                wire.mean(*slot, |value| logical.applied(value));
             }
-            Ok((id, wire))
+            Ok(id)
         }
-        Ok(_) => Err(rejected(Reason::Undecodable, format!("has bytes left over after a datum of schema {id}"))),
+        Ok(_) => Err(rejected(Reason::UNDECODABLE, format!("has bytes left over after a datum of schema {id}"))),
         Err(error) => {
             // A datum that follows its schema all the same has another type than ours somewhere.
-            let follows = matches!(read::<IgnoredAny>(datum, writer), Ok((_, 0)));
-            let reason = if follows { Reason::WrongType } else { Reason::Undecodable };
+            let follows = matches!(read_seed(PhantomData::<IgnoredAny>, datum, writer), Ok((_, 0)));
+            let reason = if follows { Reason::WRONG_TYPE } else { Reason::UNDECODABLE };
             let what = if follows { "is no event by" } else { "does not follow" };
             Err(rejected(reason, format!("{what} schema {id}: {error}")))
         }
@@ -264,10 +210,6 @@ pub fn outline(payload: &[u8], schemas: &Schemas) -> Outline {
 }
 
 /// A datum, and how many bytes are left over after it: none, or more.
-fn read<'a, T: Deserialize<'a>>(datum: &'a [u8], writer: &Writer) -> Result<(T, usize), DeError> {
-    read_seed(PhantomData, datum, writer)
-}
-
 fn read_seed<'a, S: DeserializeSeed<'a>>(
     seed: S,
     datum: &'a [u8],

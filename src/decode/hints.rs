@@ -1,6 +1,8 @@
 //! Why a record that is no event is none, as far as its looks tell: an envelope that nobody opened, a name in
 //! another writing. Looked at only where something was missing.
 
+use crate::families::FAMILY;
+use dataflows::wire::sounds_like;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Write};
 
@@ -132,15 +134,7 @@ fn is_change(has: impl Fn(&str) -> bool) -> bool {
 
 fn is_event(fields: &[String]) -> bool {
     let has = |name: &str| fields.iter().any(|field| field == name);
-    has("timestamp") && (has("event_name") || has("user_id"))
-}
-
-/// Whether two names differ only in how their words are joined: `userId`, `User_ID` and `user-id`.
-pub fn sounds_like(name: &str, other: &str) -> bool {
-    fn letters(name: &str) -> impl Iterator<Item = char> {
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
-    }
-    letters(name).eq(letters(other))
+    has("timestamp") && (has("event_name") || FAMILY.names().person().is_some_and(has))
 }
 
 /// What is said of a datum of JSON that is no object.

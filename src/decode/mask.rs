@@ -1,60 +1,24 @@
-//! No e-mail address is stored: of each the local part becomes `*`, its length kept. One scan finds them in all
-//! text that is stored, however they are written (`signs`); what an address is says `address`.
+//! No e-mail address is stored: of each the local part becomes `*`, its length kept.
 //!
 //! Texts of events are masked before the dataflow sees them ([`text`], [`field`]); a record that is kept, where the
 //! bytes of its texts lie ([`record`]). Its other bytes stand, so what could be decoded before can be decoded after.
 
-mod address;
-mod signs;
+pub use dataflows::wire::mask::{field, in_place, text};
 
 use super::avro::HEADER_BYTES;
 use super::avro::leaves::{self, Leaf};
 use super::members::{Member, values_of};
-use super::scalar::Scalar;
+use crate::families::FAMILY;
 use crate::source::Format;
-use address::{is_domain, local_parts};
-use signs::{Bytes, Wide};
-use std::borrow::Cow;
+use dataflows::wire::mask::signs::{Bytes, Wide};
+use dataflows::wire::mask::{fill, is_domain, local_parts};
+use dataflows::wire::scalar::Scalar;
+use dataflows::wire::sounds_like;
 use std::ops::Range;
-
-/// A text as it may be stored, if that is another.
-pub fn text(text: &str) -> Option<String> {
-    let locals = local_parts(&Bytes(text.as_bytes()));
-    if locals.is_empty() {
-        return None;
-    }
-    let mut masked = text.as_bytes().to_vec();
-    fill(&mut masked, locals);
-    // Characters are overwritten whole.
-    Some(String::from_utf8_lossy(&masked).into_owned())
-}
-
-/// Masks a text where it is, and tells whether there was anything to mask.
-pub fn in_place(text: &mut String) -> bool {
-    self::text(text).map(|masked| *text = masked).is_some()
-}
-
-/// A text that should hold an address and nothing else, as it may be stored: `****@domain`, or `****` if what stands
-/// behind the last `@` is no domain. Tells whether it came in clear.
-pub fn field(email: Cow<'_, str>) -> (String, bool) {
-    let is_masked = |local: &str| local.bytes().all(|byte| byte == b'*');
-    match email.rsplit_once('@') {
-        Some((local, domain)) if is_domain(domain) => {
-            if is_masked(local) {
-                (email.into_owned(), false)
-            } else {
-                (format!("****@{domain}"), true)
-            }
-        }
-        Some((local, _)) => ("****".to_owned(), !is_masked(local)),
-        None if is_masked(&email) => (email.into_owned(), false),
-        None => ("****".to_owned(), true),
-    }
-}
 
 /// Whether a field is to hold an address and nothing else, by its name.
 fn is_email(name: &str) -> bool {
-    super::hints::sounds_like(name, "masked_email")
+    FAMILY.names().addresses().any(|address| sounds_like(name, address))
 }
 
 /// A record as it may be stored.
@@ -142,11 +106,5 @@ fn mask_wide(bytes: &mut [u8]) {
                 bytes[from + 2 * at..][..2].copy_from_slice(&star);
             }
         }
-    }
-}
-
-fn fill(bytes: &mut [u8], locals: Vec<Range<usize>>) {
-    for local in locals {
-        bytes[local].fill(b'*');
     }
 }

@@ -5,11 +5,13 @@
 //! carry nothing. The keys stand in an order, and the values of one together: a key that comes again
 //! after something else is the mark of an item whose `ITEM` line was lost.
 
-use super::price::{list_price, reason};
-use super::scalar::short;
-use super::{Reason, Rejection};
-use crate::bounds;
+use super::{Accepted, Rejection};
 use dataflows::events::{CatalogContent, CatalogItem};
+use dataflows::shop::events::shared::BAD_ITEM_BLOCK;
+use dataflows::shop::price::{list_price, reason};
+use dataflows::wire::bounds::{self, TEXT_BYTES_MAX};
+use dataflows::wire::scalar::short;
+use dataflows::wire::texts::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -60,6 +62,15 @@ fn number(head: &[u8]) -> Option<u64> {
     plain.then(|| number.parse().ok()).flatten()
 }
 
+/// The event of a block. The version is as of `as_of`, in milliseconds.
+///
+/// # Errors
+/// As of [`parse`], or if there is too much in it.
+pub fn decode(block: &[u8], as_of: i64) -> Result<Accepted, Rejection> {
+    let (event, masked) = parse(block, as_of)?.accepted()?;
+    Ok(Accepted { event, masked })
+}
+
 /// Parses a block. The version is as of `as_of`, in milliseconds.
 ///
 /// # Errors
@@ -71,7 +82,7 @@ pub fn parse(block: &[u8], as_of: i64) -> Result<CatalogItem, Rejection> {
         let head = text(head.trim_ascii());
         let shown = short(&head);
         let detail = format!("`{shown}` does not begin an item: expected `ITEM <number>`");
-        return Err(Rejection::new(Reason::BadItemBlock, detail));
+        return Err(Rejection::new(BAD_ITEM_BLOCK, detail));
     };
     let values = values(lines, number)?;
     Ok(CatalogItem { timestamp: as_of, item_id: number.to_string().as_str().into(), content: content(values) })
@@ -92,7 +103,10 @@ fn values<'a>(lines: impl Iterator<Item = &'a [u8]>, number: u64) -> Result<BTre
             before = before.filter(|_| spaced && line.is_empty());
             continue;
         };
-        bounds::of_text(&short(key), key.len().max(value.len()))?;
+        let bytes = key.len().max(value.len());
+        if bytes > TEXT_BYTES_MAX {
+            bounds::of_text(&short(key), bytes)?;
+        }
         let of_key = match values.get_mut(key) {
             Some(_) if before.as_deref() != Some(key) => return Err(comes_again(key, number)),
             Some(of_key) => of_key,
@@ -115,7 +129,7 @@ fn comes_again(key: &str, number: u64) -> Rejection {
         "`{shown}` comes again after other lines: the block of item {number} holds two items, and the `ITEM <number>` \
          line between them is missing or damaged; neither was taken"
     );
-    Rejection::new(Reason::BadItemBlock, detail)
+    Rejection::new(BAD_ITEM_BLOCK, detail)
 }
 
 /// Bytes that are not UTF-8 are Windows-1252: nothing is lost.
@@ -159,11 +173,6 @@ fn content(mut values: BTreeMap<String, Vec<String>>) -> CatalogContent {
         languages,
         attributes: json(&values),
     }
-}
-
-/// Canonical JSON: lists in their order, keys sorted.
-pub fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("lists and maps of text are always JSON")
 }
 
 #[cfg(test)]
@@ -216,7 +225,7 @@ mod tests {
             let rejection = parse(block, 7).expect_err("no item");
             let head =
                 String::from_utf8_lossy(block.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
-            assert_eq!(rejection.reason, Reason::BadItemBlock);
+            assert_eq!(rejection.reason, BAD_ITEM_BLOCK);
             assert!(rejection.detail.contains(&format!("`{}` does not begin", head.trim())), "{}", rejection.detail);
         }
     }
@@ -260,7 +269,7 @@ mod tests {
             b"ITEM 1\n\nActor=A\n\nTitle=A\n\nActor=B",
         ] {
             let rejection = parse(block, 7).expect_err("two items");
-            assert_eq!(rejection.reason, Reason::BadItemBlock);
+            assert_eq!(rejection.reason, BAD_ITEM_BLOCK);
             assert!(rejection.detail.contains("comes again"), "{}", rejection.detail);
         }
         let actors = |block: &[u8]| parsed(block).actors;

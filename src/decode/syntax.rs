@@ -1,6 +1,6 @@
 //! What is wrong with a line that is no JSON, in words for who wrote it: the field, and what stands there.
 
-use super::scalar::short;
+use dataflows::wire::scalar::short;
 
 /// Explains an error of the parser, by the payload that it was about.
 pub fn explained(payload: &[u8], error: &serde_json::Error) -> String {

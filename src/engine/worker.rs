@@ -419,7 +419,7 @@ impl Worker {
             None => {
                 // A log's own clock says more about what was the future than that of whoever reads it years
                 // later, unless it is nonsense: some producers write 0.
-                let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.min_event_time);
+                let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.time.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
                 decode_record(&partition.format, (batch, record), rules, clock)
             }

@@ -1,14 +1,14 @@
 //! Which rows name a user: by a column, or in a record that is kept as it came.
 
 use crate::decode::avro::{self, Schemas, leaves};
-use crate::decode::hints::sounds_like;
 use crate::decode::members::{Member, values_of};
-use crate::decode::number::whole;
-use crate::decode::scalar::Scalar;
 use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
 use dataflows::table::{Role, TableId, Value};
+use dataflows::wire::number::whole;
+use dataflows::wire::scalar::Scalar;
+use dataflows::wire::sounds_like;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 

@@ -6,7 +6,8 @@ use super::loss::{self, Loss};
 use super::skip::{self, Pass};
 use super::{cleanup, identity};
 use crate::config::kafka::{Format as Payload, Kafka, Start};
-use crate::decode::avro::{Schemas, TOPICS};
+use crate::decode::avro::Schemas;
+use crate::families::TOPICS;
 use crate::source::Format;
 use crate::state_dir::Lost;
 use crate::state_dir::journal::Entry;
@@ -40,12 +41,12 @@ impl Found {
 
     /// Whether it is read before the others.
     pub fn is_read_first(&self) -> bool {
-        TOPICS[self.carries].is_read_first()
+        TOPICS[self.carries].is_read_first
     }
 
     /// How its payloads are written.
     pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        payload.of(TOPICS[self.carries].event_name(), schemas)
+        payload.of(TOPICS[self.carries].event, schemas)
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn pass(lost: &Lost) -> Pass {
          `--accept-loss` says"
     );
     tracing::warn!("Kafka: {why}");
-    Pass { from: *from, to: *to, reason: Reason::Deleted, why }
+    Pass { from: *from, to: *to, reason: Reason::DELETED, why }
 }
 
 /// Whether every partition still holds what is to be read: what is journaled and must be read again, and what comes
@@ -113,7 +113,7 @@ mod tests {
             first: None,
             offset: next - 1,
             from: Some(from),
-            reason: Reason::Deleted.code().to_owned(),
+            reason: Reason::DELETED.code().to_owned(),
             detail: String::new(),
         });
         let read = BTreeMap::from([("topic/0".to_owned(), (first, next))]);

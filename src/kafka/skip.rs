@@ -101,7 +101,7 @@ pub fn passes(config: &Kafka, partitions: &[Found]) -> Result<BTreeMap<String, V
                 passes.entry(name.to_owned()).or_default().push(Pass {
                     from: offset,
                     to,
-                    reason: Reason::Unreadable,
+                    reason: Reason::UNREADABLE,
                     why,
                 });
             }

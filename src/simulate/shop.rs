@@ -50,17 +50,7 @@ pub enum Flaw {
 impl Produced {
     /// The record's key.
     pub fn key(&self) -> String {
-        match &self.event {
-            Event::AddedToCart(AddedToCart { cart_id, .. }) | Event::Checkout(Checkout { cart_id, .. }) => {
-                uuid::Uuid::from_u128(*cart_id).to_string()
-            }
-            Event::Registration(e) => e.user_id.to_string(),
-            Event::SignIn(e) | Event::SignOut(e) => e.user_id.to_string(),
-            Event::ItemView(e) => e.user_id.to_string(),
-            Event::Purchase(e) => e.user_id.to_string(),
-            Event::ItemRating(e) => e.user_id.to_string(),
-            Event::Catalog(e) => e.item_id.to_string(),
-        }
+        self.event.key()
     }
 }
 
@@ -115,16 +105,16 @@ impl Shop {
         let simulate = config.simulate.clone();
         let visits = (simulate.events as f64 / events_per_visit(&simulate)).max(1.0);
         let span_ms = f64::from(simulate.days) * 24.0 * HOUR_MS as f64;
-        let (least, most) = config.rules.user_id;
+        let (least, most) = config.rules.shop.user_id;
         Shop {
             random: ChaCha8Rng::seed_from_u64(simulate.seed),
             lateness_ms: config.lateness.unwrap_or(48 * HOUR_MS),
             out_of_orderness_ms: config.out_of_orderness,
             users_first: least.max(1),
             users_max: most - least.max(1) + 1,
-            languages: config.rules.preferred_language.clone(),
-            payment_methods: config.rules.payment_method.clone(),
-            ages: config.rules.age,
+            languages: config.rules.shop.preferred_language.clone(),
+            payment_methods: config.rules.shop.payment_method.clone(),
+            ages: config.rules.shop.age,
             popularity: Zipf::new(items.len() as f64, 1.05).expect("a shop sells at least one item"),
             between_visits: Exp::new(visits / span_ms).expect("the rate of visits is positive"),
             items,
@@ -247,7 +237,7 @@ impl Shop {
         let mut arrives = sent;
         if self.permille(self.simulate.too_late_permille) {
             let back = self.lateness_ms + self.out_of_orderness_ms + self.random.random_range(HOUR_MS..24 * HOUR_MS);
-            set_timestamp(&mut produced.event, sent - back);
+            produced.event.set_timestamp(sent - back);
         } else if self.permille(self.simulate.late_permille) {
             arrives += self.random.random_range(
                 self.out_of_orderness_ms
@@ -277,35 +267,11 @@ impl Shop {
             1 => produced.flaw = Some(Flaw::UnknownSchema),
             2 => produced.flaw = Some(Flaw::Truncated),
             3 => produced.flaw = Some(Flaw::BadTimestamp),
-            4 => set_timestamp(&mut produced.event, 0),
+            4 => produced.event.set_timestamp(0),
             // 2090: after any clock that will read this.
-            5 => set_timestamp(&mut produced.event, 3_786_912_000_000),
-            _ => match &mut produced.event {
-                Event::Registration(e) if e.user_id % 2 == 0 => e.age = 7,
-                Event::Registration(e) => e.preferred_language = "klingon".to_owned(),
-                Event::Checkout(e) => e.payment_method = "Coins".to_owned(),
-                Event::ItemRating(e) => e.rating = 6,
-                Event::ItemView(e) if e.user_id % 2 == 0 => e.item_id = "".into(),
-                Event::ItemView(e) => e.user_id = 0,
-                Event::SignIn(e) | Event::SignOut(e) => e.user_id = 0,
-                Event::AddedToCart(e) => e.user_id = 0,
-                Event::Purchase(e) => e.purchase_amount_cents = -100,
-                Event::Catalog(_) => {}
-            },
+            5 => produced.event.set_timestamp(3_786_912_000_000),
+            _ => produced.event.spoil(),
         }
-    }
-}
-
-fn set_timestamp(event: &mut Event, at: i64) {
-    match event {
-        Event::Registration(e) => e.timestamp = at,
-        Event::SignIn(e) | Event::SignOut(e) => e.timestamp = at,
-        Event::ItemView(e) => e.timestamp = at,
-        Event::AddedToCart(e) => e.timestamp = at,
-        Event::Checkout(e) => e.timestamp = at,
-        Event::Purchase(e) => e.timestamp = at,
-        Event::Catalog(e) => e.timestamp = at,
-        Event::ItemRating(e) => e.timestamp = at,
     }
 }
 

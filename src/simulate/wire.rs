@@ -1,132 +1,26 @@
 //! Events as a producer writes them: Avro in the Confluent wire format, or JSON lines.
 
 use super::shop::{Flaw, Produced};
-use crate::decode::avro::{SCHEMAS, TOPICS, header, place_of};
+use crate::decode::avro::{SCHEMAS, header};
+use crate::families::TOPICS;
 use crate::instant;
-use dataflows::events::{CatalogItem, Event};
-use serde::Serialize;
+use dataflows::events::Event;
+use dataflows::wire::Written;
+use serde::{Serialize, Serializer};
 use serde_avro_fast::ser::SerializerConfig;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 
-/// All fields of one event, by name. A field that an event lacks is left out.
-#[derive(Default, Serialize)]
-struct Fields<'a> {
+/// An event as it is written, its time as this text.
+struct Whole<'a> {
+    event: &'a Event,
     timestamp: &'a str,
-    event_name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cart_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    movie_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purchase_amount: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rating: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    age: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    masked_email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preferred_language: Option<&'a str>,
 }
 
-/// A catalog version, whole.
-#[derive(Serialize)]
-struct CatalogFields<'a> {
-    timestamp: &'a str,
-    event_name: &'a str,
-    item_id: String,
-    title: &'a str,
-    price: Option<f64>,
-    list_price_raw: Option<&'a str>,
-    product_group: Option<&'a str>,
-    binding: Option<&'a str>,
-    genre: Option<&'a str>,
-    studio: Option<&'a str>,
-    brand: Option<&'a str>,
-    release_date: Option<&'a str>,
-    audience_rating: Option<&'a str>,
-    running_time: Option<&'a str>,
-    directors: Vec<String>,
-    actors: Vec<String>,
-    languages: Vec<String>,
-    attributes: BTreeMap<String, Vec<String>>,
-}
-
-fn dollars(cents: i64) -> f64 {
-    cents as f64 / 100.0
-}
-
-fn fields<'a>(event: &'a Event, timestamp: &'a str) -> Fields<'a> {
-    let common = Fields { timestamp, event_name: event.name(), ..Fields::default() };
-    let cart = |cart_id: u128| Some(uuid::Uuid::from_u128(cart_id).to_string());
-    let user = |user_id: u64| Some(user_id as i64);
-    match event {
-        Event::Registration(e) => Fields {
-            user_id: user(e.user_id),
-            age: Some(e.age as i32),
-            masked_email: Some(&e.masked_email),
-            preferred_language: Some(&e.preferred_language),
-            ..common
-        },
-        Event::SignIn(e) | Event::SignOut(e) => Fields { user_id: user(e.user_id), ..common },
-        Event::ItemView(e) => Fields { user_id: user(e.user_id), item_id: Some(e.item_id.to_string()), ..common },
-        Event::AddedToCart(e) => Fields {
-            user_id: user(e.user_id),
-            item_id: Some(e.item_id.to_string()),
-            cart_id: cart(e.cart_id),
-            ..common
-        },
-        Event::Checkout(e) => Fields {
-            user_id: user(e.user_id),
-            cart_id: cart(e.cart_id),
-            payment_method: Some(&e.payment_method),
-            ..common
-        },
-        Event::Purchase(e) => Fields {
-            user_id: user(e.user_id),
-            movie_id: Some(e.movie_id.to_string()),
-            purchase_amount: Some(dollars(e.purchase_amount_cents)),
-            ..common
-        },
-        Event::ItemRating(e) => Fields {
-            user_id: user(e.user_id),
-            item_id: Some(e.item_id.to_string()),
-            rating: Some(e.rating as i32),
-            ..common
-        },
-        Event::Catalog(e) => Fields { item_id: Some(e.item_id.to_string()), ..common },
-    }
-}
-
-fn catalog_fields<'a>(item: &'a CatalogItem, timestamp: &'a str) -> CatalogFields<'a> {
-    let content = &item.content;
-    let list = |text: &str| serde_json::from_str(text).unwrap_or_default();
-    CatalogFields {
-        timestamp,
-        event_name: "movies_catalog_enriched",
-        item_id: item.item_id.to_string(),
-        title: &content.title,
-        price: content.price_cents.map(dollars),
-        list_price_raw: content.list_price_raw.as_deref(),
-        product_group: content.product_group.as_deref(),
-        binding: content.binding.as_deref(),
-        genre: content.genre.as_deref(),
-        studio: content.studio.as_deref(),
-        brand: content.brand.as_deref(),
-        release_date: content.release_date.as_deref(),
-        audience_rating: content.audience_rating.as_deref(),
-        running_time: content.running_time.as_deref(),
-        directors: list(&content.directors),
-        actors: list(&content.actors),
-        languages: list(&content.languages),
-        attributes: serde_json::from_str(&content.attributes).unwrap_or_default(),
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |text| Written::text(Some(text));
+        let common = [("timestamp", text(self.timestamp)), ("event_name", text(self.event.name()))];
+        serializer.collect_map(common.into_iter().chain(self.event.fields()))
     }
 }
 
@@ -145,7 +39,7 @@ impl Default for Encoder {
 
 /// The place of an event's topic in [`TOPICS`].
 pub fn topic_of(event: &Event) -> usize {
-    place_of(event.which())
+    event.which().topic()
 }
 
 impl Encoder {
@@ -163,11 +57,7 @@ impl Encoder {
         bytes.clear();
         bytes.extend_from_slice(&header(self.ids[topic]));
         let config = &mut self.configs[topic];
-        let written = if let Event::Catalog(item) = event {
-            serde_avro_fast::to_datum(&catalog_fields(item, timestamp), bytes, config)
-        } else {
-            serde_avro_fast::to_datum(&fields(event, timestamp), bytes, config)
-        };
+        let written = serde_avro_fast::to_datum(&Whole { event, timestamp }, bytes, config);
         *out = written.expect("events fit the shipped schemas; a test encodes each");
         topic
     }
@@ -195,12 +85,7 @@ pub fn json(event: &Event) -> String {
 pub fn json_produced(produced: &Produced) -> String {
     let own = instant::show(produced.event.timestamp());
     let timestamp = if produced.flaw == Some(Flaw::BadTimestamp) { "yesterday" } else { &own };
-    let mut line = if let Event::Catalog(item) = &produced.event {
-        serde_json::to_string(&catalog_fields(item, timestamp))
-    } else {
-        serde_json::to_string(&fields(&produced.event, timestamp))
-    }
-    .expect("events are JSON");
+    let mut line = serde_json::to_string(&Whole { event: &produced.event, timestamp }).expect("events are JSON");
     match produced.flaw {
         Some(Flaw::Truncated) => line.truncate(line.len() * 2 / 3),
         Some(Flaw::BadMagicByte) => line.insert(0, '\u{1}'),

@@ -115,7 +115,7 @@ impl Kafka {
             registry: config.registry.clone(),
             commit_interval: Duration::from_millis(config.publish.commit_interval.unsigned_abs()),
             retention: config.retention.clone(),
-            max_future: config.rules.max_future,
+            max_future: config.rules.time.max_future,
             writer: None,
             pages: None,
         })

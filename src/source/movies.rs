@@ -3,7 +3,7 @@
 use super::files::{BATCH_BYTES, POLL_LINES};
 use super::lines::{Extent, Kind, Line, Lines};
 use super::{Batch, Format, Partition, Poll, Source, SourceError};
-use crate::bounds::{BEGINNING_BYTES, VERSION_BYTES_MAX};
+use crate::bounds::{BEGINNING_BYTES, TOGETHER_BYTES_MAX};
 use crate::decode::movies_txt::{is_blank, starts_item};
 use dataflows::operators::Status;
 use std::path::Path;
@@ -67,13 +67,13 @@ impl Block {
 
     /// Half an item would look like a whole one without a price: of what is too long nothing is read but how long.
     fn cut(&mut self) {
-        if self.bytes > VERSION_BYTES_MAX as u64 {
+        if self.bytes > TOGETHER_BYTES_MAX as u64 {
             self.text.truncate(BEGINNING_BYTES);
         }
     }
 
     fn add(&mut self, line: Line, text: &[u8]) {
-        let is_whole = self.bytes <= VERSION_BYTES_MAX as u64;
+        let is_whole = self.bytes <= TOGETHER_BYTES_MAX as u64;
         self.bytes += line.bytes(text.len()) + 1;
         if is_whole {
             self.text.push(b'\n');

@@ -106,7 +106,7 @@ impl Script {
             }
             Step::Unreadable(partition, records) => {
                 if let Some((first, last)) = self.next(*partition, *records) {
-                    batch.push_refused(*partition, last, refused(Reason::Unreadable, Some(first)));
+                    batch.push_refused(*partition, last, refused(Reason::UNREADABLE, Some(first)));
                 }
             }
             Step::Status(..)

@@ -142,7 +142,7 @@ fn sign_in(partition: u32, minute: u32) -> Step {
 
 /// What was read of the log, and where it was killed.
 fn steps() -> Vec<Step> {
-    let refused = |partition| Step::Refused(partition, Reason::UnknownSchema);
+    let refused = |partition| Step::Refused(partition, Reason::UNKNOWN_SCHEMA);
     vec![
         sign_in(0, 1),
         sign_in(1, 2),

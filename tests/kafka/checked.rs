@@ -36,10 +36,10 @@ fn brokers() -> (MockCluster<'static, DefaultProducerContext>, String) {
         "[kafka]\nbrokers = \"{}\"\naccept_compacted = true\ngroup_id = \"shop\"\n[kafka.topics]\n",
         cluster.bootstrap_servers()
     );
-    for topic in &deltamart::decode::avro::TOPICS {
-        let is_read = matches!(topic.event_name(), "sign_in" | "item_view");
-        let name = if is_read { topic.event_name() } else { "" };
-        toml.push_str(&format!("{} = \"{name}\"\n", topic.event_name()));
+    for topic in &deltamart::families::TOPICS {
+        let is_read = matches!(topic.event, "sign_in" | "item_view");
+        let name = if is_read { topic.event } else { "" };
+        toml.push_str(&format!("{} = \"{name}\"\n", topic.event));
     }
     cluster.create_topic("sign_in", 1, 1).expect("a topic");
     cluster.create_topic("item_view", 1, 1).expect("a topic");

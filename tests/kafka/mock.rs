@@ -37,10 +37,10 @@ impl Brokers {
         config.kafka.format = Format::Json;
         // They do not answer to that.
         config.kafka.accept_compacted = true;
-        for topic in &deltamart::decode::avro::TOPICS {
-            let is_read = matches!(topic.event_name(), "sign_in" | "item_view");
-            let name = if is_read { topic.event_name().to_owned() } else { String::new() };
-            config.kafka.topics.insert(topic.event_name().to_owned(), name);
+        for topic in &deltamart::families::TOPICS {
+            let is_read = matches!(topic.event, "sign_in" | "item_view");
+            let name = if is_read { topic.event.to_owned() } else { String::new() };
+            config.kafka.topics.insert(topic.event.to_owned(), name);
         }
         cluster.create_topic("sign_in", PARTITIONS, BROKERS).expect("a topic");
         cluster.create_topic("item_view", PARTITIONS, BROKERS).expect("a topic");

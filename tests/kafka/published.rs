@@ -106,7 +106,7 @@ fn topics_are_set_to_what_is_kept() {
     };
     let hour = 3_600_000;
     let claim = |config: &Config| Kafka::open(all(), config).expect("opens").claim(MadeBy::Run, None);
-    config.rules.max_future = hour;
+    config.rules.time.max_future = hour;
     config.retention = Retention { raw: None, rejected: None, late: Some(48 * hour) };
     claim(&config).expect("claims");
     assert_eq!(policies(), ["compact,delete", "compact", "compact", "compact", "compact"]);

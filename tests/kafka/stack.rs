@@ -2,8 +2,8 @@ use crate::support::needed;
 use crate::support::table;
 use dataflows::table::TableId;
 use deltamart::config::kafka::Registry as Config;
-use deltamart::decode::avro::{TOPICS, header};
-use deltamart::families::all;
+use deltamart::decode::avro::header;
+use deltamart::families::{TOPICS, all};
 use deltamart::kafka::registry::Registry;
 use deltamart::sink::Sink;
 use deltamart::sink::sqlite::{Sqlite, quoted};
@@ -52,8 +52,8 @@ impl Stack {
         let mut toml =
             format!("[registry]\nurl = \"{registry}\"\n[kafka]\nbrokers = \"{}\"\n[kafka.topics]\n", self.brokers);
         for topic in &TOPICS {
-            let name = if reads(topic.event_name()) { self.topic(topic.event_name()) } else { String::new() };
-            writeln!(toml, "{} = \"{name}\"", topic.event_name()).expect("text");
+            let name = if reads(topic.event) { self.topic(topic.event) } else { String::new() };
+            writeln!(toml, "{} = \"{name}\"", topic.event).expect("text");
         }
         std::fs::write(self.path("deltamart.toml"), toml).expect("writable");
     }
@@ -339,5 +339,5 @@ pub(crate) fn instant(second: i64) -> String {
 
 /// The shipped schema of an event.
 pub(crate) fn schema_of(event: &str) -> &'static str {
-    TOPICS.iter().find(|topic| topic.event_name() == event).expect("an event").schema
+    TOPICS.iter().find(|topic| topic.event == event).expect("an event").schema
 }

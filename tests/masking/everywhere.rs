@@ -9,13 +9,16 @@ use apache_avro::schema::RecordSchema;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
+use dataflows::shop::events::shared::ADDRESS_IN_KEY;
 use dataflows::table::Value;
-use deltamart::decode::avro::{Schemas, TOPICS, Topic, Writer, header};
+use dataflows::wire::Topic;
+use deltamart::decode::avro::{Schemas, Writer, header};
 use deltamart::decode::{Reason, decode, mask};
+use deltamart::families::TOPICS;
 use deltamart::kept::{is_whole, row};
+use deltamart::rules::Rules;
 use deltamart::source::script::Step;
 use deltamart::source::{Batch, Format};
-use deltamart::validate::Rules;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +35,7 @@ fn address(at: &str) -> String {
 fn event(topic: &Topic, text: &str) -> Json {
     let schema: Json = serde_json::from_str(topic.schema).expect("JSON");
     let value = |field: &str| match field {
-        "event_name" => json!(topic.event_name()),
+        "event_name" => json!(topic.event),
         "timestamp" => json!("2026-01-05T10:00:00Z"),
         "user_id" => json!(7),
         "age" => json!(30),
@@ -96,7 +99,7 @@ fn no_file_that_a_run_writes_holds_a_local_part() {
     let mut items = String::new();
     for (number, at) in ATS.iter().enumerate() {
         let address = address(at);
-        for topic in TOPICS.iter().filter(|topic| topic.event_name() != "movies_catalog_enriched") {
+        for topic in TOPICS.iter().filter(|topic| topic.event != "movies_catalog_enriched") {
             for text in [format!("to {address} it went"), address.clone()] {
                 lines.extend(with_each(topic, &text).iter().map(Json::to_string));
             }
@@ -196,7 +199,7 @@ fn a_masked_record_decodes_to_the_same() {
             let parsed = Schema::parse(&schema).expect("a schema");
             let schemas = Schemas::default();
             schemas.insert(7, Writer::parse(&schema.to_string()));
-            let format = Format::Avro(topic.event_name(), schemas);
+            let format = Format::Avro(topic.event, schemas);
             let writer = GenericDatumWriter::builder(&parsed).build().expect("a writer");
             let reader = GenericDatumReader::builder(&parsed).build().expect("a reader");
             for at in ATS {
@@ -226,7 +229,7 @@ fn what_is_kept_says_whether_it_is_what_came() {
                 let datum = [text("2026-01-05T10:00:00Z"), text(before), email].concat();
                 let payload = [&header(4711)[..], &datum, &[14]].concat();
                 let rejection = decode(&unknown, &payload, &Rules::default(), 0).expect_err("no schema");
-                assert_eq!(rejection.reason, Reason::UnknownSchema);
+                assert_eq!(rejection.reason, Reason::UNKNOWN_SCHEMA);
                 let mut batch = Batch::default();
                 batch.push(0, 5, b"7", &payload);
                 let mut counts = BTreeMap::new();
@@ -249,7 +252,7 @@ fn an_address_in_a_key_is_rejected() {
     };
     for at in ATS {
         let rejection = view(&address(at)).expect_err("an address");
-        assert_eq!(rejection.reason, Reason::AddressInKey);
+        assert_eq!(rejection.reason, ADDRESS_IN_KEY);
         assert!(rejection.detail.contains("`item_id`") && !rejection.detail.contains(LOCAL), "{}", rejection.detail);
     }
     view("SKU@7").expect("an id");

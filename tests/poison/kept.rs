@@ -4,10 +4,10 @@ use crate::support::CLOCK_MS;
 use deltamart::decode::avro::{Schemas, Writer};
 use deltamart::decode::{Reason, decode};
 use deltamart::kafka::registry::Resolved;
+use deltamart::rules::Rules;
 use deltamart::source::Format;
 use deltamart::state_dir::StateDir;
 use deltamart::store::local::Local;
-use deltamart::validate::Rules;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn schemas_that_refer_to_others_are_read_and_kept() {
     assert_eq!(settled(&first, 8, "t/0", false, &time, Duration::MAX), Resolved::Yes);
     let mut lost = payload.clone();
     lost[4] = 8;
-    assert_eq!(user(first.schemas(), &lost), Err(Reason::UnknownSchema));
+    assert_eq!(user(first.schemas(), &lost), Err(Reason::UNKNOWN_SCHEMA));
     drop(first);
     // Nobody answers at that port.
     let again = registry("http://127.0.0.1:1", Some(&dir), false, time.clock(PATIENCE));
@@ -139,7 +139,7 @@ fn eight_bytes_of_id_are_named() {
     let payload = [&[0, 0, 0, 0, 0, 0, 0, 0, 7][..], &sign_in(7, 1, 1)[5..]].concat();
     let format = Format::Avro("sign_in", Schemas::default());
     let rejection = decode(&format, &payload, &Rules::default(), CLOCK_MS).expect_err("it is not read");
-    assert_eq!((rejection.reason, rejection.schema_id), (Reason::UnknownSchema, Some(0)));
+    assert_eq!((rejection.reason, rejection.schema_id), (Reason::UNKNOWN_SCHEMA, Some(0)));
     assert!(
         rejection.detail.contains("schema 7 in 8 bytes") && rejection.detail.contains("Legacy4ByteIdHandler"),
         "{}",

@@ -49,9 +49,9 @@ impl Stage {
         config.kafka.brokers = cluster.bootstrap_servers();
         // They do not answer to that.
         config.kafka.accept_compacted = true;
-        for topic in &deltamart::decode::avro::TOPICS {
-            let name = if topic.event_name() == "sign_in" { "sign_in" } else { "" };
-            config.kafka.topics.insert(topic.event_name().to_owned(), name.to_owned());
+        for topic in &deltamart::families::TOPICS {
+            let name = if topic.event == "sign_in" { "sign_in" } else { "" };
+            config.kafka.topics.insert(topic.event.to_owned(), name.to_owned());
         }
         cluster.create_topic("sign_in", partitions, 1).expect("a topic");
         let mut client = ClientConfig::new();

@@ -1,9 +1,11 @@
 use super::line;
 use dataflows::events::Event;
+use dataflows::shop::events::purchase::BAD_AMOUNT;
+use dataflows::shop::events::shared::BAD_ITEM_ID;
 use deltamart::decode::{Clock, Reason, decode, movies_txt};
 use deltamart::instant;
+use deltamart::rules::Rules;
 use deltamart::source::Format;
-use deltamart::validate::Rules;
 
 /// Each line as it was read, or why it was rejected.
 fn read(lines: &str) -> Vec<Result<Event, (Reason, String)>> {
@@ -44,7 +46,7 @@ fn whole_numbers_of_data_frames() {
     assert_eq!((first.user_id, second.age), (1001, 34));
     assert!(matches!(&read[2], Ok(Event::ItemRating(rating)) if rating.rating == 5));
     assert!(matches!(&read[3], Ok(Event::ItemView(view)) if view.item_id == "12".into()));
-    says(&read[6], Reason::WrongType, &["`user_id` is 1007.5", "a whole number"]);
+    says(&read[6], Reason::WRONG_TYPE, &["`user_id` is 1007.5", "a whole number"]);
 }
 
 #[test]
@@ -52,33 +54,33 @@ fn units_are_guessed_aloud_and_not_read() {
     let read = read(include_str!("units.jsonl"));
     assert!(read[2].is_ok());
     for (number, unit) in [(0, "seconds"), (1, "seconds"), (3, "microseconds"), (4, "nanoseconds"), (5, "seconds")] {
-        says(&read[number], Reason::BadTimestamp, &["`timestamp` is ", "looks like ", unit, "2026-01-05T10:00:00Z"]);
+        says(&read[number], Reason::BAD_TIMESTAMP, &["`timestamp` is ", "looks like ", unit, "2026-01-05T10:00:00Z"]);
     }
 }
 
 #[test]
 fn what_is_no_json_is_named() {
     let read = read(include_str!("no-json.jsonl"));
-    says(&read[0], Reason::Undecodable, &["`scroll_depth` is NaN", "JSON does not have"]);
-    says(&read[1], Reason::Undecodable, &["`latency_ms` is Infinity"]);
-    says(&read[2], Reason::Undecodable, &["`purchase_amount` is NaN"]);
-    says(&read[3], Reason::BadAmount, &["`purchase_amount`", "NaN"]);
+    says(&read[0], Reason::UNDECODABLE, &["`scroll_depth` is NaN", "JSON does not have"]);
+    says(&read[1], Reason::UNDECODABLE, &["`latency_ms` is Infinity"]);
+    says(&read[2], Reason::UNDECODABLE, &["`purchase_amount` is NaN"]);
+    says(&read[3], BAD_AMOUNT, &["`purchase_amount`", "NaN"]);
     assert!(read[4].is_ok() && read[5].is_ok(), "nobody reads these: {:?}", &read[4..6]);
-    says(&read[6], Reason::Undecodable, &["single quotes"]);
-    says(&read[7], Reason::Undecodable, &["a comma"]);
+    says(&read[6], Reason::UNDECODABLE, &["single quotes"]);
+    says(&read[7], Reason::UNDECODABLE, &["a comma"]);
 }
 
 #[test]
 fn a_key_twice_is_named_where_it_matters() {
     let read = read(include_str!("a-key-twice.jsonl"));
-    says(&read[0], Reason::DuplicateField, &["`user_id` stands there twice", "write it once"]);
-    says(&read[1], Reason::DuplicateField, &["`user_id` stands there twice"]);
+    says(&read[0], Reason::DUPLICATE_FIELD, &["`user_id` stands there twice", "write it once"]);
+    says(&read[1], Reason::DUPLICATE_FIELD, &["`user_id` stands there twice"]);
     assert!(read[2].is_ok());
     let unread = r#"{"event_name":"sign_in","timestamp":"2026-01-05","user_id":1,"age":true,"age":null}"#;
     assert!(line(unread).is_ok(), "a sign-in has no age");
     let title =
         r#"{"event_name":"movies_catalog_enriched","timestamp":"2026-01-05","item_id":1,"title":"a","title":"b"}"#;
-    assert_eq!(line(title).map_err(|why| why.reason), Err(Reason::DuplicateField));
+    assert_eq!(line(title).map_err(|why| why.reason), Err(Reason::DUPLICATE_FIELD));
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn money_of_other_systems() {
             (Ok(Event::Purchase(purchase)), Some(dollars)) => {
                 assert_eq!(purchase.purchase_amount_cents, (dollars * 100.0).round() as i64, "line {}", number + 1);
             }
-            (rejected, None) => says(rejected, Reason::BadAmount, &["`purchase_amount` is ", "US dollars"]),
+            (rejected, None) => says(rejected, BAD_AMOUNT, &["`purchase_amount` is ", "US dollars"]),
             other => panic!("line {}: {other:?}", number + 1),
         }
     }
@@ -118,22 +120,22 @@ fn an_id_is_the_same_in_events_and_catalogs() {
     assert_eq!(ids, ["12", "12", "12", "12", "012", "12", "12.0", "12", "１２", "12"]);
     assert_eq!(ids[0], item.to_string());
     for empty in &added[10..] {
-        says(empty, Reason::BadItemId, &["`item_id`", "is empty", "expected"]);
+        says(empty, BAD_ITEM_ID, &["`item_id`", "is empty", "expected"]);
     }
 }
 
 #[test]
 fn envelopes_are_told_from_events() {
     let read = read(include_str!("envelopes.jsonl"));
-    says(&read[0], Reason::MissingField, &["Debezium", "`after`", "ExtractNewRecordState"]);
-    says(&read[1], Reason::MissingField, &["`payload`", "schemas.enable=false"]);
-    says(&read[2], Reason::MissingField, &["CloudEvent", "`data`"]);
-    says(&read[3], Reason::Undecodable, &["encoded twice"]);
-    says(&read[4], Reason::MissingField, &["`Event_Name` is not read", "did you mean `event_name`?"]);
-    says(&read[5], Reason::MissingField, &["`eventName` is not read", "did you mean `event_name`?"]);
-    says(&read[6], Reason::UnknownEvent, &["`Sign_In` is no event", "did you mean `sign_in`?"]);
+    says(&read[0], Reason::MISSING_FIELD, &["Debezium", "`after`", "ExtractNewRecordState"]);
+    says(&read[1], Reason::MISSING_FIELD, &["`payload`", "schemas.enable=false"]);
+    says(&read[2], Reason::MISSING_FIELD, &["CloudEvent", "`data`"]);
+    says(&read[3], Reason::UNDECODABLE, &["encoded twice"]);
+    says(&read[4], Reason::MISSING_FIELD, &["`Event_Name` is not read", "did you mean `event_name`?"]);
+    says(&read[5], Reason::MISSING_FIELD, &["`eventName` is not read", "did you mean `event_name`?"]);
+    says(&read[6], Reason::UNKNOWN_EVENT, &["`Sign_In` is no event", "did you mean `sign_in`?"]);
     let user = r#"{"event_name":"sign_in","timestamp":"2026-01-05T10:00:00Z","userId":4}"#;
-    says(&self::read(user)[0], Reason::MissingField, &["`userId` is not read", "did you mean `user_id`?"]);
+    says(&self::read(user)[0], Reason::MISSING_FIELD, &["`userId` is not read", "did you mean `user_id`?"]);
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn the_future_begins_by_the_clock_that_is_named() {
     let ten = instant::parse("2026-01-05T10:00:00Z").expect("an instant");
     let said = |clock: Clock| {
         let why = decode(&Format::Json(None), text, &Rules::default(), clock).expect_err("the future");
-        assert_eq!(why.reason, Reason::TimestampInFuture);
+        assert_eq!(why.reason, Reason::TIMESTAMP_IN_FUTURE);
         why.detail
     };
     let of_reader = "no later than 1h after the clock (`rejected_at`)";

@@ -1,6 +1,7 @@
 use super::{any_line, avro, of_fields, record};
 use apache_avro::types::Value as Avro;
 use dataflows::events::Event;
+use dataflows::shop::events::purchase::BAD_AMOUNT;
 use deltamart::decode::{Accepted, Reason, Rejection};
 use proptest::prelude::*;
 use serde_json::json;
@@ -111,7 +112,7 @@ proptest! {
         prop_assume!(f64::from(dollars as f32) != dollars);
         for written in [written.clone(), json!(written).to_string()] {
             let (reason, detail) = in_json(&written).expect_err("no money");
-            prop_assert_eq!(reason, Reason::BadAmount);
+            prop_assert_eq!(reason, BAD_AMOUNT);
             prop_assert!(detail.starts_with("`purchase_amount` is ") && detail.contains("whole cents"), "{}", detail);
             prop_assert_eq!(price(&written), None);
         }

@@ -73,7 +73,7 @@ proptest! {
         let double = number as f64 + part as f64 / 8.0;
         for read in [in_json(&double.to_string()), in_avro(json!("double"), Avro::Double(double))] {
             let (reason, detail) = read.expect_err("no whole number");
-            prop_assert_eq!(reason, Reason::WrongType);
+            prop_assert_eq!(reason, Reason::WRONG_TYPE);
             let expected = format!("`user_id` is {double}; expected a whole number");
             prop_assert!(detail.ends_with(&expected), "{}", detail);
         }
@@ -94,7 +94,7 @@ fn other_types_are_named() {
         (json!({"type": "enum", "name": "E", "symbols": ["one"]}), Avro::Enum(0, "one".to_owned()), "the text \"one\""),
     ] {
         let (reason, detail) = in_avro(ty, value).expect_err("no number");
-        assert_eq!(reason, Reason::WrongType);
+        assert_eq!(reason, Reason::WRONG_TYPE);
         assert_eq!(detail, format!("`user_id` is {called}; expected a whole number"));
     }
 }

@@ -1,7 +1,7 @@
 //! Every value in a payload that holds no others: of all fields of its writer, those too that no event has.
 
 use super::{Schemas, read_seed, split};
-use crate::decode::scalar::Scalar;
+use dataflows::wire::scalar::Scalar;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
 use std::fmt;

@@ -3,7 +3,8 @@
 //! field that nobody reads matters to nobody.
 
 use crate::decode::hints::Outline;
-use crate::decode::scalar::Scalar;
+use dataflows::wire::scalar::Scalar;
+use dataflows::wire::{Kind, Names, Set, Slot};
 use serde_json::{Map, Value as Json, json};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,10 +14,32 @@ use std::collections::HashMap;
 pub struct Branch {
     /// What it is, if it is no record.
     pub other: Option<String>,
-    /// Of its fields those whose values mean something else than they seem to.
-    pub fields: Vec<(String, Logical)>,
+    /// How it is read, for each set of fields.
+    pub plans: Vec<Plan>,
     /// The names of its fields.
     pub outline: Outline,
+}
+
+/// How a set of fields is read of a record.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Of the record's fields, in their order, the slots; none if one is not read.
+    pub slots: Vec<Option<Slot>>,
+    /// The fields whose values mean something else than they seem to.
+    pub meanings: Vec<(Slot, Logical)>,
+}
+
+impl Plan {
+    fn of(fields: &[(&str, Logical)], names: &Names, set: Set) -> Plan {
+        let mut plan = Plan::default();
+        for (name, logical) in fields {
+            let slot = names.find(set, name);
+            plan.slots.push(slot);
+            let meaning = slot.map(|slot| (slot, logical.of_kind(names.kind(slot))));
+            plan.meanings.extend(meaning.filter(|(_, logical)| *logical != Logical::default()));
+        }
+        plan
+    }
 }
 
 /// What a logical type makes of a field's values, by the type that they are written in.
@@ -45,9 +68,14 @@ enum Bytes {
 }
 
 impl Logical {
-    /// Without what it says of time.
-    pub fn of_bytes(&self) -> Logical {
-        Logical { int: None, long: None, ..*self }
+    /// What of it counts in a field that is read so.
+    fn of_kind(self, kind: Kind) -> Logical {
+        match kind {
+            Kind::Instant => self,
+            // These are no instants, whatever their writer calls them.
+            Kind::Plain => Logical { int: None, long: None, ..self },
+            Kind::Text | Kind::Address | Kind::Texts | Kind::Attributes => Logical::default(),
+        }
     }
 
     /// What a value means.
@@ -100,14 +128,15 @@ fn decimal(bytes: &[u8], scale: usize) -> Scalar<'static> {
     Scalar::Text(Cow::Owned(if unscaled < 0 { format!("-{digits}") } else { digits.to_owned() }))
 }
 
-/// The layout alone, for who would judge the rest, and what the rest says of what a datum may be of.
-pub fn read(schema: &Json) -> (Json, Vec<Branch>) {
+/// The layout alone, for who would judge the rest, and what the rest says of what a datum may be of, if fields of
+/// these names are read.
+pub fn read(schema: &Json, wanted: &Names) -> (Json, Vec<Branch>) {
     let mut names = HashMap::new();
     collect(schema, "", &mut names);
     let one = unwrapped(schema);
     let branches = match one.as_array() {
-        Some(branches) => branches.iter().map(|branch| of(branch, &names)).collect(),
-        None => vec![of(one, &names)],
+        Some(branches) => branches.iter().map(|branch| of(branch, &names, wanted)).collect(),
+        None => vec![of(one, &names, wanted)],
     };
     (layout(schema), branches)
 }
@@ -163,7 +192,7 @@ fn layout(schema: &Json) -> Json {
 }
 
 /// Named types by their full names.
-type Names<'a> = HashMap<String, (&'a Json, String)>;
+type Named<'a> = HashMap<String, (&'a Json, String)>;
 
 /// Whether a word says what a type is made of.
 pub(super) fn is_keyword(word: &str) -> bool {
@@ -178,7 +207,7 @@ pub(super) fn full_name(name: &str, namespace: &str) -> String {
     }
 }
 
-fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Names<'a>) {
+fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Named<'a>) {
     let schema = unwrapped(schema);
     if let Json::Array(branches) = schema {
         branches.iter().for_each(|branch| collect(branch, namespace, names));
@@ -200,7 +229,7 @@ fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Names<'a>) {
 }
 
 /// The type that a name stands for, and the namespace in it.
-fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> (&'a Json, String) {
+fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Named<'a>) -> (&'a Json, String) {
     let schema = unwrapped(schema);
     let name = schema.as_str().or_else(|| schema["type"].as_str()).unwrap_or_default();
     let is_reference = !is_keyword(name) && !PRIMITIVE.contains(&name);
@@ -216,7 +245,7 @@ fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> (&'a Js
 }
 
 /// The types of a union, or the only one, with names resolved.
-fn types<'a>(schema: &'a Json, namespace: &str, names: &Names<'a>) -> Vec<(&'a Json, String)> {
+fn types<'a>(schema: &'a Json, namespace: &str, names: &Named<'a>) -> Vec<(&'a Json, String)> {
     let one = unwrapped(schema);
     match one.as_array() {
         Some(branches) => branches.iter().map(|branch| resolved(branch, namespace, names)).collect(),
@@ -233,23 +262,23 @@ fn field_names(record: &Json) -> Vec<String> {
     fields.filter_map(|field| field["name"].as_str()).map(str::to_owned).collect()
 }
 
-fn of<'a>(schema: &'a Json, names: &Names<'a>) -> Branch {
+fn of<'a>(schema: &'a Json, names: &Named<'a>, wanted: &Names) -> Branch {
     let (schema, namespace) = resolved(schema, "", names);
     if !matches!(type_name(schema), "record" | "error") {
         return Branch { other: Some(type_name(schema).to_owned()), ..Branch::default() };
     }
     let mut branch = Branch::default();
+    let mut fields = Vec::new();
     for field in schema["fields"].as_array().into_iter().flatten() {
         let Some(name) = field["name"].as_str() else { continue };
         let types = types(&field["type"], &namespace, names);
         let mut logical = Logical::default();
         types.iter().for_each(|(ty, _)| logical.add(ty));
-        if logical != Logical::default() {
-            branch.fields.push((name.to_owned(), logical));
-        }
+        fields.push((name, logical));
         let inner = types.iter().find(|(ty, _)| matches!(type_name(ty), "record" | "error"));
         branch.outline.push(name, inner.map(|(record, _)| field_names(record)));
     }
+    branch.plans = wanted.sets().map(|set| Plan::of(&fields, wanted, set)).collect();
     branch
 }
 

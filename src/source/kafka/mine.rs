@@ -1,6 +1,7 @@
 //! A partition that is read: how far it is, and what it waits for.
 
 use crate::decode::Reason;
+use crate::families;
 use crate::kafka::cluster::Found;
 use crate::kafka::skip::Pass;
 use crate::source::Refused;
@@ -84,7 +85,7 @@ impl Mine {
         // What was passed then is passed again, though it may be readable now, and nobody says so any more.
         self.passes.retain(|pass| pass.from >= until);
         let passed = |rejected: Rejected| {
-            let reason = Reason::by_code(&rejected.reason).unwrap_or(Reason::Unreadable);
+            let reason = families::reason_of(&rejected.reason).unwrap_or(Reason::UNREADABLE);
             Some(Pass { from: rejected.from?, to: rejected.offset + 1, reason, why: rejected.detail })
         };
         self.passes.extend(rejected.into_iter().filter_map(passed));

@@ -110,7 +110,7 @@ impl Reader {
         }
         let refused = |reason, detail| Judged::Taken(Some(Refused { reason, detail, from: None }));
         let named_elsewhere = || match elsewhere() {
-            Some(detail) => refused(Reason::UnknownSchema, detail),
+            Some(detail) => refused(Reason::UNKNOWN_SCHEMA, detail),
             // What is to be said of it is in the bytes.
             None => Judged::Taken(None),
         };
@@ -123,9 +123,9 @@ impl Reader {
                     "schema {id} could not be had for a minute, while the registry gave others: {why}. Mend that, then \
                      `replay-rejected --reason schema_unavailable`"
                 );
-                refused(Reason::SchemaUnavailable, detail)
+                refused(Reason::SCHEMA_UNAVAILABLE, detail)
             }
-            Resolved::Unasked(why) => refused(Reason::UnknownSchema, why),
+            Resolved::Unasked(why) => refused(Reason::UNKNOWN_SCHEMA, why),
             Resolved::Asked(_) => Judged::Waits,
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::bounds;
 use crate::decode::{Reason, Rejection, decode};
+use crate::families;
+use crate::rules::Rules;
 use crate::source::lines::{Extent, Kind, Lines};
 use crate::source::movies::Movies;
 use crate::source::{Format, Poll, Source, SourceError};
-use crate::validate::Rules;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -107,12 +108,12 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
 #[derive(Default)]
 struct Judged {
     first: Option<(i64, Rejection)>,
-    reasons: BTreeMap<Reason, usize>,
+    reasons: BTreeMap<&'static str, usize>,
 }
 
 impl Judged {
     fn reject(&mut self, line: i64, rejection: Rejection) {
-        *self.reasons.entry(rejection.reason).or_default() += 1;
+        *self.reasons.entry(rejection.reason.code()).or_default() += 1;
         self.first.get_or_insert((line, rejection));
     }
 
@@ -123,7 +124,10 @@ impl Judged {
             1 => ("the only record".to_owned(), "is not valid"),
             records => (format!("none of the first {records} records"), "is valid"),
         };
-        let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {}", reason.code())).collect();
+        // What is worst comes first.
+        let codes = families::reasons().map(Reason::code);
+        let count = |code| self.reasons.get(code).map(|count| format!("{count} {code}"));
+        let reasons: Vec<_> = codes.filter_map(count).collect();
         let detail = detail.replace(char::is_control, "\u{FFFD}");
         let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
         Err(SourceError::Refused(format!(

@@ -1,6 +1,6 @@
 //! `ListPrice`: the price of an item, or the reason why there is none.
 
-use super::money::CENTS_MAX;
+use crate::wire::money::CENTS_MAX;
 
 /// Why an item has no usable price: stable codes, in `movies_catalog.price_reason`.
 pub mod reason {

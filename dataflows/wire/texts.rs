@@ -1,134 +1,10 @@
-//! What may stand in an event on the wire, whatever it is written in. Everything is optional here, and of any
-//! type; what an event needs of it, and how that is read, is `validate`'s to say. So nothing is judged that the
-//! event does not have.
+//! Lists of texts, and lists of texts by their names.
 
-use super::avro::FromWriter;
-use super::avro::schema::Logical;
+use super::bounds::{TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 use super::scalar::{Scalar, short};
-use crate::bounds::{TEXT_BYTES_MAX, VERSION_BYTES_MAX};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// Fields by their names on the wire, and which of them stand there twice.
-macro_rules! fields {
-    ($(#[$doc:meta])* $wire:ident { $($field:ident: $ty:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Default)]
-        #[allow(missing_docs, reason = "the schemas say what each means")]
-        pub struct $wire<'a> {
-            $(pub $field: Option<$ty>,)*
-            /// Fields that stand there more than once.
-            pub twice: Vec<&'static str>,
-        }
-
-        impl<'de: 'a, 'a> Deserialize<'de> for $wire<'a> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                #[allow(non_camel_case_types, reason = "named as they are on the wire")]
-                #[derive(Clone, Copy, serde::Deserialize)]
-                #[serde(field_identifier)]
-                enum Key {
-                    $($field,)*
-                    #[serde(other)]
-                    other,
-                }
-                struct Fields;
-                impl<'de> Visitor<'de> for Fields {
-                    type Value = $wire<'de>;
-                    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                        f.write_str("an object")
-                    }
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$wire<'de>, A::Error> {
-                        let (mut wire, mut seen) = ($wire::default(), 0_u32);
-                        while let Some(key) = map.next_key::<Key>()? {
-                            let bit = 1 << key as u32;
-                            match key {
-                                $(Key::$field => {
-                                    if seen & bit != 0 && !wire.twice.contains(&stringify!($field)) {
-                                        wire.twice.push(stringify!($field));
-                                    }
-                                    wire.$field = map.next_value()?;
-                                })*
-                                Key::other => drop(map.next_value::<IgnoredAny>()?),
-                            }
-                            seen |= bit;
-                        }
-                        Ok(wire)
-                    }
-                }
-                deserializer.deserialize_struct(stringify!($wire), &[$(stringify!($field)),*], Fields)
-            }
-        }
-    };
-}
-
-fields! {
-    /// The fields of all events but the catalog's.
-    Wire {
-        event_name: Scalar<'a>,
-        timestamp: Scalar<'a>,
-        user_id: Scalar<'a>,
-        age: Scalar<'a>,
-        masked_email: Scalar<'a>,
-        preferred_language: Scalar<'a>,
-        item_id: Scalar<'a>,
-        cart_id: Scalar<'a>,
-        payment_method: Scalar<'a>,
-        movie_id: Scalar<'a>,
-        purchase_amount: Scalar<'a>,
-        rating: Scalar<'a>,
-    }
-}
-
-fields! {
-    /// What stands besides in a version of a catalog item: read only where there is one.
-    CatalogWire {
-        price: Scalar<'a>,
-        title: Scalar<'a>,
-        list_price_raw: Scalar<'a>,
-        product_group: Scalar<'a>,
-        binding: Scalar<'a>,
-        genre: Scalar<'a>,
-        studio: Scalar<'a>,
-        brand: Scalar<'a>,
-        release_date: Scalar<'a>,
-        audience_rating: Scalar<'a>,
-        running_time: Scalar<'a>,
-        directors: Texts,
-        actors: Texts,
-        languages: Texts,
-        attributes: Attributes,
-    }
-}
-
-fn mean(value: &mut Option<Scalar<'_>>, logical: &Logical) {
-    *value = value.take().map(|value| logical.applied(value));
-}
-
-impl<'a> FromWriter<'a> for Wire<'a> {
-    fn meaning(&mut self, field: &str, logical: &Logical) {
-        match field {
-            "timestamp" => mean(&mut self.timestamp, logical),
-            // These are no instants, whatever their writer calls them.
-            "user_id" => mean(&mut self.user_id, &logical.of_bytes()),
-            "age" => mean(&mut self.age, &logical.of_bytes()),
-            "item_id" => mean(&mut self.item_id, &logical.of_bytes()),
-            "cart_id" => mean(&mut self.cart_id, &logical.of_bytes()),
-            "movie_id" => mean(&mut self.movie_id, &logical.of_bytes()),
-            "purchase_amount" => mean(&mut self.purchase_amount, &logical.of_bytes()),
-            "rating" => mean(&mut self.rating, &logical.of_bytes()),
-            _ => {}
-        }
-    }
-}
-
-impl<'a> FromWriter<'a> for CatalogWire<'a> {
-    fn meaning(&mut self, field: &str, logical: &Logical) {
-        if field == "price" {
-            mean(&mut self.price, &logical.of_bytes());
-        }
-    }
-}
 
 /// A list of texts, or why it is none.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,7 +33,7 @@ fn among_others(text_bytes: usize) -> usize {
 
 /// A sum of bytes that is too large for what was read.
 fn is_long(bytes: usize) -> bool {
-    bytes > VERSION_BYTES_MAX
+    bytes > TOGETHER_BYTES_MAX
 }
 
 /// What a visitor of lists and objects makes of single values: they are named, not read.
@@ -269,6 +145,11 @@ impl<'de> Visitor<'de> for AttributesVisitor {
             attributes => attributes,
         }))
     }
+}
+
+/// Canonical JSON: lists in their order, keys sorted.
+pub fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("lists and maps of text are always JSON")
 }
 
 impl<'de> Deserialize<'de> for Texts {

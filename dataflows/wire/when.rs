@@ -1,8 +1,8 @@
 //! The one reader of instants: text in ISO 8601, or milliseconds since 1970.
 
+use super::instant::{self, EXPECTED};
 use super::number::{NotRead, whole};
 use super::scalar::Scalar;
-use crate::instant::{self, EXPECTED};
 
 /// 12 digits, which begin in March 1973, to 14, which end in 5138: milliseconds, and nothing else in use.
 const MILLIS: std::ops::Range<i64> = 100_000_000_000..100_000_000_000_000;

@@ -107,7 +107,7 @@ impl fmt::Display for Scalar<'_> {
                 Ok(text) => write!(f, "the bytes {:?}", short(text)),
                 Err(_) => write!(f, "{} bytes that are no text", bytes.len()),
             },
-            Scalar::Instant(at) => f.write_str(&crate::instant::show(*at)),
+            Scalar::Instant(at) => f.write_str(&super::instant::show(*at)),
             Scalar::Amount(amount) => write!(f, "{} in {}", amount.amount, amount.currency),
             Scalar::Other(what) => f.write_str(what),
         }

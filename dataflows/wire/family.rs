@@ -1,0 +1,237 @@
+//! A family of events: what each of them is, said by its page, and how a record becomes one of them.
+
+use super::instant;
+use super::names::{Fields, Kind, Names, Set, Slot, Table, sounds_like};
+use super::reason::{Broken, Reason, Rejection};
+use super::scalar::{Scalar, short};
+use super::{Wire, when};
+use crate::Instant;
+use std::fmt;
+
+/// What a page says of its event.
+pub struct Page<E, R> {
+    /// Where it comes from.
+    pub topic: Topic,
+    /// The field that is the key of its records.
+    pub key: &'static str,
+    /// Whether it moves the watermark. One that speaks of things, not of time, does not.
+    pub carries_time: bool,
+    /// The reasons for which it, and it alone, is rejected.
+    pub reasons: &'static [Reason],
+    /// One that is accepted, as JSON: an object of single values.
+    pub sample: &'static str,
+    /// The sample spoiled, and why it is rejected then.
+    pub flaws: &'static [Flaw],
+    /// Says which fields it reads, and gives what makes the event of them.
+    pub accept: fn(&mut Fields<'_>) -> Accept<E, R>,
+}
+
+/// A topic that carries an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Topic {
+    /// Its default name.
+    pub name: &'static str,
+    /// The event's name.
+    pub event: &'static str,
+    /// Its shipped schema, of Avro.
+    pub schema: &'static str,
+    /// Whether it is read to its then end before any other.
+    pub is_read_first: bool,
+}
+
+/// How a sample is spoiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Flaw {
+    /// The field that is other than it should be.
+    pub field: &'static str,
+    /// What stands there, as JSON; nothing if the field is left out.
+    pub value: &'static str,
+    /// Why the event is rejected.
+    pub reason: Reason,
+}
+
+impl Flaw {
+    /// A field that has this value, or is left out.
+    pub const fn new(field: &'static str, value: &'static str, reason: Reason) -> Flaw {
+        Flaw { field, value, reason }
+    }
+}
+
+/// By which the future begins: the earlier of two times, each in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// That of who reads: the epoch's.
+    pub reader_ms: i64,
+    /// The time that the record has in its log, if it has a believable one: when it was sent, or appended.
+    pub log_ms: Option<i64>,
+}
+
+impl From<i64> for Clock {
+    fn from(reader_ms: i64) -> Clock {
+        Clock { reader_ms, log_ms: None }
+    }
+}
+
+/// When events may have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRules {
+    /// Nothing happened before this.
+    pub min_event_time: Instant,
+    /// How far after the epoch's clock an event may be.
+    pub max_future: i64,
+}
+
+impl Default for TimeRules {
+    fn default() -> TimeRules {
+        TimeRules { min_event_time: 946_684_800_000, max_future: 3_600_000 }
+    }
+}
+
+/// A record whose event and time are known.
+#[derive(Debug)]
+pub struct Record<'r, 'n, 'a> {
+    /// Its fields. What becomes part of the event may be taken out.
+    pub wire: &'r mut Wire<'n, 'a>,
+    /// Event time.
+    pub timestamp: Instant,
+    /// An e-mail address came in clear, and was masked.
+    pub masked: bool,
+}
+
+/// Makes an event of a record by the rules of its family, or says which it breaks first.
+pub type Accept<E, R> = Box<dyn Fn(&mut Record<'_, '_, '_>, &R) -> Result<E, Broken> + Send + Sync>;
+
+/// The events of a family.
+pub struct Family<E, R> {
+    names: Names,
+    events: Vec<Entry<E, R>>,
+    by_name: Table,
+    event_name: Slot,
+    timestamp: Slot,
+}
+
+struct Entry<E, R> {
+    page: Page<E, R>,
+    accept: Accept<E, R>,
+    besides: Option<Set>,
+}
+
+impl<E, R> fmt::Debug for Family<E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pages().map(|page| page.topic)).finish()
+    }
+}
+
+impl<E, R> Default for Family<E, R> {
+    fn default() -> Self {
+        let mut names = Names::default();
+        let mut fields = Fields::new(&mut names);
+        let event_name = fields.field("event_name", Kind::Text);
+        let timestamp = fields.field("timestamp", Kind::Instant);
+        Family { names, events: Vec::new(), by_name: Table::default(), event_name, timestamp }
+    }
+}
+
+impl<E, R> Family<E, R> {
+    /// Adds an event.
+    pub fn add(&mut self, page: Page<E, R>) {
+        let mut fields = Fields::new(&mut self.names);
+        let accept = (page.accept)(&mut fields);
+        let besides = fields.besides();
+        self.events.push(Entry { page, accept, besides });
+        let names = self.events.iter().map(|entry| entry.page.topic.event);
+        self.by_name = Table::of(names.enumerate().map(|(place, name)| (name, place)));
+    }
+
+    /// What its events are.
+    pub fn pages(&self) -> impl Iterator<Item = &Page<E, R>> {
+        self.events.iter().map(|entry| &entry.page)
+    }
+
+    /// The names of the fields that are read.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    fn by_name(&self, name: &str) -> Option<&Entry<E, R>> {
+        let place = self.by_name.find(name)?;
+        Some(&self.events[place])
+    }
+
+    /// Judges the fields of all events that a record has; tells too whether an e-mail address came in clear, in any
+    /// text, and was masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads
+    /// what an event has besides. What becomes part of the event is taken out of `wire`.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn judge<'n, 'a>(
+        &self,
+        wire: &mut Wire<'n, 'a>,
+        carries: Option<&str>,
+        (rules, time, clock): (&R, &TimeRules, Clock),
+        besides: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
+    ) -> Result<(E, bool), Broken> {
+        let entry = self.event(wire, carries)?;
+        let timestamp = self.timestamp(wire, time, clock)?;
+        if let Some(set) = entry.besides {
+            wire.make_room(set);
+            besides(wire, set)?;
+            wire.each_once(set)?;
+        }
+        let mut record = Record { wire, timestamp, masked: false };
+        let event = (entry.accept)(&mut record, rules)?;
+        Ok((event, record.masked))
+    }
+
+    fn event(&self, wire: &Wire<'_, '_>, carries: Option<&str>) -> Result<&Entry<E, R>, Broken> {
+        let Some(name) = wire.value(self.event_name)? else {
+            return carries.and_then(|carries| self.by_name(carries)).ok_or(Broken::Missing("event_name"));
+        };
+        let text = name.text().ok_or_else(|| wire.wrong_type(self.event_name, name, "text"))?;
+        self.by_name(&text).ok_or_else(|| {
+            let known: Vec<&str> = self.pages().map(|page| page.topic.event).collect();
+            let expected = match known.iter().find(|known| sounds_like(known, &text)) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("expected one of {}", known.join(", ")),
+            };
+            Broken::rule(Reason::UNKNOWN_EVENT, format!("`{}` is no event; {expected}", short(&text)))
+        })
+    }
+
+    fn timestamp(&self, wire: &Wire<'_, '_>, rules: &TimeRules, clock: Clock) -> Result<Instant, Broken> {
+        let value = wire.required(self.timestamp)?;
+        let at = when::instant(value).map_err(|why| {
+            let reason = match value {
+                Scalar::Bool(_) | Scalar::Amount(_) | Scalar::Other(_) => Reason::WRONG_TYPE,
+                Scalar::Text(_)
+                | Scalar::Long(_)
+                | Scalar::Int(_)
+                | Scalar::Huge(_)
+                | Scalar::Float(_)
+                | Scalar::Double(_)
+                | Scalar::Bytes(_)
+                | Scalar::Instant(_) => Reason::BAD_TIMESTAMP,
+            };
+            wire.broken(self.timestamp, reason, value, &why)
+        })?;
+        if at < rules.min_event_time {
+            let expected = format!("expected {} at the earliest", instant::show(rules.min_event_time));
+            let at = Scalar::Instant(at);
+            return Err(wire.broken(self.timestamp, Reason::TIMESTAMP_TOO_OLD, &at, &expected));
+        }
+        let after = |ms: i64| at > ms.saturating_add(rules.max_future);
+        let of_log = clock.log_ms.filter(|&ms| after(ms));
+        if of_log.is_some() || after(clock.reader_ms) {
+            // The log's time first, and never the clock itself: an epoch may open before a record is appended or
+            // after, and the same record is to be rejected in the same words whenever it is read.
+            let of = match of_log {
+                Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+                None => "the clock (`rejected_at`)".to_owned(),
+            };
+            let (at, future) = (Scalar::Instant(at), instant::span(rules.max_future));
+            let expected = format!("expected no later than {future} after {of}");
+            return Err(wire.broken(self.timestamp, Reason::TIMESTAMP_IN_FUTURE, &at, &expected));
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,291 @@
+//! The names of the fields that a family reads, made once at its start.
+
+/// How a field is read, whatever its writer calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As it stands there.
+    Text,
+    /// An e-mail address and nothing else: what is stored of it is masked.
+    Address,
+    /// A number, an id or money: a writer's decimals and UUIDs are such, its instants are not.
+    Plain,
+    /// An instant: what a writer's schema says of its unit counts.
+    Instant,
+    /// A list of texts.
+    Texts,
+    /// Lists of texts by their names.
+    Attributes,
+}
+
+/// The place of a field's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub(super) usize);
+
+/// Fields that are read together: those of all events, or what one event has besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set(usize);
+
+impl Set {
+    /// The fields of all events.
+    pub const ALL: Set = Set(0);
+    /// Its place among the sets of a family.
+    pub fn place(self) -> usize {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Field {
+    name: &'static str,
+    kind: Kind,
+    set: Set,
+}
+
+/// The names of a family's fields: each has a slot.
+#[derive(Debug)]
+pub struct Names {
+    fields: Vec<Field>,
+    /// Of each set, its fields by their names.
+    tables: Vec<Table>,
+    /// Behind the last slot of each set.
+    ends: Vec<usize>,
+    person: Option<&'static str>,
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], person: None }
+    }
+}
+
+impl Names {
+    /// The sets.
+    pub fn sets(&self) -> impl Iterator<Item = Set> {
+        (0..self.tables.len()).map(Set)
+    }
+
+    /// The names of all fields.
+    pub fn all(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().map(|field| field.name)
+    }
+
+    /// The name of a field.
+    pub fn name(&self, slot: Slot) -> &'static str {
+        self.fields[slot.0].name
+    }
+
+    /// How a field is read.
+    pub fn kind(&self, slot: Slot) -> Kind {
+        self.fields[slot.0].kind
+    }
+
+    /// Behind the last slot of a set.
+    pub(super) fn end(&self, set: Set) -> usize {
+        self.ends[set.0]
+    }
+
+    /// The set that a field is of.
+    pub(super) fn set(&self, slot: Slot) -> Set {
+        self.fields[slot.0].set
+    }
+
+    /// The field of a name in a set.
+    #[inline]
+    pub fn find(&self, set: Set, name: &str) -> Option<Slot> {
+        self.table(set).find(name).map(Slot)
+    }
+
+    /// The fields of a set by their names.
+    #[inline]
+    pub(super) fn table(&self, set: Set) -> &Table {
+        &self.tables[set.0]
+    }
+
+    /// The fields that hold an e-mail address and nothing else.
+    pub fn addresses(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().filter(|field| field.kind == Kind::Address).map(|field| field.name)
+    }
+
+    /// The field that says whom an event is of.
+    pub fn person(&self) -> Option<&'static str> {
+        self.person
+    }
+
+    fn add(&mut self, set: Set, name: &'static str, kind: Kind) -> Slot {
+        if let Some(known) = self.find(set, name) {
+            assert_eq!(self.kind(known), kind, "`{name}` is read in two ways");
+            return known;
+        }
+        self.fields.push(Field { name, kind, set });
+        let of_set = self.fields.iter().enumerate().filter(|(_, field)| field.set == set);
+        let table = Table::of(of_set.map(|(place, field)| (field.name, place)));
+        self.tables[set.0] = table;
+        self.ends[set.0] = self.fields.len();
+        Slot(self.fields.len() - 1)
+    }
+}
+
+/// Where a page says what it reads.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    names: &'n mut Names,
+    set: Set,
+    besides: Option<Set>,
+}
+
+impl Fields<'_> {
+    pub(super) fn new(names: &mut Names) -> Fields<'_> {
+        Fields { names, set: Set::ALL, besides: None }
+    }
+
+    /// What the page reads besides, if it does.
+    pub(super) fn besides(&self) -> Option<Set> {
+        self.besides
+    }
+
+    /// From here on fields are what the event has besides: they are read of this event alone, once it is known to be
+    /// that, and none of them may stand there twice.
+    pub fn read_besides(&mut self) {
+        self.names.tables.push(Table::default());
+        self.names.ends.push(0);
+        self.set = Set(self.names.tables.len() - 1);
+        self.besides = Some(self.set);
+    }
+
+    /// A field, and how it is read.
+    pub fn field(&mut self, name: &'static str, kind: Kind) -> Slot {
+        self.names.add(self.set, name, kind)
+    }
+
+    /// The field that says whom the event is of.
+    pub fn person(&mut self, name: &'static str) -> Slot {
+        self.names.person = Some(name);
+        self.field(name, Kind::Plain)
+    }
+}
+
+/// Places by names: linear probing, over cells in which the names themselves are compared.
+#[derive(Debug)]
+pub(super) struct Table(Box<[Cell]>);
+
+/// A name and its place; no name has the place `NOTHING`.
+#[derive(Clone, Debug)]
+struct Cell {
+    ends: Ends,
+    /// A name that its ends do not say whole.
+    long: Option<&'static str>,
+    place: usize,
+}
+
+const NOTHING: Cell = Cell { ends: Ends { first: 0, last: 0, bytes: 0 }, long: None, place: usize::MAX };
+
+/// A name by its length, its first and its last bytes: all of it, if it is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    first: u64,
+    last: u64,
+    bytes: usize,
+}
+
+impl Ends {
+    /// Longer names have a middle.
+    const WHOLE: usize = 16;
+
+    #[inline(always)]
+    fn of(name: &str) -> Ends {
+        let (name, bytes) = (name.as_bytes(), name.len());
+        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            return Ends { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), bytes };
+        }
+        let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+            _ => (name.iter().fold(0, |first, byte| first << 8 | u64::from(*byte)), 0),
+        };
+        Ends { first, last, bytes }
+    }
+
+    /// Multiplied and folded.
+    #[inline(always)]
+    fn scattered(&self) -> usize {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let word = self.first ^ self.last.rotate_left(32) ^ self.bytes as u64;
+        (word.wrapping_mul(ODD) >> 32) as usize
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table(Box::new([NOTHING]))
+    }
+}
+
+impl Table {
+    /// Of names and their places.
+    pub(super) fn of(names: impl Iterator<Item = (&'static str, usize)>) -> Table {
+        let names: Vec<_> = names.collect();
+        let mut cells = vec![NOTHING; (4 * names.len()).next_power_of_two()];
+        let last = cells.len() - 1;
+        for (name, place) in names {
+            let ends = Ends::of(name);
+            let mut at = ends.scattered() & last;
+            while cells[at].place != NOTHING.place {
+                at = (at + 1) & last;
+            }
+            cells[at] = Cell { ends, long: (name.len() > Ends::WHOLE).then_some(name), place };
+        }
+        Table(cells.into())
+    }
+
+    /// The place of a name.
+    #[inline(always)]
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        let ends = Ends::of(name);
+        let mut at = ends.scattered();
+        loop {
+            let cell = self.0.get(at & (self.0.len() - 1))?;
+            if cell.ends == ends && cell.long.is_none_or(|long| long == name) && cell.place != NOTHING.place {
+                return Some(cell.place);
+            }
+            if cell.place == NOTHING.place {
+                return None;
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Whether two names differ only in how their words are joined: `userId`, `User_ID` and `user-id`.
+pub fn sounds_like(name: &str, other: &str) -> bool {
+    fn letters(name: &str) -> impl Iterator<Item = char> {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    letters(name).eq(letters(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_its_set_and_no_other_is() {
+        let mut names = Names::default();
+        // Of all lengths, and such as differ in the middle alone, where nobody looks.
+        let one: Vec<&str> =
+            (0..40).map(|length| &"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst"[..length]).collect();
+        let like = ["same_a_same", "same_b_same", "same_c_same", "age", "ega", "gea"];
+        let mut fields = Fields::new(&mut names);
+        let slots: Vec<_> = one.iter().chain(&like).map(|name| fields.field(name, Kind::Plain)).collect();
+        assert_eq!(fields.field("age", Kind::Plain), slots[43], "a field that several events have is one");
+        fields.read_besides();
+        let other = fields.field("age", Kind::Text);
+        let besides = fields.besides().expect("some");
+        for (name, slot) in one.iter().chain(&like).zip(&slots) {
+            assert_eq!(names.find(Set::ALL, name), Some(*slot), "{name}");
+            assert_eq!(names.name(*slot), *name);
+        }
+        assert_eq!((names.find(besides, "age"), names.find(besides, "ega")), (Some(other), None));
+        for none in ["A", "same_d_same", "bcd", &"a".repeat(1_000)] {
+            assert_eq!(names.find(Set::ALL, none), None, "{none}");
+        }
+    }
+}

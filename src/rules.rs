@@ -1,0 +1,55 @@
+//! The bounds of what is accepted, as they stand in the settings and in the journal.
+
+use crate::{families, instant};
+use dataflows::Instant;
+use dataflows::wire::TimeRules;
+use serde::{Deserialize, Serialize};
+
+/// The bounds of what is accepted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Rules {
+    /// When events may have happened.
+    pub time: TimeRules,
+    /// What the movie shop's events may say.
+    pub shop: families::Rules,
+}
+
+/// Of all families together, by their names.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Rules", deny_unknown_fields, default)]
+struct Written {
+    user_id: (u64, u64),
+    age: (u32, u32),
+    preferred_language: Vec<String>,
+    payment_method: Vec<String>,
+    /// ISO 8601.
+    #[serde(with = "instant::iso")]
+    min_event_time: Instant,
+    #[serde(with = "instant::span")]
+    max_future: i64,
+}
+
+impl Default for Written {
+    fn default() -> Written {
+        Rules::default().into()
+    }
+}
+
+impl From<Written> for Rules {
+    fn from(written: Written) -> Rules {
+        let Written { user_id, age, preferred_language, payment_method, min_event_time, max_future } = written;
+        Rules {
+            time: TimeRules { min_event_time, max_future },
+            shop: families::Rules { user_id, age, preferred_language, payment_method },
+        }
+    }
+}
+
+impl From<Rules> for Written {
+    fn from(Rules { time, shop }: Rules) -> Written {
+        let families::Rules { user_id, age, preferred_language, payment_method } = shop;
+        let TimeRules { min_event_time, max_future } = time;
+        Written { user_id, age, preferred_language, payment_method, min_event_time, max_future }
+    }
+}
