@@ -16,7 +16,6 @@ pub mod item;
 pub mod operators;
 pub mod state;
 
-
 pub mod raw;
 pub mod table;
 

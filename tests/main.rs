@@ -43,6 +43,8 @@ mod kills;
 mod lateness;
 /// Files, whatever they are packed in and however they are written, and such as are something else.
 mod lines;
+/// However many tables there are, each is its own.
+mod many_tables;
 /// No e-mail address is stored, however it is written and wherever it stands.
 mod masking;
 /// The view of every minute equals the table of before.

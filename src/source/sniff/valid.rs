@@ -124,7 +124,7 @@ impl Judged {
             1 => ("the only record".to_owned(), "is not valid"),
             records => (format!("none of the first {records} records"), "is valid"),
         };
-        // What is worst comes first.
+        // In the order in which reasons are declared: about that in which a record is judged.
         let codes = families::reasons().map(Reason::code);
         let count = |code| self.reasons.get(code).map(|count| format!("{count} {code}"));
         let reasons: Vec<_> = codes.filter_map(count).collect();
