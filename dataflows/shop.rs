@@ -36,7 +36,7 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 /// The metrics, in the order in which they are shown. A metric's SQL may read those before it.
-pub const METRICS: [Metric; 11] = [
+pub const METRICS: &[Metric] = &[
     registrations::USER_REGISTRATION_METRICS,
     checkouts::CHECKOUT_METRICS,
     session_metrics::SESSION_METRICS,
@@ -51,7 +51,7 @@ pub const METRICS: [Metric; 11] = [
 ];
 
 /// What several metrics have in common: names, and the SQL that says what they are.
-pub const PIECES: [(&str, &str); 4] = [
+pub const PIECES: &[(&str, &str)] = &[
     ("sessions", include_str!("shop/metrics/sessions.sql")),
     ("cart_parts", include_str!("shop/metrics/cart_parts.sql")),
     ("sold_carts", include_str!("shop/metrics/sold_carts.sql")),
@@ -59,12 +59,11 @@ pub const PIECES: [(&str, &str); 4] = [
 ];
 
 /// The raw tables, in the order in which they are shown.
-pub const RAW: [TableId; 5] =
-    [raw::CONSUMER_EVENTS, raw::ITEM_VIEW_EVENTS, raw::CART_EVENTS, raw::RATING_EVENTS, raw::CATALOG_EVENTS];
+pub const RAW: &[TableId] =
+    &[raw::CONSUMER_EVENTS, raw::ITEM_VIEW_EVENTS, raw::CART_EVENTS, raw::RATING_EVENTS, raw::CATALOG_EVENTS];
 
 /// What operators keep that several metrics read.
-static SHARED: [&dyn KeptBy; 9] =
-    [&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &LINES, &POINTS, &KNOWN, &FACTS];
+static SHARED: &[&dyn KeptBy] = &[&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &LINES, &POINTS, &KNOWN, &FACTS];
 
 /// The family of the movie shop.
 pub struct MovieShop;
@@ -87,7 +86,7 @@ impl Family for MovieShop {
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
-        METRICS.iter().flat_map(|metric| metric.kept).copied().chain(SHARED).collect()
+        METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().collect()
     }
 
     fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
