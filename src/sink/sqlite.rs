@@ -301,7 +301,8 @@ fn begin<'c>(
 
 /// Writes rows in the order of their keys: neighbours in the file are written together.
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
-    let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
+    // Written out once, not for each row.
+    let stamps = [Value::Integer(commit.epoch as i64), Value::Text(instant::show(commit.clock_ms))];
     purge::note_deleted(transaction, commit)?;
     for (id, deltas) in &commit.deltas {
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
