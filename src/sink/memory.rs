@@ -7,9 +7,10 @@ use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::delta::Delta;
 use dataflows::table::{TableId, Value};
+use parking_lot::{Mutex, MutexGuard};
 use rows::Rows;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What the sink holds.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,7 @@ impl Memory {
 
     /// What it holds now.
     pub fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock()
     }
 }
 
