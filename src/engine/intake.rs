@@ -7,6 +7,7 @@
 
 mod replay;
 
+use crate::backoff::Backoff;
 use crate::source::{Partition, Place, Poll, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::operators::Status;
@@ -36,7 +37,7 @@ pub(super) struct Slot {
     at_end_since: Vec<Option<Instant>>,
     /// It is read before others, and has not come to its end.
     leads: Option<(Place, Arc<Leading>)>,
-    retry: Option<(std::time::Instant, std::time::Duration)>,
+    retry: Option<(std::time::Instant, Backoff)>,
     /// Why it is tried again.
     waits_for: Option<String>,
     /// What is still to be read as it was read before.
@@ -85,9 +86,8 @@ impl Slot {
             Err(SourceError::Unavailable(why)) => {
                 tracing::warn!("{why}; trying again");
                 self.waits_for = Some(why);
-                let pause = self.retry.map_or(std::time::Duration::from_millis(20), |(_, pause)| pause * 2);
-                let pause = pause.min(std::time::Duration::from_secs(5));
-                self.retry = Some((std::time::Instant::now() + pause, pause));
+                let mut backoff = self.retry.map(|(_, backoff)| backoff).unwrap_or_default();
+                self.retry = Some((std::time::Instant::now() + backoff.take(), backoff));
                 self.idle = false;
                 return Ok(Poll::Idle);
             }
