@@ -257,8 +257,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     }
     for target in &targets {
         if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
-            let why = format!("the sink is at epoch {}, the run would go on from {}", target.epoch, resume.epoch);
-            return Err(EngineError::Commit(SinkError::Fenced(why).into()));
+            let elsewhere = SinkError::elsewhere(&target.sink.name(), target.epoch, resume.epoch);
+            return Err(EngineError::Commit(elsewhere.into()));
         }
     }
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();

@@ -121,8 +121,7 @@ impl Sink for Memory {
         let progress = contents.check(claim)?.clone();
         if progress.epoch < commit.epoch {
             if progress.epoch != commit.follows {
-                let detail = format!("the commit follows epoch {}, the sink is at {}", commit.follows, progress.epoch);
-                return Err(SinkError::Fenced(detail));
+                return Err(SinkError::elsewhere("memory", progress.epoch, commit.follows));
             }
             contents.write(commit);
             if !self.without_log {

@@ -198,12 +198,8 @@ impl Sink for Sqlite {
             return Ok(());
         }
         if progress.epoch != commit.follows {
-            return Err(SinkError::Fenced(format!(
-                "warehouse `{}`: it is at epoch {}, the commit follows {}",
-                path.display(),
-                progress.epoch,
-                commit.follows
-            )));
+            let place = format!("warehouse `{}`", path.display());
+            return Err(SinkError::elsewhere(&place, progress.epoch, commit.follows));
         }
         write(&transaction, commit).map_err(failed)?;
         transaction
@@ -291,11 +287,11 @@ fn begin<'c>(
     what: &str,
 ) -> Result<(Transaction<'c>, Progress), SinkError> {
     let failed = |error| sql_error(path, what, error);
-    let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
+    let place = format!("warehouse `{}`", path.display());
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
     let progress = read_progress(&transaction, path, what)?;
-    let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
-    claim.stands(&progress.pipeline_id, progress.generation, &format!("warehouse `{}`", path.display()))?;
+    let progress = progress.ok_or_else(|| SinkError::gone(&place, "`_progress` is empty: the file was replaced"))?;
+    claim.stands(&progress.pipeline_id, progress.generation, &place)?;
     Ok((transaction, progress))
 }
 
