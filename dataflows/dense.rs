@@ -1,5 +1,21 @@
 //! A map for what is many and small: it holds little besides, growing moves no entry, and what it
 //! holds at an instant is frozen without copying it.
+//!
+//! It is for memory and for short pauses, not for speed. By `benches/dense.rs`, with two million entries of a number and 48
+//! bytes in an order that looks like none, beside the standard map with the same hash, on a machine of two cores that was
+//! busy with more:
+//!
+//! | | `Dense` | `HashMap` |
+//! |---|---|---|
+//! | bytes an entry; at the most, while it grows | 81; 81 | 120; 179 |
+//! | the longest pause for 64 inserts: it grows | 75 ms | 463 ms |
+//! | frozen (`HashMap`: cloned) | 0.4 ms | 473 ms |
+//! | insert | 600 ns | 790 ns |
+//! | get; change | 680 ns; 790 ns | 280 ns; 250 ns |
+//! | remove | 1,540 ns | 520 ns |
+//!
+//! To look at an entry it reads a slot, a list of chunks and the entry, each somewhere else, and none of them is in a cache
+//! here.
 
 use crate::hash::Folded;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash};

@@ -77,6 +77,6 @@ pub fn append_late(late: &LateEvent, raw: Vec<u8>, settings: &Settings) -> Appen
 
 /// A UUID in its usual writing.
 pub fn uuid_text(id: u128) -> String {
-    let hex = format!("{id:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut text = uuid::Uuid::encode_buffer();
+    uuid::Uuid::from_u128(id).hyphenated().encode_lower(&mut text).to_owned()
 }

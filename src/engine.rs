@@ -24,10 +24,11 @@ use dataflows::operators::TopTwo;
 use dataflows::state::Section;
 use dataflows::{Instant, Settings, Time};
 use intake::Intake;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The wall clock: milliseconds since 1970.
@@ -228,18 +229,17 @@ struct Shared {
 impl Shared {
     /// Ends the run with this error, unless there is one already.
     fn fail(&self, error: EngineError) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failure.lock().get_or_insert(error);
         self.signals.stop.store(true, Ordering::Release);
     }
 
     fn has_failed(&self) -> bool {
-        self.signals.failed.load(Ordering::Acquire)
-            || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.signals.failed.load(Ordering::Acquire) || self.failure.lock().is_some()
     }
 
     /// Some of the restored state; nothing once all of it was taken.
     fn take_share(&self) -> Option<Section> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.shares.lock().pop()
     }
 }
 
@@ -263,8 +263,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     }
     for target in &targets {
         if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
-            let why = format!("the sink is at epoch {}, the run would go on from {}", target.epoch, resume.epoch);
-            return Err(EngineError::Commit(SinkError::Fenced(why).into()));
+            let elsewhere = SinkError::elsewhere(&target.sink.name(), target.epoch, resume.epoch);
+            return Err(EngineError::Commit(elsewhere.into()));
         }
     }
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
@@ -340,10 +340,10 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     for joined in guards.join() {
         joined.map_err(EngineError::Thread)?;
     }
-    if let Some(error) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    if let Some(error) = shared.failure.lock().take() {
         return Err(error);
     }
-    let mut ended = std::mem::take(&mut *shared.ended.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {
         let Known { epoch: _, positions, sums, largest, second, lines, watermark, target, clock_ms } = known;
         ended = Resume { positions, sums, largest, second, lines, watermark, target, clock_ms, ..ended };

@@ -9,7 +9,7 @@ mod named;
 pub use named::{Named, Payloads};
 
 use crate::recovery::{self, StartError};
-use crate::sink::{Claim, Commit, SinkError, Warehouse};
+use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::journal::{Entry, Group};
 use crate::state_dir::snapshot::{Manifest, encode};
 use crate::state_dir::{Generation, StateDir, StateError};
@@ -196,8 +196,7 @@ fn in_sink(
     let progress = sink.position()?.ok_or_else(|| nothing_there(sink))?;
     if progress.epoch >= forgotten.epoch {
         // A commit of an epoch that is there already would change nothing.
-        let why = format!("{}: it is at epoch {}, of another run", sink.name(), progress.epoch);
-        return Err(SinkError::Fenced(why));
+        return Err(SinkError::Fenced { sink: sink.name(), by: Fence::Written });
     }
     let (mut deltas, unread) = (BTreeMap::new(), named.payloads.unread());
     for id in sink.catalogue().tables() {

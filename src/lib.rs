@@ -85,6 +85,7 @@ pub mod recovery;
 pub mod state_dir;
 pub mod store;
 
+pub mod backoff;
 pub mod instant;
 pub mod shown;
 pub mod specification;

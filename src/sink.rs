@@ -92,16 +92,20 @@ impl Claim {
                 "{sink} holds the rows of another pipeline ({}, not {}); name its own state with `--state-dir`, or another sink",
                 found.pipeline_id, wanted.pipeline_id
             ))),
-            (Some(found), Some(wanted)) if found.generation >= wanted.generation => Err(SinkError::Fenced(format!(
-                "{sink}: another run (generation {}, ours is {}) has taken over",
-                found.generation, wanted.generation
-            ))),
+            (Some(found), Some(wanted)) if found.generation >= wanted.generation => {
+                Err(wanted.taken_over(found.generation, sink))
+            }
             (Some(_), Some(wanted)) => Ok(wanted.clone()),
         }
     }
 }
 
 impl Claim {
+    fn taken_over(&self, generation: u64, sink: &str) -> SinkError {
+        let by = Fence::TakenOver { generation, ours: self.generation };
+        SinkError::Fenced { sink: sink.to_owned(), by }
+    }
+
     /// Whether what a sink says of itself is this claim's.
     ///
     /// # Errors
@@ -109,16 +113,12 @@ impl Claim {
     /// earlier start left it: nobody has taken over, but what this one wrote is gone.
     pub fn stands(&self, pipeline_id: &str, generation: u64, sink: &str) -> Result<(), SinkError> {
         if self.pipeline_id != pipeline_id {
-            return Err(SinkError::Fenced(format!(
-                "{sink}: another run (generation {generation} of pipeline {pipeline_id}) has taken over"
-            )));
+            let by = Fence::AnotherPipeline { pipeline_id: pipeline_id.to_owned(), generation };
+            return Err(SinkError::Fenced { sink: sink.to_owned(), by });
         }
         match generation.cmp(&self.generation) {
             std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(SinkError::Fenced(format!(
-                "{sink}: another run (generation {generation}, ours is {}) has taken over",
-                self.generation
-            ))),
+            std::cmp::Ordering::Greater => Err(self.taken_over(generation, sink)),
             std::cmp::Ordering::Less => Err(SinkError::Failed(format!(
                 "{sink}: it is as start {generation} left it, and this is start {}: an older copy was put in its place; put \
                  the newer one back, or start again",
@@ -153,12 +153,64 @@ pub enum SinkError {
     /// It may succeed later.
     #[error("{0}")]
     Unavailable(String),
-    /// Another run has taken over, or the commit does not follow what is there.
-    #[error("{0}")]
-    Fenced(String),
+    /// The claim does not count any more, or the commit does not follow what is there.
+    #[error("{sink}: {by}")]
+    Fenced {
+        /// What operators know it by.
+        sink: String,
+        /// What stands against it.
+        by: Fence,
+    },
     /// It will not succeed.
     #[error("{0}")]
     Failed(String),
+}
+
+/// What stands between a run and a sink that was its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fence {
+    /// Another run has claimed it.
+    #[error("another run (generation {generation}, ours is {ours}) has taken over")]
+    TakenOver {
+        /// That run's.
+        generation: u64,
+        /// Of the claim.
+        ours: u64,
+    },
+    /// A run of another pipeline has claimed it.
+    #[error("another run (generation {generation} of pipeline {pipeline_id}) has taken over")]
+    AnotherPipeline {
+        /// Whose rows these are.
+        pipeline_id: String,
+        /// That run's.
+        generation: u64,
+    },
+    /// Somebody wrote to it since it was looked at.
+    #[error("another run has taken over")]
+    Written,
+    /// It is at another epoch than the commit follows, or than a run goes on from.
+    #[error("it is at epoch {at}, and what is written to it follows epoch {expected}")]
+    Elsewhere {
+        /// Where it is.
+        at: Time,
+        /// Where it was to be.
+        expected: Time,
+    },
+    /// It holds no progress: it is another one than was claimed.
+    #[error("{0}")]
+    Gone(&'static str),
+}
+
+impl SinkError {
+    /// That a sink stands elsewhere than it must.
+    pub fn elsewhere(sink: &str, at: Time, expected: Time) -> SinkError {
+        SinkError::Fenced { sink: sink.to_owned(), by: Fence::Elsewhere { at, expected } }
+    }
+
+    /// That a sink that was claimed holds no progress.
+    pub fn gone(sink: &str, what: &'static str) -> SinkError {
+        SinkError::Fenced { sink: sink.to_owned(), by: Fence::Gone(what) }
+    }
 }
 
 /// Where rows go.
@@ -241,7 +293,7 @@ mod tests {
             [("ours", 3, true), ("ours", 1, false), ("theirs", 1, true), ("theirs", 2, true)]
         {
             let error = claim.stands(pipeline_id, generation, "the sink").expect_err("not ours");
-            assert_eq!(matches!(error, SinkError::Fenced(_)), is_fenced, "{error}");
+            assert_eq!(matches!(error, SinkError::Fenced { .. }), is_fenced, "{error}");
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::decode::Reason;
 use crate::source::Trouble;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
 /// Counters of one run, shared by all its threads.
 #[derive(Debug, Default)]
@@ -55,62 +55,62 @@ impl Stats {
     /// Counts a rejection.
     pub fn reject(&self, reason: Reason) {
         self.rejected.fetch_add(1, Relaxed);
-        *self.reasons.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.code()).or_default() += 1;
+        *self.reasons.lock().entry(reason.code()).or_default() += 1;
     }
 
     /// Rejections by reason.
     pub fn reasons(&self) -> BTreeMap<&'static str, u64> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reasons.lock().clone()
     }
 
     /// Notes what sources wait for that are away.
     pub fn set_waits_for(&self, what: Vec<String>) {
-        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        *self.waits_for.lock() = what;
     }
 
     /// Notes what sources have left unread until more of it is there.
     pub fn set_unread(&self, what: Vec<String>) {
-        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        *self.unread.lock() = what;
     }
 
     /// What sources have left unread until more of it is there.
     pub fn unread(&self) -> Vec<String> {
-        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.unread.lock().clone()
     }
 
     /// Notes what sources complain of, each once.
     pub fn set_troubles(&self, mut all: Vec<Trouble>) {
         all.sort_by(|one, other| (&one.of, &one.since).cmp(&(&other.of, &other.since)));
         all.dedup_by(|one, other| one.of == other.of);
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = all;
+        *self.troubles.lock() = all;
     }
 
     /// Notes why the start goes no further, or that it does.
     pub fn set_start_waits(&self, said: Option<String>) {
-        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starting = self.starting.lock();
         *starting = said.map(|said| Trouble::with(starting.take(), "start", said));
     }
 
     /// What does not answer as it should, what was last said of it, and since when.
     pub fn troubles(&self) -> Vec<Trouble> {
-        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let starting = self.starting.lock().clone();
+        let troubles = self.troubles.lock().clone();
         starting.into_iter().chain(troubles).collect()
     }
 
     /// Notes since when every partition that takes part in the watermark is silent, if all are.
     pub fn set_silent_since(&self, since_ms: Option<i64>) {
-        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = since_ms;
+        *self.silent_since.lock() = since_ms;
     }
 
     /// Since when every partition that takes part in the watermark is silent, if all are: it stands.
     pub fn silent_since(&self) -> Option<i64> {
-        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.silent_since.lock()
     }
 
     /// Notes that a sink is away, and why; or that it is not.
     pub fn set_sink_away(&self, sink: usize, why: Option<String>) {
-        let mut away = self.sinks_away.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut away = self.sinks_away.lock();
         match why {
             Some(why) => drop(away.insert(sink, why)),
             None => drop(away.remove(&sink)),
@@ -119,20 +119,20 @@ impl Stats {
 
     /// What is waited for that is away: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
-        let mut all = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.extend(self.sinks_away.lock().unwrap_or_else(PoisonError::into_inner).values().cloned());
+        let mut all = self.waits_for.lock().clone();
+        all.extend(self.sinks_away.lock().values().cloned());
         all
     }
 
     /// Notes how many records a worker's operators hold.
     pub fn set_live(&self, worker: usize, counts: Vec<(&'static str, usize)>) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = self.live.lock();
         live.extend(counts.into_iter().map(|(name, count)| ((worker, name), count)));
     }
 
     /// Live records per operator, over all workers.
     pub fn live(&self) -> BTreeMap<&'static str, usize> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.lock();
         live.iter().fold(BTreeMap::new(), |mut sums, ((_, name), count)| {
             *sums.entry(*name).or_default() += count;
             sums
@@ -141,12 +141,12 @@ impl Stats {
 
     /// A snapshot was published: its epoch and clock, how many records and bytes.
     pub fn snapshot(&self, epoch: u64, clock_ms: i64, records: u64, bytes: u64) {
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, clock_ms, records, bytes));
+        *self.snapshot.lock() = Some((epoch, clock_ms, records, bytes));
     }
 
     /// The last snapshot: epoch, its clock, records, bytes.
     pub fn last_snapshot(&self) -> Option<(u64, i64, u64, u64)> {
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.snapshot.lock()
     }
 
     /// A commit was applied.

@@ -4,12 +4,13 @@
 //! and counters, so what a run does depends only on who runs when. Where a seed decides that, a run
 //! is repeated by repeating its seed: what went wrong once goes wrong again.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Decides who runs; by default nobody does.
@@ -75,7 +76,7 @@ impl Turns {
 
 impl Baton {
     fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock()
     }
 
     fn wait(&self, mut ring: MutexGuard<'_, Ring>, name: &str, idle: bool) {
@@ -85,7 +86,7 @@ impl Baton {
             ring.next();
         }
         while ring.running.as_deref() != Some(name) {
-            ring = called.wait(ring).unwrap_or_else(PoisonError::into_inner);
+            called.wait(&mut ring);
         }
     }
 }

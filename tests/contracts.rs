@@ -183,10 +183,10 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
     assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
     let mut late = commit(0, 2);
     late.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "zombie"))]);
-    assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced(_))));
+    assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced { .. })));
     let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
-    assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced(_))));
-    assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced(_))), "a gap");
+    assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced { .. })));
+    assert!(matches!(sink.apply(&claim, &commit(8, 10)), Err(SinkError::Fenced { .. })), "a gap");
     assert_eq!(rows(&mut *sink, table("users")), Vec::<Vec<Value>>::new());
     sink.apply(&claim, &commit(0, 2)).expect("the right one applies");
     // What made a store is what first committed to it.
@@ -454,7 +454,7 @@ fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut rea
     // Only the tables that are named; and of a run that was superseded, nothing.
     let next = reader.claim(MadeBy::Run, None).expect("claims");
     for before in [5_000, 15_000, 50_000] {
-        assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced(_))));
+        assert!(matches!(purge(&mut *sink, &claim, &aging, before), Err(SinkError::Fenced { .. })));
     }
     assert_eq!(purge(&mut *reader, &next, &[table("late_events")], 15_000).expect("removes"), 3);
     assert_eq!(rows(&mut *sink, table("late_events")), left(&[young], table("late_events")));

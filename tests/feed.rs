@@ -326,7 +326,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
             };
             match applied {
                 Ok(()) => assert_eq!(seen, own.epoch, "others {others}, step {at}: answered, and not there"),
-                Err(SinkError::Fenced(_)) => assert_eq!(seen, own.follows, "others {others}, step {at}"),
+                Err(SinkError::Fenced { .. }) => assert_eq!(seen, own.follows, "others {others}, step {at}"),
                 Err(error) => panic!("others {others}, step {at}: {error}"),
             }
             let model: Vec<_> = match seen == own.epoch {
@@ -340,7 +340,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
                 "others {others}, step {at}"
             );
             let later = Commit { follows: own.epoch, epoch: own.epoch + 2, ..own.clone() };
-            assert!(matches!(zombie.apply(&by, &later), Err(SinkError::Fenced(_))));
+            assert!(matches!(zombie.apply(&by, &later), Err(SinkError::Fenced { .. })));
             assert_eq!(
                 Some(rows(&mut reader)),
                 states(&model, never).last().map(|state| state[1].clone()),

@@ -69,7 +69,7 @@ fn the_core_touches_nothing() {
     assert!(files > 40, "only {files} files of the core were read");
     let manifest = read("dataflows/Cargo.toml");
     let dependencies: Vec<_> =
-        manifest.split("[dependencies]").nth(1).expect("section").lines().filter(|line| !line.is_empty()).collect();
+        manifest.split("[dependencies]").nth(1).expect("section").lines().filter(|line| line.contains('=')).collect();
     assert_eq!(
         dependencies,
         ["timely", "differential-dataflow", "serde", "postcard", "serde_json", "chrono", "humantime", "uuid"]

@@ -102,7 +102,7 @@ fn a_run_that_is_superseded_ends() {
         if commits == 2 { rival.claim(MadeBy::Run, None).map(drop) } else { Ok(()) }
     }));
     let result = support::run_into(vec![Box::new(source)], contested, claim, options, &Arc::default());
-    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
+    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced { .. })))));
     assert_eq!(sink.contents().log.len(), 1);
 }
 
@@ -166,6 +166,6 @@ fn a_run_does_not_go_on_from_where_the_sink_is_not() {
     let source = Box::new(Script::new(support::partitions(1), sign_ins(2)));
     let options = support::options(1);
     let result = support::run_into(vec![source], Box::new(sink.clone()), claim, options, &Arc::default());
-    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))))));
+    assert!(matches!(result, Err(EngineError::Commit(CommitError::Sink(SinkError::Fenced { .. })))));
     assert!(sink.contents().log.is_empty());
 }

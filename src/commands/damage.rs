@@ -9,11 +9,12 @@ use crate::sink::sqlite::trouble::Checked;
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
 use dataflows::Instant;
+use parking_lot::Mutex;
 use rusqlite::InterruptHandle;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::Release};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -65,12 +66,12 @@ impl Looking {
         while !self.thread.is_finished() {
             if at_once || began.elapsed() > GRACE {
                 // Again and again: a query that has not begun yet is not interrupted.
-                self.query.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(InterruptHandle::interrupt);
+                self.query.lock().iter().for_each(InterruptHandle::interrupt);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         self.thread.join().ok();
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.found.lock().take()
     }
 }
 
@@ -89,7 +90,7 @@ impl Looked {
                     }
                     Ok(Checked::Interrupted) => {}
                     Ok(Checked::Damaged(why)) => {
-                        *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        *found.lock() = Some(why);
                         self.stop.store(true, Release);
                         return;
                     }
@@ -108,9 +109,9 @@ impl Looked {
     fn look(&self, query: &Mutex<Option<InterruptHandle>>) -> Result<Checked, SinkError> {
         // A connection of its own, only to read: the commits go on.
         let file = Sqlite::open_to_read(all(), &self.path)?;
-        *query.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.interrupter());
+        *query.lock() = Some(file.interrupter());
         let checked = file.quick_check();
-        query.lock().unwrap_or_else(PoisonError::into_inner).take();
+        query.lock().take();
         checked
     }
 }

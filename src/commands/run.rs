@@ -279,7 +279,7 @@ impl Run<'_> {
         let ended = engine::run(job);
         drop(partitions);
         let fenced =
-            |error: &EngineError| matches!(error, EngineError::Commit(CommitError::Sink(SinkError::Fenced(_))));
+            |error: &EngineError| matches!(error, EngineError::Commit(CommitError::Sink(SinkError::Fenced { .. })));
         let ended = match (ended, dir) {
             (Err(error), Some(dir)) if fenced(&error) => Err(error).context(successor(&dir)),
             (ended, _) => ended.map_err(anyhow::Error::from),
@@ -356,7 +356,7 @@ fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
 /// As below; of two that started at once, the one that came too late is told who runs.
 fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
     match error {
-        StartError::Sink(SinkError::Fenced(why)) => Refused(format!("{}: {why}", successor(dir))).into(),
+        StartError::Sink(fenced @ SinkError::Fenced { .. }) => Refused(format!("{}: {fenced}", successor(dir))).into(),
         other @ (StartError::Sink(_) | StartError::State(_)) => refused_or_failed(other),
     }
 }

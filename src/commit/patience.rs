@@ -1,13 +1,9 @@
 //! Trying again what may succeed later, until a stop was asked and its grace is over.
 
+use crate::backoff::Backoff;
 use crate::turns::Turn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// The first pause between two attempts; each is twice as long as the one before.
-const PAUSE_FIRST: Duration = Duration::from_millis(20);
-/// The longest.
-const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 /// How long a thing that is away is waited for.
 pub(super) struct Patience<'a> {
@@ -26,7 +22,7 @@ impl Patience<'_> {
         mut attempt: impl FnMut() -> Result<T, E>,
         may_succeed_later: impl Fn(&E) -> bool,
     ) -> Result<T, E> {
-        let (mut stopping, mut pause) = (None, PAUSE_FIRST);
+        let (mut stopping, mut backoff) = (None, Backoff::default());
         loop {
             match attempt() {
                 Err(why) if may_succeed_later(&why) => {
@@ -37,8 +33,7 @@ impl Patience<'_> {
                         }
                     }
                     tracing::warn!("{why}; trying again");
-                    self.turn.sleep(pause);
-                    pause = (pause * 2).min(PAUSE_LONGEST);
+                    self.turn.sleep(backoff.take());
                 }
                 result => return result,
             }

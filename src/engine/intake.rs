@@ -7,16 +7,18 @@
 
 mod replay;
 
+use crate::backoff::Backoff;
 use crate::source::{Partition, Place, Poll, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::operators::Status;
 use dataflows::{Instant, Time};
+use parking_lot::{Mutex, MutexGuard};
 use replay::Replay;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(super) struct Slot {
     source: Box<dyn Source>,
@@ -35,7 +37,7 @@ pub(super) struct Slot {
     at_end_since: Vec<Option<Instant>>,
     /// It is read before others, and has not come to its end.
     leads: Option<(Place, Arc<Leading>)>,
-    retry: Option<(std::time::Instant, std::time::Duration)>,
+    retry: Option<(std::time::Instant, Backoff)>,
     /// Why it is tried again.
     waits_for: Option<String>,
     /// What is still to be read as it was read before.
@@ -84,9 +86,8 @@ impl Slot {
             Err(SourceError::Unavailable(why)) => {
                 tracing::warn!("{why}; trying again");
                 self.waits_for = Some(why);
-                let pause = self.retry.map_or(std::time::Duration::from_millis(20), |(_, pause)| pause * 2);
-                let pause = pause.min(std::time::Duration::from_secs(5));
-                self.retry = Some((std::time::Instant::now() + pause, pause));
+                let mut backoff = self.retry.map(|(_, backoff)| backoff).unwrap_or_default();
+                self.retry = Some((std::time::Instant::now() + backoff.take(), backoff));
                 self.idle = false;
                 return Ok(Poll::Idle);
             }
@@ -259,7 +260,7 @@ impl Intake {
     /// What makes each partition the log it is, as `topic/partition`: of some it is only known once
     /// something was read of them.
     pub(super) fn identities(&self) -> BTreeMap<String, String> {
-        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut identities = self.identities.lock();
         if identities.len() < self.partitions.len() {
             for slot in self.slots() {
                 for number in 0..slot.count {
@@ -287,7 +288,7 @@ impl Intake {
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
-        self.slots.iter().map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner))
+        self.slots.iter().map(|slot| slot.lock())
     }
 
     /// The sources whose turn it is and that nobody is reading right now: those of the first place that has
@@ -295,11 +296,7 @@ impl Intake {
     pub(super) fn free_slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
         let first = self.leading.iter().position(|sources| sources.load(Ordering::Acquire) > 0);
         self.slots.iter().filter_map(move |slot| {
-            let slot = match slot.try_lock() {
-                Ok(slot) => slot,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return None,
-            };
+            let slot = slot.try_lock()?;
             let place = slot.leads.as_ref().map(|(place, _)| *place as usize);
             (place == first || first.is_none() || slot.is_replaying()).then_some(slot)
         })

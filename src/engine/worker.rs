@@ -26,7 +26,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -111,7 +110,7 @@ pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     while timely.has_dataflows() {
         step(timely, &turn, PARK);
     }
-    let mut ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ended = shared.ended.lock();
     ended.epoch = epoch;
     if shared.options.take_state {
         ended.state.extend(ledger.freeze());
@@ -136,7 +135,7 @@ impl Worker {
         // What is known from before enters at the odd epoch before the first even one: silently.
         let silent = resume.epoch + 1;
         let (ledger, asides) = (Ledger::restoring_at(silent), Asides::default());
-        let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let outbox = shared.outbox.lock().clone();
         let (mut arrivals, mut reports, mut marks, pace, delivered) = timely.dataflow(|scope| {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival<Event>>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();

@@ -7,6 +7,7 @@ use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
 use crate::source::Trouble;
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -16,7 +17,6 @@ use rdkafka::types::RDKafkaConfRes;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a question to the brokers may take.
@@ -194,7 +194,7 @@ impl Context {
 
     /// How far the fetches of a partition are; none if no broker has confirmed it lately.
     pub fn fetched(&self, topic: &str, partition: i32) -> Option<Fetched> {
-        let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetched = self.fetched.lock();
         let (at, fetches) = fetched.as_ref()?;
         let is_fresh = at.elapsed() < 4 * Duration::from_millis(STATISTICS_MS);
         // A key of borrowed text would need a map in two levels; this is asked a few times a second.
@@ -285,7 +285,7 @@ impl ClientContext for Context {
         }
         let mut up = brokers.values().filter(|broker| broker.state == "UP" && broker.rxidle < SILENCE_MS * 1_000);
         let up: Vec<i32> = up.by_ref().map(|broker| broker.nodeid).collect();
-        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = self.fetched.lock();
         let before = fetched.take().map(|(_, before)| before).unwrap_or_default();
         let mut fetches = Fetches::new();
         for (topic, Topic { partitions }) in topics {

@@ -3,6 +3,7 @@
 use super::KafkaError;
 use super::client::{Context, PATIENCE, not_made, properties};
 use crate::config::kafka::Kafka;
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::OAuthToken;
@@ -11,8 +12,8 @@ use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a commit that the brokers do not answer is tried again.
@@ -34,7 +35,7 @@ impl Delivered {
             return;
         };
         self.failed.fetch_add(1, Relaxed);
-        let mut first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.first_failure.lock();
         first.get_or_insert_with(|| {
             let key = String::from_utf8_lossy(record.key().unwrap_or_default());
             format!("a record with key `{key}` for `{}`: {error}", record.topic())
@@ -175,7 +176,7 @@ impl Producer {
         if failed == 0 {
             return Ok(());
         }
-        let first = self.delivered.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.delivered.first_failure.lock();
         let (first, brokers) = (first.as_deref().unwrap_or_default(), &self.brokers);
         Err(KafkaError::Away(format!("Kafka at {brokers}: {failed} records were not delivered; the first was {first}")))
     }

@@ -17,10 +17,11 @@ use asking::{Asking, Told};
 use book::{Book, Known};
 use client::{Answer, Client, is_absent};
 use clock::Clock;
+use parking_lot::Mutex;
 use schema_registry_converter::blocking::schema_registry::{get_all_subjects, is_compatible_schema, post_schema};
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether a record that names a schema can be decoded.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Registry {
         if self.schemas.knows(id) || id == 0 || id > i32::MAX as u32 {
             return Resolved::Yes;
         }
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.book.lock();
         // It may have come to be known just now.
         if self.schemas.knows(id) {
             return Resolved::Yes;
@@ -124,7 +125,7 @@ impl Registry {
 
     /// What it last said instead of an answer, until it answers again.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble.lock().clone()
     }
 
     /// Asks for something that every registry answers.

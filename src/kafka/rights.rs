@@ -5,13 +5,14 @@ use super::client::{Context, PATIENCE, complaint, consumer, not_made, properties
 use super::cluster::{Found, away};
 use super::producer::Deliveries;
 use crate::config::kafka::Kafka as Config;
+use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Of these topics those whose records this user may not read: each is fetched from where it ends.
@@ -94,7 +95,7 @@ pub(crate) fn unwritable(config: &Config, topics: &[String]) -> Result<Vec<Strin
     let noted = Arc::clone(&refused);
     let context = Deliveries::new(Context::new(config), move |result| {
         let Err((error, record)) = result else { return };
-        let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = noted.lock();
         noted.extend(error.rdkafka_error_code().map(|code| (record.topic().to_owned(), code)));
     });
     let producer: BaseProducer<Deliveries> =
@@ -110,7 +111,7 @@ pub(crate) fn unwritable(config: &Config, topics: &[String]) -> Result<Vec<Strin
         producer.send(record).map_err(|(error, _)| cannot(topic, &error))?;
     }
     producer.flush(PATIENCE * 2).map_err(|error| cannot("these topics", &error))?;
-    let refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+    let refused = refused.lock();
     let of = |(topic, code): (&String, &RDKafkaErrorCode)| {
         if *code == RDKafkaErrorCode::TopicAuthorizationFailed {
             return Some(Ok(topic.clone()));

@@ -1,8 +1,8 @@
 //! What a client complains of, said once: it repeats itself several times a second, by several ways, in changing words.
 
 use crate::source::Trouble;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// After so long the same is said again.
@@ -24,7 +24,7 @@ struct Inner {
 impl Said {
     /// Notes a complaint; tells whether it is to be said. One about a broker that a complaint was just about is not.
     pub(super) fn is_news(&self, what: &str, now: Instant) -> bool {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.0.lock();
         inner.last = Some(Trouble::with(inner.last.take(), "Kafka", what.to_owned()));
         let is_old = |at: &Instant| now.duration_since(*at) < AGAIN;
         let broker = broker(what).map(str::to_owned);
@@ -49,17 +49,17 @@ impl Said {
 
     /// The last complaint, and since when there are any.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+        self.0.lock().last.clone()
     }
 
     /// Every broker that is needed answers: what was complained of is over.
     pub(super) fn all_answer(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last = None;
+        self.0.lock().last = None;
     }
 
     /// Of brokers that answer now, those that were complained of: each once.
     pub(super) fn are_back<'a>(&self, answer: impl Iterator<Item = &'a str>) -> Vec<String> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.0.lock();
         if inner.brokers.is_empty() {
             return Vec::new();
         }

@@ -226,10 +226,10 @@ impl Kafka {
                 // A transaction is to be read a moment after it was said to be committed.
                 stands.map(|()| (progress, added)).map_err(|error| match error {
                     SinkError::Failed(detail) => SinkError::Unavailable(detail),
-                    error @ (SinkError::Unavailable(_) | SinkError::Fenced(_)) => error,
+                    error @ (SinkError::Unavailable(_) | SinkError::Fenced { .. }) => error,
                 })
             }
-            None => Err(SinkError::Fenced(format!("{}: its progress is gone", self.name()))),
+            None => Err(SinkError::gone(&self.name(), "its progress is gone")),
         };
         // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
         ours(self.progress()?)?;
@@ -349,8 +349,7 @@ impl Sink for Kafka {
         };
         let at = writer.progress.epoch;
         if at < commit.epoch && at != commit.follows {
-            let why = format!("{}: it is at epoch {at}, the commit follows {}", self.name(), commit.follows);
-            return Err(SinkError::Fenced(why));
+            return Err(SinkError::elsewhere(&self.name(), at, commit.follows));
         }
         if at < commit.epoch {
             let progress = Progress {

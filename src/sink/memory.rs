@@ -8,9 +8,10 @@ use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
+use parking_lot::{Mutex, MutexGuard};
 use rows::Rows;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What the sink holds.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +95,7 @@ impl Memory {
 
     /// What it holds now.
     pub fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock()
     }
 }
 
@@ -133,8 +134,7 @@ impl Sink for Memory {
         let progress = contents.check(claim)?.clone();
         if progress.epoch < commit.epoch {
             if progress.epoch != commit.follows {
-                let detail = format!("the commit follows epoch {}, the sink is at {}", commit.follows, progress.epoch);
-                return Err(SinkError::Fenced(detail));
+                return Err(SinkError::elsewhere("memory", progress.epoch, commit.follows));
             }
             contents.write(commit);
             if !self.without_log {

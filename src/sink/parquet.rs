@@ -46,6 +46,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is said where nobody's claim is found.
+const REMOVED: &str = "`_progress/` is empty: the feed was removed";
+
 /// How often another writer may come between reading and writing `_progress/`.
 const RACES: usize = 100;
 
@@ -396,12 +399,10 @@ impl Sink for Parquet {
 
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let place = self.place();
-        let fenced = |detail: String| SinkError::Fenced(format!("{place}: {detail}"));
         let this = (claim.generation, commit.epoch);
         for _ in 0..RACES {
             let found = self.current()?;
-            let (number, manifest) =
-                found.ok_or_else(|| fenced("`_progress/` is empty: the feed was removed".to_owned()))?;
+            let (number, manifest) = found.ok_or_else(|| SinkError::gone(&place, REMOVED))?;
             if let Err(error) = claim.stands(&manifest.pipeline_id, manifest.generation, &place) {
                 if self.begun == Some(this)
                     && manifest.pipeline_id == claim.pipeline_id
@@ -416,10 +417,7 @@ impl Sink for Parquet {
                 return Ok(());
             }
             if manifest.epoch != commit.follows {
-                return Err(fenced(format!(
-                    "it is at epoch {}, the commit follows {}",
-                    manifest.epoch, commit.follows
-                )));
+                return Err(SinkError::elsewhere(&place, manifest.epoch, commit.follows));
             }
             if let Some((generation, epoch)) = self.begun
                 && generation == claim.generation

@@ -202,12 +202,8 @@ impl Sink for Sqlite {
             return Ok(());
         }
         if progress.epoch != commit.follows {
-            return Err(SinkError::Fenced(format!(
-                "warehouse `{}`: it is at epoch {}, the commit follows {}",
-                path.display(),
-                progress.epoch,
-                commit.follows
-            )));
+            let place = format!("warehouse `{}`", path.display());
+            return Err(SinkError::elsewhere(&place, progress.epoch, commit.follows));
         }
         write(&transaction, commit).map_err(failed)?;
         transaction
@@ -299,17 +295,18 @@ fn begin<'c>(
     what: &str,
 ) -> Result<(Transaction<'c>, Progress), SinkError> {
     let failed = |error| sql_error(path, what, error);
-    let fenced = |detail| SinkError::Fenced(format!("warehouse `{}`: {detail}", path.display()));
+    let place = format!("warehouse `{}`", path.display());
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
     let progress = read_progress(&transaction, path, what)?;
-    let progress = progress.ok_or_else(|| fenced("`_progress` is empty: the file was replaced".to_owned()))?;
-    claim.stands(&progress.pipeline_id, progress.generation, &format!("warehouse `{}`", path.display()))?;
+    let progress = progress.ok_or_else(|| SinkError::gone(&place, "`_progress` is empty: the file was replaced"))?;
+    claim.stands(&progress.pipeline_id, progress.generation, &place)?;
     Ok((transaction, progress))
 }
 
 /// Writes rows in the order of their keys: neighbours in the file are written together.
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
-    let stamps = [Value::Integer(commit.epoch as i64), Value::Instant(commit.clock_ms)];
+    // Written out once, not for each row.
+    let stamps = [Value::Integer(commit.epoch as i64), Value::Text(instant::show(commit.clock_ms))];
     purge::note_deleted(transaction, commit)?;
     for (id, deltas) in &commit.deltas {
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;

@@ -11,11 +11,11 @@
 
 use super::disk::{Disk, RealDisk};
 use super::{Store, StoreError, check_key, check_prefix, is_name};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// How the names of files begin that are not in their place yet.
 const UNFINISHED: &str = ".unfinished-";
@@ -83,13 +83,13 @@ impl<D: Disk> Local<D> {
             }
         }
         self.disk.sync_dir(folder)?;
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        self.folders.lock().insert(folder.to_owned());
         Ok(())
     }
 
     /// Makes the folder of an object, durably. That somebody else made it does not make it durable.
     fn make_folder(&self, folder: &Path) -> Result<(), Error> {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folders = self.folders.lock();
         let missing: Vec<_> = folder.ancestors().take_while(|folder| !folders.contains(*folder)).collect();
         for folder in missing.into_iter().rev() {
             match self.disk.make_dir(folder) {
@@ -266,7 +266,7 @@ impl<D: Disk> Store for Local<D> {
     }
 
     fn settle(&self) -> Result<(), StoreError> {
-        let folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let folders = self.folders.lock().clone();
         for folder in folders.iter().filter(|folder| folder.starts_with(&self.root)) {
             // A file's content is durable before its name is there.
             self.disk.sync_dir(folder).map_err(|error| self.explain("settle", folder, error))?;

@@ -280,7 +280,7 @@ fn deltas_are_those_that_were_committed_and_no_others() {
     own.appends.clear();
     // It asks where it is, writes one file, and then `_progress/`.
     *store.left.lock().expect("not poisoned") = Some(1);
-    assert!(matches!(zombie.apply(&by, &own), Err(SinkError::Fenced(_))));
+    assert!(matches!(zombie.apply(&by, &own), Err(SinkError::Fenced { .. })));
     let stray = Local::open(folder.path()).expect("opens").list("users/deltas/").expect("listed");
     assert!(stray.iter().any(|path| path.contains("000000000008-000001-")), "it is there, and counts for nothing");
 

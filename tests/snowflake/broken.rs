@@ -81,7 +81,7 @@ fn a_new_claim_goes_on_and_the_old_run_is_fenced() {
         let mut sink = open(config);
         let claim = insist(|| sink.claim(MadeBy::Run, None));
         let there = sink.position().expect("asks").expect("claimed").epoch;
-        assert!(matches!(open(config).apply(&old, &commit(there, 0..40)), Err(SinkError::Fenced(_))));
+        assert!(matches!(open(config).apply(&old, &commit(there, 0..40)), Err(SinkError::Fenced { .. })));
         if there == epoch {
             insist(|| sink.apply(&claim, &commit(epoch, 0..40)));
         }

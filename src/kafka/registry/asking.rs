@@ -6,8 +6,9 @@ use super::clock::{Clock, Heard};
 use crate::decode::avro::Schemas;
 use crate::source::Trouble;
 use crate::state_dir::StateDir;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often it is said that a registry gives no answers.
@@ -80,7 +81,7 @@ impl Asking {
 
     /// Keeps what it says instead of an answer. What is only asked to compare with is not asked again.
     fn note(&self, outcome: &Outcome, control: bool) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         *trouble = match outcome {
             Outcome::Unclear(_) if control => return,
             Outcome::Unclear(why) => Some(Trouble::with(trouble.take(), "registry", why.clone())),
@@ -88,8 +89,8 @@ impl Asking {
         };
     }
 
-    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock()
     }
 
     fn ask(&self, id: u32, control: bool) {

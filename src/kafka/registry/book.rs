@@ -6,6 +6,7 @@
 //! nobody. So that there always is another answer to compare with, a *control* is asked for whenever a schema got
 //! none: one that is known to exist, or, before any is, one that surely does not.
 
+use crate::backoff::Backoff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub enum Next {
 #[derive(Debug)]
 struct Pending {
     place: String,
-    tries: u32,
+    backoff: Backoff,
     /// When it is asked for again; none while it is.
     due: Option<Duration>,
     /// What the registry said, and how much registry time there had been when it first did.
@@ -121,7 +122,13 @@ impl Book {
             return self.away.clone().map_or(Known::Unasked, |why| Known::Asked(Some(why)));
         }
         self.due.insert((now, id));
-        let pending = Pending { place: place.to_owned(), tries: 0, due: Some(now), unclear: None, insists };
+        let pending = Pending {
+            place: place.to_owned(),
+            backoff: Backoff::new(PAUSE_MIN, PAUSE_MAX),
+            due: Some(now),
+            unclear: None,
+            insists,
+        };
         self.pending.insert(id, pending);
         Known::Asked(self.away.clone())
     }
@@ -221,8 +228,7 @@ impl Book {
         if !pending.insists && self.worked - since >= PATIENCE {
             return self.settle(id, Settled::Unavailable(why), now);
         }
-        let pause = (PAUSE_MIN * 2_u32.pow(pending.tries.min(10))).min(PAUSE_MAX);
-        pending.tries += 1;
+        let pause = pending.backoff.take();
         pending.unclear = Some((why, since));
         pending.due = Some(now + pause);
         self.due.insert((now + pause, id));

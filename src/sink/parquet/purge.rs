@@ -5,7 +5,7 @@
 //! Only from the oldest on: a younger run may say of the rows of an older one that they are gone.
 
 use super::manifest::{Age, Garbage, Manifest, Run, of_store};
-use super::{Parquet, RACES, names};
+use super::{Parquet, RACES, REMOVED, names};
 use crate::config::retention::Retention;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, SinkError};
@@ -49,11 +49,9 @@ impl Age {
 impl Parquet {
     pub(super) fn drop_old(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
         let place = self.place();
-        let fenced = |detail: String| SinkError::Fenced(format!("{place}: {detail}"));
         for _ in 0..RACES {
             let found = self.current()?;
-            let (number, manifest) =
-                found.ok_or_else(|| fenced("`_progress/` is empty: the feed was removed".to_owned()))?;
+            let (number, manifest) = found.ok_or_else(|| SinkError::gone(&place, REMOVED))?;
             claim.stands(&manifest.pipeline_id, manifest.generation, &place)?;
             let (next, rows) = self.without_old(&manifest, purge)?;
             if rows == 0 {

@@ -7,7 +7,7 @@ use super::merge::{Merge, RunWriter, unreadable};
 use super::read::FileReader;
 use super::write::FileWriter;
 use super::{Parquet, names};
-use crate::sink::{Claim, RowOf, SinkError};
+use crate::sink::{Claim, Fence, RowOf, SinkError};
 use dataflows::Time;
 use dataflows::table::TableId;
 use parquet::errors::ParquetError;
@@ -33,7 +33,7 @@ impl Parquet {
         }
         next.tables.retain(|name, runs| !runs.is_empty() || manifest.tables.contains_key(name));
         if next != manifest && !self.publish(number, next.clone())? {
-            return Err(SinkError::Fenced(format!("{}: another run has taken over", self.place())));
+            return Err(SinkError::Fenced { sink: self.place(), by: Fence::Written });
         }
         for garbage in &next.garbage {
             self.store.delete(&garbage.path).map_err(of_store)?;

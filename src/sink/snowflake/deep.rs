@@ -71,8 +71,8 @@ fn steps(catalogue: Catalogue, config: &Config, names: &Names, told: &mut Told<'
     let next = Claim { generation: claim.generation + 1, ..claim.clone() };
     tell(told, "take over", || second.claim(MadeBy::Simulator, Some(&next)))?;
     match first.apply(&claim, &commit(catalogue, 4)) {
-        Err(SinkError::Fenced(why)) => {
-            told("a commit of the run before", &format!("refused, as it must be: {why}"), Duration::ZERO)
+        Err(fenced @ SinkError::Fenced { .. }) => {
+            told("a commit of the run before", &format!("refused, as it must be: {fenced}"), Duration::ZERO)
         }
         Err(error) => return Err(error),
         Ok(()) => {

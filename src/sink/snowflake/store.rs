@@ -256,7 +256,7 @@ impl Snowflake {
 }
 
 fn replaced(place: &str) -> SinkError {
-    SinkError::Fenced(format!("{place}: `_progress` is empty: the database was replaced"))
+    SinkError::gone(place, "`_progress` is empty: the database was replaced")
 }
 
 /// What progress says of a commit.
@@ -269,10 +269,7 @@ fn judge(found: Option<&Progress>, claim: &Claim, commit: &Commit, place: &str) 
             "{place}: the transaction of epoch {} was ended from outside; nothing of it was written",
             commit.epoch
         ))),
-        there => {
-            let follows = commit.follows;
-            Err(SinkError::Fenced(format!("{place}: it is at epoch {there}, the commit follows {follows}")))
-        }
+        there => Err(SinkError::elsewhere(place, there, commit.follows)),
     }
 }
 

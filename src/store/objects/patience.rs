@@ -1,5 +1,6 @@
 //! For how long a request that failed is tried again, and after which pauses.
 
+use crate::backoff::Backoff;
 use std::time::{Duration, Instant};
 
 /// For how long a request is tried again.
@@ -41,22 +42,21 @@ impl Clock for RealClock {
 pub(super) struct Attempts<'a> {
     clock: &'a dyn Clock,
     begun: Duration,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl<'a> Attempts<'a> {
     pub(super) fn begin(clock: &'a dyn Clock) -> Attempts<'a> {
-        Attempts { clock, begun: clock.now(), pause: FIRST }
+        Attempts { clock, begun: clock.now(), backoff: Backoff::new(FIRST, LONGEST) }
     }
 
     /// Waits before another attempt; `false`, at once, if there is to be none.
     pub(super) fn wait(&mut self) -> bool {
         let spent = self.clock.now().saturating_sub(self.begun);
-        if spent + self.pause > RETRY {
+        if spent + self.backoff.pause() > RETRY {
             return false;
         }
-        self.clock.pause(self.pause);
-        self.pause = (self.pause * 2).min(LONGEST);
+        self.clock.pause(self.backoff.take());
         true
     }
 }
