@@ -63,7 +63,8 @@ impl Catalogue {
         let tables: Vec<_> = metrics.iter().map(|(id, _)| *id).chain(raw).collect();
         let pieces = families.iter().flat_map(|family| family.pieces()).collect();
         let kept: Vec<_> = families.iter().flat_map(|family| family.kept()).collect();
-        unique(tables.iter().map(|id| id.name()));
+        let views = tables.iter().filter_map(|id| id.table().by_minute.as_ref().map(|view| view.name));
+        unique(tables.iter().map(|id| id.name()).chain(views));
         unique(kept.iter().map(|kept| kept.name()));
         Catalogue(Box::leak(Box::new(All { families: families.to_vec(), tables, metrics, pieces, kept })))
     }

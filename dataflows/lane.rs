@@ -90,7 +90,9 @@ impl<'s> Lane<'s> {
                     let (time, (_cap, updates)) = first.remove_entry();
                     assert!(!is_silent(time), "`{}` changed at an odd epoch: `freeze` is missing", id.name());
                     let changed = deltas(updates, id.table(), &values).map(|deltas| (id, deltas));
-                    changes.borrow_mut().entry(time).or_default().push(changed);
+                    if !matches!(&changed, Ok((_, deltas)) if deltas.is_empty()) {
+                        changes.borrow_mut().entry(time).or_default().push(changed);
+                    }
                 }
             }
         });

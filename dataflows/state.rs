@@ -89,6 +89,12 @@ pub trait KeptBy: Sync {
     /// The version in which it is written.
     fn version(&self) -> u32;
 
+    /// Reads the records of a section, and lets go of them.
+    ///
+    /// # Errors
+    /// If the section is not what this version writes.
+    fn check(&self, section: &Section) -> Result<(), String>;
+
     /// Makes a user's records those of nobody, or removes them; tells how many there were.
     ///
     /// # Errors
@@ -103,6 +109,10 @@ impl<T: Serialize + DeserializeOwned + 'static> KeptBy for Kept<T> {
 
     fn version(&self) -> u32 {
         self.version
+    }
+
+    fn check(&self, section: &Section) -> Result<(), String> {
+        self.read(section, drop)
     }
 
     fn forget(&self, section: &mut Section, user: u64, nobody: u64) -> Result<u64, String> {

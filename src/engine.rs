@@ -165,11 +165,6 @@ pub enum EngineError {
     /// Nothing can be committed any more.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// What an operator kept cannot be read by it.
-    #[error(
-        "what an operator kept cannot be read: {0}. Run the version that wrote it, or start from scratch with `--rebuild`"
-    )]
-    State(String),
     /// A thread is gone.
     #[error("{0}")]
     Thread(String),

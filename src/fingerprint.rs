@@ -1,34 +1,90 @@
 //! What the tables mean, name by name: when something of it changes, state and rows of before do not
 //! fit what is computed from now on.
+//!
+//! A table means what its SQL says, and the SQL of what that reads. So the settings that a table is computed by are the
+//! parameters of those, and besides them the few that are in every print: how late something may be decides for all
+//! tables what was counted, and no SQL says it. What a table has nothing to do with may change.
 
 use dataflows::Settings;
 use dataflows::family::Catalogue;
-use dataflows::table::{Column, Table};
-use std::collections::BTreeMap;
+use dataflows::table::{Column, Table, TableId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of how records are read: raised when the same records would give other rows. State of before is then
 /// refused, and computed again with `--rebuild`.
 const READING: u32 = 3;
 
+/// The name under which it stands how prints are made.
+const MADE: &str = "how prints are made";
+
+/// What the prints of tables were before it stood there how they are made: of every table all pieces were part.
+const TABLES_BEFORE: [(&str, &str); 11] = [
+    ("active_sessions", "ade2896d"),
+    ("checkout_metrics", "c37a6e4e"),
+    ("movie_sale_lines", "de102dc0"),
+    ("movie_sales_metrics", "aafbe17e"),
+    ("movie_statistics", "c8925c3a"),
+    ("movies_catalog", "beea1670"),
+    ("session_metrics", "7f60fd83"),
+    ("user_activity", "821ce7f8"),
+    ("user_registration_metrics", "ae4cbbbd"),
+    ("user_segments", "a6c0a12f"),
+    ("users", "105efcb7"),
+];
+
 /// Settings that rows or state depend on, and what each table says.
 pub fn of(catalogue: Catalogue, settings: &Settings) -> BTreeMap<String, String> {
     let limit = |ms: Option<i64>| ms.map_or("unlimited".to_owned(), |ms| ms.to_string());
     let mut prints = BTreeMap::new();
+    prints.insert(MADE.to_owned(), "2".to_owned());
     // Which bytes are which source, what a value says, and what is late.
     prints.insert("how records are read".to_owned(), READING.to_string());
-    // The watermark is no setting: it is what the parameters are asked at.
-    for (name, value) in settings.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark") {
-        prints.insert(format!("setting {}", name.trim_start_matches(':')), value.to_string());
-    }
     prints.insert("setting lateness_ms".to_owned(), limit(settings.lateness_ms));
     prints.insert("setting catalog_lateness_ms".to_owned(), limit(settings.catalog_lateness_ms));
+    prints.insert("setting whole_input".to_owned(), u8::from(settings.whole_input).to_string());
     prints.insert("setting raw".to_owned(), if settings.raw { "on" } else { "off" }.to_owned());
-    let pieces: String = catalogue.pieces().iter().flat_map(|(name, sql)| [*name, *sql]).collect();
-    for (id, sql) in catalogue.metrics().iter().filter(|(id, _)| settings.tables.contains(*id)) {
-        let table = id.table();
-        prints.insert(format!("table {}", table.name), hash(&[&pieces, sql, &shape(table)]));
+    // The watermark is no setting: it is what the parameters are asked at.
+    let parameters: BTreeMap<_, _> =
+        settings.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark").collect();
+    for id in kept(catalogue, settings) {
+        let texts = sql_of(catalogue, id);
+        for (name, value) in &parameters {
+            let named = name.trim_start_matches(':');
+            if texts.iter().any(|sql| words(sql).any(|word| word == named)) {
+                prints.entry(format!("setting {named}")).or_insert_with(|| value.to_string());
+            }
+        }
+        let shape = shape(id.table());
+        let texts: Vec<&str> = texts.iter().map(String::as_str).chain([shape.as_str()]).collect();
+        prints.insert(format!("table {}", id.name()), hash(&texts));
     }
     prints
+}
+
+fn kept(catalogue: Catalogue, settings: &Settings) -> impl Iterator<Item = TableId> {
+    catalogue.metrics().iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id))
+}
+
+/// The SQL of a metric, and of every piece and metric that it reads, or that one of these does: without comments.
+fn sql_of(catalogue: Catalogue, id: TableId) -> Vec<String> {
+    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
+    let all: Vec<(&str, &str)> = catalogue.pieces().iter().copied().chain(metrics).collect();
+    let (mut read, mut texts, mut open) = (BTreeSet::from([id.name()]), Vec::new(), vec![id.name()]);
+    while let Some(name) = open.pop() {
+        let Some((_, sql)) = all.iter().find(|(known, _)| *known == name) else { continue };
+        let sql: String =
+            sql.lines().map(|line| line.split("--").next().unwrap_or_default().trim()).collect::<Vec<_>>().join("\n");
+        let others: BTreeSet<&str> = words(&sql).collect();
+        open.extend(all.iter().map(|(known, _)| *known).filter(|known| others.contains(known) && read.insert(known)));
+        texts.push(format!("{name}\n{sql}"));
+    }
+    // In whatever order it was found.
+    texts.sort();
+    texts
+}
+
+fn words(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
 }
 
 fn shape(table: &Table) -> String {
@@ -43,10 +99,108 @@ fn hash(texts: &[&str]) -> String {
     format!("{:08x}", hash.finalize())
 }
 
+/// Prints as they would be made today, of those that an earlier version made.
+fn as_of_today(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut before = before.clone();
+    if before.contains_key(MADE) {
+        return before;
+    }
+    // Every setting stood there, of whatever table.
+    before.retain(|name, _| !name.starts_with("setting ") || now.contains_key(name));
+    for (table, print) in TABLES_BEFORE {
+        let name = format!("table {table}");
+        if let (Some(found), Some(today)) = (before.get_mut(&name).filter(|found| *found == print), now.get(&name)) {
+            found.clone_from(today);
+        }
+    }
+    before.extend(now.get(MADE).map(|made| (MADE.to_owned(), made.clone())));
+    before
+}
+
 /// What differs, for people.
 pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let before = &as_of_today(before, now);
     let of = |prints: &BTreeMap<String, String>, name: &String| prints.get(name).cloned().unwrap_or("none".to_owned());
-    let names: std::collections::BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
     differing.map(|name| format!("{name} (was {}, is {})", of(before, name), of(now, name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::families::{all, table};
+    use dataflows::time::Thresholds;
+
+    fn keeping(tables: &[&str]) -> Settings {
+        Settings { tables: tables.iter().map(|name| table(name)).collect(), ..Settings::default() }
+    }
+
+    /// The settings whose change is refused, where these tables are kept.
+    fn refused(tables: &[&str]) -> Vec<&'static str> {
+        let is = |settings: Settings| of(all(), &settings);
+        let kept = || keeping(tables);
+        let segments = |change: fn(&mut Thresholds)| {
+            let mut settings = kept();
+            change(&mut settings.segments);
+            settings
+        };
+        let changed = [
+            ("lateness", Settings { lateness_ms: None, ..kept() }),
+            ("catalog_lateness", Settings { catalog_lateness_ms: None, ..kept() }),
+            ("session_timeout", Settings { session_timeout_ms: Some(1), ..kept() }),
+            ("cart_ttl", Settings { cart_ttl_ms: 1, ..kept() }),
+            ("price_backfill", Settings { price_backfill_ms: 1, ..kept() }),
+            ("frequent_views", segments(|segments| segments.frequent_views = 51)),
+            ("abandoned_after", segments(|segments| segments.abandoned_after_ms = 1)),
+            ("raw", Settings { raw: false, ..kept() }),
+        ];
+        changed.into_iter().filter(|(_, settings)| is(settings.clone()) != is(kept())).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_a_table_has_nothing_to_do_with_may_change() {
+        let always = |others: &[&'static str]| [&["lateness", "catalog_lateness"], others, &["raw"]].concat();
+        assert_eq!(refused(&["users"]), always(&[]));
+        assert_eq!(refused(&["active_sessions"]), always(&["session_timeout"]));
+        assert_eq!(refused(&["movie_sale_lines"]), always(&["cart_ttl", "price_backfill"]));
+        assert_eq!(refused(&["movie_sales_metrics"]), always(&["cart_ttl", "price_backfill"]));
+        assert_eq!(refused(&["user_activity"]), always(&["session_timeout", "cart_ttl", "price_backfill"]));
+        let segments = ["cart_ttl", "price_backfill", "frequent_views", "abandoned_after"];
+        assert_eq!(refused(&["user_segments"]), always(&segments));
+    }
+
+    #[test]
+    fn a_table_reads_what_its_sql_names_however_far_and_nothing_else() {
+        let read = |name: &str| {
+            let texts = sql_of(all(), table(name));
+            texts.iter().filter_map(|text| text.lines().next().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(read("users"), ["users"]);
+        assert_eq!(read("active_sessions"), ["active_sessions", "sessions"]);
+        assert_eq!(
+            read("movie_sales_metrics"),
+            ["cart_parts", "movie_sale_lines", "movie_sales_metrics", "prices", "sold_carts"]
+        );
+        assert!(sql_of(all(), table("movies_catalog")).iter().all(|sql| !sql.contains("--")));
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_means_the_same() {
+        let now = of(all(), &Settings::default());
+        let mut before: BTreeMap<String, String> = now.clone();
+        before.remove(MADE);
+        for (table, print) in TABLES_BEFORE {
+            before.insert(format!("table {table}"), print.to_owned());
+        }
+        assert_eq!(differences(&before, &now), Vec::<String>::new());
+        // All its settings stood there, whatever was kept.
+        let users = of(all(), &keeping(&["users"]));
+        before.retain(|name, _| !name.starts_with("table ") || name == "table users");
+        assert_eq!(differences(&before, &users), Vec::<String>::new());
+        before.insert("table users".to_owned(), "00000000".to_owned());
+        assert_eq!(differences(&before, &users).len(), 1);
+        before.insert("setting lateness_ms".to_owned(), "1".to_owned());
+        assert_eq!(differences(&before, &users).len(), 2);
+    }
 }

@@ -1,7 +1,7 @@
 //! A user is forgotten: in the state, in every sink, and then in what is kept of the state of before.
 //!
 //! It is an epoch of its own, in which nothing is read: journaled, with a snapshot after it in which the user's
-//! records are nobody's ([`dataflows::forgotten`]), and committed to every sink as deletions. So no sink is ever ahead
+//! records are nobody's ([`dataflows::state::Forgets`]), and committed to every sink as deletions. So no sink is ever ahead
 //! of the journal, and whatever is broken off is made whole by the next start, or by asking again.
 
 mod named;
@@ -119,7 +119,8 @@ fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64)
     for section in state {
         let kept = catalogue.kept(&section.name).ok_or_else(|| {
             format!(
-                "no operator of this program keeps `{}`, so nobody can tell whom its {} records name. Forget with the                  version that wrote them",
+                "no operator of this program keeps `{}`, so nobody can tell whom its {} records name. Forget with the \
+                 version that wrote them",
                 section.name, section.records
             )
         })?;

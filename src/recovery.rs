@@ -125,11 +125,16 @@ pub fn start(
     identities: &BTreeMap<String, String>,
     threads: usize,
 ) -> Result<Start, StartError> {
-    let mut above = 0;
+    let (mut above, mut first_at) = (0, None);
     for sink in sinks.iter_mut() {
         let found = sink.position()?;
         above = found.as_ref().map_or(above, |found| above.max(found.generation));
         refuse_anothers(dir, &**sink, found.as_ref())?;
+        first_at = first_at.or(Some(found.map_or(0, |found| found.epoch)));
+    }
+    if let Some(at) = first_at {
+        // What is refused is refused before a number is taken: the version that wrote the state can still go on with it.
+        Plan::make(dir, &[at])?.checked(dir, facts, identities)?;
     }
     let generation = dir.begin(facts, above)?;
     let (claims, mut positions) = claim(dir, sinks, facts, generation)?;
@@ -293,14 +298,13 @@ impl Plan {
         Ok(Plan { chain, snapshot })
     }
 
-    fn resume(
+    /// The snapshot that is gone on from and the epochs that are replayed after it, if both mean what they would today.
+    fn checked(
         self,
-        catalogue: Catalogue,
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
-        threads: usize,
-    ) -> Result<Resume, StateError> {
+    ) -> Result<(Option<Manifest>, Vec<Replayed>), StateError> {
         let from = self.snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
         let mut generations = BTreeMap::<u64, Generation>::new();
         let mut journaled = Vec::new();
@@ -332,7 +336,19 @@ impl Plan {
         // After the above, which knows the version that wrote it.
         let replayed = |(by, entry)| Replayed::new(entry, generations[&by].rules.clone());
         let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| refused(dir, &why))?;
-        let Some(manifest) = self.snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
+        Ok((self.snapshot, replay))
+    }
+
+    fn resume(
+        self,
+        catalogue: Catalogue,
+        dir: &StateDir,
+        facts: &Generation,
+        identities: &BTreeMap<String, String>,
+        threads: usize,
+    ) -> Result<Resume, StateError> {
+        let (snapshot, replay) = self.checked(dir, facts, identities)?;
+        let Some(manifest) = snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
         let state = dir.read_snapshot(catalogue, &manifest, threads)?;
         let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;
         Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, state, replay })

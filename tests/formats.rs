@@ -148,6 +148,27 @@ fn records_are_written_as_they_were() {
     assert_eq!(dir.read_snapshot(all(), &manifest, 1).expect("readable"), sections);
 }
 
+/// Whole as it was written, and still none of what an operator of today keeps.
+#[test]
+fn a_section_that_no_operator_reads_is_refused_before_anything_is_restored() {
+    let sections = sections();
+    let whole = sections.iter().find(|section| section.name == "shop/users/profiles").expect("kept");
+    let cut = Section { bytes: whole.bytes[..whole.bytes.len() - 1].to_vec(), ..whole.clone() };
+    let fewer = Section { records: whole.records + 1, ..whole.clone() };
+    let later = Section { version: whole.version + 1, ..whole.clone() };
+    let unknown = Section { name: "shop/of_tomorrow".to_owned(), ..whole.clone() };
+    for (number, (section, why)) in
+        [(cut, "profiles"), (fewer, "records"), (later, "version"), (unknown, "of_tomorrow")].into_iter().enumerate()
+    {
+        let (_folder, dir) = state();
+        let mut bytes = Vec::new();
+        snapshot::encode(&section, &mut bytes);
+        let part = dir.write_part((2, 1), number, section.records, &bytes).expect("written");
+        let error = dir.read_snapshot(all(), &Manifest { parts: vec![part], ..manifest() }, 1).expect_err("refused");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
 fn manifest() -> Manifest {
     let mut marks = Marks::default();
     marks.add(9, 0x0bad_cafe);

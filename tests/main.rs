@@ -57,6 +57,8 @@ mod pages;
 mod plain;
 /// A record whose schema cannot be had, and a registry that answers this of one and that of another.
 mod poison;
+/// A setting may change where nothing that is kept has to do with it, and nowhere else.
+mod prints;
 /// The real catalog, where it is there.
 mod real_data;
 /// What is not kept for ever goes, and no metric knows.

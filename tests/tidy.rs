@@ -100,7 +100,7 @@ fn what_is_of_every_family_names_none() {
     let names = all().tables().iter().map(|id| id.name()).chain(events).chain(FAMILY.names().all());
     let names: BTreeSet<_> = names.filter(|name| !of_all.contains(name)).collect();
     let columns: BTreeSet<_> = columns.filter(|name| !of_all.contains(name)).collect();
-    assert!(names.len() > 50 && columns.len() > 50, "{names:?}, {columns:?}");
+    assert!(names.len() > 40 && columns.len() > 50, "{names:?}, {columns:?}");
     let own = ["engine", "commit", "recovery", "state_dir", "sink", "source", "kafka", "decode", "reconcile", "kept"];
     let mut files: Vec<_> = own.iter().map(|own| root().join(format!("src/{own}.rs"))).collect();
     let mut folders: Vec<_> = own.iter().map(|own| root().join("src").join(own)).collect();

@@ -174,9 +174,12 @@ impl<'n, 'a> Wire<'n, 'a> {
     /// If it stands there twice, or is too long.
     #[inline(always)]
     pub fn value(&self, slot: Slot) -> Result<Option<&Scalar<'a>>, Broken> {
-        let Some(Value::Scalar(value)) = self.get(slot) else { return Ok(None) };
-        if !self.twice.is_empty() || value.text_bytes() > TEXT_BYTES_MAX {
+        if !self.twice.is_empty() {
+            // Of what stands there twice the last may be null.
             self.once(slot)?;
+        }
+        let Some(Value::Scalar(value)) = self.get(slot) else { return Ok(None) };
+        if value.text_bytes() > TEXT_BYTES_MAX {
             bounds::of_text(self.name(slot), value.text_bytes())?;
         }
         Ok(Some(value))

@@ -162,10 +162,10 @@ impl Worker {
         reports.advance_to(silent);
         marks.advance_to(silent);
         while let Some(section) = shared.take_share() {
+            // It was read once before the start, and the tables that are kept are those that were.
             match ledger.restore(&section) {
-                Ok(true) => {}
-                Ok(false) => tracing::info!("nobody keeps `{}` any more: it is left out", section.name),
-                Err(why) => shared.fail(EngineError::State(why)),
+                Ok(is_kept) => assert!(is_kept, "nobody keeps `{}` any more", section.name),
+                Err(why) => panic!("what was read cannot be restored: {why}"),
             }
             // Not all of them at once.
             timely.step();

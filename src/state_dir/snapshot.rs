@@ -206,12 +206,12 @@ impl StateDir {
         if found != part.records {
             return Err(damaged(format!("it has {found} records, its manifest says {}", part.records)));
         }
-        // What nobody keeps any more is left out where it is restored. What is kept is read in its version.
-        let differs =
-            |section: &&Section| catalogue.kept(&section.name).is_some_and(|kept| kept.version() != section.version);
-        if let Some(Section { name, version, .. }) = sections.iter().find(differs) {
-            let why = format!("`{name}` is written in version {version}, which this program does not read");
-            return Err(self.damaged(&part.key, Damage::Body(why)));
+        // A section that is not read to its end now would be found out when half of the others are restored.
+        for section in &sections {
+            let kept = catalogue.kept(&section.name);
+            let kept = kept.ok_or_else(|| format!("no operator of this program keeps `{}`", section.name));
+            let read = kept.and_then(|kept| kept.check(section));
+            read.map_err(|why| self.damaged(&part.key, Damage::Body(why)))?;
         }
         Ok(sections)
     }

@@ -41,6 +41,7 @@ pub const PAGE: Page<Event, Rules> = Page {
         Flaw::new("user_id", "0", USER_ID_OUT_OF_RANGE),
         Flaw::new("user_id", r#""nobody""#, Reason::WRONG_TYPE),
         Flaw::new("user_id", r#"1001, "user_id": 1001"#, Reason::DUPLICATE_FIELD),
+        Flaw::new("user_id", r#"1001, "user_id": null"#, Reason::DUPLICATE_FIELD),
         Flaw::new("item_id", "", Reason::MISSING_FIELD),
         Flaw::new("item_id", r#"" ""#, BAD_ITEM_ID),
         Flaw::new("item_id", r#""jane@mail.ge""#, ADDRESS_IN_KEY),
