@@ -64,6 +64,8 @@ fn killed_again_while_it_replays_it_replays_again() {
     let fate = Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() };
     shop.is_killed(1, fate.clone());
     let journaled = shop.journaled();
+    // What is journaled and not committed is there to be replayed, both times.
+    assert!(journaled >= 2 && shop.committed() == 0);
     shop.is_killed(1, fate);
     assert!(shop.journaled() >= journaled && shop.committed() == 0);
     shop.ends_as_if_never_killed(1);
