@@ -189,8 +189,8 @@ pub struct Journal {
     pub generation: u64,
     /// Entries that are replayed: what is read again must give them again.
     pub replay: BTreeMap<Time, Entry>,
-    /// The last journaled epoch.
-    pub end: Time,
+    /// The last journaled epoch, and the start that journaled it if its entry is kept.
+    pub end: (Time, Option<u64>),
     /// What snapshots say of themselves.
     pub facts: SnapshotFacts,
     /// What the workers send of snapshots.
@@ -340,7 +340,7 @@ impl Threads {
             let turn = turns.join("snapshots");
             snapshots::write(&dir, facts, &pieces, &outbox, &options, (turn, &signals));
         })?;
-        Ok(Journaling { to_journal, to_pieces, replay, durable: end })
+        Ok(Journaling { to_journal, to_pieces, replay, durable: end.0 })
     }
 }
 

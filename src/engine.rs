@@ -90,6 +90,8 @@ pub struct Resume {
     pub state: Vec<Section>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
     pub replay: Vec<Replayed>,
+    /// The start that journaled the last of all these, if its entry is kept.
+    pub journaled_by: Option<u64>,
 }
 
 /// An epoch that is replayed.
@@ -301,7 +303,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
                 all
             });
             let facts = SnapshotFacts { generation, workers, identities, fingerprint };
-            let end = resume.journaled();
+            let end = (resume.journaled(), resume.journaled_by);
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
             let sender = to_pieces.clone();
             (Some(commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }), Some(sender))

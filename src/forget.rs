@@ -80,7 +80,7 @@ pub fn forget(
     let nobody = NOBODY | rand::random::<u64>();
     let records = in_state(catalogue, &mut state, named.user, nobody)
         .map_err(|why| StateError::Refused(format!("state `{}`: {why}", dir.place())))?;
-    write_down(dir, &state, manifest.clone(), before.epoch)?;
+    write_down(dir, &state, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
     drop(state);
     let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
     in_sinks(sinks, &start.claims, named, manifest.clock_ms, &mut forgotten)?;
@@ -130,10 +130,16 @@ fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64)
 }
 
 /// Journals the epoch, and writes what is held after it.
-fn write_down(dir: &StateDir, state: &[Section], manifest: Manifest, follows: Time) -> Result<(), StateError> {
+fn write_down(
+    dir: &StateDir,
+    state: &[Section],
+    manifest: Manifest,
+    follows: (Time, Option<u64>),
+) -> Result<(), StateError> {
     let Manifest { epoch, generation, clock_ms, watermark, target, .. } = manifest;
     let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, watermark, target, ..Entry::default() };
-    dir.journal(generation, &Group { follows, entries: vec![entry] })?;
+    let (follows, follows_generation) = follows;
+    dir.journal(generation, &Group { follows, follows_generation, entries: vec![entry] })?;
     let (mut parts, mut bytes, mut records) = (Vec::new(), Vec::new(), 0);
     for (number, section) in (1..).zip(state) {
         encode(section, &mut bytes);

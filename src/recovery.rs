@@ -347,11 +347,25 @@ impl Plan {
         identities: &BTreeMap<String, String>,
         threads: usize,
     ) -> Result<Resume, StateError> {
+        let (_, journaled_by) = self.chain.last();
         let (snapshot, replay) = self.checked(dir, facts, identities)?;
-        let Some(manifest) = snapshot else { return Ok(Resume { replay, ..Resume::default() }) };
+        let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
         let state = dir.read_snapshot(catalogue, &manifest, threads)?;
         let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;
-        Ok(Resume { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, state, replay })
+        Ok(Resume {
+            epoch,
+            watermark,
+            target,
+            clock_ms,
+            positions,
+            sums,
+            largest,
+            second,
+            lines,
+            state,
+            replay,
+            journaled_by,
+        })
     }
 }
 

@@ -314,7 +314,7 @@ fn whoever_ran_meanwhile_has_not_run_in_vain() {
     let (chain, generation) = (dir.chain().expect("readable"), dir.last_generation().expect("readable"));
     let end = chain.end();
     let entry = Entry { epoch: end + 2, ..chain.entries[&end].1.clone() };
-    let group = Group { follows: end, entries: vec![entry] };
+    let group = Group { follows: end, follows_generation: None, entries: vec![entry] };
     let inner = Box::new(Sqlite::open(all(), &folder.join("some.db")).expect("opens"));
     let contested = Hooked::before(inner, move |call| {
         if let Call::Claim = call {
@@ -356,7 +356,8 @@ fn what_is_under_way_or_was_not_ended_in_order_is_refused() {
     // Killed: more was journaled than the last snapshot has.
     let (chain, generation) = (dir.chain().expect("readable"), dir.last_generation().expect("readable"));
     let entry = Entry { epoch: chain.end() + 2, ..chain.entries[&chain.end()].1.clone() };
-    dir.journal(generation, &Group { follows: chain.end(), entries: vec![entry] }).expect("written");
+    dir.journal(generation, &Group { follows: chain.end(), follows_generation: None, entries: vec![entry] })
+        .expect("written");
     let (code, why) = refused(&["forget", "1"]);
     assert!(code == Some(2) && why.contains("did not end in order") && why.contains("SIGTERM"), "{why}");
     assert_eq!(dir.last_generation().expect("readable"), generation, "nothing was claimed");

@@ -214,7 +214,11 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         lines: Default::default(),
         rejected,
     };
-    let group = Group { follows: 40, entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())] };
+    let group = Group {
+        follows: 40,
+        follows_generation: None,
+        entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())],
+    };
     dir.journal(3, &group).expect("written");
     let part = dir.write_part((84, 3), 0, 1, b"a record").expect("written");
     dir.publish(&Manifest { parts: vec![part], ..manifest() }).expect("written");
@@ -270,7 +274,7 @@ fn schemas_and_what_was_passed_are_written_as_they_were() {
         ..passed.clone()
     };
     let entry = Entry { epoch: 42, rejected: vec![passed, flood], ..Entry::default() };
-    dir.journal(3, &Group { follows: 40, entries: vec![entry] }).expect("written");
+    dir.journal(3, &Group { follows: 40, follows_generation: None, entries: vec![entry] }).expect("written");
     let mut written = String::new();
     for key in ["schemas/", "journal/"].map(|prefix| dir.store().list(prefix).expect("readable")).concat() {
         write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");

@@ -22,7 +22,7 @@ pub(super) fn may_succeed_later(error: &StateError) -> bool {
 pub(super) fn write(
     dir: &StateDir,
     generation: u64,
-    mut follows: Time,
+    (mut follows, mut follows_generation): (Time, Option<u64>),
     entries: &Receiver<Entry>,
     outbox: &Sender<Message>,
     options: &Options,
@@ -36,11 +36,11 @@ pub(super) fn write(
         if !rest.is_zero() && !signals.stop.load(std::sync::atomic::Ordering::Acquire) {
             turn.sleep(rest);
         }
-        let mut group = Group { follows, entries: vec![first] };
+        let mut group = Group { follows, follows_generation, entries: vec![first] };
         group.entries.extend(entries.try_iter().take(GROUP_MAX));
         let last = group.entries.last().map_or(follows, |entry| entry.epoch);
         let result = patience.insist(|| dir.journal(generation, &group), may_succeed_later);
-        (follows, written) = (last, Some(Instant::now()));
+        (follows, follows_generation, written) = (last, Some(generation), Some(Instant::now()));
         let failed = result.is_err();
         if outbox.send(Message::Journaled(result.map(|()| last))).is_err() || failed {
             return;

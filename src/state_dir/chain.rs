@@ -24,11 +24,17 @@ impl Chain {
         self.entries.last_key_value().map_or(self.follows, |(epoch, _)| *epoch)
     }
 
+    /// The last epoch, and the start that journaled it if its entry is kept.
+    pub fn last(&self) -> (Time, Option<u64>) {
+        (self.end(), self.entries.last_key_value().map(|(_, (by, _))| *by))
+    }
+
     /// Adds a group: what it follows is true, and what had been said after that is not. If that is not
-    /// there, the chain begins anew: what was removed may be back after a loss of power, in part. Whoever
-    /// needs what lies before will miss it.
+    /// there, or only as somebody else said it, the chain begins anew: what was removed may be back after a
+    /// loss of power, in part. Whoever needs what lies before will miss it.
     fn add(&mut self, generation: u64, group: Group) -> Result<(), String> {
-        let known = group.follows == self.follows || self.entries.contains_key(&group.follows);
+        let is_meant = |(by, _): &(u64, Entry)| group.follows_generation.is_none_or(|meant| meant == *by);
+        let known = group.follows == self.follows || self.entries.get(&group.follows).is_some_and(is_meant);
         if !known || self.entries.is_empty() {
             self.follows = group.follows;
             self.entries.clear();
@@ -108,7 +114,7 @@ mod tests {
 
     fn group(follows: Time, epochs: &[Time]) -> Group {
         let entries = epochs.iter().map(|epoch| Entry { epoch: *epoch, ..Entry::default() }).collect();
-        Group { follows, entries }
+        Group { follows, follows_generation: None, entries }
     }
 
     fn epochs(chain: &Chain) -> Vec<(Time, u64)> {
@@ -124,6 +130,20 @@ mod tests {
         chain.add(2, group(6, &[8, 12])).expect("by its successor");
         assert_eq!(epochs(&chain), [(2, 1), (4, 1), (6, 1), (8, 2), (12, 2)]);
         assert_eq!((chain.follows, chain.end()), (0, 12));
+    }
+
+    #[test]
+    fn what_a_superseded_run_says_after_its_successor_forgot_is_void() {
+        let mut chain = Chain::default();
+        let successors = Group { follows_generation: Some(2), ..group(8, &[10]) };
+        chain.add(1, group(4, &[6, 8])).expect("by a zombie, whose successor forgot its own 8");
+        chain.add(2, successors.clone()).expect("it follows the 8 of its own");
+        assert_eq!((chain.follows, epochs(&chain)), (8, vec![(10, 2)]));
+        let mut chain = Chain::default();
+        chain.add(1, group(4, &[6, 8])).expect("by a zombie");
+        chain.add(2, group(6, &[8])).expect("by its successor");
+        chain.add(2, successors).expect("it follows the 8 of its own");
+        assert_eq!((chain.follows, epochs(&chain)), (4, vec![(6, 1), (8, 2), (10, 2)]));
     }
 
     #[test]

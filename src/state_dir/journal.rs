@@ -84,6 +84,10 @@ pub fn joined(mut rejected: Vec<Rejected>) -> Vec<Rejected> {
 pub struct Group {
     /// The last journaled epoch before them. Whatever else claims to come after that one is void.
     pub follows: Time,
+    /// The start that journaled that epoch; none if its entry was not kept any more. A run that was superseded may write
+    /// an epoch of the same number, long after what its successor said of it was forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows_generation: Option<u64>,
     /// In their order.
     pub entries: Vec<Entry>,
 }

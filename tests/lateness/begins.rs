@@ -58,7 +58,7 @@ fn set_last_clock(state: &Path, clock_ms: i64) {
     let (epoch, (generation, last)) = chain.entries.last_key_value().expect("entries");
     let follows = chain.entries.range(..epoch).next_back().map_or(chain.follows, |(before, _)| *before);
     let entries = vec![Entry { clock_ms, ..last.clone() }];
-    dir.journal(*generation, &Group { follows, entries }).expect("written");
+    dir.journal(*generation, &Group { follows, follows_generation: None, entries }).expect("written");
 }
 
 #[test]
