@@ -213,7 +213,7 @@ impl Trouble {
 
 /// What is read to its then end before what: prices are known before anything is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ReadOrder {
     /// What others look things up in.
     Catalog,
     /// What was before we listened.
@@ -243,8 +243,8 @@ pub trait Source: Send {
 
     /// Where it stands among others. What is not live says [`Poll::Cut`] when it has come to its then end,
     /// or [`Poll::End`].
-    fn place(&self) -> Place {
-        Place::Live
+    fn read_order(&self) -> ReadOrder {
+        ReadOrder::Live
     }
 
     /// Whether what it yields comes in an order that is always the same, partitions and all, whoever reads it

@@ -3,7 +3,7 @@
 mod mine;
 mod reader;
 
-use super::{Batch, Partition, Place, Poll, Source, SourceError, Trouble};
+use super::{Batch, Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
@@ -286,8 +286,8 @@ impl Source for Kafka {
         self.reader.mine[partition as usize].replays(until, rejected);
     }
 
-    fn place(&self) -> Place {
-        if self.reader.leads { Place::Catalog } else { Place::Live }
+    fn read_order(&self) -> ReadOrder {
+        if self.reader.leads { ReadOrder::Catalog } else { ReadOrder::Live }
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {
