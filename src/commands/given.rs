@@ -17,7 +17,7 @@ use crate::source::content::{Content, Tail};
 use crate::source::files::{Files, names};
 use crate::source::lines::Kind;
 use crate::source::movies::Movies;
-use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
+use crate::source::recognise::{Before, Differs, KnownSource, Refusal, name_and_number, recognise};
 use crate::source::sniff::has_valid_record;
 use crate::source::{Format, Source};
 use anyhow::Result;
@@ -41,7 +41,8 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
         sources.push(Box::new(catalog(config, named, name, path, &tables)?));
     }
     let before = if matches!(begin, Begin::GoOn { .. }) { Before::Counts } else { Before::IsReadAgain };
-    let found = recognise(&named.files, &Known::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
+    let found =
+        recognise(&named.files, &KnownSource::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
     let found = found.map_err(|refusal| refused(config, refusal))?;
     for found in found.iter().filter(|found| found.opened.is_none()) {
         refuse_rejects(config, Kind::Events, Tail::Wait, &found.path)?;

@@ -8,7 +8,7 @@ use crate::config::kafka::Format;
 use crate::engine::partition_name;
 use crate::instant;
 use crate::kafka::KafkaError;
-use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::cluster::{Cluster, KnownPartitions};
 use crate::kafka::loss::Loss;
 use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
@@ -92,7 +92,7 @@ impl Inputs {
             }
             Format::Json | Format::JsonSchema => None,
         };
-        let known = Known {
+        let known = KnownPartitions {
             begins: past.begins.clone(),
             identities: past.identities.clone(),
             loss: match begin {

@@ -52,7 +52,7 @@ impl Found {
 
 /// What was written down at an earlier start, by `topic/partition`.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct KnownPartitions {
     /// Where each partition began.
     pub begins: BTreeMap<String, i64>,
     /// What made it the log it is.
@@ -84,7 +84,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the brokers are away, or what is there must not be read.
-    pub fn look(config: &Kafka, known: &Known) -> Result<Cluster, KafkaError> {
+    pub fn look(config: &Kafka, known: &KnownPartitions) -> Result<Cluster, KafkaError> {
         let consumer = consumer(config, &[])?;
         let (mut partitions, mut missing) = (Vec::new(), Vec::new());
         for (carries, topic) in config.topics() {
@@ -223,7 +223,7 @@ pub(crate) fn ends(
 fn begin(
     consumer: &BaseConsumer<Context>,
     config: &Kafka,
-    known: &Known,
+    known: &KnownPartitions,
     partitions: &mut [Found],
 ) -> Result<(), KafkaError> {
     let start = config.start().map_err(KafkaError::Refused)?;
