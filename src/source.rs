@@ -16,34 +16,12 @@ pub mod script;
 pub mod sniff;
 pub mod span;
 
-use crate::decode::Reason;
-use crate::decode::avro::Schemas;
+use crate::decode::{Format, Reason};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::operators::Status;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// How the payloads of a partition are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say, and
-    /// the schemas of its writers.
-    Avro(&'static str, Schemas),
-    /// One JSON object; the event that the topic carries, if any one does.
-    Json(Option<&'static str>),
-    /// One JSON object behind the header of the Confluent wire format.
-    JsonSchema(&'static str),
-    /// One block of `Movies.txt`; the version's timestamp in milliseconds.
-    MoviesTxt(i64),
-}
-
-impl Format {
-    /// Avro by the shipped schemas.
-    pub fn shipped(carries: &'static str) -> Format {
-        Format::Avro(carries, Schemas::shipped())
-    }
-}
 
 /// A partition of a source: what offsets count in.
 #[derive(Clone, Debug, PartialEq, Eq)]

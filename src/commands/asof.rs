@@ -2,10 +2,9 @@
 //! with it prices would.
 
 use crate::config::Config;
-use crate::decode::decode;
+use crate::decode::{Format, decode};
 use crate::instant;
 use crate::rules::Rules;
-use crate::source::Format;
 use crate::source::lines::{Extent, Kind, Lines};
 use anyhow::Result;
 use dataflows::Instant;

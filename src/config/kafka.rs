@@ -1,11 +1,11 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
+use crate::decode::Format as Payload;
 use crate::decode::avro::Schemas;
 use crate::families::TOPICS;
 use crate::instant;
 use crate::kafka::skip;
-use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -3,7 +3,8 @@
 use super::content::{Content, Read, Skipped, Tail};
 use super::lines::LINE_BYTES_MAX;
 use super::recognise::{Before, Found, Refusal, recognise};
-use super::{Batch, Format, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Poll, Source, SourceError};
+use crate::decode::Format;
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

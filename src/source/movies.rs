@@ -2,8 +2,9 @@
 
 use super::files::{BATCH_BYTES, POLL_LINES};
 use super::lines::{Extent, Kind, Line, Lines};
-use super::{Batch, Format, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Poll, Source, SourceError};
 use crate::bounds::{BEGINNING_BYTES, TOGETHER_BYTES_MAX};
+use crate::decode::Format;
 use crate::decode::movies_txt::{is_blank, starts_item};
 use dataflows::operators::Status;
 use std::path::Path;
