@@ -2,7 +2,7 @@
 
 use super::KafkaError;
 use super::complaints::Complaints;
-use super::skip::{is_damage, is_lost};
+use super::damage::{is_damage, is_lost};
 use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
@@ -147,6 +147,17 @@ pub(super) fn complaint(consumer: &BaseConsumer<Context>) -> String {
         let _nothing_is_assigned = consumer.poll(Duration::from_millis(100));
     }
     consumer.context().complaints.last().map_or(String::new(), |last| format!("; the client says: {last}"))
+}
+
+/// What could not be asked, and why as far as the client tells.
+pub(crate) fn away(
+    consumer: &BaseConsumer<Context>,
+    config: &Kafka,
+    what: &str,
+    error: &rdkafka::error::KafkaError,
+) -> KafkaError {
+    let complaint = complaint(consumer);
+    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}{complaint}", config.brokers))
 }
 
 /// How far the fetches of a partition are, as its broker has just confirmed.
