@@ -11,10 +11,12 @@ pub mod kafka;
 pub mod lines;
 pub mod marks;
 pub mod movies;
+pub mod names;
 pub mod recognise;
 pub mod script;
 pub mod sniff;
 pub mod span;
+pub mod valid;
 
 use crate::decode::{Format, Reason};
 use crate::state_dir::journal::Rejected;

@@ -14,8 +14,8 @@
 
 use super::SourceError;
 use super::content::{Content, Tail};
-use super::files::{as_text, first_line_of};
 use super::marks::Marks;
+use super::names::{as_text, first_line_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,9 @@
 use crate::decode::{Format, Reason, Rejection, decode_record};
 use crate::families;
 use crate::rules::Rules;
-use crate::source::lines::{Extent, Kind, Lines};
+use crate::source::lines::{Extent, Lines};
 use crate::source::movies::Movies;
+use crate::source::sniff::Kind;
 use crate::source::{Poll, Source, SourceError};
 use std::collections::BTreeMap;
 use std::path::Path;
