@@ -1,6 +1,5 @@
 //! Who runs, and how it goes: written down now and then, for `status` and for a second start.
 
-use super::state::place_of;
 use crate::config::Config;
 use crate::instant;
 use crate::source::Trouble;
@@ -136,7 +135,7 @@ pub(super) struct Heartbeats {
 pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) -> Heartbeats {
     let (now, asked) = channel();
     let generation = Arc::<AtomicU64>::default();
-    let (dir, every, who) = (dir.clone(), interval(&place_of(config)), Who::own());
+    let (dir, every, who) = (dir.clone(), interval(&config.state_place()), Who::own());
     let (number, workers, stats) = (Arc::clone(&generation), config.workers, Arc::clone(stats));
     let beat = move |ended: bool, counter: u64| {
         let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who);

@@ -1,6 +1,6 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
-use super::{inputs, second, sinks, state, text};
+use super::{inputs, second, sinks, text};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::families::all;
@@ -89,7 +89,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
             say!("#   its owner, as one that is made now:  chmod 600 {}", text::word(&path.to_string()));
         }
     }
-    say!("# state `{}`: journal and snapshots", state::place_of(config));
+    say!("# state `{}`: journal and snapshots", config.state_place());
     let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
         format!("once the watermark is {} past their end", span::show(lateness))
     });

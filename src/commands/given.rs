@@ -2,8 +2,7 @@
 
 use super::Refused;
 use super::asof::first_event;
-use super::inputs::Named;
-use super::run::Begin;
+use super::named::{Begin, Named};
 use super::signals::EndsAtOnce;
 use crate::config::Config;
 use crate::decode::{Format, mask};

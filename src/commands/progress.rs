@@ -2,6 +2,7 @@
 
 use super::show::table_of;
 use super::text::{grouped, program};
+use super::waiting::patiently;
 use crate::config::Config;
 use crate::families::all;
 use crate::instant;
@@ -153,7 +154,7 @@ pub(super) fn summary(
         return Ok(());
     }
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
-    let sink = super::batch::patiently(|| Sqlite::open(all(), &config.warehouse))?;
+    let sink = patiently(|| Sqlite::open(all(), &config.warehouse))?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(unpriced) = super::unpriced::line(config, &sink)? {
         say!("{unpriced}");
