@@ -88,6 +88,7 @@ pub mod store;
 
 pub mod backoff;
 pub mod instant;
+pub mod periodic;
 pub mod shown;
 pub mod specification;
 pub mod stats;

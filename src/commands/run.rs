@@ -18,6 +18,7 @@ use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
 use crate::families::all;
 use crate::fingerprint;
 use crate::instant;
+use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
 use crate::simulate::is_simulated;
@@ -30,11 +31,11 @@ use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::delta::Delta;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// What to do after the sources have ended.
@@ -89,18 +90,15 @@ fn is_away(error: &SinkError) -> bool {
 }
 
 /// Passes a signal on to one run; dropped, it passes nothing on.
-fn relay(signalled: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Sender<()> {
-    let (ended, end) = channel();
+fn relay(signalled: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Periodic {
     let (signalled, stop) = (Arc::clone(signalled), Arc::clone(stop));
-    std::thread::spawn(move || {
-        while end.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
-            if signalled.load(Acquire) {
-                stop.store(true, Release);
-                return;
-            }
+    Periodic::start(Duration::from_millis(20), move |round| {
+        if round == Round::Due && signalled.load(Acquire) {
+            stop.store(true, Release);
+            return ControlFlow::Break(());
         }
-    });
-    ended
+        ControlFlow::Continue(())
+    })
 }
 
 type Sinks = Vec<(Box<dyn Sink>, Claim)>;
