@@ -6,10 +6,12 @@
 //! [`freeze`](crate::operators::freeze) ever sees an update of an odd epoch.
 
 use crate::table::Tables;
-use crate::window::DAY_MS;
 use std::ops::Range;
 
 const MINUTE_MS: i64 = 60_000;
+
+/// A day, in milliseconds.
+pub const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// A dataflow time: the number of an epoch.
 pub type Time = u64;

@@ -1,6 +1,6 @@
 //! Window arithmetic: the only date maths of the core. Windows are half-open, `[start, end)`.
 
-use crate::time::Instant;
+use crate::time::{DAY_MS, Instant};
 use serde::{Deserialize, Serialize};
 
 /// The length of every registration and checkout window, in milliseconds.
@@ -60,9 +60,6 @@ pub fn containing(pane: Instant) -> impl Iterator<Item = Window> {
         .map(move |back| Window { window_type: WindowType::Sliding, start: pane - back * SLIDE_MS });
     std::iter::once(tumbling).chain(sliding)
 }
-
-/// A day, in milliseconds.
-pub const DAY_MS: i64 = 24 * WIDTH_MS;
 
 /// The start of the day that contains `at`.
 pub fn day(at: Instant) -> Instant {

@@ -1,9 +1,8 @@
 //! What comes in, before it is an event: fields by their names, values of any type, and the one reader each of
 //! numbers, instants, money and texts. A family says which fields its events have and what each event needs of them
-//! ([`Family`]); the formats that fields are written in are read outside.
+//! ([`Vocabulary`]); the formats that fields are written in are read outside.
 
 pub mod bounds;
-mod family;
 mod fields;
 pub mod instant;
 pub mod mask;
@@ -13,11 +12,12 @@ pub mod number;
 mod reason;
 pub mod scalar;
 pub mod texts;
+mod vocabulary;
 pub mod when;
 mod written;
 
-pub use family::{Accept, Clock, Family, Flaw, Page, Record, TimeRules, Topic};
 pub use fields::Wire;
 pub use names::{Fields, Kind, Names, Set, Slot, sounds_like};
 pub use reason::{Broken, Reason, Rejection};
+pub use vocabulary::{Accept, Clock, Flaw, Page, Record, TimeRules, Topic, Vocabulary};
 pub use written::{Write, Written};

@@ -3,10 +3,6 @@
 
 pub use dataflows::wire::bounds::{TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 
-use crate::decode::Rejection;
-use crate::source::Format;
-use dataflows::wire::bounds::{together, too_long};
-
 /// No record has more bytes.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 /// So many bytes of a rejected record are kept, and of its key.
@@ -21,20 +17,6 @@ pub const KEPT_RECORDS_MAX: usize = 1_000;
 pub const DETAIL_BYTES_MAX: usize = 4 << 10;
 /// and no more of those of whose record none are.
 pub const DETAIL_BYTES_OF_MANY: usize = 128;
-
-/// Whether a record of so many bytes is short enough.
-///
-/// # Errors
-/// [`TOO_LONG`](crate::decode::Reason::TOO_LONG), with its size.
-pub fn of_record(format: &Format, bytes: u64) -> Result<(), Rejection> {
-    match format {
-        Format::MoviesTxt(_) => together("the block of the item", bytes),
-        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) if bytes > RECORD_BYTES_MAX as u64 => {
-            Err(too_long("the record", bytes, RECORD_BYTES_MAX))
-        }
-        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) => Ok(()),
-    }
-}
 
 /// Text no longer than this, by whole characters.
 pub fn shortened(mut text: String, bytes_max: usize) -> String {

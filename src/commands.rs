@@ -18,6 +18,7 @@ mod damage;
 mod forget;
 mod given;
 mod inputs;
+mod named;
 mod produce;
 mod progress;
 mod replay;
@@ -32,6 +33,7 @@ mod state;
 mod text;
 mod unpriced;
 mod verify;
+mod waiting;
 
 use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
@@ -123,13 +125,13 @@ pub fn execute(cli: Cli) -> Result<()> {
             another,
         } => {
             let begin = if rebuild {
-                run::Begin::Again { accept_loss }
+                named::Begin::Again { accept_loss }
             } else {
-                run::Begin::GoOn { accept_clock, accept_loss }
+                named::Begin::GoOn { accept_clock, accept_loss }
             };
             let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
             let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
-            let named = inputs::Named { as_of, another: another_of(another, &named.files)?, ..named };
+            let named = named::Named { as_of, another: another_of(another, &named.files)?, ..named };
             if as_of.is_some() && named.files.is_empty() {
                 let why = "the simulated shop's catalog is as of just before its first day (`--start`); `--as-of` is for \
                            catalogs that are given with files";
@@ -231,7 +233,7 @@ fn named(
     backfill: Vec<PathBuf>,
     until: Option<&str>,
     to_end: bool,
-) -> Result<inputs::Named> {
+) -> Result<named::Named> {
     let refuse = |why: &str| Err(Refused(why.to_owned()).into());
     let from_kafka = config.kafka.is_given();
     if from_kafka && !files.is_empty() {
@@ -252,7 +254,7 @@ fn named(
         return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
     }
     let files = if backfill.is_empty() { files } else { backfill };
-    Ok(inputs::Named { files, catalogs, as_of: None, another: Vec::new(), backfill_until, to_end })
+    Ok(named::Named { files, catalogs, as_of: None, another: Vec::new(), backfill_until, to_end })
 }
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.
@@ -323,7 +325,7 @@ fn open_to_read(config: &Config) -> Result<Sqlite> {
 /// Opens the warehouse; makes its folder plain if it is missing. Whoever holds the file is waited for, about a minute.
 fn open_warehouse(config: &Config) -> Result<Sqlite> {
     check_folder(config)?;
-    Ok(batch::patiently(|| Sqlite::open(all(), &config.warehouse))?)
+    Ok(waiting::patiently(|| Sqlite::open(all(), &config.warehouse))?)
 }
 
 /// Whether there is a folder for the warehouse.

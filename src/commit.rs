@@ -17,7 +17,7 @@ mod pending;
 mod purging;
 mod snapshots;
 
-pub use pending::{Known, add_sums};
+pub use pending::{StreamPosition, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
@@ -223,10 +223,10 @@ pub fn run(
     delivery: Delivery,
     targets: Vec<Target>,
     journal: Option<Journal>,
-    known: Known,
+    known: StreamPosition,
     options: &Options,
     signals: &Signals,
-) -> Result<Known, CommitError> {
+) -> Result<StreamPosition, CommitError> {
     let Delivery { inbox, outbox, workers, partitions, sequence, turns } = delivery;
     let mut threads = Threads::default();
     let lines = targets.into_iter().enumerate();
@@ -387,7 +387,7 @@ struct Committer<'a> {
     closed: VecDeque<Closed>,
     journal: Option<Journaling>,
     /// As of the last merged epoch.
-    known: Known,
+    known: StreamPosition,
     lines: Vec<Line>,
     partitions: &'a [String],
     sequence: Range<u32>,

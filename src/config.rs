@@ -414,6 +414,11 @@ impl Config {
         self.tables.iter().enumerate().map(known).collect()
     }
 
+    /// Where state is kept: as configured, or beside the warehouse.
+    pub fn state_place(&self) -> String {
+        if self.state_dir.is_empty() { format!("{}.state", self.warehouse.display()) } else { self.state_dir.clone() }
+    }
+
     /// The configuration as it may be shown: as [`Config::to_toml`], but of properties that are not known to be
     /// harmless only the names.
     pub fn to_shown_toml(&self) -> String {

@@ -9,12 +9,34 @@ mod syntax;
 
 pub use dataflows::wire::{Clock, Reason, Rejection};
 
-use crate::bounds;
+use crate::bounds::RECORD_BYTES_MAX;
 use crate::families::{Event, FAMILY};
 use crate::rules::Rules;
-use crate::source::{Batch, Format, Record};
+use avro::Schemas;
+use dataflows::wire::bounds::{together, too_long};
 use dataflows::wire::{Broken, Set, Wire};
 use serde::de::DeserializeSeed;
+
+/// How the payloads of a partition are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say, and
+    /// the schemas of its writers.
+    Avro(&'static str, Schemas),
+    /// One JSON object; the event that the topic carries, if any one does.
+    Json(Option<&'static str>),
+    /// One JSON object behind the header of the Confluent wire format.
+    JsonSchema(&'static str),
+    /// One block of `Movies.txt`; the version's timestamp in milliseconds.
+    MoviesTxt(i64),
+}
+
+impl Format {
+    /// Avro by the shipped schemas.
+    pub fn shipped(carries: &'static str) -> Format {
+        Format::Avro(carries, Schemas::shipped())
+    }
+}
 
 /// An accepted record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,20 +47,20 @@ pub struct Accepted {
     pub masked: bool,
 }
 
-/// Decodes and judges a record of a batch.
+/// Decodes and judges a record of so many bytes, of which these are the beginning, or all.
 ///
 /// # Errors
 /// The reason, if it is too long, no event, or breaks a rule.
 pub fn decode_record(
     format: &Format,
-    (batch, record): (&Batch, &Record),
+    payload: &[u8],
+    bytes: u64,
     rules: &Rules,
     clock: impl Into<Clock>,
 ) -> Result<Accepted, Rejection> {
-    let payload = &batch.bytes[record.payload.clone()];
-    if record.bytes > payload.len() as u64 {
+    if bytes > payload.len() as u64 {
         // Only the beginning is there, which may look like something whole.
-        bounds::of_record(format, record.bytes)?;
+        is_short_enough(format, bytes)?;
     }
     decode(format, payload, rules, clock)
 }
@@ -49,7 +71,7 @@ pub fn decode_record(
 /// The reason, if the payload is no event or breaks a rule.
 pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let clock = clock.into();
-    bounds::of_record(format, payload.len() as u64).map_err(|rejection| match format {
+    is_short_enough(format, payload.len() as u64).map_err(|rejection| match format {
         Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
         Format::Json(_) | Format::MoviesTxt(_) => rejection,
     })?;
@@ -74,6 +96,20 @@ pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<C
         mask::in_place(&mut rejection.detail);
         rejection
     })
+}
+
+/// Whether a record of so many bytes is short enough.
+///
+/// # Errors
+/// [`Reason::TOO_LONG`], with its size.
+fn is_short_enough(format: &Format, bytes: u64) -> Result<(), Rejection> {
+    match format {
+        Format::MoviesTxt(_) => together("the block of the item", bytes),
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) if bytes > RECORD_BYTES_MAX as u64 => {
+            Err(too_long("the record", bytes, RECORD_BYTES_MAX))
+        }
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) => Ok(()),
+    }
 }
 
 fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {

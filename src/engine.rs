@@ -9,7 +9,7 @@ mod deliver;
 mod intake;
 mod worker;
 
-use crate::commit::{self, CommitError, Known, Message, Piece, Signals, SnapshotFacts};
+use crate::commit::{self, CommitError, Message, Piece, Signals, SnapshotFacts, StreamPosition};
 use crate::decode::{Reason, Rejection};
 use crate::families;
 use crate::rules::Rules;
@@ -279,7 +279,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         failed: Arc::default(),
         stats,
     };
-    let known = Known {
+    let known = StreamPosition {
         epoch: resume.epoch,
         positions: resume.positions.clone(),
         sums: resume.sums.clone(),
@@ -342,7 +342,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {
-        let Known { epoch: _, positions, sums, largest, second, lines, watermark, target, clock_ms } = known;
+        let StreamPosition { epoch: _, positions, sums, largest, second, lines, watermark, target, clock_ms } = known;
         ended = Resume { positions, sums, largest, second, lines, watermark, target, clock_ms, ..ended };
     }
     Ok(ended)

@@ -4,13 +4,15 @@
 pub(crate) mod cleanup;
 pub mod client;
 pub mod cluster;
+mod complaints;
+pub(crate) mod damage;
 pub mod identity;
 pub mod log;
 pub mod loss;
+pub mod partition;
 pub mod producer;
 pub mod registry;
 pub(crate) mod rights;
-mod said;
 pub mod skip;
 mod token;
 pub mod watch;

@@ -4,9 +4,9 @@
 use crate::bounds::{
     BEGINNING_BYTES, DETAIL_BYTES_MAX, DETAIL_BYTES_OF_MANY, KEPT_BYTES_MAX, KEPT_RECORDS_MAX, shortened,
 };
-use crate::decode::Rejection;
 use crate::decode::mask::{self, Masked};
-use crate::source::{Batch, Format, Record};
+use crate::decode::{Format, Rejection};
+use crate::source::{Batch, Record};
 use dataflows::Instant;
 use dataflows::raw::{Append, REJECTED_EVENTS};
 use dataflows::table::Value;

@@ -47,6 +47,7 @@
 //! - Nothing that arrives can stop the run. Our own bugs and a sink that fails for good can.
 //! - Every queue has a bound: records per epoch (`epoch_events`), closed epochs that are not
 //!   acknowledged (`epochs_in_flight`), bytes that wait for the sink (`pending_bytes`).
+//! - Modules make no circle: only a module and what stands in its folder name each other (`tests/tidy/circles.rs`).
 //! - Who knows workers: [`engine`]. Who knows SQL dialects: each sink. Who prints: [`commands`].
 //!
 //! # What is not here yet
@@ -87,6 +88,7 @@ pub mod store;
 
 pub mod backoff;
 pub mod instant;
+pub mod periodic;
 pub mod shown;
 pub mod specification;
 pub mod stats;

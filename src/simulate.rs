@@ -6,10 +6,10 @@ pub mod shop;
 pub mod wire;
 
 use crate::config::Config;
-use crate::decode::decode_record;
+use crate::decode::{Format, decode_record};
 use crate::families::TOPICS;
 use crate::source::movies::Movies;
-use crate::source::{Batch, Format, Partition, Poll, Source, SourceError};
+use crate::source::{Batch, Partition, Poll, Source, SourceError};
 use dataflows::events::{CatalogItem, Event};
 use dataflows::operators::Status;
 use shop::Shop;
@@ -29,7 +29,8 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
     loop {
         match movies.poll(1024)? {
             Poll::Records(batch) => items.extend(batch.records.iter().filter_map(|record| {
-                let decoded = decode_record(&format, (&batch, record), &Default::default(), i64::MAX).ok()?;
+                let payload = &batch.bytes[record.payload.clone()];
+                let decoded = decode_record(&format, payload, record.bytes, &Default::default(), i64::MAX).ok()?;
                 // Whatever else a file holds cannot be sold.
                 let Event::Catalog(item) = decoded.event else { return None };
                 Some(*item)

@@ -147,6 +147,13 @@ pub struct Commit {
     pub appends: BTreeMap<TableId, Vec<Vec<Value>>>,
 }
 
+impl Commit {
+    /// How many of its changes are wanted.
+    pub fn count(&self, wanted: fn(&Delta) -> bool) -> u64 {
+        self.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
+    }
+}
+
 /// Why a sink did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {

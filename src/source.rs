@@ -11,39 +11,19 @@ pub mod kafka;
 pub mod lines;
 pub mod marks;
 pub mod movies;
+pub mod names;
 pub mod recognise;
 pub mod script;
 pub mod sniff;
 pub mod span;
+pub mod valid;
 
-use crate::decode::Reason;
-use crate::decode::avro::Schemas;
+use crate::decode::{Format, Reason};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::operators::Status;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// How the payloads of a partition are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Avro in the Confluent wire format; the event that the topic carries, if the record does not say, and
-    /// the schemas of its writers.
-    Avro(&'static str, Schemas),
-    /// One JSON object; the event that the topic carries, if any one does.
-    Json(Option<&'static str>),
-    /// One JSON object behind the header of the Confluent wire format.
-    JsonSchema(&'static str),
-    /// One block of `Movies.txt`; the version's timestamp in milliseconds.
-    MoviesTxt(i64),
-}
-
-impl Format {
-    /// Avro by the shipped schemas.
-    pub fn shipped(carries: &'static str) -> Format {
-        Format::Avro(carries, Schemas::shipped())
-    }
-}
 
 /// A partition of a source: what offsets count in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,7 +193,7 @@ impl Trouble {
 
 /// What is read to its then end before what: prices are known before anything is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ReadOrder {
     /// What others look things up in.
     Catalog,
     /// What was before we listened.
@@ -243,8 +223,8 @@ pub trait Source: Send {
 
     /// Where it stands among others. What is not live says [`Poll::Cut`] when it has come to its then end,
     /// or [`Poll::End`].
-    fn place(&self) -> Place {
-        Place::Live
+    fn read_order(&self) -> ReadOrder {
+        ReadOrder::Live
     }
 
     /// Whether what it yields comes in an order that is always the same, partitions and all, whoever reads it

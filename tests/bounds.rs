@@ -10,12 +10,11 @@ use crate::support::table;
 use dataflows::table::Value;
 use deltamart::bounds::{KEPT_BYTES_MAX, KEPT_RECORDS_MAX, TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Reason, decode};
+use deltamart::decode::{Format, Reason, decode};
 use deltamart::families::all;
 use deltamart::rules::Rules;
 use deltamart::sink::Stored;
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::source::Format;
 use std::path::Path;
 
 /// A registration as a line; `domain` is that of its address.

@@ -1,10 +1,9 @@
 //! The page of each event says what is so: its sample is accepted, and each of its flaws rejected for its reason.
 
 use dataflows::shop::events::{EventName, FAMILY, reasons};
-use deltamart::decode::decode;
+use deltamart::decode::{Format, decode};
 use deltamart::families;
 use deltamart::rules::Rules;
-use deltamart::source::Format;
 use serde_json::{Map, Value as Json};
 
 /// Half an hour after the samples.

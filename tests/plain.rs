@@ -87,7 +87,7 @@ fn run() -> impl Strategy<Value = Run> {
 /// What a computation knows of another one that stopped: how many epochs it saw, the changes of
 /// rows it made, and the state it left.
 #[derive(Clone)]
-struct Known<R> {
+struct Stopped<R> {
     moments: usize,
     rows: Updates<R>,
     state: Vec<Section>,
@@ -95,7 +95,7 @@ struct Known<R> {
 
 /// Fails unless the keyed operator and its plain form agree after every epoch.
 fn assert_agree<L: Law>(history: &[Moment<L::Event>], settings: &Settings, run: &Run) {
-    let mut known = Known { moments: 0, rows: Vec::new(), state: Vec::new() };
+    let mut known = Stopped { moments: 0, rows: Vec::new(), state: Vec::new() };
     if let Some((part, workers)) = run.stopped {
         let seen = (part * history.len() as f64) as usize;
         known = compute::<L>(&history[..seen], known, settings, &Run { workers, ..run.clone() }, false);
@@ -190,11 +190,11 @@ fn build<L: Law>(
 /// the keyed operator says, `known` included; if compared, less what the plain form says.
 fn compute<L: Law>(
     history: &[Moment<L::Event>],
-    known: Known<L::Row>,
+    known: Stopped<L::Row>,
     settings: &Settings,
     run: &Run,
     compared: bool,
-) -> Known<L::Row> {
+) -> Stopped<L::Row> {
     let Run { workers, ahead, leading, .. } = *run;
     let moments = history.len();
     let (history, settings) = (history.to_vec(), settings.clone());
@@ -260,7 +260,7 @@ fn compute<L: Law>(
         let rows: Vec<_> = said.borrow_mut().drain(..).collect();
         (rows, ledger.freeze().collect::<Vec<_>>())
     });
-    let mut ended = Known { moments, rows: Vec::new(), state: Vec::new() };
+    let mut ended = Stopped { moments, rows: Vec::new(), state: Vec::new() };
     for worker in guards.expect("workers start").join() {
         let (rows, state) = worker.expect("workers end");
         ended.rows.extend(rows);

@@ -14,7 +14,7 @@ use deltamart::sink::{Sink, Warehouse};
 use deltamart::source::Source;
 use deltamart::source::content::Tail;
 use deltamart::source::files::Files;
-use deltamart::source::recognise::{Before, Known, recognise};
+use deltamart::source::recognise::{Before, KnownSource, recognise};
 use deltamart::state_dir::StateDir;
 use deltamart::store::Store;
 use deltamart::store::local::Local;
@@ -73,7 +73,7 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(Local::on(self.disk.clone(), "/state")?);
         let dir = StateDir::open(store, None)?;
         let past = Past::read(&dir)?;
-        let known = Known::of(&past.identities, &past.sums);
+        let known = KnownSource::of(&past.identities, &past.sums);
         let source = Files::found(recognise(files, &known, another, Before::Counts, Tail::Wait)?, Tail::Wait);
         let named = source.partitions().into_iter().enumerate();
         let found: BTreeMap<String, String> = named

@@ -1,5 +1,8 @@
 //! What must stay together stays together.
 
+/// A module and what it is made of name each other, and no others do.
+mod circles;
+
 use dataflows::events::EventName;
 use dataflows::shop::events::FAMILY;
 use dataflows::table::Kind;

@@ -18,9 +18,8 @@ use apache_avro::Schema;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Accepted, Rejection, decode};
+use deltamart::decode::{Accepted, Format, Rejection, decode};
 use deltamart::rules::Rules;
-use deltamart::source::Format;
 use serde_json::Value as Json;
 
 /// Rules that stand in nobody's way.

@@ -8,7 +8,7 @@ use super::metrics::{checkouts, registrations};
 use super::operators::carts::{CartEvent, EVENTS, Line};
 use super::operators::minutes::{CONTRIBUTIONS, EXTENT, Extent};
 use super::operators::prices::{LINES, POINTS, PricePoint};
-use super::operators::segments::{FACTS, Fact, KNOWN, Known};
+use super::operators::segments::{Course, FACTS, Fact, KNOWN};
 use super::operators::sessions::{Contribution, SIGNS, SignAt};
 use super::operators::versions::{VERSIONS, Version};
 use crate::events::CatalogContent;
@@ -36,7 +36,7 @@ pub enum State {
     Rating(u64, ItemId, Instant, u32),
     Statistics(ItemId, Statistics),
     Activity(u64, Activity),
-    Segment(u64, Known),
+    Segment(u64, Course),
     SegmentFact(u64, Fact, i64),
 }
 

@@ -25,7 +25,7 @@ pub use registration::Registration;
 pub use sign::Sign;
 
 use crate::time::Instant;
-use crate::wire::{Family, Page, Reason, Topic, Write, Written};
+use crate::wire::{Page, Reason, Topic, Vocabulary, Write, Written};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
@@ -122,10 +122,10 @@ macro_rules! events {
         }
 
         /// By which records become events.
-        pub static FAMILY: LazyLock<Family<Event, Rules>> = LazyLock::new(|| {
-            let mut family = Family::default();
-            $(family.add($page);)*
-            family
+        pub static FAMILY: LazyLock<Vocabulary<Event, Rules>> = LazyLock::new(|| {
+            let mut vocabulary = Vocabulary::default();
+            $(vocabulary.add($page);)*
+            vocabulary
         });
     };
 }

@@ -44,19 +44,6 @@ pub struct Amount<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// Text, if it is text or may stand for it: bytes that are UTF-8, and the digits of a whole number.
-    pub fn text(&self) -> Option<Cow<'_, str>> {
-        Some(match self {
-            Scalar::Text(text) => Cow::Borrowed(text.as_ref()),
-            Scalar::Bytes(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
-            Scalar::Huge(number) => Cow::Owned(number.to_string()),
-            Scalar::Long(_) | Scalar::Int(_) | Scalar::Float(_) | Scalar::Double(_) => {
-                Cow::Owned(super::number::whole(self).ok()?.to_string())
-            }
-            Scalar::Bool(_) | Scalar::Instant(_) | Scalar::Amount(_) | Scalar::Other(_) => return None,
-        })
-    }
-
     /// How many bytes it has if it is text, or bytes that may stand for it.
     pub fn text_bytes(&self) -> usize {
         self.bytes_of_text().map_or(0, <[u8]>::len)
@@ -77,11 +64,6 @@ impl<'a> Scalar<'a> {
             | Scalar::Amount(_)
             | Scalar::Other(_) => None,
         }
-    }
-
-    /// The same as text of its own.
-    pub fn into_text(self) -> Option<String> {
-        if let Scalar::Text(text) = self { Some(text.into_owned()) } else { self.text().map(Cow::into_owned) }
     }
 
     /// The text itself, if it is text, or bytes that are.

@@ -1,10 +1,32 @@
-//! Lists of texts, and lists of texts by their names.
+//! A value as text; lists of texts, and lists of texts by their names.
 
 use super::bounds::{TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
+use super::number;
 use super::scalar::{Scalar, short};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+impl Scalar<'_> {
+    /// Text, if it is text or may stand for it: bytes that are UTF-8, and the digits of a whole number.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Scalar::Text(text) => Cow::Borrowed(text.as_ref()),
+            Scalar::Bytes(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+            Scalar::Huge(number) => Cow::Owned(number.to_string()),
+            Scalar::Long(_) | Scalar::Int(_) | Scalar::Float(_) | Scalar::Double(_) => {
+                Cow::Owned(number::whole(self).ok()?.to_string())
+            }
+            Scalar::Bool(_) | Scalar::Instant(_) | Scalar::Amount(_) | Scalar::Other(_) => return None,
+        })
+    }
+
+    /// The same as text of its own.
+    pub fn into_text(self) -> Option<String> {
+        if let Scalar::Text(text) = self { Some(text.into_owned()) } else { self.text().map(Cow::into_owned) }
+    }
+}
 
 /// A list of texts, or why it is none.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! What would become of rejected records by the rules as they are now.
 
 use crate::config::Config;
-use crate::decode::decode;
+use crate::decode::{Format, decode};
 use crate::families;
 use crate::forget::Payloads;
 use crate::instant;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::sqlite::rejected::Rejected;
-use crate::source::Format;
 use anyhow::Result;
 use std::collections::BTreeMap;
 

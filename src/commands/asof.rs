@@ -2,11 +2,11 @@
 //! with it prices would.
 
 use crate::config::Config;
-use crate::decode::decode;
+use crate::decode::{Format, decode};
 use crate::instant;
 use crate::rules::Rules;
-use crate::source::Format;
-use crate::source::lines::{Extent, Kind, Lines};
+use crate::source::lines::{Extent, Lines};
+use crate::source::sniff::Kind;
 use anyhow::Result;
 use dataflows::Instant;
 use memchr::{memchr, memchr2, memmem};

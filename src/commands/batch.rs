@@ -6,19 +6,20 @@
 use super::beside::Beside;
 use super::given::{refuse_rejects, whole};
 use super::progress::{Progress, summary};
+use super::waiting::patiently;
 use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::engine::{self, Job, Resume};
 use crate::families::all;
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError, Stored};
+use crate::sink::{Claim, MadeBy, Sink, Stored};
 use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::content::Tail;
-use crate::source::files::names;
-use crate::source::lines::Kind;
 use crate::source::movies::Movies;
+use crate::source::names::names;
+use crate::source::sniff::Kind;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::delta::Delta;
@@ -82,8 +83,8 @@ pub(super) fn batch(
         let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
         // Everything is there that the metrics were computed from.
         patiently(|| sink.forget_purged(&claim))?;
-        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
-        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
+        stats.upserted.store(commit.count(|delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
+        stats.deleted.store(commit.count(|delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
         stats.appended.store(0, Ordering::Relaxed);
         stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
     }
@@ -122,10 +123,6 @@ fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<(
     Ok(())
 }
 
-pub(super) fn count(commit: &Commit, wanted: fn(&Delta) -> bool) -> u64 {
-    commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
-}
-
 fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim, stats: &Arc<Stats>) -> Result<()> {
     let (stop, options) = (stop_on_signals()?, options(config, MadeBy::Batch));
     let stopped = Arc::clone(&stop);
@@ -143,18 +140,6 @@ fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim,
         anyhow::bail!("the batch was stopped before its end; run it again");
     }
     Ok(())
-}
-
-/// Tries again while another process holds the warehouse, for about a minute.
-pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
-    // Each attempt itself waits some seconds for the lock.
-    for _ in 0..12 {
-        match attempt() {
-            Err(SinkError::Unavailable(why)) => tracing::warn!("{why}; trying again"),
-            result => return result,
-        }
-    }
-    attempt()
 }
 
 fn sources(

@@ -1,17 +1,16 @@
 //! Who runs, and how it goes: written down now and then, for `status` and for a second start.
 
-use super::state::place_of;
 use crate::config::Config;
 use crate::instant;
+use crate::periodic::{Periodic, Round};
 use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often a run says how it goes.
@@ -127,16 +126,13 @@ impl Heartbeat {
 /// A thread that says how a run goes; dropped, it says so once more, and ends.
 pub(super) struct Heartbeats {
     generation: Arc<AtomicU64>,
-    /// Asks for a beat; dropped, for the last one.
-    now: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    beats: Periodic,
 }
 
 /// Says how a run goes: once before this returns, and then now and then.
 pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) -> Heartbeats {
-    let (now, asked) = channel();
     let generation = Arc::<AtomicU64>::default();
-    let (dir, every, who) = (dir.clone(), interval(&place_of(config)), Who::own());
+    let (dir, every, who) = (dir.clone(), interval(&config.state_place()), Who::own());
     let (number, workers, stats) = (Arc::clone(&generation), config.workers, Arc::clone(stats));
     let beat = move |ended: bool, counter: u64| {
         let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who);
@@ -148,34 +144,26 @@ pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) ->
         }
     };
     beat(false, 1);
-    let thread = std::thread::spawn(move || {
-        for counter in 2.. {
-            let ended = asked.recv_timeout(every) == Err(RecvTimeoutError::Disconnected);
-            beat(ended, counter);
-            if ended {
-                return;
-            }
-        }
+    let mut counter = 1;
+    let beats = Periodic::start(every, move |round| {
+        counter += 1;
+        beat(round == Round::Last, counter);
+        ControlFlow::Continue(())
     });
-    Heartbeats { generation, now: Some(now), thread: Some(thread) }
+    Heartbeats { generation, beats }
 }
 
 impl Heartbeats {
     /// The number of the start is known, and said at once.
     pub(super) fn began(&self, generation: u64) {
         self.generation.store(generation, Relaxed);
-        if let Some(now) = &self.now {
-            now.send(()).ok();
-        }
+        self.beats.now();
     }
 }
 
 impl Drop for Heartbeats {
     fn drop(&mut self) {
-        drop(self.now.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
+        self.beats.end(|| ());
     }
 }
 

@@ -1,11 +1,11 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
-use super::{inputs, second, sinks, state, text};
+use super::{inputs, second, sinks, text};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::families::all;
 use crate::instant::{self, span};
-use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::cluster::{Cluster, KnownPartitions};
 use crate::kafka::registry::Registry;
 use crate::kafka::rights;
 use crate::sink::Sink;
@@ -31,7 +31,7 @@ fn check_publish(config: &Config) -> Result<()> {
 
 /// Whether brokers and registry answer, what there is to read, and whether this user may.
 fn check_kafka(config: &Config) -> Result<()> {
-    let cluster = Cluster::look(&config.kafka, &Known::default()).map_err(inputs::refused)?;
+    let cluster = Cluster::look(&config.kafka, &KnownPartitions::default()).map_err(inputs::refused)?;
     let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
     let (brokers, partitions) = (&config.kafka.brokers, cluster.partitions.len());
     say!("# Kafka at {brokers}: {partitions} partitions, about {} records", text::grouped(records as u64));
@@ -89,7 +89,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
             say!("#   its owner, as one that is made now:  chmod 600 {}", text::word(&path.to_string()));
         }
     }
-    say!("# state `{}`: journal and snapshots", state::place_of(config));
+    say!("# state `{}`: journal and snapshots", config.state_place());
     let expiry = config.lateness.map_or("never, and memory grows with the input".to_owned(), |lateness| {
         format!("once the watermark is {} past their end", span::show(lateness))
     });

@@ -3,6 +3,7 @@
 
 use crate::engine::Clock;
 use crate::families::all;
+use crate::periodic::{Periodic, Round};
 use crate::sink::SinkError;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::sqlite::trouble::Checked;
@@ -11,11 +12,10 @@ use crate::stats::Stats;
 use dataflows::Instant;
 use parking_lot::Mutex;
 use rusqlite::InterruptHandle;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::Release};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The least time between two looks.
@@ -37,10 +37,9 @@ pub(super) struct Looked {
 
 /// A thread that looks at the warehouse.
 pub(super) struct Looking {
-    end: Sender<()>,
     found: Arc<Mutex<Option<String>>>,
     query: Arc<Mutex<Option<InterruptHandle>>>,
-    thread: JoinHandle<()>,
+    asks: Periodic,
 }
 
 /// Whether a look is due, by when the last one was; a clock that went back makes none.
@@ -51,59 +50,59 @@ fn is_due(last_ms: Option<Instant>, now_ms: Instant) -> bool {
 impl Looking {
     /// Looks after the first commit, and again when a day has passed.
     pub(super) fn start(looked: Looked) -> Looking {
-        let (end, ended) = channel();
         let (found, query) = (Arc::default(), Arc::default());
         let (told, running) = (Arc::clone(&found), Arc::clone(&query));
-        let thread = std::thread::spawn(move || looked.until(&ended, &told, &running));
-        Looking { end, found, query, thread }
+        // Not known before the first round: it is asked of the state, which may be far away.
+        let mut last = None;
+        let asks = Periodic::start(ASKED, move |_: Round| {
+            let last = last.get_or_insert_with(|| looked.dir.checked_ms().ok().flatten());
+            looked.look_if_due(last, &told, &running)
+        });
+        Looking { found, query, asks }
     }
 
     /// Ends it; tells what is wrong with the file, if something is. A look that has begun may go on for a moment, unless
     /// the run was told to stop.
-    pub(super) fn end(self, at_once: bool) -> Option<String> {
-        drop(self.end);
+    pub(super) fn end(mut self, at_once: bool) -> Option<String> {
         let began = std::time::Instant::now();
-        while !self.thread.is_finished() {
+        self.asks.end(|| {
             if at_once || began.elapsed() > GRACE {
                 // Again and again: a query that has not begun yet is not interrupted.
                 self.query.lock().iter().for_each(InterruptHandle::interrupt);
             }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.thread.join().ok();
+        });
         self.found.lock().take()
     }
 }
 
 impl Looked {
-    fn until(&self, ended: &Receiver<()>, found: &Mutex<Option<String>>, query: &Mutex<Option<InterruptHandle>>) {
-        let mut last = self.dir.checked_ms().ok().flatten();
-        loop {
-            let is_over = ended.recv_timeout(ASKED) != Err(RecvTimeoutError::Timeout);
-            let now = (self.clock)();
-            if self.stats.commits.load(Relaxed) > 0 && is_due(last, now) {
-                match self.look(query) {
-                    Ok(Checked::Whole) => {
-                        last = Some(now);
-                        // Not noted, the next start looks again.
-                        self.dir.note_checked(now).ok();
-                    }
-                    Ok(Checked::Interrupted) => {}
-                    Ok(Checked::Damaged(why)) => {
-                        *found.lock() = Some(why);
-                        self.stop.store(true, Release);
-                        return;
-                    }
-                    Err(error) => {
-                        last = Some(now);
-                        tracing::warn!("{error}; it is looked at again at the next start, or in a day");
-                    }
+    fn look_if_due(
+        &self,
+        last: &mut Option<Instant>,
+        found: &Mutex<Option<String>>,
+        query: &Mutex<Option<InterruptHandle>>,
+    ) -> ControlFlow<()> {
+        let now = (self.clock)();
+        if self.stats.commits.load(Relaxed) > 0 && is_due(*last, now) {
+            match self.look(query) {
+                Ok(Checked::Whole) => {
+                    *last = Some(now);
+                    // Not noted, the next start looks again.
+                    self.dir.note_checked(now).ok();
+                }
+                Ok(Checked::Interrupted) => {}
+                Ok(Checked::Damaged(why)) => {
+                    *found.lock() = Some(why);
+                    self.stop.store(true, Release);
+                    return ControlFlow::Break(());
+                }
+                Err(error) => {
+                    *last = Some(now);
+                    tracing::warn!("{error}; it is looked at again at the next start, or in a day");
                 }
             }
-            if is_over {
-                return;
-            }
         }
+        ControlFlow::Continue(())
     }
 
     fn look(&self, query: &Mutex<Option<InterruptHandle>>) -> Result<Checked, SinkError> {

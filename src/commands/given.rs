@@ -2,24 +2,24 @@
 
 use super::Refused;
 use super::asof::first_event;
-use super::inputs::Named;
-use super::run::Begin;
+use super::named::{Begin, Named};
 use super::signals::EndsAtOnce;
 use crate::config::Config;
-use crate::decode::mask;
+use crate::decode::{Format, mask};
 use crate::families::all;
 use crate::instant;
 use crate::kept::has_all;
 use crate::recovery::Past;
 use crate::sink::sqlite::Sqlite;
+use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::content::{Content, Tail};
-use crate::source::files::{Files, names};
-use crate::source::lines::Kind;
+use crate::source::files::Files;
 use crate::source::movies::Movies;
-use crate::source::recognise::{Before, Differs, Known, Refusal, name_and_number, recognise};
-use crate::source::sniff::has_valid_record;
-use crate::source::{Format, Source};
+use crate::source::names::names;
+use crate::source::recognise::{Before, Differs, KnownSource, Refusal, name_and_number, recognise};
+use crate::source::sniff::Kind;
+use crate::source::valid::has_valid_record;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,8 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
         sources.push(Box::new(catalog(config, named, name, path, &tables)?));
     }
     let before = if matches!(begin, Begin::GoOn { .. }) { Before::Counts } else { Before::IsReadAgain };
-    let found = recognise(&named.files, &Known::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
+    let found =
+        recognise(&named.files, &KnownSource::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
     let found = found.map_err(|refusal| refused(config, refusal))?;
     for found in found.iter().filter(|found| found.opened.is_none()) {
         refuse_rejects(config, Kind::Events, Tail::Wait, &found.path)?;

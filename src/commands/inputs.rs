@@ -1,14 +1,15 @@
 //! What a run reads: files, the simulated shop, Kafka, or files and then Kafka.
 
 use super::given::given;
-use super::run::Begin;
+use super::named::{Begin, Named};
+use super::waiting::insist;
 use super::{IN_MEMORY, Refused};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::engine::partition_name;
 use crate::instant;
 use crate::kafka::KafkaError;
-use crate::kafka::cluster::{Cluster, Known};
+use crate::kafka::cluster::{Cluster, KnownPartitions};
 use crate::kafka::loss::Loss;
 use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
@@ -16,8 +17,9 @@ use crate::kafka::watch::Watch;
 use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::source::kafka::{self, Mode};
-use crate::source::lines::{Kind, Lines};
+use crate::source::lines::Lines;
 use crate::source::movies::Movies;
+use crate::source::sniff::Kind;
 use crate::source::span::Span;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
@@ -25,30 +27,9 @@ use crate::stats::Stats;
 use anyhow::Result;
 use dataflows::Instant;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire};
-use std::time::Duration;
-
-/// How long brokers that are away are left alone before they are asked again.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// What was named to be read.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Named {
-    /// Files of events.
-    pub files: Vec<PathBuf>,
-    /// Catalogs to begin with.
-    pub catalogs: Vec<PathBuf>,
-    /// As of when the catalogs hold; by default that is decided when they are first read.
-    pub as_of: Option<Instant>,
-    /// Of the files those that are other sources, though they begin like one that was read.
-    pub another: Vec<PathBuf>,
-    /// Files hold what happened before, Kafka what happened since.
-    pub backfill_until: Option<Instant>,
-    /// Kafka is read to where it ends now.
-    pub to_end: bool,
-}
+use std::sync::atomic::AtomicBool;
 
 /// What is read.
 pub(super) struct Inputs {
@@ -92,7 +73,7 @@ impl Inputs {
             }
             Format::Json | Format::JsonSchema => None,
         };
-        let known = Known {
+        let known = KnownPartitions {
             begins: past.begins.clone(),
             identities: past.identities.clone(),
             loss: match begin {
@@ -157,28 +138,6 @@ pub(super) fn refused(error: KafkaError) -> anyhow::Error {
 /// Asks until it is answered, or told to stop.
 fn patiently<T>(stop: &AtomicBool, stats: &Stats, ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T> {
     insist(stop, stats, |error| matches!(error, KafkaError::Away(_)), ask).map_err(refused)
-}
-
-/// Asks again while the answer is an error that may pass, until told to stop; `status` knows why meanwhile.
-pub(super) fn insist<T, E: std::fmt::Display>(
-    stop: &AtomicBool,
-    stats: &Stats,
-    may_pass: impl Fn(&E) -> bool,
-    mut ask: impl FnMut() -> Result<T, E>,
-) -> Result<T, E> {
-    loop {
-        match ask() {
-            Err(error) if may_pass(&error) && !stop.load(Acquire) => {
-                tracing::warn!("{error}; trying again (Ctrl-C gives up)");
-                stats.set_start_waits(Some(error.to_string()));
-                std::thread::sleep(PAUSE);
-            }
-            other => {
-                stats.set_start_waits(None);
-                return other;
-            }
-        }
-    }
 }
 
 /// The simulated shop, selling the given catalog or the sample.

@@ -2,26 +2,26 @@
 
 use super::show::table_of;
 use super::text::{grouped, program};
+use super::waiting::patiently;
 use crate::config::Config;
 use crate::families::all;
 use crate::instant;
+use crate::periodic::{Periodic, Round};
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::stats::Stats;
 use anyhow::Result;
 use dataflows::table::TableId;
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The line that moves while a run runs: on a terminal in place, elsewhere a line now and then.
 pub(super) struct Progress {
     started: Instant,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    shows: Periodic,
 }
 
 impl Progress {
@@ -36,13 +36,13 @@ impl Progress {
         count: impl Fn() -> u64 + Send + 'static,
         line: impl Fn(u64, f64) -> String + Send + 'static,
     ) -> Progress {
-        let (stop, stopped) = channel();
         let started = Instant::now();
         let in_place = std::io::stderr().is_terminal();
         let every = if in_place { Duration::from_millis(500) } else { Duration::from_secs(5) };
-        let thread = std::thread::spawn(move || {
-            let mut before = (Instant::now(), 0);
-            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        let mut before = (started, 0);
+        let shows = Periodic::start(every, move |round| {
+            // Nobody reads it: no reason to stop.
+            if round == Round::Due {
                 let records = count();
                 let rate = (records - before.1) as f64 / before.0.elapsed().as_secs_f64();
                 before = (Instant::now(), records);
@@ -51,19 +51,18 @@ impl Progress {
                 let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0) - 1);
                 let line: String = line.chars().take(if in_place { width } else { usize::MAX }).collect();
                 let line = crate::shown::value(&line);
-                // Nobody reads it: no reason to stop.
                 let written = if in_place {
                     write!(std::io::stderr(), "\r\x1b[K{line}")
                 } else {
                     writeln!(std::io::stderr(), "{line}")
                 };
                 written.ok();
-            }
-            if in_place {
+            } else if in_place {
                 write!(std::io::stderr(), "\r\x1b[K").ok();
             }
+            ControlFlow::Continue(())
         });
-        Progress { started, stop: Some(stop), thread: Some(thread) }
+        Progress { started, shows }
     }
 
     /// Ends the line, and tells how long it lasted.
@@ -74,10 +73,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
+        self.shows.end(|| ());
     }
 }
 
@@ -153,7 +149,7 @@ pub(super) fn summary(
         return Ok(());
     }
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
-    let sink = super::batch::patiently(|| Sqlite::open(all(), &config.warehouse))?;
+    let sink = patiently(|| Sqlite::open(all(), &config.warehouse))?;
     say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
     if let Some(unpriced) = super::unpriced::line(config, &sink)? {
         say!("{unpriced}");

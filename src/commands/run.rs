@@ -1,15 +1,15 @@
 //! `run`: events as they come, from where the last run ended, into a warehouse.
 
-use super::batch::{count, patiently};
 use super::beat::{Heartbeats, heartbeats};
 use super::beside::Beside;
 use super::clock::{self, Verdict};
 use super::damage::{Looked, Looking};
-use super::inputs::{Inputs, Named, insist, look, refused};
+use super::inputs::{Inputs, look, refused};
+use super::named::{Begin, Named};
 use super::progress::{Progress, summary};
 use super::second::{enter, successor};
-use super::state::place_of;
 use super::text::{grouped, program};
+use super::waiting::{insist, patiently};
 use super::{IN_MEMORY, Refused, again, check_folder, options, settings, sinks, stop_on_signals};
 use crate::commit::CommitError;
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
 use crate::families::all;
 use crate::fingerprint;
 use crate::instant;
+use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
 use crate::simulate::is_simulated;
@@ -30,21 +31,12 @@ use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::delta::Delta;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
-
-/// How a run begins.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Begin {
-    /// Where the last one ended, perhaps although the clock is behind that one's, or records are gone since.
-    GoOn { accept_clock: bool, accept_loss: bool },
-    /// With the first record; sources that were read before and are not given may be lost.
-    Again { accept_loss: bool },
-}
 
 /// What to do after the sources have ended.
 enum After {
@@ -98,18 +90,15 @@ fn is_away(error: &SinkError) -> bool {
 }
 
 /// Passes a signal on to one run; dropped, it passes nothing on.
-fn relay(signalled: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Sender<()> {
-    let (ended, end) = channel();
+fn relay(signalled: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Periodic {
     let (signalled, stop) = (Arc::clone(signalled), Arc::clone(stop));
-    std::thread::spawn(move || {
-        while end.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
-            if signalled.load(Acquire) {
-                stop.store(true, Release);
-                return;
-            }
+    Periodic::start(Duration::from_millis(20), move |round| {
+        if round == Round::Due && signalled.load(Acquire) {
+            stop.store(true, Release);
+            return ControlFlow::Break(());
         }
-    });
-    ended
+        ControlFlow::Continue(())
+    })
 }
 
 type Sinks = Vec<(Box<dyn Sink>, Claim)>;
@@ -229,8 +218,8 @@ impl Run<'_> {
         for (sink, claim) in others.iter_mut().zip(&claims[1..]) {
             patiently(|| reconcile(&mut **warehouse, &mut **sink, claim, Differ::InAnything, |_| epoch))?;
         }
-        stats.upserted.store(count(&commit, |delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-        stats.deleted.store(count(&commit, |delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        stats.upserted.store(commit.count(|delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+        stats.deleted.store(commit.count(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
         stats.appended.store(0, Relaxed);
         stats.commits.store(1, Relaxed);
         summary(config, &stats, watch.stop(), false, None)
@@ -326,7 +315,7 @@ fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
 
 /// The state that belongs to the warehouse.
 fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir> {
-    let place = place_of(config);
+    let place = config.state_place();
     let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
     let known = sink.position()?;
     if let Some(dir) = StateDir::open_to_read(Arc::clone(&store)).map_err(|error| refused_or_failed(error.into()))? {
@@ -415,7 +404,7 @@ fn sources(found: &crate::sink::Progress) -> String {
 /// Whether the last start was one of the simulated shop: of warehouses that do not say so themselves, since an earlier
 /// version made them.
 fn state_is_simulated(config: &Config) -> Result<bool> {
-    let place = place_of(config);
+    let place = config.state_place();
     let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
     let last = StateDir::open_to_read(store).and_then(|dir| match dir {
         Some(dir) => match dir.last_generation()? {

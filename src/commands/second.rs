@@ -6,7 +6,6 @@
 
 use super::Refused;
 use super::beat::{Heartbeat, Who, interval, started};
-use super::state::place_of;
 use crate::config::Config;
 use crate::state_dir::{StateDir, StateError};
 use crate::store;
@@ -89,7 +88,7 @@ impl Watch {
 /// # Errors
 /// If one is, or the state cannot be read, or a stop was asked.
 pub(super) fn enter(dir: &StateDir, config: &Config, stop: &AtomicBool) -> Result<Entered> {
-    let place = place_of(config);
+    let place = config.state_place();
     let every = interval(&place);
     let (own, began) = (Who::own(), Instant::now());
     let mut held = lock(&place);
@@ -124,7 +123,7 @@ pub(super) fn enter(dir: &StateDir, config: &Config, stop: &AtomicBool) -> Resul
 /// # Errors
 /// If the state cannot be read.
 pub(super) fn may_be_under_way(config: &Config) -> Result<bool> {
-    let place = place_of(config);
+    let place = config.state_place();
     if !place.contains("://") && !Path::new(&place).exists() {
         return Ok(false);
     }

@@ -1,7 +1,6 @@
 //! Where rows go: the warehouse, and whatever else is configured, each at its own pace.
 
-use super::batch::patiently;
-use super::inputs::insist;
+use super::waiting::{insist, patiently};
 use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::families;

@@ -19,11 +19,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Where state is kept: as configured, or beside the warehouse.
-pub(super) fn place_of(config: &Config) -> String {
-    if config.state_dir.is_empty() { format!("{}.state", config.warehouse.display()) } else { config.state_dir.clone() }
-}
-
 /// The state of a pipeline that nobody runs now, nor can begin to run until this is dropped.
 pub(super) struct AtRest {
     pub dir: StateDir,
@@ -35,7 +30,7 @@ pub(super) struct AtRest {
 /// # Errors
 /// If there is none, or somebody does.
 pub(super) fn state_that_is_at_rest(config: &Config) -> Result<AtRest> {
-    let place = place_of(config);
+    let place = config.state_place();
     let none = || Refused(format!("there is no state in `{place}`; name it (`state_dir`)"));
     StateDir::open_to_read(store::open_to_read(&place)?)?.ok_or_else(none)?;
     let dir = StateDir::open_to_read(store::open(&place)?)?.ok_or_else(none)?;
@@ -92,7 +87,7 @@ struct Committed {
 
 impl Status {
     fn of(config: &Config) -> Result<Status> {
-        let place = place_of(config);
+        let place = config.state_place();
         let progress = progress(config)?;
         let store = store::open_to_read(&place)?;
         let dir = StateDir::open_to_read(store)?.ok_or_else(|| {

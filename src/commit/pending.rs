@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// What is known of the stream after an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct StreamPosition {
     /// The epoch.
     pub epoch: Time,
     /// Next offsets, by `topic/partition`.
@@ -35,7 +35,7 @@ pub struct Known {
     pub clock_ms: Instant,
 }
 
-impl Known {
+impl StreamPosition {
     /// Takes the facts of the next epoch in.
     pub(super) fn learn(&mut self, entry: &Entry) {
         self.epoch = entry.epoch;
@@ -166,7 +166,7 @@ impl Pending {
         }
     }
 
-    pub(super) fn commit(self, follows: Time, known: &Known) -> Commit {
+    pub(super) fn commit(self, follows: Time, known: &StreamPosition) -> Commit {
         let mut deltas = self.deltas;
         for (table, deltas) in &mut deltas {
             // Stable, and quick on what consists of sorted runs. Reversed, the last of a key is the first.

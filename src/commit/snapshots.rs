@@ -2,7 +2,7 @@
 
 use super::journaling::may_succeed_later;
 use super::patience::Patience;
-use super::pending::Known;
+use super::pending::StreamPosition;
 use super::{Message, Options, Signals};
 use crate::state_dir::snapshot::{Manifest, PartEntry, encode};
 use crate::state_dir::{StateDir, StateError};
@@ -24,7 +24,7 @@ pub enum Piece {
     /// A worker has sent everything.
     Done,
     /// The epoch is journaled: this is known after it.
-    Taken(Known),
+    Taken(StreamPosition),
     /// No more snapshots.
     Over,
 }
@@ -50,7 +50,7 @@ struct Taking {
     buffer: Vec<u8>,
     records: u64,
     done: usize,
-    known: Option<Known>,
+    known: Option<StreamPosition>,
     /// Kept until the epoch, and so the name of the folder, is known.
     early: Vec<Section>,
 }

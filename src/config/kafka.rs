@@ -1,11 +1,10 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
 use super::secret;
+use crate::decode::Format as Payload;
 use crate::decode::avro::Schemas;
 use crate::families::TOPICS;
 use crate::instant;
-use crate::kafka::skip;
-use crate::source::Format as Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -187,7 +186,7 @@ impl Kafka {
         if let Some((_, (_, name))) = names.iter().enumerate().find(twice) {
             return wrong("topics", format!("two events come in `{name}`; each needs a topic of its own"));
         }
-        if let Some(why) = self.skip.iter().find_map(|text| skip::place(text).err()) {
+        if let Some(why) = self.skip.iter().find_map(|text| place(text).err()) {
             return wrong("skip", why);
         }
         for key in self.properties.keys().chain(self.secrets.keys()) {
@@ -225,5 +224,39 @@ impl Registry {
             return None;
         }
         secret::wrong(&self.password).map(|why| ("registry.password".to_owned(), why))
+    }
+}
+
+/// A place in a log (`kafka.skip`), as `topic/partition=offset`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn place(text: &str) -> Result<(&str, i64), String> {
+    let wrong = || {
+        "holds what is no place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\""
+            .to_owned()
+    };
+    let (name, offset) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let is_partition = |name: &str| {
+        name.rsplit_once('/').is_some_and(|(topic, number)| !topic.is_empty() && number.parse::<i32>().is_ok())
+    };
+    let offset = offset.trim().parse().ok().filter(|offset: &i64| *offset >= 0).ok_or_else(wrong)?;
+    Some((name.trim(), offset)).filter(|(name, _)| is_partition(name)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_partition_and_an_offset() {
+        assert_eq!(place("sign_in_topic/3=1234"), Ok(("sign_in_topic/3", 1234)));
+        assert_eq!(place("a=b/0 = 0"), Ok(("a=b/0", 0)));
+        for text in
+            ["", "topic", "topic=1", "topic/x=1", "topic/1=", "topic/1=-1", "/1=1", "topic/1=9223372036854775808"]
+        {
+            let why = place(text).expect_err(text);
+            assert!(why.contains("expected `topic/partition=offset`"), "{why}");
+        }
     }
 }

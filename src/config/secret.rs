@@ -1,14 +1,14 @@
 //! Secrets stand in the environment or in files of their own; a setting says where.
 
 /// Where a secret is found.
-enum Place<'a> {
+enum FoundIn<'a> {
     Env(&'a str),
     File(&'a str),
 }
 
-fn place(text: &str) -> Option<Place<'_>> {
-    let env = text.strip_prefix("env:").map(Place::Env);
-    env.or_else(|| text.strip_prefix("file:").map(Place::File))
+fn place(text: &str) -> Option<FoundIn<'_>> {
+    let env = text.strip_prefix("env:").map(FoundIn::Env);
+    env.or_else(|| text.strip_prefix("file:").map(FoundIn::File))
 }
 
 /// Why a setting does not say where a secret is found.
@@ -23,10 +23,10 @@ pub(super) fn wrong(text: &str) -> Option<String> {
 /// If it is not there; the secret itself is never shown.
 pub fn fetch(text: &str) -> Result<String, String> {
     match place(text) {
-        Some(Place::Env(name)) => {
+        Some(FoundIn::Env(name)) => {
             std::env::var(name).map_err(|_| format!("environment variable `{name}` is not set (or is no text)"))
         }
-        Some(Place::File(path)) => {
+        Some(FoundIn::File(path)) => {
             let read = std::fs::read_to_string(path);
             read.map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
                 .map_err(|error| format!("could not read secret file `{path}`: {error}"))

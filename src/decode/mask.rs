@@ -5,11 +5,11 @@
 
 pub use dataflows::wire::mask::{field, in_place, text};
 
+use super::Format;
 use super::avro::HEADER_BYTES;
 use super::avro::leaves::{self, Leaf};
 use super::members::{Member, values_of};
 use crate::families::FAMILY;
-use crate::source::Format;
 use dataflows::wire::mask::signs::{Bytes, Wide};
 use dataflows::wire::mask::{fill, is_domain, local_parts};
 use dataflows::wire::scalar::Scalar;

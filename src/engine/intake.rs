@@ -8,7 +8,7 @@
 mod replay;
 
 use crate::backoff::Backoff;
-use crate::source::{Partition, Place, Poll, Source, SourceError, Trouble};
+use crate::source::{Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::operators::Status;
 use dataflows::{Instant, Time};
@@ -36,7 +36,7 @@ pub(super) struct Slot {
     /// Since when each partition is known to hold nothing more.
     at_end_since: Vec<Option<Instant>>,
     /// It is read before others, and has not come to its end.
-    leads: Option<(Place, Arc<Leading>)>,
+    leads: Option<(ReadOrder, Arc<Leading>)>,
     retry: Option<(std::time::Instant, Backoff)>,
     /// Why it is tried again.
     waits_for: Option<String>,
@@ -126,9 +126,9 @@ impl Slot {
             self.epoch = epoch;
             // What others read builds on all that came before.
             if (self.ended || self.cut && self.replay.is_none())
-                && let Some((place, leading)) = self.leads.take()
+                && let Some((order, leading)) = self.leads.take()
             {
-                leading[place as usize].fetch_sub(1, Ordering::AcqRel);
+                leading[order as usize].fetch_sub(1, Ordering::AcqRel);
             }
             self.cut = false;
         }
@@ -178,8 +178,8 @@ impl Slot {
     }
 }
 
-/// How many sources there still are to be read before others, by their places.
-type Leading = [AtomicUsize; Place::Live as usize];
+/// How many sources there still are to be read before others, by their order.
+type Leading = [AtomicUsize; ReadOrder::Live as usize];
 
 pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
@@ -226,10 +226,10 @@ impl Intake {
             };
             let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
             let (first, count) = (partitions.len() as u32, own.len() as u32);
-            let place = source.place();
-            let leads = (place != Place::Live).then(|| (place, Arc::clone(&leading)));
+            let order = source.read_order();
+            let leads = (order != ReadOrder::Live).then(|| (order, Arc::clone(&leading)));
             if leads.is_some() {
-                leading[place as usize].fetch_add(1, Ordering::AcqRel);
+                leading[order as usize].fetch_add(1, Ordering::AcqRel);
             }
             let is_the_sequence = source.is_sequence() && sequence.is_empty();
             if is_the_sequence {

@@ -9,9 +9,9 @@ use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
 use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
-use crate::decode::{Clock, Rejection, decode_record, mask};
+use crate::decode::{Clock, Format, Rejection, decode_record, mask};
 use crate::kept;
-use crate::source::{Batch, Format, Poll, Record, Refused};
+use crate::source::{Batch, Poll, Record, Refused};
 use crate::turns::Turn;
 use away::Away;
 use cut::Cut;
@@ -420,7 +420,7 @@ impl Worker {
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.time.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode_record(&partition.format, (batch, record), rules, clock)
+                decode_record(&partition.format, payload, record.bytes, rules, clock)
             }
         };
         match decoded {

@@ -1,8 +1,8 @@
 //! A client of librdkafka, set up as configured, and what it tells besides records.
 
 use super::KafkaError;
-use super::said::Said;
-use super::skip::{is_damage, is_lost};
+use super::complaints::Complaints;
+use super::damage::{is_damage, is_lost};
 use super::token;
 use crate::config::kafka::Kafka;
 use crate::config::secret;
@@ -146,7 +146,18 @@ pub(super) fn complaint(consumer: &BaseConsumer<Context>) -> String {
     if !assigned {
         let _nothing_is_assigned = consumer.poll(Duration::from_millis(100));
     }
-    consumer.context().said.last().map_or(String::new(), |last| format!("; the client says: {last}"))
+    consumer.context().complaints.last().map_or(String::new(), |last| format!("; the client says: {last}"))
+}
+
+/// What could not be asked, and why as far as the client tells.
+pub(crate) fn away(
+    consumer: &BaseConsumer<Context>,
+    config: &Kafka,
+    what: &str,
+    error: &rdkafka::error::KafkaError,
+) -> KafkaError {
+    let complaint = complaint(consumer);
+    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}{complaint}", config.brokers))
 }
 
 /// How far the fetches of a partition are, as its broker has just confirmed.
@@ -181,7 +192,7 @@ pub struct Context {
     brokers: String,
     fetched: Mutex<Option<(Instant, Fetches)>>,
     /// A broker that is away is complained of again and again.
-    said: Said,
+    complaints: Complaints,
     token: Option<String>,
 }
 
@@ -189,7 +200,7 @@ impl Context {
     /// For a client of this configuration.
     pub fn new(config: &Kafka) -> Context {
         let token = config.secrets.get(TOKEN).cloned();
-        Context { brokers: config.brokers.clone(), fetched: Mutex::default(), said: Said::default(), token }
+        Context { brokers: config.brokers.clone(), fetched: Mutex::default(), complaints: Complaints::default(), token }
     }
 
     /// How far the fetches of a partition are; none if no broker has confirmed it lately.
@@ -203,12 +214,12 @@ impl Context {
 
     /// What was last complained of, until brokers answer again.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.said.trouble()
+        self.complaints.trouble()
     }
 
     /// Says something once, and again after a while.
     fn say(&self, what: String) {
-        if self.said.is_news(&what, Instant::now()) {
+        if self.complaints.is_news(&what, Instant::now()) {
             tracing::warn!("{what}");
         }
     }
@@ -274,14 +285,14 @@ impl ClientContext for Context {
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(Statistics { brokers, topics }) = serde_json::from_slice(statistics) else { return };
         let answer = brokers.iter().filter(|(_, broker)| broker.state == "UP").map(|(name, _)| name.as_str());
-        for back in self.said.are_back(answer) {
+        for back in self.complaints.are_back(answer) {
             tracing::warn!("Kafka: broker {back} answers again");
         }
         // Those of the addresses to begin with have no numbers; those that are not needed are not spoken to.
         let mut numbered = brokers.values().filter(|broker| broker.nodeid >= 0);
         let is_well = |broker: &Broker| matches!(broker.state.as_str(), "UP" | "INIT" | "UPDATE" | "REAUTH");
         if brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") && numbered.all(is_well) {
-            self.said.all_answer();
+            self.complaints.all_answer();
         }
         let mut up = brokers.values().filter(|broker| broker.state == "UP" && broker.rxidle < SILENCE_MS * 1_000);
         let up: Vec<i32> = up.by_ref().map(|broker| broker.nodeid).collect();

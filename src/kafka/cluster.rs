@@ -1,14 +1,11 @@
 //! What there is to read: topics, partitions, where they begin and end, and where reading begins.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, complaint, consumer};
+use super::client::{Context, PATIENCE, away, consumer};
 use super::loss::{self, Loss};
-use super::skip::{self, Pass};
-use super::{cleanup, identity};
-use crate::config::kafka::{Format as Payload, Kafka, Start};
-use crate::decode::avro::Schemas;
-use crate::families::TOPICS;
-use crate::source::Format;
+use super::partition::{Found, Pass};
+use super::{cleanup, identity, skip};
+use crate::config::kafka::{Kafka, Start};
 use crate::state_dir::Lost;
 use crate::state_dir::journal::Entry;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,43 +13,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 
-/// A partition that is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// What it carries, as its place in [`TOPICS`].
-    pub carries: usize,
-    /// Its topic.
-    pub topic: String,
-    /// Its number.
-    pub partition: i32,
-    /// The first offset it holds.
-    pub low: i64,
-    /// The offset after its last record.
-    pub high: i64,
-    /// Where it is read from if nothing of it was journaled.
-    pub begin: i64,
-}
-
-impl Found {
-    /// As positions are written down.
-    pub fn name(&self) -> String {
-        format!("{}/{}", self.topic, self.partition)
-    }
-
-    /// Whether it is read before the others.
-    pub fn is_read_first(&self) -> bool {
-        TOPICS[self.carries].is_read_first
-    }
-
-    /// How its payloads are written.
-    pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        payload.of(TOPICS[self.carries].event, schemas)
-    }
-}
-
 /// What was written down at an earlier start, by `topic/partition`.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct KnownPartitions {
     /// Where each partition began.
     pub begins: BTreeMap<String, i64>,
     /// What made it the log it is.
@@ -84,7 +47,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the brokers are away, or what is there must not be read.
-    pub fn look(config: &Kafka, known: &Known) -> Result<Cluster, KafkaError> {
+    pub fn look(config: &Kafka, known: &KnownPartitions) -> Result<Cluster, KafkaError> {
         let consumer = consumer(config, &[])?;
         let (mut partitions, mut missing) = (Vec::new(), Vec::new());
         for (carries, topic) in config.topics() {
@@ -150,17 +113,6 @@ impl Cluster {
     }
 }
 
-/// What could not be asked, and why as far as the client tells.
-pub(crate) fn away(
-    consumer: &BaseConsumer<Context>,
-    config: &Kafka,
-    what: &str,
-    error: &rdkafka::error::KafkaError,
-) -> KafkaError {
-    let complaint = complaint(consumer);
-    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}{complaint}", config.brokers))
-}
-
 /// The partitions of a topic; none if it is not there.
 pub(crate) fn numbers(consumer: &BaseConsumer<Context>, config: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let what = || format!("ask for the partitions of `{topic}`");
@@ -223,7 +175,7 @@ pub(crate) fn ends(
 fn begin(
     consumer: &BaseConsumer<Context>,
     config: &Kafka,
-    known: &Known,
+    known: &KnownPartitions,
     partitions: &mut [Found],
 ) -> Result<(), KafkaError> {
     let start = config.start().map_err(KafkaError::Refused)?;

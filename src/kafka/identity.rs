@@ -3,9 +3,9 @@
 
 use super::KafkaError;
 use super::client::{PATIENCE, complaint, consumer};
-use super::cluster::Found;
+use super::damage::is_damage;
+use super::partition::Found;
 use super::rights;
-use super::skip::is_damage;
 use crate::config::kafka::Kafka;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer;

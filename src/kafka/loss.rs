@@ -2,8 +2,7 @@
 //! them written down.
 
 use super::KafkaError;
-use super::cluster::Found;
-use super::skip::Pass;
+use super::partition::{Found, Pass};
 use crate::decode::Reason;
 use crate::state_dir::Lost;
 use crate::state_dir::journal::Entry;

@@ -14,7 +14,7 @@ use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use crate::state_dir::schemas::Kept;
 use asking::{Asking, Told};
-use book::{Book, Known};
+use book::{Book, Lookup};
 use client::{Answer, Client, is_absent};
 use clock::Clock;
 use parking_lot::Mutex;
@@ -107,13 +107,13 @@ impl Registry {
         let known = book.look_up(id, partition, insists, self.clock.now());
         drop(book);
         match known {
-            Known::Absent => Resolved::Absent,
-            Known::Unavailable(why) => Resolved::Unavailable(why),
-            Known::Unasked => Resolved::Unasked(format!(
+            Lookup::Absent => Resolved::Absent,
+            Lookup::Unavailable(why) => Resolved::Unavailable(why),
+            Lookup::Unasked => Resolved::Unasked(format!(
                 "its schema was not asked for: more than {} new ones a minute in `{partition}` are not in the registry",
                 book::NEW_A_MINUTE
             )),
-            Known::Asked(said) => {
+            Lookup::Asked(said) => {
                 if !was_asked {
                     // Its thread lives as long as we do.
                     self.told.send(Told::Look).ok();

@@ -1,8 +1,8 @@
 //! What this user may do: tried, since brokers refuse by a code that names neither topic nor group.
 
 use super::KafkaError;
-use super::client::{Context, PATIENCE, complaint, consumer, not_made, properties};
-use super::cluster::{Found, away};
+use super::client::{Context, PATIENCE, away, complaint, consumer, not_made, properties};
+use super::partition::Found;
 use super::producer::Deliveries;
 use crate::config::kafka::Kafka as Config;
 use parking_lot::Mutex;

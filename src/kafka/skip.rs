@@ -2,12 +2,13 @@
 
 use super::KafkaError;
 use super::client::{Context, consumer};
-use super::cluster::Found;
-use crate::config::kafka::Kafka;
+use super::damage::{is_damage, is_lost};
+use super::partition::{Found, Pass};
+use crate::config::kafka::{Kafka, place};
 use crate::decode::Reason;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,59 +17,6 @@ use std::time::{Duration, Instant};
 const TRIES: u32 = 3;
 /// How long brokers are listened to.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Records of a partition that cannot be read, and are passed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pass {
-    /// The first offset of them.
-    pub from: i64,
-    /// The offset after them.
-    pub to: i64,
-    /// As what they are rejected.
-    pub reason: Reason,
-    /// What is said of them.
-    pub why: String,
-}
-
-/// Whether an error says that bytes are not what was written, or not what can be read here: asking again does not
-/// help.
-pub fn is_damage(error: &Native) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::BadMessage
-                | Code::BadCompression
-                | Code::NotImplemented
-                | Code::InvalidMessage
-                | Code::InvalidMessageSize
-                | Code::MessageSizeTooLarge
-        )
-    )
-}
-
-/// Whether an error says that the log does not hold what was to be read next.
-pub fn is_lost(error: &Native) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
-}
-
-/// A place that is to be passed, as `topic/partition=offset`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn place(text: &str) -> Result<(&str, i64), String> {
-    let wrong = || {
-        "holds what is no place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\""
-            .to_owned()
-    };
-    let (name, offset) = text.rsplit_once('=').ok_or_else(wrong)?;
-    let is_partition = |name: &str| {
-        name.rsplit_once('/').is_some_and(|(topic, number)| !topic.is_empty() && number.parse::<i32>().is_ok())
-    };
-    let offset = offset.trim().parse().ok().filter(|offset: &i64| *offset >= 0).ok_or_else(wrong)?;
-    Some((name.trim(), offset)).filter(|(name, _)| is_partition(name)).ok_or_else(wrong)
-}
 
 /// What is to be passed of each partition (`kafka.skip`): from the offsets that are named up to the next record that
 /// can be read.
@@ -199,22 +147,5 @@ impl Probe<'_> {
             }
         }
         Err(away("no broker has answered"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_a_partition_and_an_offset() {
-        assert_eq!(place("sign_in_topic/3=1234"), Ok(("sign_in_topic/3", 1234)));
-        assert_eq!(place("a=b/0 = 0"), Ok(("a=b/0", 0)));
-        for text in
-            ["", "topic", "topic=1", "topic/x=1", "topic/1=", "topic/1=-1", "/1=1", "topic/1=9223372036854775808"]
-        {
-            let why = place(text).expect_err(text);
-            assert!(why.contains("expected `topic/partition=offset`"), "{why}");
-        }
     }
 }

@@ -4,13 +4,14 @@ use super::KafkaError;
 use super::client::consumer;
 use super::cluster::{Cluster, numbers};
 use crate::config::kafka::Kafka;
+use crate::periodic::{Periodic, Round};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// A thread that looks; dropped, it ends, as soon as brokers that are away have been waited for.
 pub struct Watch {
-    _stop: Sender<()>,
+    _looks: Periodic,
 }
 
 impl Watch {
@@ -19,7 +20,6 @@ impl Watch {
     /// # Errors
     /// If no client can be made.
     pub fn start(config: &Kafka, cluster: &Cluster, grown: impl Fn() + Send + 'static) -> Result<Watch, KafkaError> {
-        let (stop, stopped) = channel();
         let consumer = consumer(config, &[])?;
         let mut known: BTreeMap<String, usize> = config.topics().into_iter().map(|(_, topic)| (topic, 0)).collect();
         for found in &cluster.partitions {
@@ -27,18 +27,18 @@ impl Watch {
         }
         let config = config.clone();
         let every = Duration::from_millis(config.metadata_interval.max(100) as u64);
-        std::thread::spawn(move || {
-            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                for (topic, known) in &known {
-                    // Brokers that are away are complained about where records are read.
-                    let Ok(numbers) = numbers(&consumer, &config, topic) else { break };
-                    if numbers.len() > *known {
-                        tracing::info!("Kafka: `{topic}` has {} partitions now, not {known}", numbers.len());
-                        return grown();
-                    }
+        let looks = Periodic::start(every, move |round| {
+            for (topic, known) in known.iter().filter(|_| round == Round::Due) {
+                // Brokers that are away are complained about where records are read.
+                let Ok(numbers) = numbers(&consumer, &config, topic) else { break };
+                if numbers.len() > *known {
+                    tracing::info!("Kafka: `{topic}` has {} partitions now, not {known}", numbers.len());
+                    grown();
+                    return ControlFlow::Break(());
                 }
             }
+            ControlFlow::Continue(())
         });
-        Ok(Watch { _stop: stop })
+        Ok(Watch { _looks: looks })
     }
 }

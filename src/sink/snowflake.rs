@@ -35,8 +35,6 @@ mod session;
 #[cfg(feature = "snowflake")]
 mod staged;
 #[cfg(feature = "snowflake")]
-mod staging;
-#[cfg(feature = "snowflake")]
 mod store;
 #[cfg(feature = "snowflake")]
 mod trouble;

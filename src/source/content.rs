@@ -1,7 +1,8 @@
 //! A file's lines, and what they add up to: a file is known by its content, not by its name.
 
 use super::SourceError;
-use super::lines::{Extent, Kind, Lines};
+use super::lines::{Extent, Lines};
+use super::sniff::Kind;
 use crc32fast::Hasher;
 use std::path::Path;
 

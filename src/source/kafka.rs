@@ -3,14 +3,15 @@
 mod mine;
 mod reader;
 
-use super::{Batch, Partition, Place, Poll, Source, SourceError, Trouble};
+use super::{Batch, Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
-use crate::kafka::cluster::{Cluster, Found};
+use crate::kafka::cluster::Cluster;
+use crate::kafka::damage::is_damage;
+use crate::kafka::partition::Found;
 use crate::kafka::registry::Registry;
-use crate::kafka::skip::is_damage;
 use crate::state_dir::journal::Rejected;
 use dataflows::operators::Status;
 use mine::Mine;
@@ -286,8 +287,8 @@ impl Source for Kafka {
         self.reader.mine[partition as usize].replays(until, rejected);
     }
 
-    fn place(&self) -> Place {
-        if self.reader.leads { Place::Catalog } else { Place::Live }
+    fn read_order(&self) -> ReadOrder {
+        if self.reader.leads { ReadOrder::Catalog } else { ReadOrder::Live }
     }
 
     fn at_end(&self, partition: u32) -> Option<bool> {

@@ -10,7 +10,7 @@ mod packed;
 mod text;
 
 use super::SourceError;
-use super::sniff;
+use super::sniff::{self, Kind};
 use crate::bounds::{BEGINNING_BYTES, RECORD_BYTES_MAX};
 use objects::{Found, Scan};
 use packed::{Damage, Got, Packed};
@@ -33,15 +33,6 @@ const FILLS: usize = 1 << 10;
 const HEAD_FILLS: usize = 16;
 /// What some editors put first, and joined files have in their middle.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// What the lines of a file are to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Objects of JSON. Each counts as a line, where several stand on one.
-    Events,
-    /// Lines of `Movies.txt`.
-    Catalog,
-}
 
 /// One line that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! The items of `Movies.txt`, one record a block.
 
 use super::files::{BATCH_BYTES, POLL_LINES};
-use super::lines::{Extent, Kind, Line, Lines};
-use super::{Batch, Format, Partition, Poll, Source, SourceError};
+use super::lines::{Extent, Line, Lines};
+use super::sniff::Kind;
+use super::{Batch, Partition, Poll, Source, SourceError};
 use crate::bounds::{BEGINNING_BYTES, TOGETHER_BYTES_MAX};
+use crate::decode::Format;
 use crate::decode::movies_txt::{is_blank, starts_item};
 use dataflows::operators::Status;
 use std::path::Path;

@@ -14,14 +14,14 @@
 
 use super::SourceError;
 use super::content::{Content, Tail};
-use super::files::{as_text, first_line_of};
 use super::marks::Marks;
+use super::names::{as_text, first_line_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A source that was read before.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct KnownSource {
     /// What it was called when it was first seen.
     pub topic: String,
     /// Which content of that name, from 0.
@@ -32,13 +32,13 @@ pub struct Known {
     pub marks: Marks,
 }
 
-impl Known {
+impl KnownSource {
     /// The files of events among what was read, by `topic/partition`.
-    pub fn of(identities: &BTreeMap<String, String>, sums: &BTreeMap<String, Marks>) -> Vec<Known> {
+    pub fn of(identities: &BTreeMap<String, String>, sums: &BTreeMap<String, Marks>) -> Vec<KnownSource> {
         let known = |(partition, identity): (&String, &String)| {
             let (topic, number) = name_and_number(partition)?;
             let marks = sums.get(partition).cloned().unwrap_or_default();
-            Some(Known { topic: topic.to_owned(), number, first: first_line_of(identity)?, marks })
+            Some(KnownSource { topic: topic.to_owned(), number, first: first_line_of(identity)?, marks })
         };
         identities.iter().filter_map(known).collect()
     }
@@ -134,7 +134,7 @@ pub enum Before {
 /// If lines of one would count twice, or could not be told from lines that were read.
 pub fn recognise(
     paths: &[PathBuf],
-    known: &[Known],
+    known: &[KnownSource],
     another: &[PathBuf],
     before: Before,
     tail: Tail,
@@ -172,7 +172,7 @@ struct Given<'a> {
 }
 
 struct Recognition<'a> {
-    known: &'a [Known],
+    known: &'a [KnownSource],
     before: Before,
     tail: Tail,
     /// By their places in the order given.
@@ -183,7 +183,7 @@ struct Recognition<'a> {
 
 /// How far a file is the same as a known source.
 struct Nearest<'a> {
-    known: &'a Known,
+    known: &'a KnownSource,
     same_before: i64,
     differs_before: Option<i64>,
     lines: Option<i64>,
@@ -191,9 +191,9 @@ struct Nearest<'a> {
 
 impl<'a> Recognition<'a> {
     /// The known source that a file is, open where it goes on; or those that it only begins like.
-    fn as_known(&self, given: &Given) -> Result<Result<(&'a Known, Content), Vec<Nearest<'a>>>, SourceError> {
+    fn as_known(&self, given: &Given) -> Result<Result<(&'a KnownSource, Content), Vec<Nearest<'a>>>, SourceError> {
         let mut nearest = Vec::new();
-        let mut best: Option<(&Known, Content)> = None;
+        let mut best: Option<(&KnownSource, Content)> = None;
         for known in self.known.iter().filter(|known| known.first == given.first && !known.marks.is_empty()) {
             let mut content = Content::open(given.path)?;
             let (mut same_before, mut differs) = (1, None);
@@ -223,7 +223,7 @@ impl<'a> Recognition<'a> {
         })
     }
 
-    fn note(&mut self, place: usize, given: &Given, known: &Known, opened: Content) -> Result<(), Refusal> {
+    fn note(&mut self, place: usize, given: &Given, known: &KnownSource, opened: Content) -> Result<(), Refusal> {
         let (topic, number) = (known.topic.clone(), known.number);
         if topic != given.name {
             let (path, next) = (given.path.display(), known.marks.next());
@@ -269,7 +269,7 @@ impl<'a> Recognition<'a> {
         let newest = self.known.iter().filter(|known| known.topic == given.name && !known.marks.is_empty());
         let newest = newest.max_by_key(|known| known.number);
         // Of a name that is known the old content must be there, or it may have been mended.
-        let is_given = |known: &Known| {
+        let is_given = |known: &KnownSource| {
             self.found.values().any(|found| (&found.topic, found.number) == (&known.topic, known.number))
         };
         let missing = newest.filter(|known| !is_given(known));

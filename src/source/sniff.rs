@@ -2,18 +2,22 @@
 //! to do.
 //!
 //! Only what is certain is refused here. What is merely wrong is seen by whoever decodes it: a file none of
-//! whose first records is valid, by [`has_valid_record`].
+//! whose first records is valid, by [`has_valid_record`](super::valid::has_valid_record).
 
-mod valid;
-
-pub use valid::has_valid_record;
-
-use super::lines::Kind;
 use crate::decode::movies_txt::starts_item;
 use std::path::Path;
 
 /// So many of the first lines are looked at.
 const LINES: usize = 20;
+
+/// What the lines of a file are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Objects of JSON. Each counts as a line, where several stand on one.
+    Events,
+    /// Lines of `Movies.txt`.
+    Catalog,
+}
 
 /// A format that is not read, and how its files become such as are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

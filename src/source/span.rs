@@ -1,7 +1,7 @@
 //! The events of a source that happened within a span of time. The others are read and not taken: another
 //! source has them.
 
-use super::{Partition, Place, Poll, Source, SourceError, Trouble};
+use super::{Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 
@@ -10,19 +10,19 @@ pub struct Span {
     source: Box<dyn Source>,
     from: Instant,
     until: Instant,
-    place: Place,
+    order: ReadOrder,
 }
 
 impl Span {
     /// Events at `from` or later, and before `until`.
     pub fn new(source: Box<dyn Source>, from: Instant, until: Instant) -> Span {
-        let place = source.place();
-        Span { source, from, until, place }
+        let order = source.read_order();
+        Span { source, from, until, order }
     }
 
     /// It is read to its end before what is live.
     pub fn history(self) -> Span {
-        Span { place: Place::History, ..self }
+        Span { order: ReadOrder::History, ..self }
     }
 }
 
@@ -39,8 +39,8 @@ impl Source for Span {
         self.source.identity(partition)
     }
 
-    fn place(&self) -> Place {
-        self.place
+    fn read_order(&self) -> ReadOrder {
+        self.order
     }
 
     fn is_sequence(&self) -> bool {

@@ -61,13 +61,13 @@ impl StateDir {
         let mut chain = Chain::default();
         // What was removed may be back after a loss of power; the facts of its start are removed last.
         let known = self.generations()?;
-        let mut places = self.journal_places()?;
-        places.retain(|place| known.contains(&place.generation));
-        for places in places.chunks(AT_ONCE) {
-            for (place, group) in places.iter().zip(self.journal_groups(places)?) {
+        let mut keys = self.journal_keys()?;
+        keys.retain(|key| known.contains(&key.generation));
+        for keys in keys.chunks(AT_ONCE) {
+            for (key, group) in keys.iter().zip(self.journal_groups(keys)?) {
                 // Removed since it was listed: then it was not needed any more.
                 let Some(group) = group else { continue };
-                chain.add(place.generation, group).map_err(|why| self.damaged(&place.key, Damage::Body(why)))?;
+                chain.add(key.generation, group).map_err(|why| self.damaged(&key.name, Damage::Body(why)))?;
             }
         }
         Ok(chain)
@@ -82,23 +82,23 @@ impl StateDir {
         if self.spared.is_some() {
             return Ok(0);
         }
-        let places = self.journal_places()?;
+        let keys = self.journal_keys()?;
         let mut removed = 0;
-        for (n, place) in places.iter().enumerate() {
+        for (n, key) in keys.iter().enumerate() {
             // The last epoch of a group is before the first of the next one of its generation; of the
             // last group of a generation it must be read.
-            let last = match places.get(n + 1).filter(|next| next.generation == place.generation) {
+            let last = match keys.get(n + 1).filter(|next| next.generation == key.generation) {
                 Some(next) => next.first - 1,
-                None => match self.journal_group(place)? {
+                None => match self.journal_group(key)? {
                     Some(group) => group.entries.last().map_or(0, |entry| entry.epoch),
                     None => continue,
                 },
             };
             // From the beginning only: a hole would look like a loss.
-            if last >= needed_from || n + 1 == places.len() {
+            if last >= needed_from || n + 1 == keys.len() {
                 break;
             }
-            self.store().delete(&place.key)?;
+            self.store().delete(&key.name)?;
             removed += 1;
         }
         Ok(removed)

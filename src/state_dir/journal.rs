@@ -99,12 +99,12 @@ fn key(generation: u64, first: Time) -> String {
     format!("{PREFIX}{generation:08}-{first:016}")
 }
 
-/// A place in the journal.
+/// Where a group of the journal is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct GroupKey {
     pub generation: u64,
     pub first: Time,
-    pub key: String,
+    pub name: String,
 }
 
 impl StateDir {
@@ -120,32 +120,32 @@ impl StateDir {
         Ok(self.store.put(&key(generation, first.epoch), &body)?)
     }
 
-    /// Every place of the journal, in the order of generations and epochs.
-    pub(super) fn journal_places(&self) -> Result<Vec<Place>, StateError> {
-        let mut places = Vec::new();
+    /// The key of every group, in the order of generations and epochs.
+    pub(super) fn journal_keys(&self) -> Result<Vec<GroupKey>, StateError> {
+        let mut keys = Vec::new();
         for key in self.store.list(PREFIX)? {
             if let Some((generation, first)) = key.strip_prefix(PREFIX).and_then(super::two_numbers) {
-                places.push(Place { generation, first, key });
+                keys.push(GroupKey { generation, first, name: key });
             }
         }
-        places.sort();
-        Ok(places)
+        keys.sort();
+        Ok(keys)
     }
 
-    pub(super) fn journal_group(&self, place: &Place) -> Result<Option<Group>, StateError> {
-        self.read_json(&place.key, KIND, FORMAT)
+    pub(super) fn journal_group(&self, key: &GroupKey) -> Result<Option<Group>, StateError> {
+        self.read_json(&key.name, KIND, FORMAT)
     }
 
     /// Several groups, in their order; none where one was removed.
-    pub(super) fn journal_groups(&self, places: &[Place]) -> Result<Vec<Option<Group>>, StateError> {
-        let keys: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
-        let found = self.store().get_all(&keys)?;
+    pub(super) fn journal_groups(&self, keys: &[GroupKey]) -> Result<Vec<Option<Group>>, StateError> {
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        let found = self.store().get_all(&names)?;
         let group = |(key, bytes): (&&str, Option<Vec<u8>>)| {
             bytes
                 .map(|bytes| self.opened(key, KIND, FORMAT, bytes).and_then(|(_, body)| self.parsed(key, &body)))
                 .transpose()
         };
-        keys.iter().zip(found).map(group).collect()
+        names.iter().zip(found).map(group).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use deltamart::config::Config;
 use deltamart::config::kafka::Format;
 use deltamart::engine::{self, EngineError, Job, Resume};
 use deltamart::kafka::KafkaError;
-use deltamart::kafka::cluster::{Cluster, Known};
+use deltamart::kafka::cluster::{Cluster, KnownPartitions};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::kafka::{Mode, sources};
@@ -73,7 +73,7 @@ impl Brokers {
     /// Looks until it is answered, as `run` does.
     fn look(&self) -> Cluster {
         let mut cluster = None;
-        await_that("brokers answer", || match Cluster::look(&self.config.kafka, &Known::default()) {
+        await_that("brokers answer", || match Cluster::look(&self.config.kafka, &KnownPartitions::default()) {
             Ok(found) => {
                 cluster = Some(found);
                 true

@@ -2,7 +2,7 @@
 
 use super::{file, gzip, read, read_bytes, signed_in};
 use crate::cli::{deltamart, said};
-use deltamart::source::lines::Kind;
+use deltamart::source::sniff::Kind;
 
 fn lines(from: usize, count: usize) -> String {
     (from..from + count).map(|n| format!("{{\"event_name\":\"sign_in\",\"user_id\":{n}}}\n")).collect()

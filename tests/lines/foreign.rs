@@ -3,7 +3,7 @@
 use super::{file, gzip, read_bytes, signed_in, utf16};
 use crate::cli::{deltamart, said};
 use deltamart::source::SourceError;
-use deltamart::source::lines::Kind;
+use deltamart::source::sniff::Kind;
 
 /// The beginning of a file of each format, what it is called, and what is to be done.
 fn formats() -> Vec<(Vec<u8>, &'static str, &'static str)> {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use timely::dataflow::operators::Concat;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Said {
+enum CartsRow {
     Line(Line),
     Fact(CartFact),
 }
@@ -24,15 +24,15 @@ struct Carts;
 
 impl Law for Carts {
     type Event = (u128, CartEvent);
-    type Row = Said;
+    type Row = CartsRow;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Said> {
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, CartsRow> {
         let asked = Rc::<Asked>::default();
         asked.facts.set(true);
         asked.abandoned.set(lane.settings.tables == Tables::ALL);
         let events = stream(events).concat(lane.restored(&EVENTS));
         let (lines, facts) = carts(events, lane.watermarks(), &lane.settings, &lane.ledger, asked);
-        lines.map(Said::Line).concat(facts.map(Said::Fact))
+        lines.map(CartsRow::Line).concat(facts.map(CartsRow::Fact))
     }
 
     /// All that ever happened to a cart id, told again whenever it changes.
@@ -40,7 +40,7 @@ impl Law for Carts {
         events: Collection<'s, Self::Event>,
         _: Collection<'s, Instant>,
         settings: &Settings,
-    ) -> Collection<'s, Said> {
+    ) -> Collection<'s, CartsRow> {
         let settings = settings.clone();
         let said = events.reduce(move |id, events, out| {
             let mut carts: Vec<Vec<&CartEvent>> = Vec::new();
@@ -59,7 +59,7 @@ impl Law for Carts {
 }
 
 /// All that one cart says.
-fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
+fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<CartsRow> {
     let adds: Vec<_> = cart
         .iter()
         .filter_map(|event| match &event.what {
@@ -73,15 +73,15 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
     });
     let sold = checkouts.min();
     let mut said: Vec<_> =
-        adds.iter().map(|(_, item, user)| Said::Fact(CartFact::Added(*user, ItemId::clone(item)))).collect();
+        adds.iter().map(|(_, item, user)| CartsRow::Fact(CartFact::Added(*user, ItemId::clone(item)))).collect();
     if let Some((sold_at, user_id)) = sold {
-        said.push(Said::Fact(CartFact::Sold(user_id)));
+        said.push(CartsRow::Fact(CartFact::Sold(user_id)));
         // Put in twice at one time, by whomever, an item is one line.
         let bought: BTreeSet<_> =
             adds.iter().filter(|(at, ..)| *at <= sold_at).map(|(at, item, _)| (at, item)).collect();
         said.extend(bought.into_iter().map(|(added_at, movie_id)| {
             let (cart, movie_id) = (Cart::uuid(id), ItemId::clone(movie_id));
-            Said::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
+            CartsRow::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
         }));
     }
     // Asked for with all tables.
@@ -94,7 +94,7 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<Said> {
             let mut later = left.iter().skip_while(|add| **add <= (*at, *user)).map(|(next, _)| *next);
             let next = later.next().unwrap_or(Instant::MAX);
             if next > from && sold.is_none_or(|(sold_at, _)| sold_at > from) {
-                said.push(Said::Fact(CartFact::Abandoned(*user, from, next.min(from + abandoned_within_ms))));
+                said.push(CartsRow::Fact(CartFact::Abandoned(*user, from, next.min(from + abandoned_within_ms))));
             }
         }
     }

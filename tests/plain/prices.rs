@@ -5,7 +5,7 @@ use dataflows::item::ItemId;
 use dataflows::lane::Lane;
 use dataflows::shop::operators::carts::{Cart, Line};
 use dataflows::shop::operators::prices::{LINES, OfItem, POINTS, PricePoint, PricedLine, prices};
-use dataflows::window::DAY_MS;
+use dataflows::time::DAY_MS;
 use dataflows::{Collection, Instant, Settings};
 use differential_dataflow::consolidation::consolidate;
 use proptest::prelude::*;

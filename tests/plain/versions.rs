@@ -15,7 +15,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::{Concat, Operator};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Said {
+enum VersionsRow {
     InForce(ItemId, Version),
     Price(ItemId, PricePoint),
 }
@@ -39,20 +39,20 @@ struct Versions;
 
 impl Law for Versions {
     type Event = (ItemId, Version);
-    type Row = Said;
+    type Row = VersionsRow;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Said> {
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, VersionsRow> {
         let versions = stream(events).concat(lane.restored(&VERSIONS));
         let (items, prices) = in_force(versions, lane.watermarks(), &lane.settings, &lane.ledger);
-        let prices = timed(prices).map(|(item, point)| Said::Price(item, point));
-        items.map(|(item, version)| Said::InForce(item, version)).concat(prices)
+        let prices = timed(prices).map(|(item, point)| VersionsRow::Price(item, point));
+        items.map(|(item, version)| VersionsRow::InForce(item, version)).concat(prices)
     }
 
     fn plain<'s>(
         events: Collection<'s, Self::Event>,
         _: Collection<'s, Instant>,
         _: &Settings,
-    ) -> Collection<'s, Said> {
+    ) -> Collection<'s, VersionsRow> {
         let items = events.clone().reduce(|_, versions, out| {
             let mut in_force: Option<&Version> = None;
             for (version, _) in versions {
@@ -68,8 +68,8 @@ impl Law for Versions {
                 out.push((last.content.price_cents, 1));
             });
         items
-            .map(|(item, version)| Said::InForce(item, version))
-            .concat(prices.map(|((item, from), price)| Said::Price(item, (from, price))))
+            .map(|(item, version)| VersionsRow::InForce(item, version))
+            .concat(prices.map(|((item, from), price)| VersionsRow::Price(item, (from, price))))
     }
 }
 

@@ -6,7 +6,7 @@ use dataflows::table::Value;
 use deltamart::config::Config;
 use deltamart::config::kafka::Registry as RegistryConfig;
 use deltamart::engine::{self, EngineError, Job, Resume};
-use deltamart::kafka::cluster::{Cluster, Known};
+use deltamart::kafka::cluster::{Cluster, KnownPartitions};
 use deltamart::kafka::registry::Registry;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
@@ -70,7 +70,7 @@ impl Stage {
     fn run(&self, server: &Server) -> Run {
         let mut cluster = None;
         await_that("brokers answer", || {
-            cluster = Cluster::look(&self.config.kafka, &Known::default()).ok();
+            cluster = Cluster::look(&self.config.kafka, &KnownPartitions::default()).ok();
             cluster.is_some()
         });
         let config = RegistryConfig { url: server.url.clone(), ..RegistryConfig::default() };

@@ -2,10 +2,9 @@ use super::line;
 use dataflows::events::Event;
 use dataflows::shop::events::purchase::BAD_AMOUNT;
 use dataflows::shop::events::shared::BAD_ITEM_ID;
-use deltamart::decode::{Clock, Reason, decode, movies_txt};
+use deltamart::decode::{Clock, Format, Reason, decode, movies_txt};
 use deltamart::instant;
 use deltamart::rules::Rules;
-use deltamart::source::Format;
 
 /// Each line as it was read, or why it was rejected.
 fn read(lines: &str) -> Vec<Result<Event, (Reason, String)>> {

@@ -1,8 +1,7 @@
 use super::{any_line, rules};
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike};
-use deltamart::decode::decode;
+use deltamart::decode::{Format, decode};
 use deltamart::instant;
-use deltamart::source::Format;
 use proptest::prelude::*;
 
 /// How an instant is written: which of its forms each part has.

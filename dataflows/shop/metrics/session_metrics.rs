@@ -8,7 +8,7 @@
 use crate::lane::Lane;
 use crate::shop::Shop;
 use crate::shop::metric::Metric;
-use crate::shop::operators::minutes::{CONTRIBUTIONS, EXTENT, Minute, Said, minutes};
+use crate::shop::operators::minutes::{CONTRIBUTIONS, EXTENT, Minute, MinutesInput, minutes};
 use crate::shop::operators::sessions::OfMinutes;
 use crate::table::{ByMinute, Declared, Field, Role, Table, TableId, Type, Value, column, field, key, nullable};
 use crate::{Collection, Stream};
@@ -61,8 +61,8 @@ fn build(shop: &mut Shop<'_>) {
 
 /// A row per minute of what sessions say of minutes.
 pub fn rows<'s>(lane: &Lane<'s>, of_minutes: Stream<'s, OfMinutes>) -> Collection<'s, Minute> {
-    let held = lane.restored(&CONTRIBUTIONS).map(|(minute, contribution)| Said::Held(minute, contribution));
-    let extent = lane.restored(&EXTENT).map(Said::Extent);
-    let said = lane.scope.concatenate([of_minutes.map(Said::Of), held, extent]);
+    let held = lane.restored(&CONTRIBUTIONS).map(|(minute, contribution)| MinutesInput::Held(minute, contribution));
+    let extent = lane.restored(&EXTENT).map(MinutesInput::Extent);
+    let said = lane.scope.concatenate([of_minutes.map(MinutesInput::Of), held, extent]);
     minutes(said, lane.watermarks(), &lane.settings, &lane.ledger)
 }

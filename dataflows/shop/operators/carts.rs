@@ -115,12 +115,12 @@ pub static EVENTS: Kept<(u128, CartEvent)> = Kept {
 
 /// What an epoch changes.
 #[derive(Default)]
-struct Said {
+struct EpochChanges {
     lines: Vec<(Line, isize)>,
     facts: Vec<(CartFact, isize)>,
 }
 
-impl Said {
+impl EpochChanges {
     fn added(&mut self, event: &CartEvent) {
         if let InCart::Add(item, user) = &event.what {
             self.facts.push((CartFact::Added(*user, item.clone()), 1));
@@ -148,9 +148,9 @@ impl Events {
     }
 
     /// Takes an epoch's events in (sorted) and says what that changes; tells how many were new.
-    fn take_in(&mut self, id: u128, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) -> usize {
+    fn take_in(&mut self, id: u128, fresh: &[(u128, CartEvent)], law: Law, said: &mut EpochChanges) -> usize {
         let before = self.events.len();
-        let insert = |events: &mut Events, said: &mut Said, sold: Option<(Instant, u64)>| {
+        let insert = |events: &mut Events, said: &mut EpochChanges, sold: Option<(Instant, u64)>| {
             for (_, event) in fresh {
                 let twin = sold.is_some() && events.has_twin(event);
                 if events.insert(event.clone()) {
@@ -194,7 +194,7 @@ impl Events {
     }
 
     /// Everything that a cart id says: sold lines, carts bought, carts abandoned.
-    fn say(&self, id: u128, law: Law, diff: isize, said: &mut Said) {
+    fn say(&self, id: u128, law: Law, diff: isize, said: &mut EpochChanges) {
         for cart in self.carts(law) {
             let sold = earliest_checkout(cart);
             if let Some(sold) = sold {
@@ -297,7 +297,7 @@ impl Carts {
     }
 
     /// Takes in what an epoch has of a cart, sorted.
-    fn take_in(&mut self, fresh: &[(u128, CartEvent)], law: Law, said: &mut Said) {
+    fn take_in(&mut self, fresh: &[(u128, CartEvent)], law: Law, said: &mut EpochChanges) {
         let id = fresh[0].0;
         let place = self.carts.place(halves(id));
         let kept = &self.carts.at(place).1;
@@ -372,7 +372,7 @@ pub fn carts<'s>(
         of_epoch.sort_unstable();
         let law =
             Law { cart_ttl_ms: settings.cart_ttl_ms, abandoned_ms: asked.abandoned.get().then_some(abandoned_ms) };
-        let mut said = Said::default();
+        let mut said = EpochChanges::default();
         for of_cart in of_epoch.chunk_by(|(id, _), (other, _)| id == other) {
             held.take_in(of_cart, law, &mut said);
         }

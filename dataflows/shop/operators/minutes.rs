@@ -40,7 +40,7 @@ pub struct Extent {
 
 /// What comes in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Said {
+pub enum MinutesInput {
     /// By the sessions.
     Of(OfMinutes),
     /// By a snapshot: a contribution.
@@ -205,7 +205,7 @@ fn row(at: Instant, before: &Contribution, sum: &Contribution) -> Option<Minute>
 /// **Work.** Of an epoch: the contributions held, its changes, and the minutes with a session, of before or now,
 /// that are said or taken back. A minute in which nobody is active and nothing changes costs nothing, however many there are.
 pub fn minutes<'s>(
-    said: Stream<'s, Said>,
+    said: Stream<'s, MinutesInput>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
@@ -220,18 +220,18 @@ pub fn minutes<'s>(
     ledger.keep(&EXTENT, &held, |held| std::iter::once(held.extent.signs.map(|_| held.extent).into_iter().collect()));
     let settings = settings.clone();
     // Every row is a sum over all users: one worker keeps them, of changes summed up before.
-    let to_one = Exchange::new(|_: &Said| 0);
-    let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
+    let to_one = Exchange::new(|_: &MinutesInput| 0);
+    let step = move |Epoch { time, input, watermark }: Epoch<MinutesInput>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let mut held = held.borrow_mut();
         let (mut changes, mut signs) = (BTreeMap::<Instant, Contribution>::new(), None::<(Instant, Instant)>);
         for said in Epoch::records(input) {
             match said {
-                Said::Of(OfMinutes::Change(minute, change)) => changes.entry(minute).or_default().add(&change),
-                Said::Of(OfMinutes::Signs(first, last)) => {
+                MinutesInput::Of(OfMinutes::Change(minute, change)) => changes.entry(minute).or_default().add(&change),
+                MinutesInput::Of(OfMinutes::Signs(first, last)) => {
                     signs = Some(signs.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
                 }
-                Said::Held(minute, contribution) => drop(held.held.insert(minute, contribution)),
-                Said::Extent(extent) => held.extent = extent,
+                MinutesInput::Held(minute, contribution) => drop(held.held.insert(minute, contribution)),
+                MinutesInput::Extent(extent) => held.extent = extent,
             }
         }
         changes.retain(|_, change| !change.is_nothing());

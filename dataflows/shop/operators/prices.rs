@@ -56,8 +56,8 @@ pub static LINES: Kept<(Line, Option<i64>)> = Kept {
 pub static POINTS: Kept<(ItemId, PricePoint)> =
     Kept { name: "shop/prices/points", version: 1, forgets: Forgets::NamesNobody };
 
-/// A line's place among those of its item.
-type Place = (Instant, Instant, Cart);
+/// What tells a line from the others of its item.
+type LineKey = (Instant, Instant, Cart);
 
 #[derive(Clone, Debug)]
 struct Sold {
@@ -71,7 +71,7 @@ struct Item {
     /// Sorted; of what took effect before the cut only the last.
     points: Vec<PricePoint>,
     /// Behind an `Rc`: of the items of a frozen chunk only that which changes is copied.
-    lines: Rc<BTreeMap<Place, Sold>>,
+    lines: Rc<BTreeMap<LineKey, Sold>>,
 }
 
 impl Item {
@@ -113,7 +113,7 @@ struct Items {
     lines: usize,
 }
 
-fn told(movie_id: &ItemId, (sold_at, added_at, cart): Place, sold: &Sold) -> PricedLine {
+fn told(movie_id: &ItemId, (sold_at, added_at, cart): LineKey, sold: &Sold) -> PricedLine {
     let Sold { user_id, own_cents, amount_cents } = *sold;
     let line = Line { movie_id: movie_id.clone(), sold_at, added_at, cart, user_id, own_cents };
     PricedLine { line, amount_cents }
@@ -174,7 +174,7 @@ impl Items {
         self.hold(line.movie_id, place, sold);
     }
 
-    fn hold(&mut self, id: ItemId, place: Place, sold: Sold) {
+    fn hold(&mut self, id: ItemId, place: LineKey, sold: Sold) {
         let item = self.items.get_or_default(id.clone());
         let week = week(place.0);
         let of_week = (week.start, Instant::MIN, Cart::Uuid(0, 0))..(week.end, Instant::MIN, Cart::Uuid(0, 0));

@@ -96,7 +96,7 @@ impl Standing {
 
 /// What is known of a user for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Known {
+pub struct Course {
     /// The first registration. A later one makes nobody new again.
     registered_at: Option<Instant>,
     /// From when on the course can still change, and where it stood just before.
@@ -111,11 +111,11 @@ pub enum OfUser {
     /// A fact, and how many times it comes or goes.
     Fact(Fact, i64),
     /// By a snapshot; rare, and not to make every fact as large.
-    Known(Box<Known>),
+    Known(Box<Course>),
 }
 
 /// Where the course of a user's segments stands.
-pub static KNOWN: Kept<(u64, Known)> =
+pub static KNOWN: Kept<(u64, Course)> =
     Kept { name: "shop/segments/known", version: 1, forgets: Forgets::BecomesNobodys(rename) };
 /// What makes a user's segments, and how many times.
 pub static FACTS: Kept<(u64, Fact, i64)> = Kept {
@@ -127,7 +127,7 @@ pub static FACTS: Kept<(u64, Fact, i64)> = Kept {
 /// A user: what is known for ever, and the facts that still count somewhere.
 #[derive(Clone, Debug)]
 struct User {
-    known: Known,
+    known: Course,
     /// Sorted, each once, with how many times it holds. Behind an `Rc`: of the users of a frozen chunk
     /// only those of whom something is said are copied.
     facts: Rc<Vec<(Fact, i64)>>,
@@ -139,7 +139,7 @@ struct User {
 
 impl Default for User {
     fn default() -> User {
-        User { known: Known::default(), facts: Rc::default(), changes_at: NEVER, forgets_at: NEVER }
+        User { known: Course::default(), facts: Rc::default(), changes_at: NEVER, forgets_at: NEVER }
     }
 }
 

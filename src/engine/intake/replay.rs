@@ -139,8 +139,9 @@ fn split(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Format;
+    use crate::source::Partition;
     use crate::source::script::{Script, Step};
-    use crate::source::{Format, Partition};
     use dataflows::operators::Status;
 
     fn offsets(polled: Poll) -> Option<Vec<(u32, i64)>> {

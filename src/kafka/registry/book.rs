@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// What is known of a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum Lookup {
     /// It is being asked for; what the registry last said, if that was nothing definite.
     Asked(Option<String>),
     /// It is not in the registry.
@@ -106,20 +106,20 @@ pub struct Book {
 impl Book {
     /// What is known of a schema that a record of a partition names; sees to it that it is asked for. Who insists
     /// is told of nothing but that.
-    pub fn look_up(&mut self, id: u32, place: &str, insists: bool, now: Duration) -> Known {
+    pub fn look_up(&mut self, id: u32, place: &str, insists: bool, now: Duration) -> Lookup {
         if let Some(pending) = self.pending.get_mut(&id) {
             pending.insists |= insists;
             let unclear = pending.unclear.as_ref().map(|(why, _)| why.clone());
-            return Known::Asked(unclear.or_else(|| self.away.clone()));
+            return Lookup::Asked(unclear.or_else(|| self.away.clone()));
         }
         match self.settled.get(&id).filter(|(until, _)| *until > now && !insists) {
-            Some((_, Settled::Absent)) => return Known::Absent,
-            Some((_, Settled::Unavailable(why))) => return Known::Unavailable(why.clone()),
+            Some((_, Settled::Absent)) => return Lookup::Absent,
+            Some((_, Settled::Unavailable(why))) => return Lookup::Unavailable(why.clone()),
             None => {}
         }
         if !insists && !self.may_be_new(place, now) {
             // Who knows whether it is not there, while nothing is heard.
-            return self.away.clone().map_or(Known::Unasked, |why| Known::Asked(Some(why)));
+            return self.away.clone().map_or(Lookup::Unasked, |why| Lookup::Asked(Some(why)));
         }
         self.due.insert((now, id));
         let pending = Pending {
@@ -130,7 +130,7 @@ impl Book {
             insists,
         };
         self.pending.insert(id, pending);
-        Known::Asked(self.away.clone())
+        Lookup::Asked(self.away.clone())
     }
 
     /// Whether a schema is being asked for.

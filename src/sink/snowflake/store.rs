@@ -1,17 +1,19 @@
 //! The sink itself.
 
+mod staging;
+
 use super::cells::{found, scaled, value};
 use super::ddl::{self, Names, name};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
-use super::staging::Source;
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use snowflake_connector_rs::CellValue;
+use staging::Source;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

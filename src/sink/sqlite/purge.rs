@@ -35,7 +35,7 @@ const FORGOTTEN: &str = r#"CREATE TABLE IF NOT EXISTS "_forgotten" ("only" INTEG
 const WHAT: &str = "remove old rows from";
 
 /// A topic, or file, and a partition of it.
-type Place = (String, i64);
+type TopicPartition = (String, i64);
 
 impl Sqlite {
     /// The tables of which rows were removed, each with the instant before which they may be missing.
@@ -90,8 +90,8 @@ impl Sqlite {
         let (mut rows, mut pages) = (0, 0);
         for (id, before) in &purge.before {
             let Some((_, age)) = id.table().age() else { continue };
-            let mut place = None;
-            while let Some(next) = next_place(connection, id.table(), place.as_ref()).map_err(failed)? {
+            let mut partition = None;
+            while let Some(next) = next_partition(connection, id.table(), partition.as_ref()).map_err(failed)? {
                 let mut removed = PAGE;
                 while removed == PAGE {
                     if pages == PAGES_MAX {
@@ -103,7 +103,7 @@ impl Sqlite {
                     rows += removed as u64;
                     pages += usize::from(removed > 0);
                 }
-                place = Some(next);
+                partition = Some(next);
             }
         }
         Ok(Purged { rows, is_done: true })
@@ -120,28 +120,32 @@ pub(super) fn note_deleted(transaction: &Transaction<'_>, commit: &Commit) -> ru
     Ok(())
 }
 
-/// The first place of a table after one. The key begins with it: each is found at once, however many rows it has.
-fn next_place(connection: &Connection, table: &Table, after: Option<&Place>) -> rusqlite::Result<Option<Place>> {
+/// The first partition of a table after one. The key begins with it: each is found at once, however many rows it has.
+fn next_partition(
+    connection: &Connection,
+    table: &Table,
+    after: Option<&TopicPartition>,
+) -> rusqlite::Result<Option<TopicPartition>> {
     let later = if after.is_some() { r#"WHERE ("_topic", "_partition") > (?1, ?2)"# } else { "" };
     let sql = format!(
         r#"SELECT "_topic", "_partition" FROM {} {later} ORDER BY "_topic", "_partition" LIMIT 1"#,
         quoted(table.name)
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let place = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match after {
-        Some((topic, partition)) => statement.query_row(params![topic, partition], place),
-        None => statement.query_row([], place),
+        Some((topic, partition)) => statement.query_row(params![topic, partition], read),
+        None => statement.query_row([], read),
     }
     .optional()
 }
 
-/// Removes the first rows of a place, as far as they are old; tells how many.
+/// Removes the first rows of a partition, as far as they are old; tells how many.
 fn remove_page(
     transaction: &Transaction<'_>,
     table: &Table,
     age: &str,
-    (topic, partition): &Place,
+    (topic, partition): &TopicPartition,
     before: Instant,
 ) -> rusqlite::Result<usize> {
     let (name, before) = (quoted(table.name), instant::show(before));

@@ -2,8 +2,7 @@
 
 use crate::decode::Reason;
 use crate::families;
-use crate::kafka::cluster::Found;
-use crate::kafka::skip::Pass;
+use crate::kafka::partition::{Found, Pass};
 use crate::source::Refused;
 use crate::state_dir::journal::Rejected;
 use rdkafka::Message;

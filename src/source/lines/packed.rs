@@ -44,7 +44,7 @@ pub(super) enum Damage {
     Behind,
 }
 
-enum Place {
+enum GzipState {
     /// Not packed at all.
     Plain,
     /// Before a member, or at the end.
@@ -57,7 +57,7 @@ enum Place {
 
 pub(super) struct Packed {
     file: BufReader<File>,
-    place: Place,
+    state: GzipState,
     inflate: Decompress,
     checksum: crc32fast::Hasher,
     damage: Option<Damage>,
@@ -67,12 +67,12 @@ impl Packed {
     pub(super) fn new(file: File) -> Result<Packed, Damage> {
         let mut file = BufReader::with_capacity(CHUNK, file);
         let packed = file.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
-        let place = if packed { Place::Header { first: true } } else { Place::Plain };
-        Ok(Packed { file, place, inflate: Decompress::new(false), checksum: Default::default(), damage: None })
+        let state = if packed { GzipState::Header { first: true } } else { GzipState::Plain };
+        Ok(Packed { file, state, inflate: Decompress::new(false), checksum: Default::default(), damage: None })
     }
 
     pub(super) fn is_gzip(&self) -> bool {
-        !matches!(self.place, Place::Plain)
+        !matches!(self.state, GzipState::Plain)
     }
 
     /// The next bytes, into the beginning of `out`, which has room for some.
@@ -89,8 +89,8 @@ impl Packed {
 
     fn next(&mut self, out: &mut [u8]) -> Result<Got, Damage> {
         for _ in 0..STEPS {
-            match self.place {
-                Place::Plain => {
+            match self.state {
+                GzipState::Plain => {
                     let got = loop {
                         match self.file.read(out) {
                             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -99,7 +99,7 @@ impl Packed {
                     };
                     return Ok(if got == 0 { Got::End } else { Got::Bytes(got) });
                 }
-                Place::Header { first } => {
+                GzipState::Header { first } => {
                     if !first && self.pads()? {
                         continue;
                     }
@@ -108,22 +108,22 @@ impl Packed {
                     }
                     self.inflate.reset(false);
                     self.checksum = crc32fast::Hasher::new();
-                    self.place = Place::Body;
+                    self.state = GzipState::Body;
                 }
-                Place::Body => {
+                GzipState::Body => {
                     let got = self.inflate(out)?;
                     if got > 0 {
                         return Ok(Got::Bytes(got));
                     }
                 }
-                Place::Trailer => {
+                GzipState::Trailer => {
                     let trailer = self.bytes::<8>()?;
                     let size = self.inflate.total_out() as u32;
                     let said = [self.checksum.clone().finalize().to_le_bytes(), size.to_le_bytes()].concat();
                     if trailer[..] != said[..] {
                         return Err(Damage::Checksum);
                     }
-                    self.place = Place::Header { first: false };
+                    self.state = GzipState::Header { first: false };
                     return Ok(Got::Sound);
                 }
             }
@@ -189,7 +189,7 @@ impl Packed {
         self.checksum.update(&out[..got]);
         let damage = match status {
             Ok(Status::StreamEnd) => {
-                self.place = Place::Trailer;
+                self.state = GzipState::Trailer;
                 return Ok(got);
             }
             Ok(_) if got > 0 || taken > 0 => return Ok(got),

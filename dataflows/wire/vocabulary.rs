@@ -1,4 +1,4 @@
-//! A family of events: what each of them is, said by its page, and how a record becomes one of them.
+//! The vocabulary of a family: what each of its events is, said by its page, and how a record becomes one of them.
 
 use super::instant;
 use super::names::{Fields, Kind, Names, Set, Slot, Table, sounds_like};
@@ -101,8 +101,8 @@ pub struct Record<'r, 'n, 'a> {
 /// Makes an event of a record by the rules of its family, or says which it breaks first.
 pub type Accept<E, R> = Box<dyn Fn(&mut Record<'_, '_, '_>, &R) -> Result<E, Broken> + Send + Sync>;
 
-/// The events of a family.
-pub struct Family<E, R> {
+/// What a family of events says: its pages, and the names of their fields.
+pub struct Vocabulary<E, R> {
     names: Names,
     events: Vec<Entry<E, R>>,
     by_name: Table,
@@ -116,23 +116,23 @@ struct Entry<E, R> {
     besides: Option<Set>,
 }
 
-impl<E, R> fmt::Debug for Family<E, R> {
+impl<E, R> fmt::Debug for Vocabulary<E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.pages().map(|page| page.topic)).finish()
     }
 }
 
-impl<E, R> Default for Family<E, R> {
+impl<E, R> Default for Vocabulary<E, R> {
     fn default() -> Self {
         let mut names = Names::default();
         let mut fields = Fields::new(&mut names);
         let event_name = fields.field("event_name", Kind::Text);
         let timestamp = fields.field("timestamp", Kind::Instant);
-        Family { names, events: Vec::new(), by_name: Table::default(), event_name, timestamp }
+        Vocabulary { names, events: Vec::new(), by_name: Table::default(), event_name, timestamp }
     }
 }
 
-impl<E, R> Family<E, R> {
+impl<E, R> Vocabulary<E, R> {
     /// Adds an event.
     pub fn add(&mut self, page: Page<E, R>) {
         let mut fields = Fields::new(&mut self.names);

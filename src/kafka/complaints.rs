@@ -10,7 +10,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// What was complained of.
 #[derive(Default)]
-pub(super) struct Said(Mutex<Inner>);
+pub(super) struct Complaints(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -21,7 +21,7 @@ struct Inner {
     brokers: BTreeMap<String, Instant>,
 }
 
-impl Said {
+impl Complaints {
     /// Notes a complaint; tells whether it is to be said. One about a broker that a complaint was just about is not.
     pub(super) fn is_news(&self, what: &str, now: Instant) -> bool {
         let mut inner = self.0.lock();
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_changes_in_its_numbers_alone_is_said_once_a_minute() {
-        let (said, start) = (Said::default(), Instant::now());
+        let (said, start) = (Complaints::default(), Instant::now());
         let refused = |broker: &str, ms: u32| {
             format!("Kafka: sasl_ssl://127.0.0.1:9092/{broker}: Connect to ipv4#127.0.0.1:9092 failed (after {ms}ms)")
         };

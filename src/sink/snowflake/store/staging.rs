@@ -1,8 +1,8 @@
 //! Rows on their way: along with their MERGE, or staged before it.
 
-use super::rows::{self, Change, From as RowsFrom, Parts};
-use super::session::{Bind, Role};
-use super::store::Snowflake;
+use super::Snowflake;
+use crate::sink::snowflake::rows::{self, Change, From as RowsFrom, Parts};
+use crate::sink::snowflake::session::{Bind, Role};
 use crate::sink::{Claim, Commit, SinkError};
 use dataflows::table::TableId;
 

@@ -1,12 +1,12 @@
 //! Whether there is anything valid among the first records of a file.
 
-use crate::bounds;
-use crate::decode::{Reason, Rejection, decode};
+use crate::decode::{Format, Reason, Rejection, decode_record};
 use crate::families;
 use crate::rules::Rules;
-use crate::source::lines::{Extent, Kind, Lines};
+use crate::source::lines::{Extent, Lines};
 use crate::source::movies::Movies;
-use crate::source::{Format, Poll, Source, SourceError};
+use crate::source::sniff::Kind;
+use crate::source::{Poll, Source, SourceError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub fn has_valid_record(
 ) -> Result<(), SourceError> {
     let mut judged = Judged::default();
     let mut judge = |line: i64, format: &Format, payload: &[u8], bytes: u64| {
-        let judged_so = bounds::of_record(format, bytes).and_then(|()| decode(format, payload, rules, clock_ms));
+        let judged_so = decode_record(format, payload, bytes, rules, clock_ms);
         judged_so.map_err(|rejection| judged.reject(line, rejection)).is_ok()
     };
     let found = match kind {

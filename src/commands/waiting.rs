@@ -1,0 +1,43 @@
+//! Waiting for what is away: a while, or until told to stop.
+
+use crate::sink::SinkError;
+use crate::stats::Stats;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::time::Duration;
+
+/// How long what is away is left alone before it is asked again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Tries again while another process holds the warehouse, for about a minute.
+pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
+    // Each attempt itself waits some seconds for the lock.
+    for _ in 0..12 {
+        match attempt() {
+            Err(SinkError::Unavailable(why)) => tracing::warn!("{why}; trying again"),
+            result => return result,
+        }
+    }
+    attempt()
+}
+
+/// Asks again while the answer is an error that may pass, until told to stop; `status` knows why meanwhile.
+pub(super) fn insist<T, E: std::fmt::Display>(
+    stop: &AtomicBool,
+    stats: &Stats,
+    may_pass: impl Fn(&E) -> bool,
+    mut ask: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    loop {
+        match ask() {
+            Err(error) if may_pass(&error) && !stop.load(Acquire) => {
+                tracing::warn!("{error}; trying again (Ctrl-C gives up)");
+                stats.set_start_waits(Some(error.to_string()));
+                std::thread::sleep(PAUSE);
+            }
+            other => {
+                stats.set_start_waits(None);
+                return other;
+            }
+        }
+    }
+}
