@@ -6,6 +6,7 @@ use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Claim, Commit, MadeBy, Warehouse};
@@ -30,7 +31,7 @@ fn commit(number: u64) -> Commit {
         follows: 2 * number - 2,
         epoch: 2 * number,
         clock_ms: 1_767_571_200_000 + number as i64 * 10_000,
-        watermark: number as i64,
+        watermarks: Watermarks::of_shop(number as i64),
         positions: BTreeMap::new(),
         deltas: BTreeMap::new(),
         appends: BTreeMap::new(),

@@ -3,14 +3,15 @@
 //! One worker computes the simulated shop, all tables, and forgets nothing; then epochs of 250 events,
 //! first alone and then with a slice of a snapshot between any two, as a worker takes it.
 
+use dataflows::Time;
 use dataflows::events::{Arrival, Event, Origin};
-use dataflows::flow::Inputs;
+use dataflows::flow::{Inputs, Logs};
 use dataflows::operators::{Mark, Report, Status, TopTwo};
+use dataflows::shop::Settings;
 use dataflows::shop::build;
 use dataflows::state::{Frozen, Ledger};
-use dataflows::{Settings, Time};
+use deltamart::accept::accept;
 use deltamart::config::Config;
-use deltamart::decode::decode;
 use deltamart::simulate::{Simulator, items, items_of};
 use deltamart::source::movies::Movies;
 use deltamart::source::{Partition, Poll, Source};
@@ -63,7 +64,7 @@ impl Shop {
                 Poll::Records(batch) => arrivals.extend(batch.records.iter().filter_map(|record| {
                     let payload = &batch.bytes[record.payload.clone()];
                     let format = &self.partitions[record.partition as usize].format;
-                    let event = decode(format, payload, &Default::default(), i64::MAX).ok()?.event;
+                    let event = accept(format, payload, &Default::default(), i64::MAX).ok()?.event;
                     let origin = Origin { partition: record.partition, offset: record.offset, slot: (0, 0) };
                     Some(Arrival { origin, event })
                 })),
@@ -85,14 +86,14 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    fn build<'a>(worker: &'a mut Worker, settings: &Settings) -> Flow<'a> {
+    fn build<'a>(worker: &'a mut Worker, settings: &Settings, logs: Logs) -> Flow<'a> {
         let ledger = Ledger::default();
         let (mut arrivals, mut reports, probe) = worker.dataflow(|scope| {
             let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival<Event>>>();
             let (reports_in, reports) = scope.new_input::<Vec<Report>>();
             let (_, marks) = scope.new_input::<Vec<Mark>>();
-            let inputs = Inputs { arrivals, reports, marks };
-            let (probe, _) = build(inputs, settings, &ledger).closed.probe();
+            let inputs = Inputs { logs, reports, marks };
+            let (probe, _) = build(arrivals, inputs, settings, &ledger).closed.probe();
             (arrivals_in, reports_in, probe)
         });
         ledger.is_restored();
@@ -154,11 +155,11 @@ fn show(what: &str, mut epochs: Vec<Duration>) -> Duration {
 
 fn measure(worker: &mut Worker) {
     // Nothing is too late to matter: whatever comes stays.
-    let mut settings = Settings { raw: false, lateness_ms: Some(30 * 86_400_000), ..Settings::default() };
+    let lane = dataflows::Settings { raw: false, lateness_ms: Some(30 * 86_400_000), ..Default::default() };
+    let settings = Settings { lane, ..Settings::default() };
     let mut shop = Shop::open();
-    settings.partitions =
-        shop.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
-    let mut flow = Flow::build(worker, &settings);
+    let partitions = shop.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
+    let mut flow = Flow::build(worker, &settings, Logs { partitions, sequence: 0..0 });
     let mut read = 0;
     while flow.live() < LIVE {
         flow.epoch(shop.next(10_000));

@@ -1,7 +1,7 @@
 //! A pipeline over files into memory, cut into epochs by count: what the benches here measure.
 
 use deltamart::commit;
-use deltamart::engine::{Job, Options, Resume};
+use deltamart::engine::{Job, Lane, Options, Resume};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::{MadeBy, Sink};
 use deltamart::source::chain::Chain;
@@ -68,13 +68,14 @@ impl<F: FnMut() + Send> Source for Cut<F> {
 pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'static, turns: Turns) -> Job {
     // Windows, sessions and sales: the first of the shop's.
     let tables = dataflows::shop::METRICS[..6].iter().map(|metric| metric.table).collect();
+    let lane = dataflows::Settings { raw: false, tables, ..Default::default() };
+    let settings = dataflows::shop::Settings { lane, ..Default::default() };
     let options = Options {
         workers: 1,
         epoch_interval: Duration::from_secs(3600),
         epoch_events: 1 << 20,
         epoch_bytes: 1 << 30,
         epochs_in_flight: 1,
-        idle_timeout_ms: 30_000,
         commit: commit::Options {
             commit_interval: Duration::ZERO,
             journal_interval: Duration::ZERO,
@@ -83,7 +84,7 @@ pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'sta
             catalogue: deltamart::families::all(),
             retention: Default::default(),
         },
-        settings: dataflows::Settings { raw: false, tables, ..dataflows::Settings::default() },
+        lanes: vec![Lane { family: Arc::new(settings), idle_timeout_ms: 30_000 }],
         rules: Default::default(),
         clock: Arc::new(clock),
         take_state: false,

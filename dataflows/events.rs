@@ -10,7 +10,7 @@ pub use crate::shop::events::{
 /// Where an event came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
-    /// The number of the partition in [`Settings::partitions`](crate::Settings::partitions).
+    /// The number of the partition in [`Logs::partitions`](crate::flow::Logs::partitions).
     pub partition: u32,
     /// Its offset there; for files the line.
     pub offset: i64,

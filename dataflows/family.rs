@@ -1,9 +1,15 @@
 //! A family of events, as everything outside its folder knows it; and all of them.
 
+use crate::flow::{Inputs, Outputs};
+use crate::gate::Gate;
 use crate::raw::{LATE_EVENTS, REJECTED_EVENTS};
-use crate::state::{KeptBy, Section};
+use crate::state::{KeptBy, Ledger, Section};
 use crate::table::{Role, TableId};
+use crate::time::{Instant, Settings, Time};
+use crate::wire::{Names, Reason};
 use std::fmt;
+use std::ops::Deref;
+use timely::dataflow::Scope;
 
 /// A family: events of one shop, with the tables that are made of them.
 pub trait Family: Sync {
@@ -20,6 +26,12 @@ pub trait Family: Sync {
     /// Its raw tables, in the order in which they are shown.
     fn raw(&self) -> Vec<TableId>;
 
+    /// The names of the fields that its events have.
+    fn names(&self) -> &'static Names;
+
+    /// The reasons for which its events, and no others, are rejected.
+    fn reasons(&self) -> Vec<Reason>;
+
     /// Everything that its operators keep.
     fn kept(&self) -> Vec<&'static dyn KeptBy>;
 
@@ -34,8 +46,61 @@ pub trait Family: Sync {
     }
 }
 
+/// Which family. The families of a program stay for as long as the process.
+#[derive(Clone, Copy)]
+pub struct FamilyId(pub &'static dyn Family);
+
+impl Deref for FamilyId {
+    type Target = dyn Family;
+
+    fn deref(&self) -> &(dyn Family + 'static) {
+        self.0
+    }
+}
+
+impl PartialEq for FamilyId {
+    fn eq(&self, other: &FamilyId) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for FamilyId {}
+
+impl fmt::Debug for FamilyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A family with its settings: what the dataflow of a lane is built of.
+pub trait Configured: Send + Sync {
+    /// Of which family.
+    fn family(&self) -> FamilyId;
+
+    /// What every lane has.
+    fn lane(&self) -> &Settings;
+
+    /// Whether it matters what came before a line of a sequence.
+    fn judges_lines(&self) -> bool {
+        self.lane().lateness_ms.is_some()
+    }
+
+    /// The named parameters of the metrics' SQL at a watermark.
+    fn parameters(&self, watermark: Instant) -> Vec<(&'static str, i64)> {
+        self.lane().parameters(watermark)
+    }
+
+    /// Settings besides the lane's that decide what was counted, and that no SQL names.
+    fn unnamed(&self) -> Vec<(&'static str, Option<i64>)> {
+        Vec::new()
+    }
+
+    /// Builds the tables that are kept, and the gate to them.
+    fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>);
+}
+
 struct All {
-    families: Vec<&'static dyn Family>,
+    families: Vec<FamilyId>,
     tables: Vec<TableId>,
     metrics: Vec<(TableId, &'static str)>,
     pieces: Vec<(&'static str, &'static str)>,
@@ -66,11 +131,35 @@ impl Catalogue {
         let views = tables.iter().filter_map(|id| id.table().by_minute.as_ref().map(|view| view.name));
         unique(tables.iter().map(|id| id.name()).chain(views));
         unique(kept.iter().map(|kept| kept.name()));
-        Catalogue(Box::leak(Box::new(All { families: families.to_vec(), tables, metrics, pieces, kept })))
+        Catalogue(Box::leak(Box::new(All {
+            families: families.iter().copied().map(FamilyId).collect(),
+            tables,
+            metrics,
+            pieces,
+            kept,
+        })))
+    }
+
+    /// The family of a table; none of those that all share.
+    pub fn family_of(self, id: TableId) -> Option<FamilyId> {
+        let has =
+            |family: &&FamilyId| family.raw().contains(&id) || family.metrics().iter().any(|(metric, _)| *metric == id);
+        self.0.families.iter().find(has).copied()
+    }
+
+    /// The family of that name.
+    pub fn family(self, name: &str) -> Option<FamilyId> {
+        self.0.families.iter().copied().find(|family| family.name() == name)
+    }
+
+    /// The reason of a code.
+    pub fn reason_of(self, code: &str) -> Option<Reason> {
+        let own = self.0.families.iter().flat_map(|family| family.reasons());
+        Reason::KERNEL.iter().copied().chain(own).find(|reason| reason.code() == code)
     }
 
     /// The families.
-    pub fn families(self) -> &'static [&'static dyn Family] {
+    pub fn families(self) -> &'static [FamilyId] {
         &self.0.families
     }
 

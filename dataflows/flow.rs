@@ -1,18 +1,28 @@
 //! What goes into a dataflow, and what comes out.
 
 use crate::Stream;
-use crate::events::Arrival;
 use crate::lane::Changes;
 use crate::operators::{LateEvent, Mark, Pace, Report};
 use crate::raw::Append;
 use crate::time::Instant;
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::Rc;
 
-/// What goes in, of events of a type.
-pub struct Inputs<'s, E> {
-    /// Accepted events, each in the (even) epoch it was read in.
-    pub arrivals: Stream<'s, Arrival<E>>,
+/// The logs that records come from.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// Topic and partition of every partition, by its number in [`Origin`](crate::events::Origin).
+    pub partitions: Vec<(String, i32)>,
+    /// Which of them are one sequence: what is in them comes one after the other, in an order that is
+    /// always the same. The others race.
+    pub sequence: Range<u32>,
+}
+
+/// What goes in besides events.
+pub struct Inputs<'s> {
+    /// Where events come from.
+    pub logs: Logs,
     /// What is known of the partitions at the close of each epoch.
     pub reports: Stream<'s, Report>,
     /// What each worker decoded of the sequence, if there is one and it matters.

@@ -21,6 +21,7 @@ pub mod table;
 
 pub mod family;
 pub mod flow;
+pub mod gate;
 pub mod lane;
 
 pub mod shop;

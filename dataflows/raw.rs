@@ -2,9 +2,9 @@
 //! Keyed by where the record came from, append-only.
 
 use crate::events::Origin;
+use crate::flow::Logs;
 use crate::operators::LateEvent;
 use crate::table::{Column, Declared, Role, Table, TableId, Type, Value, column, incidental, nullable};
-use crate::time::Settings;
 
 /// A row that is added.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +33,8 @@ pub fn raw_table(
 }
 
 /// The values of the columns that every raw table begins with.
-pub fn origin_values(origin: &Origin, settings: &Settings) -> [Value; 3] {
-    let (topic, partition) = &settings.partitions[origin.partition as usize];
+pub fn origin_values(origin: &Origin, logs: &Logs) -> [Value; 3] {
+    let (topic, partition) = &logs.partitions[origin.partition as usize];
     [Value::Text(topic.clone()), Value::Integer((*partition).into()), Value::Integer(origin.offset)]
 }
 
@@ -68,9 +68,9 @@ static LATE: Declared = Declared::new("late_events", || {
 pub const LATE_EVENTS: TableId = TableId::of(&LATE);
 
 /// The row of a late event; `raw` is the record as it came.
-pub fn append_late(late: &LateEvent, raw: Vec<u8>, settings: &Settings) -> Append {
+pub fn append_late(late: &LateEvent, raw: Vec<u8>, logs: &Logs) -> Append {
     let mut values = Vec::with_capacity(6);
-    values.extend(origin_values(&late.origin, settings));
+    values.extend(origin_values(&late.origin, logs));
     values.extend([Value::Instant(late.timestamp), Value::Instant(late.watermark), Value::Bytes(raw.into())]);
     Append { table: LATE_EVENTS, values }
 }

@@ -10,17 +10,22 @@ pub mod metrics;
 pub mod operators;
 pub mod price;
 pub mod raw;
+pub mod settings;
 pub mod split;
 
-use crate::events::Event;
-use crate::family::Family;
+pub use settings::Settings;
+
+use crate::events::{Arrival, Event};
+use crate::family::{Configured, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
+use crate::gate::{Events, Gate};
 use crate::item::ItemId;
 use crate::lane::Lane;
 use crate::operators::{LateSplit, Watermarks, watermark};
 use crate::state::{KeptBy, Ledger, Section};
 use crate::table::TableId;
-use crate::time::Settings;
+use crate::time::{Instant, Time};
+use crate::wire::{Names, Reason};
 use crate::{Collection, Stream};
 use metric::Metric;
 use metrics::*;
@@ -32,6 +37,7 @@ use operators::sessions::{OfMinutes, SIGNS, Session, sessions};
 use operators::versions::{Prices, VERSIONS, Version, in_force};
 use split::Split;
 use std::rc::Rc;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Concatenate};
 
@@ -85,6 +91,14 @@ impl Family for MovieShop {
         RAW.to_vec()
     }
 
+    fn names(&self) -> &'static Names {
+        events::FAMILY.names()
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        events::reasons().collect()
+    }
+
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().collect()
     }
@@ -98,6 +112,8 @@ impl Family for MovieShop {
 pub struct Shop<'s> {
     /// What every metric has.
     pub lane: Lane<'s>,
+    /// What they are computed by.
+    pub settings: Settings,
     /// The judged events.
     pub split: Split<'s>,
     sessions: Option<(Collection<'s, Session>, Stream<'s, OfMinutes>)>,
@@ -124,10 +140,10 @@ impl<'s> Shop<'s> {
     }
 
     fn of_signs(&mut self) -> (Collection<'s, Session>, Stream<'s, OfMinutes>) {
-        let Shop { lane, split, sessions: built, .. } = self;
+        let Shop { lane, settings, split, sessions: built, .. } = self;
         let build = || {
             let signs = split.signs.stream().concat(lane.restored(&SIGNS));
-            sessions(signs, lane.watermarks(), &lane.settings, &lane.ledger)
+            sessions(signs, lane.watermarks(), settings, &lane.ledger)
         };
         built.get_or_insert_with(build).clone()
     }
@@ -138,10 +154,10 @@ impl<'s> Shop<'s> {
     }
 
     fn of_catalog(&mut self) -> (Collection<'s, (ItemId, Version)>, Prices<'s>) {
-        let Shop { lane, split, catalog: built, .. } = self;
+        let Shop { lane, settings, split, catalog: built, .. } = self;
         let build = || {
             let versions = split.catalog.stream().concat(lane.restored(&VERSIONS));
-            in_force(versions, lane.watermarks(), &lane.settings, &lane.ledger)
+            in_force(versions, lane.watermarks(), settings, &lane.ledger)
         };
         built.get_or_insert_with(build).clone()
     }
@@ -170,34 +186,67 @@ impl<'s> Shop<'s> {
             return sales.clone();
         }
         let points = self.of_catalog().1.map(|(item, point, diff)| (item, OfItem::Price(point, diff)));
-        let Shop { lane, split, .. } = self;
+        let Shop { lane, settings, split, .. } = self;
         let asked = Rc::<Asked>::default();
         let events = split.carts.stream().concat(lane.restored(&EVENTS));
-        let (lines, facts) = carts(events, lane.watermarks(), &lane.settings, &lane.ledger, Rc::clone(&asked));
+        let (lines, facts) = carts(events, lane.watermarks(), settings, &lane.ledger, Rc::clone(&asked));
         let lines = lines.inner.map(|(line, _, diff)| (line.movie_id.clone(), OfItem::Line(line, diff)));
         let purchases = split.purchases.stream().map(|line| (line.movie_id.clone(), OfItem::Line(line, 1)));
         let held = lane.restored(&LINES).map(|(line, cents)| (line.movie_id.clone(), OfItem::Held(line, cents)));
         let known = lane.restored(&POINTS).map(|(item, point)| (item, OfItem::Price(point, 1)));
         let of_items = lane.scope.concatenate([lines, purchases, points, held, known]);
-        let lines = prices(of_items, lane.watermarks(), &lane.settings, &lane.ledger);
+        let lines = prices(of_items, lane.watermarks(), settings, &lane.ledger);
         self.sales.insert(Sales { lines, facts, asked }).clone()
     }
 }
 
+impl Configured for Settings {
+    fn family(&self) -> FamilyId {
+        FamilyId(&MovieShop)
+    }
+
+    fn lane(&self) -> &crate::Settings {
+        &self.lane
+    }
+
+    fn judges_lines(&self) -> bool {
+        self.lane.lateness_ms.is_some() || self.catalog_lateness_ms.is_some()
+    }
+
+    fn parameters(&self, watermark: Instant) -> Vec<(&'static str, i64)> {
+        Settings::parameters(self, watermark)
+    }
+
+    fn unnamed(&self) -> Vec<(&'static str, Option<i64>)> {
+        vec![("catalog_lateness_ms", self.catalog_lateness_ms)]
+    }
+
+    fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
+        let (gate, arrivals) = Events::into(&events::FAMILY, scope);
+        (Box::new(gate), build(arrivals, inputs, self, ledger))
+    }
+}
+
 /// Builds the dataflow of the tables that are kept.
-pub fn build<'s>(inputs: Inputs<'s, Event>, settings: &Settings, ledger: &Ledger) -> Outputs<'s> {
-    let Inputs { arrivals, reports, marks } = inputs;
+pub fn build<'s>(
+    arrivals: Stream<'s, Arrival<Event>>,
+    Inputs { logs, reports, marks }: Inputs<'s>,
+    settings: &Settings,
+    ledger: &Ledger,
+) -> Outputs<'s> {
     let scope = arrivals.scope();
-    let Watermarks { watermarks, targets, pace } = watermark(reports, settings);
-    let lane = Lane::new(scope, watermarks.clone(), settings, ledger);
+    let Watermarks { watermarks, targets, pace } = watermark(reports, &settings.lane, logs.sequence.clone());
+    let lane = Lane::new(scope, watermarks.clone(), &settings.lane, ledger);
     let mut judging = LateSplit::new(arrivals);
     let (routes, split) = split::taps(&mut judging);
-    let mut shop = Shop { lane, split, sessions: None, catalog: None, sales: None };
-    for metric in METRICS.iter().filter(|metric| settings.tables.contains(metric.table)) {
+    let mut shop = Shop { lane, settings: settings.clone(), split, sessions: None, catalog: None, sales: None };
+    for metric in METRICS.iter().filter(|metric| settings.lane.tables.contains(metric.table)) {
         (metric.build)(&mut shop);
     }
     let raw = shop.split.raw.stream();
-    let late = judging.build(targets.clone(), marks, settings, split::route(routes, settings));
+    let lines = settings.judges_lines().then(|| logs.sequence.clone());
+    let route = split::route(routes, settings, logs);
+    let late = judging.build(targets.clone(), marks, &settings.lane, lines, route);
     let (changes, closed) = shop.lane.changes();
     Outputs { changes, closed, raw, late, watermarks, targets, pace }
 }

@@ -39,13 +39,14 @@ use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
 use crate::commit;
 use crate::config::Config;
 use crate::config::retention::Retention;
-use crate::engine::Options;
+use crate::engine::{Lane, Options};
 use crate::families::all;
 use crate::instant;
 use crate::sink::MadeBy;
 use crate::sink::sqlite::Sqlite;
 use anyhow::{Context, Result, bail};
-use dataflows::Settings;
+use dataflows::family::Configured;
+use dataflows::shop::Settings;
 use dataflows::time::WATERMARK_STEP_MS;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -261,21 +262,26 @@ fn named(
 fn settings(config: &Config, made_by: MadeBy) -> Settings {
     let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
     Settings {
-        out_of_orderness_ms: config.out_of_orderness,
-        watermark_step_ms: WATERMARK_STEP_MS,
-        lateness_ms: limited(config.lateness),
+        lane: dataflows::Settings {
+            out_of_orderness_ms: config.out_of_orderness,
+            watermark_step_ms: WATERMARK_STEP_MS,
+            lateness_ms: limited(config.lateness),
+            whole_input: made_by == MadeBy::Batch,
+            tables: config.kept_tables().expect("checked when it was read"),
+            raw: config.raw,
+            forget: true,
+        },
         catalog_lateness_ms: limited(config.catalog_lateness),
         session_timeout_ms: (config.session_timeout > 0).then_some(config.session_timeout),
         cart_ttl_ms: config.cart_ttl,
         price_backfill_ms: config.price_backfill,
         segments: config.segments.thresholds(),
-        whole_input: made_by == MadeBy::Batch,
-        tables: config.kept_tables().expect("checked when it was read"),
-        raw: config.raw,
-        forget: true,
-        partitions: Vec::new(),
-        sequence: 0..0,
     }
+}
+
+/// The families, with their settings.
+fn families(config: &Config, made_by: MadeBy) -> Vec<Arc<dyn Configured>> {
+    vec![Arc::new(settings(config, made_by))]
 }
 
 /// The engine's options.
@@ -287,7 +293,6 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         epoch_events: config.epoch_events,
         epoch_bytes: config.pending_bytes,
         epochs_in_flight: config.epochs_in_flight,
-        idle_timeout_ms: config.idle_timeout,
         commit: commit::Options {
             commit_interval: duration(config.commit_interval),
             journal_interval: duration(config.journal_interval),
@@ -297,7 +302,10 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             // What a batch writes is a function of its files: done again it would put back what was removed.
             retention: if made_by != MadeBy::Batch { config.retention.clone() } else { Retention::default() },
         },
-        settings: settings(config, made_by),
+        lanes: families(config, made_by)
+            .into_iter()
+            .map(|family| Lane { family, idle_timeout_ms: config.idle_timeout })
+            .collect(),
         rules: config.rules.clone(),
         clock: Arc::new(instant::now),
         take_state: false,

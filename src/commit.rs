@@ -22,6 +22,7 @@ pub use snapshots::{Facts as SnapshotFacts, Piece};
 
 use crate::config::retention::Retention;
 use crate::kept;
+use crate::lanes::{Lanes, Watermarks};
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use crate::state_dir::journal::{self, Entry};
 use crate::state_dir::{StateDir, StateError};
@@ -59,10 +60,10 @@ pub struct Part {
     pub largest: Vec<(u32, TopTwo)>,
     /// What it rejected for a reason that is not in the bytes.
     pub by_the_world: Vec<ByTheWorld>,
-    /// The watermark, if it changed; from worker 0.
-    pub watermark: Option<Instant>,
-    /// Where it is going, if that changed; from worker 0.
-    pub target: Option<Instant>,
+    /// The watermarks that changed, by the number of the lane; from worker 0.
+    pub watermarks: Vec<(usize, Instant)>,
+    /// Where they are going, if that changed; from worker 0.
+    pub targets: Vec<(usize, Instant)>,
     /// The clocks when the epoch opened and when it closed; from worker 0.
     pub clocks: Option<(Instant, Instant)>,
     /// A snapshot is taken after this epoch; from worker 0.
@@ -177,8 +178,8 @@ pub struct Target {
     pub claim: Claim,
     /// The last epoch that it has.
     pub epoch: Time,
-    /// The clock and the watermark of the commit that brought it.
-    pub before: Option<(Instant, Instant)>,
+    /// The clock and the watermarks of the commit that brought it.
+    pub before: Option<(Instant, Watermarks)>,
 }
 
 /// Where the facts of closed epochs go, and what of them is there already.
@@ -199,6 +200,24 @@ pub struct Journal {
     pub to_pieces: Sender<Piece>,
 }
 
+/// Where the records come from that the workers deliver the rows of.
+#[derive(Debug, Default)]
+pub struct Logs {
+    /// What the partitions are called in positions, by their numbers.
+    pub partitions: Vec<String>,
+    /// The lanes, by their numbers.
+    pub lanes: Vec<LaneLogs>,
+}
+
+/// What of the logs is a lane's.
+#[derive(Debug)]
+pub struct LaneLogs {
+    /// The family whose lane it is.
+    pub family: &'static str,
+    /// Which partitions are its sequence.
+    pub sequence: Range<u32>,
+}
+
 /// Who delivers.
 pub struct Delivery {
     /// What the workers send.
@@ -207,10 +226,8 @@ pub struct Delivery {
     pub outbox: Sender<Message>,
     /// How many workers.
     pub workers: usize,
-    /// What the partitions are called in positions.
-    pub partitions: Vec<String>,
-    /// Which of them are one sequence.
-    pub sequence: Range<u32>,
+    /// Where records come from.
+    pub logs: Logs,
     /// Who runs when.
     pub turns: Turns,
 }
@@ -227,7 +244,7 @@ pub fn run(
     options: &Options,
     signals: &Signals,
 ) -> Result<StreamPosition, CommitError> {
-    let Delivery { inbox, outbox, workers, partitions, sequence, turns } = delivery;
+    let Delivery { inbox, outbox, workers, logs, turns } = delivery;
     let mut threads = Threads::default();
     let lines = targets.into_iter().enumerate();
     let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
@@ -238,13 +255,12 @@ pub fn run(
     let mut committer = Committer {
         parts: BTreeMap::new(),
         reached: vec![Some(0); workers],
-        heard: (known.watermark, known.target),
+        heard: known.lanes.clone(),
         closed: VecDeque::new(),
         journal: journal.transpose()?,
         known,
         lines,
-        partitions: &partitions,
-        sequence,
+        logs: &logs,
         options,
         signals,
         turn: &turn,
@@ -381,16 +397,15 @@ struct Closed {
 struct Committer<'a> {
     parts: BTreeMap<Time, Vec<Part>>,
     reached: Vec<Option<Time>>,
-    /// Watermark and target after the last closed epoch.
-    heard: (Instant, Instant),
+    /// How far each family has come, after the last closed epoch.
+    heard: Lanes,
     /// Closed, and not merged yet, because the journal is not durable so far.
     closed: VecDeque<Closed>,
     journal: Option<Journaling>,
     /// As of the last merged epoch.
     known: StreamPosition,
     lines: Vec<Line>,
-    partitions: &'a [String],
-    sequence: Range<u32>,
+    logs: &'a Logs,
     options: &'a Options,
     signals: &'a Signals,
     turn: &'a Turn,
@@ -451,18 +466,17 @@ impl Committer<'_> {
                 continue;
             }
             kept::limit(parts.iter_mut().map(|part| &mut part.appends));
-            let entry = facts(epoch, &parts, self.heard, self.partitions, &self.sequence);
-            let heard = (entry.watermark, entry.target);
+            let entry = facts(epoch, &parts, &self.heard, self.logs);
             let snapshot = parts.iter().any(|part| part.snapshot);
-            let changed = !entry.read.is_empty() || heard != self.heard || snapshot;
-            self.heard = heard;
+            let changed = !entry.read.is_empty() || !entry.lanes.0.is_empty() || snapshot;
             if let Some(journal) = self.journal.as_mut().filter(|_| changed) {
                 match journal.replay.remove(&epoch) {
-                    Some(known) => compare(&known, &entry)?,
+                    Some(known) => compare(&known, &entry, &self.heard)?,
                     // If its thread is gone, its last word is in the inbox.
                     None => drop(journal.to_journal.send(entry.clone())),
                 }
             }
+            self.heard.learn(&entry.lanes);
             self.closed.push_back(Closed { entry, parts, snapshot, changed });
         }
         Ok(())
@@ -537,7 +551,7 @@ impl Committer<'_> {
         let late = commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64;
         let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
         self.signals.stats.late.fetch_add(late, Ordering::Relaxed);
-        self.signals.stats.committed(upserted, deleted, appended, commit.watermark, freshness_ms);
+        self.signals.stats.committed(upserted, deleted, appended, &commit.watermarks, freshness_ms);
     }
 }
 
@@ -550,26 +564,23 @@ impl Part {
 
 /// What is replayed must be what was journaled: a source that yields other records, or a decision
 /// that came out otherwise, must not become rows that contradict those a sink already has.
-fn compare(journaled: &Entry, replayed: &Entry) -> Result<(), CommitError> {
-    // Earlier versions joined nothing.
-    let journaled = &Entry { rejected: journal::joined(journaled.rejected.clone()), ..journaled.clone() };
+fn compare(journaled: &Entry, replayed: &Entry, before: &Lanes) -> Result<(), CommitError> {
+    // Earlier versions joined nothing, and named what had not moved.
+    let rejected = journal::joined(journaled.rejected.clone());
+    let journaled = &Entry { rejected, lanes: before.news(&journaled.lanes), ..journaled.clone() };
     if journaled == replayed {
         return Ok(());
     }
     let differ = |what: &str, journaled: String, replayed: String| {
         (journaled != replayed).then(|| format!("{what}: journaled {journaled}, now {replayed}"))
     };
-    let largest = |entry: &Entry| format!("{:?}, {:?}, {:?}", entry.largest, entry.second, entry.lines);
+    let largest = |entry: &Entry| format!("{:?}, {:?}", entry.largest, entry.second);
     let what = [
         differ("offsets read", format!("{:?}", journaled.read), format!("{:?}", replayed.read)),
         differ("sums of what was read", format!("{:?}", journaled.sums), format!("{:?}", replayed.sums)),
         differ("largest event times", largest(journaled), largest(replayed)),
         differ("rejected", format!("{:?}", journaled.rejected), format!("{:?}", replayed.rejected)),
-        differ(
-            "watermark",
-            format!("{} to {}", journaled.watermark, journaled.target),
-            format!("{} to {}", replayed.watermark, replayed.target),
-        ),
+        differ("watermarks", format!("{:?}", journaled.lanes.0), format!("{:?}", replayed.lanes.0)),
         differ(
             "clock",
             format!("{}, {}", journaled.opened_ms, journaled.clock_ms),

@@ -10,8 +10,8 @@ pub mod snowflake;
 
 use crate::instant::span;
 use crate::rules::Rules;
+use dataflows::shop::settings::Thresholds;
 use dataflows::table::Tables;
-use dataflows::time::Thresholds;
 use explain::explain;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};

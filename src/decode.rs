@@ -10,9 +10,8 @@ mod syntax;
 pub use dataflows::wire::{Clock, Reason, Rejection};
 
 use crate::bounds::RECORD_BYTES_MAX;
-use crate::families::{Event, FAMILY};
-use crate::rules::Rules;
 use avro::Schemas;
+use dataflows::gate::{Accepted, Besides, Bounds, Gate};
 use dataflows::wire::bounds::{together, too_long};
 use dataflows::wire::{Broken, Set, Wire};
 use serde::de::DeserializeSeed;
@@ -38,59 +37,55 @@ impl Format {
     }
 }
 
-/// An accepted record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// The event.
-    pub event: Event,
-    /// An e-mail address came in clear, in any text, and was masked.
-    pub masked: bool,
-}
-
-/// Decodes and judges a record of so many bytes, of which these are the beginning, or all.
+/// Decodes and judges a record of so many bytes, of which these are the beginning, or all. Its event is at the gate.
 ///
 /// # Errors
 /// The reason, if it is too long, no event, or breaks a rule.
 pub fn decode_record(
     format: &Format,
-    payload: &[u8],
-    bytes: u64,
-    rules: &Rules,
-    clock: impl Into<Clock>,
+    (payload, bytes): (&[u8], u64),
+    gate: &mut dyn Gate,
+    bounds: Bounds<'_>,
 ) -> Result<Accepted, Rejection> {
     if bytes > payload.len() as u64 {
         // Only the beginning is there, which may look like something whole.
         is_short_enough(format, bytes)?;
     }
-    decode(format, payload, rules, clock)
+    decode(format, payload, gate, bounds)
 }
 
-/// Decodes and judges one payload.
+/// Decodes and judges one payload. Its event is at the gate.
 ///
 /// # Errors
 /// The reason, if the payload is no event or breaks a rule.
-pub fn decode(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
-    let clock = clock.into();
+pub fn decode<'a>(
+    format: &Format,
+    payload: &'a [u8],
+    gate: &mut dyn Gate,
+    bounds: Bounds<'_>,
+) -> Result<Accepted, Rejection> {
     is_short_enough(format, payload.len() as u64).map_err(|rejection| match format {
         Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
         Format::Json(_) | Format::MoviesTxt(_) => rejection,
     })?;
     let decoded = match format {
-        Format::Json(carries) => decode_json(payload, *carries, rules, clock),
+        Format::Json(carries) => decode_json(payload, *carries, gate, bounds),
         Format::JsonSchema(carries) => avro::split(payload).and_then(|(schema_id, datum)| {
-            decode_json(datum, Some(carries), rules, clock).map_err(of_schema(schema_id))
+            decode_json(datum, Some(carries), gate, bounds).map_err(of_schema(schema_id))
         }),
         Format::Avro(carries, schemas) => {
-            let mut wire = Wire::new(FAMILY.names());
+            let mut wire = Wire::new(gate.names());
             avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
-                let besides = |wire: &mut _, set| avro::decode(payload, schemas, wire, set).map(drop);
+                let mut besides = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
                 let outline = || avro::outline(payload, schemas);
-                let judged = judge(&mut wire, Some(carries), rules, clock, besides, outline);
+                let judged = judge(gate, &mut wire, Some(carries), bounds, &mut besides, outline);
                 wire.done();
                 judged.map_err(of_schema(schema_id))
             })
         }
-        Format::MoviesTxt(as_of) => movies_txt::decode(payload, *as_of),
+        Format::MoviesTxt(as_of) => {
+            movies_txt::decode(payload, *as_of).map(|(event, masked)| gate.take(Box::new(event), masked))
+        }
     };
     decoded.map_err(|mut rejection| {
         mask::in_place(&mut rejection.detail);
@@ -117,14 +112,19 @@ fn of_schema(id: u32) -> impl FnOnce(Rejection) -> Rejection {
 }
 
 /// Decodes the datum of a payload; what it is an event of, if it does not say.
-fn decode_json<'a>(datum: &'a [u8], carries: Option<&str>, rules: &Rules, clock: Clock) -> Result<Accepted, Rejection> {
+fn decode_json<'a>(
+    datum: &'a [u8],
+    carries: Option<&str>,
+    gate: &mut dyn Gate,
+    bounds: Bounds<'_>,
+) -> Result<Accepted, Rejection> {
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    let mut wire = Wire::new(FAMILY.names());
+    let mut wire = Wire::new(gate.names());
     json(datum, wire.by_name(Set::ALL))?;
-    let besides = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
-    let judged = judge(&mut wire, carries, rules, clock, besides, || hints::Outline::of_json(datum));
+    let mut besides = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
+    let judged = judge(gate, &mut wire, carries, bounds, &mut besides, || hints::Outline::of_json(datum));
     wire.done();
     judged
 }
@@ -151,19 +151,18 @@ fn whole<'a, R: serde_json::de::Read<'a>, S: DeserializeSeed<'a>>(
 
 /// Judges what was read.
 fn judge<'n, 'a>(
+    gate: &mut dyn Gate,
     wire: &mut Wire<'n, 'a>,
     carries: Option<&str>,
-    rules: &Rules,
-    clock: Clock,
-    besides: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
+    bounds: Bounds<'_>,
+    besides: Besides<'_, 'n, 'a>,
     outline: impl FnOnce() -> hints::Outline,
 ) -> Result<Accepted, Rejection> {
-    match FAMILY.judge(wire, carries, (&rules.shop, &rules.time, clock), besides) {
-        Ok((event, masked)) => Ok(Accepted { event, masked }),
-        Err(Broken::Rule(rejection)) => Err(rejection),
-        Err(Broken::Missing(field)) => {
+    gate.judge(wire, carries, bounds, besides).map_err(|broken| match broken {
+        Broken::Rule(rejection) => rejection,
+        Broken::Missing(field) => {
             let detail = format!("`{field}` is missing{}", outline().why_missing(field));
-            Err(Rejection::new(Reason::MISSING_FIELD, detail))
+            Rejection::new(Reason::MISSING_FIELD, detail)
         }
-    }
+    })
 }

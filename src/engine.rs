@@ -9,9 +9,9 @@ mod deliver;
 mod intake;
 mod worker;
 
-use crate::commit::{self, CommitError, Message, Piece, Signals, SnapshotFacts, StreamPosition};
+use crate::commit::{self, CommitError, LaneLogs, Logs, Message, Piece, Signals, SnapshotFacts, StreamPosition};
 use crate::decode::{Reason, Rejection};
-use crate::families;
+use crate::lanes::Lanes;
 use crate::rules::Rules;
 use crate::sink::{Claim, Sink, SinkError};
 use crate::source::marks::Marks;
@@ -20,9 +20,10 @@ use crate::state_dir::StateDir;
 use crate::state_dir::journal::{Entry, Rejected};
 use crate::stats::Stats;
 use crate::turns::Turns;
+use dataflows::family::{Catalogue, Configured};
 use dataflows::operators::TopTwo;
 use dataflows::state::Section;
-use dataflows::{Instant, Settings, Time};
+use dataflows::{Instant, Time};
 use intake::Intake;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -34,7 +35,16 @@ use std::time::Duration;
 /// The wall clock: milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// How the engine runs. `settings.partitions` is filled in from the sources.
+/// A family in a run.
+#[derive(Clone)]
+pub struct Lane {
+    /// The family, with lateness and the like.
+    pub family: Arc<dyn Configured>,
+    /// For how long a partition must be at its end to be left out of the watermark, in milliseconds.
+    pub idle_timeout_ms: i64,
+}
+
+/// How the engine runs.
 #[derive(Clone)]
 pub struct Options {
     /// Threads that compute.
@@ -47,14 +57,12 @@ pub struct Options {
     pub epoch_bytes: usize,
     /// How many closed epochs may be unacknowledged.
     pub epochs_in_flight: u64,
-    /// For how long a partition must be at its end to be left out of the watermark, in milliseconds.
-    pub idle_timeout_ms: i64,
     /// How often a snapshot is taken, where state is kept; one more is taken at the end.
     pub snapshot_interval: Duration,
     /// How commits are made.
     pub commit: commit::Options,
-    /// Lateness and the like.
-    pub settings: Settings,
+    /// The families whose tables are kept, each with a watermark of its own.
+    pub lanes: Vec<Lane>,
     /// What is accepted.
     pub rules: Rules,
     /// The wall clock.
@@ -70,10 +78,8 @@ pub struct Options {
 pub struct Resume {
     /// The last epoch of the run before.
     pub epoch: Time,
-    /// Its watermark.
-    pub watermark: Instant,
-    /// Where that was going.
-    pub target: Instant,
+    /// How far each family had come.
+    pub lanes: Lanes,
     /// Its clock.
     pub clock_ms: Instant,
     /// Its positions, as `topic/partition`.
@@ -84,8 +90,6 @@ pub struct Resume {
     pub largest: BTreeMap<String, Instant>,
     /// Second largest event times, as `topic/partition`.
     pub second: BTreeMap<String, Instant>,
-    /// The largest event times of the sequence.
-    pub lines: TopTwo,
     /// What its operators held, in sections of any size.
     pub state: Vec<Section>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
@@ -110,9 +114,9 @@ impl Replayed {
     ///
     /// # Errors
     /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
-    pub fn new(entry: Entry, rules: Rules) -> Result<Replayed, String> {
+    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, String> {
         let reason = |rejected: &Rejected| {
-            families::reason_of(&rejected.reason).ok_or_else(|| {
+            catalogue.reason_of(&rejected.reason).ok_or_else(|| {
                 format!(
                     "its journal says that record {} of `{}` was rejected in epoch {} with `reason` `{}`, which this \
                      version does not know. Run the version that wrote it, or start from scratch with `--rebuild`",
@@ -250,12 +254,12 @@ pub fn partition_name(partition: &Partition) -> String {
 /// # Errors
 /// If a source, a sink or the state fails for good.
 pub fn run(job: Job) -> Result<Ended, EngineError> {
-    let Job { sources, sinks, keep, mut options, mut resume, stop, stats } = job;
+    let Job { sources, sinks, keep, options, mut resume, stop, stats } = job;
     let mut targets = Vec::new();
     for (mut sink, claim) in sinks {
         let before = sink.position().map_err(CommitError::Sink)?.filter(|progress| progress.epoch > 0);
         let epoch = before.as_ref().map_or(0, |progress| progress.epoch);
-        let before = before.map(|progress| (progress.committed_at, progress.watermark));
+        let before = before.map(|progress| (progress.committed_at, progress.watermarks));
         targets.push(commit::Target { sink, claim, epoch, before });
     }
     for target in &targets {
@@ -265,11 +269,11 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         }
     }
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
-    let intake = Arc::new(Intake::new(sources, resume.first_epoch(0).0, &resume.positions, &replay)?);
-    options.settings.partitions =
-        intake.partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect();
-    options.settings.sequence = intake.sequence.clone();
-    let names: Vec<String> = intake.partitions.iter().map(partition_name).collect();
+    let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
+    let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
+    let lanes = families.iter().zip(&intake.sequences);
+    let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
+    let logs = Logs { partitions: intake.partitions.iter().map(partition_name).collect(), lanes: lanes.collect() };
     let signals = Signals {
         acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
         committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
@@ -285,9 +289,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         sums: resume.sums.clone(),
         largest: resume.largest.clone(),
         second: resume.second.clone(),
-        lines: resume.lines,
-        watermark: resume.watermark,
-        target: resume.target,
+        lanes: resume.lanes.clone(),
         clock_ms: resume.clock_ms,
     };
     let (outbox, inbox) = channel();
@@ -329,8 +331,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let for_workers = Arc::clone(&shared);
     let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &for_workers))
         .map_err(EngineError::Thread)?;
-    let sequence = shared.intake.sequence.clone();
-    let delivery = commit::Delivery { inbox, outbox, workers, partitions: names, sequence, turns };
+    let delivery = commit::Delivery { inbox, outbox, workers, logs, turns };
     let committed = commit::run(delivery, targets, journal, known, &commit_options, &signals);
     let committed = committed.map_err(|error| shared.fail(error.into()));
     // Workers may still be delivering; nobody listens any more, and they do not mind.
@@ -342,8 +343,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {
-        let StreamPosition { epoch: _, positions, sums, largest, second, lines, watermark, target, clock_ms } = known;
-        ended = Resume { positions, sums, largest, second, lines, watermark, target, clock_ms, ..ended };
+        let StreamPosition { epoch: _, positions, sums, largest, second, lanes, clock_ms } = known;
+        ended = Resume { positions, sums, largest, second, lanes, clock_ms, ..ended };
     }
     Ok(ended)
 }
@@ -401,10 +402,12 @@ mod tests {
 
     #[test]
     fn a_reason_that_is_not_known_is_refused_and_not_decoded_anew() {
-        let known = Replayed::new(entry(["unreadable", "unknown_schema"]), Rules::default()).expect("known");
+        let known = Replayed::new(crate::families::all(), entry(["unreadable", "unknown_schema"]), Rules::default())
+            .expect("known");
         let why = |offset| known.rejected("shop/0", offset).map(|rejection| rejection.reason);
         assert_eq!([3, 4, 5].map(why), [Some(Reason::UNREADABLE), None, Some(Reason::UNKNOWN_SCHEMA)]);
-        let refused = Replayed::new(entry(["unreadable", "schema_withdrawn"]), Rules::default());
+        let refused =
+            Replayed::new(crate::families::all(), entry(["unreadable", "schema_withdrawn"]), Rules::default());
         let why = refused.err().expect("refused");
         for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]
         {

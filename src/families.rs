@@ -1,10 +1,10 @@
 //! The families of events that this program has: today one, the movie shop.
 
-pub use dataflows::shop::events::{Event, FAMILY, Rules, TOPICS};
+pub use dataflows::shop::events::{Event, FAMILY, TOPICS};
 
-use dataflows::family::Catalogue;
-use dataflows::shop::{MovieShop, events};
-use dataflows::wire::Reason;
+use dataflows::family::{Catalogue, FamilyId};
+use dataflows::shop::MovieShop;
+use dataflows::wire::{Names, Reason};
 use std::sync::LazyLock;
 
 static ALL: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::of(&[&MovieShop]));
@@ -14,14 +14,17 @@ pub fn all() -> Catalogue {
     *ALL
 }
 
-/// Every reason for which a record may be rejected.
-pub fn reasons() -> impl Iterator<Item = Reason> {
-    Reason::KERNEL.iter().copied().chain(events::reasons())
+/// The movie shop. Before anything named its family, it was of this one.
+pub const SHOP: FamilyId = FamilyId(&MovieShop);
+
+/// The names of the fields of each family's events.
+pub fn names() -> impl Iterator<Item = &'static Names> {
+    all().families().iter().map(|family| family.names())
 }
 
-/// The reason of a code.
-pub fn reason_of(code: &str) -> Option<Reason> {
-    reasons().find(|reason| reason.code() == code)
+/// Every reason for which a record may be rejected.
+pub fn reasons() -> impl Iterator<Item = Reason> {
+    Reason::KERNEL.iter().copied().chain(all().families().iter().flat_map(|family| family.reasons()))
 }
 
 /// A table of theirs.

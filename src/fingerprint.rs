@@ -5,10 +5,11 @@
 //! parameters of those, and besides them the few that are in every print: how late something may be decides for all
 //! tables what was counted, and no SQL says it. What a table has nothing to do with may change.
 
-use dataflows::Settings;
-use dataflows::family::Catalogue;
+use crate::families::SHOP;
+use dataflows::family::{Catalogue, Configured, FamilyId};
 use dataflows::table::{Column, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The version of how records are read: raised when the same records would give other rows. State of before is then
 /// refused, and computed again with `--rebuild`.
@@ -33,36 +34,50 @@ const TABLES_BEFORE: [(&str, &str); 11] = [
 ];
 
 /// Settings that rows or state depend on, and what each table says.
-pub fn of(catalogue: Catalogue, settings: &Settings) -> BTreeMap<String, String> {
+pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<String, String> {
     let limit = |ms: Option<i64>| ms.map_or("unlimited".to_owned(), |ms| ms.to_string());
     let mut prints = BTreeMap::new();
     prints.insert(MADE.to_owned(), "2".to_owned());
     // Which bytes are which source, what a value says, and what is late.
     prints.insert("how records are read".to_owned(), READING.to_string());
-    prints.insert("setting lateness_ms".to_owned(), limit(settings.lateness_ms));
-    prints.insert("setting catalog_lateness_ms".to_owned(), limit(settings.catalog_lateness_ms));
-    prints.insert("setting whole_input".to_owned(), u8::from(settings.whole_input).to_string());
-    prints.insert("setting raw".to_owned(), if settings.raw { "on" } else { "off" }.to_owned());
-    // The watermark is no setting: it is what the parameters are asked at.
-    let parameters: BTreeMap<_, _> =
-        settings.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark").collect();
-    for id in kept(catalogue, settings) {
-        let texts = sql_of(catalogue, id);
-        for (name, value) in &parameters {
-            let named = name.trim_start_matches(':');
-            if texts.iter().any(|sql| words(sql).any(|word| word == named)) {
-                prints.entry(format!("setting {named}")).or_insert_with(|| value.to_string());
-            }
+    for family in families {
+        let (lane, prefix) = (family.lane(), prefix(family.family()));
+        let mut settings = vec![
+            ("lateness_ms", limit(lane.lateness_ms)),
+            ("whole_input", u8::from(lane.whole_input).to_string()),
+            ("raw", if lane.raw { "on" } else { "off" }.to_owned()),
+        ];
+        settings.extend(family.unnamed().into_iter().map(|(name, ms)| (name, limit(ms))));
+        for (name, value) in settings {
+            prints.insert(format!("setting {prefix}{name}"), value);
         }
-        let shape = shape(id.table());
-        let texts: Vec<&str> = texts.iter().map(String::as_str).chain([shape.as_str()]).collect();
-        prints.insert(format!("table {}", id.name()), hash(&texts));
+        // The watermark is no setting: it is what the parameters are asked at.
+        let parameters: BTreeMap<_, _> =
+            family.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark").collect();
+        for id in kept(&**family) {
+            let texts = sql_of(catalogue, id);
+            for (name, value) in &parameters {
+                let named = name.trim_start_matches(':');
+                if texts.iter().any(|sql| words(sql).any(|word| word == named)) {
+                    prints.entry(format!("setting {prefix}{named}")).or_insert_with(|| value.to_string());
+                }
+            }
+            let shape = shape(id.table());
+            let texts: Vec<&str> = texts.iter().map(String::as_str).chain([shape.as_str()]).collect();
+            prints.insert(format!("table {}", id.name()), hash(&texts));
+        }
     }
     prints
 }
 
-fn kept(catalogue: Catalogue, settings: &Settings) -> impl Iterator<Item = TableId> {
-    catalogue.metrics().iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id))
+/// What stands before the name of a setting: the family, but of the one that settings were of before they named any.
+fn prefix(family: FamilyId) -> String {
+    if family == SHOP { String::new() } else { format!("{}.", family.name()) }
+}
+
+fn kept(family: &dyn Configured) -> impl Iterator<Item = TableId> {
+    let all = family.family().metrics();
+    all.into_iter().map(|(id, _)| id).filter(|id| family.lane().tables.contains(*id))
 }
 
 /// The SQL of a metric, and of every piece and metric that it reads, or that one of these does: without comments.
@@ -130,30 +145,42 @@ pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, Str
 mod tests {
     use super::*;
     use crate::families::{all, table};
-    use dataflows::time::Thresholds;
+    use dataflows::Settings as Lane;
+    use dataflows::shop::Settings;
+    use dataflows::shop::settings::Thresholds;
 
     fn keeping(tables: &[&str]) -> Settings {
-        Settings { tables: tables.iter().map(|name| table(name)).collect(), ..Settings::default() }
+        let tables = tables.iter().map(|name| table(name)).collect();
+        Settings { lane: Lane { tables, ..Lane::default() }, ..Settings::default() }
+    }
+
+    fn of(settings: &Settings) -> BTreeMap<String, String> {
+        super::of(all(), &[Arc::new(settings.clone())])
     }
 
     /// The settings whose change is refused, where these tables are kept.
     fn refused(tables: &[&str]) -> Vec<&'static str> {
-        let is = |settings: Settings| of(all(), &settings);
+        let is = |settings: Settings| of(&settings);
         let kept = || keeping(tables);
         let segments = |change: fn(&mut Thresholds)| {
             let mut settings = kept();
             change(&mut settings.segments);
             settings
         };
+        let lane = |change: fn(&mut Lane)| {
+            let mut settings = kept();
+            change(&mut settings.lane);
+            settings
+        };
         let changed = [
-            ("lateness", Settings { lateness_ms: None, ..kept() }),
+            ("lateness", lane(|lane| lane.lateness_ms = None)),
             ("catalog_lateness", Settings { catalog_lateness_ms: None, ..kept() }),
             ("session_timeout", Settings { session_timeout_ms: Some(1), ..kept() }),
             ("cart_ttl", Settings { cart_ttl_ms: 1, ..kept() }),
             ("price_backfill", Settings { price_backfill_ms: 1, ..kept() }),
             ("frequent_views", segments(|segments| segments.frequent_views = 51)),
             ("abandoned_after", segments(|segments| segments.abandoned_after_ms = 1)),
-            ("raw", Settings { raw: false, ..kept() }),
+            ("raw", lane(|lane| lane.raw = false)),
         ];
         changed.into_iter().filter(|(_, settings)| is(settings.clone()) != is(kept())).map(|(name, _)| name).collect()
     }
@@ -187,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_version_wrote_means_the_same() {
-        let now = of(all(), &Settings::default());
+        let now = of(&Settings::default());
         let mut before: BTreeMap<String, String> = now.clone();
         before.remove(MADE);
         for (table, print) in TABLES_BEFORE {
@@ -195,7 +222,7 @@ mod tests {
         }
         assert_eq!(differences(&before, &now), Vec::<String>::new());
         // All its settings stood there, whatever was kept.
-        let users = of(all(), &keeping(&["users"]));
+        let users = of(&keeping(&["users"]));
         before.retain(|name, _| !name.starts_with("table ") || name == "table users");
         assert_eq!(differences(&before, &users), Vec::<String>::new());
         before.insert("table users".to_owned(), "00000000".to_owned());

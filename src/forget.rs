@@ -136,8 +136,8 @@ fn write_down(
     manifest: Manifest,
     follows: (Time, Option<u64>),
 ) -> Result<(), StateError> {
-    let Manifest { epoch, generation, clock_ms, watermark, target, .. } = manifest;
-    let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, watermark, target, ..Entry::default() };
+    let Manifest { epoch, generation, clock_ms, .. } = manifest;
+    let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, ..Entry::default() };
     let (follows, follows_generation) = follows;
     dir.journal(generation, &Group { follows, follows_generation, entries: vec![entry] })?;
     let (mut parts, mut bytes, mut records) = (Vec::new(), Vec::new(), 0);
@@ -218,7 +218,7 @@ fn in_sink(
         follows: progress.epoch,
         epoch: forgotten.epoch,
         clock_ms,
-        watermark: progress.watermark,
+        watermarks: progress.watermarks,
         positions: progress.positions,
         deltas,
         appends: BTreeMap::new(),

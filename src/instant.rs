@@ -75,3 +75,8 @@ pub mod span {
         parse(&deserializer.deserialize_str(Duration)?).map_err(D::Error::custom)
     }
 }
+
+/// An instant as [`show`] writes it: what is none of the calendar as its milliseconds.
+pub fn written(text: &str) -> Option<i64> {
+    parse(text).or_else(|| text.strip_suffix(" ms")?.parse().ok())
+}

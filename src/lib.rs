@@ -67,6 +67,7 @@ pub mod kafka;
 pub mod simulate;
 pub mod source;
 
+pub mod accept;
 pub mod bounds;
 pub mod decode;
 pub mod families;
@@ -88,6 +89,7 @@ pub mod store;
 
 pub mod backoff;
 pub mod instant;
+pub mod lanes;
 pub mod periodic;
 pub mod shown;
 pub mod specification;

@@ -108,7 +108,7 @@ pub fn reconcile(
         follows: found.epoch,
         epoch: epoch(found.epoch),
         clock_ms: wanted.committed_at,
-        watermark: wanted.watermark,
+        watermarks: wanted.watermarks,
         positions: wanted.positions,
         deltas,
         appends: BTreeMap::new(),

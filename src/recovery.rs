@@ -7,6 +7,7 @@
 use crate::commit::add_sums;
 use crate::engine::{Replayed, Resume};
 use crate::fingerprint;
+use crate::lanes::Lanes;
 use crate::reconcile::{Differ, reconcile};
 use crate::rules::Rules;
 use crate::simulate::is_simulated;
@@ -47,8 +48,8 @@ pub struct Past {
     pub lost: Vec<Lost>,
     /// What was read of logs that are known by their content.
     pub sums: BTreeMap<String, Marks>,
-    /// The last watermark; before the first event [`dataflows::time::START`].
-    pub watermark: Instant,
+    /// How far each family had come.
+    pub lanes: Lanes,
     /// The clock of the last epoch, if there was one.
     pub clock_ms: Option<Instant>,
     /// The rules of the last start.
@@ -85,12 +86,12 @@ impl Past {
             for (partition, identity) in manifest.identities {
                 past.identities.entry(partition).or_insert(identity);
             }
-            (past.sums, past.watermark, from) = (manifest.sums, manifest.watermark, manifest.epoch);
+            (past.sums, past.lanes, from) = (manifest.sums, manifest.lanes, manifest.epoch);
             past.positions = manifest.positions;
         }
         for (_, entry) in chain.entries.range(from + 1..).map(|(_, entry)| entry) {
             add_sums(&mut past.sums, entry);
-            past.watermark = entry.watermark;
+            past.lanes.learn(&entry.lanes);
             past.positions.extend(entry.read.iter().map(|(partition, (_, next))| (partition.clone(), *next)));
         }
         past.lost = lost.into_iter().filter(|lost| lost.is_passed(&past.positions)).collect();
@@ -134,7 +135,7 @@ pub fn start(
     }
     if let Some(at) = first_at {
         // What is refused is refused before a number is taken: the version that wrote the state can still go on with it.
-        Plan::make(dir, &[at])?.checked(dir, facts, identities)?;
+        Plan::make(dir, &[at])?.checked(catalogue, dir, facts, identities)?;
     }
     let generation = dir.begin(facts, above)?;
     let (claims, mut positions) = claim(dir, sinks, facts, generation)?;
@@ -301,6 +302,7 @@ impl Plan {
     /// The snapshot that is gone on from and the epochs that are replayed after it, if both mean what they would today.
     fn checked(
         self,
+        catalogue: Catalogue,
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
@@ -334,7 +336,7 @@ impl Plan {
             return Err(refused(dir, &why));
         }
         // After the above, which knows the version that wrote it.
-        let replayed = |(by, entry)| Replayed::new(entry, generations[&by].rules.clone());
+        let replayed = |(by, entry)| Replayed::new(catalogue, entry, generations[&by].rules.clone());
         let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| refused(dir, &why))?;
         Ok((self.snapshot, replay))
     }
@@ -348,24 +350,11 @@ impl Plan {
         threads: usize,
     ) -> Result<Resume, StateError> {
         let (_, journaled_by) = self.chain.last();
-        let (snapshot, replay) = self.checked(dir, facts, identities)?;
+        let (snapshot, replay) = self.checked(catalogue, dir, facts, identities)?;
         let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
         let state = dir.read_snapshot(catalogue, &manifest, threads)?;
-        let Manifest { epoch, watermark, target, clock_ms, positions, sums, largest, second, lines, .. } = manifest;
-        Ok(Resume {
-            epoch,
-            watermark,
-            target,
-            clock_ms,
-            positions,
-            sums,
-            largest,
-            second,
-            lines,
-            state,
-            replay,
-            journaled_by,
-        })
+        let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, .. } = manifest;
+        Ok(Resume { epoch, lanes, clock_ms, positions, sums, largest, second, state, replay, journaled_by })
     }
 }
 

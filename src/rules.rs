@@ -2,8 +2,12 @@
 
 use crate::{families, instant};
 use dataflows::Instant;
-use dataflows::wire::TimeRules;
+use dataflows::family::FamilyId;
+use dataflows::gate::Bounds;
+use dataflows::shop::events;
+use dataflows::wire::{Clock, TimeRules};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 
 /// The bounds of what is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,7 +16,15 @@ pub struct Rules {
     /// When events may have happened.
     pub time: TimeRules,
     /// What the movie shop's events may say.
-    pub shop: families::Rules,
+    pub shop: events::Rules,
+}
+
+impl Rules {
+    /// By what records of a family are judged. One that has no rules of its own is handed none.
+    pub fn bounds(&self, family: FamilyId, clock: impl Into<Clock>) -> Bounds<'_> {
+        let rules: &dyn Any = if family == families::SHOP { &self.shop } else { &() };
+        Bounds { rules, time: &self.time, clock: clock.into() }
+    }
 }
 
 /// Of all families together, by their names.
@@ -41,14 +53,14 @@ impl From<Written> for Rules {
         let Written { user_id, age, preferred_language, payment_method, min_event_time, max_future } = written;
         Rules {
             time: TimeRules { min_event_time, max_future },
-            shop: families::Rules { user_id, age, preferred_language, payment_method },
+            shop: events::Rules { user_id, age, preferred_language, payment_method },
         }
     }
 }
 
 impl From<Rules> for Written {
     fn from(Rules { time, shop }: Rules) -> Written {
-        let families::Rules { user_id, age, preferred_language, payment_method } = shop;
+        let events::Rules { user_id, age, preferred_language, payment_method } = shop;
         let TimeRules { min_event_time, max_future } = time;
         Written { user_id, age, preferred_language, payment_method, min_event_time, max_future }
     }

@@ -5,8 +5,10 @@ pub mod items;
 pub mod shop;
 pub mod wire;
 
+use crate::accept::accept_record;
 use crate::config::Config;
-use crate::decode::{Format, decode_record};
+use crate::decode::Format;
+use crate::families::SHOP;
 use crate::families::TOPICS;
 use crate::source::movies::Movies;
 use crate::source::{Batch, Partition, Poll, Source, SourceError};
@@ -30,7 +32,7 @@ pub fn items_of(mut movies: Movies) -> Result<Vec<CatalogItem>, SourceError> {
         match movies.poll(1024)? {
             Poll::Records(batch) => items.extend(batch.records.iter().filter_map(|record| {
                 let payload = &batch.bytes[record.payload.clone()];
-                let decoded = decode_record(&format, payload, record.bytes, &Default::default(), i64::MAX).ok()?;
+                let decoded = accept_record(&format, (payload, record.bytes), &Default::default(), i64::MAX).ok()?;
                 // Whatever else a file holds cannot be sold.
                 let Event::Catalog(item) = decoded.event else { return None };
                 Some(*item)
@@ -110,6 +112,7 @@ impl Source for Simulator {
         let partition = |topic: &dataflows::wire::Topic| Partition {
             topic: topic.name.to_owned(),
             partition: 0,
+            family: SHOP,
             format: Format::shipped(topic.event),
             status: if topic.is_read_first { Status::Waiting } else { Status::Live },
         };

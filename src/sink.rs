@@ -12,6 +12,7 @@ pub mod purge;
 pub mod snowflake;
 pub mod sqlite;
 
+use crate::lanes::Watermarks;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
@@ -61,8 +62,8 @@ pub struct Progress {
     pub epoch: Time,
     /// Per partition, as `topic/partition`, the next offset to read.
     pub positions: BTreeMap<String, i64>,
-    /// The watermark of that epoch.
-    pub watermark: Instant,
+    /// The watermark of each family at that epoch.
+    pub watermarks: Watermarks,
     /// The clock of that epoch.
     pub committed_at: Instant,
 }
@@ -137,8 +138,8 @@ pub struct Commit {
     pub epoch: Time,
     /// The clock of that epoch.
     pub clock_ms: Instant,
-    /// The watermark of that epoch.
-    pub watermark: Instant,
+    /// The watermark of each family at that epoch.
+    pub watermarks: Watermarks,
     /// Next offsets per partition.
     pub positions: BTreeMap<String, i64>,
     /// Changed rows per table, sorted by key.

@@ -21,6 +21,7 @@ pub mod valid;
 use crate::decode::{Format, Reason};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
+use dataflows::family::FamilyId;
 use dataflows::operators::Status;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -32,6 +33,8 @@ pub struct Partition {
     pub topic: String,
     /// The partition; 0 for files.
     pub partition: i32,
+    /// Of which family its records are events.
+    pub family: FamilyId,
     /// How its payloads are written.
     pub format: Format,
     /// `Live`, or `Waiting` where it follows another one.

@@ -1,6 +1,6 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
-use dataflows::family::Catalogue;
+use dataflows::family::{Catalogue, FamilyId};
 use dataflows::table::{Column, TableId, Type};
 use rusqlite::Connection;
 
@@ -10,19 +10,25 @@ use rusqlite::Connection;
 ///
 /// # Errors
 /// If the SQL is wrong.
-pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &[(&str, i64)]) -> rusqlite::Result<()> {
-    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
-    for (name, sql) in catalogue.pieces().iter().copied().chain(metrics) {
-        let mut statement = connection.prepare(&format!("CREATE TEMP TABLE {name} AS\n{sql}"))?;
-        for (parameter, value) in parameters {
-            if let Some(place) = statement.parameter_index(parameter)? {
-                statement.raw_bind_parameter(place, value)?;
+pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &Parameters<'_>) -> rusqlite::Result<()> {
+    for family in catalogue.families() {
+        let parameters = parameters(*family);
+        let metrics = family.metrics().into_iter().map(|(id, sql)| (id.name(), sql));
+        for (name, sql) in family.pieces().into_iter().chain(metrics) {
+            let mut statement = connection.prepare(&format!("CREATE TEMP TABLE {name} AS\n{sql}"))?;
+            for (parameter, value) in &parameters {
+                if let Some(place) = statement.parameter_index(parameter)? {
+                    statement.raw_bind_parameter(place, value)?;
+                }
             }
+            statement.raw_execute()?;
         }
-        statement.raw_execute()?;
     }
     Ok(())
 }
+
+/// The named parameters of a family's SQL.
+pub type Parameters<'p> = dyn Fn(FamilyId) -> Vec<(&'static str, i64)> + 'p;
 
 /// Removes what [`execute`] made, and the raw tables where they are temporary: the names mean the live tables again.
 ///

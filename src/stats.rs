@@ -1,10 +1,11 @@
 //! What a run counts while it runs: read by the progress line, the summary and the tests.
 
 use crate::decode::Reason;
+use crate::lanes::Watermarks;
 use crate::source::Trouble;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one run, shared by all its threads.
 #[derive(Debug, Default)]
@@ -29,8 +30,8 @@ pub struct Stats {
     pub deleted: AtomicU64,
     /// Rows added to raw tables.
     pub appended: AtomicU64,
-    /// The watermark of the last commit.
-    pub watermark: AtomicI64,
+    /// The watermarks of the last commit.
+    watermarks: Mutex<Watermarks>,
     /// From reading the oldest record of the last commit to its being committed, in milliseconds.
     pub freshness_ms: AtomicU64,
     /// The greatest of those.
@@ -41,8 +42,8 @@ pub struct Stats {
     reasons: Mutex<BTreeMap<&'static str, u64>>,
     waits_for: Mutex<Vec<String>>,
     unread: Mutex<Vec<String>>,
-    /// Since when nothing moves the watermark, by the run's clock.
-    silent_since: Mutex<Option<i64>>,
+    /// The families whose watermark nothing moves, and since when, by the run's clock.
+    silent_since: Mutex<BTreeMap<&'static str, i64>>,
     /// What sources complain of.
     troubles: Mutex<Vec<Trouble>>,
     /// What the start waits for.
@@ -98,14 +99,19 @@ impl Stats {
         starting.into_iter().chain(troubles).collect()
     }
 
-    /// Notes since when every partition that takes part in the watermark is silent, if all are.
-    pub fn set_silent_since(&self, since_ms: Option<i64>) {
+    /// Notes the families of which every partition is silent that takes part in the watermark, and since when.
+    pub fn set_silent_since(&self, since_ms: BTreeMap<&'static str, i64>) {
         *self.silent_since.lock() = since_ms;
     }
 
-    /// Since when every partition that takes part in the watermark is silent, if all are: it stands.
-    pub fn silent_since(&self) -> Option<i64> {
-        *self.silent_since.lock()
+    /// The families of which every partition is silent that takes part in the watermark, and since when: it stands.
+    pub fn silent_since(&self) -> BTreeMap<&'static str, i64> {
+        self.silent_since.lock().clone()
+    }
+
+    /// The watermarks of the last commit.
+    pub fn watermarks(&self) -> Watermarks {
+        self.watermarks.lock().clone()
     }
 
     /// Notes that a sink is away, and why; or that it is not.
@@ -150,12 +156,12 @@ impl Stats {
     }
 
     /// A commit was applied.
-    pub fn committed(&self, upserted: u64, deleted: u64, appended: u64, watermark: i64, freshness_ms: u64) {
+    pub fn committed(&self, upserted: u64, deleted: u64, appended: u64, watermarks: &Watermarks, freshness_ms: u64) {
         self.commits.fetch_add(1, Relaxed);
         self.upserted.fetch_add(upserted, Relaxed);
         self.deleted.fetch_add(deleted, Relaxed);
         self.appended.fetch_add(appended, Relaxed);
-        self.watermark.store(watermark, Relaxed);
+        self.watermarks.lock().clone_from(watermarks);
         self.freshness_ms.store(freshness_ms, Relaxed);
         self.freshness_max_ms.fetch_max(freshness_ms, Relaxed);
     }

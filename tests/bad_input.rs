@@ -7,9 +7,11 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use dataflows::table::Value;
 use dataflows::time::WATERMARK_STEP_MS;
+use deltamart::accept::accept;
 use deltamart::config::Config;
+use deltamart::decode::Format;
+use deltamart::decode::Reason;
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Format, Reason, decode};
 use deltamart::families::TOPICS;
 use deltamart::rules::Rules;
 use deltamart::simulate::shop::{Flaw, Shop};
@@ -46,8 +48,8 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     let (mut sink, stats) = (Memory::default(), Arc::new(Stats::default()));
     let mut options = support::options(3);
     options.epoch_events = 1_000;
-    options.settings.lateness_ms = Some(6 * support::HOUR_MS);
-    options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+    options.settings.lane.lateness_ms = Some(6 * support::HOUR_MS);
+    options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
     let settings = options.settings.clone();
     let claim = sink.claim(MadeBy::Run, None).expect("memory");
     let sources: Vec<Box<dyn Source>> = vec![Box::new(simulator)];
@@ -77,7 +79,7 @@ fn the_simulated_shop_equals_its_sql_and_every_record_is_somewhere() {
     // Masking spoils nothing: what broke a rule breaks the same rule again, what was late decodes.
     let again = |raw: &Value| {
         let Value::Bytes(raw) = raw else { panic!("no bytes") };
-        decode(&Format::shipped("consumer_registration"), raw, &Rules::default(), support::CLOCK_MS)
+        accept(&Format::shipped("consumer_registration"), raw, &Rules::default(), support::CLOCK_MS)
     };
     assert!(late.iter().filter(registration).count() > 10);
     assert!(late.iter().filter(registration).all(|row| again(&row[5]).is_ok_and(|accepted| !accepted.masked)));
@@ -122,8 +124,8 @@ fn what_is_written_is_read_back_in_both_formats() {
     for produced in Shop::new(&config(5_000), vec!["1".into(), "2".into()]) {
         encoder.avro_produced(&produced, &mut bytes);
         let format = Format::shipped(TOPICS[topic_of(&produced.event)].event);
-        let avro = decode(&format, &bytes, &rules, i64::MAX);
-        let json = decode(&Format::Json(None), json_produced(&produced).as_bytes(), &rules, i64::MAX);
+        let avro = accept(&format, &bytes, &rules, i64::MAX);
+        let json = accept(&Format::Json(None), json_produced(&produced).as_bytes(), &rules, i64::MAX);
         assert_eq!(avro.is_ok(), json.is_ok(), "{produced:?}: {avro:?} {json:?}");
         if let (Ok(avro), Ok(json)) = (avro, json) {
             assert_eq!((&avro.event, avro.masked), (&json.event, json.masked));
@@ -169,7 +171,7 @@ fn no_address_is_stored_wherever_it_stands() {
 
 #[test]
 fn later_writers_and_other_types_are_read() {
-    let read = |text: &str| decode(&Format::Json(None), text.as_bytes(), &Rules::default(), i64::MAX - 3_600_001);
+    let read = |text: &str| accept(&Format::Json(None), text.as_bytes(), &Rules::default(), i64::MAX - 3_600_001);
     let same = [
         r#"{"event_name":"purchase","timestamp":"2026-01-05T10:00:00Z","user_id":1,"movie_id":"7","purchase_amount":9.99}"#,
         r#"{"purchase_amount":"9.99","movie_id":7,"user_id":1,"timestamp":1767607200000,"event_name":"purchase","channel":{"new":[1]}}"#,
@@ -184,17 +186,17 @@ proptest! {
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), id in 0u32..12, at in 0usize..40) {
         let rules = Rules::default();
         for format in [Format::Json(None), Format::shipped("sign_in"), Format::MoviesTxt(0)] {
-            decode(&format, &bytes, &rules, 0).ok();
+            accept(&format, &bytes, &rules, 0).ok();
         }
         // Behind a good header, and inside a good record.
         let framed: Vec<u8> = header(id).into_iter().chain(bytes.iter().copied()).collect();
-        decode(&Format::shipped("sign_in"), &framed, &rules, 0).ok();
+        accept(&Format::shipped("sign_in"), &framed, &rules, 0).ok();
         let mut record = Vec::new();
         let item = items_of(sample()).expect("the sample").swap_remove(1);
         Encoder::default().avro(&dataflows::events::Event::Catalog(Box::new(item)), None, &mut record);
         let end = (at + bytes.len()).min(record.len());
         record.splice(at.min(end)..end, bytes);
-        decode(&Format::shipped("movies_catalog_enriched"), &record, &rules, 0).ok();
+        accept(&Format::shipped("movies_catalog_enriched"), &record, &rules, 0).ok();
     }
 }
 
@@ -269,7 +271,7 @@ proptest! {
             }
         }
         for payload in [&bytes, &framed, &long, &changed, &payload] {
-            match decode(&format, payload, &Rules::default(), i64::MAX / 2) {
+            match accept(&format, payload, &Rules::default(), i64::MAX / 2) {
                 Ok(_) => {}
                 Err(rejection) if rejection.reason == Reason::BAD_MAGIC_BYTE => prop_assert!(payload[0] != 0),
                 Err(rejection) => {
@@ -293,7 +295,7 @@ fn lengths_that_are_claimed_are_not_believed() {
             schemas.insert(1, Writer::parse(&schema));
             let format = Format::Avro("movies_catalog_enriched", schemas.clone());
             let payload = [&header(1)[..], &huge].concat();
-            decode(&format, &payload, &Rules::default(), 0).expect_err("no event");
+            accept(&format, &payload, &Rules::default(), 0).expect_err("no event");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Over sixty days of event time, what is held levels off while the store grows.
 
 use crate::support::{self, HOUR_MS, MINUTE_MS, MONDAY_MS};
-use dataflows::Settings;
+use dataflows::shop::Settings;
 use deltamart::families::all;
 use deltamart::instant;
 use deltamart::sink::memory::Memory;
@@ -106,7 +106,8 @@ fn held_over_sixty_days(forget: bool) -> Vec<Held> {
     let mut options = support::one_commit_per_epoch(support::options(2));
     // The defaults, but for carts and segments: what is kept for a month would level off after two.
     let (cart_ttl_ms, segments) = (10 * 24 * HOUR_MS, support::segments(36 * HOUR_MS));
-    options.settings = Settings { cart_ttl_ms, segments, raw: false, forget, ..Settings::default() };
+    let lane = dataflows::Settings { raw: false, forget, ..Default::default() };
+    options.settings = Settings { cart_ttl_ms, segments, lane, ..Settings::default() };
     let claim = sink.claim(MadeBy::Run, None).expect("memory");
     support::run_into(vec![Box::new(source)], Box::new(sink), claim, options, &stats).expect("runs");
     held.lock().map(|held| held.clone()).expect("not poisoned")

@@ -8,9 +8,11 @@ mod memory;
 use crate::cli::{deltamart, said};
 use crate::support::table;
 use dataflows::table::Value;
+use deltamart::accept::accept;
 use deltamart::bounds::{KEPT_BYTES_MAX, KEPT_RECORDS_MAX, TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
+use deltamart::decode::Format;
+use deltamart::decode::Reason;
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Format, Reason, decode};
 use deltamart::families::all;
 use deltamart::rules::Rules;
 use deltamart::sink::Stored;
@@ -50,7 +52,7 @@ fn catalog_line(fields: &str) -> Vec<u8> {
 /// A text as long as may be is taken as it is; one byte more, and the field is named with its size.
 #[test]
 fn a_text_is_taken_whole_or_not_at_all() {
-    let judged = |payload: &[u8]| decode(&Format::Json(None), payload, &Rules::default(), i64::MAX);
+    let judged = |payload: &[u8]| accept(&Format::Json(None), payload, &Rules::default(), i64::MAX);
     let text = |bytes: usize| "x".repeat(bytes);
     let domain = |bytes: usize| registration(1, &format!("{}.ge", text(bytes - 8))).into_bytes();
     assert!(judged(&domain(TEXT_BYTES_MAX)).is_ok());
@@ -84,7 +86,7 @@ fn recursion_has_an_end() {
     let format = Format::Avro("sign_in", schemas.clone());
     let judged = |schema: &str, datum: &[u8]| {
         schemas.insert(9, Writer::parse(schema));
-        decode(&format, &[&header(9)[..], datum].concat(), &Rules::default(), 0).expect_err("no event").reason
+        accept(&format, &[&header(9)[..], datum].concat(), &Rules::default(), 0).expect_err("no event").reason
     };
     let within = r#"{"type":"record","name":"R","fields":[{"name":"r","type":"R"}]}"#;
     assert_eq!(judged(within, &[]), Reason::UNKNOWN_SCHEMA);

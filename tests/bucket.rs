@@ -6,6 +6,7 @@ use crate::support::table;
 use dataflows::delta::Delta;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::{Commit, MadeBy, Sink};
 use deltamart::state_dir::{Generation, StateDir, StateError};
@@ -216,7 +217,7 @@ fn commit(number: u64) -> Commit {
         follows: 2 * number - 2,
         epoch: 2 * number,
         clock_ms: 1_767_571_200_000 + number as i64,
-        watermark: number as i64,
+        watermarks: Watermarks::of_shop(number as i64),
         positions: BTreeMap::from([("topic/0".to_owned(), number as i64)]),
         deltas: BTreeMap::from([(table("users"), users)]),
         appends: BTreeMap::new(),

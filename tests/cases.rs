@@ -7,8 +7,8 @@
 use crate::support::table;
 use crate::support::{self, one_commit_per_epoch, options};
 use dataflows::delta::Delta;
+use dataflows::shop::settings::Thresholds;
 use dataflows::table::Value;
-use dataflows::time::Thresholds;
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::families::all;
 use deltamart::instant;
@@ -46,10 +46,10 @@ fn every_case_commits_what_it_says() {
 /// Plays a case and writes it anew, with what its epochs committed.
 fn play(case: &str, table: &str) -> String {
     let mut options = one_commit_per_epoch(options(1));
-    options.settings.raw = false;
+    options.settings.lane.raw = false;
     let ids = |names: &str| names.split(' ').map(|name| all().by_name(name).expect(name)).collect();
-    options.settings.tables = ids(table);
-    options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+    options.settings.lane.tables = ids(table);
+    options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
     let mut partitions = 1;
     let mut steps = Vec::new();
     let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];
@@ -68,7 +68,7 @@ fn play(case: &str, table: &str) -> String {
         let duration = |text: &str| humantime::parse_duration(text).expect("a duration").as_millis() as i64;
         let unlimited = |text: &str| (text != "unlimited").then(|| duration(text));
         match line.split_once(' ') {
-            Some(("tables", names)) => options.settings.tables = ids(names),
+            Some(("tables", names)) => options.settings.lane.tables = ids(names),
             Some(("session_timeout", text)) => options.settings.session_timeout_ms = Some(duration(text)),
             Some(("cart_ttl", text)) => options.settings.cart_ttl_ms = duration(text),
             Some(("price_backfill", text)) => options.settings.price_backfill_ms = duration(text),
@@ -76,11 +76,11 @@ fn play(case: &str, table: &str) -> String {
                 partitions = 2;
                 steps.push(Step::Record(1, event.as_bytes().to_vec()));
             }
-            Some(("lateness", text)) => options.settings.lateness_ms = unlimited(text),
+            Some(("lateness", text)) => options.settings.lane.lateness_ms = unlimited(text),
             Some(("segments", thresholds)) => set(&mut options.settings.segments, thresholds),
             Some(("catalog_lateness", text)) => options.settings.catalog_lateness_ms = unlimited(text),
             _ if line == "end" => steps.push(Step::End),
-            _ if line == "whole_input" => options.settings.whole_input = true,
+            _ if line == "whole_input" => options.settings.lane.whole_input = true,
             _ if line.starts_with('#') || line.is_empty() => {}
             _ => steps.push(Step::Record(0, line.as_bytes().to_vec())),
         }

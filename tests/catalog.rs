@@ -3,7 +3,8 @@
 use crate::cli::{data, deltamart, said};
 use dataflows::events::{CatalogItem, Event};
 use dataflows::shop::events::shared::BAD_ITEM_BLOCK;
-use deltamart::decode::{Rejection, decode};
+use deltamart::accept::accept;
+use deltamart::decode::Rejection;
 use deltamart::families::all;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::source::movies::Movies;
@@ -25,7 +26,7 @@ fn blocks(bytes: &[u8]) -> Vec<Result<CatalogItem, Rejection>> {
     loop {
         match movies.poll(3).expect("readable") {
             Poll::Records(batch) => found.extend(batch.records.iter().map(|record| {
-                let accepted = decode(&format, &batch.bytes[record.payload.clone()], &Default::default(), i64::MAX)?;
+                let accepted = accept(&format, &batch.bytes[record.payload.clone()], &Default::default(), i64::MAX)?;
                 match accepted.event {
                     Event::Catalog(item) => Ok(*item),
                     other => panic!("{other:?}"),

@@ -7,6 +7,7 @@ use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::reconcile::{Differ, differences};
 use deltamart::simulate::{SAMPLE, Simulator, items_of};
 use deltamart::sink::kafka::Kafka;
@@ -138,7 +139,7 @@ fn commit(follows: u64, epoch: u64) -> Commit {
         follows,
         epoch,
         clock_ms: 1_000 + epoch as i64,
-        watermark: epoch as i64,
+        watermarks: Watermarks::of_shop(epoch as i64),
         positions: BTreeMap::from([("topic/0".to_owned(), epoch as i64)]),
         deltas: BTreeMap::new(),
         appends: BTreeMap::new(),
@@ -170,7 +171,7 @@ fn rows_and_progress_go_together_and_again_changes_nothing(
     let kept = rows(&mut *reader, table("rejected_events"));
     assert_eq!(kept, [rejected(1, b"x"), rejected(2, b"y")], "added again as they were, rows do not change");
     let progress = reader.position().expect("asks").expect("claimed");
-    assert_eq!((progress.epoch, progress.watermark, progress.committed_at), (6, 6, 1_006));
+    assert_eq!((progress.epoch, progress.watermarks.least(), progress.committed_at), (6, 6, 1_006));
     assert_eq!(progress.positions, second.positions);
 }
 

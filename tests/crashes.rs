@@ -6,12 +6,13 @@
 //! not synced. `DELTAMART_CRASH_SEED=7` repeats one history; `DELTAMART_CRASHES=20000` runs so many.
 
 use crate::oracle::{self, Span};
-use crate::support::{self, Call, Hooked};
+use crate::support::{self, Call, Hooked, Options};
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, EngineError, Job, Keep, Options, Resume};
+use deltamart::engine::{self, EngineError, Job, Keep, Resume};
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
@@ -87,9 +88,9 @@ struct Example {
 
 impl Example {
     fn of(steps: impl IntoIterator<Item = Step>) -> Example {
-        let mut options =
-            Options { snapshot_interval: Duration::from_secs(3600), take_state: false, ..support::options(1) };
-        options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+        let mut options = support::options(1);
+        (options.snapshot_interval, options.take_state) = (Duration::from_secs(3600), false);
+        options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
         let world = World {
             disk: SimulatedDisk::new(),
             sinks: vec![Memory::default()],
@@ -293,7 +294,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
         sources: vec![source],
         sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
         keep: Some(keep),
-        options,
+        options: options.engine(),
         resume: start.resume,
         stop: Arc::default(),
         stats: Arc::default(),
@@ -339,7 +340,7 @@ fn one(seed: u64, tally: &mut Tally) {
     // Where time leaps in small steps, epochs close when they may: then late decisions are this run's own.
     let comparable = dice.random_bool(0.5);
     if comparable {
-        world.options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+        world.options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
     }
     let uninterrupted = Memory::default();
     support::run(world.script(), &uninterrupted, world.options.clone(), Resume::default(), &Arc::default())
@@ -428,11 +429,13 @@ fn roll_back(world: &mut World, dice: &mut ChaCha8Rng) -> bool {
         Some(last) => Progress {
             epoch: last.epoch,
             positions: last.positions.clone(),
-            watermark: last.watermark,
+            watermarks: last.watermarks.clone(),
             committed_at: last.clock_ms,
             ..progress
         },
-        None => Progress { epoch: 0, positions: BTreeMap::new(), watermark: 0, committed_at: 0, ..progress },
+        None => {
+            Progress { epoch: 0, positions: BTreeMap::new(), watermarks: Watermarks::NONE, committed_at: 0, ..progress }
+        }
     });
     *sink.contents() = back;
     // Far enough to be refused: every sink is claimed, nothing is read.

@@ -5,6 +5,7 @@ use crate::support;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
 use deltamart::instant;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Commit, MadeBy, Sink, SinkError};
@@ -226,7 +227,7 @@ fn first_commit() -> Commit {
         follows: 0,
         epoch: 2,
         clock_ms: 1_767_607_200_000,
-        watermark: 1_767_607_000_000,
+        watermarks: Watermarks::of_shop(1_767_607_000_000),
         positions: [("shop/0".to_owned(), 5)].into(),
         deltas: Default::default(),
         appends: Default::default(),

@@ -137,7 +137,7 @@ fn a_record_twice_is_twice_wherever_the_second_comes() {
         steps.push(Step::End);
         let mut options = support::options(2);
         // One after the other they are not late, but for the one that is.
-        (options.settings.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
+        (options.settings.lane.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
         let (sink, _) = support::run_script(partitions, steps, options);
         let contents = sink.contents().clone();
         all().metrics().iter().map(|(id, _)| contents.rows(*id)).collect::<Vec<_>>()

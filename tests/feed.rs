@@ -6,6 +6,7 @@ use dataflows::table::{TableId, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::Purge;
@@ -75,7 +76,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
             follows: 2 * number - 2,
             epoch: 2 * number,
             clock_ms,
-            watermark: number as i64,
+            watermarks: Watermarks::of_shop(number as i64),
             positions: BTreeMap::from([("topic/0".to_owned(), offset)]),
             deltas,
             appends: BTreeMap::from([(table("rejected_events"), added)]),
@@ -155,7 +156,7 @@ fn random_histories_hold_what_memory_holds() {
             }
             sink.apply(&by, commit).expect("applies");
             let progress = reader.position().expect("asks").expect("claimed");
-            assert_eq!((progress.epoch, progress.watermark), (commit.epoch, commit.watermark));
+            assert_eq!((progress.epoch, progress.watermarks), (commit.epoch, commit.watermarks.clone()));
             assert_eq!(rows(&mut reader), state[0], "seed {seed}, epoch {}", commit.epoch);
             if sometimes(commit.epoch) {
                 sink.purge(&by, &all_rejected()).expect("removes");
@@ -460,7 +461,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
             follows: 2 * number - 2,
             epoch: 2 * number,
             clock_ms,
-            watermark: 0,
+            watermarks: Watermarks::of_shop(0),
             positions: BTreeMap::new(),
             deltas,
             appends: BTreeMap::new(),
@@ -493,7 +494,7 @@ fn rejecting(number: u64) -> Commit {
         follows: 2 * number - 2,
         epoch: 2 * number,
         clock_ms,
-        watermark: clock_ms,
+        watermarks: Watermarks::of_shop(clock_ms),
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("users"), vec![Delta::Upsert(user(number as i64, 1))])]),
         appends: BTreeMap::from([(table("rejected_events"), vec![row])]),

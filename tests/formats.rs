@@ -9,6 +9,7 @@ use crate::support;
 use dataflows::state::Section;
 use deltamart::engine::Resume;
 use deltamart::families::all;
+use deltamart::lanes::{Lanes, Times};
 use deltamart::rules::Rules;
 use deltamart::sink::memory::Memory;
 use deltamart::source::marks::Marks;
@@ -169,6 +170,11 @@ fn a_section_that_no_operator_reads_is_refused_before_anything_is_restored() {
     }
 }
 
+fn lanes(target: i64) -> Lanes {
+    let times = Times { watermark: support::MONDAY_MS, target, ..Times::default() };
+    Lanes([("shop".to_owned(), times)].into())
+}
+
 fn manifest() -> Manifest {
     let mut marks = Marks::default();
     marks.add(9, 0x0bad_cafe);
@@ -177,13 +183,11 @@ fn manifest() -> Manifest {
         epoch: 84,
         generation: 3,
         clock_ms: support::CLOCK_MS,
-        watermark: support::MONDAY_MS,
-        target: support::MONDAY_MS + 1,
+        lanes: lanes(support::MONDAY_MS + 1),
         positions: BTreeMap::from([("events.jsonl/0".to_owned(), 17)]),
         sums: BTreeMap::from([("events.jsonl/0".to_owned(), marks)]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 2)]),
         second: BTreeMap::new(),
-        lines: Default::default(),
         identities: BTreeMap::from([("events.jsonl/0".to_owned(), "first line 0badcafe".to_owned())]),
         fingerprint: BTreeMap::from([("lateness".to_owned(), "48h".to_owned())]),
         parts: Vec::new(),
@@ -205,13 +209,11 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         epoch,
         opened_ms: support::CLOCK_MS,
         clock_ms: support::CLOCK_MS + 1,
-        watermark: support::MONDAY_MS,
-        target: support::MONDAY_MS + 2,
+        lanes: lanes(support::MONDAY_MS + 2),
         read: BTreeMap::from([("events.jsonl/0".to_owned(), (1, 17))]),
         sums: BTreeMap::from([("events.jsonl/0".to_owned(), vec![(3, 0x0bad_cafe), (17, 0x0bad_f00d)])]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 3)]),
         second: BTreeMap::new(),
-        lines: Default::default(),
         rejected,
     };
     let group = Group {

@@ -2,10 +2,10 @@
 //! not by how much time passes between it.
 
 use crate::support::table;
-use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS};
+use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS, Options};
 use dataflows::table::Value;
 use dataflows::time::WATERMARK_STEP_MS;
-use deltamart::engine::{Options, Resume};
+use deltamart::engine::Resume;
 use deltamart::instant;
 use deltamart::sink::memory::Memory;
 use deltamart::source::script::{Script, Step};
@@ -78,7 +78,7 @@ fn options(workers: usize, timeout_ms: i64) -> Options {
     let mut options = support::options(workers);
     options.settings.session_timeout_ms = Some(timeout_ms);
     // As by default: a decade is crossed in a hundred steps.
-    options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+    options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
     options
 }
 
@@ -96,9 +96,9 @@ proptest! {
         let (steps, signs) = steps(&deeds);
         let whole: Vec<_> = steps.iter().cloned().chain([Step::End]).collect();
         let mut options = options(workers, timeout_ms);
-        options.settings.whole_input = whole_input;
+        options.settings.lane.whole_input = whole_input;
         if whole_input {
-            (options.settings.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
+            (options.settings.lane.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
         }
         let settings = options.settings.clone();
         let (sink, stats) = (Memory::default(), Arc::new(Stats::default()));
@@ -111,7 +111,6 @@ proptest! {
             let progress = sink.contents().progress.clone().expect("claimed");
             resume = Resume {
                 epoch: progress.epoch.max(ended.epoch),
-                watermark: progress.watermark,
                 positions: progress.positions.clone(),
                 ..ended
             };
@@ -147,7 +146,7 @@ fn one_sign_in_of_2000_makes_a_row_for_each_minute_of_its_session() {
     };
     assert_eq!(rows[1_439], row(FIRST_MS + 1_439 * MINUTE_MS, 1, Value::Milli(1_439 * MINUTE_MS)));
     assert_eq!(rows[1_440], row(FIRST_MS + DAY_MS, 0, Value::Null));
-    let watermark = contents.progress.as_ref().expect("claimed").watermark;
+    let watermark = contents.progress.as_ref().expect("claimed").watermarks.least();
     assert!(watermark >= now - 2 * MINUTE_MS, "{}", instant::show(watermark));
 }
 
@@ -165,7 +164,7 @@ fn a_sign_out_a_day_late_changes_1_440_rows() {
         Step::End,
     ];
     let mut options = support::one_commit_per_epoch(options(1, DAY_MS));
-    options.settings.lateness_ms = Some(2 * DAY_MS);
+    options.settings.lane.lateness_ms = Some(2 * DAY_MS);
     let (sink, _) = support::run_script(1, steps, options);
     let log = sink.contents().log.clone();
     let changed: Vec<_> = log.iter().filter_map(|commit| commit.deltas.get(&table("session_metrics"))).collect();

@@ -8,11 +8,11 @@ mod order;
 mod rule;
 
 use crate::support::table;
-use crate::support::{self, CLOCK_MS, HOUR_MS};
+use crate::support::{self, CLOCK_MS, HOUR_MS, Options};
 use dataflows::operators::Status;
 use dataflows::table::{Tables, Value};
 use dataflows::time::WATERMARK_STEP_MS;
-use deltamart::engine::{self, Ended, Job, Keep, Options, Resume};
+use deltamart::engine::{self, Ended, Job, Keep, Resume};
 use deltamart::families::all;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
@@ -82,10 +82,10 @@ impl Way {
         let mut options = support::options(self.workers);
         options.epoch_interval = Duration::from_millis(self.epoch_ms);
         options.epoch_events = self.epoch_events;
-        options.settings.lateness_ms = Some(rule::LATENESS_MS);
-        options.settings.watermark_step_ms = WATERMARK_STEP_MS;
+        options.settings.lane.lateness_ms = Some(rule::LATENESS_MS);
+        options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
         // A leap of years has millions of minutes.
-        options.settings.tables =
+        options.settings.lane.tables =
             all().metrics().iter().map(|(id, _)| *id).filter(|id| *id != table("session_metrics")).collect::<Tables>();
         // Fifty years later is accepted.
         options.clock = Arc::new(|| CLOCK_MS + 2 * FAR_MS);
@@ -127,7 +127,8 @@ fn go_on(sink: &Memory, way: &Way, options: Options, files: usize, steps: Vec<St
     let stop = Arc::default();
     let sources = vec![way.source(files, steps, &stop)];
     let sinks: Vec<(Box<dyn Sink>, _)> = vec![(Box::new(claimed), claim)];
-    engine::run(Job { sources, sinks, keep: None, options, resume, stop, stats: Arc::default() }).expect("runs")
+    engine::run(Job { sources, sinks, keep: None, options: options.engine(), resume, stop, stats: Arc::default() })
+        .expect("runs")
 }
 
 fn run(way: &Way, options: Options, files: &[Lines]) -> Contents {
@@ -215,7 +216,8 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
     let (sink, mut disk, mut kills) = (Memory::default(), SimulatedDisk::new(), 0);
     loop {
         let way = Way { epoch_ms: 3_600_000, ..Way::any(dice) };
-        let mut options = Options { take_state: false, ..way.options() };
+        let mut options = way.options();
+        options.take_state = false;
         options.epochs_in_flight = dice.random_range(1..=3);
         let store = Local::on(disk.clone(), "/state").expect("a folder");
         let done = dice.random();
@@ -235,7 +237,7 @@ fn killed(dice: &mut ChaCha8Rng, files: &[Lines]) -> (Contents, usize) {
                 fingerprint: facts.fingerprint,
                 identities: BTreeMap::new(),
             }),
-            options,
+            options: options.engine(),
             resume: start.resume,
             stop,
             stats: Arc::default(),
@@ -296,7 +298,7 @@ fn one(seed: u64, tally: &mut Tally) {
         for (table, rows) in made(contents) {
             assert!(rows == reference[table], "seed {seed}, {way}: `{table}` is another one");
         }
-        let watermark = |contents: &Contents| contents.progress.as_ref().map(|progress| progress.watermark);
+        let watermark = |contents: &Contents| contents.progress.as_ref().map(|progress| progress.watermarks.clone());
         assert_eq!(watermark(contents), watermark(&one), "seed {seed}, {way}");
     };
 
@@ -309,7 +311,7 @@ fn one(seed: u64, tally: &mut Tally) {
     }
     let faithful = Way::any(&mut dice);
     let mut options = faithful.options();
-    options.settings.forget = false;
+    options.settings.lane.forget = false;
     check("without forgetting", &run(&faithful, options, &files));
 
     // At every line, unless there are too many.
@@ -383,7 +385,7 @@ fn a_stray_line_changes_the_fate_of_no_other() {
             let found = run(&way, way.options(), &stray);
             assert!(found.rows(table("rejected_events")).is_empty(), "the stray line is accepted");
             assert_eq!(found.rows(table("late_events")), late_rows(&stray), "seed {seed}, line {line} of file {file}");
-            let end = found.progress.as_ref().map_or(0, |progress| progress.watermark);
+            let end = found.progress.as_ref().map_or(0, |progress| progress.watermarks.least());
             assert!(end < support::MONDAY_MS + FAR_MS, "seed {seed}: nothing expires by a stray line");
         }
     });

@@ -5,14 +5,17 @@ use dataflows::delta::Delta;
 use dataflows::family::{Catalogue, Family};
 use dataflows::state::KeptBy;
 use dataflows::table::{Role, Table, TableId, Type, Value, column, field, key};
+use dataflows::wire::{Names, Reason};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::kafka::Kafka;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{Commit, MadeBy, Warehouse};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// More than a word has bits, several times.
 const TABLES: usize = 300;
@@ -48,6 +51,15 @@ impl Family for Numbers {
         Vec::new()
     }
 
+    fn names(&self) -> &'static Names {
+        static NONE: LazyLock<Names> = LazyLock::new(Names::default);
+        &NONE
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        Vec::new()
+    }
+
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         Vec::new()
     }
@@ -66,7 +78,7 @@ fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>
         follows: 0,
         epoch: 2,
         clock_ms: 1,
-        watermark: 1,
+        watermarks: Watermarks::of_shop(1),
         positions: BTreeMap::new(),
         deltas: deltas.collect(),
         appends: BTreeMap::new(),

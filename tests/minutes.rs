@@ -24,8 +24,8 @@ proptest! {
         let steps = steps(&history, 1, 6).into_iter().chain([Step::End]).collect();
         let mut options = support::options(1);
         options.settings = span.settings(options.settings);
-        options.settings.whole_input = whole_input;
-        options.settings.tables = [table("session_metrics")].into_iter().collect();
+        options.settings.lane.whole_input = whole_input;
+        options.settings.lane.tables = [table("session_metrics")].into_iter().collect();
         let settings = options.settings.clone();
         let (sink, _) = support::run_script(1, steps, options);
         let contents = sink.contents().clone();

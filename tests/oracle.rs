@@ -57,9 +57,9 @@ impl Span {
         }
     }
 
-    pub fn settings(self, mut settings: dataflows::Settings) -> dataflows::Settings {
+    pub fn settings(self, mut settings: dataflows::shop::Settings) -> dataflows::shop::Settings {
         if let Span::Weeks = self {
-            settings.lateness_ms = Some(20 * HOUR_MS);
+            settings.lane.lateness_ms = Some(20 * HOUR_MS);
             settings.catalog_lateness_ms = Some(12 * HOUR_MS);
             settings.cart_ttl_ms = 60 * HOUR_MS;
             settings.price_backfill_ms = 48 * HOUR_MS;
@@ -242,9 +242,9 @@ proptest! {
         let mut options = support::options(workers);
         options.epoch_events = epoch_events;
         options.settings = span.settings(options.settings);
-        options.settings.whole_input = unlimited;
+        options.settings.lane.whole_input = unlimited;
         if unlimited {
-            (options.settings.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
+            (options.settings.lane.lateness_ms, options.settings.catalog_lateness_ms) = (None, None);
         }
         let settings = options.settings.clone();
         let source = Script::new(support::partitions(partitions as usize), steps.clone());
@@ -268,9 +268,9 @@ proptest! {
         let mut forgetful = support::one_commit_per_epoch(support::options(1));
         forgetful.settings = span.settings(forgetful.settings);
         // Epochs that only move the watermark close when they may, not where the script says.
-        forgetful.settings.watermark_step_ms = WATERMARK_STEP_MS;
+        forgetful.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
         let mut faithful = forgetful.clone();
-        faithful.settings.forget = false;
+        faithful.settings.lane.forget = false;
         let (sink, _) = support::run_script(2, steps.clone(), forgetful);
         let (other, _) = support::run_script(2, steps, faithful);
         let (contents, other) = (sink.contents().clone(), other.contents().clone());
@@ -306,7 +306,6 @@ proptest! {
         let progress = sink.contents().progress.clone().expect("claimed");
         let resume = Resume {
             epoch: progress.epoch.max(ended.epoch),
-            watermark: progress.watermark,
             positions: progress.positions.clone(),
             ..ended
         };
@@ -338,7 +337,11 @@ fn workers_and_chopping_do_not_matter() {
         options.epoch_events = epoch_events;
         let (sink, _) = support::run_script(1, steps.clone(), options);
         let contents = sink.contents().clone();
-        (tables(&contents), contents.rows(table("late_events")).len(), contents.progress.expect("claimed").watermark)
+        (
+            tables(&contents),
+            contents.rows(table("late_events")).len(),
+            contents.progress.expect("claimed").watermarks.least(),
+        )
     };
     let reference = run(1, 1000);
     assert_eq!(reference.1, 0);
@@ -361,7 +364,7 @@ fn a_gap_in_time_is_said_in_bounded_slices() {
     ];
     let steps = steps(&history, 1, 0).into_iter().chain([Step::End]).collect();
     let mut options = support::one_commit_per_epoch(support::options(2));
-    options.settings.watermark_step_ms = i64::from(DAY_MINUTES) * MINUTE_MS;
+    options.settings.lane.watermark_step_ms = i64::from(DAY_MINUTES) * MINUTE_MS;
     // The session lasts as long: each of its minutes has a row.
     options.settings.session_timeout_ms = None;
     let settings = options.settings.clone();

@@ -1,7 +1,8 @@
 //! The page of each event says what is so: its sample is accepted, and each of its flaws rejected for its reason.
 
 use dataflows::shop::events::{EventName, FAMILY, reasons};
-use deltamart::decode::{Format, decode};
+use deltamart::accept::accept;
+use deltamart::decode::Format;
 use deltamart::families;
 use deltamart::rules::Rules;
 use serde_json::{Map, Value as Json};
@@ -30,7 +31,7 @@ fn each_sample_is_accepted_and_each_flaw_rejected_for_its_reason() {
     let mut given = Vec::new();
     for (page, event) in FAMILY.pages().zip(EventName::ALL) {
         let name = page.topic.event;
-        let read = |text: &str| decode(&Format::Json(None), text.as_bytes(), &Rules::default(), CLOCK_MS);
+        let read = |text: &str| accept(&Format::Json(None), text.as_bytes(), &Rules::default(), CLOCK_MS);
         let accepted = read(page.sample).unwrap_or_else(|why| panic!("{name}: {why:?}"));
         assert_eq!((accepted.event.which(), accepted.event.name()), (*event, name));
         for flaw in page.flaws {
@@ -72,8 +73,8 @@ fn a_reason_is_known_by_its_code_and_declared_once() {
     let all: Vec<_> = families::reasons().collect();
     assert!(all.len() >= 24 && reasons().count() >= 10);
     for reason in &all {
-        assert_eq!(families::reason_of(reason.code()), Some(*reason));
+        assert_eq!(families::all().reason_of(reason.code()), Some(*reason));
         assert_eq!(all.iter().filter(|other| other.code() == reason.code()).count(), 1, "{reason:?}");
     }
-    assert_eq!(families::reason_of("moonlight"), None);
+    assert_eq!(families::all().reason_of("moonlight"), None);
 }

@@ -15,9 +15,10 @@ mod versions;
 use crate::support::{MONDAY_MS, histories};
 use dataflows::lane::Lane;
 use dataflows::operators::freeze;
+use dataflows::shop::Settings;
 use dataflows::state::{Frozen, Ledger, Section};
 use dataflows::time::START;
-use dataflows::{Collection, Instant, Settings, Stream, Time};
+use dataflows::{Collection, Instant, Stream, Time};
 use differential_dataflow::ExchangeData;
 use differential_dataflow::input::InputSession;
 use proptest::prelude::*;
@@ -37,7 +38,11 @@ trait Law: 'static {
     type Event: ExchangeData + Hash + Sync;
     type Row: ExchangeData + Hash + Sync;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Self::Row>;
+    fn keyed<'s>(
+        events: Collection<'s, Self::Event>,
+        lane: &Lane<'s>,
+        settings: &Settings,
+    ) -> Collection<'s, Self::Row>;
 
     /// The same of all events, and of the watermark: the one record of its collection.
     fn plain<'s>(
@@ -173,9 +178,9 @@ fn build<L: Law>(
             watermarks: watermarks_in,
             rows: InputSession::new(),
         };
-        let lane = Lane::new(scope, watermarks, settings, ledger);
+        let lane = Lane::new(scope, watermarks, &settings.lane, ledger);
         let mut rows =
-            freeze(L::keyed(feeds.fresh.to_collection(scope), &lane)).concat(feeds.rows.to_collection(scope));
+            freeze(L::keyed(feeds.fresh.to_collection(scope), &lane, settings)).concat(feeds.rows.to_collection(scope));
         if compared {
             let (events, watermark) = (feeds.events.to_collection(scope), feeds.watermark.to_collection(scope));
             rows = rows.concat(L::plain(events, watermark, settings).negate());

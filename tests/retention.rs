@@ -2,13 +2,14 @@
 
 use crate::bounded::event;
 use crate::support::table;
-use crate::support::{self, CLOCK_MS, Call, HOUR_MS, Hooked};
-use dataflows::Settings;
+use crate::support::{self, CLOCK_MS, Call, HOUR_MS, Hooked, Options};
+use dataflows::shop::Settings;
 use dataflows::table::{Kind, TableId, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, Job, Options, Resume};
+use deltamart::engine::{self, Job, Resume};
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::{Purge, Purged};
@@ -178,7 +179,7 @@ fn a_start_goes_by_the_last_commit_before_it() {
             follows: 0,
             epoch: 2,
             clock_ms: before_ms,
-            watermark: 10,
+            watermarks: Watermarks::of_shop(10),
             positions: BTreeMap::new(),
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),
@@ -193,7 +194,7 @@ fn a_start_goes_by_the_last_commit_before_it() {
             sources: vec![Box::new(Script::new(support::partitions(1), days()))],
             sinks: vec![(Box::new(sink), claim)],
             keep: None,
-            options,
+            options: options.engine(),
             resume: Resume { epoch: 2, ..Resume::default() },
             stop: Arc::default(),
             stats: Arc::default(),
@@ -239,7 +240,7 @@ fn sqlite_removes_the_beginnings_of_partitions_in_steps_and_says_so() {
         follows: 0,
         epoch: 2,
         clock_ms: 10_000,
-        watermark: 10_000,
+        watermarks: Watermarks::of_shop(10_000),
         positions: BTreeMap::new(),
         deltas: BTreeMap::new(),
         appends: BTreeMap::from([(table("late_events"), rows.collect())]),

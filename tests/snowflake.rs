@@ -23,6 +23,7 @@ use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
 use deltamart::config::snowflake::Snowflake as Config;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::snowflake::{Snowflake, key};
 use deltamart::sink::{Commit, Stored};
 use std::collections::BTreeMap;
@@ -101,7 +102,7 @@ fn commit(follows: u64, users: std::ops::Range<i64>) -> Commit {
         follows,
         epoch,
         clock_ms: 1_767_571_200_000 + epoch as i64,
-        watermark: 1_767_571_200_000,
+        watermarks: Watermarks::of_shop(1_767_571_200_000),
         positions: BTreeMap::from([("topic/0".to_owned(), epoch as i64)]),
         deltas: BTreeMap::from([(table("users"), users.clone().map(|id| Delta::Upsert(user(id, &text))).collect())]),
         appends: BTreeMap::from([(

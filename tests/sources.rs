@@ -81,7 +81,8 @@ impl World {
             .collect();
         let mut identities = past.identities;
         identities.extend(found.clone());
-        let options = engine::Options { workers, epoch_events, take_state: false, ..support::options(workers) };
+        let mut options = support::options(workers);
+        (options.epoch_events, options.take_state) = (epoch_events, false);
         let facts = support::start_of(workers.to_string(), &options, identities.clone());
         let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(self.sink.clone())];
         let start = recovery::start(all(), &dir, &mut sinks, &facts, &found, 1)?;
@@ -92,7 +93,7 @@ impl World {
             sources: vec![Box::new(source)],
             sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
             keep: Some(keep),
-            options,
+            options: options.engine(),
             resume: start.resume,
             stop: Arc::default(),
             stats: Arc::default(),

@@ -7,13 +7,15 @@ pub mod hooked;
 
 pub use hooked::{Call, Hooked};
 
+use dataflows::Instant;
+use dataflows::family::Configured;
+use dataflows::shop::Settings;
+use dataflows::shop::settings::Thresholds;
 use dataflows::table::{TableId, Type, Value};
-use dataflows::time::Thresholds;
-use dataflows::{Instant, Settings};
 use deltamart::commit;
 use deltamart::decode::Format;
-use deltamart::engine::{self, Ended, EngineError, Job, Options, Resume};
-use deltamart::families::all;
+use deltamart::engine::{self, Ended, EngineError, Job, Resume};
+use deltamart::families::{SHOP, all};
 use deltamart::fingerprint;
 use deltamart::recovery::DECODER;
 use deltamart::rules::Rules;
@@ -28,6 +30,7 @@ use deltamart::stats::Stats;
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
@@ -61,7 +64,7 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
         program: "test".to_owned(),
         decoder: DECODER,
         rules: options.rules.clone(),
-        fingerprint: fingerprint::of(all(), &options.settings),
+        fingerprint: fingerprint::of(all(), &[options.shop()]),
         identities,
         begins: BTreeMap::new(),
         lost: Vec::new(),
@@ -69,17 +72,55 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
     }
 }
 
+/// How a pipeline of the movie shop runs. What is not said here is the engine's.
+#[derive(Clone)]
+pub struct Options {
+    /// The shop's settings.
+    pub settings: Settings,
+    /// For how long a partition must be at its end to be left out of the watermark.
+    pub idle_timeout_ms: i64,
+    /// The families that are kept besides.
+    pub others: Vec<engine::Lane>,
+    engine: engine::Options,
+}
+
+impl Options {
+    fn shop(&self) -> Arc<dyn Configured> {
+        Arc::new(self.settings.clone())
+    }
+
+    /// As the engine is told.
+    pub fn engine(&self) -> engine::Options {
+        let shop = engine::Lane { family: self.shop(), idle_timeout_ms: self.idle_timeout_ms };
+        let lanes = std::iter::once(shop).chain(self.others.iter().cloned()).collect();
+        engine::Options { lanes, ..self.engine.clone() }
+    }
+}
+
+impl Deref for Options {
+    type Target = engine::Options;
+
+    fn deref(&self) -> &engine::Options {
+        &self.engine
+    }
+}
+
+impl DerefMut for Options {
+    fn deref_mut(&mut self) -> &mut engine::Options {
+        &mut self.engine
+    }
+}
+
 /// A pipeline for tests: epochs close by size, by `Step::Cut` and at the end, never by the clock.
 pub fn options(workers: usize) -> Options {
     static EXIT: Once = Once::new();
     EXIT.call_once(engine::exit_on_panic_of_workers);
-    Options {
+    let engine = engine::Options {
         workers,
         epoch_interval: Duration::from_secs(3600),
         epoch_events: 1 << 16,
         epoch_bytes: 64 << 20,
         epochs_in_flight: 8,
-        idle_timeout_ms: 30_000,
         commit: commit::Options {
             commit_interval: Duration::ZERO,
             journal_interval: Duration::ZERO,
@@ -88,23 +129,28 @@ pub fn options(workers: usize) -> Options {
             catalogue: all(),
             retention: Default::default(),
         },
-        settings: Settings {
-            lateness_ms: Some(2 * HOUR_MS),
-            catalog_lateness_ms: Some(HOUR_MS),
-            session_timeout_ms: Some(4 * HOUR_MS),
-            cart_ttl_ms: 3 * HOUR_MS,
-            price_backfill_ms: HOUR_MS,
-            // Small, so that a history crosses it again and again.
-            watermark_step_ms: 3 * HOUR_MS,
-            segments: segments(HOUR_MS),
-            ..Settings::default()
-        },
+        lanes: Vec::new(),
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
         take_state: true,
         snapshot_interval: Duration::ZERO,
         turns: Default::default(),
-    }
+    };
+    let lane = dataflows::Settings {
+        lateness_ms: Some(2 * HOUR_MS),
+        // Small, so that a history crosses it again and again.
+        watermark_step_ms: 3 * HOUR_MS,
+        ..Default::default()
+    };
+    let settings = Settings {
+        lane,
+        catalog_lateness_ms: Some(HOUR_MS),
+        session_timeout_ms: Some(4 * HOUR_MS),
+        cart_ttl_ms: 3 * HOUR_MS,
+        price_backfill_ms: HOUR_MS,
+        segments: segments(HOUR_MS),
+    };
+    Options { settings, idle_timeout_ms: 30_000, others: Vec::new(), engine }
 }
 
 /// Segments that a user comes into and out of within hours, or whatever stands for an hour.
@@ -134,6 +180,7 @@ pub fn partitions(count: usize) -> Vec<Partition> {
     let partition = |partition| Partition {
         topic: "script".to_owned(),
         partition,
+        family: SHOP,
         format: Format::Json(None),
         status: dataflows::operators::Status::Live,
     };
@@ -153,7 +200,15 @@ pub fn run(
     let stop = Arc::new(AtomicBool::new(false));
     let source: Box<dyn Source> = Box::new(source.stopping(&stop));
     let sinks: Vec<(Box<dyn Sink>, _)> = vec![(Box::new(claimed), claim)];
-    engine::run(Job { sources: vec![source], sinks, keep: None, options, resume, stop, stats: Arc::clone(stats) })
+    engine::run(Job {
+        sources: vec![source],
+        sinks,
+        keep: None,
+        options: options.engine(),
+        resume,
+        stop,
+        stats: Arc::clone(stats),
+    })
 }
 
 /// Runs sources into one sink, from the beginning, without state.
@@ -165,7 +220,15 @@ pub fn run_into(
     stats: &Arc<Stats>,
 ) -> Result<Ended, EngineError> {
     let (resume, stats) = (Resume::default(), Arc::clone(stats));
-    engine::run(Job { sources, sinks: vec![(sink, claim)], keep: None, options, resume, stop: Arc::default(), stats })
+    engine::run(Job {
+        sources,
+        sinks: vec![(sink, claim)],
+        keep: None,
+        options: options.engine(),
+        resume,
+        stop: Arc::default(),
+        stats,
+    })
 }
 
 /// Runs a script of JSON records over some partitions to its end.
@@ -178,9 +241,9 @@ pub fn run_script(count: usize, steps: Vec<Step>, options: Options) -> (Memory, 
 
 /// Fails if any table differs from what its SQL says over the accepted events.
 pub fn assert_matches_sql(contents: &Contents, settings: &Settings) {
-    let watermark = contents.progress.as_ref().expect("claimed").watermark;
+    let watermark = contents.progress.as_ref().expect("claimed").watermarks.of(SHOP.name());
     let oracle = Oracle::over(contents, watermark, settings);
-    for (table, _) in all().metrics().iter().filter(|(table, _)| settings.tables.contains(*table)) {
+    for (table, _) in all().metrics().iter().filter(|(table, _)| settings.lane.tables.contains(*table)) {
         let (actual, expected) = (contents.rows(*table), oracle.rows(*table));
         assert_eq!(actual, expected, "`{}` differs from its SQL (left: table, right: SQL)", table.table().name);
     }
@@ -211,7 +274,8 @@ impl Oracle {
                 insert.execute(params_from_iter(values)).expect("insert");
             }
         }
-        specification::execute(all(), &connection, &settings.parameters(watermark)).expect("the metrics' SQL is valid");
+        specification::execute(all(), &connection, &|_| settings.parameters(watermark))
+            .expect("the metrics' SQL is valid");
         Oracle { connection }
     }
 

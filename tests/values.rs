@@ -17,8 +17,10 @@ mod whole;
 use apache_avro::Schema;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
+use deltamart::accept::{Accepted, accept};
+use deltamart::decode::Format;
+use deltamart::decode::Rejection;
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Accepted, Format, Rejection, decode};
 use deltamart::rules::Rules;
 use serde_json::Value as Json;
 
@@ -31,12 +33,12 @@ fn rules() -> Rules {
 
 /// A line of JSON, by the rules that hold if nobody sets others.
 fn line(text: &str) -> Result<Accepted, Rejection> {
-    decode(&Format::Json(None), text.as_bytes(), &Rules::default(), i64::MAX)
+    accept(&Format::Json(None), text.as_bytes(), &Rules::default(), i64::MAX)
 }
 
 /// A line of JSON, by no rules.
 fn any_line(text: &str) -> Result<Accepted, Rejection> {
-    decode(&Format::Json(None), text.as_bytes(), &rules(), i64::MAX)
+    accept(&Format::Json(None), text.as_bytes(), &rules(), i64::MAX)
 }
 
 /// A schema as who knows nothing of logical types has it: its bytes are the same.
@@ -58,7 +60,7 @@ fn avro(event: &'static str, schema: &Json, value: Avro) -> Result<Accepted, Rej
     let datum = writer.write_value_to_vec(value).expect("a value of the schema");
     let schemas = Schemas::default();
     schemas.insert(7, Writer::parse(&schema.to_string()));
-    decode(&Format::Avro(event, schemas), &[&header(7)[..], &datum].concat(), &rules(), i64::MAX)
+    accept(&Format::Avro(event, schemas), &[&header(7)[..], &datum].concat(), &rules(), i64::MAX)
 }
 
 /// A record of these fields.

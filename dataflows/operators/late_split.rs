@@ -7,6 +7,7 @@ use crate::time::{Instant, Settings, Time, Timed};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -119,13 +120,15 @@ impl<'s, E: Timed> LateSplit<'s, E> {
         port(&mut self.builder, &mut self.ports)
     }
 
-    /// Judges events by where the watermark goes and, in a sequence, by what each worker decoded of it. `route` puts
+    /// Judges events by where the watermark goes and, in a sequence if there is one and it matters what came before a
+    /// line of it, by what each worker decoded of it. `route` puts
     /// what is made of an event where it goes. Tells which came too late.
     pub fn build(
         self,
         targets: Stream<'s, Instant>,
         marks: Stream<'s, Mark>,
         settings: &Settings,
+        sequence: Option<Range<u32>>,
         mut route: impl FnMut(E, &Origin, Judged) + 'static,
     ) -> Stream<'s, LateEvent> {
         let LateSplit { mut builder, arrivals, mut ports, late: (late, late_events) } = self;
@@ -133,19 +136,19 @@ impl<'s, E: Timed> LateSplit<'s, E> {
         let mut arrivals = builder.new_input(arrivals, Pipeline);
         let mut targets = builder.new_input(targets, Pipeline);
         let mut marks = builder.new_input(marks.broadcast(), Pipeline);
-        let settings = settings.clone();
-        let judges_lines = settings.judges_lines();
+        let (settings, lines) = (settings.clone(), sequence.unwrap_or_default());
         builder.build(move |_caps| {
             let mut open = BTreeMap::<Time, (Vec<Capability<Time>>, VecDeque<Vec<Arrival<E>>>)>::new();
             let mut as_of = AsOf::default();
             let mut sequence = Sequence::new(worker);
+            let lines = lines.clone();
             // What of a batch must wait for what comes before it is given back.
             let mut judge = move |batch: Vec<Arrival<E>>, time: Time, before: Instant, sequence: &mut Sequence| {
                 let mut arrivals = batch.into_iter();
                 while let Some(Arrival { origin, event }) = arrivals.next() {
                     let timestamp = event.timestamp();
                     let mut watermark = before;
-                    if judges_lines && settings.sequence.contains(&origin.partition) {
+                    if lines.contains(&origin.partition) {
                         let Some(top) = sequence.before(time, &origin) else {
                             return Some(std::iter::once(Arrival { origin, event }).chain(arrivals).collect());
                         };

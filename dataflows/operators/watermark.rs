@@ -166,7 +166,7 @@ pub struct Watermarks<'s> {
 /// gap in time makes true at once (minutes, timeouts) is said in bounded slices. Of largest event times
 /// counts what two records witness. A sequence is one such partition, and without `out_of_orderness`:
 /// nothing in it races.
-pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Watermarks<'s> {
+pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings, sequence: Range<u32>) -> Watermarks<'s> {
     let settings = settings.clone();
     let pace = Rc::new(Cell::new(Pace::default()));
     let known = Rc::clone(&pace);
@@ -174,7 +174,7 @@ pub fn watermark<'s>(reports: Stream<'s, Report>, settings: &Settings) -> Waterm
         .broadcast()
         .unary_frontier(Pipeline, "watermark", move |_cap, _info| {
             let mut open = BTreeMap::new();
-            let mut partitions = Partitions { sequence: settings.sequence.clone(), ..Partitions::default() };
+            let mut partitions = Partitions { sequence: sequence.clone(), ..Partitions::default() };
             let mut sent = None;
             move |(input, frontier), output| {
                 input.for_each_time(|cap, data| {
@@ -260,7 +260,11 @@ mod tests {
 
     /// Where the watermark is after each epoch, and where it is going.
     fn run_with(settings: &Settings, epochs: Vec<Vec<Report>>) -> Vec<(Instant, Instant)> {
-        let mut partitions = Partitions { sequence: settings.sequence.clone(), ..Partitions::default() };
+        run_of(0..0, settings, epochs)
+    }
+
+    fn run_of(sequence: Range<u32>, settings: &Settings, epochs: Vec<Vec<Report>>) -> Vec<(Instant, Instant)> {
+        let mut partitions = Partitions { sequence, ..Partitions::default() };
         epochs
             .into_iter()
             .map(|reports| {
@@ -360,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_sequence_is_one_partition_without_disorder_and_never_goes_back() {
-        let settings = Settings { sequence: 0..2, ..settings() };
+        let settings = settings();
         let live = |partition, at| once(partition, at, Status::Live);
         let waits = says(1, None, Status::Waiting, false);
         let ended = |partition| says(partition, None, Status::Ended, false);
@@ -372,16 +376,16 @@ mod tests {
             vec![ended(1)],
         ];
         let now = |at| (at, at);
-        assert_eq!(run_with(&settings, files.clone()), [0, 300, 300, 500, 500].map(now));
+        assert_eq!(run_of(0..2, &settings, files.clone()), [0, 300, 300, 500, 500].map(now));
         // Partitions that race hold it, also while it is alone at its end; and they go on without it.
         let mut both = files;
         both[0].push(says(2, None, Status::Live, false));
         both.push(vec![says(2, Some(700), Status::Live, false)]);
-        assert_eq!(run_with(&settings, both), [0, 0, 0, 0, 0, 690].map(now));
+        assert_eq!(run_of(0..2, &settings, both), [0, 0, 0, 0, 0, 690].map(now));
         // What grows is not at its end with its only line; a whole input is.
         let alone = || vec![vec![once(0, 100, Status::Ended), ended(1)]];
-        assert_eq!(run_with(&settings, alone()), [(0, 0)]);
-        assert_eq!(run_with(&Settings { whole_input: true, ..settings }, alone()), [(100, 100)]);
+        assert_eq!(run_of(0..2, &settings, alone()), [(0, 0)]);
+        assert_eq!(run_of(0..2, &Settings { whole_input: true, ..settings }, alone()), [(100, 100)]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The raw tables of the shop: every accepted event as it came.
 
 use crate::events::{CatalogContent, Event, Origin};
+use crate::flow::Logs;
 use crate::item::ItemId;
 use crate::raw::{Append, origin_values, raw_table, uuid_text};
 use crate::table::{Column, Declared, Field, Person, Role, TableId, Type, Value, column, field, incidental, nullable};
-use crate::time::{Instant, Settings};
+use crate::time::Instant;
 use std::sync::LazyLock;
 
 /// An event's own time says how old its row is.
@@ -123,13 +124,13 @@ pub fn content_fields<R: 'static>(
 static CONTENT: LazyLock<Vec<Field<CatalogContent>>> = LazyLock::new(|| content_fields(|content| content));
 
 /// The row of an accepted event in its raw table.
-pub fn append(event: &Event, origin: &Origin, effective_at: Instant, settings: &Settings) -> Append {
+pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs) -> Append {
     let user = |user_id: u64| Value::Integer(user_id as i64);
     let text = |text: &String| Value::Text(text.clone());
     let item = |id: &ItemId| Value::Text(id.to_string());
     let cart = |cart_id: u128| Value::Text(uuid_text(cart_id));
     let mut values = Vec::with_capacity(10);
-    values.extend(origin_values(origin, settings));
+    values.extend(origin_values(origin, logs));
     if event.carries_time() {
         values.extend([Value::Text(event.name().to_owned()), Value::Instant(event.timestamp())]);
     }
@@ -212,10 +213,10 @@ mod tests {
                 content: CatalogContent::default(),
             })),
         ];
-        let settings = Settings { partitions: vec![("topic".into(), 0)], ..Settings::default() };
+        let logs = Logs { partitions: vec![("topic".into(), 0)], sequence: 0..0 };
         let origin = Origin { partition: 0, offset: 5, slot: (0, 0) };
         for event in events {
-            let row = append(&event, &origin, 1, &settings);
+            let row = append(&event, &origin, 1, &logs);
             let columns = &row.table.table().columns;
             assert_eq!(row.values.len(), columns.len(), "{}", event.name());
             for (column, value) in columns.iter().zip(&row.values) {

@@ -5,10 +5,12 @@ use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
 use super::raw::append;
 use crate::events::{CatalogItem, Event, Origin, Registration};
+use crate::flow::Logs;
 use crate::item::ItemId;
 use crate::operators::Judged;
 use crate::raw::Append;
-use crate::time::{Instant, Settings, Timed};
+use crate::shop::settings::Settings;
+use crate::time::{Instant, Timed};
 use serde::{Deserialize, Serialize};
 
 /// That a user did something, in time.
@@ -70,12 +72,12 @@ impl Timed for Event {
 
 /// Puts what is made of each event where metrics read it. A catalog version is never late: it takes effect no earlier
 /// than the catalog's cut.
-pub(super) fn route(routes: Routes, settings: &Settings) -> impl FnMut(Event, &Origin, Judged) + 'static {
+pub(super) fn route(routes: Routes, settings: &Settings, logs: Logs) -> impl FnMut(Event, &Origin, Judged) + 'static {
     let settings = settings.clone();
     move |event, origin, Judged { is_late, watermark }| {
         let effective_at = event.timestamp().max(settings.catalog_cut(watermark));
-        if settings.raw {
-            routes.raw.put(|| append(&event, origin, effective_at, &settings));
+        if settings.lane.raw {
+            routes.raw.put(|| append(&event, origin, effective_at, &logs));
         }
         if !is_late {
             in_time(&event, &routes);

@@ -1,7 +1,8 @@
 //! What would become of rejected records by the rules as they are now.
 
+use crate::accept::accept;
 use crate::config::Config;
-use crate::decode::{Format, decode};
+use crate::decode::Format;
 use crate::families;
 use crate::forget::Payloads;
 use crate::instant;
@@ -35,7 +36,7 @@ impl Again<'_> {
             Some(carries) => self.config.kafka.format.of(carries, self.payloads.schemas_for(&record.raw)),
             None => Format::Json(None),
         };
-        decode(&format, &record.raw, &self.config.rules, instant::now()).is_ok()
+        accept(&format, &record.raw, &self.config.rules, instant::now()).is_ok()
     }
 }
 

@@ -1,8 +1,9 @@
 //! As of when a catalog is that nobody dated. Never the file's own time: that changes with every copy, and
 //! with it prices would.
 
+use crate::accept::accept;
 use crate::config::Config;
-use crate::decode::{Format, decode};
+use crate::decode::Format;
 use crate::instant;
 use crate::rules::Rules;
 use crate::source::lines::{Extent, Lines};
@@ -40,7 +41,7 @@ pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Ins
 
 /// The time of the event that a line holds, if it will be accepted.
 fn accepted_at(line: &[u8], format: &Format, rules: &Rules, clock_ms: Instant) -> Option<Instant> {
-    decode(format, line, rules, clock_ms).ok().map(|accepted| accepted.event.timestamp())
+    accept(format, line, rules, clock_ms).ok().map(|accepted| accepted.event.timestamp())
 }
 
 /// What an event's time stands behind.

@@ -88,9 +88,9 @@ pub(super) struct Heartbeat {
     /// What does not answer as it should.
     #[serde(default)]
     pub troubles: Vec<Trouble>,
-    /// Since when every partition is silent, and the watermark stands.
+    /// The families of which every partition is silent, and since when: the watermark stands.
     #[serde(default)]
-    pub silent_since: Option<String>,
+    pub silent: BTreeMap<String, String>,
     /// The process, from anywhere; unknown of earlier versions.
     #[serde(default)]
     pub who: Option<Who>,
@@ -116,7 +116,10 @@ impl Heartbeat {
             waits_for: stats.waits_for(),
             unread: stats.unread(),
             troubles: stats.troubles(),
-            silent_since: stats.silent_since().map(instant::show),
+            silent: {
+                let since = stats.silent_since().into_iter();
+                since.map(|(family, since)| (family.to_owned(), instant::show(since))).collect()
+            },
             who: Some(who.clone()),
             counter: 0,
         }

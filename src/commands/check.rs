@@ -4,7 +4,7 @@ use super::{inputs, second, sinks, text};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::families::all;
-use crate::instant::{self, span};
+use crate::instant::span;
 use crate::kafka::cluster::{Cluster, KnownPartitions};
 use crate::kafka::registry::Registry;
 use crate::kafka::rights;
@@ -79,7 +79,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
                 progress.made_by.name(),
                 progress.generation,
                 progress.epoch,
-                instant::show(progress.watermark)
+                progress.watermarks
             ),
         }
         if let Some(mode) = open_to_others(&config.warehouse) {

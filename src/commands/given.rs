@@ -6,6 +6,7 @@ use super::named::{Begin, Named};
 use super::signals::EndsAtOnce;
 use crate::config::Config;
 use crate::decode::{Format, mask};
+use crate::families::SHOP;
 use crate::families::all;
 use crate::instant;
 use crate::kept::has_all;
@@ -79,9 +80,10 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
         }
         return Ok(Movies::file(name, path, as_of)?.version(number, sum));
     }
+    let watermark = past.lanes.of(SHOP.name()).watermark;
     let as_of = match named.as_of {
         Some(as_of) => as_of,
-        None if past.watermark > dataflows::time::START => past.watermark,
+        None if watermark > dataflows::time::START => watermark,
         None => first_event(&config.rules, &named.files)?.map_or_else(instant::now, |first| first - 1),
     };
     // Of two versions as of one instant neither is the later one.

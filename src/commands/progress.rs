@@ -90,7 +90,7 @@ fn line(stats: &Stats, records: u64, rate: f64) -> String {
 }
 
 fn watermark(stats: &Stats) -> String {
-    match stats.watermark.load(Relaxed) {
+    match stats.watermarks().least() {
         dataflows::time::START => "none yet".to_owned(),
         at => instant::show(at).replace('T', " ").chars().take(16).collect(),
     }

@@ -131,7 +131,7 @@ fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) ->
 
 /// Nothing that comes again is younger than it was.
 fn say_what_is_late(config: &Config, warehouse: &mut Sqlite) -> Result<()> {
-    let watermark = warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermark);
+    let watermark = warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermarks.least());
     if let Some(lateness) = config.lateness.filter(|_| watermark > dataflows::time::START) {
         let (from, lateness) = (instant::show(watermark - lateness), instant::span::show(lateness));
         say!("events from before {from} are late by now (`lateness` is {lateness}): they reach raw tables only");

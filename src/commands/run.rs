@@ -10,7 +10,7 @@ use super::progress::{Progress, summary};
 use super::second::{enter, successor};
 use super::text::{grouped, program};
 use super::waiting::{insist, patiently};
-use super::{IN_MEMORY, Refused, again, check_folder, options, settings, sinks, stop_on_signals};
+use super::{IN_MEMORY, Refused, again, check_folder, families, options, sinks, stop_on_signals};
 use crate::commit::CommitError;
 use crate::config::Config;
 use crate::config::retention::Retention;
@@ -281,7 +281,7 @@ impl Run<'_> {
         let config = self.config;
         let mut identities = past.identities;
         identities.extend(inputs.identities());
-        let mut fingerprint = fingerprint::of(all(), &settings(config, MadeBy::Run));
+        let mut fingerprint = fingerprint::of(all(), &families(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
             fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
         }

@@ -14,7 +14,7 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
     let statements: Vec<String> = match dialect {
         Dialect::Sqlite => {
             let tables = all().tables().iter().map(|id| ddl(id.table()));
-            let views = by_minute::all(all()).map(|(of, view)| view_ddl(of, view));
+            let views = by_minute::all(all()).map(|(of, view, family)| view_ddl(of, view, family));
             tables.chain([progress_ddl().to_owned()]).chain(views).collect()
         }
         Dialect::Snowflake => {

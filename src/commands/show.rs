@@ -23,7 +23,7 @@ struct Shown {
 }
 
 pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
-    let views: Vec<_> = by_minute::all(all()).map(|(of, view)| by_minute::table(of, view)).collect();
+    let views: Vec<_> = by_minute::all(all()).map(|(of, view, _)| by_minute::table(of, view)).collect();
     let tables = || all().tables().iter().map(|id| id.table()).chain(&views);
     let Some(declared) = tables().find(|table| table.name == name) else {
         let names: Vec<_> = tables().map(|table| table.name).collect();
@@ -52,7 +52,7 @@ pub(super) fn tables(config: &Config) -> Result<()> {
         say!(
             "epoch {}, watermark {}, committed at {}",
             progress.epoch,
-            instant::show(progress.watermark),
+            progress.watermarks,
             instant::show(progress.committed_at)
         );
     }

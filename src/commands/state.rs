@@ -6,7 +6,9 @@ use super::text::{grouped, program};
 use super::{Refused, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
+use crate::families::all;
 use crate::instant::{self, span};
+use crate::lanes::{Lanes, Watermarks};
 use crate::sink::{Progress, Sink};
 use crate::source::Trouble;
 use crate::state_dir::snapshot::Manifest;
@@ -58,7 +60,9 @@ struct Status {
 #[derive(Debug, Serialize)]
 struct Journaled {
     epoch: Time,
+    /// The least of the watermarks.
     watermark: String,
+    watermarks: Watermarks,
     at: String,
     /// How many epochs a restart would replay.
     since_snapshot: usize,
@@ -78,7 +82,9 @@ struct Committed {
     sink: String,
     epoch: Time,
     generation: u64,
+    /// The least of the watermarks.
     watermark: String,
+    watermarks: Watermarks,
     at: String,
     positions: BTreeMap<String, i64>,
     /// How many records were read and are not committed there.
@@ -96,6 +102,9 @@ impl Status {
         let chain = dir.chain()?;
         let snapshot = dir.newest_snapshot(&chain, Time::MAX)?;
         let from = snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
+        let mut lanes = snapshot.as_ref().map_or_else(Lanes::default, |manifest| manifest.lanes.clone());
+        chain.entries.range(from + 1..).for_each(|(_, (_, entry))| lanes.learn(&entry.lanes));
+        let watermarks = lanes.watermarks();
         let read = chain.entries.values().flat_map(|(_, entry)| &entry.read);
         let mut positions = snapshot.as_ref().map_or_else(BTreeMap::new, |manifest| manifest.positions.clone());
         read.for_each(|(partition, (_, next))| {
@@ -121,7 +130,8 @@ impl Status {
             state: dir.place(),
             journal: chain.entries.last_key_value().map(|(epoch, (_, entry))| Journaled {
                 epoch: *epoch,
-                watermark: instant::show(entry.watermark),
+                watermark: instant::show(watermarks.least()),
+                watermarks,
                 at: instant::show(entry.clock_ms),
                 since_snapshot: chain.entries.range(from + 1..).count(),
             }),
@@ -158,7 +168,8 @@ impl Committed {
             sink,
             epoch: progress.epoch,
             generation: progress.generation,
-            watermark: instant::show(progress.watermark),
+            watermark: instant::show(progress.watermarks.least()),
+            watermarks: progress.watermarks,
             at: instant::show(progress.committed_at),
             behind: read.iter().filter_map(behind).collect(),
             positions: progress.positions,
@@ -196,13 +207,14 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
     for Trouble { said, since, .. } in running.clone().flat_map(|run| &run.troubles) {
         say!("error      {said}; since {since}, {}", ago(since));
     }
-    if let Some(Journaled { epoch, watermark, at, since_snapshot }) = &status.journal {
-        say!("journal    epoch {epoch}, {}; watermark {watermark}", ago(at));
+    if let Some(Journaled { epoch, watermarks, at, since_snapshot, .. }) = &status.journal {
+        say!("journal    epoch {epoch}, {}; watermark {watermarks}", ago(at));
         say!("           {} epochs since the last snapshot: a restart replays them", grouped(*since_snapshot as u64));
     }
-    if let Some(since) = running.clone().find_map(|run| run.silent_since.as_deref()) {
-        let watermark = status.journal.as_ref().and_then(|journal| instant::parse(&journal.watermark));
-        say!("stands     the watermark: for {} no partition has had anything new;", span_since(since));
+    for (family, since) in running.clone().flat_map(|run| &run.silent) {
+        let watermark = status.journal.as_ref().map(|journal| journal.watermarks.of(family));
+        let of = if all().families().len() > 1 { format!(" of `{family}`") } else { String::new() };
+        say!("stands     the watermark{of}: for {} no partition has had anything new;", span_since(since));
         match watermark.filter(|watermark| *watermark > dataflows::time::START) {
             Some(at) => {
                 say!("           events that are later than {} move it", instant::show(at + config.out_of_orderness))
@@ -221,8 +233,8 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
         say!("lost       {partition}: {count} records, offsets {from} to {last}, deleted before they were read;");
         say!("           passed by the start at {noticed_at} (`--accept-loss`): no table knows them");
     }
-    for Committed { sink, epoch, at, watermark, positions, behind, .. } in &status.sinks {
-        say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermark}", ago(at));
+    for Committed { sink, epoch, at, watermarks, positions, behind, .. } in &status.sinks {
+        say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermarks}", ago(at));
         for (partition, next) in positions {
             let behind = behind
                 .get(partition)

@@ -49,9 +49,14 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
     for id in all().raw() {
         sink.connection().execute_batch(&copy(id)).context("could not read the raw tables")?;
     }
-    let settings = super::settings(config, progress.made_by);
-    specification::execute(all(), sink.connection(), &settings.parameters(progress.watermark))?;
-    let kept = all().metrics().iter().map(|(id, _)| *id).filter(|id| settings.tables.contains(*id));
+    let families = super::families(config, progress.made_by);
+    specification::execute(all(), sink.connection(), &|of| {
+        let family = families.iter().find(|family| family.family() == of);
+        family.map(|family| family.parameters(progress.watermarks.of(of.name()))).unwrap_or_default()
+    })?;
+    let tables = families.iter().map(|family| (family.family().metrics(), family.lane().tables.clone()));
+    let kept =
+        tables.flat_map(|(metrics, kept)| metrics.into_iter().map(|(id, _)| id).filter(move |id| kept.contains(*id)));
     let desired: Vec<_> = kept.map(|id| Ok((id, computed(sink, id)?))).collect::<Result<_>>()?;
     specification::forget(all(), sink.connection())?;
     let mut wrong = 0;
@@ -71,7 +76,7 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
         }
         wrong += differences.len();
     }
-    say!("as of epoch {}, watermark {}", progress.epoch, instant::show(progress.watermark));
+    say!("as of epoch {}, watermark {}", progress.epoch, progress.watermarks);
     for passed in passed(sink)? {
         say!("in no table: {passed}");
     }

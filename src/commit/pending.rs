@@ -1,6 +1,7 @@
 //! Epochs merged, and what is known of the stream after them.
 
-use super::Part;
+use super::{Logs, Part};
+use crate::lanes::{Lanes, Times};
 use crate::sink::Commit;
 use crate::source::marks::Marks;
 use crate::state_dir::journal::{self, Entry, Rejected};
@@ -10,7 +11,6 @@ use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// What is known of the stream after an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,12 +25,8 @@ pub struct StreamPosition {
     pub largest: BTreeMap<String, Instant>,
     /// Second largest event times, by `topic/partition`.
     pub second: BTreeMap<String, Instant>,
-    /// The largest event times of the sequence.
-    pub lines: TopTwo,
-    /// The watermark.
-    pub watermark: Instant,
-    /// Where it is going.
-    pub target: Instant,
+    /// How far each family has come.
+    pub lanes: Lanes,
     /// The clock.
     pub clock_ms: Instant,
 }
@@ -53,8 +49,8 @@ impl StreamPosition {
             note(&mut self.largest, partition, top.largest);
             note(&mut self.second, partition, top.second);
         }
-        self.lines.merge(entry.lines);
-        (self.watermark, self.target, self.clock_ms) = (entry.watermark, entry.target, entry.clock_ms);
+        self.lanes.learn(&entry.lanes);
+        self.clock_ms = entry.clock_ms;
     }
 }
 
@@ -74,18 +70,14 @@ fn note(times: &mut BTreeMap<String, Instant>, partition: &str, at: Option<Insta
     }
 }
 
-/// The facts of an epoch whose parts are all there. `(watermark, target)` are those before it. Of the
-/// partitions some are one sequence.
-pub(super) fn facts(
-    epoch: Time,
-    parts: &[Part],
-    before: (Instant, Instant),
-    partitions: &[String],
-    sequence: &Range<u32>,
-) -> Entry {
+/// The facts of an epoch whose parts are all there, after what was known `before` it.
+pub(super) fn facts(epoch: Time, parts: &[Part], before: &Lanes, logs: &Logs) -> Entry {
     let mut tops = BTreeMap::<u32, TopTwo>::new();
-    let name = |partition: u32| partitions[partition as usize].clone();
-    let mut entry = Entry { epoch, watermark: before.0, target: before.1, ..Entry::default() };
+    let name = |partition: u32| logs.partitions[partition as usize].clone();
+    let of = |lane: usize| logs.lanes[lane].family.to_owned();
+    let known = |(family, times): (&String, &Times)| (family.clone(), Times { lines: TopTwo::default(), ..*times });
+    let mut lanes = Lanes(before.0.iter().map(known).collect());
+    let mut entry = Entry { epoch, ..Entry::default() };
     for part in parts {
         for (partition, (from, next)) in &part.read {
             let read = entry.read.entry(name(*partition)).or_insert((*from, *next));
@@ -103,8 +95,12 @@ pub(super) fn facts(
             reason: rejected.reason.to_owned(),
             detail: rejected.detail.clone(),
         }));
-        entry.watermark = part.watermark.unwrap_or(entry.watermark);
-        entry.target = part.target.unwrap_or(entry.target);
+        for (lane, watermark) in &part.watermarks {
+            lanes.0.entry(of(*lane)).or_default().watermark = *watermark;
+        }
+        for (lane, target) in &part.targets {
+            lanes.0.entry(of(*lane)).or_default().target = *target;
+        }
         if let Some((opened_ms, clock_ms)) = part.clocks {
             (entry.opened_ms, entry.clock_ms) = (opened_ms, clock_ms);
         }
@@ -112,10 +108,11 @@ pub(super) fn facts(
     for (partition, top) in tops {
         note(&mut entry.largest, &name(partition), top.largest);
         note(&mut entry.second, &name(partition), top.second);
-        if sequence.contains(&partition) {
-            entry.lines.merge(top);
+        if let Some(lane) = logs.lanes.iter().find(|lane| lane.sequence.contains(&partition)) {
+            lanes.0.entry(lane.family.to_owned()).or_default().lines.merge(top);
         }
     }
+    entry.lanes = before.news(&lanes);
     entry.rejected = journal::joined(entry.rejected);
     // Where batches end is chance; what is kept is where the epoch ends, and the first two lines.
     for sums in entry.sums.values_mut() {
@@ -180,7 +177,7 @@ impl Pending {
             follows,
             epoch: self.epoch,
             clock_ms: known.clock_ms,
-            watermark: known.watermark,
+            watermarks: known.lanes.watermarks(),
             positions: known.positions.clone(),
             deltas,
             appends,

@@ -7,6 +7,7 @@
 //! No commit waits for it for long, and none fails by it: what cannot be done now is done after a later one.
 
 use crate::config::retention::Retention;
+use crate::lanes::Watermarks;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, Sink, SinkError};
 use dataflows::Instant;
@@ -19,8 +20,8 @@ const INTERVAL_MS: u64 = 3_600_000;
 pub(super) struct Purging {
     catalogue: Catalogue,
     retention: Retention,
-    /// Clock and watermark of the last commit before this start.
-    before: Option<(Instant, Instant)>,
+    /// Clock and watermarks of the last commit before this start.
+    before: Option<(Instant, Watermarks)>,
     /// The clock of the first commit of this start.
     first_ms: Option<Instant>,
     /// What is old; and the clock of the last commit.
@@ -30,7 +31,7 @@ pub(super) struct Purging {
 }
 
 impl Purging {
-    pub(super) fn new(catalogue: Catalogue, retention: Retention, before: Option<(Instant, Instant)>) -> Purging {
+    pub(super) fn new(catalogue: Catalogue, retention: Retention, before: Option<(Instant, Watermarks)>) -> Purging {
         Purging { catalogue, retention, before, first_ms: None, old: None, done_ms: None }
     }
 
@@ -40,8 +41,8 @@ impl Purging {
         let purge = if commit.clock_ms.abs_diff(first_ms) >= INTERVAL_MS {
             Purge::after(commit, self.catalogue, &self.retention)
         } else {
-            let at = |at| Purge::at(at, self.catalogue, &self.retention);
-            self.before.map(at).unwrap_or_default()
+            let at = |(clock_ms, watermarks): &_| Purge::at(*clock_ms, watermarks, self.catalogue, &self.retention);
+            self.before.as_ref().map(at).unwrap_or_default()
         };
         self.old = (!purge.is_empty()).then_some((purge, commit.clock_ms));
     }

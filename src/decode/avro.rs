@@ -7,9 +7,9 @@ pub mod schema;
 
 use super::hints::Outline;
 use super::{Reason, Rejection};
-use crate::families::{FAMILY, TOPICS};
+use crate::families::{self, TOPICS};
 use arc_swap::ArcSwap;
-use dataflows::wire::{Set, Wire};
+use dataflows::wire::{Names, Set, Wire};
 use schema::Branch;
 use serde::de::{DeserializeSeed, IgnoredAny};
 use serde_avro_fast::Schema;
@@ -35,8 +35,8 @@ pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub struct Writer {
     schema: Schema,
-    /// What a datum may be of: more than one if the schema is a union.
-    branches: Vec<Branch>,
+    /// What a datum may be of, more than one if the schema is a union; as each family reads it.
+    branches: Vec<(&'static Names, Vec<Branch>)>,
     is_union: bool,
 }
 
@@ -58,14 +58,23 @@ impl Writer {
         let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
         let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
         let json = references::resolved(json(text)?, &referred);
-        let (layout, branches) = schema::read(&json, FAMILY.names());
+        let read = |names| (names, schema::read(&json, names));
+        let branches = families::names().map(read).collect();
+        let layout = schema::layout(&json);
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
         Ok(Writer { schema, branches, is_union: layout.is_array() })
     }
 
-    /// What this datum is of.
-    fn branch(&self, datum: &[u8]) -> Option<&Branch> {
-        self.branches.get(if self.is_union { first_number(datum)? } else { 0 })
+    /// What this datum is of, as a family reads it that has these names.
+    fn branch(&self, names: &Names, datum: &[u8]) -> Option<&Branch> {
+        let (_, branches) = self.branches.iter().find(|(of, _)| std::ptr::eq(*of, names))?;
+        branches.get(if self.is_union { first_number(datum)? } else { 0 })
+    }
+
+    /// The names of the fields that this datum has.
+    fn outline(&self, datum: &[u8]) -> Option<&Outline> {
+        let (names, _) = self.branches.first()?;
+        Some(&self.branch(names, datum)?.outline)
     }
 }
 
@@ -177,7 +186,7 @@ pub fn decode<'a>(payload: &'a [u8], schemas: &Schemas, wire: &mut Wire<'_, 'a>,
         Some(Err(why)) => return Err(rejected(Reason::UNKNOWN_SCHEMA, format!("schema {id} {why}"))),
         None => return Err(rejected(Reason::UNKNOWN_SCHEMA, headers::why_unknown(id, payload))),
     };
-    let branch = writer.branch(datum);
+    let branch = writer.branch(wire.names(), datum);
     if let Some(other) = branch.and_then(|branch| branch.other.as_ref()) {
         return Err(rejected(Reason::WRONG_TYPE, format!("is `{other}` by schema {id}, not a record")));
     }
@@ -206,7 +215,7 @@ pub fn outline(payload: &[u8], schemas: &Schemas) -> Outline {
     let Ok((id, datum)) = split(payload) else { return Outline::default() };
     let known = schemas.0.load();
     let writer = known.get(&id).and_then(|writer| writer.as_ref().ok());
-    writer.and_then(|writer| writer.branch(datum)).map(|branch| branch.outline.clone()).unwrap_or_default()
+    writer.and_then(|writer| writer.outline(datum)).cloned().unwrap_or_default()
 }
 
 /// A datum, and how many bytes are left over after it: none, or more.

@@ -1,7 +1,7 @@
 //! Why a record that is no event is none, as far as its looks tell: an envelope that nobody opened, a name in
 //! another writing. Looked at only where something was missing.
 
-use crate::families::FAMILY;
+use crate::families;
 use dataflows::wire::sounds_like;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Write};
@@ -134,7 +134,7 @@ fn is_change(has: impl Fn(&str) -> bool) -> bool {
 
 fn is_event(fields: &[String]) -> bool {
     let has = |name: &str| fields.iter().any(|field| field == name);
-    has("timestamp") && (has("event_name") || FAMILY.names().person().is_some_and(has))
+    has("timestamp") && (has("event_name") || families::names().filter_map(|names| names.person()).any(has))
 }
 
 /// What is said of a datum of JSON that is no object.

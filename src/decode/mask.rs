@@ -9,7 +9,7 @@ use super::Format;
 use super::avro::HEADER_BYTES;
 use super::avro::leaves::{self, Leaf};
 use super::members::{Member, values_of};
-use crate::families::FAMILY;
+use crate::families;
 use dataflows::wire::mask::signs::{Bytes, Wide};
 use dataflows::wire::mask::{fill, is_domain, local_parts};
 use dataflows::wire::scalar::Scalar;
@@ -18,7 +18,7 @@ use std::ops::Range;
 
 /// Whether a field is to hold an address and nothing else, by its name.
 fn is_email(name: &str) -> bool {
-    FAMILY.names().addresses().any(|address| sounds_like(name, address))
+    families::names().any(|names| names.addresses().any(|address| sounds_like(name, address)))
 }
 
 /// A record as it may be stored.

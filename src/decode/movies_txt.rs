@@ -5,8 +5,8 @@
 //! carry nothing. The keys stand in an order, and the values of one together: a key that comes again
 //! after something else is the mark of an item whose `ITEM` line was lost.
 
-use super::{Accepted, Rejection};
-use dataflows::events::{CatalogContent, CatalogItem};
+use super::Rejection;
+use dataflows::events::{CatalogContent, CatalogItem, Event};
 use dataflows::shop::events::shared::BAD_ITEM_BLOCK;
 use dataflows::shop::price::{list_price, reason};
 use dataflows::wire::bounds::{self, TEXT_BYTES_MAX};
@@ -62,13 +62,12 @@ fn number(head: &[u8]) -> Option<u64> {
     plain.then(|| number.parse().ok()).flatten()
 }
 
-/// The event of a block. The version is as of `as_of`, in milliseconds.
+/// The event of a block; and whether an e-mail address came in clear, and was masked. The version is as of `as_of`, in milliseconds.
 ///
 /// # Errors
 /// As of [`parse`], or if there is too much in it.
-pub fn decode(block: &[u8], as_of: i64) -> Result<Accepted, Rejection> {
-    let (event, masked) = parse(block, as_of)?.accepted()?;
-    Ok(Accepted { event, masked })
+pub fn decode(block: &[u8], as_of: i64) -> Result<(Event, bool), Rejection> {
+    parse(block, as_of)?.accepted()
 }
 
 /// Parses a block. The version is as of `as_of`, in milliseconds.

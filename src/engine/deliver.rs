@@ -5,10 +5,10 @@ use crate::instant;
 use crate::kept::Counts;
 use crate::source::Batch;
 use dataflows::events::Origin;
-use dataflows::flow::Outputs;
+use dataflows::flow::{Logs, Outputs};
 use dataflows::operators::{LateEvent, TopTwo};
 use dataflows::raw::{Append, append_late};
-use dataflows::{Instant, Settings, Time};
+use dataflows::{Instant, Time};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -51,49 +51,56 @@ pub(super) type Asides = Rc<RefCell<BTreeMap<Time, Aside>>>;
 /// Late records are kept as `as_kept` makes them, by the partition they are from.
 /// Tells, in the cell, which epoch is not delivered yet; without one, all are.
 pub(super) fn deliver(
-    outputs: Outputs<'_>,
-    settings: &Settings,
+    lanes: Vec<Outputs<'_>>,
+    logs: Logs,
     as_kept: impl Fn(u32, &[u8]) -> Vec<u8> + 'static,
     asides: Asides,
     outbox: Sender<Message>,
 ) -> Rc<Cell<Option<Time>>> {
     let delivered = Rc::new(Cell::new(Some(0)));
     let reached = Rc::clone(&delivered);
-    let (changes, scope) = (outputs.changes, outputs.closed.scope());
+    let scope = lanes[0].closed.scope();
     let worker = scope.index();
     let mut builder = OperatorBuilder::new("deliver".to_owned(), scope);
-    let mut closed_tables = builder.new_input(outputs.closed, Pipeline);
-    let mut raw = builder.new_input(outputs.raw, Pipeline);
-    let mut late = builder.new_input(outputs.late, Pipeline);
-    let mut watermarks = builder.new_input(outputs.watermarks, Pipeline);
-    let mut targets = builder.new_input(outputs.targets, Pipeline);
-    let settings = settings.clone();
+    let (mut changes, mut inputs) = (Vec::new(), Vec::new());
+    for Outputs { changes: of_lane, closed, raw, late, watermarks, targets, pace: _ } in lanes {
+        changes.push(of_lane);
+        inputs.push((
+            builder.new_input(closed, Pipeline),
+            builder.new_input(raw, Pipeline),
+            builder.new_input(late, Pipeline),
+            builder.new_input(watermarks, Pipeline),
+            builder.new_input(targets, Pipeline),
+        ));
+    }
     builder.build(move |_caps| {
         let mut open = BTreeMap::<Time, Part>::new();
         move |frontiers| {
-            closed_tables.for_each(|_, _| {});
-            raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().appends.append(appends));
-            late.for_each(|cap, events| {
-                let asides = asides.borrow();
-                let part = open.entry(*cap.time()).or_default();
-                for event in events.drain(..) {
-                    begins_late(&event, &asides[cap.time()], &settings);
-                    let (batch, record) = event.origin.slot;
-                    let batch = &asides[cap.time()].batches[batch as usize];
-                    let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                    part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &settings));
-                }
-            });
-            watermarks.for_each(|cap, values| {
-                if worker == 0 {
-                    open.entry(*cap.time()).or_default().watermark = values.last().copied();
-                }
-            });
-            targets.for_each(|cap, values| {
-                if worker == 0 {
-                    open.entry(*cap.time()).or_default().target = values.last().copied();
-                }
-            });
+            for (lane, (closed, raw, late, watermarks, targets)) in inputs.iter_mut().enumerate() {
+                closed.for_each(|_, _| {});
+                raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().appends.append(appends));
+                late.for_each(|cap, events| {
+                    let asides = asides.borrow();
+                    let part = open.entry(*cap.time()).or_default();
+                    for event in events.drain(..) {
+                        begins_late(&event, &asides[cap.time()], &logs);
+                        let (batch, record) = event.origin.slot;
+                        let batch = &asides[cap.time()].batches[batch as usize];
+                        let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
+                        part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &logs));
+                    }
+                });
+                watermarks.for_each(|cap, values| {
+                    if let Some(last) = values.last().filter(|_| worker == 0) {
+                        note(&mut open.entry(*cap.time()).or_default().watermarks, lane, *last);
+                    }
+                });
+                targets.for_each(|cap, values| {
+                    if let Some(last) = values.last().filter(|_| worker == 0) {
+                        note(&mut open.entry(*cap.time()).or_default().targets, lane, *last);
+                    }
+                });
+            }
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             if frontier == reached.get() {
                 return;
@@ -110,7 +117,8 @@ pub(super) fn deliver(
                 part.snapshot = aside.snapshot;
                 part.oldest = aside.oldest;
             }
-            for (time, changed) in split_closed(&mut changes.borrow_mut(), closed) {
+            let changed = changes.iter().flat_map(|changes| split_closed(&mut changes.borrow_mut(), closed));
+            for (time, changed) in changed {
                 let part = open.entry(time).or_default();
                 for changed in changed {
                     match changed {
@@ -131,16 +139,24 @@ pub(super) fn deliver(
 }
 
 /// Says so if a file begins with what is late: most likely it was given in the wrong place.
-fn begins_late(event: &LateEvent, aside: &Aside, settings: &Settings) {
+fn begins_late(event: &LateEvent, aside: &Aside, logs: &Logs) {
     let Origin { partition, offset, .. } = event.origin;
     if aside.begun.contains(&(partition, offset)) {
-        let (file, _) = &settings.partitions[partition as usize];
+        let (file, _) = &logs.partitions[partition as usize];
         let (at, read_to) = (instant::show(event.timestamp), instant::show(event.watermark));
         tracing::warn!(
             "file `{file}` begins with an event of {at}, which is too late: what was read before it goes to {read_to}. \
              Late events are in `late_events` and count nowhere. Give the files in the order of time, raise `lateness`, \
              or compute all of them at once with `batch`"
         );
+    }
+}
+
+/// What a lane said last counts.
+fn note(times: &mut Vec<(usize, Instant)>, lane: usize, at: Instant) {
+    match times.iter_mut().find(|(of, _)| *of == lane) {
+        Some((_, known)) => *known = at,
+        None => times.push((lane, at)),
     }
 }
 

@@ -10,6 +10,7 @@ mod replay;
 use crate::backoff::Backoff;
 use crate::source::{Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
+use dataflows::family::FamilyId;
 use dataflows::operators::Status;
 use dataflows::{Instant, Time};
 use parking_lot::{Mutex, MutexGuard};
@@ -35,8 +36,10 @@ pub(super) struct Slot {
     idle: bool,
     /// Since when each partition is known to hold nothing more.
     at_end_since: Vec<Option<Instant>>,
-    /// It is read before others, and has not come to its end.
-    leads: Option<(ReadOrder, Arc<Leading>)>,
+    /// The lane of all its records.
+    pub(super) lane: usize,
+    /// It is read before others of its lane, and has not come to its end.
+    leads: Option<(ReadOrder, Arc<Vec<Leading>>)>,
     retry: Option<(std::time::Instant, Backoff)>,
     /// Why it is tried again.
     waits_for: Option<String>,
@@ -128,7 +131,7 @@ impl Slot {
             if (self.ended || self.cut && self.replay.is_none())
                 && let Some((order, leading)) = self.leads.take()
             {
-                leading[order as usize].fetch_sub(1, Ordering::AcqRel);
+                leading[self.lane][order as usize].fetch_sub(1, Ordering::AcqRel);
             }
             self.cut = false;
         }
@@ -178,32 +181,38 @@ impl Slot {
     }
 }
 
-/// How many sources there still are to be read before others, by their order.
+/// How many sources of a lane there still are to be read before others, by their order.
 type Leading = [AtomicUsize; ReadOrder::Live as usize];
 
 pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
-    leading: Arc<Leading>,
+    leading: Arc<Vec<Leading>>,
     /// All partitions, by number.
     pub(super) partitions: Vec<Partition>,
     /// Of each the span of event time that is taken.
     pub(super) takes: Vec<(Instant, Instant)>,
-    /// Which are one sequence: those of the first source that is one.
-    pub(super) sequence: Range<u32>,
+    /// Of each its lane.
+    pub(super) lanes: Vec<usize>,
+    /// Which are the sequence of each lane: those of its first source that is one.
+    pub(super) sequences: Vec<Range<u32>>,
     identities: Mutex<BTreeMap<String, String>>,
 }
 
 impl Intake {
     pub(super) fn new(
         sources: Vec<Box<dyn Source>>,
+        families: &[FamilyId],
         epoch: Time,
         positions: &BTreeMap<String, i64>,
         replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
         let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (mut slots, leading, mut sequence) = (Vec::new(), Arc::<Leading>::default(), 0..0);
+        let of_lanes: Vec<Leading> = families.iter().map(|_| Leading::default()).collect();
+        let (mut slots, leading, mut sequences) = (Vec::new(), Arc::new(of_lanes), vec![0..0; families.len()]);
+        let mut lanes = Vec::new();
         for mut source in sources {
             let own = source.partitions();
+            let lane = lane_of(&own, families)?;
             identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
                 Some((super::partition_name(partition), source.identity(number as u32)?))
             }));
@@ -229,13 +238,14 @@ impl Intake {
             let order = source.read_order();
             let leads = (order != ReadOrder::Live).then(|| (order, Arc::clone(&leading)));
             if leads.is_some() {
-                leading[order as usize].fetch_add(1, Ordering::AcqRel);
+                leading[lane][order as usize].fetch_add(1, Ordering::AcqRel);
             }
-            let is_the_sequence = source.is_sequence() && sequence.is_empty();
+            let is_the_sequence = source.is_sequence() && sequences[lane].is_empty();
             if is_the_sequence {
-                sequence = first..first + count;
+                sequences[lane] = first..first + count;
             }
             partitions.extend(own);
+            lanes.resize(partitions.len(), lane);
             takes.resize(partitions.len(), source.takes());
             slots.push(Mutex::new(Slot {
                 source,
@@ -246,6 +256,7 @@ impl Intake {
                 ended: false,
                 idle: false,
                 at_end_since: vec![None; count as usize],
+                lane,
                 leads,
                 retry: None,
                 waits_for: None,
@@ -254,7 +265,7 @@ impl Intake {
                 begun: next_offsets.iter().map(|(partition, _)| *partition).collect(),
             }));
         }
-        Ok(Intake { slots, leading, partitions, takes, sequence, identities: Mutex::new(identities) })
+        Ok(Intake { slots, leading, partitions, lanes, takes, sequences, identities: Mutex::new(identities) })
     }
 
     /// What makes each partition the log it is, as `topic/partition`: of some it is only known once
@@ -276,13 +287,18 @@ impl Intake {
         identities.clone()
     }
 
-    /// Since when every partition is idle that takes part in the watermark, if all are; the others have ended or are
-    /// catalogs. `open`: the partitions that have not ended.
-    pub(super) fn silent_since(&self, open: &[u32], idle: &BTreeMap<u32, Instant>) -> Option<Instant> {
-        let is_live = |number: &&u32| self.partitions[**number as usize].status == Status::Live;
+    /// Of each lane since when every partition is idle that takes part in its watermark, if all are; the others have
+    /// ended or are catalogs. `open`: the partitions that have not ended.
+    pub(super) fn silent_since(&self, open: &[u32], idle: &BTreeMap<u32, Instant>) -> Vec<Option<Instant>> {
+        (0..self.sequences.len()).map(|lane| self.lane_silent_since(lane, open, idle)).collect()
+    }
+
+    fn lane_silent_since(&self, lane: usize, open: &[u32], idle: &BTreeMap<u32, Instant>) -> Option<Instant> {
+        let status = |number: u32| self.partitions[number as usize].status;
+        let is_its = |number: &u32| self.lanes[*number as usize] == lane;
         // Behind history all of them wait at first.
-        let all_wait = self.partitions.iter().all(|partition| partition.status == Status::Waiting);
-        let taking_part = open.iter().filter(|number| all_wait || is_live(number));
+        let all_wait = (0..self.partitions.len() as u32).filter(is_its).all(|number| status(number) == Status::Waiting);
+        let taking_part = open.iter().filter(|number| is_its(number) && (all_wait || status(**number) == Status::Live));
         let since = taking_part.map(|number| idle.get(number).copied()).collect::<Option<Vec<_>>>()?;
         since.into_iter().max()
     }
@@ -291,14 +307,35 @@ impl Intake {
         self.slots.iter().map(|slot| slot.lock())
     }
 
-    /// The sources whose turn it is and that nobody is reading right now: those of the first place that has
-    /// not come to its end. What is replayed knows its epochs.
+    /// The sources whose turn it is and that nobody is reading right now: of each lane those of the first place that
+    /// has not come to its end. What is replayed knows its epochs.
     pub(super) fn free_slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
-        let first = self.leading.iter().position(|sources| sources.load(Ordering::Acquire) > 0);
+        let first = |leading: &Leading| leading.iter().position(|sources| sources.load(Ordering::Acquire) > 0);
+        let firsts: Vec<_> = self.leading.iter().map(first).collect();
         self.slots.iter().filter_map(move |slot| {
             let slot = slot.try_lock()?;
+            let first = firsts[slot.lane];
             let place = slot.leads.as_ref().map(|(place, _)| *place as usize);
             (place == first || first.is_none() || slot.is_replaying()).then_some(slot)
         })
     }
+}
+
+/// The lane of a source: all its partitions are of one family.
+///
+/// # Errors
+/// If they are not, or nobody keeps tables of that family.
+fn lane_of(partitions: &[Partition], families: &[FamilyId]) -> Result<usize, SourceError> {
+    let Some(first) = partitions.first() else { return Ok(0) };
+    let name = super::partition_name(first);
+    if let Some(other) = partitions.iter().find(|partition| partition.family != first.family) {
+        let (of, other_name, of_other) = (first.family.name(), super::partition_name(other), other.family.name());
+        let why =
+            format!("`{name}` is of family `{of}` and `{other_name}` of `{of_other}`: one source is of one family");
+        return Err(SourceError::Failed(why));
+    }
+    families.iter().position(|family| *family == first.family).ok_or_else(|| {
+        let why = format!("`{name}` is of family `{}`, which this run does not keep", first.family.name());
+        SourceError::Failed(why)
+    })
 }

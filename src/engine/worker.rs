@@ -15,15 +15,16 @@ use crate::source::{Batch, Poll, Record, Refused};
 use crate::turns::Turn;
 use away::Away;
 use cut::Cut;
-use dataflows::events::{Arrival, Event, Origin};
-use dataflows::flow::Inputs;
+use dataflows::events::Origin;
+use dataflows::flow::{Inputs, Logs};
+use dataflows::gate::{Accepted, Gate};
 use dataflows::operators::{Mark, Report, Status, TopTwo};
-use dataflows::shop::build;
 use dataflows::state::Ledger;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -54,11 +55,30 @@ struct Tick {
     clock_ms: Instant,
     /// The clock by which the records of the next epoch are judged.
     opens_ms: Instant,
-    /// A replayed epoch: where the watermark is after it, and where it is going.
-    known: Option<(Instant, Instant)>,
+    /// A replayed epoch: where the watermark of each lane is after it, and where it is going.
+    known: Option<Vec<(Instant, Instant)>>,
     /// What is held after this epoch is written down.
     snapshot: bool,
     last: bool,
+}
+
+/// What goes into a lane.
+struct Lane {
+    gate: Box<dyn Gate>,
+    reports: Handle<Report>,
+    marks: Handle<Mark>,
+    /// Whether it matters to others what we decoded of its sequence.
+    judges_lines: bool,
+}
+
+impl Lane {
+    fn advance_to(&mut self, epoch: Time) {
+        self.gate.advance_to(epoch);
+        self.reports.advance_to(epoch);
+        self.marks.advance_to(epoch);
+        self.marks.flush();
+        self.reports.flush();
+    }
 }
 
 struct Worker {
@@ -67,9 +87,7 @@ struct Worker {
     /// The open epoch.
     epoch: Time,
     clock_ms: Instant,
-    arrivals: Handle<Arrival<Event>>,
-    reports: Handle<Report>,
-    marks: Handle<Mark>,
+    lanes: Vec<Lane>,
     asides: Asides,
     ledger: Ledger,
     /// Which epoch is not delivered yet.
@@ -92,8 +110,6 @@ struct Worker {
     taken_bytes: usize,
     /// Smallest and largest event times per partition in the open epoch.
     seen: BTreeMap<u32, (Instant, TopTwo)>,
-    /// Whether it matters to others what we decoded of the sequence.
-    judges_lines: bool,
     /// Files that the batch begins that is being taken, and of which no event was accepted yet.
     begins: Vec<u32>,
     /// Largest event times in it.
@@ -105,8 +121,8 @@ pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     let turn = shared.options.turns.join(format!("worker {}", timely.index()));
     let mut worker = Worker::start(timely, shared);
     while !worker.turn(timely, &turn) {}
-    let Worker { shared, index, epoch, arrivals, reports, marks, ledger, ticker, .. } = worker;
-    drop((arrivals, reports, marks, ticker));
+    let Worker { shared, index, epoch, lanes, ledger, ticker, .. } = worker;
+    drop((lanes, ticker));
     while timely.has_dataflows() {
         step(timely, &turn, PARK);
     }
@@ -131,24 +147,33 @@ impl Worker {
     fn start(timely: &mut Timely, shared: &Arc<Shared>) -> Worker {
         let (index, peers) = (timely.index(), timely.peers());
         let resume = &shared.resume;
-        let settings = &shared.options.settings;
         // What is known from before enters at the odd epoch before the first even one: silently.
         let silent = resume.epoch + 1;
         let (ledger, asides) = (Ledger::restoring_at(silent), Asides::default());
         let outbox = shared.outbox.lock().clone();
-        let (mut arrivals, mut reports, mut marks, pace, delivered) = timely.dataflow(|scope| {
-            let (arrivals_in, arrivals) = scope.new_input::<Vec<Arrival<Event>>>();
-            let (reports_in, reports) = scope.new_input::<Vec<Report>>();
-            let (marks_in, marks) = scope.new_input::<Vec<Mark>>();
-            let inputs = Inputs { arrivals, reports, marks };
-            let outputs = build(inputs, settings, &ledger);
-            let pace = Rc::clone(&outputs.pace);
+        let logs = |sequence: &Range<u32>| {
+            let partitions = shared.intake.partitions.iter();
+            let partitions = partitions.map(|partition| (partition.topic.clone(), partition.partition)).collect();
+            Logs { partitions, sequence: sequence.clone() }
+        };
+        let (mut lanes, paces, delivered) = timely.dataflow(|scope| {
+            let (mut lanes, mut paces, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+            for (lane, sequence) in shared.options.lanes.iter().zip(&shared.intake.sequences) {
+                let (reports, reported) = scope.new_input::<Vec<Report>>();
+                let (marks, marked) = scope.new_input::<Vec<Mark>>();
+                let inputs = Inputs { logs: logs(sequence), reports: reported, marks: marked };
+                let (gate, out) = lane.family.build(scope, inputs, &ledger);
+                paces.push(Rc::clone(&out.pace));
+                outputs.push(out);
+                let judges_lines = !sequence.is_empty() && lane.family.judges_lines();
+                lanes.push(Lane { gate, reports, marks, judges_lines });
+            }
             let partitions = Arc::clone(shared);
             let as_kept = move |partition: u32, payload: &[u8]| {
                 mask::record(&partitions.intake.partitions[partition as usize].format, payload).bytes
             };
-            let delivered = deliver(outputs, settings, as_kept, Rc::clone(&asides), outbox);
-            (arrivals_in, reports_in, marks_in, pace, delivered)
+            let delivered = deliver(outputs, logs(&(0..0)), as_kept, Rc::clone(&asides), outbox);
+            (lanes, paces, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
         let mut tick_input = timely.dataflow(|scope| {
@@ -159,8 +184,7 @@ impl Worker {
             });
             input
         });
-        reports.advance_to(silent);
-        marks.advance_to(silent);
+        lanes.iter_mut().for_each(|lane| lane.advance_to(silent));
         while let Some(section) = shared.take_share() {
             // It was read once before the start, and the tables that are kept are those that were.
             match ledger.restore(&section) {
@@ -171,37 +195,19 @@ impl Worker {
             timely.step();
         }
         ledger.is_restored();
-        if index == 0 {
-            if resume.watermark > dataflows::time::START {
-                reports.send(Report::Known { watermark: resume.watermark, target: resume.target });
-            }
-            let sequence = &shared.intake.sequence;
-            for (number, partition) in (0..).zip(&shared.intake.partitions) {
-                // What was read of a sequence is known of all of it together, files that are gone too.
-                let top = match sequence.contains(&number) {
-                    true if number == sequence.start => resume.lines,
-                    true => TopTwo::default(),
-                    false => resume.top(&partition_name(partition)),
-                };
-                let seen = top.largest.map(|at| (at, top));
-                reports.send(Report::Partition { partition: number, seen, status: partition.status, idle: false });
-            }
-            marks.send(Mark { number: 0, worker: u32::MAX, slot: 0, top: resume.lines });
-        }
         let (epoch, clock_ms) = resume.first_epoch(shared.started_ms);
-        arrivals.advance_to(epoch);
-        reports.advance_to(epoch);
-        marks.advance_to(epoch);
+        if index == 0 {
+            lanes.iter_mut().enumerate().for_each(|(number, lane)| say_known(shared, number, lane));
+        }
+        lanes.iter_mut().for_each(|lane| lane.advance_to(epoch));
         tick_input.advance_to(epoch);
-        let ticker = (index == 0).then(|| Ticker::new(tick_input, epoch, pace, resume));
+        let ticker = (index == 0).then(|| Ticker::new(tick_input, epoch, paces, &shared.options.lanes, resume));
         Worker {
             shared: Arc::clone(shared),
             index,
             epoch,
             clock_ms,
-            arrivals,
-            reports,
-            marks,
+            lanes,
             asides,
             ledger,
             delivered,
@@ -216,7 +222,6 @@ impl Worker {
             quota_bytes: (shared.options.epoch_bytes / peers).max(1),
             taken_bytes: 0,
             seen: BTreeMap::new(),
-            judges_lines: settings.judges_lines(),
             begins: Vec::new(),
             in_batch: TopTwo::default(),
         }
@@ -247,34 +252,39 @@ impl Worker {
     /// Closes the open epoch and, unless a snapshot is taken after it, opens the next.
     fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
-        let idle_timeout_ms = self.shared.options.idle_timeout_ms;
         let (mut idle, mut open, mut away) = (BTreeMap::new(), Vec::new(), Away::default());
         for mut slot in self.shared.intake.slots() {
             slot.move_on(tick.next);
             if self.index == 0 {
+                let idle_timeout_ms = self.shared.options.lanes[slot.lane].idle_timeout_ms;
                 idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
                 open.extend((slot.first..slot.first + slot.count).filter(|_| !slot.ended));
                 away.hear(&slot);
             }
         }
         for partition in idle.keys().copied() {
-            self.reports.send(Report::Partition { partition, seen: None, status: Status::Waiting, idle: true });
+            self.report(Report::Partition { partition, seen: None, status: Status::Waiting, idle: true }, partition);
         }
-        let mut asides = self.asides.borrow_mut();
+        let asides = Rc::clone(&self.asides);
+        let mut asides = asides.borrow_mut();
         let aside = asides.entry(tick.epoch).or_default();
         for (partition, seen) in std::mem::take(&mut self.seen) {
             aside.largest.insert(partition, seen.1);
             let seen = Some(seen);
-            self.reports.send(Report::Partition { partition, seen, status: Status::Waiting, idle: false });
+            self.report(Report::Partition { partition, seen, status: Status::Waiting, idle: false }, partition);
         }
         if self.index == 0 {
             let stats = &self.shared.signals.stats;
-            stats.set_silent_since(self.shared.intake.silent_since(&open, &idle));
+            let silent = self.shared.intake.silent_since(&open, &idle);
+            let lanes = self.shared.options.lanes.iter().map(|lane| lane.family.family().name());
+            stats.set_silent_since(lanes.zip(silent).filter_map(|(family, since)| Some((family, since?))).collect());
             away.tell(stats);
-            self.reports.send(match tick.known {
-                Some((watermark, target)) => Report::Known { watermark, target },
-                None => Report::Closed,
-            });
+            for (number, lane) in self.lanes.iter_mut().enumerate() {
+                lane.reports.send(match &tick.known {
+                    Some(known) => Report::Known { watermark: known[number].0, target: known[number].1 },
+                    None => Report::Closed,
+                });
+            }
             aside.clocks = Some((self.clock_ms, tick.clock_ms));
             aside.snapshot = tick.snapshot;
         }
@@ -306,12 +316,12 @@ impl Worker {
     }
 
     fn advance(&mut self, epoch: Time) {
-        self.arrivals.advance_to(epoch);
-        self.reports.advance_to(epoch);
-        self.marks.advance_to(epoch);
-        self.marks.flush();
-        self.arrivals.flush();
-        self.reports.flush();
+        self.lanes.iter_mut().for_each(|lane| lane.advance_to(epoch));
+    }
+
+    /// Says something of a partition to its lane.
+    fn report(&mut self, report: Report, partition: u32) {
+        self.lanes[self.shared.intake.lanes[partition as usize]].reports.send(report);
     }
 
     /// Takes what a source has, if the epoch has room; tells whether there was anything.
@@ -352,12 +362,6 @@ impl Worker {
         any
     }
 
-    /// Whether an event is to come from this partition, and from no other.
-    fn takes(&self, partition: u32, event: &Event) -> bool {
-        let (from, until) = self.shared.intake.takes[partition as usize];
-        (from..until).contains(&event.timestamp())
-    }
-
     fn hold_or_accept(&mut self, dealt: Dealt) {
         if dealt.epoch > self.epoch { self.ahead.push_back(dealt) } else { self.accept(dealt) }
     }
@@ -366,7 +370,7 @@ impl Worker {
         match polled {
             Poll::Records(batch) => self.accept_batch(batch, number, begins),
             Poll::Status(partition, status) => {
-                self.reports.send(Report::Partition { partition, seen: None, status, idle: false });
+                self.report(Report::Partition { partition, seen: None, status, idle: false }, partition);
             }
             Poll::End | Poll::Cut | Poll::Skipped | Poll::Idle => {}
         }
@@ -389,12 +393,14 @@ impl Worker {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
             accepted.push(self.accept_record(&batch, record, origin, aside));
         }
+        let of = batch.records.first().map(|record| self.shared.intake.lanes[record.partition as usize]);
         batch.keep(&accepted);
         aside.batches.push(batch);
-        if let Some(number) = number.filter(|_| self.judges_lines) {
-            self.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
+        let lane = of.map(|of| &mut self.lanes[of]).filter(|lane| lane.judges_lines);
+        if let (Some(number), Some(lane)) = (number, lane) {
+            lane.marks.send(Mark { number, worker: self.index as u32, slot, top: self.in_batch });
             // Others wait for it.
-            self.marks.flush();
+            lane.marks.flush();
         }
     }
 
@@ -406,6 +412,9 @@ impl Worker {
         let Shared { intake, options, signals, .. } = &*shared;
         let partition = &intake.partitions[record.partition as usize];
         let payload = &batch.bytes[record.payload.clone()];
+        // Whether an event is to come from this partition, and from no other.
+        let (from, until) = intake.takes[record.partition as usize];
+        let gate = &mut *self.lanes[intake.lanes[record.partition as usize]].gate;
         let replayed = shared.resume.replayed(self.epoch);
         let rules = replayed.map_or(&options.rules, |replayed| &replayed.rules);
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
@@ -420,20 +429,19 @@ impl Worker {
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.time.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode_record(&partition.format, payload, record.bytes, rules, clock)
+                decode_record(&partition.format, (payload, record.bytes), gate, rules.bounds(partition.family, clock))
             }
         };
         match decoded {
-            Ok(accepted) if accepted.event.carries_time() && !self.takes(record.partition, &accepted.event) => {
+            Ok(Accepted { at: Some(at), .. }) if !(from..until).contains(&at) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
                 true
             }
-            Ok(accepted) => {
-                if accepted.masked {
+            Ok(Accepted { at, masked }) => {
+                if masked {
                     signals.stats.masked.fetch_add(1, Relaxed);
                 }
-                if accepted.event.carries_time() {
-                    let at = accepted.event.timestamp();
+                if let Some(at) = at {
                     let (earliest, top) = self.seen.entry(record.partition).or_insert((at, TopTwo::default()));
                     *earliest = at.min(*earliest);
                     top.add(at);
@@ -445,7 +453,7 @@ impl Worker {
                         aside.begun.push((record.partition, record.offset));
                     }
                 }
-                self.arrivals.send(Arrival { origin, event: accepted.event });
+                gate.enter(origin);
                 true
             }
             Err(rejection) => {
@@ -479,6 +487,30 @@ impl Worker {
             }
         }
     }
+}
+
+/// Tells a lane what was known before this run.
+fn say_known(shared: &Shared, number: usize, lane: &mut Lane) {
+    let (resume, intake) = (&shared.resume, &shared.intake);
+    let known = resume.lanes.of(shared.options.lanes[number].family.family().name());
+    if known.watermark > dataflows::time::START {
+        lane.reports.send(Report::Known { watermark: known.watermark, target: known.target });
+    }
+    let sequence = &intake.sequences[number];
+    for (partition, of) in (0..).zip(&intake.partitions) {
+        if intake.lanes[partition as usize] != number {
+            continue;
+        }
+        // What was read of a sequence is known of all of it together, files that are gone too.
+        let top = match sequence.contains(&partition) {
+            true if partition == sequence.start => known.lines,
+            true => TopTwo::default(),
+            false => resume.top(&partition_name(of)),
+        };
+        let seen = top.largest.map(|at| (at, top));
+        lane.reports.send(Report::Partition { partition, seen, status: of.status, idle: false });
+    }
+    lane.marks.send(Mark { number: 0, worker: u32::MAX, slot: 0, top: known.lines });
 }
 
 /// What proves that a log is the one that was read: the sum up to the end of a batch, and at its very beginning the

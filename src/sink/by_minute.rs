@@ -7,9 +7,10 @@
 use dataflows::family::Catalogue;
 use dataflows::table::{ByMinute, Column, Table};
 
-/// The tables that have such a view, each with it.
-pub fn all(catalogue: Catalogue) -> impl Iterator<Item = (&'static Table, &'static ByMinute)> {
-    catalogue.tables().iter().filter_map(|id| Some((id.table(), id.table().by_minute.as_ref()?)))
+/// The tables that have such a view, each with it and the name of their family.
+pub fn all(catalogue: Catalogue) -> impl Iterator<Item = (&'static Table, &'static ByMinute, &'static str)> {
+    let family = move |id| catalogue.family_of(id).map_or("", |family| family.name());
+    catalogue.tables().iter().filter_map(move |id| Some((id.table(), id.table().by_minute.as_ref()?, family(*id))))
 }
 
 /// How a warehouse writes what not all write alike.
@@ -32,14 +33,14 @@ pub fn table(of: &Table, view: &ByMinute) -> Table {
 pub fn select(
     dialect: Dialect,
     quote: fn(&str) -> String,
-    (of, view): (&Table, &ByMinute),
+    (of, view, family): (&Table, &ByMinute, &str),
     table: &str,
     progress: &str,
 ) -> String {
     let columns = &of.columns;
     let at = columns[0].name;
     let [at, minute, last, stretches, minutes] = [at, "_minute", "_last", "_stretches", "_minutes"].map(quote);
-    let (this, watermark) = (dialect.minute_of(&at), dialect.minute_of(&quote("watermark")));
+    let (this, watermark) = (dialect.minute_of(&at), dialect.minute_of(&dialect.watermark_of(family, quote)));
     let before_next = dialect.minute_before(&dialect.minute_of(&format!("lead({at}) OVER (ORDER BY {at})")));
     // Each column as it is at a minute: at that of a row what it says, behind it nobody.
     let each = |of_the_minute: &dyn Fn(&str, &str) -> String| {
@@ -104,6 +105,21 @@ FROM {minutes}",
 }
 
 impl Dialect {
+    /// The watermark of a family, out of `_progress`: of before families had names there is one.
+    fn watermark_of(self, family: &str, quote: fn(&str) -> String) -> String {
+        let (all, least) = (quote("watermarks"), quote("watermark"));
+        let own = match self {
+            Dialect::Sqlite => format!("json_extract({all}, '$.{family}')"),
+            Dialect::DuckDb => format!("({all}->>'$.{family}')::TIMESTAMPTZ AT TIME ZONE 'UTC'"),
+            Dialect::Snowflake => {
+                format!(
+                    "CAST(REPLACE(CAST(GET_PATH(PARSE_JSON({all}), '{family}') AS VARCHAR), 'Z', '') AS TIMESTAMP_NTZ(3))"
+                )
+            }
+        };
+        format!("coalesce({own}, {least})")
+    }
+
     /// The last boundary at or before an instant; for SQLite as a number of minutes.
     fn minute_of(self, at: &str) -> String {
         match self {

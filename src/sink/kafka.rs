@@ -24,6 +24,7 @@ use crate::kafka::KafkaError;
 use crate::kafka::cleanup::{self, Cleanup};
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
+use crate::lanes::Watermarks;
 use added::Added;
 use dataflows::Time;
 use dataflows::delta::Delta;
@@ -75,6 +76,7 @@ struct Written {
     epoch: Time,
     positions: BTreeMap<String, i64>,
     watermark: String,
+    watermarks: Watermarks,
     committed_at: String,
     added: Added,
 }
@@ -292,7 +294,8 @@ impl Kafka {
             made_by: progress.made_by.name().to_owned(),
             epoch: progress.epoch,
             positions: progress.positions.clone(),
-            watermark: instant::show(progress.watermark),
+            watermark: instant::show(progress.watermarks.least()),
+            watermarks: progress.watermarks.clone(),
             committed_at: instant::show(progress.committed_at),
             added: added.clone(),
         };
@@ -323,7 +326,7 @@ impl Sink for Kafka {
                 made_by,
                 epoch: 0,
                 positions: BTreeMap::new(),
-                watermark: dataflows::time::START,
+                watermarks: Watermarks::NONE,
                 committed_at: dataflows::time::START,
             };
             (nothing, Added::default())
@@ -355,7 +358,7 @@ impl Sink for Kafka {
             let progress = Progress {
                 epoch: commit.epoch,
                 positions: commit.positions.clone(),
-                watermark: commit.watermark,
+                watermarks: commit.watermarks.clone(),
                 committed_at: commit.clock_ms,
                 ..writer.progress.clone()
             };
@@ -438,13 +441,14 @@ mod tests {
             epoch: 8,
             positions: BTreeMap::from([("shop/0".to_owned(), 5)]),
             watermark: instant::show(1),
+            watermarks: Watermarks::of_shop(1),
             committed_at: instant::show(2),
             added: Added::default(),
         };
         let written = serde_json::to_value(&written).expect("JSON");
         let read = |written: &serde_json::Value| read_written(written.to_string().as_bytes(), "Kafka", "dm_progress");
         let (progress, _) = read(&written).expect("ours");
-        assert_eq!((progress.made_by, progress.watermark, progress.committed_at), (MadeBy::Run, 1, 2));
+        assert_eq!((progress.made_by, progress.watermarks.least(), progress.committed_at), (MadeBy::Run, 1, 2));
         for field in written.as_object().expect("fields").keys() {
             for wrong in [serde_json::Value::Null, serde_json::json!(-1), serde_json::json!({"a": "b"})] {
                 let mut damaged = written.clone();

@@ -5,6 +5,7 @@ mod rows;
 
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use crate::lanes::Watermarks;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
@@ -113,7 +114,7 @@ impl Sink for Memory {
             made_by,
             epoch: 0,
             positions: BTreeMap::new(),
-            watermark: dataflows::time::START,
+            watermarks: Watermarks::NONE,
             committed_at: 0,
         });
         progress.generation = claim.generation;
@@ -143,7 +144,7 @@ impl Sink for Memory {
             contents.progress = Some(Progress {
                 epoch: commit.epoch,
                 positions: commit.positions.clone(),
-                watermark: commit.watermark,
+                watermarks: commit.watermarks.clone(),
                 committed_at: commit.clock_ms,
                 ..progress
             });

@@ -174,7 +174,8 @@ impl Parquet {
     fn write(&self, claim: &Claim, commit: &Commit, manifest: &Manifest) -> Result<Manifest, SinkError> {
         let mut next = Manifest {
             epoch: commit.epoch,
-            watermark: commit.watermark,
+            watermark: commit.watermarks.least(),
+            watermarks: Some(commit.watermarks.clone()),
             committed_at: commit.clock_ms,
             positions: commit.positions.clone(),
             ..manifest.clone()
@@ -509,6 +510,7 @@ fn nothing(claim: &Claim) -> Manifest {
         made_by: MadeBy::Run,
         epoch: 0,
         watermark: dataflows::time::START,
+        watermarks: None,
         committed_at: 0,
         positions: BTreeMap::new(),
         starts: Vec::new(),

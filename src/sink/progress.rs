@@ -2,6 +2,8 @@
 
 use super::{MadeBy, Progress, SinkError};
 use crate::instant;
+use crate::lanes::Watermarks;
+use dataflows::Instant;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -23,8 +25,10 @@ pub struct Found {
     pub epoch: Json,
     /// An object of whole numbers, or the text of one.
     pub positions: Json,
-    /// An instant as text.
+    /// An instant as text: the least of the watermarks.
     pub watermark: Json,
+    /// An object of instants, or the text of one; nothing of before families had names.
+    pub watermarks: Json,
     /// An instant as text.
     pub committed_at: Json,
 }
@@ -47,10 +51,13 @@ impl Found {
             number.ok_or_else(|| refused(field, &shown(value), "a whole number, 0 or more"))
         };
         let at = |field, value: &Json| {
-            let at = value.as_str().and_then(written_instant);
+            let at = value.as_str().and_then(instant::written);
             at.ok_or_else(|| refused(field, &shown(value), "an instant such as 2026-01-05T10:00:00.000Z"))
         };
         let id = self.pipeline_id.as_str().filter(|id| !id.is_empty());
+        let least = at("watermark", &self.watermark)?;
+        let watermarks = watermarks(&self.watermarks, least)
+            .map_err(|found| refused("watermarks", &found, "an object with the watermark of each family"))?;
         let made_by = self.made_by.as_str().and_then(MadeBy::named);
         Ok(Progress {
             pipeline_id: id
@@ -63,15 +70,28 @@ impl Found {
             positions: positions(&self.positions).map_err(|found| {
                 refused("positions", &found, "an object with the next offset of each `topic/partition`")
             })?,
-            watermark: at("watermark", &self.watermark)?,
+            watermarks,
             committed_at: at("committed_at", &self.committed_at)?,
         })
     }
 }
 
-/// What is not an instant of the calendar was written as its milliseconds.
-fn written_instant(text: &str) -> Option<i64> {
-    instant::parse(text).or_else(|| text.strip_suffix(" ms")?.parse().ok())
+/// The watermark of each family; `least` is the least of them, which stands beside.
+fn watermarks(value: &Json, least: Instant) -> Result<Watermarks, String> {
+    if value.is_null() {
+        return Ok(Watermarks::of_shop(least));
+    }
+    let read: serde_json::Result<Watermarks> = match value.as_str() {
+        Some(text) => serde_json::from_str(text),
+        None => serde_json::from_value(value.clone()),
+    };
+    let read = read.map_err(|_| shown(value))?;
+    // What one writer wrote is in both.
+    if read.least() == least {
+        Ok(read)
+    } else {
+        Err(format!("{} beside `watermark` {}", shown(value), instant::show(least)))
+    }
 }
 
 fn positions(value: &Json) -> Result<BTreeMap<String, i64>, String> {
@@ -136,7 +156,7 @@ mod tests {
             all["watermark"] = json!(instant::show(at));
             all["committed_at"] = json!(instant::show(at));
             let progress = read(all).expect("ours");
-            assert_eq!((progress.watermark, progress.committed_at), (at, at));
+            assert_eq!((progress.watermarks.least(), progress.committed_at), (at.max(0), at));
         }
     }
 

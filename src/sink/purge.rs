@@ -2,6 +2,7 @@
 
 use super::Commit;
 use crate::config::retention::Retention;
+use crate::lanes::Watermarks;
 use dataflows::Instant;
 use dataflows::family::Catalogue;
 use dataflows::table::{Role, TableId};
@@ -25,16 +26,22 @@ pub struct Purged {
 }
 
 impl Purge {
-    /// What is old once a commit is there: by its watermark, and what was rejected by its clock.
+    /// What is old once a commit is there: by its watermarks, and what was rejected by its clock.
     pub fn after(commit: &Commit, catalogue: Catalogue, retention: &Retention) -> Purge {
-        Purge::at((commit.clock_ms, commit.watermark), catalogue, retention)
+        Purge::at(commit.clock_ms, &commit.watermarks, catalogue, retention)
     }
 
-    /// What is old by a clock and a watermark.
-    pub fn at((clock_ms, watermark): (Instant, Instant), catalogue: Catalogue, retention: &Retention) -> Purge {
+    /// What is old by a clock and watermarks: a family's rows by its own, what all families share by the least, so that
+    /// the history of one that is behind does not go as it comes.
+    pub fn at(clock_ms: Instant, watermarks: &Watermarks, catalogue: Catalogue, retention: &Retention) -> Purge {
         let before = catalogue.tables().iter().filter_map(|id| {
-            let now = if matches!(id.table().role, Role::Rejected { .. }) { clock_ms } else { watermark };
-            Some((*id, now.saturating_sub(retention.of(*id)?)))
+            let kept_ms = retention.of(*id)?;
+            let now = match (id.table().role, catalogue.family_of(*id)) {
+                (Role::Rejected { .. }, _) => clock_ms,
+                (_, Some(family)) => watermarks.of(family.name()),
+                (_, None) => watermarks.least(),
+            };
+            Some((*id, now.saturating_sub(kept_ms)))
         });
         Purge { before: before.filter(|(_, before)| *before > 0).collect() }
     }
@@ -65,7 +72,7 @@ mod tests {
             follows: 0,
             epoch: 2,
             clock_ms: 900,
-            watermark: 100,
+            watermarks: Watermarks::of_shop(100),
             positions: BTreeMap::new(),
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),

@@ -26,7 +26,7 @@ use std::time::Duration;
 use trouble::sql_error;
 
 /// The version of the file's layout, in `PRAGMA user_version`.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// How long another writer may hold the file before we call it unavailable.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,8 +38,9 @@ const PROGRESS_DDL: &str = r#"CREATE TABLE IF NOT EXISTS "_progress" (
     "made_by" TEXT NOT NULL, -- `run`, `batch` or `simulate`.
     "epoch" INTEGER NOT NULL, -- The last epoch whose rows are here.
     "positions" TEXT NOT NULL, -- Per partition the next offset to read, as JSON.
-    "watermark" TEXT NOT NULL, -- The watermark of that epoch.
-    "committed_at" TEXT NOT NULL -- The clock of that epoch.
+    "watermark" TEXT NOT NULL, -- The least of the watermarks of that epoch.
+    "committed_at" TEXT NOT NULL, -- The clock of that epoch.
+    "watermarks" TEXT -- The watermark of each family, as JSON.
 )"#;
 
 /// A SQLite file as warehouse.
@@ -167,9 +168,12 @@ impl Sink for Sqlite {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
         }
         transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
+        if !has_column(&transaction, "_progress", "watermarks").map_err(failed)? {
+            transaction.execute_batch(r#"ALTER TABLE "_progress" ADD COLUMN "watermarks" TEXT"#).map_err(failed)?;
+        }
         // Anew at every start: it holds nothing, and may be another one by now.
-        for (of, view) in by_minute::all(self.catalogue) {
-            let (name, view) = (quoted(view.name), view_ddl(of, view));
+        for (of, view, family) in by_minute::all(self.catalogue) {
+            let (name, view) = (quoted(view.name), view_ddl(of, view, family));
             transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
         }
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
@@ -178,7 +182,9 @@ impl Sink for Sqlite {
         let start = instant::show(dataflows::time::START);
         transaction
             .execute(
-                r#"INSERT INTO "_progress" VALUES (1, :id, :generation, :made_by, 0, '{}', :start, :start)
+                r#"INSERT INTO "_progress" ("only", "pipeline_id", "generation", "made_by", "epoch", "positions", "watermark",
+                       "committed_at", "watermarks")
+                   VALUES (1, :id, :generation, :made_by, 0, '{}', :start, :start, '{}')
                    ON CONFLICT DO UPDATE SET
                        "generation" = excluded."generation",
                        "made_by" = CASE WHEN "epoch" = 0 THEN excluded."made_by" ELSE "made_by" END"#,
@@ -208,12 +214,13 @@ impl Sink for Sqlite {
         write(&transaction, commit).map_err(failed)?;
         transaction
             .execute(
-                r#"UPDATE "_progress" SET "epoch" = ?1, "positions" = ?2, "watermark" = ?3, "committed_at" = ?4"#,
+                r#"UPDATE "_progress" SET "epoch" = ?1, "positions" = ?2, "watermark" = ?3, "committed_at" = ?4, "watermarks" = ?5"#,
                 rusqlite::params![
                     commit.epoch as i64,
                     serde_json::to_string(&commit.positions).expect("a map of text to integers is JSON"),
-                    instant::show(commit.watermark),
+                    instant::show(commit.watermarks.least()),
                     instant::show(commit.clock_ms),
+                    commit.watermarks.json(),
                 ],
             )
             .map_err(failed)?;
@@ -327,6 +334,11 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()>
     Ok(())
 }
 
+fn has_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+    Ok(connection.query_row(sql, [table, column], |_| Ok(())).optional()?.is_some())
+}
+
 /// The progress that stands in a file; nothing if there is none. `what` is what it is read for.
 fn read_progress(connection: &Connection, path: &Path, what: &str) -> Result<Option<Progress>, SinkError> {
     let failed = |error| sql_error(path, what, error);
@@ -338,20 +350,25 @@ fn read_progress(connection: &Connection, path: &Path, what: &str) -> Result<Opt
     if !exists {
         return Ok(None);
     }
-    let sql = r#"SELECT "pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at" FROM "_progress""#;
+    // By name: earlier layouts have fewer.
+    let sql = r#"SELECT * FROM "_progress""#;
     let found = connection
         .prepare_cached(sql)
         .and_then(|mut select| {
             let found = |row: &Row<'_>| {
-                let at = |column: usize| row.get_ref(column).map(as_json);
+                let at = |column: &str| match row.get_ref(column) {
+                    Err(rusqlite::Error::InvalidColumnName(_)) => Ok(Json::Null),
+                    found => found.map(as_json),
+                };
                 Ok(Found {
-                    pipeline_id: at(0)?,
-                    generation: at(1)?,
-                    made_by: at(2)?,
-                    epoch: at(3)?,
-                    positions: at(4)?,
-                    watermark: at(5)?,
-                    committed_at: at(6)?,
+                    pipeline_id: at("pipeline_id")?,
+                    generation: at("generation")?,
+                    made_by: at("made_by")?,
+                    epoch: at("epoch")?,
+                    positions: at("positions")?,
+                    watermark: at("watermark")?,
+                    watermarks: at("watermarks")?,
+                    committed_at: at("committed_at")?,
                 })
             };
             select.query_row([], found).optional()
@@ -452,9 +469,9 @@ pub fn progress_ddl() -> &'static str {
 }
 
 /// The statement that makes the view of every minute.
-pub fn view_ddl(of: &Table, view: &ByMinute) -> String {
+pub fn view_ddl(of: &Table, view: &ByMinute, family: &str) -> String {
     let (table, progress) = (quoted(of.name), quoted("_progress"));
-    let select = by_minute::select(by_minute::Dialect::Sqlite, quoted, (of, view), &table, &progress);
+    let select = by_minute::select(by_minute::Dialect::Sqlite, quoted, (of, view, family), &table, &progress);
     format!("CREATE VIEW IF NOT EXISTS {} AS -- {}\n{select}", quoted(view.name), view.doc)
 }
 

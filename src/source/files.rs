@@ -6,6 +6,7 @@ use super::names::first_line_identity;
 use super::recognise::{Before, Found, Refusal, recognise};
 use super::{Batch, Partition, Poll, Source, SourceError};
 use crate::decode::Format;
+use crate::families::SHOP;
 use dataflows::operators::Status;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,6 +104,7 @@ impl Source for Files {
         let partition = |(number, found): (usize, &Found)| Partition {
             topic: found.topic.clone(),
             partition: found.number,
+            family: SHOP,
             format: Format::Json(None),
             status: if number == 0 { Status::Live } else { Status::Waiting },
         };

@@ -6,6 +6,7 @@ mod reader;
 use super::{Batch, Partition, Poll, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
+use crate::families::SHOP;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
 use crate::kafka::cluster::Cluster;
@@ -214,6 +215,7 @@ impl Source for Kafka {
         let partition = |Mine { found, .. }: &Mine| Partition {
             topic: found.topic.clone(),
             partition: found.partition,
+            family: SHOP,
             format: found.format(*payload, schemas),
             status: if found.is_read_first() || mode.follows { Status::Waiting } else { Status::Live },
         };

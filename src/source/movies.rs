@@ -7,6 +7,7 @@ use super::{Batch, Partition, Poll, Source, SourceError};
 use crate::bounds::{BEGINNING_BYTES, TOGETHER_BYTES_MAX};
 use crate::decode::Format;
 use crate::decode::movies_txt::{is_blank, starts_item};
+use crate::families::SHOP;
 use dataflows::operators::Status;
 use std::path::Path;
 
@@ -157,6 +158,7 @@ impl Source for Movies {
         vec![Partition {
             topic: self.name.clone(),
             partition: self.version.0,
+            family: SHOP,
             format: Format::MoviesTxt(self.as_of),
             status: Status::Waiting,
         }]

@@ -1,6 +1,7 @@
 //! Whether there is anything valid among the first records of a file.
 
-use crate::decode::{Format, Reason, Rejection, decode_record};
+use crate::accept::accept_record;
+use crate::decode::{Format, Reason, Rejection};
 use crate::families;
 use crate::rules::Rules;
 use crate::source::lines::{Extent, Lines};
@@ -33,7 +34,7 @@ pub fn has_valid_record(
 ) -> Result<(), SourceError> {
     let mut judged = Judged::default();
     let mut judge = |line: i64, format: &Format, payload: &[u8], bytes: u64| {
-        let judged_so = decode_record(format, payload, bytes, rules, clock_ms);
+        let judged_so = accept_record(format, (payload, bytes), rules, clock_ms);
         judged_so.map_err(|rejection| judged.reject(line, rejection)).is_ok()
     };
     let found = match kind {

@@ -1,7 +1,7 @@
 //! The journal: what was decided of each epoch, written before anybody sees its rows.
 
-use super::{FORMAT, StateDir, StateError, envelope};
-use dataflows::operators::TopTwo;
+use super::{StateDir, StateError, envelope};
+use crate::lanes::Lanes;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,10 +15,9 @@ pub struct Entry {
     pub opened_ms: Instant,
     /// The clock when it closed.
     pub clock_ms: Instant,
-    /// The watermark from then on.
-    pub watermark: Instant,
-    /// Where the watermark is going: the next epoch's lateness is judged by it.
-    pub target: Instant,
+    /// How far families have come; those that it does not name have not moved. Of largest event times those in it.
+    #[serde(flatten)]
+    pub lanes: Lanes,
     /// Per partition that was read, `topic/partition`: the first offset and the next one.
     pub read: BTreeMap<String, (i64, i64)>,
     /// In logs that are known by their content, the next offset and the sum of all before it; at the beginning of a
@@ -30,9 +29,6 @@ pub struct Entry {
     /// Second largest event time in it, per partition with more than one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub second: BTreeMap<String, Instant>,
-    /// The largest event times of the sequence in it.
-    #[serde(default, skip_serializing_if = "TopTwo::is_empty")]
-    pub lines: TopTwo,
     /// Records that were rejected for a reason that their bytes do not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Rejected>,
@@ -94,6 +90,8 @@ pub struct Group {
 
 const PREFIX: &str = "journal/";
 const KIND: &str = "journal";
+/// In the first, one family had no name.
+const FORMAT: u32 = 2;
 
 fn key(generation: u64, first: Time) -> String {
     format!("{PREFIX}{generation:08}-{first:016}")

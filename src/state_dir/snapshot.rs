@@ -2,10 +2,10 @@
 
 use super::chain::Chain;
 use super::envelope::Damage;
-use super::{FORMAT, StateDir, StateError, envelope};
+use super::{StateDir, StateError, envelope};
+use crate::lanes::Lanes;
 use crate::source::marks::Marks;
 use dataflows::family::Catalogue;
-use dataflows::operators::TopTwo;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ const RECORDS: u32 = 1;
 const PREFIX: &str = "snapshots/";
 const MANIFEST: &str = "manifest";
 const PART: &str = "part";
+/// Of manifests: in the first, one family had no name.
+const FORMAT: u32 = 2;
 
 /// What makes parts one snapshot. Written last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +30,9 @@ pub struct Manifest {
     pub generation: u64,
     /// The clock of that epoch.
     pub clock_ms: Instant,
-    /// The watermark of that epoch.
-    pub watermark: Instant,
-    /// Where it was going.
-    pub target: Instant,
+    /// How far each family had come.
+    #[serde(flatten)]
+    pub lanes: Lanes,
     /// Next offsets, by `topic/partition`.
     pub positions: BTreeMap<String, i64>,
     /// What was read of logs that are known by their content, by `topic/partition`.
@@ -42,9 +43,6 @@ pub struct Manifest {
     /// Second largest event times, by `topic/partition`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub second: BTreeMap<String, Instant>,
-    /// The largest event times of the sequence.
-    #[serde(default, skip_serializing_if = "TopTwo::is_empty")]
-    pub lines: TopTwo,
     /// What makes each partition the log that was read, where its source can tell.
     pub identities: BTreeMap<String, String>,
     /// What the tables mean: name by name.

@@ -18,7 +18,7 @@ use super::{copy, kept, unpack};
 use crate::cli::{deltamart, said};
 use crate::formats;
 use crate::support::{self, Hooked};
-use dataflows::Settings;
+use dataflows::shop::Settings;
 use deltamart::decode::Reason;
 use deltamart::engine::{self, EngineError, Job, Keep};
 use deltamart::families::all;
@@ -188,7 +188,7 @@ fn read_log(
         sources: vec![Box::new(script.stopping(&stop))],
         sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
         keep: Some(Keep { dir, generation, fingerprint, identities: BTreeMap::new() }),
-        options,
+        options: options.engine(),
         resume: start.resume,
         stop,
         stats: Arc::default(),
@@ -291,7 +291,11 @@ fn make(kept: &Path) {
         let Found { snapshot, replayed, committed, .. } = found(folder, "left.db").expect("state and warehouse");
         let is_between = snapshot.epoch < committed && replayed.last().is_some_and(|last| committed < last.epoch);
         if is_between {
-            assert!(replayed.iter().any(|entry| !entry.lines.is_empty() && !entry.sums.is_empty()));
+            assert!(
+                replayed
+                    .iter()
+                    .any(|entry| entry.lanes.0.values().any(|times| !times.lines.is_empty()) && !entry.sums.is_empty())
+            );
             keep(folder, &kept.join("killed"));
             return pack(&folder.join("monday.jsonl"), &kept.join("monday.jsonl"));
         }

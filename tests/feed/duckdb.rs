@@ -9,6 +9,7 @@ use dataflows::table::{Column, Kind, TableId, Type, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, MadeBy, Sink, SinkError, Stored};
@@ -39,7 +40,7 @@ fn commit(number: u64, deltas: BTreeMap<TableId, Vec<Delta>>, appends: BTreeMap<
         follows: 2 * number - 2,
         epoch: 2 * number,
         clock_ms: 1_767_571_200_000 + number as i64,
-        watermark: number as i64,
+        watermarks: Watermarks::of_shop(number as i64),
         positions: BTreeMap::from([("topic/0".to_owned(), number as i64)]),
         deltas,
         appends,

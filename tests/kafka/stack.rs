@@ -228,7 +228,7 @@ impl Stack {
 
     /// How far the warehouse's watermark is.
     pub(super) fn watermark(&self) -> Option<i64> {
-        Some(Sqlite::open_to_read(all(), &self.path("deltamart.db")).ok()?.position().ok()??.watermark)
+        Some(Sqlite::open_to_read(all(), &self.path("deltamart.db")).ok()?.position().ok()??.watermarks.least())
     }
 }
 

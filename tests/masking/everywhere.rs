@@ -12,8 +12,9 @@ use apache_avro::{Decimal, Schema};
 use dataflows::shop::events::shared::ADDRESS_IN_KEY;
 use dataflows::table::Value;
 use dataflows::wire::Topic;
+use deltamart::accept::accept;
 use deltamart::decode::avro::{Schemas, Writer, header};
-use deltamart::decode::{Format, Reason, decode, mask};
+use deltamart::decode::{Format, Reason, mask};
 use deltamart::families::TOPICS;
 use deltamart::kept::{is_whole, row};
 use deltamart::rules::Rules;
@@ -206,7 +207,7 @@ fn a_masked_record_decodes_to_the_same() {
                 let came = value(&parsed, "", topic, &address(at));
                 let datum = writer.write_value_to_vec(came.clone()).expect("written");
                 let payload = [&header(7)[..], &datum].concat();
-                let event = decode(&format, &payload, &Rules::default(), i64::MAX).expect("an event").event;
+                let event = accept(&format, &payload, &Rules::default(), i64::MAX).expect("an event").event;
                 assert!(!format!("{event:?}").contains(LOCAL), "{event:?}");
                 let stored = mask::record(&format, &payload).bytes;
                 assert_eq!(stored.len(), payload.len());
@@ -228,7 +229,7 @@ fn what_is_kept_says_whether_it_is_what_came() {
                 let email = text(&email);
                 let datum = [text("2026-01-05T10:00:00Z"), text(before), email].concat();
                 let payload = [&header(4711)[..], &datum, &[14]].concat();
-                let rejection = decode(&unknown, &payload, &Rules::default(), 0).expect_err("no schema");
+                let rejection = accept(&unknown, &payload, &Rules::default(), 0).expect_err("no schema");
                 assert_eq!(rejection.reason, Reason::UNKNOWN_SCHEMA);
                 let mut batch = Batch::default();
                 batch.push(0, 5, b"7", &payload);
@@ -248,7 +249,7 @@ fn what_is_kept_says_whether_it_is_what_came() {
 fn an_address_in_a_key_is_rejected() {
     let view = |item: &str| {
         let view = json!({"event_name":"item_view","timestamp":"2026-01-05T10:00:00Z","user_id":1,"item_id":item});
-        decode(&Format::Json(None), view.to_string().as_bytes(), &Rules::default(), i64::MAX)
+        accept(&Format::Json(None), view.to_string().as_bytes(), &Rules::default(), i64::MAX)
     };
     for at in ATS {
         let rejection = view(&address(at)).expect_err("an address");

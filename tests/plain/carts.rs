@@ -4,10 +4,11 @@ use super::{Law, assert_agree, beats, config, moments, or_for_ever, play, run, s
 use crate::support::MINUTE_MS;
 use dataflows::item::ItemId;
 use dataflows::lane::Lane;
+use dataflows::shop::Settings;
 use dataflows::shop::operators::carts::{Asked, Cart, CartEvent, CartFact, EVENTS, InCart, Line, carts};
+use dataflows::shop::settings::Thresholds;
 use dataflows::table::Tables;
-use dataflows::time::Thresholds;
-use dataflows::{Collection, Instant, Settings};
+use dataflows::{Collection, Instant};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -26,12 +27,16 @@ impl Law for Carts {
     type Event = (u128, CartEvent);
     type Row = CartsRow;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, CartsRow> {
+    fn keyed<'s>(
+        events: Collection<'s, Self::Event>,
+        lane: &Lane<'s>,
+        settings: &Settings,
+    ) -> Collection<'s, CartsRow> {
         let asked = Rc::<Asked>::default();
         asked.facts.set(true);
         asked.abandoned.set(lane.settings.tables == Tables::ALL);
         let events = stream(events).concat(lane.restored(&EVENTS));
-        let (lines, facts) = carts(events, lane.watermarks(), &lane.settings, &lane.ledger, asked);
+        let (lines, facts) = carts(events, lane.watermarks(), settings, &lane.ledger, asked);
         lines.map(CartsRow::Line).concat(facts.map(CartsRow::Fact))
     }
 
@@ -85,7 +90,7 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<CartsRow
         }));
     }
     // Asked for with all tables.
-    if settings.tables == Tables::ALL {
+    if settings.lane.tables == Tables::ALL {
         let Thresholds { abandoned_after_ms, abandoned_within_ms, .. } = settings.segments;
         // Of adds at one time the greatest user's is the last.
         let left: BTreeSet<_> = adds.iter().map(|(at, _, user)| (*at, *user)).collect();
@@ -106,14 +111,17 @@ const TICK_MS: i64 = 20 * MINUTE_MS;
 fn settings() -> impl Strategy<Value = Settings> {
     (or_for_ever(0..8), 1i64..9, any::<bool>(), 0i64..5, 1i64..9).prop_map(
         |(lateness, cart_ttl, asks, abandoned_after, abandoned_within)| Settings {
-            lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+            lane: dataflows::Settings {
+                lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+                tables: if asks { Tables::ALL } else { Tables::from_iter([]) },
+                ..Default::default()
+            },
             cart_ttl_ms: cart_ttl * TICK_MS,
             segments: Thresholds {
                 abandoned_after_ms: abandoned_after * TICK_MS,
                 abandoned_within_ms: abandoned_within * TICK_MS,
                 ..Thresholds::default()
             },
-            tables: if asks { Tables::ALL } else { Tables::from_iter([]) },
             ..Settings::default()
         },
     )
@@ -130,7 +138,7 @@ proptest! {
 
     #[test]
     fn lines_and_facts_of_carts(beats in beats(in_cart(), 12), settings in settings(), run in run()) {
-        let scenes = play(&beats, TICK_MS, settings.lateness_ms);
+        let scenes = play(&beats, TICK_MS, settings.lane.lateness_ms);
         let history = moments(&scenes, |at, (id, what)| (id, CartEvent { at, what }));
         assert_agree::<Carts>(&history, &settings, &run);
     }

@@ -2,10 +2,11 @@
 
 use super::{Beat, Law, Run, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
 use dataflows::lane::Lane;
+use dataflows::shop::Settings;
 use dataflows::shop::metrics::registrations::PANES;
 use dataflows::shop::metrics::users_per_window::{Names, Row, users_per_window};
 use dataflows::window::{SLIDE_MS, WIDTH_MS, Window, WindowType};
-use dataflows::{Collection, Instant, Settings};
+use dataflows::{Collection, Instant};
 use differential_dataflow::operators::{CountTotal, ThresholdTotal};
 use proptest::prelude::*;
 
@@ -15,7 +16,7 @@ impl Law for Registrations {
     type Event = (Instant, u64);
     type Row = Row;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Row> {
+    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>, _: &Settings) -> Collection<'s, Row> {
         users_per_window(lane, stream(events), Names { panes: &PANES, counts: "counts", open: "open windows" })
     }
 
@@ -24,7 +25,7 @@ impl Law for Registrations {
         watermark: Collection<'s, Instant>,
         settings: &Settings,
     ) -> Collection<'s, Row> {
-        let lateness_ms = settings.lateness_ms.unwrap_or(0);
+        let lateness_ms = settings.lane.lateness_ms.unwrap_or(0);
         let counts = events
             .flat_map(|(at, user)| windows(at).map(move |window| (window, user)))
             .threshold_total(|_, times| isize::from(*times > 0))
@@ -51,11 +52,14 @@ fn windows(at: Instant) -> impl Iterator<Item = Window> {
 }
 
 fn settings(lateness: Option<i64>) -> Settings {
-    Settings { lateness_ms: lateness.map(|ticks| ticks * SLIDE_MS), ..Settings::default() }
+    Settings {
+        lane: dataflows::Settings { lateness_ms: lateness.map(|ticks| ticks * SLIDE_MS), ..Default::default() },
+        ..Settings::default()
+    }
 }
 
 fn check(beats: &[Beat<u64>], settings: &Settings, run: &Run) {
-    let history = moments(&play(beats, SLIDE_MS, settings.lateness_ms), |at, user| (at, user));
+    let history = moments(&play(beats, SLIDE_MS, settings.lane.lateness_ms), |at, user| (at, user));
     assert_agree::<Registrations>(&history, settings, run);
 }
 

@@ -3,10 +3,11 @@
 use super::{Law, Moment, Scene, assert_agree, beats, config, or_for_ever, play, run};
 use dataflows::item::ItemId;
 use dataflows::lane::Lane;
+use dataflows::shop::Settings;
 use dataflows::shop::operators::carts::{Cart, Line};
 use dataflows::shop::operators::prices::{LINES, OfItem, POINTS, PricePoint, PricedLine, prices};
 use dataflows::time::DAY_MS;
-use dataflows::{Collection, Instant, Settings};
+use dataflows::{Collection, Instant};
 use differential_dataflow::consolidation::consolidate;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ impl Law for PricedLines {
     type Event = Of;
     type Row = PricedLine;
 
-    fn keyed<'s>(events: Collection<'s, Of>, lane: &Lane<'s>) -> Collection<'s, PricedLine> {
+    fn keyed<'s>(events: Collection<'s, Of>, lane: &Lane<'s>, settings: &Settings) -> Collection<'s, PricedLine> {
         let of_items = events.inner.flat_map(|(of, _, diff)| {
             let said = match of {
                 Of::Price(item, point) => (item, OfItem::Price(point, diff.signum())),
@@ -36,7 +37,7 @@ impl Law for PricedLines {
         });
         let held = lane.restored(&LINES).map(|(line, cents)| (line.movie_id.clone(), OfItem::Held(line, cents)));
         let known = lane.restored(&POINTS).map(|(item, point)| (item, OfItem::Price(point, 1)));
-        prices(of_items.concat(held).concat(known), lane.watermarks(), &lane.settings, &lane.ledger)
+        prices(of_items.concat(held).concat(known), lane.watermarks(), settings, &lane.ledger)
     }
 
     fn plain<'s>(
@@ -120,7 +121,7 @@ fn changes(scenes: &[Scene<(u64, What)>], settings: &Settings) -> Vec<Moment<Of>
                     events.push((Of::Line(line), 1));
                 }
                 What::StaysOnTheShelf(nth) => {
-                    let cut = settings.cut(scene.before);
+                    let cut = settings.lane.cut(scene.before);
                     let in_time: Vec<_> = lines.keys().filter(|(at, ..)| *at >= cut).cloned().collect();
                     let gone = in_time.get(nth % in_time.len().max(1)).and_then(|place| lines.remove(place));
                     events.extend(gone.map(|line| (Of::Line(line), -1)));
@@ -143,7 +144,7 @@ const TICK_MS: i64 = DAY_MS / 2;
 
 fn settings() -> impl Strategy<Value = Settings> {
     (or_for_ever(0..8), or_for_ever(0..8), 0i64..6).prop_map(|(lateness, catalog_lateness, backfill)| Settings {
-        lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+        lane: dataflows::Settings { lateness_ms: lateness.map(|ticks| ticks * TICK_MS), ..Default::default() },
         catalog_lateness_ms: catalog_lateness.map(|ticks| ticks * TICK_MS),
         price_backfill_ms: backfill * TICK_MS,
         ..Settings::default()
@@ -155,7 +156,7 @@ proptest! {
 
     #[test]
     fn prices_of_lines(beats in beats(what(), 30), settings in settings(), run in run()) {
-        let history = changes(&play(&beats, TICK_MS, settings.lateness_ms), &settings);
+        let history = changes(&play(&beats, TICK_MS, settings.lane.lateness_ms), &settings);
         assert_agree::<PricedLines>(&history, &settings, &run);
     }
 }

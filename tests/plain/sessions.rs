@@ -3,10 +3,11 @@
 use super::{Law, assert_agree, beats, config, moments, or_for_ever, play, run, stream};
 use crate::support::MINUTE_MS;
 use dataflows::lane::Lane;
+use dataflows::shop::Settings;
 use dataflows::shop::metrics::session_metrics;
 use dataflows::shop::operators::minutes::Minute;
 use dataflows::shop::operators::sessions::{OfMinutes, SIGNS, Session, SignAt, sessions};
-use dataflows::{Collection, Instant, Settings, Stream};
+use dataflows::{Collection, Instant, Stream};
 use proptest::prelude::*;
 use timely::dataflow::operators::Concat;
 
@@ -15,8 +16,9 @@ type Sign = (u64, SignAt);
 fn keyed_sessions<'s>(
     signs: Collection<'s, Sign>,
     lane: &Lane<'s>,
+    settings: &Settings,
 ) -> (Collection<'s, Session>, Stream<'s, OfMinutes>) {
-    sessions(stream(signs).concat(lane.restored(&SIGNS)), lane.watermarks(), &lane.settings, &lane.ledger)
+    sessions(stream(signs).concat(lane.restored(&SIGNS)), lane.watermarks(), settings, &lane.ledger)
 }
 
 /// A user's whole history, told again whenever it changes.
@@ -53,8 +55,8 @@ impl Law for Sessions {
     type Event = Sign;
     type Row = Session;
 
-    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>) -> Collection<'s, Session> {
-        keyed_sessions(events, lane).0
+    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>, settings: &Settings) -> Collection<'s, Session> {
+        keyed_sessions(events, lane, settings).0
     }
 
     fn plain<'s>(
@@ -72,8 +74,8 @@ impl Law for Minutes {
     type Event = Sign;
     type Row = Minute;
 
-    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>) -> Collection<'s, Minute> {
-        session_metrics::rows(lane, keyed_sessions(events, lane).1)
+    fn keyed<'s>(events: Collection<'s, Sign>, lane: &Lane<'s>, settings: &Settings) -> Collection<'s, Minute> {
+        session_metrics::rows(lane, keyed_sessions(events, lane, settings).1)
     }
 
     /// Every boundary, and the one before it, with every session.
@@ -82,7 +84,7 @@ impl Law for Minutes {
         watermark: Collection<'s, Instant>,
         settings: &Settings,
     ) -> Collection<'s, Minute> {
-        let whole_input = settings.whole_input;
+        let whole_input = settings.lane.whole_input;
         let timeout_ms = settings.session_timeout_ms;
         let sessions = plain_sessions(events.clone(), settings);
         let extent = events.map(|(_, sign)| ((), sign.at)).reduce(|_, signs, out| {
@@ -136,9 +138,12 @@ const TICK_MS: i64 = 5 * MINUTE_MS;
 
 fn settings() -> impl Strategy<Value = Settings> {
     (or_for_ever(0..8), or_for_ever(1..9), any::<bool>()).prop_map(|(lateness, timeout, whole_input)| Settings {
-        lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+        lane: dataflows::Settings {
+            lateness_ms: lateness.map(|ticks| ticks * TICK_MS),
+            whole_input,
+            ..Default::default()
+        },
         session_timeout_ms: timeout.map(|ticks| ticks * TICK_MS),
-        whole_input,
         ..Settings::default()
     })
 }
@@ -156,13 +161,13 @@ proptest! {
 
     #[test]
     fn sessions_of_users(beats in beats(sign(), 12), settings in settings(), run in run()) {
-        let history = moments(&play(&beats, TICK_MS, settings.lateness_ms), signs);
+        let history = moments(&play(&beats, TICK_MS, settings.lane.lateness_ms), signs);
         assert_agree::<Sessions>(&history, &settings, &run);
     }
 
     #[test]
     fn minutes_of_sessions(beats in beats(sign(), 12), settings in settings(), run in run()) {
-        let history = moments(&play(&beats, TICK_MS, settings.lateness_ms), signs);
+        let history = moments(&play(&beats, TICK_MS, settings.lane.lateness_ms), signs);
         assert_agree::<Minutes>(&history, &settings, &run);
     }
 }

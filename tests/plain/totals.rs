@@ -5,8 +5,9 @@ use crate::support::HOUR_MS;
 use dataflows::item::ItemId;
 use dataflows::lane::Lane;
 use dataflows::operators::{Totals, totals};
+use dataflows::shop::Settings;
 use dataflows::shop::metrics::movie_sales_metrics::{SUMS, Sales, SalesWindow};
-use dataflows::{Collection, Instant, Settings};
+use dataflows::{Collection, Instant};
 use differential_dataflow::operators::CountTotal;
 use proptest::prelude::*;
 use timely::dataflow::operators::Concat;
@@ -19,7 +20,11 @@ impl Law for Sums {
     type Event = (Key, Sales);
     type Row = (Key, Sales);
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, Self::Row> {
+    fn keyed<'s>(
+        events: Collection<'s, Self::Event>,
+        lane: &Lane<'s>,
+        settings: &Settings,
+    ) -> Collection<'s, Self::Row> {
         let leaves = Totals {
             name: "sums",
             // As if a day were over in a millisecond: what comes at the cut may still change it.
@@ -30,7 +35,7 @@ impl Law for Sums {
             kept: Some(&SUMS),
         };
         let said = stream(events).concat(lane.restored(&SUMS));
-        totals(said, lane.watermarks(), &lane.settings, &lane.ledger, leaves)
+        totals(said, lane.watermarks(), &settings.lane, &lane.ledger, leaves)
     }
 
     fn plain<'s>(
@@ -58,8 +63,8 @@ proptest! {
         lateness in or_for_ever(0..8),
         run in run(),
     ) {
-        let settings = Settings { lateness_ms: lateness.map(|ticks| ticks * HOUR_MS), ..Settings::default() };
-        let scenes = play(&beats, HOUR_MS, settings.lateness_ms);
+        let settings = Settings { lane: dataflows::Settings { lateness_ms: lateness.map(|ticks| ticks * HOUR_MS), ..Default::default() }, ..Settings::default() };
+        let scenes = play(&beats, HOUR_MS, settings.lane.lateness_ms);
         let history = moments(&scenes, |at, (ends, item, cents, units, unpriced)| {
             let window = if ends { SalesWindow::Daily(at) } else { SalesWindow::Cumulative };
             ((item.to_string().as_str().into(), window), Sales { cents, units, unpriced })

@@ -5,9 +5,10 @@ use crate::support::HOUR_MS;
 use dataflows::events::CatalogContent;
 use dataflows::item::ItemId;
 use dataflows::lane::Lane;
+use dataflows::shop::Settings;
 use dataflows::shop::operators::prices::PricePoint;
 use dataflows::shop::operators::versions::{Prices, VERSIONS, Version, in_force};
-use dataflows::{Collection, Instant, Settings};
+use dataflows::{Collection, Instant};
 use differential_dataflow::AsCollection;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -41,9 +42,13 @@ impl Law for Versions {
     type Event = (ItemId, Version);
     type Row = VersionsRow;
 
-    fn keyed<'s>(events: Collection<'s, Self::Event>, lane: &Lane<'s>) -> Collection<'s, VersionsRow> {
+    fn keyed<'s>(
+        events: Collection<'s, Self::Event>,
+        lane: &Lane<'s>,
+        settings: &Settings,
+    ) -> Collection<'s, VersionsRow> {
         let versions = stream(events).concat(lane.restored(&VERSIONS));
-        let (items, prices) = in_force(versions, lane.watermarks(), &lane.settings, &lane.ledger);
+        let (items, prices) = in_force(versions, lane.watermarks(), settings, &lane.ledger);
         let prices = timed(prices).map(|(item, point)| VersionsRow::Price(item, point));
         items.map(|(item, version)| VersionsRow::InForce(item, version)).concat(prices)
     }

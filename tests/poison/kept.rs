@@ -1,8 +1,10 @@
 use super::server::{Server, Time, registry, settled};
 use crate::kafka::stack::{framed, instant, long, schema_of, sign_in, text};
 use crate::support::CLOCK_MS;
+use deltamart::accept::accept;
+use deltamart::decode::Format;
+use deltamart::decode::Reason;
 use deltamart::decode::avro::{Schemas, Writer};
-use deltamart::decode::{Format, Reason, decode};
 use deltamart::kafka::registry::Resolved;
 use deltamart::rules::Rules;
 use deltamart::state_dir::StateDir;
@@ -16,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is read of a payload: a user, or why nobody.
 fn user(schemas: &Schemas, payload: &[u8]) -> Result<String, Reason> {
     let format = Format::Avro("sign_in", schemas.clone());
-    let decoded = decode(&format, payload, &Rules::default(), CLOCK_MS);
+    let decoded = accept(&format, payload, &Rules::default(), CLOCK_MS);
     decoded.map(|accepted| format!("{:?}", accepted.event)).map_err(|rejection| rejection.reason)
 }
 
@@ -137,7 +139,7 @@ fn a_decimal_without_precision_is_its_bytes() {
 fn eight_bytes_of_id_are_named() {
     let payload = [&[0, 0, 0, 0, 0, 0, 0, 0, 7][..], &sign_in(7, 1, 1)[5..]].concat();
     let format = Format::Avro("sign_in", Schemas::default());
-    let rejection = decode(&format, &payload, &Rules::default(), CLOCK_MS).expect_err("it is not read");
+    let rejection = accept(&format, &payload, &Rules::default(), CLOCK_MS).expect_err("it is not read");
     assert_eq!((rejection.reason, rejection.schema_id), (Reason::UNKNOWN_SCHEMA, Some(0)));
     assert!(
         rejection.detail.contains("schema 7 in 8 bytes") && rejection.detail.contains("Legacy4ByteIdHandler"),

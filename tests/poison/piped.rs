@@ -84,11 +84,19 @@ impl Stage {
         let claim = claimed.claim(MadeBy::Run, None).expect("memory");
         let mut options = support::options(1);
         options.epoch_interval = Duration::from_millis(20);
-        options.settings.lateness_ms = None;
+        options.settings.lane.lateness_ms = None;
         let sinks: Vec<(Box<dyn Sink>, _)> = vec![(Box::new(claimed), claim)];
         let stats_too = Arc::clone(&stats);
         let thread = std::thread::spawn(move || {
-            let job = Job { sources, sinks, keep: None, options, resume: Resume::default(), stop, stats: stats_too };
+            let job = Job {
+                sources,
+                sinks,
+                keep: None,
+                options: options.engine(),
+                resume: Resume::default(),
+                stop,
+                stats: stats_too,
+            };
             engine::run(job).map(drop)
         });
         Run { thread, sink, stats }

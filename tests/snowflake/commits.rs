@@ -6,6 +6,7 @@ use crate::support::table;
 use dataflows::delta::Delta;
 use dataflows::table::Value;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::reconcile::{Differ, differences, reconcile};
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{MadeBy, Sink, SinkError, Stored};
@@ -198,7 +199,7 @@ fn snowflake_has_every_minute() {
     assert_eq!(asked(&config, &select), shown(&every_minute::wanted()));
     (commit.follows, commit.epoch) = (2, 4);
     commit.deltas.clear();
-    commit.watermark += 3 * 24 * 3_600_000;
+    commit.watermarks = Watermarks::of_shop(commit.watermarks.least() + 3 * 24 * 3_600_000);
     sink.apply(&claim, &commit).expect("applies");
     let count = "select count(*), count(distinct timestamp), datediff('minute', min(timestamp), max(timestamp)), \
                  max(completed_sessions_count) from marts.session_metrics_by_minute";

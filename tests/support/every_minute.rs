@@ -2,10 +2,11 @@
 
 use super::{MINUTE_MS, MONDAY_MS, Oracle, typed};
 use crate::support::table;
-use dataflows::Settings;
 use dataflows::delta::Delta;
+use dataflows::shop::Settings;
 use dataflows::table::Value;
 use deltamart::families::all;
+use deltamart::lanes::Watermarks;
 use deltamart::sink::memory::Contents;
 use deltamart::sink::sqlite::{Sqlite, read_value};
 use deltamart::sink::{Commit, MadeBy, Sink};
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// What the specification of before says: a row for every boundary from the first sign event on.
 pub fn specified(contents: &Contents, settings: &Settings) -> Vec<Vec<Value>> {
-    let watermark = contents.progress.as_ref().expect("claimed").watermark;
+    let watermark = contents.progress.as_ref().expect("claimed").watermarks.least();
     let oracle = Oracle::over(contents, watermark, settings);
     let sql = include_str!("../minutes/every_minute.sql");
     let mut statement = oracle.connection.prepare(sql).expect("SQL");
@@ -56,7 +57,7 @@ fn with<T>(contents: &Contents, made_by: MadeBy, ask: impl FnOnce(&Sqlite) -> T)
         follows: 0,
         epoch: 2,
         clock_ms: MONDAY_MS,
-        watermark: progress.watermark,
+        watermarks: progress.watermarks.clone(),
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("session_metrics"), deltas)]),
         appends: BTreeMap::new(),
@@ -89,7 +90,7 @@ pub fn commit(follows: u64) -> Commit {
         follows,
         epoch: follows + 2,
         clock_ms: MONDAY_MS,
-        watermark: MONDAY_MS + 7 * MINUTE_MS + 59_999,
+        watermarks: Watermarks::of_shop(MONDAY_MS + 7 * MINUTE_MS + 59_999),
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into())]),
         appends: BTreeMap::new(),

@@ -2,7 +2,8 @@ use super::line;
 use dataflows::events::Event;
 use dataflows::shop::events::purchase::BAD_AMOUNT;
 use dataflows::shop::events::shared::BAD_ITEM_ID;
-use deltamart::decode::{Clock, Format, Reason, decode, movies_txt};
+use deltamart::accept::accept;
+use deltamart::decode::{Clock, Format, Reason, movies_txt};
 use deltamart::instant;
 use deltamart::rules::Rules;
 
@@ -142,7 +143,7 @@ fn the_future_begins_by_the_clock_that_is_named() {
     let text = br#"{"event_name":"sign_in","timestamp":"2026-01-05T11:00:00.001Z","user_id":1}"#;
     let ten = instant::parse("2026-01-05T10:00:00Z").expect("an instant");
     let said = |clock: Clock| {
-        let why = decode(&Format::Json(None), text, &Rules::default(), clock).expect_err("the future");
+        let why = accept(&Format::Json(None), text, &Rules::default(), clock).expect_err("the future");
         assert_eq!(why.reason, Reason::TIMESTAMP_IN_FUTURE);
         why.detail
     };

@@ -1,6 +1,7 @@
 use super::{any_line, rules};
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike};
-use deltamart::decode::{Format, decode};
+use deltamart::accept::accept;
+use deltamart::decode::Format;
 use deltamart::instant;
 use proptest::prelude::*;
 
@@ -133,7 +134,7 @@ proptest! {
     fn milliseconds_are_told_from_other_units(ms in 100_000_000_000i64..100_000_000_000_000) {
         let read = |written: String| {
             let text = format!(r#"{{"event_name":"sign_in","user_id":1,"timestamp":{written}}}"#);
-            decode(&Format::Json(None), text.as_bytes(), &rules(), i64::MAX).map(|accepted| accepted.event.timestamp())
+            accept(&Format::Json(None), text.as_bytes(), &rules(), i64::MAX).map(|accepted| accepted.event.timestamp())
         };
         prop_assert_eq!(read(ms.to_string()), Ok(ms));
         prop_assert_eq!(read(format!("{ms}.0")), Ok(ms));

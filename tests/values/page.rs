@@ -1,7 +1,8 @@
 use super::{avro, line, of_fields, record};
 use apache_avro::types::Value as Avro;
 use dataflows::events::Event;
-use deltamart::decode::{Accepted, Rejection};
+use deltamart::accept::Accepted;
+use deltamart::decode::Rejection;
 use deltamart::instant;
 use serde_json::{Value as Json, json};
 

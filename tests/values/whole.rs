@@ -1,7 +1,8 @@
 use super::{any_line, avro, of_fields, record};
 use apache_avro::types::Value as Avro;
 use dataflows::events::Event;
-use deltamart::decode::{Accepted, Reason, Rejection};
+use deltamart::accept::Accepted;
+use deltamart::decode::{Reason, Rejection};
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -36,7 +36,7 @@ fn fields() -> Vec<Field<Row>> {
 fn build(shop: &mut Shop<'_>) {
     let unclosed = shop.sessions().filter(|session| session.closed_at.is_none());
     let lane = &mut shop.lane;
-    let timeout_ms = lane.settings.session_timeout_ms;
+    let timeout_ms = shop.settings.session_timeout_ms;
     let end = move |session: &Session| session.end(timeout_ms);
     let (watermarks, name) = (lane.watermarks(), "shop/active_sessions/open");
     let judged = finality(unclosed, watermarks, &lane.settings, &lane.ledger, name, |_, watermark| watermark, end);

@@ -133,11 +133,12 @@ fn build(shop: &mut Shop<'_>) {
         windows.map(|window| ((line.movie_id.clone(), window), sales))
     });
     let lane = &mut shop.lane;
-    let settings = &lane.settings;
+    let settings = &shop.settings;
     // `totals` knows one cut, the lateness; what the catalog needs besides is added to the end.
-    let longer_ms = settings.sales_settle_ms().zip(settings.lateness_ms).map(|(settle, lateness)| settle - lateness);
+    let longer_ms =
+        settings.sales_settle_ms().zip(settings.lane.lateness_ms).map(|(settle, lateness)| settle - lateness);
     let end = move |(_, window): &(ItemId, SalesWindow)| Some(window.week_end()? + longer_ms?);
     let sums = Totals { name: SUMS.name, end: Box::new(end), kept: Some(&SUMS) };
-    let rows = freeze(totals(said.concat(lane.restored(&SUMS)), lane.watermarks(), settings, &lane.ledger, sums));
+    let rows = freeze(totals(said.concat(lane.restored(&SUMS)), lane.watermarks(), &lane.settings, &lane.ledger, sums));
     lane.rows(MOVIE_SALES_METRICS.table, fields(), |((movie_id, _), _)| movie_id.hashed(), rows);
 }

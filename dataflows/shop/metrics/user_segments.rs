@@ -71,6 +71,6 @@ fn build(shop: &mut Shop<'_>) {
     let known = lane.restored(&KNOWN).map(|(user, known)| (user, OfUser::Known(Box::new(known))));
     let facts = lane.restored(&FACTS).map(|(user, fact, count)| (user, OfUser::Fact(fact, count)));
     let of_users = lane.scope.concatenate([done, abandoned, spent, known, facts]);
-    let rows = segments(of_users, lane.watermarks(), &lane.settings, &lane.ledger);
+    let rows = segments(of_users, lane.watermarks(), &shop.settings, &lane.ledger);
     lane.rows(USER_SEGMENTS.table, fields(), |(user_id, _)| user_id.hashed(), rows);
 }

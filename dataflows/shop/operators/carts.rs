@@ -6,8 +6,9 @@ use super::renamed;
 use crate::dense::Dense;
 use crate::item::ItemId;
 use crate::operators::{Epoch, per_epoch};
+use crate::shop::settings::Settings;
 use crate::state::{Forgets, Kept, Ledger};
-use crate::time::{Instant, Settings, is_silent};
+use crate::time::{Instant, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, Hashable};
@@ -384,8 +385,8 @@ pub fn carts<'s>(
                 told.extend(said.facts.into_iter().map(|(fact, diff)| (fact, time, diff)));
             }
         }
-        if settings.forget && settings.lateness_ms.is_some() {
-            held.forget(settings.forget_cut(watermark), law);
+        if settings.lane.forget && settings.lane.lateness_ms.is_some() {
+            held.forget(settings.lane.forget_cut(watermark), law);
         }
     };
     let (lines, facts) = per_epoch(events, watermarks, by_cart, "carts", step);

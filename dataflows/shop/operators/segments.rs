@@ -3,8 +3,9 @@
 use super::{rename, renamed};
 use crate::dense::Dense;
 use crate::operators::{Epoch, per_epoch};
+use crate::shop::settings::{Settings, Thresholds};
 use crate::state::{Forgets, Kept, Ledger};
-use crate::time::{Instant, Settings, Thresholds, is_silent};
+use crate::time::{Instant, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
 use serde::{Deserialize, Serialize};

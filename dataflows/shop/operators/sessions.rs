@@ -4,8 +4,9 @@ use super::rename;
 use crate::dense::Dense;
 use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
+use crate::shop::settings::Settings;
 use crate::state::{Forgets, Kept, Ledger};
-use crate::time::{Instant, Settings, is_silent};
+use crate::time::{Instant, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
 use serde::{Deserialize, Serialize};
@@ -331,8 +332,8 @@ pub fn sessions<'s>(
                 of_minutes.push(OfMinutes::Signs(first, last));
             }
         }
-        if settings.forget && settings.lateness_ms.is_some() {
-            held.forget(settings.forget_cut(watermark), timeout_ms);
+        if settings.lane.forget && settings.lane.lateness_ms.is_some() {
+            held.forget(settings.lane.forget_cut(watermark), timeout_ms);
         }
     };
     let (sessions, of_minutes) = per_epoch(of_users, watermarks, by_user, "sessions", step);

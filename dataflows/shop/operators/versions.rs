@@ -6,8 +6,9 @@ use crate::events::CatalogContent;
 use crate::hash::Map;
 use crate::item::ItemId;
 use crate::operators::{Epoch, per_epoch};
+use crate::shop::settings::Settings;
 use crate::state::{Forgets, Kept, Ledger};
-use crate::time::{Instant, Settings, is_silent};
+use crate::time::{Instant, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::{AsCollection, Hashable};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ pub fn in_force<'s>(
         })
     });
     let settings = settings.clone();
-    let forget = settings.forget && settings.catalog_lateness_ms.is_some();
+    let forget = settings.lane.forget && settings.catalog_lateness_ms.is_some();
     let by_item = Exchange::new(|(item, _): &(ItemId, Version)| item.hashed());
     let step =
         move |Epoch { time, input, watermark }: Epoch<(ItemId, Version)>, out: &mut Vec<_>, prices: &mut Vec<_>| {

@@ -128,17 +128,15 @@ fn decimal(bytes: &[u8], scale: usize) -> Scalar<'static> {
     Scalar::Text(Cow::Owned(if unscaled < 0 { format!("-{digits}") } else { digits.to_owned() }))
 }
 
-/// The layout alone, for who would judge the rest, and what the rest says of what a datum may be of, if fields of
-/// these names are read.
-pub fn read(schema: &Json, wanted: &Names) -> (Json, Vec<Branch>) {
+/// What a schema says of what a datum may be of, if fields of these names are read.
+pub fn read(schema: &Json, wanted: &Names) -> Vec<Branch> {
     let mut names = HashMap::new();
     collect(schema, "", &mut names);
     let one = unwrapped(schema);
-    let branches = match one.as_array() {
+    match one.as_array() {
         Some(branches) => branches.iter().map(|branch| of(branch, &names, wanted)).collect(),
         None => vec![of(one, &names, wanted)],
-    };
-    (layout(schema), branches)
+    }
 }
 
 /// Some wrap a type in another: `{"type": {"type": "long"}}`.
@@ -150,7 +148,7 @@ fn unwrapped(schema: &Json) -> &Json {
 pub(super) const PRIMITIVE: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
 /// A schema without what is not needed to walk through a datum.
-fn layout(schema: &Json) -> Json {
+pub fn layout(schema: &Json) -> Json {
     let schema = unwrapped(schema);
     let Json::Object(object) = schema else {
         let Json::Array(branches) = schema else { return schema.clone() };

@@ -140,6 +140,7 @@ fn split(
 mod tests {
     use super::*;
     use crate::decode::Format;
+    use crate::families::SHOP;
     use crate::source::Partition;
     use crate::source::script::{Script, Step};
     use dataflows::operators::Status;
@@ -172,6 +173,7 @@ mod tests {
         let partition = |partition| Partition {
             topic: "script".to_owned(),
             partition,
+            family: SHOP,
             format: Format::Json(None),
             status: Status::Live,
         };

@@ -1,7 +1,7 @@
 //! Worker 0's side of the clock: when the epoch closes for everybody.
 
 use super::{Handle, Tick, Worker};
-use crate::engine::{Replayed, Resume};
+use crate::engine::{Lane, Replayed, Resume};
 use dataflows::Time;
 use dataflows::operators::Pace;
 use std::cell::Cell;
@@ -15,8 +15,8 @@ pub(super) struct Ticker {
     next: Time,
     /// The one that the last tick closed; what lies between the two never was.
     closed: Time,
-    /// How far the watermark has come.
-    pace: Rc<Cell<Pace>>,
+    /// How far the watermark of each lane has come.
+    paces: Vec<Rc<Cell<Pace>>>,
     /// An epoch was closed after the sources had ended.
     ended: bool,
     ticked: std::time::Instant,
@@ -27,24 +27,32 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    pub(super) fn new(input: Handle<Tick>, next: Time, pace: Rc<Cell<Pace>>, resume: &Resume) -> Ticker {
-        let replay = &resume.replay;
+    pub(super) fn new(
+        input: Handle<Tick>,
+        next: Time,
+        paces: Vec<Rc<Cell<Pace>>>,
+        lanes: &[Lane],
+        resume: &Resume,
+    ) -> Ticker {
+        let (replay, mut known) = (&resume.replay, resume.lanes.clone());
         let ticks = replay.iter().enumerate().map(|(n, Replayed { entry, .. })| {
             let following = replay.get(n + 1).map(|following| (following.entry.epoch, following.entry.opened_ms));
             let (next, opens_ms) = following.unwrap_or((entry.epoch + 2, entry.clock_ms));
+            known.learn(&entry.lanes);
+            let known = lanes.iter().map(|lane| known.of(lane.family.family().name()));
             Tick {
                 epoch: entry.epoch,
                 next,
                 clock_ms: entry.clock_ms,
                 opens_ms,
-                known: Some((entry.watermark, entry.target)),
+                known: Some(known.map(|times| (times.watermark, times.target)).collect()),
                 snapshot: false,
                 last: false,
             }
         });
         let replay = ticks.collect();
         let now = std::time::Instant::now();
-        Ticker { input, next, closed: resume.epoch, pace, ended: false, ticked: now, snapshot: now, replay }
+        Ticker { input, next, closed: resume.epoch, paces, ended: false, ticked: now, snapshot: now, replay }
     }
 }
 
@@ -81,11 +89,11 @@ impl Worker {
         } else {
             // After the end, and wherever time makes a leap, the watermark has further to go than one
             // epoch takes it: epochs close until it has arrived.
-            let pace = ticker.pace.get();
-            let known = pace.epoch >= closed_before;
-            let arrived = ended && ticker.ended && known && !pace.behind;
+            let known = ticker.paces.iter().all(|pace| pace.get().epoch >= closed_before);
+            let behind = ticker.paces.iter().any(|pace| pace.get().behind);
+            let arrived = ended && ticker.ended && known && !behind;
             let last = shared.signals.stop.load(Acquire) || arrived;
-            let catch_up = known && pace.behind;
+            let catch_up = known && behind;
             if ended && ticker.ended && !(last || catch_up) {
                 return false;
             }

@@ -2,6 +2,7 @@
 //! writer at a time can add.
 
 use crate::instant;
+use crate::lanes::Watermarks;
 use crate::sink::progress::Found;
 use crate::sink::{MadeBy, Progress, SinkError};
 use crate::store::{Store, StoreError};
@@ -93,6 +94,9 @@ pub(super) struct Manifest {
     pub epoch: Time,
     #[serde(with = "instant::iso")]
     pub watermark: Instant,
+    /// Of each family that has begun; nothing of before families had names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermarks: Option<Watermarks>,
     #[serde(with = "instant::iso")]
     pub committed_at: Instant,
     pub positions: BTreeMap<String, i64>,
@@ -121,7 +125,7 @@ impl Manifest {
             made_by: self.made_by,
             epoch: self.epoch,
             positions: self.positions.clone(),
-            watermark: self.watermark,
+            watermarks: self.watermarks.clone().unwrap_or_else(|| Watermarks::of_shop(self.watermark)),
             committed_at: self.committed_at,
         }
     }

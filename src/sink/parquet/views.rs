@@ -25,7 +25,7 @@ const HEAD: &str = "\
 /// The statements for a feed at an address: a path from the root, or a URL.
 pub(super) fn sql(catalogue: Catalogue, address: &str) -> String {
     let mut sql = HEAD.to_owned();
-    for (of, view) in by_minute::all(catalogue) {
+    for (of, view, _) in by_minute::all(catalogue) {
         let _ = writeln!(sql, "-- {}   every minute: what `{}` says, carried forward", view.name, of.name);
     }
     let address = address.replace('\'', "''");
@@ -43,6 +43,7 @@ CREATE OR REPLACE TEMP VIEW _progress AS SELECT
     (getvariable('deltamart_manifest')->>'$.generation')::BIGINT AS generation,
     getvariable('deltamart_manifest')->>'$.made_by' AS made_by,
     (getvariable('deltamart_manifest')->>'$.watermark')::TIMESTAMPTZ AT TIME ZONE 'UTC' AS watermark,
+    getvariable('deltamart_manifest')->'$.watermarks' AS watermarks,
     (getvariable('deltamart_manifest')->>'$.committed_at')::TIMESTAMPTZ AT TIME ZONE 'UTC' AS committed_at,
     getvariable('deltamart_manifest')->'$.positions' AS positions;
 -- Which start committed which epochs: files of anything else are left over and count for nothing.
@@ -58,9 +59,9 @@ FROM (
     for id in catalogue.tables() {
         write_table(&mut sql, id.table()).unwrap_or_default();
     }
-    for (of, view) in by_minute::all(catalogue) {
+    for (of, view, family) in by_minute::all(catalogue) {
         let (name, doc) = (quoted(view.name), view.doc);
-        let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, (of, view), of.name, "_progress");
+        let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, (of, view, family), of.name, "_progress");
         write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {name} AS\n{select};\n").unwrap_or_default();
     }
     sql

@@ -50,6 +50,7 @@ pub(super) fn found(row: &[CellValue]) -> Found {
         positions: at(4),
         watermark: at(5),
         committed_at: at(6),
+        watermarks: at(7),
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
         ];
         let read = |row: &[CellValue]| found(row).read("W.M._progress", "Put it back.");
         let progress = read(&row).expect("ours");
-        assert_eq!((progress.made_by, progress.epoch, progress.watermark), (crate::sink::MadeBy::Batch, 8, 0));
+        assert_eq!((progress.made_by, progress.epoch, progress.watermarks.least()), (crate::sink::MadeBy::Batch, 8, 0));
         let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
         for (at, column) in columns.into_iter().enumerate() {
             for wrong in [CellValue::Null, CellValue::Boolean(true), CellValue::Integer(i128::MAX)] {

@@ -179,9 +179,15 @@ pub fn create_progress(names: &Names) -> String {
         ("positions", "'{}'", "VARCHAR"),
         ("watermark", &format!("'{start}'"), type_of(Type::Instant)),
         ("committed_at", &format!("'{start}'"), type_of(Type::Instant)),
+        ("watermarks", "NULL", "VARCHAR"),
     ];
     let columns = columns.map(|(column, value, ty)| format!("CAST({value} AS {ty}) AS {}", name(column))).join(", ");
     format!("CREATE TABLE IF NOT EXISTS {} AS SELECT {columns}", names.progress())
+}
+
+/// The statement that gives `_progress` a column it was made without.
+pub fn add_watermarks(names: &Names) -> String {
+    format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} VARCHAR", names.progress(), name("watermarks"))
 }
 
 /// The statement that says what `_progress` is. Of its own: a table made of what is selected takes no comment along.
@@ -204,9 +210,9 @@ pub fn create_staging(names: &Names) -> String {
 }
 
 /// The statement that makes a view of every minute. Its table and `_progress` must be there.
-pub fn create_view(names: &Names, id: TableId, view: &ByMinute) -> String {
+pub fn create_view(names: &Names, id: TableId, view: &ByMinute, family: &str) -> String {
     let (doc, table, progress) = (literal(view.doc), names.table(id), names.progress());
-    let select = by_minute::select(by_minute::Dialect::Snowflake, name, (id.table(), view), &table, &progress);
+    let select = by_minute::select(by_minute::Dialect::Snowflake, name, (id.table(), view, family), &table, &progress);
     format!("CREATE VIEW IF NOT EXISTS {} COMMENT = {doc} AS\n{select}", names.by_minute(view))
 }
 
@@ -232,8 +238,9 @@ pub fn ask_columns(names: &Names) -> String {
 }
 
 /// The views of every minute, each with its table.
-fn views(catalogue: Catalogue) -> impl Iterator<Item = (TableId, &'static ByMinute)> {
-    catalogue.tables().iter().filter_map(|id| Some((*id, id.table().by_minute.as_ref()?)))
+fn views(catalogue: Catalogue) -> impl Iterator<Item = (TableId, &'static ByMinute, &'static str)> {
+    let family = move |id| catalogue.family_of(id).map_or("", |family| family.name());
+    catalogue.tables().iter().filter_map(move |id| Some((*id, id.table().by_minute.as_ref()?, family(*id))))
 }
 
 /// The statements that make what is missing, given what there is, as [`ask_columns`] tells it.
@@ -260,10 +267,12 @@ pub fn missing(catalogue: Catalogue, names: &Names, there: &BTreeSet<(String, St
     }
     if !has_table(&names.schema_text(Layer::Marts), "_PROGRESS") {
         statements.extend([create_progress(names), comment_progress(names)]);
+    } else if !there.contains(&(names.schema_text(Layer::Marts), "_PROGRESS".to_owned(), "WATERMARKS".to_owned())) {
+        statements.push(add_watermarks(names));
     }
-    for (id, view) in views(catalogue) {
+    for (id, view, family) in views(catalogue) {
         if !has_table(&names.schema_text(Layer::Marts), &view.name.to_uppercase()) {
-            statements.push(create_view(names, id, view));
+            statements.push(create_view(names, id, view, family));
         }
     }
     statements
@@ -301,7 +310,7 @@ pub fn script(catalogue: Catalogue, config: &Config) -> Vec<String> {
     }
     script.extend(catalogue.tables().iter().map(|id| create_table(&names, *id)));
     script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
-    script.extend(views(catalogue).map(|(id, view)| create_view(&names, id, view)));
+    script.extend(views(catalogue).map(|(id, view, family)| create_view(&names, id, view, family)));
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do. What the writer makes

@@ -5,6 +5,7 @@ use super::ddl::{self, Layer, Names};
 use super::session::{Bind, Role};
 use super::store::Snowflake;
 use crate::config::snowflake::{Schemas, Snowflake as Config};
+use crate::lanes::Watermarks;
 use crate::sink::{Claim, Commit, MadeBy, Sink, SinkError};
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
@@ -205,7 +206,7 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
         follows,
         epoch: follows + 2,
         clock_ms: 0,
-        watermark: 0,
+        watermarks: Watermarks::NONE,
         positions: BTreeMap::new(),
         deltas: deltas.into_iter().collect(),
         appends: BTreeMap::new(),

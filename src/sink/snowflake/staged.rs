@@ -67,10 +67,11 @@ impl Staged {
 mod tests {
     use super::*;
     use crate::families::table;
+    use crate::lanes::Watermarks;
 
     fn commit(epoch: Time) -> Commit {
         let (deltas, appends, positions) = Default::default();
-        Commit { follows: 0, epoch, clock_ms: 0, watermark: 0, positions, deltas, appends }
+        Commit { follows: 0, epoch, clock_ms: 0, watermarks: Watermarks::NONE, positions, deltas, appends }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod staging;
 
 use super::cells::{found, scaled, value};
-use super::ddl::{self, Names, name};
+use super::ddl::{self, Names};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
@@ -70,8 +70,8 @@ impl Snowflake {
 
     /// Progress, as a session sees it. Outside a transaction: the writer's session opens none for a SELECT.
     pub(super) fn progress(&mut self, role: Role) -> Result<Option<Progress>, SinkError> {
-        let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
-        let sql = format!("SELECT {} FROM {}", columns.map(name).join(", "), self.names.progress());
+        // In the order in which they were made; what an earlier version made has fewer.
+        let sql = format!("SELECT * FROM {}", self.names.progress());
         let what = format!("read {}", self.names.progress());
         let mut rows = match self.sessions.run(role, &what, sql, Vec::new()) {
             // Not there, or not for us to see: whoever then makes it will be told which.
@@ -173,14 +173,15 @@ impl Snowflake {
         let progress = self.names.progress();
         self.write("begin a transaction", "BEGIN TRANSACTION".to_owned(), Vec::new())?;
         let sql = format!(
-            r#"UPDATE {progress} SET "EPOCH" = ?, "POSITIONS" = ?, "WATERMARK" = CAST(? AS TIMESTAMP_NTZ(3)), "COMMITTED_AT" = CAST(? AS TIMESTAMP_NTZ(3)) WHERE "PIPELINE_ID" = ? AND "GENERATION" = ? AND "EPOCH" = ?"#
+            r#"UPDATE {progress} SET "EPOCH" = ?, "POSITIONS" = ?, "WATERMARK" = CAST(? AS TIMESTAMP_NTZ(3)), "COMMITTED_AT" = CAST(? AS TIMESTAMP_NTZ(3)), "WATERMARKS" = ? WHERE "PIPELINE_ID" = ? AND "GENERATION" = ? AND "EPOCH" = ?"#
         );
         let positions = serde_json::to_string(&commit.positions).expect("a map of text to integers is JSON");
         let binds = vec![
             commit.epoch.into(),
             Bind::Text(positions),
-            Bind::Text(rows::written_instant(commit.watermark)),
+            Bind::Text(rows::written_instant(commit.watermarks.least())),
             Bind::Text(rows::written_instant(commit.clock_ms)),
+            Bind::Text(commit.watermarks.json()),
             claim.pipeline_id.as_str().into(),
             claim.generation.into(),
             commit.follows.into(),

@@ -84,7 +84,7 @@ impl Mine {
         // What was passed then is passed again, though it may be readable now, and nobody says so any more.
         self.passes.retain(|pass| pass.from >= until);
         let passed = |rejected: Rejected| {
-            let reason = families::reason_of(&rejected.reason).unwrap_or(Reason::UNREADABLE);
+            let reason = families::all().reason_of(&rejected.reason).unwrap_or(Reason::UNREADABLE);
             Some(Pass { from: rejected.from?, to: rejected.offset + 1, reason, why: rejected.detail })
         };
         self.passes.extend(rejected.into_iter().filter_map(passed));

@@ -1,0 +1,133 @@
+//! Where the records of a family become events, on one worker: bytes outside, typed events inside.
+
+use crate::Stream;
+use crate::events::{Arrival, Origin};
+use crate::time::{Instant, Time, Timed};
+use crate::wire::{Broken, Clock, Names, Rejection, Set, TimeRules, Vocabulary, Wire};
+use std::any::Any;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Input;
+use timely::dataflow::{InputHandle, Scope};
+
+/// What was accepted: all that is seen of an event outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its event time, if it moves the watermark and may be late.
+    pub at: Option<Instant>,
+    /// An e-mail address came in clear, in any text, and was masked.
+    pub masked: bool,
+}
+
+/// By what a record is judged.
+#[derive(Clone, Copy)]
+pub struct Bounds<'r> {
+    /// What the family's events may say: of the type that its events ask for.
+    pub rules: &'r dyn Any,
+    /// When events may have happened.
+    pub time: &'r TimeRules,
+    /// By which the future begins.
+    pub clock: Clock,
+}
+
+/// Reads the fields that an event has besides those that all have.
+pub type Besides<'b, 'n, 'a> = &'b mut dyn FnMut(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>;
+
+/// Judges records, and lets the events that they are in. One event is between the two at most: the last that was
+/// accepted.
+pub trait Gate {
+    /// The names of the fields that are read.
+    fn names(&self) -> &'static Names;
+
+    /// Judges what was read of a record. `carries` is the event of its topic, for records that do not name theirs.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    fn judge<'n, 'a>(
+        &mut self,
+        wire: &mut Wire<'n, 'a>,
+        carries: Option<&str>,
+        bounds: Bounds<'_>,
+        besides: Besides<'_, 'n, 'a>,
+    ) -> Result<Accepted, Broken>;
+
+    /// Takes an event that was read in another way than by its fields.
+    ///
+    /// # Panics
+    /// If it is none of this family.
+    fn take(&mut self, event: Box<dyn Any>, masked: bool) -> Accepted;
+
+    /// Lets the event in that was accepted last.
+    fn enter(&mut self, origin: Origin);
+
+    /// Nothing of an earlier epoch comes any more.
+    fn advance_to(&mut self, epoch: Time);
+}
+
+type Handle<E> = InputHandle<Time, CapacityContainerBuilder<Vec<Arrival<E>>>>;
+
+/// The gate of events of a type, by the rules of a type.
+pub struct Events<E: Timed, R: 'static> {
+    vocabulary: &'static Vocabulary<E, R>,
+    arrivals: Option<Handle<E>>,
+    accepted: Option<E>,
+}
+
+impl<E: Timed, R: 'static> Events<E, R> {
+    /// A gate that leads nowhere: what was accepted is taken out.
+    pub fn alone(vocabulary: &'static Vocabulary<E, R>) -> Events<E, R> {
+        Events { vocabulary, arrivals: None, accepted: None }
+    }
+
+    /// A gate into a dataflow, and the events behind it.
+    pub fn into<'s>(vocabulary: &'static Vocabulary<E, R>, scope: Scope<'s, Time>) -> (Self, Stream<'s, Arrival<E>>) {
+        let (arrivals, behind) = scope.new_input::<Vec<Arrival<E>>>();
+        (Events { vocabulary, arrivals: Some(arrivals), accepted: None }, behind)
+    }
+
+    /// The event that was accepted last.
+    pub fn accepted(&mut self) -> Option<E> {
+        self.accepted.take()
+    }
+
+    fn accept(&mut self, event: E, masked: bool) -> Accepted {
+        let at = event.carries_time().then(|| event.timestamp());
+        self.accepted = Some(event);
+        Accepted { at, masked }
+    }
+}
+
+impl<E: Timed, R: 'static> Gate for Events<E, R> {
+    fn names(&self) -> &'static Names {
+        self.vocabulary.names()
+    }
+
+    fn judge<'n, 'a>(
+        &mut self,
+        wire: &mut Wire<'n, 'a>,
+        carries: Option<&str>,
+        Bounds { rules, time, clock }: Bounds<'_>,
+        besides: Besides<'_, 'n, 'a>,
+    ) -> Result<Accepted, Broken> {
+        let rules = rules.downcast_ref::<R>().expect("a family is handed its own rules");
+        let (event, masked) = self.vocabulary.judge(wire, carries, (rules, time, clock), besides)?;
+        Ok(self.accept(event, masked))
+    }
+
+    fn take(&mut self, event: Box<dyn Any>, masked: bool) -> Accepted {
+        let event = event.downcast::<E>().expect("a family is handed its own events");
+        self.accept(*event, masked)
+    }
+
+    fn enter(&mut self, origin: Origin) {
+        if let (Some(arrivals), Some(event)) = (&mut self.arrivals, self.accepted.take()) {
+            arrivals.send(Arrival { origin, event });
+        }
+    }
+
+    fn advance_to(&mut self, epoch: Time) {
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.advance_to(epoch);
+            arrivals.flush();
+        }
+    }
+}
