@@ -18,6 +18,7 @@ use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
 use crate::state_dir::journal::{Entry, Rejected};
+use crate::state_dir::refusal::Refusal;
 use crate::stats::Stats;
 use crate::turns::Turns;
 use dataflows::family::{Catalogue, Configured};
@@ -114,14 +115,13 @@ impl Replayed {
     ///
     /// # Errors
     /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
-    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, String> {
+    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Refusal> {
         let reason = |rejected: &Rejected| {
-            catalogue.reason_of(&rejected.reason).ok_or_else(|| {
-                format!(
-                    "its journal says that record {} of `{}` was rejected in epoch {} with `reason` `{}`, which this \
-                     version does not know. Run the version that wrote it, or start from scratch with `--rebuild`",
-                    rejected.offset, rejected.partition, entry.epoch, rejected.reason
-                )
+            catalogue.reason_of(&rejected.reason).ok_or_else(|| Refusal::UnknownReason {
+                partition: rejected.partition.clone(),
+                offset: rejected.offset,
+                epoch: entry.epoch,
+                reason: rejected.reason.clone(),
             })
         };
         let reasons = entry.rejected.iter().map(reason).collect::<Result<_, _>>()?;
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!([3, 4, 5].map(why), [Some(Reason::UNREADABLE), None, Some(Reason::UNKNOWN_SCHEMA)]);
         let refused =
             Replayed::new(crate::families::all(), entry(["unreadable", "schema_withdrawn"]), Rules::default());
-        let why = refused.err().expect("refused");
+        let why = refused.err().expect("refused").to_string();
         for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]
         {
             assert!(why.contains(part), "{part}: {why}");

@@ -11,6 +11,7 @@ pub use named::{Named, Payloads};
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::journal::{Entry, Group};
+use crate::state_dir::refusal::{Refusal, Unrest};
 use crate::state_dir::snapshot::{Manifest, encode};
 use crate::state_dir::{Generation, StateDir, StateError};
 use dataflows::delta::Delta;
@@ -66,7 +67,7 @@ pub fn forget(
     let start = recovery::start(catalogue, dir, sinks, &facts, &BTreeMap::new(), threads)?;
     // Now nobody else writes; until now somebody may have.
     if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
-        return Err(not_at_rest(dir, "a run was under way meanwhile").into());
+        return Err(dir.refused(Refusal::NotAtRest(Unrest::UnderWay)).into());
     }
     let (generation, mut state) = (start.generation, start.resume.state);
     let manifest = Manifest {
@@ -78,8 +79,7 @@ pub fn forget(
     };
     // Whoever he was cannot be told from this.
     let nobody = NOBODY | rand::random::<u64>();
-    let records = in_state(catalogue, &mut state, named.user, nobody)
-        .map_err(|why| StateError::Refused(format!("state `{}`: {why}", dir.place())))?;
+    let records = in_state(catalogue, &mut state, named.user, nobody).map_err(|why| dir.refused(why))?;
     write_down(dir, &state, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
     drop(state);
     let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
@@ -93,38 +93,30 @@ pub fn forget(
 
 /// The last snapshot, after which nothing was read: every sink has what it has.
 fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Manifest, StartError> {
-    let refused = |why: &str| not_at_rest(dir, why);
+    let refused = |why| dir.refused(Refusal::NotAtRest(why));
     let chain = dir.chain()?;
     let snapshot = dir.newest_snapshot(&chain, Time::MAX)?.filter(|snapshot| snapshot.epoch == chain.end());
-    let snapshot = snapshot.ok_or_else(|| refused("the last run did not end in order, or nothing was ever read"))?;
+    let snapshot = snapshot.ok_or_else(|| refused(Unrest::NotEnded))?;
     for sink in sinks {
         let at = sink.position()?.map_or(0, |progress| progress.epoch);
         if at != snapshot.epoch {
-            let why = format!("it is at epoch {}, and {} at epoch {at}", snapshot.epoch, sink.name());
-            return Err(refused(&why).into());
+            let (state, sink) = (snapshot.epoch, sink.name());
+            return Err(refused(Unrest::SinkElsewhere { state, sink, at }).into());
         }
     }
     Ok(snapshot)
 }
 
-fn not_at_rest(dir: &StateDir, why: &str) -> StateError {
-    let what_to_do = "Start it and let it end in order (SIGTERM, Ctrl-C or `--to-end`), then ask again";
-    StateError::Refused(format!("state `{}`: {why}. {what_to_do}", dir.place()))
-}
-
 /// Makes a user's records those of nobody; tells how many. Of what no operator of this program reads nobody can tell
 /// whom it names.
-fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, String> {
+fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, Refusal> {
     let mut records = 0;
     for section in state {
         let kept = catalogue.kept(&section.name).ok_or_else(|| {
-            format!(
-                "no operator of this program keeps `{}`, so nobody can tell whom its {} records name. Forget with the \
-                 version that wrote them",
-                section.name, section.records
-            )
+            let (name, records) = (section.name.clone(), section.records);
+            Refusal::KeptByNobody { name, records }
         })?;
-        records += kept.forget(section, user, nobody)?;
+        records += kept.forget(section, user, nobody).map_err(Refusal::Unreadable)?;
     }
     Ok(records)
 }

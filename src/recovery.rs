@@ -15,6 +15,7 @@ use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::source::marks::Marks;
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
+use crate::state_dir::refusal::Refusal;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, Lost, StateDir, StateError};
 use dataflows::family::Catalogue;
@@ -181,12 +182,8 @@ fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) ->
     match Claim::after(found, Some(&any), "") {
         Ok(_) => Ok(()),
         Err(_) => {
-            let (ours, name, theirs) = (&dir.pipeline_id, sink.name(), found.map_or("", |found| &found.pipeline_id));
-            let why = format!(
-                "it is of pipeline {ours}, and {name} holds the rows of pipeline {theirs}. Name that one's state \
-                 (`state_dir`), or another place for the rows; if that one's state is lost, a new `state_dir` and `--rebuild`"
-            );
-            Err(refused(dir, &why))
+            let theirs = found.map_or(String::new(), |found| found.pipeline_id.clone());
+            Err(dir.refused(Refusal::AnothersRows { ours: dir.pipeline_id.clone(), sink: sink.name(), theirs }))
         }
     }
 }
@@ -195,13 +192,9 @@ fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) ->
 fn can_follow(dir: &StateDir, first: Time, epoch: Time) -> Result<bool, StateError> {
     match Plan::make(dir, &[first, epoch]) {
         Ok(_) => Ok(true),
-        Err(StateError::Refused(_)) => Ok(false),
+        Err(StateError::Refused { .. }) => Ok(false),
         Err(other) => Err(other),
     }
-}
-
-fn refused(dir: &StateDir, why: &str) -> StateError {
-    StateError::Refused(format!("state `{}`: {why}", dir.place()))
 }
 
 /// The epoch before the last run that computed everything again, of those whose entries are kept.
@@ -239,12 +232,7 @@ pub fn start_again(
         refuse_anothers(dir, &**sink, Some(&found))?;
         let lost = found.positions.keys().find(|partition| !there.contains(partition));
         if let Some(lost) = lost.filter(|_| !accept_loss) {
-            let why = format!(
-                "{} holds what was read from `{lost}`, which is not among the sources now, and would lose it. \
-                 Give it too, or give `--accept-loss`",
-                sink.name()
-            );
-            return Err(refused(dir, &why).into());
+            return Err(dir.refused(Refusal::WouldLose { sink: sink.name(), partition: lost.clone() }).into());
         }
         (above, at) = (above.max(found.generation), at.max(found.epoch));
     }
@@ -270,31 +258,17 @@ impl Plan {
         }
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
             if positions.iter().any(|position| *position <= rebuilt_after) {
-                let why = format!(
-                    "everything was computed again after epoch {rebuilt_after}, and not everything that rows go to is \
-                     there. Run `--rebuild` again"
-                );
-                return Err(refused(dir, &why));
+                return Err(dir.refused(Refusal::RebuiltSince { after: rebuilt_after }));
             }
             chain.entries = chain.entries.split_off(&(rebuilt_after + 1));
         }
-        if let Some(position) = positions.iter().find(|position| **position > chain.end()) {
-            let why = format!(
-                "it ends with epoch {}, and the warehouse is at epoch {position}: this is not the state that the warehouse \
-                 was made with, or some of it was lost. Put it back, or start from scratch with `--rebuild`",
-                chain.end()
-            );
-            return Err(refused(dir, &why));
+        if let Some(at) = positions.iter().copied().find(|position| *position > chain.end()) {
+            return Err(dir.refused(Refusal::EndsBefore { end: chain.end(), at }));
         }
         let needed = positions.iter().min().copied().unwrap_or(chain.end());
         let snapshot = dir.newest_snapshot(&chain, needed)?;
         if snapshot.is_none() && chain.follows > 0 {
-            let why = format!(
-                "the warehouse is at epoch {needed}, and what happened before epoch {} is not kept any more. Put the \
-                 warehouse back as it was, or start from scratch with `--rebuild`",
-                chain.follows
-            );
-            return Err(refused(dir, &why));
+            return Err(dir.refused(Refusal::NotKept { at: needed, kept_from: chain.follows }));
         }
         Ok(Plan { chain, snapshot })
     }
@@ -326,18 +300,15 @@ impl Plan {
             check_identities(dir, known, identities)?;
         }
         if let Some(other) = generations.values().find(|generation| generation.decoder != facts.decoder) {
-            let why = format!(
-                "epochs {} to {} were decoded by version {} of the program and must be replayed by one that decodes alike; \
-                 run that one until it ends (SIGTERM), then this one",
-                journaled.first().map_or(0, |(_, first)| first.epoch),
-                journaled.last().map_or(0, |(_, last)| last.epoch),
-                other.program,
-            );
-            return Err(refused(dir, &why));
+            return Err(dir.refused(Refusal::DecodedOtherwise {
+                first: journaled.first().map_or(0, |(_, first)| first.epoch),
+                last: journaled.last().map_or(0, |(_, last)| last.epoch),
+                program: other.program.clone(),
+            }));
         }
         // After the above, which knows the version that wrote it.
         let replayed = |(by, entry)| Replayed::new(catalogue, entry, generations[&by].rules.clone());
-        let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| refused(dir, &why))?;
+        let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| dir.refused(why))?;
         Ok((self.snapshot, replay))
     }
 
@@ -367,12 +338,7 @@ fn check_meaning(
     if differing.is_empty() {
         return Ok(());
     }
-    let why = format!(
-        "what the tables mean has changed since it was written: {}. Set it back, or compute everything again from the \
-         first record with `--rebuild`: only rows that differ are written",
-        differing.join(", ")
-    );
-    Err(refused(dir, &why))
+    Err(dir.refused(Refusal::MeansOther { differing }))
 }
 
 fn check_identities(
@@ -382,11 +348,7 @@ fn check_identities(
 ) -> Result<(), StateError> {
     for (partition, identity) in known {
         if found.get(partition).is_some_and(|found| found != identity) {
-            let why = format!(
-                "`{partition}` is not the log that was read before: it was made again, or replaced by another of its name. \
-                 Give the old one back, name the new one otherwise, or start from scratch with `--rebuild`"
-            );
-            return Err(refused(dir, &why));
+            return Err(dir.refused(Refusal::AnotherLog { partition: partition.clone() }));
         }
     }
     Ok(())
@@ -399,13 +361,7 @@ fn check_identities(
 pub fn check_partitions(dir: &StateDir, resume: &Resume, there: &[String]) -> Result<(), StateError> {
     let read = resume.replay.iter().flat_map(|Replayed { entry: Entry { read, .. }, .. }| read.keys());
     match read.into_iter().find(|partition| !there.contains(partition)) {
-        Some(missing) => {
-            let why = format!(
-                "the last run was interrupted while it read `{missing}`, which is not among the sources now. Give it too, \
-                 so that what was begun is finished"
-            );
-            Err(refused(dir, &why))
-        }
+        Some(missing) => Err(dir.refused(Refusal::Unfinished { partition: missing.clone() })),
         None => Ok(()),
     }
 }

@@ -17,12 +17,14 @@
 pub mod chain;
 pub mod envelope;
 pub mod journal;
+pub mod refusal;
 pub mod schemas;
 pub mod snapshot;
 
 use crate::store::{Store, StoreError};
 use dataflows::{Instant, Time};
 use envelope::Damage;
+use refusal::Refusal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,9 +46,20 @@ pub enum StateError {
         /// What is wrong with it.
         damage: Damage,
     },
+    /// It was there a moment ago.
+    #[error("state `{place}` vanished while it was made; start again")]
+    Vanished {
+        /// Where.
+        place: String,
+    },
     /// Going on from there would be wrong.
-    #[error("{0}")]
-    Refused(String),
+    #[error("state `{place}`: {why}")]
+    Refused {
+        /// Where.
+        place: String,
+        /// Why.
+        why: Refusal,
+    },
 }
 
 /// Whose state.
@@ -145,9 +158,7 @@ impl StateDir {
         let body = envelope::seal_json(PIPELINE, FORMAT, &Pipeline { id });
         store.create(PIPELINE, &body)?;
         // Of two that make it at once one was first.
-        StateDir::open_to_read(Arc::clone(&store))?.ok_or_else(|| {
-            StateError::Refused(format!("state `{}` vanished while it was made; start again", store.place()))
-        })
+        StateDir::open_to_read(Arc::clone(&store))?.ok_or_else(|| StateError::Vanished { place: store.place() })
     }
 
     /// Opens the state, if there is any.
@@ -212,8 +223,8 @@ impl StateDir {
     /// If they cannot be read.
     pub fn generation(&self, generation: u64) -> Result<Generation, StateError> {
         let key = generation_key(generation);
-        self.read_json(&key, "generation", GENERATION_FORMAT)?
-            .ok_or_else(|| StateError::Refused(format!("state `{}`: `{key}` is missing", self.place())))
+        let found = self.read_json(&key, "generation", GENERATION_FORMAT)?;
+        found.ok_or_else(|| self.refused(Refusal::Missing { key }))
     }
 
     /// Begins a generation above all before, and above `above`: nobody else has its number.
@@ -230,12 +241,7 @@ impl StateDir {
             }
             next += 1;
         }
-        let place = self.place();
-        Err(StateError::Refused(format!(
-            "state `{place}`: {RACES} numbers of starts up to {} are taken that its list of `generations/` did not \
-             show; stop all runs but one, and see whether the service lists what was written",
-            next - 1
-        )))
+        Err(self.refused(Refusal::Taken { tried: RACES, last: next - 1 }))
     }
 
     /// Removes the facts of starts before the given one: no entry that is kept is theirs.
@@ -299,6 +305,11 @@ impl StateDir {
 
     fn parsed<T: DeserializeOwned>(&self, key: &str, body: &[u8]) -> Result<T, StateError> {
         serde_json::from_slice(body).map_err(|error| self.damaged(key, Damage::Body(error.to_string())))
+    }
+
+    /// That it is not gone on from.
+    pub fn refused(&self, why: Refusal) -> StateError {
+        StateError::Refused { place: self.place(), why }
     }
 
     fn damaged(&self, key: &str, damage: Damage) -> StateError {

@@ -173,9 +173,9 @@ fn a_start_that_meets_nothing_but_409_or_412_comes_to_its_end() {
     // A service that says of every number that it is taken, and of no object that it is there.
     let of_each = [Some(says(412, "PreconditionFailed", "")), None];
     service.script([None].into_iter().chain(of_each.iter().cycle().take(200).cloned()));
-    let Err(StateError::Refused(why)) = dir.begin(&facts("a"), 0) else { panic!("it began") };
+    let Err(refused @ StateError::Refused { .. }) = dir.begin(&facts("a"), 0) else { panic!("it began") };
     assert_eq!(
-        why,
+        refused.to_string(),
         "state `s3://bucket/place`: 100 numbers of starts up to 100 are taken that its list of `generations/` did \
          not show; stop all runs but one, and see whether the service lists what was written"
     );

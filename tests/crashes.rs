@@ -10,16 +10,17 @@ use crate::support::{self, Call, Hooked, Options};
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, EngineError, Job, Keep, Resume};
+use deltamart::engine::{self, Job, Keep, Resume};
 use deltamart::families::all;
 use deltamart::lanes::Watermarks;
-use deltamart::recovery;
+use deltamart::recovery::{self, StartError};
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, Progress, Sink, SinkError, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
-use deltamart::state_dir::StateDir;
+use deltamart::state_dir::refusal::Refusal;
+use deltamart::state_dir::{StateDir, StateError};
 use deltamart::store::Store;
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
@@ -29,6 +30,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -107,7 +109,7 @@ impl Example {
 
     /// It starts and is killed; the power goes too.
     fn is_killed(&mut self, workers: usize, fate: Fate) {
-        let why = live(&self.world, workers, self.lives, fate).expect_err("it is killed");
+        let why = live(&self.world, workers, self.lives, fate).expect_err("it is killed").to_string();
         self.world.crashes += usize::from(why.contains("killed by the script"));
         self.world.disk = self.world.disk.crash(self.lives);
         self.lives += 1;
@@ -273,11 +275,10 @@ impl Source for Mortal {
 }
 
 /// One life of the pipeline.
-fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), String> {
+fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<dyn Error>> {
     let life = Life { disk: world.disk.clone(), fate: Arc::new(Mutex::new(fate)) };
-    let told = |error: &dyn std::fmt::Display| error.to_string();
-    let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state").map_err(|error| told(&error))?);
-    let dir = StateDir::open(store, None).map_err(|error| told(&error))?;
+    let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state")?);
+    let dir = StateDir::open(store, None)?;
     let mut options = world.options.clone();
     options.workers = workers;
     options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
@@ -287,7 +288,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
         let (inner, asked, life) = (sink.clone(), sink.clone(), life.clone());
         sinks.push(Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call))));
     }
-    let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3).map_err(|error| told(&error))?;
+    let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
     let source: Box<dyn Source> = Box::new(Mortal { script: world.script(), life });
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
@@ -299,7 +300,13 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Stri
         stop: Arc::default(),
         stats: Arc::default(),
     };
-    engine::run(job).map(drop).map_err(|error: EngineError| told(&error))
+    Ok(engine::run(job).map(drop)?)
+}
+
+/// Whether what a sink would have to be given again is not kept any more.
+fn is_not_kept(why: &(dyn Error + 'static)) -> bool {
+    let is = |why: &Refusal| matches!(why, Refusal::NotKept { .. });
+    matches!(why.downcast_ref(), Some(StartError::State(StateError::Refused { why, .. })) if is(why))
 }
 
 /// What a history made: everything but when it was judged and under which numbers.
@@ -367,7 +374,7 @@ fn one(seed: u64, tally: &mut Tally) {
         }
         let ended = live(&world, dice.random_range(1..=4), dice.random(), fate);
         tally.crashes += u64::from(ended.is_err());
-        if let Err(why) = &ended {
+        if let Err(why) = ended.as_ref().map_err(ToString::to_string) {
             let expected = ["gone", "went away", "taken over", "is at epoch"];
             assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
         }
@@ -440,7 +447,7 @@ fn roll_back(world: &mut World, dice: &mut ChaCha8Rng) -> bool {
     *sink.contents() = back;
     // Far enough to be refused: every sink is claimed, nothing is read.
     match live(world, 1, dice.random(), Fate { calls: Some(world.sinks.len() as u64), ..Fate::default() }) {
-        Err(why) if why.contains("is not kept any more") => {
+        Err(why) if is_not_kept(&*why) => {
             *sink.contents() = before;
             false
         }
@@ -472,6 +479,7 @@ fn a_flipped_bit_in_any_file_is_named_and_never_used() {
             let byte = (0..=byte).rev().find(|byte| world.disk.corrupt(file, *byte)).unwrap_or_default();
             match live(&world, 2, seed, Fate::default()) {
                 Err(why) => {
+                    let why = why.to_string();
                     assert!(why.contains(&format!("`{key}`")), "seed {seed}, byte {byte} of {key}: {why}");
                     assert!(["damaged", "unexpected", "format"].iter().any(|word| why.contains(word)), "{why}");
                     assert!(world.disk.corrupt(file, byte), "it is put back");

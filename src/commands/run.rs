@@ -353,7 +353,9 @@ fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
 /// What is refused is told apart from what failed: exit codes 2 and 1.
 pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
     match error {
-        StartError::State(StateError::Refused(why)) => Refused(why).into(),
+        StartError::State(why @ (StateError::Refused { .. } | StateError::Vanished { .. })) => {
+            Refused(why.to_string()).into()
+        }
         other @ (StartError::State(_) | StartError::Sink(_)) => other.into(),
     }
 }

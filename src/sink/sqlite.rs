@@ -147,11 +147,12 @@ impl Sqlite {
     /// If it cannot be read.
     pub fn count(&self, table: &Table) -> Result<Option<u64>, SinkError> {
         let sql = format!("SELECT COUNT(*) FROM {}", quoted(table.name));
-        match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
-            Ok(count) => Ok(Some(count as u64)),
-            Err(error) if error.to_string().contains("no such table") => Ok(None),
-            Err(error) => Err(sql_error(&self.path, "count the rows of", error)),
+        let failed = |error| sql_error(&self.path, "count the rows of", error);
+        if !self.has(table.name).map_err(failed)? {
+            return Ok(None);
         }
+        let count = self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(failed)?;
+        Ok(Some(count as u64))
     }
 }
 

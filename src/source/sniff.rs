@@ -86,8 +86,6 @@ pub(super) fn bytes(head: &[u8], is_utf16: bool) -> Option<Foreign> {
 pub(super) fn text(head: &[u8], kind: Kind) -> Option<Foreign> {
     let trimmed = trimmed(head);
     let first = lines(head).next()?;
-    let json =
-        |name| foreign(name, Way::Filter(if name.starts_with("a JSON array") { "jq -c '.[]'" } else { "jq -c ." }));
     if trimmed.starts_with(b"<") {
         let start = trimmed[..trimmed.len().min(512)].to_ascii_lowercase();
         let has = |what: &[u8]| memchr::memmem::find(&start, what).is_some();
@@ -107,14 +105,14 @@ pub(super) fn text(head: &[u8], kind: Kind) -> Option<Foreign> {
         );
     }
     match kind {
-        Kind::Events if trimmed.starts_with(b"{") => {
-            is_spread(head).then(|| json("pretty-printed JSON, an object over several lines")).flatten()
-        }
+        Kind::Events if trimmed.starts_with(b"{") => is_spread(head)
+            .then(|| foreign("pretty-printed JSON, an object over several lines", Way::Filter("jq -c .")))
+            .flatten(),
         Kind::Catalog if trimmed.starts_with(b"{") => foreign(
             "lines of JSON: events, and no catalog",
             Way::Advice("give it as a file of events, without `--catalog`"),
         ),
-        _ if is_array(trimmed) => json("a JSON array"),
+        _ if is_array(trimmed) => foreign("a JSON array", Way::Filter("jq -c '.[]'")),
         _ if trimmed.starts_with(b"\x1E") => {
             foreign("a JSON text sequence, with a byte 0x1E before each record", Way::Filter("tr -d '\\036'"))
         }

@@ -58,7 +58,8 @@ impl Sqlite {
         Ok(purged)
     }
 
-    fn has(&self, table: &str) -> rusqlite::Result<bool> {
+    /// Whether there is a table of that name.
+    pub(super) fn has(&self, table: &str) -> rusqlite::Result<bool> {
         let sql = "SELECT 1 FROM sqlite_master WHERE name = ?";
         Ok(self.connection.query_row(sql, [table], |_| Ok(())).optional()?.is_some())
     }
