@@ -64,13 +64,13 @@ pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<St
             }
             let shape = shape(id.table());
             let texts: Vec<&str> = texts.iter().map(String::as_str).chain([shape.as_str()]).collect();
-            prints.insert(format!("table {}", id.name()), hash(&texts));
+            prints.insert(format!("table {prefix}{}", id.name()), hash(&texts));
         }
     }
     prints
 }
 
-/// What stands before the name of a setting: the family, but of the one that settings were of before they named any.
+/// What stands before the name of a setting or a table: the family, but of the one that all were of before any was named.
 fn prefix(family: FamilyId) -> String {
     if family == SHOP { String::new() } else { format!("{}.", family.name()) }
 }
@@ -132,9 +132,20 @@ fn as_of_today(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>
     before
 }
 
-/// What differs, for people.
+/// The family that a print names.
+fn family_of(print: &str) -> Option<&str> {
+    let named = print.strip_prefix("setting ").or_else(|| print.strip_prefix("table "))?;
+    Some(named.split_once('.')?.0)
+}
+
+/// What differs, for people. A family of which nothing stood there is new: its tables begin empty, whatever they mean.
 pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let before = &as_of_today(before, now);
+    let known: BTreeSet<_> = before.keys().filter_map(|name| family_of(name)).collect();
+    let is_new = |name: &str| family_of(name).is_some_and(|family| !known.contains(family));
+    let now: BTreeMap<_, _> =
+        now.iter().filter(|(name, _)| !is_new(name)).map(|(n, p)| (n.clone(), p.clone())).collect();
+    let now = &now;
     let of = |prints: &BTreeMap<String, String>, name: &String| prints.get(name).cloned().unwrap_or("none".to_owned());
     let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
@@ -210,6 +221,21 @@ mod tests {
             ["cart_parts", "movie_sale_lines", "movie_sales_metrics", "prices", "sold_carts"]
         );
         assert!(sql_of(all(), table("movies_catalog")).iter().all(|sql| !sql.contains("--")));
+    }
+
+    #[test]
+    fn a_family_that_is_new_is_no_difference_and_one_that_changed_is() {
+        let shop = of(&Settings::default());
+        let with = |print: &str, lateness: &str| {
+            let mut all = shop.clone();
+            all.insert("table toys.toy_loans".to_owned(), print.to_owned());
+            all.insert("setting toys.lateness_ms".to_owned(), lateness.to_owned());
+            all
+        };
+        assert_eq!(differences(&shop, &with("1", "2")), Vec::<String>::new());
+        assert_eq!(differences(&with("1", "2"), &with("1", "3")).len(), 1);
+        assert_eq!(differences(&with("1", "2"), &with("3", "2")).len(), 1);
+        assert_eq!(differences(&with("1", "2"), &shop).len(), 2, "it is gone, and its rows are not");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Lanes(pub BTreeMap<String, Times>);
 
 #[derive(Serialize)]
 struct Named {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     lanes: BTreeMap<String, Times>,
 }
 

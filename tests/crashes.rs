@@ -7,16 +7,17 @@
 
 use crate::oracle::{self, Span};
 use crate::support::{self, Call, Hooked, Options};
+use crate::toys;
+use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, Job, Keep, Resume};
-use deltamart::families::all;
+use deltamart::engine::{self, EngineError, Job, Keep, Resume};
 use deltamart::lanes::Watermarks;
 use deltamart::recovery::{self, StartError};
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
-use deltamart::sink::{Commit, Progress, Sink, SinkError, Warehouse};
+use deltamart::sink::{Commit, MadeBy, Progress, Sink, SinkError, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
 use deltamart::state_dir::refusal::Refusal;
@@ -94,6 +95,7 @@ impl Example {
         (options.snapshot_interval, options.take_state) = (Duration::from_secs(3600), false);
         options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
         let world = World {
+            toys: Vec::new(),
             disk: SimulatedDisk::new(),
             sinks: vec![Memory::default()],
             partitions: 1,
@@ -159,6 +161,8 @@ fn view(minute: u32) -> Step {
 /// What a history runs against: whatever outlives a process.
 #[derive(Clone)]
 struct World {
+    /// What happens in the toy library beside the shop; nothing where there is none.
+    toys: Vec<Step>,
     disk: SimulatedDisk,
     sinks: Vec<Memory>,
     partitions: usize,
@@ -171,6 +175,17 @@ struct World {
 }
 
 impl World {
+    fn catalogue(&self) -> Catalogue {
+        self.options.commit.catalogue
+    }
+
+    /// The shop's log, and that of the toys.
+    fn sources(&self) -> Vec<Script> {
+        let toys = Script::new(toys::partitions(), self.toys.clone());
+        let toys = if self.in_sequence { toys.in_sequence() } else { toys };
+        std::iter::once(self.script()).chain((!self.toys.is_empty()).then_some(toys)).collect()
+    }
+
     fn script(&self) -> Script {
         let disk = self.disk.clone();
         let script = Script::new(support::partitions(self.partitions), self.steps.clone());
@@ -288,11 +303,11 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<
         let (inner, asked, life) = (sink.clone(), sink.clone(), life.clone());
         sinks.push(Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call))));
     }
-    let start = recovery::start(all(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
-    let source: Box<dyn Source> = Box::new(Mortal { script: world.script(), life });
+    let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
+    let mortal = |script| -> Box<dyn Source> { Box::new(Mortal { script, life: life.clone() }) };
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
-        sources: vec![source],
+        sources: world.sources().into_iter().map(mortal).collect(),
         sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
         keep: Some(keep),
         options: options.engine(),
@@ -311,7 +326,7 @@ fn is_not_kept(why: &(dyn Error + 'static)) -> bool {
 
 /// What a history made: everything but when it was judged and under which numbers.
 fn made(contents: &Contents) -> BTreeMap<TableId, Vec<Vec<Value>>> {
-    all().tables().iter().map(|id| (*id, contents.rows(*id))).collect()
+    toys::catalogue().tables().iter().map(|id| (*id, contents.rows(*id))).collect()
 }
 
 #[derive(Default)]
@@ -336,9 +351,34 @@ fn world(seed: u64) -> (World, Span) {
     options.settings = span.settings(options.settings);
     options.take_state = false;
     options.epochs_in_flight = dice.random_range(1..=4);
-    let sinks = (0..dice.random_range(1..=2)).map(|_| Memory::default()).collect();
+    let toys = if seed % 4 == 3 { Vec::new() } else { toys::steps(seed) };
+    if !toys.is_empty() {
+        options.others.push(toys::lane());
+        options.commit.catalogue = toys::catalogue();
+    }
+    let catalogue = options.commit.catalogue;
+    let sinks = (0..dice.random_range(1..=2)).map(|_| Memory::of(catalogue)).collect();
     let in_sequence = seed % 3 == 1;
-    (World { disk: SimulatedDisk::new(), sinks, partitions, steps, options, in_sequence, crashes: 0 }, span)
+    (World { toys, disk: SimulatedDisk::new(), sinks, partitions, steps, options, in_sequence, crashes: 0 }, span)
+}
+
+/// Runs it to its end, and nothing happens to it.
+fn run_through(world: &World, sink: &Memory) -> Result<(), EngineError> {
+    let mut claimed = sink.clone();
+    let claim = claimed.claim(MadeBy::Run, None).expect("memory");
+    let sources = world.sources().into_iter().map(|script| -> Box<dyn Source> { Box::new(script) }).collect();
+    support::run_into(sources, Box::new(claimed), claim, world.options.clone(), &Arc::default()).map(drop)
+}
+
+/// Fails if a record is missing, or a table differs from its SQL.
+fn check(world: &World, contents: &Contents) {
+    match world.toys.is_empty() {
+        true => {
+            oracle::every_record_is_somewhere(contents, &world.steps);
+            support::assert_matches_sql(contents, &world.options.settings);
+        }
+        false => toys::check(contents, &world.options.settings, [&world.steps, &world.toys].map(Vec::as_slice)),
+    }
 }
 
 fn one(seed: u64, tally: &mut Tally) {
@@ -349,9 +389,8 @@ fn one(seed: u64, tally: &mut Tally) {
     if comparable {
         world.options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
     }
-    let uninterrupted = Memory::default();
-    support::run(world.script(), &uninterrupted, world.options.clone(), Resume::default(), &Arc::default())
-        .unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    let uninterrupted = Memory::of(world.catalogue());
+    run_through(&world, &uninterrupted).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     if seed.is_multiple_of(2) {
         let kept = Some((seed % 5 + 1) as i64 * support::HOUR_MS);
         world.options.commit.retention = Retention { raw: kept, rejected: None, late: kept };
@@ -387,14 +426,13 @@ fn one(seed: u64, tally: &mut Tally) {
         .unwrap_or_else(|why| panic!("seed {seed}: the last life failed: {why}"));
     tally.histories += 1;
 
-    let first = whole(&world.sinks[0].contents(), &world.options.commit.retention);
+    let first = whole(world.catalogue(), &world.sinks[0].contents(), &world.options.commit.retention);
     for sink in &world.sinks {
-        let mut contents = whole(&sink.contents(), &world.options.commit.retention);
+        let mut contents = whole(world.catalogue(), &sink.contents(), &world.options.commit.retention);
         // One that was brought to where the first is, was never given what is gone there.
         let added = first.tables.iter().filter(|(id, _)| id.table().age().is_some());
         contents.tables.extend(added.map(|(id, rows)| (*id, rows.clone())));
-        oracle::every_record_is_somewhere(&contents, &world.steps);
-        support::assert_matches_sql(&contents, &world.options.settings);
+        check(&world, &contents);
         let epochs: Vec<_> = contents.log.iter().map(|commit| (commit.follows, commit.epoch)).collect();
         assert!(epochs.windows(2).all(|pair| pair[0].1 == pair[1].0), "seed {seed}: {epochs:?}");
         if comparable {
@@ -404,10 +442,10 @@ fn one(seed: u64, tally: &mut Tally) {
 }
 
 /// What a sink would hold if nothing of it had been removed. Only what is old was.
-fn whole(contents: &Contents, retention: &Retention) -> Contents {
+fn whole(catalogue: Catalogue, contents: &Contents, retention: &Retention) -> Contents {
     let whole = Contents { progress: contents.progress.clone(), ..written(&contents.log) };
-    let purge = contents.log.last().map(|last| Purge::after(last, all(), retention)).unwrap_or_default();
-    for id in all().tables() {
+    let purge = contents.log.last().map(|last| Purge::after(last, catalogue, retention)).unwrap_or_default();
+    for id in catalogue.tables() {
         let (is, was) = (contents.rows(*id), whole.rows(*id));
         let before = Value::Instant(purge.before.get(id).copied().unwrap_or(i64::MIN));
         let is_young = |row: &&Vec<Value>| id.table().age().is_none_or(|(at, _)| row[at] >= before);
@@ -491,8 +529,7 @@ fn a_flipped_bit_in_any_file_is_named_and_never_used() {
         }
         live(&world, 1, seed, Fate::default()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         let contents = world.sinks[0].contents().clone();
-        oracle::every_record_is_somewhere(&contents, &world.steps);
-        support::assert_matches_sql(&contents, &world.options.settings);
+        check(&world, &contents);
     }
     println!("crashes: {named} damaged files named, {unused} damaged files not needed any more");
     assert!(named > unused, "{named} named, {unused} not needed");
@@ -503,11 +540,11 @@ fn a_new_sink_gets_what_the_others_have_and_goes_on_with_them() {
     for seed in 0..10 {
         let mut world = interrupted(seed);
         world.sinks.truncate(1);
-        let new = Memory::default();
+        let new = Memory::of(world.catalogue());
         world.sinks.push(new);
         live(&world, 2, seed, Fate::default()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         assert_eq!(made(&world.sinks[0].contents()), made(&world.sinks[1].contents()), "seed {seed}");
-        support::assert_matches_sql(&world.sinks[1].contents(), &world.options.settings);
+        check(&world, &world.sinks[1].contents().clone());
     }
 }
 
@@ -523,7 +560,7 @@ fn a_sink_that_was_left_out_for_a_while_catches_up() {
         world.sinks.push(second);
         live(&world, 1, seed, Fate::default()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         assert_eq!(made(&world.sinks[0].contents()), made(&world.sinks[1].contents()), "seed {seed}");
-        support::assert_matches_sql(&world.sinks[1].contents(), &world.options.settings);
+        check(&world, &world.sinks[1].contents().clone());
     }
     assert!(given > 3, "{given} worlds had two sinks");
 }
@@ -555,8 +592,7 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
         };
         live(&world, 2, 1, fate).expect("it goes on by itself");
         let contents = world.sinks[0].contents().clone();
-        oracle::every_record_is_somewhere(&contents, &world.steps);
-        support::assert_matches_sql(&contents, &world.options.settings);
+        check(&world, &contents);
     }
 }
 

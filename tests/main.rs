@@ -78,6 +78,8 @@ mod sources;
 mod terminal;
 /// What must stay together stays together.
 mod tidy;
+/// A second family of events beside the shop.
+mod toys;
 /// A sink that is away, slow, broken or taken over; a source that fails.
 mod trouble;
 /// Numbers, instants and money in all their writings.

@@ -8,7 +8,7 @@ pub mod hooked;
 pub use hooked::{Call, Hooked};
 
 use dataflows::Instant;
-use dataflows::family::Configured;
+use dataflows::family::{Catalogue, Configured};
 use dataflows::shop::Settings;
 use dataflows::shop::settings::Thresholds;
 use dataflows::table::{TableId, Type, Value};
@@ -24,7 +24,7 @@ use deltamart::sink::sqlite::{Sqlite, quoted};
 use deltamart::sink::{Claim, MadeBy, Sink};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Source};
-use deltamart::specification;
+use deltamart::specification::{self, Parameters};
 use deltamart::state_dir::Generation;
 use deltamart::stats::Stats;
 use rusqlite::types::{Value as SqlValue, ValueRef};
@@ -58,13 +58,14 @@ pub fn is_sweep() -> bool {
 
 /// What a start of a test writes down, given what makes its partitions the logs they are.
 pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, String>) -> Generation {
+    let families: Vec<_> = options.engine().lanes.into_iter().map(|lane| lane.family).collect();
     Generation {
         nonce,
         started_at: String::new(),
         program: "test".to_owned(),
         decoder: DECODER,
         rules: options.rules.clone(),
-        fingerprint: fingerprint::of(all(), &[options.shop()]),
+        fingerprint: fingerprint::of(options.commit.catalogue, &families),
         identities,
         begins: BTreeMap::new(),
         lost: Vec::new(),
@@ -258,9 +259,14 @@ pub struct Oracle {
 impl Oracle {
     /// Over the raw tables of a sink, at a watermark.
     pub fn over(contents: &Contents, watermark: Instant, settings: &Settings) -> Oracle {
+        Oracle::over_all(all(), contents, &|_| settings.parameters(watermark))
+    }
+
+    /// Over the raw tables of a sink, of these families.
+    pub fn over_all(catalogue: Catalogue, contents: &Contents, parameters: &Parameters<'_>) -> Oracle {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
         let late: BTreeSet<_> = contents.rows(table("late_events")).into_iter().map(|row| row[..3].to_vec()).collect();
-        for id in all().raw() {
+        for id in catalogue.raw() {
             let table = id.table();
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let places = vec!["?"; columns.len() + 1].join(", ");
@@ -274,8 +280,7 @@ impl Oracle {
                 insert.execute(params_from_iter(values)).expect("insert");
             }
         }
-        specification::execute(all(), &connection, &|_| settings.parameters(watermark))
-            .expect("the metrics' SQL is valid");
+        specification::execute(catalogue, &connection, parameters).expect("the metrics' SQL is valid");
         Oracle { connection }
     }
 

@@ -81,11 +81,7 @@ fn the_core_touches_nothing() {
 }
 
 /// Where a family is still named by what is of every family.
-const NAMES_ONE: [&str; 4] = [
-    // Settings of the shop's operators stand among those of all.
-    "dataflows/time.rs",
-    // The shop's dataflow is built here, and its events are what is sent.
-    "src/engine/worker.rs",
+const NAMES_ONE: [&str; 2] = [
     // The catalog's own format.
     "src/decode/movies_txt.rs",
     // Where the events used to be, for those who look for them there.

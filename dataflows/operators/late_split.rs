@@ -239,7 +239,7 @@ macro_rules! taps {
         pub struct Split<'s> { $($(#[$doc])* pub $name: $crate::operators::Tap<'s, $record>,)* }
 
         /// Where events put what is made of them.
-        pub struct Routes { $($name: $crate::operators::Route<$record>,)* }
+        pub struct Routes { $($(#[$doc])* pub $name: $crate::operators::Route<$record>,)* }
 
         /// Declares them all.
         pub fn taps<'s, E: $crate::time::Timed>(split: &mut $crate::operators::LateSplit<'s, E>) -> (Routes, Split<'s>) {

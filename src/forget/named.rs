@@ -2,6 +2,7 @@
 
 use crate::decode::avro::{self, Schemas, leaves};
 use crate::decode::members::{Member, values_of};
+use crate::families;
 use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use crate::sink::{SinkError, Warehouse};
@@ -91,7 +92,7 @@ fn is_json(datum: &[u8]) -> bool {
 
 /// Whether a field names a user: names differ in case and in how their words are joined.
 fn is_user(field: &str) -> bool {
-    sounds_like(field, "user_id")
+    families::names().filter_map(|names| names.person()).any(|person| sounds_like(field, person))
 }
 
 /// Everybody whom JSON names, at any depth, in what is no JSON any more too; nothing for a name that is none.
