@@ -4,8 +4,8 @@
 //! first alone and then with a slice of a snapshot between any two, as a worker takes it.
 
 use dataflows::Time;
-use dataflows::events::{Arrival, Event, Origin};
-use dataflows::flow::{Inputs, Logs};
+use dataflows::events::{Arrival, Event, Logs, Origin};
+use dataflows::flow::Inputs;
 use dataflows::operators::{Mark, Report, Status, TopTwo};
 use dataflows::shop::Settings;
 use dataflows::shop::build;

@@ -1,23 +1,13 @@
 //! What goes into a dataflow, and what comes out.
 
 use crate::Stream;
+use crate::events::Logs;
 use crate::lane::Changes;
 use crate::operators::{LateEvent, Mark, Pace, Report};
 use crate::raw::Append;
 use crate::time::Instant;
 use std::cell::Cell;
-use std::ops::Range;
 use std::rc::Rc;
-
-/// The logs that records come from.
-#[derive(Clone, Debug, Default)]
-pub struct Logs {
-    /// Topic and partition of every partition, by its number in [`Origin`](crate::events::Origin).
-    pub partitions: Vec<(String, i32)>,
-    /// Which of them are one sequence: what is in them comes one after the other, in an order that is
-    /// always the same. The others race.
-    pub sequence: Range<u32>,
-}
 
 /// What goes in besides events.
 pub struct Inputs<'s> {

@@ -1,8 +1,7 @@
 //! The raw tables: every accepted event as it came, plus what was rejected and what was late.
 //! Keyed by where the record came from, append-only.
 
-use crate::events::Origin;
-use crate::flow::Logs;
+use crate::events::{Logs, Origin};
 use crate::operators::LateEvent;
 use crate::table::{Column, Declared, Role, Table, TableId, Type, Value, column, incidental, nullable};
 

@@ -18,7 +18,7 @@ use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
 use crate::state_dir::journal::{Entry, Rejected};
-use crate::state_dir::refusal::Refusal;
+use crate::state_dir::obstacle::Obstacle;
 use crate::stats::Stats;
 use crate::turns::Turns;
 use dataflows::family::{Catalogue, Configured};
@@ -115,9 +115,9 @@ impl Replayed {
     ///
     /// # Errors
     /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
-    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Refusal> {
+    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Obstacle> {
         let reason = |rejected: &Rejected| {
-            catalogue.reason_of(&rejected.reason).ok_or_else(|| Refusal::UnknownReason {
+            catalogue.reason_of(&rejected.reason).ok_or_else(|| Obstacle::UnknownReason {
                 partition: rejected.partition.clone(),
                 offset: rejected.offset,
                 epoch: entry.epoch,

@@ -11,7 +11,7 @@ pub use named::{Named, Payloads};
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::journal::{Entry, Group};
-use crate::state_dir::refusal::{Refusal, Unrest};
+use crate::state_dir::obstacle::{Obstacle, Unrest};
 use crate::state_dir::snapshot::{Manifest, encode};
 use crate::state_dir::{Generation, StateDir, StateError};
 use dataflows::delta::Delta;
@@ -67,7 +67,7 @@ pub fn forget(
     let start = recovery::start(catalogue, dir, sinks, &facts, &BTreeMap::new(), threads)?;
     // Now nobody else writes; until now somebody may have.
     if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
-        return Err(dir.refused(Refusal::NotAtRest(Unrest::UnderWay)).into());
+        return Err(dir.refused(Obstacle::NotAtRest(Unrest::UnderWay)).into());
     }
     let (generation, mut state) = (start.generation, start.resume.state);
     let manifest = Manifest {
@@ -93,7 +93,7 @@ pub fn forget(
 
 /// The last snapshot, after which nothing was read: every sink has what it has.
 fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Manifest, StartError> {
-    let refused = |why| dir.refused(Refusal::NotAtRest(why));
+    let refused = |why| dir.refused(Obstacle::NotAtRest(why));
     let chain = dir.chain()?;
     let snapshot = dir.newest_snapshot(&chain, Time::MAX)?.filter(|snapshot| snapshot.epoch == chain.end());
     let snapshot = snapshot.ok_or_else(|| refused(Unrest::NotEnded))?;
@@ -109,14 +109,14 @@ fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Ma
 
 /// Makes a user's records those of nobody; tells how many. Of what no operator of this program reads nobody can tell
 /// whom it names.
-fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, Refusal> {
+fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, Obstacle> {
     let mut records = 0;
     for section in state {
         let kept = catalogue.kept(&section.name).ok_or_else(|| {
             let (name, records) = (section.name.clone(), section.records);
-            Refusal::KeptByNobody { name, records }
+            Obstacle::KeptByNobody { name, records }
         })?;
-        records += kept.forget(section, user, nobody).map_err(Refusal::Unreadable)?;
+        records += kept.forget(section, user, nobody).map_err(Obstacle::Unreadable)?;
     }
     Ok(records)
 }

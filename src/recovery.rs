@@ -15,7 +15,7 @@ use crate::sink::{Claim, MadeBy, Progress, Sink, SinkError, Warehouse};
 use crate::source::marks::Marks;
 use crate::state_dir::chain::Chain;
 use crate::state_dir::journal::Entry;
-use crate::state_dir::refusal::Refusal;
+use crate::state_dir::obstacle::Obstacle;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, Lost, StateDir, StateError};
 use dataflows::family::Catalogue;
@@ -183,7 +183,7 @@ fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) ->
         Ok(_) => Ok(()),
         Err(_) => {
             let theirs = found.map_or(String::new(), |found| found.pipeline_id.clone());
-            Err(dir.refused(Refusal::AnothersRows { ours: dir.pipeline_id.clone(), sink: sink.name(), theirs }))
+            Err(dir.refused(Obstacle::AnothersRows { ours: dir.pipeline_id.clone(), sink: sink.name(), theirs }))
         }
     }
 }
@@ -232,7 +232,7 @@ pub fn start_again(
         refuse_anothers(dir, &**sink, Some(&found))?;
         let lost = found.positions.keys().find(|partition| !there.contains(partition));
         if let Some(lost) = lost.filter(|_| !accept_loss) {
-            return Err(dir.refused(Refusal::WouldLose { sink: sink.name(), partition: lost.clone() }).into());
+            return Err(dir.refused(Obstacle::WouldLose { sink: sink.name(), partition: lost.clone() }).into());
         }
         (above, at) = (above.max(found.generation), at.max(found.epoch));
     }
@@ -258,17 +258,17 @@ impl Plan {
         }
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
             if positions.iter().any(|position| *position <= rebuilt_after) {
-                return Err(dir.refused(Refusal::RebuiltSince { after: rebuilt_after }));
+                return Err(dir.refused(Obstacle::RebuiltSince { after: rebuilt_after }));
             }
             chain.entries = chain.entries.split_off(&(rebuilt_after + 1));
         }
         if let Some(at) = positions.iter().copied().find(|position| *position > chain.end()) {
-            return Err(dir.refused(Refusal::EndsBefore { end: chain.end(), at }));
+            return Err(dir.refused(Obstacle::EndsBefore { end: chain.end(), at }));
         }
         let needed = positions.iter().min().copied().unwrap_or(chain.end());
         let snapshot = dir.newest_snapshot(&chain, needed)?;
         if snapshot.is_none() && chain.follows > 0 {
-            return Err(dir.refused(Refusal::NotKept { at: needed, kept_from: chain.follows }));
+            return Err(dir.refused(Obstacle::NotKept { at: needed, kept_from: chain.follows }));
         }
         Ok(Plan { chain, snapshot })
     }
@@ -300,7 +300,7 @@ impl Plan {
             check_identities(dir, known, identities)?;
         }
         if let Some(other) = generations.values().find(|generation| generation.decoder != facts.decoder) {
-            return Err(dir.refused(Refusal::DecodedOtherwise {
+            return Err(dir.refused(Obstacle::DecodedOtherwise {
                 first: journaled.first().map_or(0, |(_, first)| first.epoch),
                 last: journaled.last().map_or(0, |(_, last)| last.epoch),
                 program: other.program.clone(),
@@ -338,7 +338,7 @@ fn check_meaning(
     if differing.is_empty() {
         return Ok(());
     }
-    Err(dir.refused(Refusal::MeansOther { differing }))
+    Err(dir.refused(Obstacle::MeansOther { differing }))
 }
 
 fn check_identities(
@@ -348,7 +348,7 @@ fn check_identities(
 ) -> Result<(), StateError> {
     for (partition, identity) in known {
         if found.get(partition).is_some_and(|found| found != identity) {
-            return Err(dir.refused(Refusal::AnotherLog { partition: partition.clone() }));
+            return Err(dir.refused(Obstacle::AnotherLog { partition: partition.clone() }));
         }
     }
     Ok(())
@@ -361,7 +361,7 @@ fn check_identities(
 pub fn check_partitions(dir: &StateDir, resume: &Resume, there: &[String]) -> Result<(), StateError> {
     let read = resume.replay.iter().flat_map(|Replayed { entry: Entry { read, .. }, .. }| read.keys());
     match read.into_iter().find(|partition| !there.contains(partition)) {
-        Some(missing) => Err(dir.refused(Refusal::Unfinished { partition: missing.clone() })),
+        Some(missing) => Err(dir.refused(Obstacle::Unfinished { partition: missing.clone() })),
         None => Ok(()),
     }
 }

@@ -17,14 +17,14 @@
 pub mod chain;
 pub mod envelope;
 pub mod journal;
-pub mod refusal;
+pub mod obstacle;
 pub mod schemas;
 pub mod snapshot;
 
 use crate::store::{Store, StoreError};
 use dataflows::{Instant, Time};
 use envelope::Damage;
-use refusal::Refusal;
+use obstacle::Obstacle;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ pub enum StateError {
         /// Where.
         place: String,
         /// Why.
-        why: Refusal,
+        why: Obstacle,
     },
 }
 
@@ -224,7 +224,7 @@ impl StateDir {
     pub fn generation(&self, generation: u64) -> Result<Generation, StateError> {
         let key = generation_key(generation);
         let found = self.read_json(&key, "generation", GENERATION_FORMAT)?;
-        found.ok_or_else(|| self.refused(Refusal::Missing { key }))
+        found.ok_or_else(|| self.refused(Obstacle::Missing { key }))
     }
 
     /// Begins a generation above all before, and above `above`: nobody else has its number.
@@ -241,7 +241,7 @@ impl StateDir {
             }
             next += 1;
         }
-        Err(self.refused(Refusal::Taken { tried: RACES, last: next - 1 }))
+        Err(self.refused(Obstacle::Taken { tried: RACES, last: next - 1 }))
     }
 
     /// Removes the facts of starts before the given one: no entry that is kept is theirs.
@@ -308,7 +308,7 @@ impl StateDir {
     }
 
     /// That it is not gone on from.
-    pub fn refused(&self, why: Refusal) -> StateError {
+    pub fn refused(&self, why: Obstacle) -> StateError {
         StateError::Refused { place: self.place(), why }
     }
 

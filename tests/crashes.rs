@@ -20,7 +20,7 @@ use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, MadeBy, Progress, Sink, SinkError, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Poll, Source, SourceError};
-use deltamart::state_dir::refusal::Refusal;
+use deltamart::state_dir::obstacle::Obstacle;
 use deltamart::state_dir::{StateDir, StateError};
 use deltamart::store::Store;
 use deltamart::store::local::Local;
@@ -320,7 +320,7 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<
 
 /// Whether what a sink would have to be given again is not kept any more.
 fn is_not_kept(why: &(dyn Error + 'static)) -> bool {
-    let is = |why: &Refusal| matches!(why, Refusal::NotKept { .. });
+    let is = |why: &Obstacle| matches!(why, Obstacle::NotKept { .. });
     matches!(why.downcast_ref(), Some(StartError::State(StateError::Refused { why, .. })) if is(why))
 }
 

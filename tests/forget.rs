@@ -12,7 +12,7 @@ use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
 use deltamart::sink::{SinkError, Stored, Warehouse};
 use deltamart::state_dir::journal::{Entry, Group};
-use deltamart::state_dir::refusal::{Refusal, Unrest};
+use deltamart::state_dir::obstacle::{Obstacle, Unrest};
 use deltamart::state_dir::{StateDir, StateError};
 use deltamart::store;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -324,7 +324,7 @@ fn whoever_ran_meanwhile_has_not_run_in_vain() {
         Ok(())
     });
     let refused = forget_with(folder, "some.db", contested, user).expect_err("refused");
-    let under_way = Refusal::NotAtRest(Unrest::UnderWay);
+    let under_way = Obstacle::NotAtRest(Unrest::UnderWay);
     assert!(matches!(&refused, StartError::State(StateError::Refused { why, .. }) if *why == under_way), "{refused}");
     let chain = state_dir(folder, "some.db").chain().expect("readable");
     assert_eq!((chain.end(), chain.entries[&(end + 2)].0), (end + 2, generation));

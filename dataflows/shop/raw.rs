@@ -1,7 +1,6 @@
 //! The raw tables of the shop: every accepted event as it came.
 
-use crate::events::{CatalogContent, Event, Origin};
-use crate::flow::Logs;
+use crate::events::{CatalogContent, Event, Logs, Origin};
 use crate::item::ItemId;
 use crate::raw::{Append, origin_values, raw_table, uuid_text};
 use crate::table::{Column, Declared, Field, Person, Role, TableId, Type, Value, column, field, incidental, nullable};

@@ -7,6 +7,7 @@
 use super::Refused;
 use super::beat::{Heartbeat, Who, interval, started};
 use crate::config::Config;
+use crate::sink::Fence;
 use crate::state_dir::{StateDir, StateError};
 use crate::store;
 use crate::store::lock::{Lock, lock};
@@ -158,7 +159,7 @@ fn under_way(place: &str, heard: Option<&Heartbeat>) -> String {
 pub(super) fn successor(dir: &StateDir) -> String {
     match heard_of(dir).ok().flatten().filter(|heard| heard.who.as_ref() != Some(&Who::own())) {
         Some(heard) => format!("{} has taken over", named(Some(&heard))),
-        None => "another run has taken over".to_owned(),
+        None => Fence::Written.to_string(),
     }
 }
 

@@ -31,7 +31,7 @@ mod views;
 mod write;
 
 use super::purge::{Purge, Purged};
-use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
 use crate::config::retention::Retention;
 use crate::store::{self, Store};
@@ -302,7 +302,7 @@ impl Parquet {
         let tended = self.merged(claim, number, &manifest).and_then(|mut next| {
             self.sweeper.sweep(number, &mut next)?;
             if next != manifest && !self.publish(number, next)? {
-                tracing::warn!("{}: another run has taken over", self.place());
+                tracing::warn!("{}: {}", self.place(), Fence::Written);
             }
             Ok(())
         });

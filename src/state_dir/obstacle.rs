@@ -1,10 +1,10 @@
-//! Why a state is not gone on from.
+//! What stands in the way of going on from a state.
 
 use dataflows::Time;
 
-/// Why a state is not gone on from: what is wrong, and what can be done.
+/// What stands in the way of going on from a state, and what can be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Obstacle {
     /// What was written is not there.
     #[error("`{key}` is missing")]
     Missing {
