@@ -202,7 +202,7 @@ pub struct Journal {
 
 /// Where the records come from that the workers deliver the rows of.
 #[derive(Debug, Default)]
-pub struct Logs {
+pub struct Sources {
     /// What the partitions are called in positions, by their numbers.
     pub partitions: Vec<String>,
     /// The lanes, by their numbers.
@@ -227,7 +227,7 @@ pub struct Delivery {
     /// How many workers.
     pub workers: usize,
     /// Where records come from.
-    pub logs: Logs,
+    pub logs: Sources,
     /// Who runs when.
     pub turns: Turns,
 }
@@ -405,7 +405,7 @@ struct Committer<'a> {
     /// As of the last merged epoch.
     known: StreamPosition,
     lines: Vec<Line>,
-    logs: &'a Logs,
+    logs: &'a Sources,
     options: &'a Options,
     signals: &'a Signals,
     turn: &'a Turn,

@@ -9,7 +9,7 @@ mod deliver;
 mod intake;
 mod worker;
 
-use crate::commit::{self, CommitError, LaneLogs, Logs, Message, Piece, Signals, SnapshotFacts, StreamPosition};
+use crate::commit::{self, CommitError, LaneLogs, Message, Piece, Signals, SnapshotFacts, Sources, StreamPosition};
 use crate::decode::{Reason, Rejection};
 use crate::lanes::Lanes;
 use crate::rules::Rules;
@@ -273,7 +273,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
     let lanes = families.iter().zip(&intake.sequences);
     let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
-    let logs = Logs { partitions: intake.partitions.iter().map(partition_name).collect(), lanes: lanes.collect() };
+    let logs = Sources { partitions: intake.partitions.iter().map(partition_name).collect(), lanes: lanes.collect() };
     let signals = Signals {
         acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
         committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),

@@ -218,7 +218,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
     };
     let group = Group {
         follows: 40,
-        follows_generation: None,
+        follows_generation: Some(2),
         entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())],
     };
     dir.journal(3, &group).expect("written");

@@ -1,6 +1,6 @@
 //! Epochs merged, and what is known of the stream after them.
 
-use super::{Logs, Part};
+use super::{Part, Sources};
 use crate::lanes::{Lanes, Times};
 use crate::sink::Commit;
 use crate::source::marks::Marks;
@@ -71,7 +71,7 @@ fn note(times: &mut BTreeMap<String, Instant>, partition: &str, at: Option<Insta
 }
 
 /// The facts of an epoch whose parts are all there, after what was known `before` it.
-pub(super) fn facts(epoch: Time, parts: &[Part], before: &Lanes, logs: &Logs) -> Entry {
+pub(super) fn facts(epoch: Time, parts: &[Part], before: &Lanes, logs: &Sources) -> Entry {
     let mut tops = BTreeMap::<u32, TopTwo>::new();
     let name = |partition: u32| logs.partitions[partition as usize].clone();
     let of = |lane: usize| logs.lanes[lane].family.to_owned();

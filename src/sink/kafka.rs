@@ -451,6 +451,10 @@ mod tests {
         assert_eq!((progress.made_by, progress.watermarks.least(), progress.committed_at), (MadeBy::Run, 1, 2));
         for field in written.as_object().expect("fields").keys() {
             for wrong in [serde_json::Value::Null, serde_json::json!(-1), serde_json::json!({"a": "b"})] {
+                if field == "watermarks" && wrong.is_null() {
+                    // As before families had names.
+                    continue;
+                }
                 let mut damaged = written.clone();
                 damaged[field] = wrong;
                 let error = read(&damaged).expect_err(field).to_string();

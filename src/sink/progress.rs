@@ -146,6 +146,15 @@ mod tests {
             fields.into_iter().for_each(|(field, value)| all[field] = value);
             assert_eq!(read(all).expect("ours").epoch, 0);
         }
+        // The watermark of each family, and of before families had names the shop's.
+        assert_eq!(progress.watermarks, Watermarks::of_shop(1_767_607_200_000));
+        let each = json!({"shop": "2026-01-05T11:00:00.000Z", "toys": "2026-01-05T10:00:00.000Z"});
+        for watermarks in [each.to_string().into(), each] {
+            let mut all = written();
+            all["watermarks"] = watermarks;
+            let found = read(all).expect("ours").watermarks;
+            assert_eq!((found.of("shop"), found.least()), (1_767_610_800_000, 1_767_607_200_000));
+        }
         for made_by in [MadeBy::Run, MadeBy::Batch, MadeBy::Simulator] {
             let mut all = written();
             all["made_by"] = json!(made_by.name());
@@ -177,6 +186,10 @@ mod tests {
             ("positions", json!({"shop/0": "x"}), "`\"x\"` for `shop/0`"),
             ("positions", json!("{\"shop/0\":null}"), "empty for `shop/0`"),
             ("watermark", json!("yesterday"), "`\"yesterday\"`"),
+            ("watermarks", json!({"shop": 5}), "`{\"shop\":5}`"),
+            ("watermarks", json!("{\"shop\":\"soon\"}"), "soon"),
+            ("watermarks", json!({"shop": "2026-01-05T11:00:00.000Z"}), "beside `watermark` 2026-01-05T10:00:00"),
+            ("watermarks", json!({}), "beside `watermark` 2026-01-05T10:00:00"),
             ("watermark", json!(5), "`5`"),
             ("committed_at", json!(""), "`\"\"`"),
             ("committed_at", json!("x".repeat(200)), "xxx...`"),

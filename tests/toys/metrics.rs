@@ -1,8 +1,8 @@
 //! Its metrics: how often each toy was lent, and how many children had one in an hour.
 
 use super::events::Handed;
-use dataflows::events::Origin;
-use dataflows::flow::Logs;
+use dataflows::events::{Logs, Origin};
+
 use dataflows::freeze;
 use dataflows::lane::Lane;
 use dataflows::operators::{Totals, distinct, finality, totals};

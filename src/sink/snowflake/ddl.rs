@@ -358,9 +358,13 @@ mod tests {
                 all_columns(id.table()).map(move |column| (at.0.clone(), at.1.clone(), column.name.to_uppercase()))
             })
             .collect();
-        for (schema, table) in [("RAW", "_STAGING"), ("MARTS", "_PROGRESS"), ("MARTS", "SESSION_METRICS_BY_MINUTE")] {
+        let others = [("RAW", "_STAGING"), ("MARTS", "_PROGRESS"), ("MARTS", "SESSION_METRICS_BY_MINUTE")];
+        for (schema, table) in others {
             there.insert((schema.to_owned(), table.to_owned(), "X".to_owned()));
         }
+        let add = r#"ALTER TABLE "DELTAMART"."MARTS"."_PROGRESS" ADD COLUMN IF NOT EXISTS "WATERMARKS" VARCHAR"#;
+        assert_eq!(missing(all(), &names, &there), [add], "of before families had names");
+        there.insert(("MARTS".to_owned(), "_PROGRESS".to_owned(), "WATERMARKS".to_owned()));
         assert_eq!(missing(all(), &names, &there), Vec::<String>::new());
         there.remove(&("CLEAN".to_owned(), "USERS".to_owned(), "AGE".to_owned()));
         let [add] = &missing(all(), &names, &there)[..] else { panic!("one statement") };
