@@ -6,6 +6,7 @@
 
 use crate::commit::add_sums;
 use crate::engine::{Replayed, Resume};
+use crate::families::SHOP;
 use crate::fingerprint;
 use crate::lanes::Lanes;
 use crate::reconcile::{Differ, reconcile};
@@ -43,6 +44,8 @@ pub struct Past {
     pub begins: BTreeMap<String, i64>,
     /// What makes each partition the log it is.
     pub identities: BTreeMap<String, String>,
+    /// Of which family each partition was read.
+    pub families: BTreeMap<String, String>,
     /// The next offset of each partition that was read.
     pub positions: BTreeMap<String, i64>,
     /// What was deleted before it was read, and passed.
@@ -72,10 +75,10 @@ impl Past {
     /// # Errors
     /// If it cannot be read.
     pub fn read_at(dir: &StateDir, at: Time) -> Result<Past, StateError> {
-        let Some(Generation { begins, identities, rules, lost, .. }) = dir.last_generation_at(at)? else {
+        let Some(Generation { begins, identities, families, rules, lost, .. }) = dir.last_generation_at(at)? else {
             return Ok(Past::default());
         };
-        let mut past = Past { begins, identities, rules: Some(rules), ..Past::default() };
+        let mut past = Past { begins, identities, families, rules: Some(rules), ..Past::default() };
         let mut chain = dir.chain()?;
         leave_rebuilds(dir, &mut chain, at)?;
         if let Some(rebuilt_after) = last_rebuild(dir, &chain)? {
@@ -295,6 +298,10 @@ impl Plan {
         }
         let of_snapshot = self.snapshot.iter().map(|manifest| (&manifest.fingerprint, &manifest.identities));
         let of_generations = generations.values().map(|generation| (&generation.fingerprint, &generation.identities));
+        let taken_by = self.snapshot.as_ref().map(|manifest| dir.generation(manifest.generation)).transpose()?;
+        for known in generations.values().chain(&taken_by) {
+            check_families(dir, known, facts)?;
+        }
         for (print, known) in of_snapshot.chain(of_generations) {
             check_meaning(dir, print, &facts.fingerprint)?;
             check_identities(dir, known, identities)?;
@@ -349,6 +356,18 @@ fn check_identities(
     for (partition, identity) in known {
         if found.get(partition).is_some_and(|found| found != identity) {
             return Err(dir.refused(Obstacle::AnotherLog { partition: partition.clone() }));
+        }
+    }
+    Ok(())
+}
+
+fn check_families(dir: &StateDir, known: &Generation, now: &Generation) -> Result<(), StateError> {
+    for (partition, is) in &now.families {
+        let shop = || known.identities.contains_key(partition).then(|| SHOP.name().to_owned());
+        let was = known.families.get(partition).cloned().or_else(shop);
+        if let Some(was) = was.filter(|was| was != is) {
+            let (partition, is) = (partition.clone(), is.clone());
+            return Err(dir.refused(Obstacle::AnotherFamily { partition, was, is }));
         }
     }
     Ok(())

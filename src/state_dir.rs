@@ -90,6 +90,10 @@ pub struct Generation {
     pub rebuilt_after: Option<Time>,
     /// What makes each partition the log that is read, where its source can tell.
     pub identities: BTreeMap<String, String>,
+    /// Of which family each partition was read, by this start and those before it. One that is known and not named here
+    /// was read before families had names, as the movie shop's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<String, String>,
     /// Where each partition was to be read from before anything of it was journaled, for sources that do not
     /// begin with their first record.
     #[serde(default)]

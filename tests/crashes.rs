@@ -396,6 +396,13 @@ fn one(seed: u64, tally: &mut Tally) {
         world.options.commit.retention = Retention { raw: kept, rejected: None, late: kept };
     }
 
+    // What is late in files is a function of the files: then the shop's tables are what they are alone.
+    let alone = (world.in_sequence && !world.toys.is_empty()).then(|| {
+        let (sink, shop) = (Memory::of(world.catalogue()), World { toys: Vec::new(), ..world.clone() });
+        run_through(&shop, &sink).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        toys::of_shop(&whole(world.catalogue(), &sink.contents(), &world.options.commit.retention))
+    });
+
     for _ in 0..dice.random_range(1..=6) {
         let mut fate = Fate::default();
         match dice.random_range(0..5) {
@@ -433,6 +440,9 @@ fn one(seed: u64, tally: &mut Tally) {
         let added = first.tables.iter().filter(|(id, _)| id.table().age().is_some());
         contents.tables.extend(added.map(|(id, rows)| (*id, rows.clone())));
         check(&world, &contents);
+        if let Some(alone) = &alone {
+            assert_eq!(&toys::of_shop(&contents), alone, "seed {seed}: as if the toys were not there");
+        }
         let epochs: Vec<_> = contents.log.iter().map(|commit| (commit.follows, commit.epoch)).collect();
         assert!(epochs.windows(2).all(|pair| pair[0].1 == pair[1].0), "seed {seed}: {epochs:?}");
         if comparable {

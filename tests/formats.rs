@@ -233,6 +233,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         fingerprint: manifest().fingerprint,
         rebuilt_after: Some(38),
         identities: manifest().identities,
+        families: BTreeMap::from([("events.jsonl/0".to_owned(), "shop".to_owned())]),
         begins: BTreeMap::from([("sign_in_topic/0".to_owned(), 42)]),
         lost: Vec::new(),
     };

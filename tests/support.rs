@@ -67,6 +67,7 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
         rules: options.rules.clone(),
         fingerprint: fingerprint::of(options.commit.catalogue, &families),
         identities,
+        families: BTreeMap::new(),
         begins: BTreeMap::new(),
         lost: Vec::new(),
         rebuilt_after: None,

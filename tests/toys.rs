@@ -24,7 +24,8 @@ use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::{MadeBy, Sink, Warehouse};
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Source};
-use deltamart::state_dir::StateDir;
+use deltamart::state_dir::journal::{Entry, Group};
+use deltamart::state_dir::{Generation, StateDir};
 use deltamart::store::local::Local;
 use deltamart::store::simulated::SimulatedDisk;
 use family::{Library, TOYS, Toys};
@@ -292,6 +293,27 @@ fn the_history_of_a_family_that_is_new_is_not_late() {
         // What is old is told by what was committed before: the first of the toys is, by the toys' own time.
         assert_eq!(contents.rows(TOY_EVENTS).len(), 4);
         assert_eq!(of_shop(&contents), of_shop(&before), "of the shop's nothing is older than the day that is kept");
+    }
+}
+
+/// A log is of one family for as long as the state is.
+#[test]
+fn a_log_that_was_read_as_one_family_is_refused_as_another() {
+    let as_of = |family: &str| BTreeMap::from([("toys/0".to_owned(), family.to_owned())]);
+    let kept = Kept { disk: SimulatedDisk::new(), sink: Memory::of(catalogue()), lives: 0 };
+    let start = |families, identities: BTreeMap<String, String>| {
+        let facts = Generation { families, ..support::start_of(String::new(), &support::options(1), identities) };
+        let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(kept.sink.clone())];
+        recovery::start(catalogue(), &kept.dir(), &mut sinks, &facts, &BTreeMap::new(), 1).map(|start| start.generation)
+    };
+    let known = || BTreeMap::from([("toys/0".to_owned(), "its first line".to_owned())]);
+    let generation = start(as_of("toys"), known()).unwrap_or_else(|why| panic!("{why}"));
+    let entries = vec![Entry { epoch: 2, ..Entry::default() }];
+    kept.dir().journal(generation, &Group { follows: 0, follows_generation: None, entries }).expect("written");
+    start(as_of("toys"), known()).unwrap_or_else(|why| panic!("{why}"));
+    let Err(why) = start(as_of("shop"), known()) else { panic!("it is refused") };
+    for part in ["`toys/0`", "as family `toys`", "given as family `shop`"] {
+        assert!(why.to_string().contains(part), "{part}: {why}");
     }
 }
 

@@ -117,6 +117,12 @@ impl Inputs {
         identities
     }
 
+    /// The family of each partition.
+    pub(super) fn families(&self) -> BTreeMap<String, String> {
+        let partitions = self.sources.iter().flat_map(|source| source.partitions());
+        partitions.map(|found| (partition_name(&found), found.family.name().to_owned())).collect()
+    }
+
     /// The names of the partitions.
     pub(super) fn partitions(&self) -> Vec<String> {
         self.sources

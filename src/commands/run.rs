@@ -281,6 +281,8 @@ impl Run<'_> {
         let config = self.config;
         let mut identities = past.identities;
         identities.extend(inputs.identities());
+        let mut of_families = past.families;
+        of_families.extend(inputs.families());
         let mut fingerprint = fingerprint::of(all(), &families(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
             fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
@@ -294,6 +296,7 @@ impl Run<'_> {
             fingerprint,
             rebuilt_after: None,
             identities,
+            families: of_families,
             begins: inputs.begins(),
             lost: [past.lost, inputs.cluster.iter().flat_map(|cluster| cluster.lost.clone()).collect()].concat(),
         }

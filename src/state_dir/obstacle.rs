@@ -124,6 +124,19 @@ pub enum Obstacle {
         /// `topic/partition`.
         partition: String,
     },
+    /// A partition was read as one family's, and is another's now.
+    #[error(
+        "`{partition}` was read as family `{was}`, and is given as family `{is}`: what was made of its records is not undone. \
+         Give it as `{was}`, name the new log otherwise, or start from scratch with `--rebuild`"
+    )]
+    AnotherFamily {
+        /// `topic/partition`.
+        partition: String,
+        /// As what it was read.
+        was: String,
+        /// As what it is given.
+        is: String,
+    },
     /// What must be read again is not among the sources.
     #[error(
         "the last run was interrupted while it read `{partition}`, which is not among the sources now. Give it too, so that \
