@@ -12,9 +12,13 @@ mod toys {
     pub mod metrics;
 }
 
-use dataflows::family::Catalogue;
+use dataflows::Time;
+use dataflows::family::{Catalogue, Configured, FamilyId};
+use dataflows::flow::{Inputs, Outputs};
+use dataflows::gate::Gate;
 use dataflows::operators::Status;
 use dataflows::shop::MovieShop;
+use dataflows::state::Ledger;
 use deltamart::decode::Format;
 use deltamart::engine::{self, Job, Lane};
 use deltamart::instant;
@@ -25,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use support::Cut;
+use timely::dataflow::Scope;
 use toys::family::{Library, TOYS, Toys};
 
 const EVERY: usize = 10_000;
@@ -42,8 +47,28 @@ fn cpu() -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
+/// One of several alike: what it keeps is entered where nobody else looks.
+struct OneOf(Library);
+
+impl Configured for OneOf {
+    fn family(&self) -> FamilyId {
+        self.0.family()
+    }
+
+    fn lane(&self) -> &dataflows::Settings {
+        self.0.lane()
+    }
+
+    fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, _: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
+        let own = Ledger::restoring_at(1);
+        let built = self.0.build(scope, inputs, &own);
+        own.is_restored();
+        built
+    }
+}
+
 fn library() -> Lane {
-    Lane { family: Arc::new(Library(dataflows::Settings::default())), idle_timeout_ms: 1_000 }
+    Lane { family: Arc::new(OneOf(Library(dataflows::Settings::default()))), idle_timeout_ms: 1_000 }
 }
 
 fn with(mut job: Job, lanes: usize) -> Job {
