@@ -31,13 +31,18 @@ impl Rules {
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Rules", deny_unknown_fields, default)]
 struct Written {
+    /// The smallest and the largest `user_id` that is accepted.
     user_id: (u64, u64),
+    /// The smallest and the largest `age` that is accepted, in years.
     age: (u32, u32),
+    /// The languages that are accepted. None at all is accepted too.
     preferred_language: Vec<String>,
+    /// The methods of payment that are accepted.
     payment_method: Vec<String>,
-    /// ISO 8601.
+    /// An event that is older is rejected. ISO 8601.
     #[serde(with = "instant::iso")]
     min_event_time: Instant,
+    /// An event that is further in the future is rejected, by the time of its log or the clock.
     #[serde(with = "instant::span")]
     max_future: i64,
 }

@@ -25,6 +25,8 @@ mod contracts;
 mod crashes;
 /// The file that rows go to: damaged, held by somebody, without room, open to others.
 mod damage;
+/// The README and docs: short, linked, and as the code declares.
+mod docs;
 /// What the same record twice does, as the page in `docs/` says.
 mod duplicates;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.

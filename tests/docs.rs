@@ -1,0 +1,188 @@
+//! The README is short, every link in it and in `docs/` leads somewhere, and what is made of declarations is as they are.
+//!
+//! `UPDATE_DOCS=1 cargo test docs` writes `docs/tables.md` and `docs/settings.md` anew.
+
+use dataflows::table::{Role, Type};
+use deltamart::config::Config;
+use deltamart::families::{all, reasons};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+const README_BYTES_MAX: usize = 10 << 10;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let docs = std::fs::read_dir(root().join("docs")).expect("a folder").map(|entry| entry.expect("entry").path());
+    docs.filter(|path| path.extension().is_some_and(|is| is == "md")).chain([root().join("README.md")]).collect()
+}
+
+/// Fails if a page is not what declarations make of it.
+fn assert_is_made(path: &str, made: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join(path), made).expect("the page can be written");
+    }
+    let is = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+    let differs = is.lines().zip(made.lines()).find(|(is, made)| is != made);
+    assert!(is == made, "{path} is not as declared, at {differs:?}: UPDATE_DOCS=1 cargo test docs");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let bytes = read("README.md").len();
+    assert!(bytes <= README_BYTES_MAX, "README.md has {bytes} bytes, and may have {README_BYTES_MAX}");
+}
+
+/// The anchors of a page, as GitHub makes them of headings.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(page).expect("readable");
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| -> String {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut links = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("readable");
+        for (at, _) in text.match_indices("](") {
+            let Some(target) = text[at + 2..].split(')').next() else { continue };
+            if target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let to = if file.is_empty() { page.clone() } else { page.parent().expect("a folder").join(file) };
+            assert!(to.exists(), "{}: `{target}` leads nowhere", page.display());
+            let is_there = anchor.is_empty() || anchors(&to).contains(anchor);
+            assert!(is_there, "{}: `{target}` has no such heading", page.display());
+        }
+    }
+    assert!(links > 40, "{links} links");
+}
+
+#[test]
+fn no_page_is_left_alone() {
+    let all: String = pages().iter().map(|page| std::fs::read_to_string(page).expect("readable")).collect();
+    for page in pages() {
+        let name = page.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        assert!(
+            name == "README.md" || all.contains(&format!("{name})")) || all.contains(&format!("{name}#")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_reason_is_in_the_page_of_rejected_records() {
+    let page = read("docs/rejected-records.md");
+    let missing: Vec<_> =
+        reasons().map(|reason| reason.code()).filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+fn written(ty: Type) -> &'static str {
+    match ty {
+        Type::Integer => "integer",
+        Type::Boolean => "true or false",
+        Type::Instant => "instant, UTC",
+        Type::Money => "money, two decimals",
+        Type::Milli => "number, three decimals",
+        Type::Text => "text",
+        Type::Json => "JSON",
+        Type::Bytes => "bytes",
+    }
+}
+
+#[test]
+fn the_page_of_tables_is_as_declared() {
+    let mut made =
+        "# Tables\n\nMade of the declarations in the code. Every row also has `_epoch`, the commit that last wrote \
+                    it, and `_updated_at`, the clock of that commit.\n"
+            .to_owned();
+    for id in all().tables() {
+        let table = id.table();
+        let kind = match table.role {
+            Role::Metric | Role::Entity => "Rows are upserted and deleted.",
+            Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => "Rows are only added.",
+        };
+        let key: Vec<_> =
+            table.columns[..table.key_columns].iter().map(|column| format!("`{}`", column.name)).collect();
+        write!(made, "\n## `{}`\n\n{} {kind} The key is {}.\n\n", table.name, table.doc, key.join(", ")).expect("text");
+        made.push_str("| column | type | null | what it says |\n|---|---|---|---|\n");
+        for column in &table.columns {
+            let null = if column.nullable { "yes" } else { "" };
+            let doc = column.doc.replace('|', "\\|");
+            writeln!(made, "| `{}` | {} | {null} | {doc} |", column.name, written(column.ty)).expect("text");
+        }
+    }
+    assert_is_made("docs/tables.md", &made);
+}
+
+/// The comment above a field of a struct in a file of source.
+fn comment(text: &str, of: &str, field: &str) -> Option<String> {
+    let body = text.split(&format!("struct {of} {{")).nth(1)?.split("\n}").next()?;
+    let mut lines = Vec::new();
+    for line in body.lines().map(str::trim) {
+        let name = line.strip_prefix("pub ").unwrap_or(line).split(':').next().unwrap_or_default();
+        if let Some(said) = line.strip_prefix("///") {
+            lines.push(said.trim().to_owned());
+        } else if name == field {
+            return Some(lines.join(" "));
+        } else if !line.starts_with("#[") {
+            lines.clear();
+        }
+    }
+    None
+}
+
+/// Where the settings of each section are declared; those without a section first.
+const SECTIONS: [(&str, &str, &str); 10] = [
+    ("", "src/config.rs", "Config"),
+    ("segments", "src/config.rs", "Segments"),
+    ("rules", "src/rules.rs", "Written"),
+    ("simulate", "src/config.rs", "Simulate"),
+    ("kafka", "src/config/kafka.rs", "Kafka"),
+    ("registry", "src/config/kafka.rs", "Registry"),
+    ("publish", "src/config/publish.rs", "Publish"),
+    ("feed", "src/config/feed.rs", "Feed"),
+    ("snowflake", "src/config/snowflake.rs", "Snowflake"),
+    ("retention", "src/config/retention.rs", "Retention"),
+];
+
+#[test]
+fn the_page_of_settings_is_as_declared() {
+    let defaults = toml::Table::try_from(Config::default()).expect("settings are TOML");
+    let mut made = "# Settings\n\nMade of the declarations in the code. A setting stands in `deltamart.toml`, in the environment \
+                    (`DELTAMART__KAFKA__BROKERS`), or after `--set` (`--set kafka.brokers=...`). Durations are written `250ms`, \
+                    `2min`, `48h`, `7d`.\n"
+        .to_owned();
+    let mut said = 0;
+    for (section, file, of) in SECTIONS {
+        let text = read(file);
+        let values = if section.is_empty() { Some(&defaults) } else { defaults[section].as_table() };
+        let title = if section.is_empty() { "Without a section" } else { &format!("`[{section}]`") };
+        write!(made, "\n## {title}\n\n| setting | default | what it says |\n|---|---|---|\n").expect("text");
+        for (name, default) in
+            values.expect("a section").iter().filter(|(_, value)| !value.is_table() || !section.is_empty())
+        {
+            let doc = comment(&text, of, name).unwrap_or_else(|| panic!("`{section}.{name}` has no comment in {file}"));
+            let default = if default.is_table() { "none".to_owned() } else { format!("`{default}`") };
+            writeln!(made, "| `{name}` | {default} | {} |", doc.replace('|', "\\|")).expect("text");
+            said += 1;
+        }
+    }
+    assert!(said > 70, "{said} settings");
+    assert_is_made("docs/settings.md", &made);
+}
