@@ -121,7 +121,7 @@ impl Catalogue {
     /// The catalogue of these families. It stays for as long as the process.
     ///
     /// # Panics
-    /// If two tables, or two things that operators keep, have one name.
+    /// If two tables or pieces, or two things that operators keep, have one name.
     pub fn of(families: &[&'static dyn Family]) -> Catalogue {
         let metrics: Vec<_> = families.iter().flat_map(|family| family.metrics()).collect();
         let raw = families.iter().flat_map(|family| family.raw()).chain([REJECTED_EVENTS, LATE_EVENTS]);
@@ -129,7 +129,8 @@ impl Catalogue {
         let pieces = families.iter().flat_map(|family| family.pieces()).collect();
         let kept: Vec<_> = families.iter().flat_map(|family| family.kept()).collect();
         let views = tables.iter().filter_map(|id| id.table().by_minute.as_ref().map(|view| view.name));
-        unique(tables.iter().map(|id| id.name()).chain(views));
+        let named = tables.iter().map(|id| id.name()).chain(views);
+        unique(named.chain(families.iter().flat_map(|family| family.pieces()).map(|(name, _)| name)));
         unique(kept.iter().map(|kept| kept.name()));
         Catalogue(Box::leak(Box::new(All {
             families: families.iter().copied().map(FamilyId).collect(),

@@ -8,7 +8,7 @@ use super::text::{grouped, program};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::decode::Reason;
-use crate::families::all;
+use crate::families::{SHOP, all};
 use crate::forget::Payloads;
 use crate::instant;
 use crate::kafka::log::{Log, Whole};
@@ -131,7 +131,8 @@ fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) ->
 
 /// Nothing that comes again is younger than it was.
 fn say_what_is_late(config: &Config, warehouse: &mut Sqlite) -> Result<()> {
-    let watermark = warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermarks.least());
+    let watermark =
+        warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermarks.of(SHOP.name()));
     if let Some(lateness) = config.lateness.filter(|_| watermark > dataflows::time::START) {
         let (from, lateness) = (instant::show(watermark - lateness), instant::span::show(lateness));
         say!("events from before {from} are late by now (`lateness` is {lateness}): they reach raw tables only");

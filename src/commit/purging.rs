@@ -41,7 +41,12 @@ impl Purging {
         let purge = if commit.clock_ms.abs_diff(first_ms) >= INTERVAL_MS {
             Purge::after(commit, self.catalogue, &self.retention)
         } else {
-            let at = |(clock_ms, watermarks): &_| Purge::at(*clock_ms, watermarks, self.catalogue, &self.retention);
+            let at = |(clock_ms, before): &(Instant, Watermarks)| {
+                // A family that has begun since has nothing that is old, and what all share is as old as it says.
+                let begun = commit.watermarks.0.iter().filter(|(family, _)| !before.0.contains_key(*family));
+                let least = begun.map(|(_, at)| *at).chain([before.least()]).min().unwrap_or(before.least());
+                Purge::at(*clock_ms, before, least, self.catalogue, &self.retention)
+            };
             self.before.as_ref().map(at).unwrap_or_default()
         };
         self.old = (!purge.is_empty()).then_some((purge, commit.clock_ms));

@@ -28,18 +28,24 @@ pub struct Purged {
 impl Purge {
     /// What is old once a commit is there: by its watermarks, and what was rejected by its clock.
     pub fn after(commit: &Commit, catalogue: Catalogue, retention: &Retention) -> Purge {
-        Purge::at(commit.clock_ms, &commit.watermarks, catalogue, retention)
+        Purge::at(commit.clock_ms, &commit.watermarks, commit.watermarks.least(), catalogue, retention)
     }
 
     /// What is old by a clock and watermarks: a family's rows by its own, what all families share by the least, so that
     /// the history of one that is behind does not go as it comes.
-    pub fn at(clock_ms: Instant, watermarks: &Watermarks, catalogue: Catalogue, retention: &Retention) -> Purge {
+    pub fn at(
+        clock_ms: Instant,
+        watermarks: &Watermarks,
+        least: Instant,
+        catalogue: Catalogue,
+        retention: &Retention,
+    ) -> Purge {
         let before = catalogue.tables().iter().filter_map(|id| {
             let kept_ms = retention.of(*id)?;
             let now = match (id.table().role, catalogue.family_of(*id)) {
                 (Role::Rejected { .. }, _) => clock_ms,
                 (_, Some(family)) => watermarks.of(family.name()),
-                (_, None) => watermarks.least(),
+                (_, None) => least,
             };
             Some((*id, now.saturating_sub(kept_ms)))
         });
