@@ -45,14 +45,18 @@ pub fn append(event: &Handed, origin: &Origin, logs: &Logs) -> Append {
     Append { table: TOY_EVENTS, values: origin_values(origin, logs).into_iter().chain(own).collect() }
 }
 
-static LOANS: Declared = Declared::new("toy_loans", || {
-    let fields: Vec<Field<(String, i64)>> = vec![
-        key("toy", Type::Text, "What.", |(toy, _): &(String, i64)| Value::Text(toy.clone())),
-        field(column("out", Type::Integer, "How often it is out."), |(_, out): &(String, i64)| Value::Integer(*out)),
-    ];
-    Table::of("toy_loans", "One row per toy that is out.", Role::Metric, fields)
-});
+static LOANS: Declared =
+    Declared::new("toy_loans", || Table::of("toy_loans", "One row per toy that is out.", Role::Metric, loans_fields()));
 pub const TOY_LOANS: TableId = TableId::of(&LOANS);
+
+type Loans = (String, i64);
+
+fn loans_fields() -> Vec<Field<Loans>> {
+    vec![
+        key("toy", Type::Text, "What.", |(toy, _): &Loans| Value::Text(toy.clone())),
+        field(column("out", Type::Integer, "How often it is out."), |(_, out): &Loans| Value::Integer(*out)),
+    ]
+}
 
 static CHILDREN: Declared = Declared::new("toy_children", || {
     Table::of("toy_children", "One row per window in which a child had a toy.", Role::Metric, children_fields())
@@ -98,11 +102,7 @@ pub fn build<'s>(lane: &mut Lane<'s>, split: &Split<'s>) {
     let said = split.handed.stream().concat(lane.restored(&OUT));
     let sums = Totals { name: OUT.name, end: Box::new(|_: &String| None), kept: Some(&OUT) };
     let rows = freeze(totals(said, lane.watermarks(), &lane.settings, &lane.ledger, sums));
-    let fields = vec![
-        key("toy", Type::Text, "What.", |(toy, _): &(String, i64)| Value::Text(toy.clone())),
-        field(column("out", Type::Integer, "How often it is out."), |(_, out): &(String, i64)| Value::Integer(*out)),
-    ];
-    lane.rows(TOY_LOANS, fields, |(toy, _)| toy.hashed(), rows);
+    lane.rows(TOY_LOANS, loans_fields(), |(toy, _)| toy.hashed(), rows);
 
     let seen = split.children.stream().concat(lane.restored(&PANES));
     let gained = distinct(seen, lane.watermarks(), &lane.settings, &lane.ledger, &PANES);

@@ -90,6 +90,12 @@ mod tests {
         let progress = read(&row).expect("ours");
         assert_eq!((progress.made_by, progress.epoch, progress.watermarks.least()), (crate::sink::MadeBy::Batch, 8, 0));
         let columns = ["pipeline_id", "generation", "made_by", "epoch", "positions", "watermark", "committed_at"];
+        // The eighth: the watermark of each family, of which the least stands beside.
+        let of = |watermarks: &str| read(&[&row[..], &[text(watermarks)]].concat());
+        let two = of(r#"{"shop":"1970-01-01T00:00:00.000Z","toys":"1970-01-02T00:00:00.000Z"}"#).expect("ours");
+        assert_eq!(two.watermarks.of("toys"), 86_400_000);
+        let error = of(r#"{"toys":"1970-01-02T00:00:00.000Z"}"#).expect_err("the least is another");
+        assert!(error.to_string().contains("`watermarks` is"), "{error}");
         for (at, column) in columns.into_iter().enumerate() {
             for wrong in [CellValue::Null, CellValue::Boolean(true), CellValue::Integer(i128::MAX)] {
                 let mut row = row.clone();
