@@ -199,7 +199,7 @@ fn snowflake_has_every_minute() {
     assert_eq!(asked(&config, &select), shown(&every_minute::wanted()));
     (commit.follows, commit.epoch) = (2, 4);
     commit.deltas.clear();
-    commit.watermarks = Watermarks::of_shop(commit.watermarks.least() + 3 * 24 * 3_600_000);
+    commit.watermarks = Watermarks::of_shop(commit.watermarks.of("shop") + 3 * 24 * 3_600_000);
     sink.apply(&claim, &commit).expect("applies");
     let count = "select count(*), count(distinct timestamp), datediff('minute', min(timestamp), max(timestamp)), \
                  max(completed_sessions_count) from marts.session_metrics_by_minute";

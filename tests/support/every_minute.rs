@@ -90,7 +90,12 @@ pub fn commit(follows: u64) -> Commit {
         follows,
         epoch: follows + 2,
         clock_ms: MONDAY_MS,
-        watermarks: Watermarks::of_shop(MONDAY_MS + 7 * MINUTE_MS + 59_999),
+        // Another family is behind: the view is none of its.
+        watermarks: Watermarks(
+            [("shop", MONDAY_MS + 7 * MINUTE_MS + 59_999), ("toys", MONDAY_MS)]
+                .map(|(of, at)| (of.to_owned(), at))
+                .into(),
+        ),
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into())]),
         appends: BTreeMap::new(),
