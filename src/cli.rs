@@ -1,15 +1,22 @@
-//! What was typed.
+//! What was typed: the commands, and which flags each of them takes.
+
+mod limit;
+mod taken;
+
+pub use limit::{Limit, TooMany};
+pub use taken::{command, parse};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Exact shop metrics, kept by incremental dataflow; only the changed rows are written.
 ///
-/// Without a subcommand: `run`, on a simulated shop, into an embedded warehouse.
+/// Without a command: `run`, on a simulated shop, into an embedded warehouse.
 #[derive(Debug, Parser)]
 #[command(name = "deltamart", version, max_term_width = 100)]
 pub struct Cli {
-    /// What holds for every command.
+    /// Flags that several commands take.
     #[command(flatten)]
     pub global: Global,
     /// The simulated shop.
@@ -20,9 +27,8 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What holds for every command.
+/// Flags that several commands take: [`taken`] says which.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
 pub struct Global {
     /// Threads that compute
     #[arg(short, long, global = true, value_name = "N")]
@@ -45,9 +51,18 @@ pub struct Global {
     /// Whether every accepted event is kept in the raw tables too [default: on]
     #[arg(long, global = true, value_name = "WHETHER")]
     pub raw: Option<Switch>,
-    /// Files none of whose first records is valid are read all the same, and their records rejected
+    /// Read a file although none of its first records is valid; its records are rejected
     #[arg(long, global = true)]
     pub accept_rejects: bool,
+    /// End with exit code 3 if more records are rejected: a number, or a share such as 1%
+    #[arg(long, global = true, value_name = "N|P%")]
+    pub max_rejected: Option<Limit>,
+    /// Print what was done as JSON too, as the last line of standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// End with this exit code, not 0, if nothing was new
+    #[arg(long, global = true, value_name = "CODE", value_parser = clap::value_parser!(u8).range(1..=255))]
+    pub nothing_new_code: Option<u8>,
 }
 
 /// On or off.
@@ -60,7 +75,7 @@ pub enum Switch {
 
 /// The simulated shop, for `run` without files and for `simulate`.
 #[derive(Debug, Default, PartialEq, Args)]
-#[command(next_help_heading = "The simulated shop (run, simulate)")]
+#[command(next_help_heading = "The simulated shop")]
 pub struct ShopArgs {
     /// How many events [default: 200000]
     #[arg(long, global = true, value_name = "N")]
@@ -88,71 +103,82 @@ pub struct StatusArgs {
     /// How many seconds to wait at the most
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
-    /// As JSON
+    /// End with exit code 4 if the oldest record that is read and not committed waits for longer, such as 30s
+    #[arg(long, value_name = "DURATION")]
+    pub max_freshness: Option<String>,
+    /// End with exit code 4 if the run was last heard of longer ago than this, or has ended
+    #[arg(long, value_name = "DURATION")]
+    pub max_unheard: Option<String>,
+}
+
+/// What `run` is to read, and how it begins.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// Files of JSON lines (`.gz` too), folders of them, or patterns such as 'logs/*.jsonl'; without any, a simulated shop
+    pub files: Vec<PathBuf>,
+    /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Vec<PathBuf>,
+    /// From when on the catalog's prices hold, ISO 8601 [default: just before the first event of the files]
+    #[arg(long, value_name = "INSTANT", requires = "catalog")]
+    pub as_of: Option<String>,
+    /// Compute everything again from the first record, and write the rows that differ
     #[arg(long)]
-    pub json: bool,
+    pub rebuild: bool,
+    /// With `--rebuild`: sources that were read before need not be given. Without it, for Kafka: go on although records
+    /// were deleted before they were read; `status` names them
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Go on although the clock is behind that of the last run
+    #[arg(long)]
+    pub accept_clock: bool,
+    /// Begin although another run may be under way: you know that it is gone, or want it to end
+    #[arg(long)]
+    pub take_over: bool,
+    /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
+    pub backfill: Vec<PathBuf>,
+    /// With `--backfill`: the instant at which Kafka takes over, ISO 8601
+    #[arg(long, value_name = "INSTANT", requires = "backfill")]
+    pub until: Option<String>,
+    /// With `--brokers`: end where the topics end now, instead of going on
+    #[arg(long)]
+    pub to_end: bool,
+    /// This file, one of those given, is another log, though it begins like one that was read
+    #[arg(long, value_name = "FILE")]
+    pub another: Vec<PathBuf>,
+}
+
+/// What `batch` is to read.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// Files of JSON lines (`.gz` too), folders of them, patterns such as 'logs/*.jsonl', or `-` for standard input
+    pub files: Vec<PathBuf>,
+    /// Catalog files in the form of `Movies.txt` (`.gz` too)
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Vec<PathBuf>,
+    /// From when on the catalog's prices hold, ISO 8601 [default: just before the first event of the files, else now]
+    #[arg(long, value_name = "INSTANT")]
+    pub as_of: Option<String>,
+    /// This file, one of those given, is another log, though it begins like another one
+    #[arg(long, value_name = "FILE")]
+    pub another: Vec<PathBuf>,
 }
 
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read events as they come: from files as if they were live, or from a simulated shop
-    Run {
-        /// Files of JSON lines (`.gz` too), in order; without any, a simulated shop
-        files: Vec<PathBuf>,
-        /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
-        #[arg(long, value_name = "FILE")]
-        catalog: Vec<PathBuf>,
-        /// As of when its versions are, ISO 8601 [default: just before the first event of the files]
-        #[arg(long, value_name = "INSTANT", requires = "catalog")]
-        as_of: Option<String>,
-        /// Compute everything again from the first record, and write the rows that differ
-        #[arg(long)]
-        rebuild: bool,
-        /// With `--rebuild`: what was read from sources that are not given any more may go; without, of Kafka: what was
-        /// deleted before it was read is passed, and written down (`status`)
-        #[arg(long)]
-        accept_loss: bool,
-        /// Go on although the clock is behind that of the last run
-        #[arg(long)]
-        accept_clock: bool,
-        /// Begin although another run may be under way: whatever starts this knows that it is gone, or is to end
-        #[arg(long)]
-        take_over: bool,
-        /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
-        #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
-        backfill: Vec<PathBuf>,
-        /// With `--backfill`: the instant at which Kafka takes over, ISO 8601
-        #[arg(long, value_name = "INSTANT", requires = "backfill")]
-        until: Option<String>,
-        /// With `--brokers`: end where the topics end now, instead of going on
-        #[arg(long)]
-        to_end: bool,
-        /// Of the files: this one is another log, though it begins like one that was read
-        #[arg(long, value_name = "FILE")]
-        another: Vec<PathBuf>,
-    },
-    /// How far a `run` has come: journal, snapshot, warehouse, what is in memory
+    /// Read events as they come, from files, from Kafka or from a simulated shop, and keep the tables up to date
+    Run(RunArgs),
+    /// Say how far a `run` has come: journal, snapshot, warehouse, what is in memory
     Status(StatusArgs),
-    /// Compute everything from whole files; on a second run only rows that differ are written
-    Batch {
-        /// Files of JSON lines (`.gz` too)
-        files: Vec<PathBuf>,
-        /// Catalog files in the form of `Movies.txt` (`.gz` too)
-        #[arg(long, value_name = "FILE")]
-        catalog: Vec<PathBuf>,
-        /// As of when its versions are, ISO 8601 [default: just before the first event of the files, else now]
-        #[arg(long, value_name = "INSTANT")]
-        as_of: Option<String>,
-        /// Of the files: this one is another log, though it begins like another one
-        #[arg(long, value_name = "FILE")]
-        another: Vec<PathBuf>,
-    },
+    /// Compute everything from whole files; a second batch writes only the rows that differ
+    Batch(BatchArgs),
     /// Load a catalog in the form of `Movies.txt`: into the warehouse, or with `--brokers` into Kafka
     Catalog {
-        /// The file (`.gz` too)
+        /// The file (`.gz` too), or `-` for standard input
         file: PathBuf,
-        /// As of when its versions are, ISO 8601 [default: now]
+        /// From when on its prices hold, ISO 8601 [default: now]
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
     },
@@ -195,7 +221,7 @@ pub enum Command {
     },
     /// Remove a user from every table, file and topic we write, and from the state; says what still holds the user
     Forget {
-        /// Who
+        /// The user's id
         user_id: u64,
     },
     /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
@@ -212,9 +238,14 @@ pub enum Command {
     },
     /// Make the key that Snowflake knows us by, and print the statement that registers it
     SnowflakeKey {
-        /// The file, which must not be there yet
+        /// The file, which must not exist yet
         #[arg(long, value_name = "FILE", default_value = "snowflake_key.p8")]
         out: PathBuf,
+    },
+    /// Print what completes commands and flags in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
     },
 }
 

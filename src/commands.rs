@@ -7,6 +7,13 @@ macro_rules! say {
     };
 }
 
+/// The same of a text that has a layout of its own, tables and commands to be typed: no line of it is broken.
+macro_rules! say_as_is {
+    ($($text:tt)*) => {
+        $crate::shown::say_as_is(&format!($($text)*))?
+    };
+}
+
 mod again;
 mod asof;
 mod batch;
@@ -18,7 +25,10 @@ mod damage;
 mod forget;
 mod given;
 mod inputs;
+mod limits;
 mod named;
+pub mod outcome;
+mod paths;
 mod produce;
 mod progress;
 mod replay;
@@ -30,12 +40,14 @@ mod signals;
 mod simulate;
 mod sinks;
 mod state;
+mod story;
+mod summary;
 mod text;
 mod unpriced;
 mod verify;
 mod waiting;
 
-use crate::cli::{Cli, Command, Global, ShopArgs, Switch};
+use crate::cli::{self, BatchArgs, Cli, Command, Global, Limit, RunArgs, ShopArgs, Switch};
 use crate::commit;
 use crate::config::Config;
 use crate::config::retention::Retention;
@@ -48,10 +60,12 @@ use anyhow::{Context, Result, bail};
 use dataflows::family::Configured;
 use dataflows::shop::Settings;
 use dataflows::time::WATERMARK_STEP_MS;
-use std::path::{Path, PathBuf};
+use outcome::{Outcome, code_of};
+use paths::{Expected, Stdin, expand};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something was asked that is refused: exit code 2, as for a wrong flag.
 #[derive(Debug, thiserror::Error)]
@@ -61,104 +75,128 @@ pub struct Refused(pub String);
 /// A warehouse that is gone when its run ends: to try, and to measure.
 const IN_MEMORY: &str = ":memory:";
 
-/// Does what was typed.
+/// Does what was typed, and says it in a line of JSON if that was asked for; the second is the exit code.
 ///
 /// # Errors
 /// If it could not be done.
-pub fn execute(cli: Cli) -> Result<()> {
+pub fn execute(cli: Cli) -> (Result<Outcome>, u8) {
+    let started = Instant::now();
+    let (json, nothing_new, max_rejected) = (cli.global.json, cli.global.nothing_new_code, cli.global.max_rejected);
+    let name = match &cli.command {
+        Some(Command::Status(_)) => None,
+        command => Some(name_of(command.as_ref())),
+    };
+    let done = checked(cli, max_rejected);
+    let code = match &done {
+        Ok(Outcome { complaint: Some((code, _)), .. }) => *code,
+        Ok(Outcome { news: false, .. }) => nothing_new.unwrap_or(outcome::DONE),
+        Ok(_) => outcome::DONE,
+        Err(error) => code_of(error),
+    };
+    // `status --json` is JSON as a whole.
+    if let Some(name) = name.filter(|_| json)
+        && let Err(error) = crate::shown::say(&outcome::line(name, &done, code, started.elapsed()))
+    {
+        return (done.and(Err(error.into())), code);
+    }
+    (done, code)
+}
+
+fn name_of(command: Option<&Command>) -> &'static str {
+    match command {
+        None | Some(Command::Run(_)) => "run",
+        Some(Command::Status(_)) => "status",
+        Some(Command::Batch(_)) => "batch",
+        Some(Command::Catalog { .. }) => "catalog",
+        Some(Command::Simulate { .. }) => "simulate",
+        Some(Command::Show { .. }) => "show",
+        Some(Command::Verify) => "verify",
+        Some(Command::ReplayRejected { .. }) => "replay-rejected",
+        Some(Command::Forget { .. }) => "forget",
+        Some(Command::Check { .. }) => "check",
+        Some(Command::Schema { .. }) => "schema",
+        Some(Command::SnowflakeKey { .. }) => "snowflake-key",
+        Some(Command::Completions { .. }) => "completions",
+    }
+}
+
+fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
     // Heard by nobody: a write beyond the limit (`ulimit -f`) answers then, and is waited out like a full disk.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .context("could not listen for signals")?;
+    if let Some(Command::Completions { shell }) = cli.command {
+        clap_complete::generate(shell, &mut cli::command(), "deltamart", &mut std::io::stdout());
+        return Ok(Outcome::default());
+    }
     let config = configure(&cli.global, &cli.shop)?;
     let simulated = match &cli.command {
         Some(Command::Simulate { .. }) => true,
         None => !config.kafka.is_given(),
-        Some(Command::Run { files, .. }) => files.is_empty() && !config.kafka.is_given(),
+        Some(Command::Run(RunArgs { files, backfill, .. })) => {
+            files.is_empty() && backfill.is_empty() && !config.kafka.is_given()
+        }
         Some(_) => false,
     };
     if !simulated && cli.shop != ShopArgs::default() {
         let why = "`--events`, `--rate`, `--seed`, `--days` and `--start` belong to the simulated shop: `run` without files, or `simulate`";
         return Err(Refused(why.to_owned()).into());
     }
-    let runs = matches!(
+    let reads_no_warehouse = matches!(
         cli.command,
         None | Some(
-            Command::Run { .. }
+            Command::Run(_)
                 | Command::Check { .. }
                 | Command::Simulate { .. }
                 | Command::Schema { .. }
                 | Command::SnowflakeKey { .. }
         )
     );
-    if config.warehouse == Path::new(IN_MEMORY) && !runs {
+    if config.warehouse == Path::new(IN_MEMORY) && !reads_no_warehouse {
         let why = format!(
             "`--warehouse {IN_MEMORY}` is gone when its run ends: there is nothing to read or to keep; name a file"
         );
         return Err(Refused(why).into());
     }
-    match cli.command.unwrap_or(Command::Run {
-        files: Vec::new(),
-        catalog: Vec::new(),
-        as_of: None,
-        rebuild: false,
-        accept_loss: false,
-        accept_clock: false,
-        take_over: false,
-        backfill: Vec::new(),
-        until: None,
-        to_end: false,
-        another: Vec::new(),
-    }) {
-        Command::Run { accept_loss: true, rebuild: false, .. } if !config.kafka.is_given() => {
-            Err(Refused("`--accept-loss` belongs to `--rebuild`, or to Kafka (`--brokers`)".to_owned()).into())
+    dispatch(config, cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())), max_rejected, cli.global.json)
+}
+
+fn dispatch(config: Config, command: Command, max_rejected: Option<Limit>, json: bool) -> Result<Outcome> {
+    let quiet = |done: Result<()>| done.map(|()| Outcome::default());
+    match command {
+        Command::Run(arguments) => {
+            // Dropped at the end: what came through standard input is in it.
+            let (named, begin, _stdin) = named::named(&config, &arguments)?;
+            let config = Config { take_over: config.take_over || arguments.take_over, ..config };
+            Ok(run::run(&config, &named, begin)?.limited(max_rejected))
         }
-        Command::Run {
-            files,
-            catalog,
-            as_of,
-            rebuild,
-            accept_loss,
-            accept_clock,
-            take_over,
-            backfill,
-            until,
-            to_end,
-            another,
-        } => {
-            let begin = if rebuild {
-                named::Begin::Again { accept_loss }
-            } else {
-                named::Begin::GoOn { accept_clock, accept_loss }
+        Command::Status(arguments) => state::status(&config, &arguments, json),
+        Command::Batch(BatchArgs { files, catalog, as_of, another }) => {
+            let stdin = Stdin::taken()?;
+            let files = expand(&files, Expected::Events, &stdin)?;
+            let catalog = expand(&catalog, Expected::Catalogs, &stdin)?;
+            let another = named::another_of(another, &files)?;
+            Ok(batch::batch(&config, &files, &another, &catalog, as_of.as_deref())?.limited(max_rejected))
+        }
+        Command::Catalog { file, as_of } => {
+            let stdin = Stdin::taken()?;
+            let files = expand(&[file], Expected::Catalogs, &stdin)?;
+            let [file] = &files[..] else {
+                return Err(Refused("`catalog` loads one file; `batch --catalog` takes several".to_owned()).into());
             };
-            let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
-            let named = named(&config, files, catalog, backfill, until.as_deref(), to_end || rebuild)?;
-            let named = named::Named { as_of, another: another_of(another, &named.files)?, ..named };
-            if as_of.is_some() && named.files.is_empty() {
-                let why = "the simulated shop's catalog is as of just before its first day (`--start`); `--as-of` is for \
-                           catalogs that are given with files";
-                return Err(Refused(why.to_owned()).into());
+            if config.kafka.is_given() {
+                let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
+                return produce::catalog(&config, file, as_of);
             }
-            let config = Config { take_over: config.take_over || take_over, ..config };
-            run::run(&config, &named, begin)
+            Ok(batch::catalog(&config, file, as_of.as_deref())?.limited(max_rejected))
         }
-        Command::Status(arguments) => state::status(&config, &arguments),
-        Command::Batch { files, catalog, as_of, another } => {
-            let another = another_of(another, &files)?;
-            batch::batch(&config, &files, &another, &catalog, as_of.as_deref())
-        }
-        Command::Catalog { file, as_of } if config.kafka.is_given() => {
-            let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
-            produce::catalog(&config, &file, as_of)
-        }
-        Command::Catalog { file, as_of } => batch::catalog(&config, &file, as_of.as_deref()),
         Command::Simulate { out: Some(out), items, .. } => simulate::simulate(&config, &out, items),
         Command::Simulate { out: None, .. } if !config.kafka.is_given() => {
             let why = "where is the shop to be written: `--out DIR`, or to Kafka, `--brokers HOST:PORT`?";
             Err(Refused(why.to_owned()).into())
         }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
-        Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
-        Command::Show { table: None, .. } => show::tables(&config),
+        Command::Show { table: Some(table), limit, last } => quiet(show::rows(&config, &table, limit, last)),
+        Command::Show { table: None, .. } => quiet(show::tables(&config)),
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }
@@ -166,10 +204,12 @@ pub fn execute(cli: Cli) -> Result<()> {
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { deep } => {
             check::check(&config)?;
-            if deep { schema::snowflake_deep(&config) } else { Ok(()) }
+            quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
-        Command::Schema { dialect } => schema::schema(&config, dialect),
-        Command::SnowflakeKey { out } => schema::snowflake_key(&config, &out),
+        Command::Schema { dialect } => quiet(schema::schema(&config, dialect)),
+        Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
+        // Done before the configuration was read: it needs none.
+        Command::Completions { .. } => Ok(Outcome::default()),
     }
 }
 
@@ -213,49 +253,6 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
 fn given_instant(flag: &str, text: &str) -> Result<i64> {
     let why = || Refused(format!("`{flag} {text}`: expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z"));
     Ok(instant::parse(text).ok_or_else(why)?)
-}
-
-/// The files that `--another` says are other sources: of those that are given.
-fn another_of(another: Vec<PathBuf>, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    match another.iter().find(|another| !files.contains(another)) {
-        Some(unknown) => {
-            let unknown = unknown.display();
-            Err(Refused(format!("`--another {unknown}`: there is no such file among those given to be read")).into())
-        }
-        None => Ok(another),
-    }
-}
-
-/// What a run reads, if it fits together.
-fn named(
-    config: &Config,
-    files: Vec<PathBuf>,
-    catalogs: Vec<PathBuf>,
-    backfill: Vec<PathBuf>,
-    until: Option<&str>,
-    to_end: bool,
-) -> Result<named::Named> {
-    let refuse = |why: &str| Err(Refused(why.to_owned()).into());
-    let from_kafka = config.kafka.is_given();
-    if from_kafka && !files.is_empty() {
-        return refuse(
-            "files and Kafka (`--brokers`) are both given: for history from files and Kafka from there on, \
-             `run --brokers ... --backfill FILES --until INSTANT`",
-        );
-    }
-    if !from_kafka && !backfill.is_empty() {
-        return refuse("`--backfill` is what happened before Kafka takes over: name it (`--brokers`)");
-    }
-    let backfill_until = match (backfill.is_empty(), until) {
-        (true, _) => None,
-        (false, Some(until)) => Some(given_instant("--until", until)?),
-        (false, None) => return refuse("`--backfill` needs `--until INSTANT`: from then on, events come from Kafka"),
-    };
-    if from_kafka && backfill.is_empty() && !catalogs.is_empty() {
-        return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
-    }
-    let files = if backfill.is_empty() { files } else { backfill };
-    Ok(named::Named { files, catalogs, as_of: None, another: Vec::new(), backfill_until, to_end })
 }
 
 /// What the dataflow is told. `batch` knows no lateness, whatever is configured.

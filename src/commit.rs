@@ -551,6 +551,7 @@ impl Committer<'_> {
         let late = commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64;
         let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
         self.signals.stats.late.fetch_add(late, Ordering::Relaxed);
+        self.signals.stats.committed_up_to(commit.epoch);
         self.signals.stats.committed(upserted, deleted, appended, &commit.watermarks, freshness_ms);
     }
 }

@@ -3,25 +3,24 @@
 // A new variant is met by the compiler everywhere, never swallowed by an arm for the rest.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use clap::Parser;
-use deltamart::cli::Cli;
-use deltamart::commands::{Refused, execute};
+use deltamart::cli;
+use deltamart::commands::execute;
+use deltamart::commands::outcome::REFUSED;
 use deltamart::engine::exit_on_panic;
 use deltamart::shown::{Cleaned, complain};
-use deltamart::source::SourceError;
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             // It repeats what was typed, which a pattern of the shell may have made of the names of files.
             complain(error.render().to_string().trim_end());
-            return ExitCode::from(2);
+            return ExitCode::from(REFUSED);
         }
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
@@ -33,20 +32,21 @@ fn main() -> ExitCode {
         complain(&format!("thread `{}`: {panic}", thread.name().unwrap_or("without a name")));
     }));
     exit_on_panic();
-    match execute(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough.
+    let (done, code) = execute(cli);
+    match done {
+        Ok(outcome) => {
+            if let Some((_, why)) = outcome.complaint {
+                complain(&format!("deltamart: {why}"));
+            }
+            ExitCode::from(code)
+        }
+        // The reader of our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("deltamart: {error:#}"));
-            if is_refused(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
+            ExitCode::from(code)
         }
     }
-}
-
-/// Nothing was done, because of what was asked or what a file is.
-fn is_refused(error: &anyhow::Error) -> bool {
-    error.is::<Refused>() || matches!(error.downcast_ref(), Some(SourceError::Refused(_)))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{Result, Write};
+use std::os::fd::AsFd;
 
 /// Whether a terminal, or whoever reads from it, may act on a character instead of showing it: controls, marks
 /// of direction, what has no width, and the ends of lines and paragraphs that are none of ours.
@@ -65,11 +66,40 @@ impl<W: Write> Write for Cleaned<W> {
     }
 }
 
-/// Writes a text of ours to standard output, and a line feed.
+/// How many columns a terminal has, if it is one.
+pub fn columns(of: &impl AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(of).map(|(terminal_size::Width(columns), _)| usize::from(columns).max(2))
+}
+
+/// Breaks lines that are longer than so many columns at blanks. What has two blanks inside has a layout of its own, and
+/// stays.
+fn wrapped(text: &str, columns: Option<usize>) -> Cow<'_, str> {
+    let Some(columns) = columns.filter(|columns| text.lines().any(|line| line.len() > *columns)) else {
+        return Cow::Borrowed(text);
+    };
+    let wrap = |line: &str| {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if line.trim().contains("  ") {
+            return line.to_owned();
+        }
+        textwrap::fill(line, textwrap::Options::new(columns).subsequent_indent(indent).break_words(false))
+    };
+    Cow::Owned(text.split('\n').map(wrap).collect::<Vec<_>>().join("\n"))
+}
+
+/// Writes a text of ours to standard output, and a line feed; on a terminal, long lines are broken at blanks.
 ///
 /// # Errors
 /// If nobody reads it any more.
 pub fn say(words: &str) -> Result<()> {
+    say_as_is(&wrapped(words, columns(&std::io::stdout())))
+}
+
+/// Writes a text of ours that has its own layout to standard output, and a line feed.
+///
+/// # Errors
+/// If nobody reads it any more.
+pub fn say_as_is(words: &str) -> Result<()> {
     let mut line = text(words).into_owned();
     line.push('\n');
     std::io::stdout().write_all(line.as_bytes())
@@ -77,7 +107,7 @@ pub fn say(words: &str) -> Result<()> {
 
 /// Writes a text of ours to standard error, and a line feed. That nobody reads it is no reason to stop.
 pub fn complain(words: &str) {
-    let mut line = text(words).into_owned();
+    let mut line = text(&wrapped(words, columns(&std::io::stderr()))).into_owned();
     line.push('\n');
     std::io::stderr().write_all(line.as_bytes()).ok();
 }

@@ -11,7 +11,7 @@ use crate::decode::Format;
 use crate::families::SHOP;
 use crate::families::TOPICS;
 use crate::source::movies::Movies;
-use crate::source::{Batch, Partition, Poll, Source, SourceError};
+use crate::source::{Batch, Partition, Poll, Portion, Source, SourceError};
 use dataflows::events::{CatalogItem, Event};
 use dataflows::operators::Status;
 use shop::Shop;
@@ -57,6 +57,8 @@ pub struct Simulator {
     rate: u64,
     started: Option<Instant>,
     produced: u64,
+    /// How many there are, before something is read again.
+    events: u64,
     identity: String,
     next_offsets: [i64; TOPICS.len()],
     skip_until: [i64; TOPICS.len()],
@@ -74,6 +76,7 @@ impl Simulator {
             rate: config.simulate.rate,
             started: None,
             produced: 0,
+            events: config.simulate.events,
             identity: identity(config),
             next_offsets: [0; TOPICS.len()],
             skip_until: [0; TOPICS.len()],
@@ -151,6 +154,13 @@ impl Source for Simulator {
 
     fn is_sequence(&self) -> bool {
         true
+    }
+
+    /// In events. What was read before is not produced again.
+    fn portion(&self) -> Option<Portion> {
+        let before = self.skip_until.iter().zip(&TOPICS).filter(|(_, topic)| !topic.is_read_first);
+        let before = before.map(|(until, _)| until.unsigned_abs()).sum::<u64>();
+        Some(Portion { done: (before + self.produced).min(self.events), of: self.events })
     }
 
     fn identity(&self, _: u32) -> Option<String> {

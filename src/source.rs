@@ -173,6 +173,9 @@ pub enum SourceError {
     /// It is not what is read: nothing of it was.
     #[error("{0}")]
     Refused(String),
+    /// No record of it is valid: nothing of it was read.
+    #[error("{0}")]
+    NoneValid(String),
 }
 
 /// Something that is depended on does not answer as it should.
@@ -203,6 +206,23 @@ pub enum ReadOrder {
     History,
     /// All else, at once.
     Live,
+}
+
+/// How much was read of what there is, in a unit of the source: bytes of files, records of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Portion {
+    /// So much was read,
+    pub done: u64,
+    /// of so much.
+    pub of: u64,
+}
+
+impl std::ops::Add for Portion {
+    type Output = Portion;
+
+    fn add(self, other: Portion) -> Portion {
+        Portion { done: self.done + other.done, of: self.of + other.of }
+    }
 }
 
 /// Where records come from.
@@ -257,6 +277,11 @@ pub trait Source: Send {
     /// rejected for reasons that their bytes do not tell. Said before [`Source::seek`].
     fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {
         let _ = (partition, until, rejected);
+    }
+
+    /// How much was read of what there is; none if it has no end. Asked a few times a second.
+    fn portion(&self) -> Option<Portion> {
+        None
     }
 
     /// What it has come to and left unread until more of it is there.

@@ -2,10 +2,12 @@
 
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
-use crate::source::Trouble;
+use crate::source::{Portion, Trouble};
+use dataflows::Time;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// Counters of one run, shared by all its threads.
 #[derive(Debug, Default)]
@@ -36,6 +38,10 @@ pub struct Stats {
     pub freshness_ms: AtomicU64,
     /// The greatest of those.
     pub freshness_max_ms: AtomicU64,
+    /// Epochs of which something was read and is not committed: when the first record was read.
+    uncommitted: Mutex<BTreeMap<Time, Instant>>,
+    /// How much was read of what there is, if it has an end.
+    portion: Mutex<Option<Portion>>,
     /// The last snapshot: epoch, its clock, records, bytes.
     snapshot: Mutex<Option<(u64, i64, u64, u64)>>,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
@@ -48,6 +54,8 @@ pub struct Stats {
     troubles: Mutex<Vec<Trouble>>,
     /// What the start waits for.
     starting: Mutex<Option<Trouble>>,
+    /// Why the journal cannot be written.
+    journal_away: Mutex<Option<String>>,
     /// The sinks that are away, by their numbers: why.
     sinks_away: Mutex<BTreeMap<usize, String>>,
 }
@@ -62,6 +70,37 @@ impl Stats {
     /// Rejections by reason.
     pub fn reasons(&self) -> BTreeMap<&'static str, u64> {
         self.reasons.lock().clone()
+    }
+
+    /// The first record of an epoch was read.
+    pub fn read_first(&self, epoch: Time, at: Instant) {
+        let mut uncommitted = self.uncommitted.lock();
+        let first = uncommitted.entry(epoch).or_insert(at);
+        *first = at.min(*first);
+    }
+
+    /// Everything up to an epoch is committed.
+    pub fn committed_up_to(&self, epoch: Time) {
+        let mut uncommitted = self.uncommitted.lock();
+        *uncommitted = uncommitted.split_off(&(epoch + 1));
+    }
+
+    /// How fresh the tables are, in milliseconds: what the last commit took, or how long something waits to be committed
+    /// that was read, if that is more.
+    pub fn fresh_ms(&self) -> u64 {
+        let oldest = self.uncommitted.lock().values().min().copied();
+        let waits_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
+        self.freshness_ms.load(Relaxed).max(waits_ms)
+    }
+
+    /// Notes how much was read of what there is; none if it has no end.
+    pub fn set_portion(&self, portion: Option<Portion>) {
+        *self.portion.lock() = portion;
+    }
+
+    /// How much was read of what there is; none if it has no end.
+    pub fn portion(&self) -> Option<Portion> {
+        *self.portion.lock()
     }
 
     /// Notes what sources wait for that are away.
@@ -123,9 +162,15 @@ impl Stats {
         }
     }
 
-    /// What is waited for that is away: by sources, and sinks.
+    /// Notes that the journal cannot be written, and why; or that it can.
+    pub fn set_journal_away(&self, why: Option<String>) {
+        *self.journal_away.lock() = why;
+    }
+
+    /// What is waited for that is away: by sources, the journal and sinks.
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
+        all.extend(self.journal_away.lock().clone());
         all.extend(self.sinks_away.lock().values().cloned());
         all
     }

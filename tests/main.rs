@@ -13,6 +13,8 @@ mod bounds;
 /// State and feed in a bucket whose service fails, refuses, lags or is no bucket's.
 #[cfg(feature = "object-store")]
 mod bucket;
+/// What programs that call it see: exit codes, JSON, and what may be given to be read.
+mod callers;
 /// Named cases per metric: the deltas of every epoch, step by step.
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.

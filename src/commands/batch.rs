@@ -5,7 +5,9 @@
 
 use super::beside::Beside;
 use super::given::{refuse_rejects, whole};
-use super::progress::{Progress, summary};
+use super::outcome::Outcome;
+use super::progress::Progress;
+use super::summary::{Ended, summary};
 use super::waiting::patiently;
 use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
@@ -30,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Result<()> {
+pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Result<Outcome> {
     let spared = [MOVIES_CATALOG.table, CATALOG_EVENTS, REJECTED_EVENTS];
     if config.warehouse.exists() {
         let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
@@ -60,7 +62,7 @@ pub(super) fn batch(
     another: &[PathBuf],
     catalogs: &[PathBuf],
     as_of: Option<&str>,
-) -> Result<()> {
+) -> Result<Outcome> {
     let source = sources(config, files, another, catalogs, as_of)?;
     let mut sink = open_warehouse(config)?;
     let stats = Arc::new(Stats::default());
@@ -90,7 +92,7 @@ pub(super) fn batch(
     }
     sinks::bring(config, &mut open_warehouse(config)?, &claim)?;
     let elapsed = watch.stop();
-    summary(config, &stats, elapsed, false, None)
+    summary(config, &Ended { stats: &stats, elapsed, stopped: false, files: files.len() + catalogs.len() })
 }
 
 fn refuse_what_run_made(config: &Config, sink: &mut Sqlite) -> Result<()> {

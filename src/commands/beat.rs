@@ -111,7 +111,7 @@ impl Heartbeat {
             records: stats.records.load(Relaxed),
             late: stats.late.load(Relaxed),
             rejected: stats.reasons().into_iter().map(text).collect(),
-            fresh_ms: stats.freshness_ms.load(Relaxed),
+            fresh_ms: stats.fresh_ms(),
             live: stats.live().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
             waits_for: stats.waits_for(),
             unread: stats.unread(),

@@ -2,6 +2,7 @@
 
 use super::beside::Beside;
 use super::inputs::refused;
+use super::outcome::Outcome;
 use super::run::refused_or_failed;
 use super::state::{AtRest, state_that_is_at_rest};
 use super::text::grouped;
@@ -24,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 /// Whose source may bring a user back.
 const AGAIN: &str = "`run --rebuild`, `batch`, `replay-rejected`";
 
-pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
+pub(super) fn forget(config: &Config, user: u64) -> Result<Outcome> {
     let path = config.warehouse.display();
     let found = open_to_read(config)?.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     // Before anything is claimed.
@@ -60,7 +61,10 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<()> {
     // What was computed beside it, and left by a kill.
     drop(Beside::new(&config.warehouse, forgotten.generation));
     say_what_was_done(user, &forgotten)?;
-    say_what_is_left(config, &forgotten)
+    say_what_is_left(config, &forgotten)?;
+    let rows: u64 = forgotten.rows.iter().flat_map(|(_, tables)| tables.values()).sum();
+    let outcome = Outcome::of(rows + forgotten.records > 0).with("rows", rows).with("state_records", forgotten.records);
+    Ok(outcome.with("epoch", forgotten.epoch))
 }
 
 fn say_what_was_done(user: u64, forgotten: &Forgotten) -> Result<()> {

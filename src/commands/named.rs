@@ -1,7 +1,12 @@
 //! What a run is told: what it reads, and how it begins.
 
+use super::paths::{Expected, Stdin, expand};
+use super::{IN_MEMORY, Refused, given_instant};
+use crate::cli::RunArgs;
+use crate::config::Config;
+use anyhow::Result;
 use dataflows::Instant;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was named to be read.
 #[derive(Clone, Debug, Default)]
@@ -27,4 +32,68 @@ pub(super) enum Begin {
     GoOn { accept_clock: bool, accept_loss: bool },
     /// With the first record; sources that were read before and are not given may be lost.
     Again { accept_loss: bool },
+}
+
+/// What a run reads and how it begins, if it fits together; and what came through standard input, until it is dropped.
+///
+/// # Errors
+/// If flags contradict each other, or a folder or a pattern has no file.
+pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begin, Stdin)> {
+    let refuse = |why: &str| Err(Refused(why.to_owned()).into());
+    let RunArgs { files, catalog, backfill, rebuild, accept_loss, accept_clock, to_end, .. } = arguments;
+    let from_kafka = config.kafka.is_given();
+    if *accept_loss && !rebuild && !from_kafka {
+        return refuse("`--accept-loss` belongs to `--rebuild`, or to Kafka (`--brokers`)");
+    }
+    if from_kafka && !files.is_empty() {
+        return refuse(
+            "files and Kafka (`--brokers`) are both given: for history from files and Kafka from there on, \
+             `run --brokers ... --backfill FILES --until INSTANT`",
+        );
+    }
+    if !from_kafka && !backfill.is_empty() {
+        return refuse("`--backfill` is what happened before Kafka takes over: name it (`--brokers`)");
+    }
+    let backfill_until = match (backfill.is_empty(), &arguments.until) {
+        (true, _) => None,
+        (false, Some(until)) => Some(given_instant("--until", until)?),
+        (false, None) => return refuse("`--backfill` needs `--until INSTANT`: from then on, events come from Kafka"),
+    };
+    if from_kafka && backfill.is_empty() && !catalog.is_empty() {
+        return refuse("a catalog for Kafka is sent there first: `catalog Movies.txt --brokers ...`");
+    }
+    let stdin = match config.warehouse == Path::new(IN_MEMORY) {
+        true => Stdin::taken()?,
+        false => Stdin::Refused(
+            "`-`: standard input cannot be read again after a crash, and a run goes on after one. Write it to a file and \
+             give that; or use `batch -`; or keep nothing: `--warehouse :memory:`",
+        ),
+    };
+    let files = expand(if backfill.is_empty() { files } else { backfill }, Expected::Events, &stdin)?;
+    let catalogs = expand(catalog, Expected::Catalogs, &stdin)?;
+    let as_of = arguments.as_of.as_ref().map(|as_of| given_instant("--as-of", as_of)).transpose()?;
+    if as_of.is_some() && files.is_empty() {
+        return refuse(
+            "the prices of the simulated shop's catalog hold from just before its first day (`--start`); `--as-of` is for \
+             catalogs that are given with files",
+        );
+    }
+    let begin = match rebuild {
+        true => Begin::Again { accept_loss: *accept_loss },
+        false => Begin::GoOn { accept_clock: *accept_clock, accept_loss: *accept_loss },
+    };
+    let another = another_of(arguments.another.clone(), &files)?;
+    let named = Named { files, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild };
+    Ok((named, begin, stdin))
+}
+
+/// The files that `--another` says are other sources: of those that are given.
+pub(super) fn another_of(another: Vec<PathBuf>, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    match another.iter().find(|another| !files.contains(another)) {
+        Some(unknown) => {
+            let unknown = unknown.display();
+            Err(Refused(format!("`--another {unknown}`: there is no such file among those given to be read")).into())
+        }
+        None => Ok(another),
+    }
 }

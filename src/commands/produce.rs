@@ -1,5 +1,6 @@
 //! `simulate --brokers`, `catalog --brokers`: records to Kafka, as a shop would send them.
 
+use super::outcome::Outcome;
 use super::progress::Progress;
 use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
@@ -119,7 +120,7 @@ impl Sender {
         let delivered = self.producer.delivered();
         Progress::showing(
             move || delivered.acknowledged.load(Relaxed),
-            move |acknowledged, rate| {
+            move |acknowledged, rate, _| {
                 let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
                 let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
                 format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
@@ -127,7 +128,7 @@ impl Sender {
         )
     }
 
-    fn summary(&self, took: Duration, stopped: bool) -> Result<()> {
+    fn summary(&self, took: Duration, stopped: bool) -> Result<Outcome> {
         let acknowledged = self.producer.delivered().acknowledged.load(Relaxed);
         let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
         let stopped = if stopped { "stopped by a signal: " } else { "" };
@@ -137,7 +138,7 @@ impl Sender {
             took.as_secs_f64(),
             grouped(rate as u64)
         );
-        Ok(())
+        Ok(Outcome::of(acknowledged > 0).with("records", acknowledged).with("stopped", !stopped.is_empty()))
     }
 }
 
@@ -147,7 +148,7 @@ fn items(file: &Path, as_of: i64) -> Result<Vec<CatalogItem>> {
 }
 
 /// Sends a simulated shop: its catalog, acknowledged, and then its events.
-pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<()> {
+pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcome> {
     let stop = super::stop_on_signals()?;
     let just_before = config.simulate.start - 1;
     let items = match catalog {
@@ -160,14 +161,14 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<()> {
     sender.catalog(items)?;
     sender.shop(shop, config.simulate.rate, &stop)?;
     let took = watch.stop();
-    sender.summary(took, stop.load(Acquire))?;
+    let outcome = sender.summary(took, stop.load(Acquire))?;
     let warehouse = free_warehouse(Path::new(""), "kafka");
-    say!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
-    Ok(())
+    say_as_is!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
+    Ok(outcome)
 }
 
 /// Sends a catalog, by default as of now: nobody here knows how far those are who will read it.
-pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<()> {
+pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<Outcome> {
     let items = items(file, as_of.unwrap_or_else(instant::now))?;
     let mut sender = Sender::new(config)?;
     let watch = sender.progress(items.len() as u64);

@@ -1,17 +1,10 @@
-//! What a run shows while it runs, and when it has ended.
+//! What a run shows while it runs: a line that moves.
 
-use super::show::table_of;
-use super::text::{grouped, program};
-use super::waiting::patiently;
-use crate::config::Config;
-use crate::families::all;
+use super::text::{grouped, took};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
-use crate::sink::memory::Memory;
-use crate::sink::sqlite::Sqlite;
+use crate::source::Portion;
 use crate::stats::Stats;
-use anyhow::Result;
-use dataflows::table::TableId;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,13 +21,18 @@ impl Progress {
     /// How a run goes.
     pub(super) fn start(stats: &Arc<Stats>) -> Progress {
         let (counted, shown) = (Arc::clone(stats), Arc::clone(stats));
-        Progress::showing(move || counted.records.load(Relaxed), move |records, rate| line(&shown, records, rate))
+        let mut began = None;
+        let line = move |records, rate, width| {
+            let left = shown.portion().and_then(|portion| left(&mut began, portion, Instant::now()));
+            fitting(&said(&shown, records, rate, left), width)
+        };
+        Progress::showing(move || counted.records.load(Relaxed), line)
     }
 
-    /// How far a count is, and how many a second it goes on by.
+    /// How far a count is, and how many a second it goes on by; the line is told how many columns it has.
     pub(super) fn showing(
         count: impl Fn() -> u64 + Send + 'static,
-        line: impl Fn(u64, f64) -> String + Send + 'static,
+        mut line: impl FnMut(u64, f64, usize) -> String + Send + 'static,
     ) -> Progress {
         let started = Instant::now();
         let in_place = std::io::stderr().is_terminal();
@@ -46,10 +44,10 @@ impl Progress {
                 let records = count();
                 let rate = (records - before.1) as f64 / before.0.elapsed().as_secs_f64();
                 before = (Instant::now(), records);
-                let line = line(records, rate);
                 // A line that wraps cannot be written over.
-                let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0) - 1);
-                let line: String = line.chars().take(if in_place { width } else { usize::MAX }).collect();
+                let width = crate::shown::columns(&std::io::stderr()).map_or(usize::MAX, |columns| columns - 1);
+                let line = line(records, rate, width);
+                let line: String = line.chars().take(width).collect();
                 let line = crate::shown::value(&line);
                 let written = if in_place {
                     write!(std::io::stderr(), "\r\x1b[K{line}")
@@ -77,119 +75,90 @@ impl Drop for Progress {
     }
 }
 
-fn line(stats: &Stats, records: u64, rate: f64) -> String {
-    format!(
-        "{} records  {}/s  fresh {} ms  watermark {}  late {}  rejected {}",
-        grouped(records),
-        grouped(rate as u64),
-        stats.freshness_ms.load(Relaxed),
-        watermark(stats),
-        grouped(stats.late.load(Relaxed)),
-        grouped(stats.rejected.load(Relaxed)),
-    )
+/// How long it will take to read the rest, going on as since the first time it was asked.
+fn left(began: &mut Option<(Instant, Portion)>, portion: Portion, now: Instant) -> Option<(u64, Duration)> {
+    let (since, first) = *began.get_or_insert((now, portion));
+    let percent = (portion.done * 100).checked_div(portion.of)?.min(100);
+    let (read, rest) = (portion.done.saturating_sub(first.done), portion.of.saturating_sub(portion.done));
+    let left = (read > 0).then(|| now.duration_since(since).mul_f64(rest as f64 / read as f64));
+    Some((percent, left.unwrap_or(Duration::MAX)))
 }
 
-fn watermark(stats: &Stats) -> String {
+/// What there is to say of a run, the most important first.
+fn said(stats: &Stats, records: u64, rate: f64, left: Option<(u64, Duration)>) -> Vec<String> {
+    let mut said = vec![format!("{} records", grouped(records))];
+    match left {
+        Some((percent, Duration::MAX)) => said.push(format!("{percent} %")),
+        Some((percent, left)) => said.push(format!("{percent} %, {} left", took(left))),
+        None => {}
+    }
+    said.push(format!("{}/s", grouped(rate as u64)));
+    said.push(format!("fresh {}", took(Duration::from_millis(stats.fresh_ms()))));
+    if let Some(waits) = stats.waits_for().into_iter().chain(stats.troubles().into_iter().map(|it| it.said)).next() {
+        said.push(format!("waits: {waits}"));
+    }
+    let stands = if stats.silent_since().is_empty() { "" } else { " (stands: nothing new)" };
+    said.push(format!("watermark {}{stands}", watermark(stats)));
+    said.push(format!("late {}", grouped(stats.late.load(Relaxed))));
+    said.push(format!("rejected {}", grouped(stats.rejected.load(Relaxed))));
+    said
+}
+
+/// As many of these as there is room for.
+fn fitting(said: &[String], width: usize) -> String {
+    let mut line = String::new();
+    for one in said {
+        let between = if line.is_empty() { "" } else { "  " };
+        if line.chars().count() + between.len() + one.chars().count() > width && !line.is_empty() {
+            break;
+        }
+        line.push_str(between);
+        line.push_str(one);
+    }
+    line
+}
+
+/// The least watermark, to the minute.
+pub(super) fn watermark(stats: &Stats) -> String {
     match stats.watermarks().least() {
         dataflows::time::START => "none yet".to_owned(),
         at => instant::show(at).replace('T', " ").chars().take(16).collect(),
     }
 }
 
-/// What was made, where it is, and how to look at it.
-pub(super) fn summary(
-    config: &Config,
-    stats: &Stats,
-    elapsed: Duration,
-    stopped: bool,
-    memory: Option<&Memory>,
-) -> Result<()> {
-    if stopped {
-        say!("stopped before the end of the input; everything that was read is committed, as of the watermark below");
-    }
-    let records = stats.records.load(Relaxed);
-    let seconds = elapsed.as_secs_f64().max(0.001);
-    say!(
-        "{} records in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
-        grouped(records),
-        grouped((records as f64 / seconds) as u64),
-        config.workers,
-        if config.workers == 1 { "" } else { "s" },
-        watermark(stats),
-    );
-    say!(
-        "{} late, {} rejected{}, {} e-mail {} masked",
-        grouped(stats.late.load(Relaxed)),
-        grouped(stats.rejected.load(Relaxed)),
-        reasons(stats),
-        grouped(stats.masked.load(Relaxed)),
-        if stats.masked.load(Relaxed) == 1 { "address" } else { "addresses" },
-    );
-    say!(
-        "{} rows upserted, {} deleted, {} added in {} {}; read to committed in at most {} ms",
-        grouped(stats.upserted.load(Relaxed)),
-        grouped(stats.deleted.load(Relaxed)),
-        grouped(stats.appended.load(Relaxed)),
-        grouped(stats.commits.load(Relaxed)),
-        if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
-        grouped(stats.freshness_max_ms.load(Relaxed)),
-    );
-    for unread in stats.unread() {
-        say!("{unread}");
-    }
-    if let Some(megabytes) = peak_megabytes() {
-        say!("{} MB of memory at the most", grouped(megabytes));
-    }
-    say!("");
-    if let Some(memory) = memory {
-        let contents = memory.contents();
-        let count = |id: TableId| Ok(contents.tables.get(&id).map_or(0, |rows| rows.len() as u64));
-        say!("{}", table_of(&count)?);
-        say!("\nnothing was kept: `--warehouse FILE` keeps the tables");
-        return Ok(());
-    }
-    // Not only to read: the last connection that may write tidies up behind SQLite's log.
-    let sink = patiently(|| Sqlite::open(all(), &config.warehouse))?;
-    say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
-    if let Some(unpriced) = super::unpriced::line(config, &sink)? {
-        say!("{unpriced}");
-    }
-    let path = config.warehouse.display();
-    let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
-    let tables = all().tables();
-    let example = tables.iter().copied().find(full).unwrap_or(tables[0]).name();
-    let place =
-        if config.warehouse == Config::default().warehouse { String::new() } else { format!(" --warehouse {path}") };
-    say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
-    for (name, position) in super::sinks::positions(config) {
-        match position {
-            Ok(progress) => say!("also:      {name}, epoch {}", progress.map_or(0, |progress| progress.epoch)),
-            Err(error) => say!("also:      {error}"),
-        }
-    }
-    say!("look at a table:  {} show {example}{place}", program());
-    if stats.rejected.load(Relaxed) * 2 > records {
-        say!("more than half was rejected; why:  {} show rejected_events{place}", program());
-    }
-    say!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The largest amount of memory that the process has held, where the system tells.
-fn peak_megabytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes / 1024)
-}
+    #[test]
+    fn what_is_left_goes_on_as_before() {
+        let (start, mut began) = (Instant::now(), None);
+        let at = |seconds, done| (start + Duration::from_secs(seconds), Portion { done, of: 1000 });
+        let mut ask = |(now, portion)| left(&mut began, portion, now);
+        // What was read before this run says nothing of how fast it goes on.
+        assert_eq!(ask(at(0, 500)), Some((50, Duration::MAX)));
+        assert_eq!(ask(at(10, 600)), Some((60, Duration::from_secs(40))));
+        assert_eq!(ask(at(50, 1000)), Some((100, Duration::ZERO)));
+        assert_eq!(left(&mut None, Portion::default(), start), None);
+    }
 
-fn reasons(stats: &Stats) -> String {
-    let mut reasons: Vec<_> = stats.reasons().into_iter().collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let shown: Vec<_> = reasons.iter().take(3).map(|(reason, count)| format!("{reason} {count}")).collect();
-    match reasons.len() {
-        0 => String::new(),
-        1..=3 => format!(" ({})", shown.join(", ")),
-        4 => format!(" ({}, and one other reason)", shown.join(", ")),
-        more => format!(" ({}, and {} other reasons)", shown.join(", "), more - 3),
+    #[test]
+    fn a_line_is_no_longer_than_the_terminal_and_nothing_in_it_is_cut() {
+        let stats = Stats::default();
+        stats.set_waits_for(vec!["sink `live.db`: the disk is full".to_owned()]);
+        let said = said(&stats, 98_673, 19_887.4, Some((42, Duration::from_secs(75))));
+        assert_eq!(fitting(&said, 40), "98,673 records  42 %, 1 min left");
+        assert_eq!(fitting(&said, 60), "98,673 records  42 %, 1 min left  19,887/s  fresh 0 ms");
+        assert!(fitting(&said, 160).contains("waits: sink `live.db`: the disk is full  watermark none yet  late 0"));
+    }
+
+    #[test]
+    fn freshness_grows_while_something_waits() {
+        let stats = Stats::default();
+        let read = Instant::now().checked_sub(Duration::from_secs(3600)).expect("an hour of uptime");
+        stats.read_first(2, read);
+        assert!(stats.fresh_ms() >= 3_600_000);
+        stats.committed_up_to(2);
+        assert_eq!(stats.fresh_ms(), 0);
     }
 }

@@ -4,6 +4,7 @@
 use super::Refused;
 use super::again::{Again, each};
 use super::inputs::refused;
+use super::outcome::Outcome;
 use super::text::{grouped, program};
 use crate::config::Config;
 use crate::config::kafka::Format;
@@ -74,7 +75,12 @@ struct ToTopics {
 }
 
 /// Sends rejected records through again: those from Kafka to their topics, lines of files into a file.
-pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&Path>, dry_run: bool) -> Result<()> {
+pub(super) fn replay_rejected(
+    config: &Config,
+    reasons: &[String],
+    out: Option<&Path>,
+    dry_run: bool,
+) -> Result<Outcome> {
     // It must be there; opening it to write would make it.
     let to_read = super::open_to_read(config)?;
     if dry_run {
@@ -103,11 +109,14 @@ pub(super) fn replay_rejected(config: &Config, reasons: &[String], out: Option<&
         warehouse.mark_replayed(&gone, &instant::show(instant::now()))?;
     }
     ways.say(out)?;
-    say_what_is_late(config, &mut warehouse)
+    say_what_is_late(config, &mut warehouse)?;
+    let left: u64 = ways.left.values().map(|(count, _)| count).sum();
+    let outcome = Outcome::of(ways.sent + ways.written > 0).with("sent", ways.sent);
+    Ok(outcome.with("written", ways.written).with("left", left))
 }
 
 /// What was rejected and not sent yet, by reason, and what of it would pass.
-fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) -> Result<()> {
+fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) -> Result<Outcome> {
     let registry = match config.kafka.is_given() && config.kafka.format == Format::Avro {
         true => Some(Registry::open(&config.registry).map_err(refused)?),
         false => None,
@@ -126,7 +135,10 @@ fn say_what_there_is(config: &Config, warehouse: &Sqlite, reasons: &[String]) ->
         say!("{reason:<28} {:>12} {:>16}", grouped(*all), grouped(*passing));
     }
     say!("nothing was sent, and nothing noted (`--dry-run`)");
-    Ok(())
+    let of = |(reason, (all, passing)): (&String, &(u64, u64))| {
+        (reason.clone(), serde_json::json!({ "records": all, "would_pass": passing }))
+    };
+    Ok(Outcome::of(false).with("rejected_by_reason", found.iter().map(of).collect::<serde_json::Map<_, _>>()))
 }
 
 /// Nothing that comes again is younger than it was.

@@ -6,8 +6,11 @@ use super::clock::{self, Verdict};
 use super::damage::{Looked, Looking};
 use super::inputs::{Inputs, look, refused};
 use super::named::{Begin, Named};
-use super::progress::{Progress, summary};
+use super::outcome::Outcome;
+use super::progress::Progress;
 use super::second::{enter, successor};
+use super::story::{say_what_is_read, say_where_it_goes_on};
+use super::summary::{Ended, summary, summary_of_memory};
 use super::text::{grouped, program};
 use super::waiting::{insist, patiently};
 use super::{IN_MEMORY, Refused, again, check_folder, families, options, sinks, stop_on_signals};
@@ -40,22 +43,24 @@ use std::time::Duration;
 
 /// What to do after the sources have ended.
 enum After {
-    /// Nothing.
-    Done,
+    /// Nothing: this was done.
+    Done(Outcome),
     /// There are partitions that were not there: with them, from where we are.
     GoOn,
 }
 
-pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<()> {
+pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcome> {
     look(named)?;
     let signalled = stop_on_signals()?;
     let mut begin = begin;
     let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
-    while let After::GoOn = once(config, named, begin, &signalled)? {
-        begin = Begin::GoOn { accept_clock: true, accept_loss };
+    loop {
+        match once(config, named, begin, &signalled)? {
+            After::Done(outcome) => return Ok(outcome),
+            After::GoOn => begin = Begin::GoOn { accept_clock: true, accept_loss },
+        }
         tracing::info!("going on with the new partitions");
     }
-    Ok(())
 }
 
 fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool>) -> Result<After> {
@@ -81,7 +86,7 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
     let beats = heartbeats(&dir, config, &run.stats);
     match begin {
         Begin::GoOn { .. } => run.go_on(sink, dir, &beats, begin, signalled),
-        Begin::Again { accept_loss } => run.again(sink, dir, &beats, accept_loss, signalled).map(|()| After::Done),
+        Begin::Again { accept_loss } => run.again(sink, dir, &beats, accept_loss, signalled).map(After::Done),
     }
 }
 
@@ -175,7 +180,7 @@ impl Run<'_> {
         beats: &Heartbeats,
         accept_loss: bool,
         signalled: &AtomicBool,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let config = self.config;
         // Of what was passed, that which is there again is read again.
         let past = Past { lost: Vec::new(), ..past(&dir, &mut sink)? };
@@ -222,7 +227,7 @@ impl Run<'_> {
         stats.deleted.store(commit.count(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
         stats.appended.store(0, Relaxed);
         stats.commits.store(1, Relaxed);
-        summary(config, &stats, watch.stop(), false, None)
+        summary(config, &self.ended(&stats, watch, false))
     }
 
     fn to_its_end(
@@ -247,7 +252,16 @@ impl Run<'_> {
         if self.grown.load(Acquire) && memory.is_none() {
             return Ok(After::GoOn);
         }
-        summary(self.config, &stats, watch.stop(), stopped, memory).map(|()| After::Done)
+        let ended = self.ended(&stats, watch, stopped);
+        let outcome = match memory {
+            Some(memory) => summary_of_memory(self.config, &ended, memory),
+            None => summary(self.config, &ended),
+        };
+        outcome.map(After::Done)
+    }
+
+    fn ended<'a>(&self, stats: &'a Stats, watch: Progress, stopped: bool) -> Ended<'a> {
+        Ended { stats, elapsed: watch.stop(), stopped, files: self.named.files.len() + self.named.catalogs.len() }
     }
 
     /// Runs the sources to their end, or until it is stopped; tells which.
@@ -260,6 +274,8 @@ impl Run<'_> {
         options: Options,
     ) -> Result<(Arc<Stats>, bool, Progress)> {
         let stats = Arc::clone(&self.stats);
+        say_what_is_read(self.config, self.named, inputs.cluster.as_ref());
+        say_where_it_goes_on(&resume);
         let watch = Progress::start(&stats);
         let dir = keep.as_ref().map(|keep| keep.dir.clone());
         let Inputs { sources, watch: partitions, .. } = inputs;

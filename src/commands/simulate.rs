@@ -1,5 +1,6 @@
 //! `simulate`: the shop in files, to read, to keep and to run from.
 
+use super::outcome::Outcome;
 use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
 use crate::simulate::items::movies_txt;
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> {
+pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<Outcome> {
     std::fs::create_dir_all(out).with_context(|| format!("could not make folder `{}`", out.display()))?;
     let catalog = out.join("Movies.txt");
     std::fs::write(&catalog, movies_txt(items, config.simulate.seed))
@@ -38,6 +39,7 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<()> 
         ("as a batch", format!("batch {given} --warehouse {batch}")),
         ("every metric by its SQL", format!("verify --warehouse {batch}")),
     ];
-    say!("\n{}", next_lines(&next));
-    Ok(())
+    say_as_is!("\n{}", next_lines(&next));
+    let paths = [&events, &catalog].map(|path| path.to_string_lossy().into_owned());
+    Ok(Outcome::of(true).with("records", config.simulate.events).with("items", items).with("files", paths.to_vec()))
 }

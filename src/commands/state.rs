@@ -1,6 +1,8 @@
 //! The state of a warehouse's pipeline: where it is, and `status`.
 
 use super::beat::Heartbeat;
+use super::limits::Limits;
+use super::outcome::Outcome;
 use super::second::{Entered, enter};
 use super::text::{grouped, program};
 use super::{Refused, open_to_read};
@@ -181,15 +183,21 @@ fn progress(config: &Config) -> Result<Option<Progress>> {
     Ok(open_to_read(config)?.position()?)
 }
 
-pub(super) fn status(config: &Config, arguments: &StatusArgs) -> Result<()> {
+pub(super) fn status(config: &Config, arguments: &StatusArgs, json: bool) -> Result<Outcome> {
     if let Some(wanted) = &arguments.wait_for {
         wait_for(config, wanted, arguments.timeout)?;
     }
+    let limits = Limits::of(arguments)?;
     let status = Status::of(config)?;
-    if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&status)?);
-        return Ok(());
+    let crossed = limits.crossed(status.run.as_ref(), instant::now());
+    match json {
+        true => say!("{}", serde_json::to_string_pretty(&status)?),
+        false => say_status(config, &status)?,
     }
+    Ok(Outcome::of(false).crossing(&crossed))
+}
+
+fn say_status(config: &Config, status: &Status) -> Result<()> {
     let ago = |at: &str| format!("{} ago", span_since(at));
     say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
     match &status.run {

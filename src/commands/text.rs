@@ -1,6 +1,7 @@
 //! Small pieces of text that several commands show.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
@@ -13,6 +14,32 @@ pub(super) fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A span as people say it, in its largest unit.
+pub(super) fn took(span: Duration) -> String {
+    match (span.as_millis(), span.as_secs()) {
+        (ms @ 0..1_000, _) => format!("{ms} ms"),
+        (_, s @ 0..60) => format!("{s} s"),
+        (_, s @ 60..3_600) => format!("{} min", s / 60),
+        (_, s @ 3_600..172_800) => format!("{} h", s / 3_600),
+        (_, s) => format!("{} days", s / 86_400),
+    }
+}
+
+/// So many bytes as people say it.
+pub(super) fn sized(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// How many of a thing there are.
+pub(super) fn count(number: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// How we were called.

@@ -1,6 +1,7 @@
 //! `verify`: each metric's SQL over the stored raw events, against the live tables.
 
 use super::Refused;
+use super::outcome::{FAILED, Outcome};
 use super::show::cut;
 use super::text::{grouped, program};
 use crate::config::Config;
@@ -21,7 +22,7 @@ use dataflows::table::{Role, TableId, Type, Value};
 /// How many differences are shown per table.
 const SHOWN: usize = 10;
 
-pub(super) fn verify(config: &Config) -> Result<()> {
+pub(super) fn verify(config: &Config) -> Result<Outcome> {
     let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     // Of a damaged file anything may be read: that is no difference.
     if let Checked::Damaged(why) = sink.quick_check()? {
@@ -33,7 +34,7 @@ pub(super) fn verify(config: &Config) -> Result<()> {
     })
 }
 
-fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
+fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
     let path = config.warehouse.display().to_string();
     // One read transaction sees one commit, whoever writes meanwhile.
     sink.connection().execute_batch("BEGIN")?;
@@ -59,7 +60,7 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
         tables.flat_map(|(metrics, kept)| metrics.into_iter().map(|(id, _)| id).filter(move |id| kept.contains(*id)));
     let desired: Vec<_> = kept.map(|id| Ok((id, computed(sink, id)?))).collect::<Result<_>>()?;
     specification::forget(all(), sink.connection())?;
-    let mut wrong = 0;
+    let (mut wrong, mut tables) = (0, serde_json::Map::new());
     for (id, mut desired) in desired {
         let name = id.table().name;
         let differences = differences(&mut desired, sink, id, Differ::InSubstance)?;
@@ -75,18 +76,22 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
             }
         }
         wrong += differences.len();
+        let rows = sink.count(id.table())?.unwrap_or(0);
+        tables.insert(name.to_owned(), serde_json::json!({ "rows": rows, "differ": differences.len() }));
     }
     say!("as of epoch {}, watermark {}", progress.epoch, progress.watermarks);
     for passed in passed(sink)? {
         say!("in no table: {passed}");
     }
+    let outcome = Outcome::of(false).with("epoch", progress.epoch).with("differ", wrong).with("tables", tables);
     if wrong > 0 {
-        bail!(
+        let why = format!(
             "{wrong} rows of `{path}` are not what its raw events say; whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{} verify` too",
             program()
         );
+        return Ok(outcome.complaining(FAILED, why));
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// What was deleted before it was read: neither the tables nor their SQL know it.

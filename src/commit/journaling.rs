@@ -39,7 +39,13 @@ pub(super) fn write(
         let mut group = Group { follows, follows_generation, entries: vec![first] };
         group.entries.extend(entries.try_iter().take(GROUP_MAX));
         let last = group.entries.last().map_or(follows, |entry| entry.epoch);
-        let result = patience.insist(|| dir.journal(generation, &group), may_succeed_later);
+        let attempt = || {
+            let journaled = dir.journal(generation, &group);
+            let away = journaled.as_ref().err().filter(|error| may_succeed_later(error));
+            signals.stats.set_journal_away(away.map(|error| format!("journal: {error}")));
+            journaled
+        };
+        let result = patience.insist(attempt, may_succeed_later);
         (follows, follows_generation, written) = (last, Some(generation), Some(Instant::now()));
         let failed = result.is_err();
         if outbox.send(Message::Journaled(result.map(|()| last))).is_err() || failed {

@@ -8,7 +8,7 @@
 mod replay;
 
 use crate::backoff::Backoff;
-use crate::source::{Partition, Poll, ReadOrder, Source, SourceError, Trouble};
+use crate::source::{Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::family::FamilyId;
 use dataflows::operators::Status;
@@ -158,6 +158,11 @@ impl Slot {
             _ if self.ended => Vec::new(),
             _ => self.source.waits_for(),
         }
+    }
+
+    /// How much was read of what there is; none if it has no end.
+    pub(super) fn portion(&self) -> Option<Portion> {
+        self.source.portion()
     }
 
     /// What was last complained of by what it reads from.

@@ -382,7 +382,11 @@ impl Worker {
         let asides = Rc::clone(&self.asides);
         let mut asides = asides.borrow_mut();
         let aside = asides.entry(self.epoch).or_default();
-        aside.oldest.get_or_insert_with(std::time::Instant::now);
+        if aside.oldest.is_none() {
+            let now = std::time::Instant::now();
+            aside.oldest = Some(now);
+            self.shared.signals.stats.read_first(self.epoch, now);
+        }
         self.taken += batch.records.len();
         self.taken_bytes += batch.bytes.len();
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);

@@ -1,6 +1,6 @@
 //! Sources one after the other: the catalog to its end, then the events.
 
-use super::{Batch, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Poll, Portion, Source, SourceError};
 
 /// Reads each source to its end before the next, and closes the epoch in between.
 pub struct Chain {
@@ -52,6 +52,11 @@ impl Source for Chain {
     fn identity(&self, partition: u32) -> Option<String> {
         let (first, source) = self.sources.iter().rev().find(|(first, _)| *first <= partition)?;
         source.identity(partition - first)
+    }
+
+    /// Of those of its sources that can tell: a catalog is small beside events.
+    fn portion(&self) -> Option<Portion> {
+        self.sources.iter().filter_map(|(_, source)| source.portion()).reduce(|all, one| all + one)
     }
 
     fn unread(&self) -> Vec<String> {

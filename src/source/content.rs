@@ -92,6 +92,11 @@ impl Content {
         }
     }
 
+    /// How many bytes of the file were read, some of them in advance.
+    pub fn file_bytes(&self) -> u64 {
+        self.lines.file_bytes()
+    }
+
     /// The number of the next line.
     pub fn next(&self) -> i64 {
         self.next

@@ -4,10 +4,11 @@ use super::content::{Content, Read, Skipped, Tail};
 use super::lines::LINE_BYTES_MAX;
 use super::names::first_line_identity;
 use super::recognise::{Before, Found, Refusal, recognise};
-use super::{Batch, Partition, Poll, Source, SourceError};
+use super::{Batch, Partition, Poll, Portion, Source, SourceError};
 use crate::decode::Format;
 use crate::families::SHOP;
 use dataflows::operators::Status;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -195,6 +196,23 @@ impl Source for Files {
     /// Its first line: a log that grows keeps it. What was read of it is proved by sums.
     fn identity(&self, partition: u32) -> Option<String> {
         self.files.get(partition as usize).map(|found| first_line_identity(found.first))
+    }
+
+    /// In bytes of the files as they are, packed or not.
+    fn portion(&self) -> Option<Portion> {
+        let current = self.current as usize;
+        let bytes = |found: &Found| std::fs::metadata(&found.path).map_or(0, |file| file.len());
+        let read = self.reader.as_ref().map_or(0, Content::file_bytes);
+        let of_file = |(number, found): (usize, &Found)| {
+            let of = bytes(found);
+            let done = match number.cmp(&current) {
+                Ordering::Less => of,
+                Ordering::Equal => read.min(of),
+                Ordering::Greater => 0,
+            };
+            Portion { done, of }
+        };
+        Some(self.files.iter().enumerate().map(of_file).fold(Portion::default(), |all, one| all + one))
     }
 
     fn unread(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 mod mine;
 mod reader;
 
-use super::{Batch, Partition, Poll, ReadOrder, Source, SourceError, Trouble};
+use super::{Batch, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::families::SHOP;
@@ -264,6 +264,15 @@ impl Source for Kafka {
 
     fn identity(&self, partition: u32) -> Option<String> {
         self.reader.mine.get(partition as usize)?.identity.clone()
+    }
+
+    fn portion(&self) -> Option<Portion> {
+        let of = |mine: &Mine| {
+            let (low, high) = (mine.found.low, mine.found.high);
+            Portion { done: (mine.next - low).clamp(0, high - low) as u64, of: (high - low).max(0) as u64 }
+        };
+        // Read on and on, it has no end.
+        self.reader.mode.to_end.then(|| self.reader.mine.iter().map(of).fold(Portion::default(), |all, one| all + one))
     }
 
     fn waits_for(&self) -> Vec<String> {

@@ -125,6 +125,11 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// How many bytes of the file were read, some of them in advance.
+    pub fn file_bytes(&self) -> u64 {
+        self.packed.file_bytes()
+    }
+
     /// Opens a file at its first line, after a look at what it is.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The events of a source that happened within a span of time. The others are read and not taken: another
 //! source has them.
 
-use super::{Partition, Poll, ReadOrder, Source, SourceError, Trouble};
+use super::{Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 
@@ -53,6 +53,10 @@ impl Source for Span {
 
     fn waits_for(&self) -> Vec<String> {
         self.source.waits_for()
+    }
+
+    fn portion(&self) -> Option<Portion> {
+        self.source.portion()
     }
 
     fn troubles(&self) -> Vec<Trouble> {

@@ -24,7 +24,7 @@ const LINES: usize = 1_000_000;
 /// For files that are read from their first line; what was accepted once is not asked again.
 ///
 /// # Errors
-/// [`SourceError::Refused`], with the first rejection; or if it cannot be read at all.
+/// [`SourceError::NoneValid`], with the first rejection; or if it cannot be read at all.
 pub fn has_valid_record(
     path: &Path,
     kind: Kind,
@@ -43,6 +43,13 @@ pub fn has_valid_record(
     };
     match found {
         Ok(true) => Ok(()),
+        Ok(false) if kind == Kind::Catalog && judged.first.is_none() && holds_text(path)? => {
+            Err(SourceError::NoneValid(format!(
+                "file `{}` holds no item: a catalog has blocks of lines that begin with `ITEM` and a number. If it is a \
+                 file of events, give it without `--catalog`",
+                path.display()
+            )))
+        }
         // Whoever reads it comes to what is damaged.
         Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
         Err(error) => Err(error),
@@ -106,6 +113,20 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
     Ok(false)
 }
 
+/// Whether there is anything but blank lines among the first lines.
+fn holds_text(path: &Path) -> Result<bool, SourceError> {
+    let (mut lines, mut text) = (Lines::open(path, Kind::Catalog)?, Vec::new());
+    for _ in 0..LINES {
+        text.clear();
+        match lines.read(&mut text)? {
+            None => return Ok(false),
+            Some(_) if !text.trim_ascii().is_empty() => return Ok(true),
+            Some(_) => {}
+        }
+    }
+    Ok(true)
+}
+
 #[derive(Default)]
 struct Judged {
     first: Option<(i64, Rejection)>,
@@ -131,7 +152,7 @@ impl Judged {
         let reasons: Vec<_> = codes.filter_map(count).collect();
         let detail = detail.replace(char::is_control, "\u{FFFD}");
         let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
-        Err(SourceError::Refused(format!(
+        Err(SourceError::NoneValid(format!(
             "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\
              The first, in line {line}: {reason}: {detail}\n\
              What to do: mend the file, or the settings `rules`; or have all of it rejected: `--accept-rejects`"

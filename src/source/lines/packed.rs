@@ -5,7 +5,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 
 /// How gzip begins.
 pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
@@ -69,6 +69,13 @@ impl Packed {
         let packed = file.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
         let state = if packed { GzipState::Header { first: true } } else { GzipState::Plain };
         Ok(Packed { file, state, inflate: Decompress::new(false), checksum: Default::default(), damage: None })
+    }
+
+    /// How many bytes of the file were read, some of them in advance.
+    pub(super) fn file_bytes(&self) -> u64 {
+        let mut file = self.file.get_ref();
+        // Unknown is shown as not begun.
+        file.stream_position().unwrap_or_default()
     }
 
     pub(super) fn is_gzip(&self) -> bool {

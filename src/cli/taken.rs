@@ -1,0 +1,247 @@
+//! Which flags each command takes, and its examples. The help of a command shows no others, and others are refused.
+
+use super::Cli;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory, Error, FromArgMatches};
+
+const SETTINGS: &[&str] = &["config", "sets"];
+const WAREHOUSE: &[&str] = &["warehouse"];
+const KAFKA: &[&str] = &["brokers", "registry"];
+const COMPUTES: &[&str] = &["workers", "raw", "accept_rejects", "max_rejected"];
+const WORKERS: &[&str] = &["workers"];
+const JSON: &[&str] = &["json"];
+const NEWS: &[&str] = &["json", "nothing_new_code"];
+const SHOP: &[&str] = &["events", "rate", "seed", "days", "start"];
+
+/// A command: the flags it takes of those that several take, and its examples.
+struct Taken {
+    name: &'static str,
+    flags: &'static [&'static [&'static str]],
+    examples: &'static str,
+}
+
+const COMMANDS: &[Taken] = &[
+    Taken {
+        name: "run",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS, SHOP],
+        examples: "\
+Examples:
+  deltamart -w 8                                    a simulated shop, eight workers
+  deltamart run events.jsonl --catalog Movies.txt   files, as if they came live
+  deltamart run 'logs/*.jsonl.gz' --warehouse w.db  all files of a pattern, in the order of their names
+  deltamart run --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
+    },
+    Taken {
+        name: "status",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, JSON],
+        examples: "\
+Examples:
+  deltamart status
+  deltamart status --wait-for events.jsonl/0=1000
+  deltamart status --max-freshness 30s --max-unheard 1min   for monitors: exit code 4 if one is crossed",
+    },
+    Taken {
+        name: "batch",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS],
+        examples: "\
+Examples:
+  deltamart batch events.jsonl --catalog Movies.txt --warehouse batch.db
+  zcat logs/*.gz | deltamart batch - --warehouse batch.db
+  deltamart batch logs --max-rejected 1% --json             for schedulers",
+    },
+    Taken {
+        name: "catalog",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS],
+        examples: "\
+Examples:
+  deltamart catalog Movies.txt --as-of 2026-01-05 --warehouse catalog.db
+  deltamart catalog Movies.txt --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
+    },
+    Taken {
+        name: "simulate",
+        flags: &[SETTINGS, KAFKA, JSON, SHOP],
+        examples: "\
+Examples:
+  deltamart simulate --out shop --items 500 --events 100000
+  deltamart simulate --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081 --rate 1000",
+    },
+    Taken {
+        name: "show",
+        flags: &[SETTINGS, WAREHOUSE],
+        examples: "\
+Examples:
+  deltamart show
+  deltamart show user_segments --limit 5",
+    },
+    Taken {
+        name: "verify",
+        flags: &[SETTINGS, WAREHOUSE, JSON],
+        examples: "\
+Examples:
+  deltamart verify
+  deltamart verify --warehouse live.db --json",
+    },
+    Taken {
+        name: "replay-rejected",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, NEWS],
+        examples: "\
+Examples:
+  deltamart replay-rejected --dry-run
+  deltamart replay-rejected --reason unknown_language --out again.jsonl",
+    },
+    Taken {
+        name: "forget",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, JSON],
+        examples: "\
+Example:
+  deltamart forget 1042 --warehouse live.db",
+    },
+    Taken {
+        name: "check",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, &["raw"]],
+        examples: "\
+Examples:
+  deltamart check
+  deltamart check --set lateness=24h",
+    },
+    Taken {
+        name: "schema",
+        flags: &[SETTINGS, WAREHOUSE],
+        examples: "\
+Examples:
+  deltamart schema
+  deltamart schema --for snowflake",
+    },
+    Taken {
+        name: "snowflake-key",
+        flags: &[SETTINGS],
+        examples: "\
+Example:
+  deltamart snowflake-key --out snowflake_key.p8",
+    },
+    Taken {
+        name: "completions",
+        flags: &[],
+        examples: "\
+Examples:
+  deltamart completions bash > ~/.local/share/bash-completion/completions/deltamart
+  deltamart completions fish > ~/.config/fish/completions/deltamart.fish",
+    },
+];
+
+/// Of the help without a command: the flags that are shown.
+const SHOWN_FIRST: &[&str] = &["workers", "config", "sets", "warehouse"];
+const FIRST_EXAMPLES: &str = "\
+Examples:
+  deltamart -w 8                       a simulated shop, eight workers, into deltamart.db
+  deltamart show user_segments         look at a table
+  deltamart verify                     compare every table with its SQL
+  deltamart run --help                 every flag of `run`, which is the command if none is given";
+
+impl Taken {
+    fn takes(&self, flag: &str) -> bool {
+        self.flags.iter().any(|group| group.contains(&flag))
+    }
+}
+
+/// The command line, with the help of each command showing what that command takes.
+pub fn command() -> clap::Command {
+    let whole = Cli::command();
+    let several: Vec<Arg> = whole.get_arguments().filter(|flag| flag.is_global_set()).cloned().collect();
+    let with_help = |whole: clap::Command, taken: &'static Taken| {
+        whole.mut_subcommand(taken.name, |one| {
+            // A flag that is there already is not handed down from the whole: so each command has its own copy, hidden
+            // or not.
+            let own = several.iter().map(|flag| flag.clone().hide(!taken.takes(flag.get_id().as_str())));
+            one.args(own).after_help(taken.examples)
+        })
+    };
+    let whole = COMMANDS.iter().fold(whole, with_help);
+    let is_shown = |flag: &Arg| !flag.is_global_set() || SHOWN_FIRST.contains(&flag.get_id().as_str());
+    whole.mut_args(|flag| if is_shown(&flag) { flag } else { flag.hide(true) }).after_help(FIRST_EXAMPLES)
+}
+
+/// Reads what was typed.
+///
+/// # Errors
+/// If it is not a command, or a flag is not one that its command takes.
+pub fn parse(typed: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Error> {
+    let matches = command().try_get_matches_from(typed)?;
+    if let Some((name, given)) = matches.subcommand()
+        && let Some(taken) = COMMANDS.iter().find(|taken| taken.name == name)
+    {
+        refuse_others(taken, given)?;
+    }
+    Cli::from_arg_matches(&matches)
+}
+
+fn refuse_others(taken: &Taken, given: &ArgMatches) -> Result<(), Error> {
+    for flag in COMMANDS[0].flags.concat() {
+        let is_typed = given.value_source(flag) == Some(ValueSource::CommandLine);
+        if is_typed && !taken.takes(flag) {
+            let others = COMMANDS.iter().filter(|other| other.takes(flag)).map(|other| format!("`{}`", other.name));
+            let others = others.collect::<Vec<_>>().join(", ");
+            let name = if flag == "sets" { "set".to_owned() } else { flag.replace('_', "-") };
+            let why = format!(
+                "`{}` does not take `--{name}`; it is a flag of {others}.\n\nFor more information, try '{} --help'.\n",
+                taken.name, taken.name
+            );
+            return Err(Error::raw(ErrorKind::UnknownArgument, why));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, Error> {
+        parse(format!("deltamart {line}").split_whitespace().map(Into::into))
+    }
+
+    #[test]
+    fn every_command_is_listed_once_and_the_first_takes_every_flag() {
+        let listed: Vec<_> = COMMANDS.iter().map(|taken| taken.name).collect();
+        let whole = Cli::command();
+        let known: Vec<_> = whole.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(listed, known);
+        for flag in whole.get_arguments().filter(|flag| flag.is_global_set()) {
+            assert!(COMMANDS[0].takes(flag.get_id().as_str()), "{}", flag.get_id());
+        }
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_shows_and_takes_its_own_flags_only() {
+        for taken in COMMANDS {
+            let mut whole = command();
+            whole.build();
+            let one = whole.find_subcommand_mut(taken.name).expect("it is listed");
+            let help = one.render_long_help().to_string();
+            for flag in COMMANDS[0].flags.concat() {
+                let name = if flag == "sets" { "set" } else { flag };
+                let shown = help.contains(&format!("--{}", name.replace('_', "-")));
+                // `status` has flags that begin like others.
+                assert_eq!(shown, taken.takes(flag), "{} {flag}:\n{help}", taken.name);
+            }
+            assert!(help.contains("Example"), "{help}");
+        }
+        for (line, said) in [
+            ("show --rate 5", "`show` does not take `--rate`; it is a flag of `run`, `simulate`"),
+            ("--raw off verify", "`verify` does not take `--raw`"),
+        ] {
+            let error = parsed(line).expect_err(line).to_string();
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_a_command_or_behind_it() {
+        for line in ["--warehouse x.db show users", "show users --warehouse x.db", "show --warehouse x.db users"] {
+            assert_eq!(parsed(line).expect(line).global.warehouse, Some("x.db".into()), "{line}");
+        }
+        assert_eq!(parsed("-w 8 --json").expect("a run").global.workers, Some(8));
+    }
+}

@@ -1,0 +1,75 @@
+//! What a run says when it begins: what it reads, into what, and where it goes on.
+
+use super::IN_MEMORY;
+use super::named::Named;
+use super::text::{count, grouped, sized};
+use crate::config::Config;
+use crate::engine::Resume;
+use crate::instant::span;
+use crate::kafka::cluster::Cluster;
+use crate::shown;
+use std::path::{Path, PathBuf};
+
+/// Positions of so many partitions are named.
+const NAMED: usize = 3;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Says what is read, of how much, into what; and that it may be stopped.
+pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&Cluster>) {
+    let (workers, warehouse) = (count(config.workers as u64, "worker"), config.warehouse.display());
+    let into = match config.warehouse == Path::new(IN_MEMORY) {
+        true => "into memory, which is gone at the end.".to_owned(),
+        false => format!(
+            "into `{warehouse}`. Ctrl-C is safe: what was read is committed first, and the next run goes on from there."
+        ),
+    };
+    shown::complain(&format!("{}, by {workers}, {into}", what(config, named, cluster)));
+}
+
+fn what(config: &Config, named: &Named, cluster: Option<&Cluster>) -> String {
+    let catalogs = match &named.catalogs[..] {
+        [] => String::new(),
+        [one] => format!(" and catalog `{}`", one.display()),
+        more => format!(" and {} catalogs", more.len()),
+    };
+    let files = || format!("reading {}{catalogs}", files(&named.files));
+    let Some(cluster) = cluster else {
+        let shop = &config.simulate;
+        let rate = if shop.rate == 0 { "as fast as it goes".to_owned() } else { format!("{}/s", grouped(shop.rate)) };
+        let days = span::show(i64::from(shop.days) * DAY_MS);
+        let simulated = || format!("simulating a shop: {} events of {days}, {rate}", grouped(shop.events));
+        return if named.files.is_empty() { simulated() } else { files() };
+    };
+    let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
+    let (partitions, records) = (count(cluster.partitions.len() as u64, "partition"), grouped(records.unsigned_abs()));
+    let kafka = format!("reading Kafka at {}: {partitions}, {records} records so far", config.kafka.brokers);
+    let until = if named.to_end { ", to where they end now" } else { "" };
+    match named.files.is_empty() {
+        true => format!("{kafka}{until}"),
+        false => format!("{}, then {kafka}{until}", files()),
+    }
+}
+
+fn files(files: &[PathBuf]) -> String {
+    let bytes = files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+    match files {
+        [one] => format!("`{}` ({})", one.display(), sized(bytes)),
+        more => format!("{} ({})", count(more.len() as u64, "file"), sized(bytes)),
+    }
+}
+
+/// Says where a run goes on, if it does.
+pub(super) fn say_where_it_goes_on(resume: &Resume) {
+    if resume.epoch == 0 || resume.positions.is_empty() {
+        return;
+    }
+    let read = resume
+        .positions
+        .iter()
+        .take(NAMED)
+        .map(|(partition, next)| format!("{partition} to {}", grouped(next.unsigned_abs())));
+    let more = resume.positions.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more (`status` lists them)") } else { String::new() };
+    let read = read.collect::<Vec<_>>().join(", ");
+    shown::complain(&format!("went on from epoch {}; read before: {read}{more}", grouped(resume.epoch)));
+}
