@@ -205,8 +205,8 @@ impl Table {
 /// The columns that every table has besides its own: the commit that last wrote the row, and its clock.
 pub fn stamp_columns() -> [Column; 2] {
     [
-        column("_epoch", Type::Integer, "The epoch of the commit that last wrote the row."),
-        column("_updated_at", Type::Instant, "The clock of that epoch."),
+        column("_epoch", Type::Integer, "Number of the epoch whose commit last wrote the row."),
+        column("_updated_at", Type::Instant, "Clock of that epoch, UTC: when the row was last computed."),
     ]
 }
 

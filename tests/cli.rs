@@ -406,7 +406,7 @@ fn check_and_schema_show_what_there_is() {
     assert_eq!(code, Some(0));
     for expected in [
         r#"CREATE TABLE IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS" ("#,
-        r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'The price in force then"#,
+        r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'Amount of the line, in dollars"#,
         r#"GRANT SELECT ON FUTURE TABLES IN SCHEMA "DELTAMART"."MARTS" TO ROLE "DELTAMART_READER";"#,
         r#"PRIMARY KEY ("_TOPIC", "_PARTITION", "_OFFSET")"#,
         r#"CREATE VIEW IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS_BY_MINUTE" COMMENT = 'One row per minute"#,
