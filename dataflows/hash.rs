@@ -14,7 +14,7 @@ pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Folded>>;
 /// A set with [`Folded`] hashes.
 pub type Set<K> = HashSet<K, BuildHasherDefault<Folded>>;
 
-/// Multiplies into 128 bits and folds the halves together. Not keyed: whoever may choose ids can
+/// Multiplies into 128 bits and folds the halves together. Not keyed: anyone who may choose ids can
 /// make them collide, which costs time and never a result.
 #[derive(Clone, Copy, Default)]
 pub struct Folded(u64);

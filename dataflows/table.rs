@@ -178,7 +178,7 @@ pub struct Table {
     pub by_minute: Option<ByMinute>,
     /// The key is the first so many columns.
     pub key_columns: usize,
-    /// The columns, the key first. Every table has `_epoch` and `_updated_at` besides.
+    /// The columns, the key first. Every table also has `_epoch` and `_updated_at`.
     pub columns: Vec<Column>,
 }
 
@@ -202,7 +202,7 @@ impl Table {
     }
 }
 
-/// The columns that every table has besides its own: the commit that last wrote the row, and its clock.
+/// The columns that every table has after its own: the commit that last wrote the row, and its clock.
 pub fn stamp_columns() -> [Column; 2] {
     [
         column("_epoch", Type::Integer, "Number of the epoch whose commit last wrote the row."),
@@ -252,7 +252,7 @@ pub fn key<R>(
     Field { is_key: true, ..field(column(name, ty, doc), value) }
 }
 
-/// A column besides the key.
+/// A column that is not part of the key.
 pub fn field<R>(column: Column, value: impl Fn(&R) -> Value + Send + Sync + 'static) -> Field<R> {
     Field { column, value: Box::new(value), is_key: false }
 }
@@ -281,7 +281,7 @@ impl Declared {
 }
 
 /// Which table: a declaration that lives as long as the process. Two of one name are one table, and names are the
-/// order: whoever has the same tables has the same order, without a list that all agree upon.
+/// order: programs with the same tables have the same order, without a list that all agree upon.
 #[derive(Clone, Copy)]
 pub struct TableId(&'static Declared);
 

@@ -68,7 +68,7 @@ pub struct Options {
     pub rules: Rules,
     /// The wall clock.
     pub clock: Clock,
-    /// Whether the state is taken out at the end, for whoever goes on from there.
+    /// Whether the state is taken out at the end, so that another engine can go on from there.
     pub take_state: bool,
     /// Who runs when.
     pub turns: Turns,
@@ -114,7 +114,7 @@ impl Replayed {
     /// An epoch as the journal has it.
     ///
     /// # Errors
-    /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
+    /// If it names a reason that this version does not know: its records would be decoded again, and perhaps accepted.
     pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Obstacle> {
         let reason = |rejected: &Rejected| {
             catalogue.reason_of(&rejected.reason).ok_or_else(|| Obstacle::UnknownReason {

@@ -230,7 +230,7 @@ pub trait Source: Send {
         ReadOrder::Live
     }
 
-    /// Whether what it yields comes in an order that is always the same, partitions and all, whoever reads it
+    /// Whether what it yields comes in an order that is always the same, partitions and all, on every worker
     /// and however often: lines of files do. Partitions of a log race.
     fn is_sequence(&self) -> bool {
         false

@@ -316,7 +316,7 @@ fn of_two_batches_at_once_one_wins_whole() {
     let codes = both.each_mut().map(|child| child.wait().expect("ends").code());
     assert!(codes.contains(&Some(0)), "{codes:?}");
     assert_eq!(all(), before);
-    // And into a warehouse that nobody has made yet: whoever ends well has made all of it.
+    // And into a warehouse that nobody has made yet: a run that ends well has made all of it.
     std::fs::remove_file(folder.path().join("b.db")).expect("removes");
     let mut both = [spawn(), spawn()];
     let codes = both.each_mut().map(|child| child.wait().expect("ends").code());

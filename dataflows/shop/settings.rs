@@ -78,7 +78,7 @@ impl Settings {
     pub fn catalog_cut(&self, watermark: Instant) -> Instant {
         self.catalog_lateness_ms.map_or(Instant::MIN, |lateness| watermark - lateness)
     }
-    /// From when on prices are remembered, besides the last one before: some sale or some version of
+    /// From when on prices are remembered, in addition to the last one before: some sale or some version of
     /// the catalog may still ask for them. `None` is from the beginning.
     pub fn price_cut(&self, watermark: Instant) -> Option<Instant> {
         let ago = self.lane.lateness_ms?.max(self.catalog_lateness_ms?);

@@ -35,7 +35,7 @@ pub(super) fn verify(config: &Config) -> Result<()> {
 
 fn compare(config: &Config, sink: &mut Sqlite) -> Result<()> {
     let path = config.warehouse.display().to_string();
-    // One read transaction sees one commit, whoever writes meanwhile.
+    // One read transaction sees one commit, also while a run writes.
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     refuse_what_is_gone(sink, &path)?;

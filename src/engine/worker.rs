@@ -307,7 +307,7 @@ impl Worker {
         (self.taken, self.taken_bytes) = (0, 0);
         self.advance(self.epoch);
         if tick.last {
-            // Read for an epoch that nobody will close: not noted, so whoever goes on reads it again.
+            // Read for an epoch that nobody will close: not noted, so the next run reads it again.
             self.ahead.clear();
         }
         while let Some(dealt) = self.ahead.pop_front_if(|dealt| dealt.epoch <= self.epoch) {

@@ -185,7 +185,7 @@ impl Kafka {
         });
         let changed: BTreeMap<_, _> = changed.collect();
         for topic in changed.keys() {
-            tracing::info!("{}: what topic `{topic}` keeps is set anew, by `[retention]`", self.name());
+            tracing::info!("{}: what topic `{topic}` keeps is set again, by `[retention]`", self.name());
         }
         cleanup::set(&self.client, &changed)
     }
@@ -233,7 +233,7 @@ impl Kafka {
             }
             None => Err(SinkError::gone(&self.name(), "its progress is gone")),
         };
-        // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
+        // Before anybody is fenced out: a run that was superseded must not fence out the one that superseded it.
         ours(self.progress()?)?;
         let (encoders, producer) = (self.encoders()?, self.producer()?);
         let (progress, added) = ours(self.progress()?)?;

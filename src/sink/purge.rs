@@ -21,7 +21,7 @@ pub struct Purge {
 pub struct Purged {
     /// How many rows were removed.
     pub rows: u64,
-    /// Whether nothing was left for later, lest this took too long.
+    /// Whether nothing was left for later so that this did not take too long.
     pub is_done: bool,
 }
 

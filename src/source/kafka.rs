@@ -138,7 +138,7 @@ impl Kafka {
             assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
         }
         self.consumer.assign(&assignment)?;
-        // Only now: to assign anew joins them again.
+        // Only now: to assign again joins them again.
         let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
         self.queues = self.reader.mine.iter().filter_map(of).collect();
         match self.queues.len() == self.reader.mine.len() {

@@ -29,9 +29,9 @@ pub enum Step {
     Cut,
     /// The end.
     End,
-    /// Whoever runs this is asked to stop, as by a signal.
+    /// The run is asked to stop, as by a signal.
     Stop,
-    /// The process is killed. Whoever was killed here and starts again passes it.
+    /// The process is killed. A process that was killed here and starts again passes it.
     Crash,
 }
 

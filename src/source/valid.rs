@@ -43,7 +43,7 @@ pub fn has_valid_record(
     };
     match found {
         Ok(true) => Ok(()),
-        // Whoever reads it comes to what is damaged.
+        // Reading it comes to what is damaged.
         Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
         Err(error) => Err(error),
     }

@@ -128,7 +128,7 @@ fn topics_are_set_to_what_is_kept() {
     claim(&config).expect("claims");
     assert_eq!(policies(), ["compact"; 5]);
     assert_eq!([set("late_events", "segment.ms"), set("late_events", "max.message.bytes")], ["1234567", "16777216"]);
-    // What is kept for ever must be, whoever set it otherwise.
+    // What is kept forever must be, also if somebody set it otherwise.
     alter(AlterConfig::new(ResourceSpecifier::Topic(&users)).set("cleanup.policy", "compact,delete"));
     let refused = claim(&config).expect_err("it would lose rows");
     assert!(

@@ -142,7 +142,7 @@ fn build(shop: &mut Shop<'_>) {
     });
     let lane = &mut shop.lane;
     let settings = &shop.settings;
-    // `totals` knows one cut, the lateness; what the catalog needs besides is added to the end.
+    // `totals` knows one cut, the lateness; what the catalog needs in addition is added to the end.
     let longer_ms =
         settings.sales_settle_ms().zip(settings.lane.lateness_ms).map(|(settle, lateness)| settle - lateness);
     let end = move |(_, window): &(ItemId, SalesWindow)| Some(window.week_end()? + longer_ms?);

@@ -1,5 +1,5 @@
 //! When runs become one run. Every row is written again about once for each doubling of its table, and
-//! a table has so many runs at most, besides the few that came since.
+//! a table has so many runs at most, and the few that came since.
 
 use super::manifest::Run;
 use dataflows::table::Kind;
