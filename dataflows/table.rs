@@ -129,7 +129,7 @@ pub enum Kind {
 /// a metric's SQL reads. `at` names the column that says how old a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// One row per accepted event; without `at` they are kept for ever.
+    /// One row per accepted event; without `at` they are kept forever.
     Raw {
         /// An instant, behind the watermark.
         at: Option<&'static str>,
@@ -191,7 +191,7 @@ impl Table {
         }
     }
 
-    /// The column that says how old a row is, and its place; none where rows are kept for ever.
+    /// The column that says how old a row is, and its place; none where rows are kept forever.
     pub fn age(&self) -> Option<(usize, &Column)> {
         let at = match self.role {
             Role::Raw { at } => at?,

@@ -364,7 +364,7 @@ fn timely_config(workers: usize) -> timely::Config {
 }
 
 /// From now on a panic of a worker or of a thread that writes ends the process with its cause: a
-/// thread that is gone would leave the others waiting for ever.
+/// thread that is gone would leave the others waiting forever.
 pub fn exit_on_panic_of_workers() {
     exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots") || name.starts_with("timely"));
 }

@@ -51,7 +51,7 @@ pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<St
         for (name, value) in settings {
             prints.insert(format!("setting {prefix}{name}"), value);
         }
-        // The watermark is no setting: it is what the parameters are asked at.
+        // The watermark is not a setting: it is what the parameters are asked at.
         let parameters: BTreeMap<_, _> =
             family.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark").collect();
         for id in kept(&**family) {

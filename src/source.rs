@@ -243,7 +243,7 @@ pub trait Source: Send {
         None
     }
 
-    /// What it waits for: what it reads from is away, or cannot be read.
+    /// What it waits for: what it reads from is unavailable, or cannot be read.
     fn waits_for(&self) -> Vec<String> {
         Vec::new()
     }

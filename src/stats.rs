@@ -48,7 +48,7 @@ pub struct Stats {
     troubles: Mutex<Vec<Trouble>>,
     /// What the start waits for.
     starting: Mutex<Option<Trouble>>,
-    /// The sinks that are away, by their numbers: why.
+    /// The sinks that are unavailable, by their numbers: why.
     sinks_away: Mutex<BTreeMap<usize, String>>,
 }
 
@@ -64,7 +64,7 @@ impl Stats {
         self.reasons.lock().clone()
     }
 
-    /// Notes what sources wait for that are away.
+    /// Notes what sources wait for that are unavailable.
     pub fn set_waits_for(&self, what: Vec<String>) {
         *self.waits_for.lock() = what;
     }
@@ -114,7 +114,7 @@ impl Stats {
         self.watermarks.lock().clone()
     }
 
-    /// Notes that a sink is away, and why; or that it is not.
+    /// Notes that a sink is unavailable, and why; or that it is not.
     pub fn set_sink_away(&self, sink: usize, why: Option<String>) {
         let mut away = self.sinks_away.lock();
         match why {
@@ -123,7 +123,7 @@ impl Stats {
         }
     }
 
-    /// What is waited for that is away: by sources, and sinks.
+    /// What is waited for that is unavailable: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
         all.extend(self.sinks_away.lock().values().cloned());

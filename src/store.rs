@@ -88,7 +88,7 @@ pub trait Store: Send + Sync {
     /// If it cannot be.
     fn settle(&self) -> Result<(), StoreError>;
 
-    /// Removes an object; that there is none is no error. A loss of power may bring it back.
+    /// Removes an object; that there is none is not an error. A loss of power may bring it back.
     ///
     /// # Errors
     /// If it could not be removed.

@@ -1,4 +1,4 @@
-//! What is not kept for ever goes, when it is time, and no metric knows.
+//! What is not kept forever goes, when it is time, and no metric knows.
 
 use crate::bounded::event;
 use crate::support::table;

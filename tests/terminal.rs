@@ -191,7 +191,7 @@ fn nobody_else_writes_to_standard_output_or_error() {
     assert_eq!(found, ["main.rs", "progress.rs", "shown.rs"]);
 }
 
-/// Two names that are one text when it is said what is no text in them.
+/// Two names that are one text when it is said what is not a text in them.
 #[test]
 fn files_whose_names_are_no_utf_8_are_two_sources() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -19,7 +19,7 @@ pub enum Status {
     Waiting,
     /// Read or to be read: holds the watermark, even while nothing has come from it.
     Live,
-    /// Read to its end, for ever.
+    /// Read to its end, forever.
     Ended,
 }
 

@@ -79,7 +79,7 @@ pub(super) struct Heartbeat {
     pub rejected: BTreeMap<String, u64>,
     pub fresh_ms: u64,
     pub live: BTreeMap<String, usize>,
-    /// What it waits for that is away.
+    /// What it waits for that is unavailable.
     #[serde(default)]
     pub waits_for: Vec<String>,
     /// What it left unread until more of it is there.

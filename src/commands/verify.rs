@@ -23,7 +23,7 @@ const SHOWN: usize = 10;
 
 pub(super) fn verify(config: &Config) -> Result<()> {
     let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
-    // Of a damaged file anything may be read: that is no difference.
+    // Of a damaged file anything may be read: that is not a difference.
     if let Checked::Damaged(why) = sink.quick_check()? {
         bail!(why);
     }

@@ -151,7 +151,7 @@ impl Slot {
         })
     }
 
-    /// What it waits for, if anything is away.
+    /// What it waits for, if anything is unavailable.
     pub(super) fn waits_for(&self) -> Vec<String> {
         match &self.waits_for {
             Some(refused) if self.retry.is_some() => vec![refused.clone()],

@@ -446,7 +446,7 @@ impl Worker {
                     *earliest = at.min(*earliest);
                     top.add(at);
                     self.in_batch.add(at);
-                    // A topic is no file, in whatever order it is simulated.
+                    // A topic is not a file, in whatever order it is simulated.
                     let is_file = !matches!(partition.format, Format::Avro(..));
                     if let Some(place) = self.begins.iter().position(|begins| is_file && *begins == record.partition) {
                         self.begins.swap_remove(place);

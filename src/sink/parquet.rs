@@ -112,7 +112,7 @@ impl Parquet {
         }
     }
 
-    /// The same, with rows that are not to be kept for ever: how they are merged depends on it.
+    /// The same, with rows that are not to be kept forever: how they are merged depends on it.
     pub fn keeping(self, retention: &Retention) -> Parquet {
         Parquet { retention: retention.clone(), ..self }
     }

@@ -55,7 +55,7 @@ impl Sqlite {
     /// is there keeps the mode it has.
     ///
     /// # Errors
-    /// If the file cannot be opened, is no database, holds something else, or was made by a later version.
+    /// If the file cannot be opened, is not a database, holds something else, or was made by a later version.
     pub fn open(catalogue: Catalogue, path: &Path) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         make_private(path);

@@ -228,7 +228,7 @@ impl Source for Kafka {
         }
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         let mut goes_back = false;
-        // Records that came before each partition had a queue, and what is no record.
+        // Records that came before each partition had a queue, and what is not a record.
         while let Some(polled) = self.consumer.poll(Duration::ZERO) {
             match polled {
                 Ok(_) if goes_back => {}

@@ -35,7 +35,7 @@ pub enum Step {
     Crash,
 }
 
-/// A source that does what it is told. After its last step it is idle for ever.
+/// A source that does what it is told. After its last step it is idle forever.
 pub struct Script {
     partitions: Vec<Partition>,
     next_offsets: Vec<i64>,

@@ -2,7 +2,7 @@
 //!
 //! An object is written beside its place under a name of its own, made durable, and then put in place
 //! by one operation: a hard link, which fails where there is something, or a rename, which replaces
-//! it. The folder is made durable last. What a crash leaves unfinished is no object, and is swept away
+//! it. The folder is made durable last. What a crash leaves unfinished is not an object, and is swept away
 //! when the store is opened again. What another process is making can be read a moment before it is
 //! durable; what it had made when the store was opened is durable from then on.
 //!

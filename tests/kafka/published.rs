@@ -83,7 +83,7 @@ fn tables_are_published_where_events_are_read() {
     assert!(refused.to_string().contains("is not compacted"), "{refused}");
 }
 
-/// What is not kept for ever the brokers remove: they are told so, and told again when it changes, and whatever
+/// What is not kept forever the brokers remove: they are told so, and told again when it changes, and whatever
 /// else somebody set stays as it is.
 #[test]
 #[ignore = "needs Kafka (scripts/with-stack)"]

@@ -106,7 +106,7 @@ pub static RATINGS: Kept<((u64, ItemId), (Instant, u32))> = Kept {
         is_users
     }),
 };
-/// What was done with a movie, one record each for ever.
+/// What was done with a movie, one record each forever.
 pub static SUMS: Kept<(ItemId, Statistics)> =
     Kept { name: "shop/movie_statistics/sums", version: 1, forgets: Forgets::NamesNobody };
 

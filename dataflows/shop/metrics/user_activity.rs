@@ -114,7 +114,7 @@ impl Semigroup for Activity {
     }
 }
 
-/// What a user did, one record each for ever.
+/// What a user did, one record each forever.
 pub static SUMS: Kept<(u64, Activity)> =
     Kept { name: "shop/user_activity/sums", version: 1, forgets: Forgets::BecomesNobodys(rename) };
 
