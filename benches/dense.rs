@@ -24,7 +24,7 @@ trait Ids {
     fn get(&self, id: u64) -> Option<&Kept>;
     fn change(&mut self, id: u64);
     fn remove(&mut self, id: u64);
-    /// Whoever takes a snapshot needs the entries of an instant while they change. Tells how long all else waits for it.
+    /// A snapshot needs the entries of an instant while they change. Tells how long all else waits for it.
     fn frozen(&self) -> Duration;
 }
 

@@ -1,4 +1,4 @@
-//! A map for what is many and small: it holds little besides, growing moves no entry, and what it
+//! A map for many small entries: it holds little else, growing moves no entry, and what it
 //! holds at an instant is frozen without copying it.
 //!
 //! It is for memory and for short pauses, not for speed. By `benches/dense.rs`, with two million entries of a number and 48
@@ -48,7 +48,7 @@ const CHUNK: usize = 256;
 pub const SLICE: usize = 1024;
 
 /// Half of a hash in the upper half of a word, a place in the lower: growing asks for no key.
-/// Whoever finds their slot taken stands in the next that is free.
+/// An entry whose slot is taken stands in the next free one.
 #[derive(Default)]
 struct Places {
     slots: Vec<u64>,

@@ -90,7 +90,7 @@ pub trait Configured: Send + Sync {
         self.lane().parameters(watermark)
     }
 
-    /// Settings besides the lane's that decide what was counted, and that no SQL names.
+    /// Settings in addition to the lane's that decide what was counted, and that no SQL names.
     fn unnamed(&self) -> Vec<(&'static str, Option<i64>)> {
         Vec::new()
     }
@@ -107,7 +107,7 @@ struct All {
     kept: Vec<&'static dyn KeptBy>,
 }
 
-/// All families of a program, and with them all tables. Made once, and handed to whoever walks it.
+/// All families of a program, and with them all tables. Made once, and passed to everything that walks it.
 #[derive(Clone, Copy)]
 pub struct Catalogue(&'static All);
 

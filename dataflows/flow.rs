@@ -9,7 +9,7 @@ use crate::time::Instant;
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What goes in besides events.
+/// What goes in other than events.
 pub struct Inputs<'s> {
     /// Where events come from.
     pub logs: Logs,

@@ -29,7 +29,7 @@ pub struct Bounds<'r> {
     pub clock: Clock,
 }
 
-/// Reads the fields that an event has besides those that all have.
+/// Reads the fields that an event has in addition to those that all have.
 pub type Besides<'b, 'n, 'a> = &'b mut dyn FnMut(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>;
 
 /// Judges records, and lets the events that they are in. One event is between the two at most: the last that was

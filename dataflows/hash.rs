@@ -2,7 +2,7 @@
 //!
 //! The crate `foldhash` 0.2 (`fast`) does the same. One hash of ours, and one of it, at the median of six rounds of 50
 //! million on a machine of two cores that was busy with more: 1.9 and 2.3 ns for a number, 4.4 and 3.0 for two, 41 and 9
-//! for a text of ten bytes, as items have for ids that are no numbers. In a map of two million numbers an insert, a change
+//! for a text of ten bytes, as items have for ids that are not numbers. In a map of two million numbers an insert, a change
 //! and a removal take 3 % less with it and a get 10 %, which is within what rounds differ by. Ours stays until
 //! `scripts/instructions` says that a whole run gains by the other.
 
@@ -14,7 +14,7 @@ pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Folded>>;
 /// A set with [`Folded`] hashes.
 pub type Set<K> = HashSet<K, BuildHasherDefault<Folded>>;
 
-/// Multiplies into 128 bits and folds the halves together. Not keyed: whoever may choose ids can
+/// Multiplies into 128 bits and folds the halves together. Not keyed: anyone who may choose ids can
 /// make them collide, which costs time and never a result.
 #[derive(Clone, Copy, Default)]
 pub struct Folded(u64);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An item's id. Catalogs number their items, and a number is compared, hashed and copied in a
-/// few instructions where a text is not; ids that are no numbers are kept as they are.
+/// few instructions where a text is not; ids that are not numbers are kept as they are.
 ///
 /// **Invariant.** Equal texts are equal ids: a number is only what is written as that number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

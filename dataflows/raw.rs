@@ -22,9 +22,9 @@ pub fn raw_table(
     columns: impl IntoIterator<Item = Column>,
 ) -> Table {
     let origin = [
-        column("_topic", Type::Text, "The topic, or the file."),
-        column("_partition", Type::Integer, "The partition; 0 for files."),
-        column("_offset", Type::Integer, "The offset; the line for files."),
+        column("_topic", Type::Text, "Name of the topic that the record came from; the file's name for a file."),
+        column("_partition", Type::Integer, "Partition of the topic; 0 for a file."),
+        column("_offset", Type::Integer, "Offset in the partition; the line number for a file."),
     ];
     let key_columns = origin.len();
     let columns = origin.into_iter().chain(columns).collect();
@@ -39,14 +39,30 @@ pub fn origin_values(origin: &Origin, logs: &Logs) -> [Value; 3] {
 
 static REJECTED: Declared = Declared::new("rejected_events", || {
     let own = [
-        nullable("event_key", Type::Bytes, "The record's key."),
-        nullable("schema_id", Type::Integer, "The id of its schema, where it carries one."),
-        column("reason", Type::Text, "A stable code."),
-        column("detail", Type::Text, "What exactly was wrong."),
-        column("raw", Type::Bytes, "The record as it came, e-mail addresses masked."),
-        incidental("rejected_at", Type::Instant, "The clock of the epoch before, by which it was judged."),
+        nullable("event_key", Type::Bytes, "Key of the record, as it came; null if it has none or a very long one."),
+        nullable(
+            "schema_id",
+            Type::Integer,
+            "Id of the record's schema in the registry; null if the record names none.",
+        ),
+        column(
+            "reason",
+            Type::Text,
+            "Code of the reason, such as `missing_field`; codes do not change between versions.",
+        ),
+        column("detail", Type::Text, "What was wrong, for people: the field, its value and what was expected."),
+        column(
+            "raw",
+            Type::Bytes,
+            "Bytes of the record, e-mail addresses masked; of a flood or a long record only a part.",
+        ),
+        incidental(
+            "rejected_at",
+            Type::Instant,
+            "Clock by which the record was judged, UTC: that of the epoch before.",
+        ),
     ];
-    let doc = "One row per record that could not be accepted.";
+    let doc = "One row per record that was rejected, with the reason and its bytes.";
     raw_table("rejected_events", doc, Role::Rejected { at: "rejected_at" }, own)
 });
 
@@ -55,11 +71,11 @@ pub const REJECTED_EVENTS: TableId = TableId::of(&REJECTED);
 
 static LATE: Declared = Declared::new("late_events", || {
     let own = [
-        column("timestamp", Type::Instant, "Event time."),
-        column("watermark", Type::Instant, "The watermark it was judged by."),
-        column("raw", Type::Bytes, "The record as it came, e-mail addresses masked."),
+        column("timestamp", Type::Instant, "Time of the event, UTC."),
+        column("watermark", Type::Instant, "Watermark at which the event was judged late, UTC."),
+        column("raw", Type::Bytes, "Bytes of the record, e-mail addresses masked."),
     ];
-    let doc = "One row per event that came too late to change a metric.";
+    let doc = "One row per event that came too late to change a metric, with its bytes.";
     raw_table("late_events", doc, Role::Late { at: "watermark" }, own)
 });
 

@@ -255,7 +255,7 @@ pub fn build<'s>(
 mod tests {
     use super::*;
     use crate::family::Catalogue;
-    use crate::table::{Column, Person, Role, Type};
+    use crate::table::{Column, Person, Role, Type, stamp_columns};
     use std::collections::BTreeSet;
 
     #[test]
@@ -268,7 +268,12 @@ mod tests {
             assert_eq!(columns.len(), table.columns.len(), "{} repeats a column", table.name);
             assert!(table.key_columns > 0 && table.key_columns <= table.columns.len());
             assert!(table.columns[..table.key_columns].iter().all(|c| !c.nullable && !c.incidental));
-            assert!(table.columns.iter().all(|c| c.doc.ends_with('.')), "{}: a doc is no sentence", table.name);
+            for column in table.columns.iter().chain(&stamp_columns()) {
+                // It is shown without its table: in `.schema`, in Snowflake's comments, in Avro schemas.
+                let stands_alone = column.doc.ends_with('.') && column.doc.split_whitespace().count() > 3;
+                assert!(stands_alone, "{}.{}: {}", table.name, column.name, column.doc);
+                assert!(column.ty != Type::Instant || column.doc.contains("UTC"), "{}.{}", table.name, column.name);
+            }
             let names = |c: &Column| (c.person == Some(Person::Number)) == (c.name == "user_id");
             assert!(table.columns.iter().all(names), "{}: whose row is it?", table.name);
             let says_its_age =

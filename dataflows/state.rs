@@ -2,7 +2,7 @@
 //!
 //! Every stateful operator enters a [`Ledger`] when it is built. Durability takes [`Section`]s out through it; each
 //! operator takes its own back through [`Ledger::restored`], and no record is sent to any other. Operators count what
-//! they hold for whoever asks where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
+//! they hold, which says where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
 
 use crate::Stream;
 use crate::time::Time;
@@ -185,7 +185,7 @@ impl Ledger {
     }
 
     /// Enters what is kept of an operator: the slices of its records as they are now. Freezing stops the worker: it may
-    /// share what is held (see `Dense`) and copy what is small, and leaves the rest to whoever takes the slices.
+    /// share what is held (see `Dense`) and copy what is small, and leaves the rest to the code that takes the slices.
     pub fn keep<S: 'static, T: Serialize, I: Iterator<Item = Vec<T>> + 'static>(
         &self,
         kept: &'static Kept<T>,

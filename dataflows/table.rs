@@ -129,7 +129,7 @@ pub enum Kind {
 /// a metric's SQL reads. `at` names the column that says how old a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// One row per accepted event; without `at` they are kept for ever.
+    /// One row per accepted event; without `at` they are kept forever.
     Raw {
         /// An instant, behind the watermark.
         at: Option<&'static str>,
@@ -178,7 +178,7 @@ pub struct Table {
     pub by_minute: Option<ByMinute>,
     /// The key is the first so many columns.
     pub key_columns: usize,
-    /// The columns, the key first. Every table has `_epoch` and `_updated_at` besides.
+    /// The columns, the key first. Every table also has `_epoch` and `_updated_at`.
     pub columns: Vec<Column>,
 }
 
@@ -191,7 +191,7 @@ impl Table {
         }
     }
 
-    /// The column that says how old a row is, and its place; none where rows are kept for ever.
+    /// The column that says how old a row is, and its place; none where rows are kept forever.
     pub fn age(&self) -> Option<(usize, &Column)> {
         let at = match self.role {
             Role::Raw { at } => at?,
@@ -202,11 +202,11 @@ impl Table {
     }
 }
 
-/// The columns that every table has besides its own: the commit that last wrote the row, and its clock.
+/// The columns that every table has after its own: the commit that last wrote the row, and its clock.
 pub fn stamp_columns() -> [Column; 2] {
     [
-        column("_epoch", Type::Integer, "The epoch of the commit that last wrote the row."),
-        column("_updated_at", Type::Instant, "The clock of that epoch."),
+        column("_epoch", Type::Integer, "Number of the epoch whose commit last wrote the row."),
+        column("_updated_at", Type::Instant, "Clock of that epoch, UTC: when the row was last computed."),
     ]
 }
 
@@ -252,7 +252,7 @@ pub fn key<R>(
     Field { is_key: true, ..field(column(name, ty, doc), value) }
 }
 
-/// A column besides the key.
+/// A column that is not part of the key.
 pub fn field<R>(column: Column, value: impl Fn(&R) -> Value + Send + Sync + 'static) -> Field<R> {
     Field { column, value: Box::new(value), is_key: false }
 }
@@ -281,7 +281,7 @@ impl Declared {
 }
 
 /// Which table: a declaration that lives as long as the process. Two of one name are one table, and names are the
-/// order: whoever has the same tables has the same order, without a list that all agree upon.
+/// order: programs with the same tables have the same order, without a list that all agree upon.
 #[derive(Clone, Copy)]
 pub struct TableId(&'static Declared);
 

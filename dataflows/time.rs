@@ -45,7 +45,7 @@ pub struct Settings {
     pub out_of_orderness_ms: i64,
     /// By how much the watermark moves in one epoch at the most.
     pub watermark_step_ms: i64,
-    /// How late an event may be and still correct a metric; `None` is for ever, and then nothing expires.
+    /// How late an event may be and still correct a metric; `None` is forever, and then nothing expires.
     pub lateness_ms: Option<i64>,
     /// The input is whole: what follows its last event is not waited for.
     pub whole_input: bool,

@@ -19,7 +19,7 @@ pub struct Accepted {
 /// Decodes and judges a payload of the movie shop.
 ///
 /// # Errors
-/// The reason, if it is no event or breaks a rule.
+/// The reason, if it is not an event or breaks a rule.
 pub fn accept(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
     let mut gate = Events::alone(&FAMILY);
     let accepted = decode::decode(format, payload, &mut gate, rules.bounds(SHOP, clock))?;

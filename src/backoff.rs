@@ -9,7 +9,7 @@ pub struct Backoff {
     longest: Duration,
 }
 
-/// Those of sources and sinks: soon there again after a hiccup, and no burden to what is away for long.
+/// Those of sources and sinks: soon there again after a hiccup, and no burden to what is unavailable for long.
 impl Default for Backoff {
     fn default() -> Backoff {
         Backoff::new(Duration::from_millis(20), Duration::from_secs(5))

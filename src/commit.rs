@@ -143,7 +143,7 @@ pub struct Options {
     pub journal_interval: Duration,
     /// How many bytes may wait for a sink before the sources are stopped.
     pub pending_bytes: usize,
-    /// How long something that is away is waited for once a stop was asked.
+    /// How long something that is unavailable is waited for once a stop was asked.
     pub stop_grace: Duration,
     /// The tables there are.
     pub catalogue: Catalogue,
@@ -268,7 +268,7 @@ pub fn run(
     let result = committer.run(&inbox);
     let Committer { journal, lines, known, .. } = committer;
     if result.is_err() {
-        // So that what is away is not waited for any longer than its grace.
+        // So that what is unavailable is not waited for any longer than its grace.
         signals.stop.store(true, Ordering::Release);
         signals.failed.store(true, Ordering::Release);
     }

@@ -68,7 +68,7 @@ pub struct Options {
     pub rules: Rules,
     /// The wall clock.
     pub clock: Clock,
-    /// Whether the state is taken out at the end, for whoever goes on from there.
+    /// Whether the state is taken out at the end, so that another engine can go on from there.
     pub take_state: bool,
     /// Who runs when.
     pub turns: Turns,
@@ -114,7 +114,7 @@ impl Replayed {
     /// An epoch as the journal has it.
     ///
     /// # Errors
-    /// If it names a reason that this version does not know: its records would be decoded anew, and perhaps accepted.
+    /// If it names a reason that this version does not know: its records would be decoded again, and perhaps accepted.
     pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Obstacle> {
         let reason = |rejected: &Rejected| {
             catalogue.reason_of(&rejected.reason).ok_or_else(|| Obstacle::UnknownReason {
@@ -364,7 +364,7 @@ fn timely_config(workers: usize) -> timely::Config {
 }
 
 /// From now on a panic of a worker or of a thread that writes ends the process with its cause: a
-/// thread that is gone would leave the others waiting for ever.
+/// thread that is gone would leave the others waiting forever.
 pub fn exit_on_panic_of_workers() {
     exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots") || name.starts_with("timely"));
 }

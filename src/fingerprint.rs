@@ -2,7 +2,7 @@
 //! fit what is computed from now on.
 //!
 //! A table means what its SQL says, and the SQL of what that reads. So the settings that a table is computed by are the
-//! parameters of those, and besides them the few that are in every print: how late something may be decides for all
+//! parameters of those. A few more are in every print: how late something may be decides for all
 //! tables what was counted, and no SQL says it. What a table has nothing to do with may change.
 
 use crate::families::SHOP;
@@ -51,7 +51,7 @@ pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<St
         for (name, value) in settings {
             prints.insert(format!("setting {prefix}{name}"), value);
         }
-        // The watermark is no setting: it is what the parameters are asked at.
+        // The watermark is not a setting: it is what the parameters are asked at.
         let parameters: BTreeMap<_, _> =
             family.parameters(0).into_iter().filter(|(name, _)| *name != ":watermark").collect();
         for id in kept(&**family) {

@@ -77,7 +77,7 @@ pub fn forget(
         parts: Vec::new(),
         ..before.clone()
     };
-    // Whoever he was cannot be told from this.
+    // Who the user was cannot be told from this.
     let nobody = NOBODY | rand::random::<u64>();
     let records = in_state(catalogue, &mut state, named.user, nobody).map_err(|why| dir.refused(why))?;
     write_down(dir, &state, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
@@ -166,7 +166,7 @@ pub fn forget_in_sinks(
     Ok(forgotten)
 }
 
-/// Deletes the rows in all sinks before anything is written anew in one: if that fails, all are at one epoch, and it
+/// Deletes the rows in all sinks before anything is written again in one: if that fails, all are at one epoch, and it
 /// can be asked again at once.
 fn in_sinks(
     sinks: &mut [Box<dyn Warehouse>],

@@ -76,7 +76,7 @@ impl Lanes {
         }
     }
 
-    /// What an epoch says that is news to whoever knows these.
+    /// What an epoch says that is news to one who knows these.
     pub fn news(&self, of_epoch: &Lanes) -> Lanes {
         let is_news = |(family, lane): &(&String, &Times)| {
             let known = self.of(family);

@@ -1,7 +1,7 @@
 //! Text for a terminal or a log: nothing in it is acted on.
 //!
 //! Data is written by others. A title may hold an escape sequence that clears a screen, sets a window's
-//! title or turns the text around. So everything that is printed goes through here, whoever prints it:
+//! title or turns the text around. So everything that is printed goes through here:
 //! [`Cleaned`] is the last thing before standard output and standard error.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::{Result, Write};
 use std::os::fd::AsFd;
 
-/// Whether a terminal, or whoever reads from it, may act on a character instead of showing it: controls, marks
+/// Whether a terminal, or a program that reads from it, may act on a character instead of showing it: controls, marks
 /// of direction, what has no width, and the ends of lines and paragraphs that are none of ours.
 fn is_acted_on(c: char) -> bool {
     c.is_control()

@@ -21,7 +21,7 @@ use wire::Encoder;
 /// The catalog that comes with the program.
 pub const SAMPLE: &[u8] = include_bytes!("../data/Movies.txt");
 
-/// The items of a catalog; blocks that are no items are passed over.
+/// The items of a catalog; blocks that are not items are passed over.
 ///
 /// # Errors
 /// If the catalog cannot be read, or has no items.

@@ -229,8 +229,8 @@ pub trait Sink: Send {
     /// If it cannot be asked.
     fn position(&mut self) -> Result<Option<Progress>, SinkError>;
 
-    /// Makes the tables if need be and raises the generation: whoever claimed before is fenced out. With
-    /// `wanted`, to that pipeline's start; without, to the next one of whoever is there.
+    /// Makes the tables if need be and raises the generation: a run that claimed before is fenced out. With
+    /// `wanted`, to that pipeline's start; without, to the next one of the pipeline that is there.
     ///
     /// # Errors
     /// If the sink holds something it cannot go on with, belongs to another pipeline, or a later start

@@ -250,7 +250,7 @@ pub trait Source: Send {
         ReadOrder::Live
     }
 
-    /// Whether what it yields comes in an order that is always the same, partitions and all, whoever reads it
+    /// Whether what it yields comes in an order that is always the same, partitions and all, on every worker
     /// and however often: lines of files do. Partitions of a log race.
     fn is_sequence(&self) -> bool {
         false
@@ -263,7 +263,7 @@ pub trait Source: Send {
         None
     }
 
-    /// What it waits for: what it reads from is away, or cannot be read.
+    /// What it waits for: what it reads from is unavailable, or cannot be read.
     fn waits_for(&self) -> Vec<String> {
         Vec::new()
     }

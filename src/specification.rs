@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
 /// first, and each may read those before it. The raw tables must be there, with instants in milliseconds, money in
-/// cents, and a column `late` besides their own.
+/// cents, and a column `late` in addition to their own.
 ///
 /// # Errors
 /// If the SQL is wrong.

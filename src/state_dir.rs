@@ -176,7 +176,7 @@ impl StateDir {
         Ok(Some(dir))
     }
 
-    /// The same state, of which nothing is removed that was written down up to an epoch: whoever computes everything again
+    /// The same state, of which nothing is removed that was written down up to an epoch: a run that computes everything again
     /// may be left, and then that is gone on with.
     pub fn sparing(&self, up_to: Time) -> StateDir {
         StateDir { spared: Some(up_to), ..self.clone() }

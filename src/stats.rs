@@ -56,7 +56,7 @@ pub struct Stats {
     starting: Mutex<Option<Trouble>>,
     /// Why the journal cannot be written.
     journal_away: Mutex<Option<String>>,
-    /// The sinks that are away, by their numbers: why.
+    /// The sinks that are unavailable, by their numbers: why.
     sinks_away: Mutex<BTreeMap<usize, String>>,
 }
 
@@ -103,7 +103,7 @@ impl Stats {
         *self.portion.lock()
     }
 
-    /// Notes what sources wait for that are away.
+    /// Notes what sources wait for that are unavailable.
     pub fn set_waits_for(&self, what: Vec<String>) {
         *self.waits_for.lock() = what;
     }
@@ -153,7 +153,7 @@ impl Stats {
         self.watermarks.lock().clone()
     }
 
-    /// Notes that a sink is away, and why; or that it is not.
+    /// Notes that a sink is unavailable, and why; or that it is not.
     pub fn set_sink_away(&self, sink: usize, why: Option<String>) {
         let mut away = self.sinks_away.lock();
         match why {
@@ -167,7 +167,7 @@ impl Stats {
         *self.journal_away.lock() = why;
     }
 
-    /// What is waited for that is away: by sources, the journal and sinks.
+    /// What is waited for that is unavailable: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
         all.extend(self.journal_away.lock().clone());

@@ -41,7 +41,7 @@ pub trait Store: Send + Sync {
     /// Makes an object unless there is one; durable once it answers. `false`: there was one.
     ///
     /// That one may hold the same bytes, and then it may be ours: from an attempt that failed after it
-    /// was done, or whose answer a network lost. Whoever must know compares.
+    /// was done, or whose answer a network lost. A caller that must know compares.
     ///
     /// # Errors
     /// If the object could not be made, or not be made durable; it may be there all the same.
@@ -81,14 +81,14 @@ pub trait Store: Send + Sync {
     /// If they cannot be read.
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
 
-    /// Makes durable whatever can be read now, whoever made it: another process may be between making an
+    /// Makes durable whatever can be read now, no matter which process made it: another one may be between making an
     /// object and making it durable.
     ///
     /// # Errors
     /// If it cannot be.
     fn settle(&self) -> Result<(), StoreError>;
 
-    /// Removes an object; that there is none is no error. A loss of power may bring it back.
+    /// Removes an object; that there is none is not an error. A loss of power may bring it back.
     ///
     /// # Errors
     /// If it could not be removed.

@@ -32,7 +32,7 @@ struct Held {
     rows: usize,
 }
 
-/// What is kept for ever, one record per user, item, or user and item rated, and says so.
+/// What is kept forever, one record per user, item, or user and item rated, and says so.
 const FOR_EVER: [&str; 7] = [
     "shop/users/profiles",
     "shop/versions",

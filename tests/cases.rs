@@ -43,7 +43,7 @@ fn every_case_commits_what_it_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Plays a case and writes it anew, with what its epochs committed.
+/// Plays a case and writes it again, with what its epochs committed.
 fn play(case: &str, table: &str) -> String {
     let mut options = one_commit_per_epoch(options(1));
     options.settings.lane.raw = false;

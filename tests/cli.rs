@@ -316,7 +316,7 @@ fn of_two_batches_at_once_one_wins_whole() {
     let codes = both.each_mut().map(|child| child.wait().expect("ends").code());
     assert!(codes.contains(&Some(0)), "{codes:?}");
     assert_eq!(all(), before);
-    // And into a warehouse that nobody has made yet: whoever ends well has made all of it.
+    // And into a warehouse that nobody has made yet: a run that ends well has made all of it.
     std::fs::remove_file(folder.path().join("b.db")).expect("removes");
     let mut both = [spawn(), spawn()];
     let codes = both.each_mut().map(|child| child.wait().expect("ends").code());
@@ -406,7 +406,7 @@ fn check_and_schema_show_what_there_is() {
     assert_eq!(code, Some(0));
     for expected in [
         r#"CREATE TABLE IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS" ("#,
-        r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'The price in force then"#,
+        r#""PURCHASE_AMOUNT" NUMBER(18,2) COMMENT 'Amount of the line, in dollars"#,
         r#"GRANT SELECT ON FUTURE TABLES IN SCHEMA "DELTAMART"."MARTS" TO ROLE "DELTAMART_READER";"#,
         r#"PRIMARY KEY ("_TOPIC", "_PARTITION", "_OFFSET")"#,
         r#"CREATE VIEW IF NOT EXISTS "DELTAMART"."MARTS"."SESSION_METRICS_BY_MINUTE" COMMENT = 'One row per minute"#,

@@ -194,7 +194,7 @@ impl World {
     }
 }
 
-/// When a process goes away, besides what the disk does to it.
+/// When a process goes away, in addition to what the disk does to it.
 #[derive(Clone, Default)]
 struct Fate {
     /// At which call of a sink or a source; it is counted down by all of them.
@@ -607,7 +607,7 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
 }
 
 /// Seeds of histories that failed once, and what they found. A seed stands for the same history only as long as histories
-/// are made in the same way: what was found is a test of its own besides.
+/// are made in the same way: what was found is also a test of its own.
 const ONCE_FAILED: [(u64, &str); 2] = [
     (3, "a group of the journal came back after a loss of power, and the facts of its start did not"),
     (427, "a superseded run journaled an epoch after its successor had forgotten its own of that number"),

@@ -48,7 +48,7 @@ fn go_on(folder: &Path, minute: u32) -> (Option<i32>, String) {
     said(&deltamart(folder, &["run", "events.jsonl"]))
 }
 
-/// Damages a table that no run reads or writes, so that only whoever looks at the whole file finds it.
+/// Damages a table that no run reads or writes, so that only a look at the whole file finds it.
 fn damage(folder: &Path) {
     let path = folder.join("deltamart.db");
     let file = Connection::open(&path).expect("opens");
@@ -255,7 +255,7 @@ fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
         let set = format!("UPDATE _progress SET \"{field}\" = ?1");
         file.execute(&format!("UPDATE _progress SET \"{field}\" = ?1 ->> '$'"), [value]).expect("damaged");
         assert_refused(field, "w.db", Sqlite::open(all(), &path).err().expect("an unreadable progress"));
-        // Whoever has it open already.
+        // A reader that has it open already.
         assert_refused(field, "w.db", sink.position().expect_err("an unreadable progress"));
         assert_refused(field, "w.db", sink.apply(&claim, &next).expect_err("an unreadable progress"));
         assert_refused(field, "w.db", sink.claim(MadeBy::Run, None).expect_err("an unreadable progress"));

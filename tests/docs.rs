@@ -1,6 +1,6 @@
 //! The README is short, every link in it and in `docs/` leads somewhere, and what is made of declarations is as they are.
 //!
-//! `UPDATE_DOCS=1 cargo test docs` writes `docs/tables.md` and `docs/settings.md` anew.
+//! `UPDATE_DOCS=1 cargo test docs` writes `docs/tables.md` and `docs/settings.md` again.
 
 use dataflows::table::{Role, Type};
 use deltamart::config::Config;

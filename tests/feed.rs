@@ -347,7 +347,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
                 states(&model, never).last().map(|state| state[1].clone()),
                 "others {others}, step {at}"
             );
-            // Whoever starts next removes what it left.
+            // The next start removes what it left.
             let mut next = on(&disk, &settings).expect("opens");
             let next_by = claim(&mut next).expect("claims");
             let last = model.last().expect("some");
@@ -522,7 +522,7 @@ fn old_rows_go_as_whole_runs_with_their_deltas_and_soon() {
     // Those of 14 hours are to go: 56 rows. Of an hour, which is a sixteenth, some may stay.
     let left = on(&disk, &settings).expect("opens").page(table("rejected_events"), None, 1_000).expect("readable");
     assert!((64..=68).contains(&left.len()) && left.last() == rejected_at(120).as_ref(), "{} rows", left.len());
-    // Whoever came before goes on reading.
+    // A reader that came before goes on reading.
     assert_eq!(files("rejected_events/"), all);
     let gone = 120 - left.len() as u64;
     (121..=126).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));

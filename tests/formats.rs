@@ -1,4 +1,4 @@
-//! What is written down is read by whoever comes later: every byte of it stays as it is, or gets a new
+//! What is written down is read by later versions: every byte of it stays as it is, or gets a new
 //! version.
 //!
 //! A record in a snapshot does not say what it means, so that nothing else would notice: fields in another

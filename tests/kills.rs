@@ -1,5 +1,5 @@
 //! The program itself, killed with no warning over and over while it reads a long file: in the end the
-//! tables are those of a run that nobody disturbed, and whoever read meanwhile saw whole commits.
+//! tables are those of a run that nobody disturbed, and readers saw whole commits all the while.
 
 use crate::support;
 use deltamart::families::all;

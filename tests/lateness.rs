@@ -166,7 +166,7 @@ fn in_pieces(dice: &mut ChaCha8Rng, files: &[Lines], lengths: &[usize], grows: b
 }
 
 /// After so many kills a history is left to come to its end: a life that dies before it has written more than was
-/// there would be followed by another for ever.
+/// there would be followed by another forever.
 const KILLS: usize = 20;
 
 /// A store whose process goes away at its second write of the journal, before or after it was done.

@@ -126,7 +126,7 @@ fn catalogs_are_read_the_same() {
     }
 }
 
-/// What a line end, or its want, says: a half line is no record yet.
+/// What a line end, or its want, says: a half line is not a record yet.
 #[test]
 fn a_last_line_without_its_end_is_told_apart() {
     let half = "{\"a\":1}\n{\"b\":";
@@ -134,7 +134,7 @@ fn a_last_line_without_its_end_is_told_apart() {
         let lines = read_bytes(&bytes, Kind::Events).0;
         assert_eq!(lines, [(1, true, b"{\"a\":1}".to_vec()), (2, false, b"{\"b\":".to_vec())]);
     }
-    // Half a unit of UTF-16 is no text, and no panic.
+    // Half a unit of UTF-16 is not a text, and no panic.
     let mut odd = utf16(half, true, true);
     odd.pop();
     let lines = read_bytes(&odd, Kind::Events).0;

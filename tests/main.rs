@@ -65,7 +65,7 @@ mod poison;
 mod prints;
 /// The real catalog, where it is there.
 mod real_data;
-/// What is not kept for ever goes, and no metric knows.
+/// What is not kept forever goes, and no metric knows.
 mod retention;
 /// A second run on one state, one that was killed, two at once; and a rebuild that was left.
 mod second;
@@ -84,7 +84,7 @@ mod terminal;
 mod tidy;
 /// A second family of events beside the shop.
 mod toys;
-/// A sink that is away, slow, broken or taken over; a source that fails.
+/// A sink that is unavailable, slow, broken or taken over; a source that fails.
 mod trouble;
 /// Numbers, instants and money in all their writings.
 mod values;

@@ -363,7 +363,7 @@ fn moments<P: Clone, E>(scenes: &[Scene<P>], event: impl Fn(Instant, P) -> E) ->
     scenes.iter().map(moment).collect()
 }
 
-/// A number of ticks, or for ever.
+/// A number of ticks, or forever.
 fn or_for_ever(ticks: std::ops::Range<i64>) -> impl Strategy<Value = Option<i64>> {
     prop::option::weighted(0.85, ticks)
 }

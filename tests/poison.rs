@@ -3,7 +3,7 @@
 
 /// What the registry answered is kept: who reads again asks nobody.
 mod kept;
-/// One answer about one schema, or about all, for a while or for ever.
+/// One answer about one schema, or about all, for a while or forever.
 mod kinds;
 /// Through a pipeline: what is read of which partition.
 mod piped;

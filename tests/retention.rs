@@ -1,4 +1,4 @@
-//! What is not kept for ever goes, when it is time, and no metric knows.
+//! What is not kept forever goes, when it is time, and no metric knows.
 
 use crate::bounded::event;
 use crate::support::table;
@@ -101,7 +101,7 @@ fn metrics_do_not_depend_on_what_is_kept() {
             let (table, was, is) = (id.table().name, old.len(), found_old.len());
             assert!(!young.is_empty() && found_young == young, "{name}: `{table}` lacks what is young");
             assert_eq!(was > 30, id.table().age().is_some(), "{name}: `{table}` had {was} old rows");
-            // Exactly, or what came out of order besides, or what one run holds besides.
+            // Exactly, or also what came out of order, or also what one run holds.
             let may_stay = match name {
                 "memory" => 0,
                 "SQLite" => was / 4,

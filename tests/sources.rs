@@ -220,14 +220,14 @@ fn one(seed: u64) -> (usize, usize, usize) {
                     }
                 }
                 7 | 8 => {
-                    // Rotated: the old content under a new name, the name begins anew.
+                    // Rotated: the old content under a new name, the name begins again.
                     names += 1;
                     let mut old = files[place].clone();
                     old.name = format!("{}.{names}", old.name);
                     old.lines.extend(old.half.take());
                     files[place].lines = fresh(dice.random_range(1..6));
                     files[place].half = None;
-                    // A name that began anew without the old content is no news that can be told apart.
+                    // A name that began again without the old content cannot be told apart from other changes.
                     files[place].copied = old.copied;
                     files[place].intact = old.intact;
                     files.push(old);

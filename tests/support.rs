@@ -81,7 +81,7 @@ pub struct Options {
     pub settings: Settings,
     /// For how long a partition must be at its end to be left out of the watermark.
     pub idle_timeout_ms: i64,
-    /// The families that are kept besides.
+    /// The other families that are kept.
     pub others: Vec<engine::Lane>,
     engine: engine::Options,
 }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Characters that a terminal, or whoever reads from it, acts on.
+/// Characters that a terminal, or a program that reads from it, acts on.
 fn hostile() -> Vec<char> {
     let ranges = ['\u{1}'..='\u{1f}', '\u{7f}'..='\u{9f}', '\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}'];
     let more = ['\u{2066}'..='\u{2069}', '\u{61c}'..='\u{61c}', '\u{feff}'..='\u{feff}'];
@@ -166,7 +166,7 @@ fn what_verify_says_should_be_is_not_acted_on() {
     }
 }
 
-/// Whoever prints does it through one place.
+/// Everything is printed through one place.
 #[test]
 fn nobody_else_writes_to_standard_output_or_error() {
     fn look(folder: &Path, found: &mut Vec<String>) {
@@ -191,7 +191,7 @@ fn nobody_else_writes_to_standard_output_or_error() {
     assert_eq!(found, ["main.rs", "progress.rs", "shown.rs"]);
 }
 
-/// Two names that are one text when it is said what is no text in them.
+/// Two names that are one text when it is said what is not a text in them.
 #[test]
 fn files_whose_names_are_no_utf_8_are_two_sources() {
     let folder = tempfile::tempdir().expect("a folder");

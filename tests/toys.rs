@@ -185,7 +185,7 @@ fn the_tables_of_one_family_are_the_same_beside_another() {
     assert!(late > 10 && rejected > 10 && rows > 100, "{late} late, {rejected} rejected, {rows} rows");
 }
 
-/// What is read of a family that says nothing for ever is nothing: every commit is what it is without it.
+/// What is read of a family that says nothing forever is nothing: every commit is what it is without it.
 #[test]
 fn a_family_without_an_event_leaves_every_commit_as_it_is() {
     for seed in 0..8 {

@@ -1,4 +1,4 @@
-//! A sink that is away, slow to answer, broken or taken over; a source that fails or is away.
+//! A sink that is unavailable, slow to answer, broken or taken over; a source that fails or is unavailable.
 
 use crate::support::table;
 use crate::support::{self, Call, Hooked};

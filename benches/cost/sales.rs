@@ -26,7 +26,7 @@ pub struct Total {
     pub unpriced: i64,
 }
 
-/// What happened to a cart, besides when.
+/// What happened to a cart, without when.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Add { item: u32 },

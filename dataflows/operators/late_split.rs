@@ -202,7 +202,7 @@ impl<'s, E: Timed> LateSplit<'s, E> {
                         ports.iter_mut().zip(&*caps).for_each(|(port, cap)| port.pass_on(cap));
                     }
                     if is_open || waits {
-                        // Whoever decoded a batch that comes before ours says so in the same epoch.
+                        // The worker that decoded a batch before ours says so in the same epoch.
                         assert!(!waits || frontiers[2].less_equal(&time), "a batch of epoch {time} is not marked");
                         break;
                     }

@@ -17,7 +17,7 @@ use timely::dataflow::operators::generic::Operator;
 ///
 /// **Law.** `merge` is commutative, associative and idempotent; then the value of a key is a
 /// function of the set of its values, in whatever order, chopping or repetition they came.
-/// One record per key for ever: use it for entities (users), not for what passes by.
+/// One record per key forever: use it for entities (users), not for what passes by.
 pub fn merge<'s, K, V>(
     values: Stream<'s, (K, V)>,
     kept: &'static Kept<(K, V)>,

@@ -1,4 +1,4 @@
-//! Lines of files come one after the other, whoever decodes them: each is judged by those before it.
+//! Lines of files come one after the other, on any worker: each is judged by those before it.
 
 use crate::events::Origin;
 use crate::operators::TopTwo;

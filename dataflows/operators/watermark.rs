@@ -19,7 +19,7 @@ pub enum Status {
     Waiting,
     /// Read or to be read: holds the watermark, even while nothing has come from it.
     Live,
-    /// Read to its end, for ever.
+    /// Read to its end, forever.
     Ended,
 }
 
@@ -139,7 +139,7 @@ impl Partitions {
     }
 }
 
-/// How far the watermark of a worker has come: for whoever closes epochs.
+/// How far the watermark of a worker has come: for the worker that closes epochs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     /// The last epoch whose watermark is known.

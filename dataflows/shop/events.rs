@@ -36,7 +36,7 @@ pub struct Rules {
     pub user_id: (u64, u64),
     /// Smallest and largest `age`, in years.
     pub age: (u32, u32),
-    /// Languages besides none.
+    /// Languages, in addition to none.
     pub preferred_language: Vec<String>,
     /// Methods of payment.
     pub payment_method: Vec<String>,
@@ -99,7 +99,7 @@ macro_rules! events {
                 self.which().as_str()
             }
 
-            /// What it has besides its name and its time, as a producer writes it.
+            /// What it has in addition to its name and its time, as a producer writes it.
             pub fn fields(&self) -> Vec<(&'static str, Written<'_>)> {
                 match self { $(Event::$variant(event) => event.fields()),* }
             }

@@ -11,11 +11,14 @@ use std::sync::LazyLock;
 const EVENT: Role = Role::Raw { at: Some("timestamp") };
 
 fn event_columns() -> [Column; 2] {
-    [column("event_name", Type::Text, "The event's name."), column("timestamp", Type::Instant, "Event time.")]
+    [
+        column("event_name", Type::Text, "Name of the event, such as `sign_in`."),
+        column("timestamp", Type::Instant, "Time of the event, UTC."),
+    ]
 }
 
 fn user_id() -> Column {
-    Column { person: Some(Person::Number), ..column("user_id", Type::Integer, "Who.") }
+    Column { person: Some(Person::Number), ..column("user_id", Type::Integer, "Id of the user who caused the event.") }
 }
 
 /// A purchase is a cart of its own, called by this and its user.
@@ -24,11 +27,19 @@ pub const BUYER: &str = "user:";
 static CONSUMER: Declared = Declared::new("consumer_events", || {
     let own = [
         user_id(),
-        nullable("age", Type::Integer, "In years; registrations only."),
-        nullable("masked_email", Type::Text, "Masked; registrations only."),
-        nullable("preferred_language", Type::Text, "A language code or empty; registrations only."),
+        nullable("age", Type::Integer, "Age in years; null unless the event is a registration."),
+        nullable(
+            "masked_email",
+            Type::Text,
+            "Masked e-mail address (`****@domain`); null unless the event is a registration.",
+        ),
+        nullable(
+            "preferred_language",
+            Type::Text,
+            "Language code, empty if none was given; null unless the event is a registration.",
+        ),
     ];
-    let doc = "One row per accepted registration, sign-in or sign-out.";
+    let doc = "One row per accepted registration, sign-in or sign-out, late ones too.";
     raw_table("consumer_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -36,8 +47,8 @@ static CONSUMER: Declared = Declared::new("consumer_events", || {
 pub const CONSUMER_EVENTS: TableId = TableId::of(&CONSUMER);
 
 static ITEM_VIEW: Declared = Declared::new("item_view_events", || {
-    let own = [user_id(), column("item_id", Type::Text, "What.")];
-    let doc = "One row per accepted view of an item.";
+    let own = [user_id(), column("item_id", Type::Text, "Id of the item that was viewed.")];
+    let doc = "One row per accepted view of an item, late ones too.";
     raw_table("item_view_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -49,13 +60,21 @@ static CART: Declared = Declared::new("cart_events", || {
         user_id(),
         Column {
             person: Some(Person::Called(BUYER)),
-            ..column("cart_id", Type::Text, "The cart's UUID; `user:<user_id>` for a purchase.")
+            ..column("cart_id", Type::Text, "UUID of the cart; `user:<user_id>` for a purchase, which has no cart.")
         },
-        nullable("item_id", Type::Text, "What; none for a checkout."),
-        nullable("payment_method", Type::Text, "How it was paid; checkouts only."),
-        nullable("purchase_amount", Type::Money, "For how much; purchases only."),
+        nullable("item_id", Type::Text, "Id of the item that was added or purchased; null for a checkout."),
+        nullable(
+            "payment_method",
+            Type::Text,
+            "Method of payment, such as `Card`; null unless the event is a checkout.",
+        ),
+        nullable(
+            "purchase_amount",
+            Type::Money,
+            "Amount of the purchase, in dollars; null unless the event is a purchase.",
+        ),
     ];
-    let doc = "One row per accepted add to a cart, checkout or purchase.";
+    let doc = "One row per accepted add to a cart, checkout or purchase, late ones too.";
     raw_table("cart_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -63,8 +82,17 @@ static CART: Declared = Declared::new("cart_events", || {
 pub const CART_EVENTS: TableId = TableId::of(&CART);
 
 static RATING: Declared = Declared::new("rating_events", || {
-    let own = [user_id(), column("item_id", Type::Text, "What."), column("rating", Type::Integer, "1 to 5.")];
-    raw_table("rating_events", "One row per accepted rating.", EVENT, event_columns().into_iter().chain(own))
+    let own = [
+        user_id(),
+        column("item_id", Type::Text, "Id of the item that was rated."),
+        column("rating", Type::Integer, "Rating that the user gave, 1 to 5."),
+    ];
+    raw_table(
+        "rating_events",
+        "One row per accepted rating of an item, late ones too.",
+        EVENT,
+        event_columns().into_iter().chain(own),
+    )
 });
 
 /// `rating_events`
@@ -72,12 +100,12 @@ pub const RATING_EVENTS: TableId = TableId::of(&RATING);
 
 static CATALOG: Declared = Declared::new("catalog_events", || {
     let effective = [
-        incidental("effective_at", Type::Instant, "When the version takes effect."),
-        incidental("timestamp", Type::Instant, "When the version was made."),
-        column("item_id", Type::Text, "Which item."),
+        incidental("effective_at", Type::Instant, "Time from which the version is in force, UTC."),
+        incidental("timestamp", Type::Instant, "Timestamp that the version carries, UTC."),
+        column("item_id", Type::Text, "Id of the item: its ITEM number, as text."),
     ];
     let content = content_fields(|content: &CatalogContent| content).into_iter().map(|field| field.column);
-    let doc = "One row per version of a catalog item that was read.";
+    let doc = "One row per version of a catalog item that was read, with the time from which it is in force.";
     // One of years ago may be in force today.
     raw_table("catalog_events", doc, Role::Raw { at: None }, effective.into_iter().chain(content))
 });
@@ -98,24 +126,48 @@ pub fn content_fields<R: 'static>(
     let optional = |name, doc, text: fn(&CatalogContent) -> &Option<String>| {
         field(nullable(name, Type::Text, doc), move |row: &R| Value::text_or_null(text(content(row)).clone()))
     };
-    let price = nullable("price", Type::Money, "The list price in dollars; null, never 0, where there is none.");
+    let price = nullable("price", Type::Money, "List price, in dollars; null if there is none, never 0.");
     vec![
-        text("title", "The title; empty where the source has none.", |of| &of.title),
+        text("title", "Title of the item; empty if the source has none.", |of| &of.title),
         field(price, move |row: &R| content(row).price_cents.map_or(Value::Null, Value::Cents)),
-        optional("price_reason", "Why there is no price.", |of| &of.price_reason),
-        optional("list_price_raw", "The price as it was written.", |of| &of.list_price_raw),
-        optional("product_group", "Product group: the catalog is not only films.", |of| &of.product_group),
-        optional("binding", "Binding.", |of| &of.binding),
-        optional("genre", "Genre.", |of| &of.genre),
-        optional("studio", "Studio.", |of| &of.studio),
-        optional("brand", "Brand.", |of| &of.brand),
-        optional("release_date", "As written: `yyyy`, `yyyy-mm` or `yyyy-mm-dd`.", |of| &of.release_date),
-        optional("audience_rating", "A certificate, not a score.", |of| &of.audience_rating),
-        optional("running_time", "As written; the source mixes units.", |of| &of.running_time),
-        list("directors", "List of names.", |of| &of.directors),
-        list("actors", "List of names.", |of| &of.actors),
-        list("languages", "List of languages.", |of| &of.languages),
-        list("attributes", "All other keys, each with the list of its values.", |of| &of.attributes),
+        optional(
+            "price_reason",
+            "Code of the reason why there is no price, such as `absent`; null if there is one.",
+            |of| &of.price_reason,
+        ),
+        optional("list_price_raw", "List price as the source wrote it; null if the source has none.", |of| {
+            &of.list_price_raw
+        }),
+        optional(
+            "product_group",
+            "Product group of the item, such as `DVD` or `Book`; null if the source has none.",
+            |of| &of.product_group,
+        ),
+        optional("binding", "Binding of the item, such as `DVD`; null if the source has none.", |of| &of.binding),
+        optional("genre", "Genre of the item; null if the source has none.", |of| &of.genre),
+        optional("studio", "Studio that made the item; null if the source has none.", |of| &of.studio),
+        optional("brand", "Brand of the item; null if the source has none.", |of| &of.brand),
+        optional(
+            "release_date",
+            "Release date as written: `yyyy`, `yyyy-mm` or `yyyy-mm-dd`; null if the source has none.",
+            |of| &of.release_date,
+        ),
+        optional(
+            "audience_rating",
+            "Certificate of the audience, such as `R (Restricted)`, not a score; null if the source has none.",
+            |of| &of.audience_rating,
+        ),
+        optional(
+            "running_time",
+            "Running time as written, in the units of the source, which differ; null if it has none.",
+            |of| &of.running_time,
+        ),
+        list("directors", "List of the directors' names; empty if the source has none.", |of| &of.directors),
+        list("actors", "List of the actors' names; empty if the source has none.", |of| &of.actors),
+        list("languages", "List of the item's languages; empty if the source has none.", |of| &of.languages),
+        list("attributes", "Object of all other keys of the source, each with the list of its values.", |of| {
+            &of.attributes
+        }),
     ]
 }
 

@@ -8,7 +8,7 @@ use crate::time::{self, Instant};
 pub struct Settings {
     /// What every lane has.
     pub lane: time::Settings,
-    /// How late a catalog version may be and still take effect at its own timestamp; `None` is for ever.
+    /// How late a catalog version may be and still take effect at its own timestamp; `None` is forever.
     pub catalog_lateness_ms: Option<i64>,
     /// After how long a session without a sign-out has ended; `None` is never.
     pub session_timeout_ms: Option<i64>,
@@ -78,7 +78,7 @@ impl Settings {
     pub fn catalog_cut(&self, watermark: Instant) -> Instant {
         self.catalog_lateness_ms.map_or(Instant::MIN, |lateness| watermark - lateness)
     }
-    /// From when on prices are remembered, besides the last one before: some sale or some version of
+    /// From when on prices are remembered, in addition to the last one before: some sale or some version of
     /// the catalog may still ask for them. `None` is from the beginning.
     pub fn price_cut(&self, watermark: Instant) -> Option<Instant> {
         let ago = self.lane.lateness_ms?.max(self.catalog_lateness_ms?);
@@ -91,7 +91,7 @@ impl Settings {
         self.lane.forget.then_some(watermark - self.sales_settle_ms()?)
     }
 
-    /// How long after its end a week of sales may change; `None` is for ever.
+    /// How long after its end a week of sales may change; `None` is forever.
     pub fn sales_settle_ms(&self) -> Option<i64> {
         Some(self.lane.lateness_ms?.max(self.catalog_lateness_ms?.saturating_add(self.price_backfill_ms)))
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat};
 
 mod writings;
 
-/// What is said where a text is no instant.
+/// What is said where a text is not an instant.
 pub const EXPECTED: &str = "expected ISO 8601 such as 2026-01-05T10:00:00Z, or milliseconds since 1970";
 
 /// Reads an instant in milliseconds since 1970. No offset means UTC, a date alone its midnight;

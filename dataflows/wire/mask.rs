@@ -27,7 +27,7 @@ pub fn in_place(text: &mut String) -> bool {
 }
 
 /// A text that should hold an address and nothing else, as it may be stored: `****@domain`, or `****` if what stands
-/// behind the last `@` is no domain. Tells whether it came in clear.
+/// behind the last `@` is not a domain. Tells whether it came in clear.
 pub fn field(email: Cow<'_, str>) -> (String, bool) {
     let is_masked = |local: &str| local.bytes().all(|byte| byte == b'*');
     match email.rsplit_once('@') {

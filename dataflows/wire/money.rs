@@ -6,7 +6,7 @@ use super::scalar::Scalar;
 /// sums of very many of them.
 pub const CENTS_MAX: i64 = 100_000_000_000;
 
-/// What is said where a value is no money.
+/// What is said where a value is not money.
 pub const EXPECTED: &str = "expected US dollars in whole cents, at least 0, such as 12.50";
 
 /// From here on the neighbours of a 32-bit float lie more than a cent apart.

@@ -21,7 +21,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub(super) usize);
 
-/// Fields that are read together: those of all events, or what one event has besides.
+/// Fields that are read together: those of all events, or those that only one event has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Set(usize);
 
@@ -138,12 +138,12 @@ impl Fields<'_> {
         Fields { names, set: Set::ALL, besides: None }
     }
 
-    /// What the page reads besides, if it does.
+    /// What the page reads in addition, if it does.
     pub(super) fn besides(&self) -> Option<Set> {
         self.besides
     }
 
-    /// From here on fields are what the event has besides: they are read of this event alone, once it is known to be
+    /// From here on fields are those that only this event has: they are read once it is known to be
     /// that, and none of them may stand there twice.
     pub fn read_besides(&mut self) {
         self.names.tables.push(Table::default());

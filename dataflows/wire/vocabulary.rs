@@ -160,7 +160,7 @@ impl<E, R> Vocabulary<E, R> {
 
     /// Judges the fields of all events that a record has; tells too whether an e-mail address came in clear, in any
     /// text, and was masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads
-    /// what an event has besides. What becomes part of the event is taken out of `wire`.
+    /// what an event has in addition. What becomes part of the event is taken out of `wire`.
     ///
     /// # Errors
     /// The first rule that is broken.

@@ -69,7 +69,7 @@ impl fmt::Display for Written<'_> {
 
 /// How events that are made up are written, well or badly.
 pub trait Write {
-    /// What it has besides its name and its time: each field and its value, in their order.
+    /// What it has in addition to its name and its time: each field and its value, in their order.
     fn fields(&self) -> Vec<(&'static str, Written<'_>)>;
 
     /// Breaks one of its rules, if it has any.

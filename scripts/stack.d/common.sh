@@ -8,7 +8,7 @@ path=/apis/ccompat/v7
 
 fail() { printf '== %s\n' "$@" >&2; exit 1; }
 
-# Prints the pid if it runs. A pid is given anew after a reboot: the command line must name this folder too.
+# Prints the pid if it runs. A pid is given again after a reboot: the command line must name this folder too.
 pid_of() {
     local pid
     pid=$(cat "$run/$1.pid" 2>/dev/null) && ps -ww -p "$pid" -o args= 2>/dev/null | grep -qF -- "-Dstack=$run/$1 " && echo "$pid"

@@ -79,7 +79,7 @@ pub(super) struct Heartbeat {
     pub rejected: BTreeMap<String, u64>,
     pub fresh_ms: u64,
     pub live: BTreeMap<String, usize>,
-    /// What it waits for that is away.
+    /// What it waits for that is unavailable.
     #[serde(default)]
     pub waits_for: Vec<String>,
     /// What it left unread until more of it is there.
@@ -139,10 +139,10 @@ pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) ->
     let (number, workers, stats) = (Arc::clone(&generation), config.workers, Arc::clone(stats));
     let beat = move |ended: bool, counter: u64| {
         let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who);
-        // The last word is that of whoever runs now.
+        // The last word is that of the run that is under way.
         let heard = if ended { dir.heartbeat::<Heartbeat>().ok().flatten() } else { None };
         if heard.is_none_or(|heard| heard.who.as_ref() == Some(&who)) {
-            // Whoever cannot write this cannot write the journal either, and that says why.
+            // If this cannot be written, the journal cannot be written either, and that says why.
             dir.beat(&Heartbeat { ended, counter, ..beat }).ok();
         }
     };

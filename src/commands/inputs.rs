@@ -42,8 +42,8 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Opens everything, of a state if there is any; waits for brokers that are away until it is told to stop. Calls `grown` when there
-    /// are more partitions than were opened.
+    /// Opens everything, of a state if there is any; waits for brokers that are unavailable until it is told to stop.
+    /// Calls `grown` when there are more partitions than were opened.
     pub(super) fn open(
         config: &Config,
         named: &Named,

@@ -1,6 +1,6 @@
-//! A second run on one state: told before it begins. Generations keep things right whoever runs; this is courtesy.
+//! A second run on one state: told before it begins. Generations keep things right in any case; this is courtesy.
 //!
-//! The clocks of two machines are never compared. Whoever has ended, or was on this machine and is not there any more, is
+//! The clocks of two machines are never compared. A run that has ended, or was on this machine and is not there any more, is
 //! waited for by nobody. Else its heartbeat is watched by our own clock: once it changes, the other one runs; after five
 //! silent beats it does not.
 
@@ -27,7 +27,7 @@ pub(super) struct Entered {
     _lock: Option<Lock>,
 }
 
-/// What one look tells of whoever ran last.
+/// What one look tells of the run that was last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Other {
     /// It is not there.
@@ -51,7 +51,7 @@ fn beat_of(heard: Option<&Heartbeat>) -> Beat {
     heard.map(|heard| (heard.generation, heard.counter, heard.at.clone(), heard.who.clone()))
 }
 
-/// Whether whoever was heard of is gone, as far as this machine can tell.
+/// Whether the run that was heard of is gone, as far as this machine can tell.
 fn judge(heard: Option<&Heartbeat>, own: &Who, started: impl Fn(u32) -> Option<u64>) -> Other {
     let Some(heard) = heard.filter(|heard| !heard.ended) else { return Other::Gone };
     let Some(who) = &heard.who else { return Other::Unknown };
@@ -218,7 +218,7 @@ mod tests {
         // Of an earlier version, or a clock that goes back: any change is one.
         let back = Heartbeat { at: "1999-01-01T00:00:00.000Z".into(), ..first.clone() };
         assert_eq!(begun().see(Some(&back), Other::Unknown, false, beats(1)), Next::Refuse);
-        // Whoever has the lock is there, whatever the last heartbeat says; the first beat names it.
+        // The run that has the lock is there, whatever the last heartbeat says; the first beat names it.
         let mut watch = begun();
         assert_eq!(watch.see(Some(&first), Other::Gone, true, beats(1)), Next::Look);
         assert_eq!(watch.see(Some(&next), Other::Unknown, true, beats(2)), Next::Refuse);

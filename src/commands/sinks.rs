@@ -51,7 +51,7 @@ pub(super) fn all(
     let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(warehouse)];
     sinks.extend(others(config)?);
     for sink in &mut sinks[1..] {
-        // One that is away is waited for before anything is claimed.
+        // One that is unavailable is waited for before anything is claimed.
         insist(stop, stats, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
     }
     Ok(sinks)

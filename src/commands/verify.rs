@@ -24,7 +24,7 @@ const SHOWN: usize = 10;
 
 pub(super) fn verify(config: &Config) -> Result<Outcome> {
     let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
-    // Of a damaged file anything may be read: that is no difference.
+    // Of a damaged file anything may be read: that is not a difference.
     if let Checked::Damaged(why) = sink.quick_check()? {
         bail!(why);
     }
@@ -36,7 +36,7 @@ pub(super) fn verify(config: &Config) -> Result<Outcome> {
 
 fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
     let path = config.warehouse.display().to_string();
-    // One read transaction sees one commit, whoever writes meanwhile.
+    // One read transaction sees one commit, also while a run writes.
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     refuse_what_is_gone(sink, &path)?;

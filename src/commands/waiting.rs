@@ -1,11 +1,11 @@
-//! Waiting for what is away: a while, or until told to stop.
+//! Waiting for what is unavailable: a while, or until told to stop.
 
 use crate::sink::SinkError;
 use crate::stats::Stats;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::Duration;
 
-/// How long what is away is left alone before it is asked again.
+/// How long what is unavailable is left alone before it is asked again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Tries again while another process holds the warehouse, for about a minute.

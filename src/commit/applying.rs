@@ -1,4 +1,4 @@
-//! A sink's thread: applies commits in order, and waits for a sink that is away. Old rows go between two commits.
+//! A sink's thread: applies commits in order, and waits for a sink that is unavailable. Old rows go between two commits.
 
 use super::Message;
 use super::patience::Patience;

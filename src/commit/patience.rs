@@ -5,7 +5,7 @@ use crate::turns::Turn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a thing that is away is waited for.
+/// How long a thing that is unavailable is waited for.
 pub(super) struct Patience<'a> {
     /// The thread that waits.
     pub turn: &'a Turn,

@@ -145,7 +145,7 @@ impl Writer<'_> {
     }
 
     /// Removes what no sink needs any more. Only while nobody has superseded us, asked after our own
-    /// snapshot is durable: whoever comes then finds that one, so what goes is not missed by anybody.
+    /// snapshot is durable: the next start finds that one, so nobody misses what is removed.
     fn tidy_up(&self, newest: Time) {
         let tidy = || -> Result<(), StateError> {
             if self.dir.last_generation()? != self.facts.generation {

@@ -16,7 +16,7 @@ use std::sync::mpsc::Sender;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-/// What a worker knows of an epoch besides what the dataflow says.
+/// What a worker knows of an epoch in addition to what the dataflow says.
 #[derive(Default)]
 pub(super) struct Aside {
     /// The batches it read: late events are found in them.

@@ -1,7 +1,7 @@
 //! The sources, shared by the workers of a process, each chopped into epochs at one place.
 //!
-//! Whoever polls a source takes records of the epoch the *source* is in. The first worker that
-//! closes an epoch moves the sources on, so an epoch's records of a partition are one range, whoever
+//! A worker that polls a source takes records of the epoch the *source* is in. The first worker that
+//! closes an epoch moves the sources on, so an epoch's records of a partition are one range, whichever worker
 //! took them; a worker that is handed records of an epoch it has not reached keeps them until it has.
 //! What is replayed is chopped where it was chopped the first time.
 
@@ -151,7 +151,7 @@ impl Slot {
         })
     }
 
-    /// What it waits for, if anything is away.
+    /// What it waits for, if anything is unavailable.
     pub(super) fn waits_for(&self) -> Vec<String> {
         match &self.waits_for {
             Some(refused) if self.retry.is_some() => vec![refused.clone()],

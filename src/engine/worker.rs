@@ -307,7 +307,7 @@ impl Worker {
         (self.taken, self.taken_bytes) = (0, 0);
         self.advance(self.epoch);
         if tick.last {
-            // Read for an epoch that nobody will close: not noted, so whoever goes on reads it again.
+            // Read for an epoch that nobody will close: not noted, so the next run reads it again.
             self.ahead.clear();
         }
         while let Some(dealt) = self.ahead.pop_front_if(|dealt| dealt.epoch <= self.epoch) {
@@ -450,7 +450,7 @@ impl Worker {
                     *earliest = at.min(*earliest);
                     top.add(at);
                     self.in_batch.add(at);
-                    // A topic is no file, in whatever order it is simulated.
+                    // A topic is not a file, in whatever order it is simulated.
                     let is_file = !matches!(partition.format, Format::Avro(..));
                     if let Some(place) = self.begins.iter().position(|begins| is_file && *begins == record.partition) {
                         self.begins.swap_remove(place);

@@ -1,7 +1,7 @@
 //! Views of every minute boundary, of tables with rows where there is news.
 //!
 //! Between two rows some columns are those of nobody and everything else stands; after the last one too, up to the
-//! watermark. So whoever averages over minutes, and whoever draws them, reads the view. It ends where what is known ends:
+//! watermark. To average over minutes, or to draw them, read the view. It ends where what is known ends:
 //! of a batch that is its last row, behind which something may have gone on.
 
 use dataflows::family::Catalogue;

@@ -4,7 +4,7 @@
 //! A run that was superseded is fenced twice: the brokers refuse its transactions as soon as another producer
 //! has begun under the same name, and who begins again looks first whether the progress is still its own.
 //!
-//! What is not kept for ever the brokers remove by themselves, and by their own clock: once it was written so long ago,
+//! What is not kept forever the brokers remove by themselves, and by their own clock: once it was written so long ago,
 //! and the segment of the log that it is in is full (`segment.ms`, by default a week). While no run writes, that clock
 //! goes on, though no watermark does. What was removed and is added again, is there again, for as long.
 
@@ -157,7 +157,7 @@ impl Kafka {
         cleanup::of(&self.client, &topics)
     }
 
-    /// No topic may lose rows that are kept for ever. Those whose rows grow old are set right afterwards.
+    /// No topic may lose rows that are kept forever. Those whose rows grow old are set right afterwards.
     fn refuse_what_loses_rows(&self, topics: &BTreeMap<String, Cleanup>) -> Result<(), SinkError> {
         let ages = |topic: &str| {
             self.catalogue.tables().iter().any(|id| id.table().age().is_some() && self.topic(id.table()) == topic)
@@ -185,7 +185,7 @@ impl Kafka {
         });
         let changed: BTreeMap<_, _> = changed.collect();
         for topic in changed.keys() {
-            tracing::info!("{}: what topic `{topic}` keeps is set anew, by `[retention]`", self.name());
+            tracing::info!("{}: what topic `{topic}` keeps is set again, by `[retention]`", self.name());
         }
         cleanup::set(&self.client, &changed)
     }
@@ -233,7 +233,7 @@ impl Kafka {
             }
             None => Err(SinkError::gone(&self.name(), "its progress is gone")),
         };
-        // Before anybody is fenced out, lest a run that was superseded does so to the one that is in the right.
+        // Before anybody is fenced out: a run that was superseded must not fence out the one that superseded it.
         ours(self.progress()?)?;
         let (encoders, producer) = (self.encoders()?, self.producer()?);
         let (progress, added) = ours(self.progress()?)?;

@@ -7,7 +7,7 @@
 //! TABLE/merged/EPOCH-GENERATION-...-0000.parquet               several of them made into one
 //! ```
 //!
-//! A commit is files of deltas, made durable, and then the next object of `_progress/`: whoever does not
+//! A commit is files of deltas, made durable, and then the next object of `_progress/`: a run that does not
 //! find its files there does not read them. That object is made only if nobody else made it, so a run
 //! that was superseded cannot commit: the claim of the one that superseded it took the number.
 //!
@@ -112,7 +112,7 @@ impl Parquet {
         }
     }
 
-    /// The same, with rows that are not to be kept for ever: how they are merged depends on it.
+    /// The same, with rows that are not to be kept forever: how they are merged depends on it.
     pub fn keeping(self, retention: &Retention) -> Parquet {
         Parquet { retention: retention.clone(), ..self }
     }
@@ -158,7 +158,7 @@ impl Parquet {
         }
     }
 
-    /// What readers need besides rows.
+    /// What readers need in addition to rows.
     fn write_views(&self) -> Result<(), SinkError> {
         for id in self.catalogue.tables() {
             let table = id.table();

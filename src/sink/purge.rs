@@ -8,7 +8,7 @@ use dataflows::family::Catalogue;
 use dataflows::table::{Role, TableId};
 use std::collections::BTreeMap;
 
-/// Of each table that is not kept for ever, the instant before which its rows are old. It is never later than asked
+/// Of each table that is not kept forever, the instant before which its rows are old. It is never later than asked
 /// for, so that whatever a sink removes by it may go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purge {
@@ -21,7 +21,7 @@ pub struct Purge {
 pub struct Purged {
     /// How many rows were removed.
     pub rows: u64,
-    /// Whether nothing was left for later, lest this took too long.
+    /// Whether nothing was left for later so that this did not take too long.
     pub is_done: bool,
 }
 

@@ -13,7 +13,7 @@
 //! commit, not when. So progress is read where it was written, and a verdict that would end a run is spoken in a new
 //! session only. What is staged is staged in another session, and merged in one that began later.
 //!
-//! Who comes first takes the lock of `_progress`, and whoever waited for it finds another generation or epoch there. So
+//! Who comes first takes the lock of `_progress`, and one who waited for it finds another generation or epoch there. So
 //! a commit that is applied again, or whose COMMIT was not answered, or that comes from a run which was superseded, is told
 //! apart by reading. Every MERGE looks at `_progress` too: should Snowflake end our transaction while we were
 //! stopped, what comes after finds nothing to write, and the last SELECT tells us.

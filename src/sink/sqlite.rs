@@ -55,7 +55,7 @@ impl Sqlite {
     /// is there keeps the mode it has.
     ///
     /// # Errors
-    /// If the file cannot be opened, is no database, holds something else, or was made by a later version.
+    /// If the file cannot be opened, is not a database, holds something else, or was made by a later version.
     pub fn open(catalogue: Catalogue, path: &Path) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         make_private(path);
@@ -110,7 +110,7 @@ impl Sqlite {
         Ok(Sqlite { catalogue, path: path.to_owned(), connection })
     }
 
-    /// Tells whether somebody could write to it now: whoever holds it is waited for as long as a commit would.
+    /// Tells whether it could be written now: a program that holds it is waited for as long as a commit would.
     ///
     /// # Errors
     /// If not.
@@ -172,7 +172,7 @@ impl Sink for Sqlite {
         if !has_column(&transaction, "_progress", "watermarks").map_err(failed)? {
             transaction.execute_batch(r#"ALTER TABLE "_progress" ADD COLUMN "watermarks" TEXT"#).map_err(failed)?;
         }
-        // Anew at every start: it holds nothing, and may be another one by now.
+        // Made again at every start: it holds nothing, and may be another one by now.
         for (of, view, family) in by_minute::all(self.catalogue) {
             let (name, view) = (quoted(view.name), view_ddl(of, view, family));
             transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
@@ -262,9 +262,9 @@ impl Stored for Sqlite {
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
-    /// The file is written anew: of a page that is free SQLite keeps the content, and of the log what was written.
+    /// The file is written again: of a page that is free SQLite keeps the content, and of the log what was written.
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
-        let failed = |error| sql_error(&self.path, "write anew", error);
+        let failed = |error| sql_error(&self.path, "rewrite", error);
         self.connection.execute_batch("VACUUM").map_err(failed)?;
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy: i64 = self.connection.query_row(checkpoint, [], |row| row.get(0)).map_err(failed)?;
@@ -279,7 +279,7 @@ impl Stored for Sqlite {
 }
 
 /// Makes an empty file for its owner only; SQLite gives the files beside it the mode it has. What fails is said by
-/// whoever opens it.
+/// the program that opens it.
 fn make_private(path: &Path) {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {

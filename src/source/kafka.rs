@@ -138,7 +138,7 @@ impl Kafka {
             assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
         }
         self.consumer.assign(&assignment)?;
-        // Only now: to assign anew joins them again.
+        // Only now: to assign again joins them again.
         let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
         self.queues = self.reader.mine.iter().filter_map(of).collect();
         match self.queues.len() == self.reader.mine.len() {
@@ -228,7 +228,7 @@ impl Source for Kafka {
         }
         let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
         let mut goes_back = false;
-        // Records that came before each partition had a queue, and what is no record.
+        // Records that came before each partition had a queue, and what is not a record.
         while let Some(polled) = self.consumer.poll(Duration::ZERO) {
             match polled {
                 Ok(_) if goes_back => {}

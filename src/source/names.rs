@@ -18,7 +18,7 @@ pub fn first_line_of(identity: &str) -> Option<u32> {
     u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()
 }
 
-/// A name as text. One that is no UTF-8 has the replacement character for each byte that is none, and behind it which byte:
+/// A name as text. One that is not UTF-8 has the replacement character for each byte that is none, and behind it which byte:
 /// two names are never one text.
 pub(super) fn as_text(name: &OsStr) -> String {
     let mut text = String::new();

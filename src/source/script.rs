@@ -29,13 +29,13 @@ pub enum Step {
     Cut,
     /// The end.
     End,
-    /// Whoever runs this is asked to stop, as by a signal.
+    /// The run is asked to stop, as by a signal.
     Stop,
-    /// The process is killed. Whoever was killed here and starts again passes it.
+    /// The process is killed. A process that was killed here and starts again passes it.
     Crash,
 }
 
-/// A source that does what it is told. After its last step it is idle for ever.
+/// A source that does what it is told. After its last step it is idle forever.
 pub struct Script {
     partitions: Vec<Partition>,
     next_offsets: Vec<i64>,

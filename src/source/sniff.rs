@@ -1,7 +1,7 @@
 //! A look at a file before it is read: what is not lines of what is expected is refused by name, with what
 //! to do.
 //!
-//! Only what is certain is refused here. What is merely wrong is seen by whoever decodes it: a file none of
+//! Only what is certain is refused here. What is merely wrong is seen when it is decoded: a file none of
 //! whose first records is valid, by [`has_valid_record`](super::valid::has_valid_record).
 
 use crate::decode::movies_txt::starts_item;

@@ -50,7 +50,7 @@ pub fn has_valid_record(
                 path.display()
             )))
         }
-        // Whoever reads it comes to what is damaged.
+        // Reading it comes to what is damaged.
         Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
         Err(error) => Err(error),
     }

@@ -30,8 +30,8 @@ impl Chain {
     }
 
     /// Adds a group: what it follows is true, and what had been said after that is not. If that is not
-    /// there, or only as somebody else said it, the chain begins anew: what was removed may be back after a
-    /// loss of power, in part. Whoever needs what lies before will miss it.
+    /// there, or only as somebody else said it, the chain begins again: what was removed may be back after a
+    /// loss of power, in part. A start that needs what lies before will miss it.
     fn add(&mut self, generation: u64, group: Group) -> Result<(), String> {
         let is_meant = |(by, _): &(u64, Entry)| group.follows_generation.is_none_or(|meant| meant == *by);
         let known = group.follows == self.follows || self.entries.get(&group.follows).is_some_and(is_meant);

@@ -6,7 +6,7 @@ use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The facts of one closed epoch. Replaying uses them, and decides nothing anew.
+/// The facts of one closed epoch. Replaying uses them, and decides nothing again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Which.

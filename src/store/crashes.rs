@@ -145,7 +145,7 @@ fn history(operations: &[Operation], after: u64, crash_seeds: [u64; 2]) -> Resul
             store = None;
         }
     }
-    // The second time nothing is left to lose: whoever opened it has made it durable.
+    // The second time nothing is left to lose: opening it has made it durable.
     for seed in crash_seeds {
         disk = disk.crash(seed);
         let store = Local::on(disk.clone(), ROOT).expect("open");
@@ -209,7 +209,7 @@ fn of_two_that_create_the_same_key_one_succeeds_even_if_the_machine_dies() {
             (Ok(false), Ok(false)) => panic!("nobody made it"),
             (Ok(true), _) => assert_eq!(found.as_deref(), Some(b"one".as_slice())),
             (_, Ok(true)) => assert_eq!(found.as_deref(), Some(b"two".as_slice())),
-            // Whoever was told that it is there can rely on it, although its maker never heard so.
+            // A process that was told that it is there can rely on it, although its maker never heard so.
             (Ok(false), Err(_)) => assert_eq!(found.as_deref(), Some(b"two".as_slice())),
             (Err(_), Ok(false)) => assert_eq!(found.as_deref(), Some(b"one".as_slice())),
             (Err(_), Err(_)) => {

@@ -2,7 +2,7 @@
 //!
 //! An object is written beside its place under a name of its own, made durable, and then put in place
 //! by one operation: a hard link, which fails where there is something, or a rename, which replaces
-//! it. The folder is made durable last. What a crash leaves unfinished is no object, and is swept away
+//! it. The folder is made durable last. What a crash leaves unfinished is not an object, and is swept away
 //! when the store is opened again. What another process is making can be read a moment before it is
 //! durable; what it had made when the store was opened is durable from then on.
 //!
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How the names of files begin that are not in their place yet.
 const UNFINISHED: &str = ".unfinished-";
 
-/// How often a file is written anew because somebody swept it away: whoever opens the store sweeps.
+/// How often a file is written again because another process swept it away: every process that opens the store sweeps.
 const SWEPT_MAX: usize = 3;
 
 /// How an object gets to its place.
@@ -71,7 +71,7 @@ impl<D: Disk> Local<D> {
         Ok(store)
     }
 
-    /// Removes what a crash left unfinished, and makes durable what is there: whoever died before that
+    /// Removes what a crash left unfinished, and makes durable what is there: a process that died before that
     /// may have left objects that can be read and may still be lost.
     fn settle(&self, folder: &Path) -> Result<(), Error> {
         for entry in self.disk.list(folder)? {
@@ -293,7 +293,7 @@ impl<D: Disk> Store for Local<D> {
 /// then says that those above it are.
 fn make_path<D: Disk>(disk: &D, path: &Path) -> Result<(), Error> {
     if disk.is_dir(path)? {
-        // Whoever made it may have died before its name was durable; those above it were durable before.
+        // The process that made it may have died before its name was durable; those above it were durable before.
         return match disk.sync_dir(parent(path)) {
             // The folder around it is somebody else's, as a mount point's is.
             Err(error) if is_foreign(error.kind()) => Ok(()),

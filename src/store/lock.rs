@@ -1,5 +1,5 @@
 //! A lock beside the objects of a folder, held as long as its process lives: of two that start at once on one machine one
-//! gets it. The system takes it back from whoever is killed, so none is ever left behind.
+//! gets it. The system takes it back from a process that is killed, so none is ever left behind.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;

@@ -164,7 +164,7 @@ impl SimulatedDisk {
 
     /// The power goes, and comes back. Of everything that was not synced the seed chooses, apart: a
     /// file is whole, cut short, as long as it was but of zeros, or empty; a change of a folder is
-    /// there or not. Whoever held the disk is dead.
+    /// there or not. The process that held the disk is dead.
     #[must_use = "the handles of before stay dead"]
     pub fn crash(&self, seed: u64) -> SimulatedDisk {
         let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -83,7 +83,7 @@ fn tables_are_published_where_events_are_read() {
     assert!(refused.to_string().contains("is not compacted"), "{refused}");
 }
 
-/// What is not kept for ever the brokers remove: they are told so, and told again when it changes, and whatever
+/// What is not kept forever the brokers remove: they are told so, and told again when it changes, and whatever
 /// else somebody set stays as it is.
 #[test]
 #[ignore = "needs Kafka (scripts/with-stack)"]
@@ -128,7 +128,7 @@ fn topics_are_set_to_what_is_kept() {
     claim(&config).expect("claims");
     assert_eq!(policies(), ["compact"; 5]);
     assert_eq!([set("late_events", "segment.ms"), set("late_events", "max.message.bytes")], ["1234567", "16777216"]);
-    // What is kept for ever must be, whoever set it otherwise.
+    // What is kept forever must be, also if somebody set it otherwise.
     alter(AlterConfig::new(ResourceSpecifier::Topic(&users)).set("cleanup.policy", "compact,delete"));
     let refused = claim(&config).expect_err("it would lose rows");
     assert!(

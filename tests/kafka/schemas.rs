@@ -14,7 +14,7 @@ fn record(fields: &[(&str, &str)]) -> String {
 
 const TEXT: &str = r#""type":"string""#;
 
-/// What is no event is rejected, each with its reason, its schema and its place; everything else is accepted.
+/// What is not an event is rejected, each with its reason, its schema and its place; everything else is accepted.
 #[test]
 #[ignore = "needs Kafka (scripts/with-stack)"]
 fn poison_among_many_is_rejected_and_nothing_else() {
@@ -122,7 +122,7 @@ fn a_schema_that_changes_in_the_middle_is_followed() {
     stack.verify(&[]);
 }
 
-/// A registry that is away is waited for, `status` says so, and nothing overtakes what waits.
+/// A registry that is unavailable is waited for, `status` says so, and nothing overtakes what waits.
 #[test]
 #[ignore = "needs Kafka (scripts/with-stack)"]
 fn a_registry_that_is_away_is_waited_for() {

@@ -261,7 +261,7 @@ pub(crate) fn send(
     assert_eq!(producer.in_flight_count(), 0);
 }
 
-/// Waits for a fact, not for ever.
+/// Waits for a fact, not forever.
 pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {

@@ -78,7 +78,7 @@ fn schemas_that_refer_to_others_are_read_and_kept() {
     let again = registry("http://127.0.0.1:1", Some(&dir), false, time.clock(PATIENCE));
     assert_eq!(again.resolve(5, "t/0", true), Resolved::Yes);
     assert_eq!(user(again.schemas(), &payload).as_ref(), Ok(&read));
-    // Who reads all anew asks anew.
+    // A run that reads everything again asks again.
     let anew = registry("http://127.0.0.1:1", Some(&dir), true, time.clock(PATIENCE));
     assert!(matches!(anew.resolve(5, "t/0", false), Resolved::Asked(_)));
 }
@@ -103,7 +103,7 @@ fn a_schema_that_cannot_be_kept_is_waited_for() {
     assert_eq!(dir.kept_schemas().expect("read").len(), 1);
 }
 
-/// A logical type that breaks the rules is ignored, as the specification of Avro says, whoever reads the field.
+/// A logical type that breaks the rules is ignored, as the specification of Avro says, for every field.
 #[test]
 fn a_decimal_without_precision_is_its_bytes() {
     let decimals = [

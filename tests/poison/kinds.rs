@@ -93,7 +93,7 @@ fn case(says: Says, of: Of, until: Until) {
     }
 }
 
-/// Whatever it says, of one schema or of all, until then or for ever: only what nobody will ever have is given up.
+/// Whatever it says, of one schema or of all, until then or forever: only what nobody will ever have is given up.
 #[test]
 fn every_answer_of_one_and_of_all() {
     let definite = [Says::Good, Says::NotFound, Says::NotFoundByCode];

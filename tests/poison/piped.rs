@@ -209,7 +209,7 @@ fn a_flood_and_foreign_ways_to_name_a_schema_are_passed() {
         ("__value_schema_id", vec![1; 17], sign_in(0, 1, 1)[5..].to_vec()),
         // It looks like an id, and is none.
         ("__value_schema_id", vec![1; 17], sign_in(999_999, 1, 1)),
-        // A header besides, and a schema that is there.
+        // A header too, and a schema that is there.
         ("__value_schema_id", vec![1; 17], sign_in(GOOD, 1, 1)),
     ];
     for (key, value, payload) in &named {

@@ -110,7 +110,7 @@ def one_round(number, workers, tally):
         refused = sum(proxy.refused.values())
         time.sleep(2)
         asked = sum(proxy.refused.values()) - refused
-        # Whoever is refused asks again, but not without pause.
+        # A run that is refused asks again, but not without pause.
         if asked > 400:
             raise Failed(f"{kind}: {asked} requests were refused in two seconds")
         proxy.clear()

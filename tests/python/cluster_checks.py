@@ -21,7 +21,7 @@ USER = base64.b64encode(b"shop:a registry's password").decode()
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
-    """The registry, for whoever knows the password."""
+    """The registry, for a client that knows the password."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,6 +1,6 @@
 """Reads a feed over and over while somebody commits to it: `feed_loop.py FEED SESSIONS`.
 
-Every commit sets `age` of all users, and the title of all movies, to its epoch. So whoever sees two of them sees two
+Every commit sets `age` of all users, and the title of all movies, to its epoch. So a reader that sees two of them sees two
 commits at once.
 """
 

@@ -110,7 +110,7 @@ fn a_key_is_made_once_for_its_owner_alone_and_registered_by_what_is_printed() {
     assert!(first.status.success(), "{beside}");
     let public = said.strip_prefix("ALTER USER \"LOADER\" SET RSA_PUBLIC_KEY = '").expect("an ALTER USER");
     let (public, second) = public.split_once("';\n").expect("whole");
-    // Beside a key that is in use. A comment: whoever pipes all of it into a client sets one of the two.
+    // Beside a key that is in use. A comment: a user who pipes all of it into a client sets one of the two.
     assert!(second.contains(&format!("-- ALTER USER \"LOADER\" SET RSA_PUBLIC_KEY_2 = '{public}';")), "{second}");
     assert!(second.lines().all(|line| line.starts_with("--")), "{second}");
     let path = folder.path().join("snowflake_key.p8");

@@ -33,7 +33,7 @@ fn mock(login: (u16, &str), query: (u16, &str)) -> (Config, Arc<AtomicUsize>) {
             let (status, body) = if is_login { &login } else { &query };
             if *status == 0 {
                 std::thread::spawn(move || {
-                    // Open for ever: only who gives up by himself gets on.
+                    // Open forever: only who gives up by himself gets on.
                     let _client = client;
                     loop {
                         std::thread::park();

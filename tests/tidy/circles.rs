@@ -1,4 +1,4 @@
-//! No circles: whoever reads a module has read, before it, all that it is made of. Only a module and what stands in its
+//! No circles: a reader of a module has read, before it, all that it is made of. Only a module and what stands in its
 //! folder may name each other.
 //!
 //! A module is a file. It depends on those that its `use` trees and paths name; on a parent, not on the child that an

@@ -24,12 +24,12 @@ dataflows::taps! {
 }
 
 static RAW: Declared = Declared::new("toy_events", || {
-    let child = column("child", Type::Integer, "Who.");
+    let child = column("child", Type::Integer, "Id of the child.");
     let own = [
-        column("event_name", Type::Text, "The event's name."),
-        column("timestamp", Type::Instant, "Event time."),
+        column("event_name", Type::Text, "Name of the event."),
+        column("timestamp", Type::Instant, "Time of the event, UTC."),
         Column { person: Some(Person::Number), ..child },
-        column("toy", Type::Text, "What."),
+        column("toy", Type::Text, "Name of the toy."),
     ];
     raw_table("toy_events", "One row per toy that changed hands.", Role::Raw { at: Some("timestamp") }, own)
 });
@@ -53,8 +53,8 @@ type Loans = (String, i64);
 
 fn loans_fields() -> Vec<Field<Loans>> {
     vec![
-        key("toy", Type::Text, "What.", |(toy, _): &Loans| Value::Text(toy.clone())),
-        field(column("out", Type::Integer, "How often it is out."), |(_, out): &Loans| Value::Integer(*out)),
+        key("toy", Type::Text, "Name of the toy.", |(toy, _): &Loans| Value::Text(toy.clone())),
+        field(column("out", Type::Integer, "Number of times the toy is out."), |(_, out): &Loans| Value::Integer(*out)),
     ]
 }
 
@@ -71,15 +71,17 @@ fn children_fields() -> Vec<Field<Children>> {
         key("window_type", Type::Text, kinds, |((window, _), _): &Children| {
             Value::Text(window.window_type.name().to_owned())
         }),
-        key("timestamp", Type::Instant, "The window's first instant.", |((window, _), _): &Children| {
+        key("timestamp", Type::Instant, "Start of the window, UTC, inclusive.", |((window, _), _): &Children| {
             Value::Instant(window.start)
         }),
-        field(column("children", Type::Integer, "How many."), |((_, count), _): &Children| {
-            Value::Integer(*count as i64)
-        }),
-        field(column("is_final", Type::Boolean, "It can no longer change."), |(_, is_final): &Children| {
-            Value::Boolean(*is_final)
-        }),
+        field(
+            column("children", Type::Integer, "Number of distinct children in the window."),
+            |((_, count), _): &Children| Value::Integer(*count as i64),
+        ),
+        field(
+            column("is_final", Type::Boolean, "True once the row can no longer change."),
+            |(_, is_final): &Children| Value::Boolean(*is_final),
+        ),
     ]
 }
 

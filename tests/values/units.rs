@@ -70,7 +70,7 @@ fn unread() -> impl Strategy<Value = (Json, Avro)> {
 /// A record of a sign-in whose time is in this unit, alone or in a union; and its value.
 fn signed_in(name: &str, unit: &Unit, ns: i64, nullable: usize, unread: &(Json, Avro)) -> (Json, Avro) {
     let (ty, at) = (unit.ty.clone(), (unit.of_ns)(ns));
-    // Besides the unit's own type such as others have, with units of their own.
+    // In addition to the unit's own type, such as others have, with units of their own.
     let other = match &at {
         Avro::Long(_) => json!({"type": "int", "logicalType": "date"}),
         _ => json!({"type": "long", "logicalType": "timestamp-micros"}),

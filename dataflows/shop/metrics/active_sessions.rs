@@ -14,7 +14,7 @@ use crate::time::Instant;
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("active_sessions", || {
-    let doc = "One row per session that is open: neither signed out of, nor timed out at the watermark.";
+    let doc = "One row per open session: no sign-out has closed it, and it has not timed out at the watermark.";
     Table::of("active_sessions", doc, Role::Metric, fields())
 });
 
@@ -26,8 +26,10 @@ type Row = (u64, Instant);
 
 fn fields() -> Vec<Field<Row>> {
     vec![
-        person("user_id", "Who.", |(user_id, _): &Row| *user_id),
-        key("signed_in_at", Type::Instant, "The sign-in that opened the session.", |(_, at): &Row| Value::Instant(*at)),
+        person("user_id", "Id of the user whose session it is.", |(user_id, _): &Row| *user_id),
+        key("signed_in_at", Type::Instant, "Time of the sign-in that opened the session, UTC.", |(_, at): &Row| {
+            Value::Instant(*at)
+        }),
     ]
 }
 

@@ -12,7 +12,7 @@ use crate::table::{Declared, Role, Table, TableId};
 use crate::time::Instant;
 
 static DECLARED: Declared = Declared::new("checkout_metrics", || {
-    let doc = "One row per window with a checkout or purchase: how many distinct users made one.";
+    let doc = "One row per window with a checkout or a purchase, with the number of distinct users who made one.";
     Table::of("checkout_metrics", doc, Role::Metric, users_per_window::fields(COUNT))
 });
 
@@ -20,7 +20,8 @@ static DECLARED: Declared = Declared::new("checkout_metrics", || {
 pub const CHECKOUT_METRICS: Metric =
     Metric { table: TableId::of(&DECLARED), sql: include_str!("checkouts.sql"), build, kept: &[&PANES] };
 
-const COUNT: (&str, &str) = ("checkout_user_count", "Distinct users with a checkout or purchase in the window.");
+const COUNT: (&str, &str) =
+    ("checkout_user_count", "Number of distinct users with a checkout or a purchase in the window.");
 
 /// A user seen in a pane.
 pub static PANES: Kept<(Instant, u64)> = users_per_window::panes("shop/checkouts/panes");

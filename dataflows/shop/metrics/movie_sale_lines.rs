@@ -14,7 +14,8 @@ use crate::table::{Declared, Field, Person, Role, Table, TableId, Type, Value, c
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movie_sale_lines", || {
-    let doc = "One row per item sold: each distinct add to a cart up to its earliest checkout, and each purchase.";
+    let doc =
+        "One row per item sold: each distinct add to a cart up to the cart's earliest checkout, and each purchase.";
     Table { cluster_by_day: Some("sold_at"), ..Table::of("movie_sale_lines", doc, Role::Metric, fields()) }
 });
 
@@ -23,24 +24,41 @@ pub const MOVIE_SALE_LINES: Metric =
     Metric { table: TableId::of(&DECLARED), sql: include_str!("movie_sale_lines.sql"), build, kept: &[] };
 
 fn fields() -> Vec<Field<PricedLine>> {
-    let amount = nullable("purchase_amount", Type::Money, "The price in force then, in dollars; null while unpriced.");
+    let amount = nullable(
+        "purchase_amount",
+        Type::Money,
+        "Amount of the line, in dollars: the price in force at `sold_at`, or the purchase's own; null while unknown.",
+    );
     vec![
-        key("cart_id", Type::Text, "The cart's UUID; `user:<user_id>` for a finished purchase.", |row: &PricedLine| {
-            Value::Text(match row.line.cart {
-                Cart::Uuid(high, low) => uuid_text(u128::from(high) << 64 | u128::from(low)),
-                Cart::Purchase(user) => format!("{BUYER}{user}"),
-            })
-        })
+        key(
+            "cart_id",
+            Type::Text,
+            "UUID of the cart; `user:<user_id>` for a purchase, which has no cart.",
+            |row: &PricedLine| {
+                Value::Text(match row.line.cart {
+                    Cart::Uuid(high, low) => uuid_text(u128::from(high) << 64 | u128::from(low)),
+                    Cart::Purchase(user) => format!("{BUYER}{user}"),
+                })
+            },
+        )
         .person(Person::Called(BUYER)),
-        key("movie_id", Type::Text, "What was sold.", |row: &PricedLine| Value::Text(row.line.movie_id.to_string())),
-        key("added_at", Type::Instant, "When it went into the cart.", |row: &PricedLine| {
-            Value::Instant(row.line.added_at)
+        key("movie_id", Type::Text, "Id of the movie that was sold.", |row: &PricedLine| {
+            Value::Text(row.line.movie_id.to_string())
         }),
-        field(column("user_id", Type::Integer, "Who checked out."), |row: &PricedLine| user(row.line.user_id))
-            .person(Person::Number),
-        field(column("sold_at", Type::Instant, "The cart's earliest checkout."), |row: &PricedLine| {
-            Value::Instant(row.line.sold_at)
-        }),
+        key(
+            "added_at",
+            Type::Instant,
+            "Time at which the item was added to the cart, UTC; the time of the purchase for a purchase.",
+            |row: &PricedLine| Value::Instant(row.line.added_at),
+        ),
+        field(column("user_id", Type::Integer, "Id of the user who checked out."), |row: &PricedLine| {
+            user(row.line.user_id)
+        })
+        .person(Person::Number),
+        field(
+            column("sold_at", Type::Instant, "Time of the cart's earliest checkout, or of the purchase, UTC."),
+            |row: &PricedLine| Value::Instant(row.line.sold_at),
+        ),
         field(amount, |row: &PricedLine| row.amount_cents.map_or(Value::Null, Value::Cents)),
     ]
 }

@@ -21,7 +21,7 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("movie_sales_metrics", || {
-    let doc = "One row per movie and window with a sale: what was sold in it.";
+    let doc = "One row per movie and window (all of time, a day, a week) with a sale, with what was sold in it.";
     Table::of("movie_sales_metrics", doc, Role::Metric, fields())
 });
 
@@ -35,18 +35,26 @@ fn fields() -> Vec<Field<Row>> {
     let count = |name, doc, count: fn(&Sales) -> i64| {
         field(column(name, Type::Integer, doc), move |(_, sales): &Row| Value::Integer(count(sales)))
     };
-    let start = "The window's first instant; 1970-01-01 for `cumulative`.";
+    let start = "Start of the window, UTC, inclusive; 1970-01-01 for `cumulative`.";
     vec![
-        key("movie_id", Type::Text, "Which movie.", |((movie_id, _), _): &Row| Value::Text(movie_id.to_string())),
-        key("window_type", Type::Text, "`cumulative`, `daily` or `weekly` (from Monday).", |((_, window), _): &Row| {
-            Value::Text(window.name().to_owned())
-        }),
+        key("movie_id", Type::Text, "Id of the movie.", |((movie_id, _), _): &Row| Value::Text(movie_id.to_string())),
+        key(
+            "window_type",
+            Type::Text,
+            "Kind of window: `cumulative` (all of time), `daily`, or `weekly` (starts on Monday).",
+            |((_, window), _): &Row| Value::Text(window.name().to_owned()),
+        ),
         key("timestamp", Type::Instant, start, |((_, window), _): &Row| Value::Instant(window.start())),
-        field(column("total_sales", Type::Money, "What was paid, in dollars."), |(_, sales): &Row| {
-            Value::Cents(sales.cents)
-        }),
-        count("units_sold", "How many were sold.", |sales| sales.units),
-        count("unpriced_units", "How many of them have no price.", |sales| sales.unpriced),
+        field(
+            column(
+                "total_sales",
+                Type::Money,
+                "Sum of what was paid in the window, in dollars; unpriced units add nothing.",
+            ),
+            |(_, sales): &Row| Value::Cents(sales.cents),
+        ),
+        count("units_sold", "Number of units sold in the window, unpriced ones too.", |sales| sales.units),
+        count("unpriced_units", "Number of the sold units whose price is not known.", |sales| sales.unpriced),
     ]
 }
 
@@ -134,7 +142,7 @@ fn build(shop: &mut Shop<'_>) {
     });
     let lane = &mut shop.lane;
     let settings = &shop.settings;
-    // `totals` knows one cut, the lateness; what the catalog needs besides is added to the end.
+    // `totals` knows one cut, the lateness; what the catalog needs in addition is added to the end.
     let longer_ms =
         settings.sales_settle_ms().zip(settings.lane.lateness_ms).map(|(settle, lateness)| settle - lateness);
     let end = move |(_, window): &(ItemId, SalesWindow)| Some(window.week_end()? + longer_ms?);

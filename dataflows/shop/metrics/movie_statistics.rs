@@ -21,7 +21,7 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 static DECLARED: Declared = Declared::new("movie_statistics", || {
-    let doc = "One row per movie that was looked at, put into a cart, sold or rated. Kept for ever.";
+    let doc = "One row per movie that was viewed, added to a cart, sold or rated, with totals over all of time.";
     Table::of("movie_statistics", doc, Role::Metric, fields())
 });
 
@@ -39,15 +39,25 @@ fn fields() -> Vec<Field<Row>> {
     let count = |name, doc, count: fn(&Statistics) -> i64| {
         field(column(name, Type::Integer, doc), move |(_, of): &Row| Value::Integer(count(of)))
     };
-    let total = column("total_sales", Type::Money, "For how much in all, in dollars.");
-    let mean = nullable("average_rating", Type::Milli, "The mean of their latest ratings, 1 to 5; null of none.");
+    let total = column(
+        "total_sales",
+        Type::Money,
+        "Sum of what was paid for the movie, in dollars; unpriced units add nothing.",
+    );
+    let mean = nullable(
+        "average_rating",
+        Type::Milli,
+        "Mean of each user's latest rating, 1 to 5; null if nobody rated the movie.",
+    );
     vec![
-        key("movie_id", Type::Text, "Which movie.", |(movie_id, _): &Row| Value::Text(movie_id.to_string())),
-        count("views", "How often it was looked at, once per record.", |of| of.views),
-        count("adds", "How often it went into a cart, each add once.", |of| of.adds),
-        count("units_sold", "How often it was sold.", |of| of.units),
+        key("movie_id", Type::Text, "Id of the movie.", |(movie_id, _): &Row| Value::Text(movie_id.to_string())),
+        count("views", "Number of times the movie was viewed; each record counts once.", |of| of.views),
+        count("adds", "Number of times the movie was added to a cart; the same add sent twice counts once.", |of| {
+            of.adds
+        }),
+        count("units_sold", "Number of units sold, unpriced ones too.", |of| of.units),
         field(total, |(_, of): &Row| Value::Cents(of.cents)),
-        count("ratings", "How many users rated it.", |of| of.ratings),
+        count("ratings", "Number of users who rated the movie.", |of| of.ratings),
         field(mean, |(_, of): &Row| Value::mean_or_null(1000 * of.stars, of.ratings)),
     ]
 }
@@ -96,7 +106,7 @@ pub static RATINGS: Kept<((u64, ItemId), (Instant, u32))> = Kept {
         is_users
     }),
 };
-/// What was done with a movie, one record each for ever.
+/// What was done with a movie, one record each forever.
 pub static SUMS: Kept<(ItemId, Statistics)> =
     Kept { name: "shop/movie_statistics/sums", version: 1, forgets: Forgets::NamesNobody };
 

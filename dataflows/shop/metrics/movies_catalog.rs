@@ -14,7 +14,7 @@ use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, field, in
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movies_catalog", || {
-    let doc = "One row per catalog item: the version in force. Kept for ever.";
+    let doc = "One row per catalog item, with the version in force at the watermark.";
     Table::of("movies_catalog", doc, Role::Entity, fields())
 });
 
@@ -25,9 +25,11 @@ pub const MOVIES_CATALOG: Metric =
 type Row = (ItemId, Version);
 
 fn fields() -> Vec<Field<Row>> {
-    let made_at = incidental("timestamp", Type::Instant, "When the version in force was made.");
+    let made_at = incidental("timestamp", Type::Instant, "Timestamp of the version in force, UTC.");
     let mut fields = vec![
-        key("item_id", Type::Text, "The ITEM number, as text.", |(item_id, _): &Row| Value::Text(item_id.to_string())),
+        key("item_id", Type::Text, "Id of the item: its ITEM number, as text.", |(item_id, _): &Row| {
+            Value::Text(item_id.to_string())
+        }),
         field(made_at, |(_, version): &Row| Value::Instant(version.timestamp)),
     ];
     fields.extend(content_fields(|(_, version): &Row| &*version.content));

@@ -1,4 +1,4 @@
--- movies_catalog over all catalog versions. A version that repeats the content of the one before it is no version.
+-- movies_catalog over all catalog versions. A version that repeats the content of the one before it is not a version.
 WITH versions AS (
     SELECT *,
            json_array(title, price, price_reason, list_price_raw, product_group, binding, genre, studio, brand,

@@ -12,7 +12,7 @@ use crate::table::{Declared, Role, Table, TableId};
 use crate::time::Instant;
 
 static DECLARED: Declared = Declared::new("user_registration_metrics", || {
-    let doc = "One row per window with a registration: how many distinct users registered in it.";
+    let doc = "One row per window with a registration, with the number of distinct users who registered in it.";
     Table::of("user_registration_metrics", doc, Role::Metric, users_per_window::fields(COUNT))
 });
 
@@ -20,7 +20,7 @@ static DECLARED: Declared = Declared::new("user_registration_metrics", || {
 pub const USER_REGISTRATION_METRICS: Metric =
     Metric { table: TableId::of(&DECLARED), sql: include_str!("registrations.sql"), build, kept: &[&PANES] };
 
-const COUNT: (&str, &str) = ("registration_count", "Distinct users registered in the window.");
+const COUNT: (&str, &str) = ("registration_count", "Number of distinct users who registered in the window.");
 
 /// A user seen in a pane.
 pub static PANES: Kept<(Instant, u64)> = users_per_window::panes("shop/registrations/panes");

@@ -17,12 +17,12 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("session_metrics", || {
-    let doc = "One row per minute boundary with a session, or with a change since the one before. \
-               `session_metrics_by_minute` has all.";
+    let doc = "One row per minute boundary at which a session is active, or a count differs from the minute before. \
+               The view `session_metrics_by_minute` has every minute.";
     let by_minute = ByMinute {
         name: "session_metrics_by_minute",
         doc: "One row per minute boundary, from the first row of `session_metrics` to the watermark: the state of all \
-              sessions, carried forward where there is no news.",
+              sessions, carried forward where nothing changed.",
         of_the_minute: &[("active_sessions_count", "0"), ("average_active_age", "NULL")],
     };
     Table { by_minute: Some(by_minute), ..Table::of("session_metrics", doc, Role::Metric, fields()) }
@@ -38,18 +38,34 @@ fn fields() -> Vec<Field<Minute>> {
     };
     let mean = |name, doc, mean: fn(&Minute) -> Value| field(nullable(name, Type::Milli, doc), mean);
     vec![
-        key("timestamp", Type::Instant, "A minute boundary.", |minute: &Minute| Value::Instant(minute.at)),
-        count("active_sessions_count", "Sessions opened by then and not ended.", |minute| minute.active),
-        count("completed_sessions_count", "Sessions closed by a sign-out by then.", |minute| minute.completed),
-        count("completed_duration_ms", "The sum of their durations, in milliseconds.", |minute| {
-            minute.completed_duration_ms
+        key("timestamp", Type::Instant, "Minute boundary that the row describes, UTC.", |minute: &Minute| {
+            Value::Instant(minute.at)
         }),
-        mean("average_session_duration", "Their mean duration, in seconds; null of none.", |minute| {
-            Value::mean_or_null(minute.completed_duration_ms, minute.completed)
-        }),
-        mean("average_active_age", "The mean age of the active ones, in seconds; null of none.", |minute| {
-            Value::mean_or_null(minute.active_age_ms, minute.active)
-        }),
+        count(
+            "active_sessions_count",
+            "Number of sessions open at this boundary: opened at or before it, ended after it.",
+            |minute| minute.active,
+        ),
+        count(
+            "completed_sessions_count",
+            "Number of sessions that a sign-out closed at or before this boundary; expired ones do not count.",
+            |minute| minute.completed,
+        ),
+        count(
+            "completed_duration_ms",
+            "Sum of the durations of the completed sessions, in milliseconds; 0 if there are none.",
+            |minute| minute.completed_duration_ms,
+        ),
+        mean(
+            "average_session_duration",
+            "Mean duration of the completed sessions, in seconds; null if there are none.",
+            |minute| Value::mean_or_null(minute.completed_duration_ms, minute.completed),
+        ),
+        mean(
+            "average_active_age",
+            "Mean time for which the active sessions have been open, in seconds; null if none is active.",
+            |minute| Value::mean_or_null(minute.active_age_ms, minute.active),
+        ),
     ]
 }
 

@@ -22,7 +22,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("user_activity", || {
-    let doc = "One row per user with an event that was not late: what the user did. Kept for ever.";
+    let doc = "One row per user with an event that was not late, with totals of what the user did over all of time.";
     Table::of("user_activity", doc, Role::Metric, fields())
 });
 
@@ -40,17 +40,24 @@ fn fields() -> Vec<Field<Row>> {
         field(column(name, Type::Instant, doc), move |(_, did): &Row| Value::Instant(at(did)))
     };
     vec![
-        person("user_id", "Who.", |(user_id, _): &Row| *user_id),
-        count("views", "How often the user looked at an item, once per record.", |did| did.views),
-        count("adds", "How often the user put something into a cart, each add once.", |did| did.adds),
-        count("checkouts", "Carts that the user checked out first, and purchases.", |did| did.checkouts),
-        count("units", "Items bought.", |did| did.units),
-        field(column("spend", Type::Money, "What was paid for them, in dollars."), |(_, did): &Row| {
-            Value::Cents(did.cents)
+        person("user_id", "Id of the user.", |(user_id, _): &Row| *user_id),
+        count("views", "Number of times the user viewed an item; each record counts once.", |did| did.views),
+        count(
+            "adds",
+            "Number of times the user added an item to a cart; the same add sent twice counts once.",
+            |did| did.adds,
+        ),
+        count("checkouts", "Number of carts that the user was the first to check out, plus purchases.", |did| {
+            did.checkouts
         }),
-        count("sessions", "Sessions opened.", |did| did.sessions),
-        seen("first_seen", "The first event.", |did| did.first_seen),
-        seen("last_seen", "The last event.", |did| did.last_seen),
+        count("units", "Number of items that the user bought.", |did| did.units),
+        field(
+            column("spend", Type::Money, "Sum of what the user paid, in dollars; unpriced items add nothing."),
+            |(_, did): &Row| Value::Cents(did.cents),
+        ),
+        count("sessions", "Number of sessions that the user opened.", |did| did.sessions),
+        seen("first_seen", "Time of the user's first event that was not late, UTC.", |did| did.first_seen),
+        seen("last_seen", "Time of the user's last event that was not late, UTC.", |did| did.last_seen),
     ]
 }
 
@@ -107,7 +114,7 @@ impl Semigroup for Activity {
     }
 }
 
-/// What a user did, one record each for ever.
+/// What a user did, one record each forever.
 pub static SUMS: Kept<(u64, Activity)> =
     Kept { name: "shop/user_activity/sums", version: 1, forgets: Forgets::BecomesNobodys(rename) };
 

@@ -1,6 +1,6 @@
 -- user_activity over all events of a user that are not late, `cart_parts`, `sold_carts`,
 -- `movie_sale_lines` and `sessions`. Adds, checkouts and purchases count once however often they were
--- said; a cart counts as one checkout, by whoever checked it out first, and so does a purchase.
+-- said; a cart counts as one checkout, of the user who checked it out first, and so does a purchase.
 WITH adds AS (
     SELECT DISTINCT cart_id, user_id, item_id, timestamp FROM cart_parts WHERE event_name = 'added_to_cart'
 ),

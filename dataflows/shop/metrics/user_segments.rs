@@ -16,7 +16,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("user_segments", || {
-    let doc = "One row per user with an event in time: what kind of customer, at the watermark. Kept for ever.";
+    let doc = "One row per user with an event that was not late, with the user's segment at the watermark.";
     Table::of("user_segments", doc, Role::Metric, fields())
 });
 
@@ -28,10 +28,14 @@ type Row = (u64, Since);
 
 fn fields() -> Vec<Field<Row>> {
     let segments =
-        "`high_value`, `cart_abandoner`, `frequent_browser`, `new`, `inactive` or `regular`: the first that fits.";
-    let since = column("since", Type::Instant, "From when on, at the earliest the user's first event.");
+        "First segment that fits: `high_value`, `cart_abandoner`, `frequent_browser`, `new`, `inactive` or `regular`.";
+    let since = column(
+        "since",
+        Type::Instant,
+        "Time since which the user has been in this segment, UTC; never before the user's first event.",
+    );
     vec![
-        person("user_id", "Who.", |(user_id, _): &Row| *user_id),
+        person("user_id", "Id of the user.", |(user_id, _): &Row| *user_id),
         field(column("segment", Type::Text, segments), |(_, (_, segment)): &Row| {
             Value::Text(name(*segment).to_owned())
         }),

@@ -18,7 +18,12 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("users", || {
-    Table::of("users", "One row per user that ever registered. Kept for ever.", Role::Entity, fields())
+    Table::of(
+        "users",
+        "One row per user who ever registered, with the details of the latest registration.",
+        Role::Entity,
+        fields(),
+    )
 });
 
 /// The metric.
@@ -28,13 +33,17 @@ pub const USERS: Metric =
 type Row = (u64, (Instant, u32, String, String));
 
 fn fields() -> Vec<Field<Row>> {
-    let registered_at = column("registered_at", Type::Instant, "The first registration.");
-    let age = column("age", Type::Integer, "In years, by the latest registration.");
-    let masked_email = column("masked_email", Type::Text, "`****@domain`, by the latest registration.");
-    let doc = "A language code or empty, by the latest registration.";
+    let registered_at = column("registered_at", Type::Instant, "Time of the user's first registration, UTC.");
+    let age = column("age", Type::Integer, "Age in years, from the latest registration.");
+    let masked_email = column(
+        "masked_email",
+        Type::Text,
+        "E-mail address with its name masked (`****@domain`), from the latest registration.",
+    );
+    let doc = "Language code, such as `eng`, from the latest registration; empty if none was given.";
     let preferred_language = column("preferred_language", Type::Text, doc);
     vec![
-        person("user_id", "Who.", |(user_id, _): &Row| *user_id),
+        person("user_id", "Id of the user.", |(user_id, _): &Row| *user_id),
         field(registered_at, |(_, (at, ..)): &Row| Value::Instant(*at)),
         field(age, |(_, (_, age, ..)): &Row| Value::Integer((*age).into())),
         field(masked_email, |(_, (_, _, email, _)): &Row| Value::Text(email.clone())),

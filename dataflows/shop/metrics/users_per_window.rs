@@ -17,14 +17,18 @@ pub type Row = ((Window, isize), bool);
 
 /// The columns of a table of such rows; `count` is what the number of users is called, and what it says.
 pub fn fields((name, doc): (&'static str, &'static str)) -> Vec<Field<Row>> {
-    let kinds = "`tumbling` (1 h) or `sliding` (1 h every 15 min).";
-    let end = column("window_end", Type::Instant, "The first instant after the window.");
-    let is_final = column("is_final", Type::Boolean, "The watermark less the lateness has passed the window's end.");
+    let kinds = "Kind of window: `tumbling` (1 hour long) or `sliding` (1 hour long, one starts every 15 minutes).";
+    let end = column("window_end", Type::Instant, "End of the window, UTC, exclusive.");
+    let is_final = column(
+        "is_final",
+        Type::Boolean,
+        "True once the watermark, minus `lateness` unless it is unlimited, has passed the window's end.",
+    );
     vec![
         key("window_type", Type::Text, kinds, |((window, _), _): &Row| {
             Value::Text(window.window_type.name().to_owned())
         }),
-        key("timestamp", Type::Instant, "The window's first instant.", |((window, _), _): &Row| {
+        key("timestamp", Type::Instant, "Start of the window, UTC, inclusive.", |((window, _), _): &Row| {
             Value::Instant(window.start)
         }),
         field(end, |((window, _), _): &Row| Value::Instant(window.end())),

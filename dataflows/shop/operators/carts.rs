@@ -70,7 +70,7 @@ pub struct Line {
     pub own_cents: Option<i64>,
 }
 
-/// What carts say of users besides lines.
+/// What carts say of users in addition to lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CartFact {
     /// A user put an item into a cart, counted once however often it was said.
@@ -96,7 +96,7 @@ struct Law {
     abandoned_ms: Option<(i64, i64)>,
 }
 
-/// What is asked of carts besides lines: what nobody asks for is not made.
+/// What is asked of carts in addition to lines: what nobody asks for is not made.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// Facts.

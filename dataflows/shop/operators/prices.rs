@@ -205,7 +205,7 @@ impl Items {
 /// **Law.** The output accumulates to `{ (line, price of the item in force at sold_at) }`, whenever
 /// lines and prices came, and says again only what changed. Lines leave by whole calendar week,
 /// without a word, once neither a cart nor the catalog can change them; of an item's prices the last
-/// one before the cut stays for ever.
+/// one before the cut stays forever.
 pub fn prices<'s>(
     of_items: Stream<'s, (ItemId, OfItem)>,
     watermarks: Stream<'s, Instant>,

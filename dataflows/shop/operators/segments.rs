@@ -95,7 +95,7 @@ impl Standing {
     }
 }
 
-/// What is known of a user for ever.
+/// What is known of a user forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Course {
     /// The first registration. A later one makes nobody new again.
@@ -125,7 +125,7 @@ pub static FACTS: Kept<(u64, Fact, i64)> = Kept {
     forgets: Forgets::BecomesNobodys(|(id, ..), user, nobody| renamed(id, user, nobody)),
 };
 
-/// A user: what is known for ever, and the facts that still count somewhere.
+/// A user: what is known forever, and the facts that still count somewhere.
 #[derive(Clone, Debug)]
 struct User {
     known: Course,
@@ -280,7 +280,7 @@ impl Users {
 /// watermark alone. What only the watermark changes is said at its even epoch; restored state says
 /// nothing. What counts only before [`Settings::sales_cut`] is folded into where the course stood
 /// there: nothing that is accepted later, a catalog version included, changes any instant before it.
-/// A user stays for ever.
+/// A user stays forever.
 ///
 /// A user of whom an epoch says something costs a sweep over all the user's facts in memory.
 pub fn segments<'s>(

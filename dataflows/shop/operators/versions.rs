@@ -52,7 +52,7 @@ impl Items {
     }
 
     /// The version in force: the first of the last run of equal content, because a version that
-    /// differs from its predecessor only in its timestamp is no version.
+    /// differs from its predecessor only in its timestamp is not a version.
     fn in_force(&self, item: &ItemId) -> Option<Version> {
         first_of_last_run(self.versions.get(item)?.iter().rev()).cloned()
     }

@@ -100,7 +100,7 @@ fn offset(text: &str) -> Option<i64> {
         None => {
             let (sign, rest) = match text.strip_prefix('+') {
                 Some(rest) => (1, rest),
-                // Besides the hyphen of keyboards the minus sign that ISO 8601 means.
+                // In addition to the hyphen of keyboards, the minus sign that ISO 8601 means.
                 None => (-1, text.strip_prefix(['-', '\u{2212}'])?),
             };
             let (hours, rest) = digits(rest, 2)?;

@@ -7,7 +7,7 @@ pub trait Units {
     fn count(&self) -> usize;
     /// One of them.
     fn unit(&self, at: usize) -> u32;
-    /// A character that is no ASCII but stands for one, `＠` or `．`, and how many units it takes.
+    /// A character that is not ASCII but stands for one, `＠` or `．`, and how many units it takes.
     fn stands_for(&self, at: usize) -> Option<(char, usize)>;
     /// Whether a unit goes on with the character of the one before.
     fn goes_on(&self, at: usize) -> bool;
@@ -73,7 +73,7 @@ impl Units for Wide<'_> {
     }
 }
 
-/// Stands for every character that is no ASCII: of these it matters only that they are there.
+/// Stands for every character that is not ASCII: of these it matters only that they are there.
 pub const LETTER: char = 'é';
 
 /// A character, and where the next begins.

@@ -4,7 +4,7 @@ use crate::engine::intake::Slot;
 use crate::source::{Portion, Trouble};
 use crate::stats::Stats;
 
-/// What is away, left unread, or in trouble.
+/// What is unavailable, left unread, or in trouble.
 #[derive(Default)]
 pub(super) struct Away {
     waits_for: Vec<String>,

@@ -1,5 +1,5 @@
 //! When runs become one run. Every row is written again about once for each doubling of its table, and
-//! a table has so many runs at most, besides the few that came since.
+//! a table has so many runs at most, and the few that came since.
 
 use super::manifest::Run;
 use dataflows::table::Kind;
@@ -12,7 +12,7 @@ const FULL: u64 = 4;
 ///
 /// A run joins when the younger ones together hold as many rows: then what is written is at most twice
 /// what is new. Rows that are only added need no merging but for the number of files, so runs of them
-/// that fill a file stay as they are; and so do those of a span of time that is over, where rows are not kept for ever:
+/// that fill a file stay as they are; and so do those of a span of time that is over, where rows are not kept forever:
 /// a run goes only as a whole, and with a younger one it would not.
 pub(super) fn overdue(
     runs: &[Run],

@@ -54,7 +54,7 @@ fn fetch(store: &dyn Store, file: &File) -> Result<Vec<u8>, SinkError> {
 }
 
 pub(super) fn unreadable(store: &dyn Store, path: &str, detail: &str) -> SinkError {
-    let hint = "put it back, or empty the place and begin the feed anew";
+    let hint = "put it back, or empty the place and begin the feed again";
     SinkError::Failed(format!("could not read `{path}` of feed `{}`: {detail}; {hint}", store.place()))
 }
 

@@ -19,7 +19,7 @@ const SPANS: i64 = 16;
 /// Longer than an event may be ahead of the clock (`rules.max_future`).
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// The span of time beyond which runs of a table are not merged, where its rows are not kept for ever.
+/// The span of time beyond which runs of a table are not merged, where its rows are not kept forever.
 pub(super) fn span_ms(retention: &Retention, table: TableId) -> Option<i64> {
     retention.of(table).map(|kept| (kept / SPANS).max(60_000))
 }

@@ -1,4 +1,4 @@
-//! Nothing of some rows is left: the runs and the files of deltas that have them are written anew.
+//! Nothing of some rows is left: the runs and the files of deltas that have them are written again.
 //!
 //! No grace here: a reader who has begun with a file that goes is told that it is gone, and begins again.
 
@@ -41,7 +41,7 @@ impl Parquet {
         for id in self.catalogue.tables() {
             self.scrub_deltas(*id, epoch, was)?;
         }
-        let told = "the files of deltas of that epoch say which keys are gone, for whoever follows them";
+        let told = "the files of deltas of that epoch say which keys are gone, for readers who follow them";
         Ok(vec![format!("{}: {told}, until `feed.retention` removes them", self.place())])
     }
 

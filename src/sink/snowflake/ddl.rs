@@ -128,9 +128,10 @@ pub fn type_of(ty: Type) -> &'static str {
 
 fn doc_of(column: &Column) -> String {
     match column.ty {
-        Type::Instant => format!("{} UTC.", column.doc),
         Type::Json => format!("{} JSON: PARSE_JSON.", column.doc),
-        Type::Integer | Type::Boolean | Type::Money | Type::Milli | Type::Text | Type::Bytes => column.doc.to_owned(),
+        Type::Integer | Type::Boolean | Type::Instant | Type::Money | Type::Milli | Type::Text | Type::Bytes => {
+            column.doc.to_owned()
+        }
     }
 }
 

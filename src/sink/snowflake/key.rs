@@ -28,7 +28,7 @@ impl Key {
     /// Fetches the key that is configured.
     ///
     /// # Errors
-    /// If it is not there, or is no key; of the key itself nothing is shown.
+    /// If it is not there, or is not a key; of the key itself nothing is shown.
     pub(super) fn fetch(config: &Config) -> Result<Key, SinkError> {
         let failed = |key: &str, why: String| SinkError::Failed(format!("`snowflake.{key}`: {why}"));
         let pem = secret::fetch(&config.private_key).map_err(|why| {

@@ -1,6 +1,6 @@
 //! Rows as one JSON text, which goes as one bind, and the statements that take them out of it again.
 //!
-//! A VALUES list would be compiled anew for every commit, hold 16,384 rows at most, and count each value as a bind.
+//! A VALUES list would be compiled again for every commit, hold 16,384 rows at most, and count each value as a bind.
 //! One bind leaves the statement the same text every time; `PARSE_JSON` takes 16 MB. Every value is text or null, and
 //! is cast from text: what JSON's numbers can hold does not matter.
 

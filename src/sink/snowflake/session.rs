@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Snowflake when it has stood in somebody's way for five minutes: until then we try again.
 const LOCK_TIMEOUT_SECONDS: u64 = 60;
 
-/// A token is good for an hour. Before that we log in anew, and never within a transaction.
+/// A token is good for an hour. Before that we log in again, and never within a transaction.
 const SESSION_AGE_MAX: Duration = Duration::from_secs(45 * 60);
 
 /// How long a ROLLBACK on the way out may take, and asking to cancel what we have given up.
@@ -167,7 +167,7 @@ impl Sessions {
             }
             Err((is_login, error)) => {
                 if role == Role::Reader {
-                    // Whatever was the matter with it: the next one begins anew.
+                    // Whatever was the matter with it: the next one begins from nothing.
                     self.renew(role);
                 }
                 self.is_missing = trouble::is_missing(&error);

@@ -74,7 +74,7 @@ impl Snowflake {
         let sql = format!("SELECT * FROM {}", self.names.progress());
         let what = format!("read {}", self.names.progress());
         let mut rows = match self.sessions.run(role, &what, sql, Vec::new()) {
-            // Not there, or not for us to see: whoever then makes it will be told which.
+            // Not there, or not for us to see: making it will tell which.
             Err(SinkError::Failed(_)) if self.sessions.is_missing => return Ok(None),
             rows => rows?,
         };
@@ -95,7 +95,7 @@ impl Snowflake {
         found.read(&self.names.progress(), &way_out).map(Some)
     }
 
-    /// Makes what is missing, and nothing else: whoever may not make a schema need not, if it is there.
+    /// Makes what is missing, and nothing else: the right to make a schema is not needed if it is there.
     fn make_tables(&mut self) -> Result<(), SinkError> {
         let ask = |sink: &mut Snowflake| {
             let what = format!("read the columns of database {}", sink.names.database());
@@ -128,7 +128,7 @@ impl Snowflake {
     fn try_claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
         self.make_tables()?;
         for _ in 0..CLAIMS_MAX {
-            // New at each round: it must see what was made, and whoever came before us.
+            // New at each round: it must see what was made, and who came before us.
             self.sessions.renew(Role::Writer);
             let found = self.progress(Role::Writer)?;
             let there = found.as_ref().map(|found| (&found.pipeline_id, found.generation));

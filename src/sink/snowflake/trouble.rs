@@ -142,7 +142,7 @@ pub(super) fn of_login(user: &str, fingerprint: &str, may_wait: bool, detail: St
     }
 }
 
-/// Where an administrator finds why a login was refused: Snowflake tells whoever tries no more than a number.
+/// Where an administrator finds why a login was refused: Snowflake tells the client no more than a number.
 fn why_of(detail: &str) -> String {
     let id = detail.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("ID", |(id, _)| id);
     let id = if id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') { id } else { "ID" };

@@ -1,4 +1,4 @@
-//! Where on a line one JSON object ends and the next begins: `}{`, `} {` and `},{` are made by whoever
+//! Where on a line one JSON object ends and the next begins: `}{`, `} {` and `},{` are made by programs that
 //! forgets the line ends, or joins files without them.
 
 /// What was found.

@@ -38,7 +38,7 @@ impl Encoding {
     }
 }
 
-/// UTF-16 on its way to UTF-8. What is no UTF-16, such as half a unit at the end, becomes U+FFFD.
+/// UTF-16 on its way to UTF-8. What is not UTF-16, such as half a unit at the end, becomes U+FFFD.
 pub(super) struct Utf16 {
     decoder: Decoder,
     raw: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a service answered, in its words, and what that means for whoever asked.
+//! What a service answered, in its words, and what that means for the caller.
 //!
 //! The statuses and codes are those of S3, and of Azure and Google where they differ. Nothing of an answer
 //! but its status, its code and its message goes into ours: S3 repeats the key's name and what was signed.
@@ -16,7 +16,7 @@ pub(super) enum Meaning {
     Missing,
     /// It may pass in seconds: worth another attempt after a pause.
     Again,
-    /// It passes when somebody does something about it: whoever asked may ask later.
+    /// It passes when somebody does something about it: the caller may ask later.
     Later,
     /// It does not pass.
     Never,

@@ -66,7 +66,7 @@ impl Snowflake {
             {
                 self.staged.clear();
                 return Err(SinkError::Unavailable(format!(
-                    "{}: {staging} was emptied while epoch {} was staged there; it is staged anew",
+                    "{}: {staging} was emptied while epoch {} was staged there; it is staged again",
                     self.sessions.place(),
                     commit.epoch
                 )));
