@@ -33,7 +33,7 @@ fn json_of(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
 }
 
 /// With something on standard input.
-fn fed(folder: &Path, arguments: &[&str], input: &str) -> Output {
+fn fed(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_deltamart"))
         .current_dir(folder)
         .args(arguments)
@@ -43,7 +43,7 @@ fn fed(folder: &Path, arguments: &[&str], input: &str) -> Output {
         .spawn()
         .expect("starts");
     // One that refuses reads nothing of it.
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
+    child.stdin.take().expect("a pipe").write_all(input).ok();
     child.wait_with_output().expect("ends")
 }
 
@@ -96,14 +96,14 @@ fn what_fails_and_what_is_refused_is_said_in_the_last_line_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     std::fs::write(folder.join("noise"), [0x9b, 0xff, 0x01, 0xfe].repeat(500)).expect("writes");
-    std::fs::write(folder.join("words.txt"), "no item\nat all\n").expect("writes");
+    std::fs::write(folder.join("words.txt"), "\n\nno item\nat all\n").expect("writes");
     std::fs::write(folder.join("empty.jsonl"), "\n\n").expect("writes");
     std::fs::write(folder.join("bad.jsonl"), ten(10)).expect("writes");
     for (arguments, code, said) in [
         (&["run", "gone.jsonl"][..], 1, "gone.jsonl"),
         (&["batch"], 2, "nothing to compute from"),
         (&["run", "bad.jsonl"], 3, "none of the first 10 records"),
-        (&["catalog", "words.txt"], 3, "holds no item"),
+        (&["catalog", "words.txt"], 3, "does not begin an item"),
         (&["verify"], 1, "deltamart.db"),
     ] {
         let (is, line) = json_of(folder, arguments);
@@ -175,16 +175,16 @@ fn folders_and_patterns_stand_for_their_files() {
 fn standard_input_is_read_where_it_need_not_be_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    let (code, line) = last_line(&fed(folder, &["batch", "-", "--warehouse", "b.db", "--json"], &ten(1)));
+    let (code, line) = last_line(&fed(folder, &["batch", "-", "--warehouse", "b.db", "--json"], ten(1).as_bytes()));
     assert_eq!((code, &line["records"], &line["rejected"]), (Some(0), &json!(10), &json!(1)), "{line}");
     let shown = deltamart(folder, &["show", "rejected_events", "--warehouse", "b.db"]);
     assert!(said(&shown).1.contains("stdin"), "{shown:?}");
-    let movies = std::fs::read_to_string(data("Movies.txt")).expect("it is shipped");
+    let movies = std::fs::read(data("Movies.txt")).expect("it is shipped");
     let (code, line) = last_line(&fed(folder, &["catalog", "-", "--warehouse", "c.db", "--json"], &movies));
     assert_eq!((code, &line["news"]), (Some(0), &json!(true)), "{line}");
-    let (code, line) = last_line(&fed(folder, &["run", "-", "--warehouse", ":memory:", "--json"], &ten(0)));
+    let (code, line) = last_line(&fed(folder, &["run", "-", "--warehouse", ":memory:", "--json"], ten(0).as_bytes()));
     assert_eq!((code, &line["records"]), (Some(0), &json!(10)), "{line}");
-    let (code, text) = said(&fed(folder, &["run", "-"], &ten(0)));
+    let (code, text) = said(&fed(folder, &["run", "-"], ten(0).as_bytes()));
     assert!(code == Some(2) && text.contains("cannot be read again after a crash"), "{text}");
     assert!(!folder.join("deltamart.db").exists(), "nothing was made");
 }

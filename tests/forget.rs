@@ -30,7 +30,13 @@ const SCHEMA_FILE: &str = "_schema.parquet";
 
 fn deltamart(folder: &Path, warehouse: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
-    command.current_dir(folder).args(["--warehouse", warehouse, "-w", "2"]).args(arguments);
+    command.current_dir(folder).args(arguments);
+    if arguments.first() != Some(&"simulate") {
+        command.args(["--warehouse", warehouse]);
+    }
+    if arguments.first().is_some_and(|first| ["run", "batch", "forget"].contains(first)) {
+        command.args(["-w", "2"]);
+    }
     // What the shop sends too late is an hour too late. Epochs are shorter: which they are is not by chance then.
     for set in ["feed.commit_interval=1ms", "feed.merge_runs=3", "epoch_events=50", "commit_interval=1ms"] {
         command.args(["--set", set]);
