@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod again;
+mod ask;
 mod asof;
 mod batch;
 mod beat;
@@ -19,9 +20,11 @@ mod forget;
 mod given;
 mod inputs;
 mod named;
+mod nearest;
 mod produce;
 mod progress;
 mod replay;
+mod rows;
 mod run;
 mod schema;
 mod second;
@@ -29,7 +32,9 @@ mod show;
 mod signals;
 mod simulate;
 mod sinks;
+mod sql;
 mod state;
+mod tables;
 mod text;
 mod unpriced;
 mod verify;
@@ -157,8 +162,8 @@ pub fn execute(cli: Cli) -> Result<()> {
             Err(Refused(why.to_owned()).into())
         }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
-        Command::Show { table: Some(table), limit, last } => show::rows(&config, &table, limit, last),
-        Command::Show { table: None, .. } => show::tables(&config),
+        Command::Show(arguments) => show::show(&config, &arguments),
+        Command::Sql(arguments) => sql::sql(&config, &arguments),
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }

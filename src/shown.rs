@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{Result, Write};
+use std::io::{IsTerminal, Result, Write};
+
+/// How wide a terminal is that does not tell.
+const USUAL_WIDTH: usize = 80;
 
 /// Whether a terminal, or whoever reads from it, may act on a character instead of showing it: controls, marks
 /// of direction, what has no width, and the ends of lines and paragraphs that are none of ours.
@@ -63,6 +66,16 @@ impl<W: Write> Write for Cleaned<W> {
     fn flush(&mut self) -> Result<()> {
         self.0.flush()
     }
+}
+
+/// How many cells a line has on the terminal that standard output is; nothing if it is none.
+pub fn width() -> Option<usize> {
+    let output = std::io::stdout();
+    if !output.is_terminal() {
+        return None;
+    }
+    let told = terminal_size::terminal_size_of(&output).map(|(width, _)| usize::from(width.0));
+    Some(told.filter(|width| *width > 0).unwrap_or(USUAL_WIDTH))
 }
 
 /// Writes a text of ours to standard output, and a line feed.

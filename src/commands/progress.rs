@@ -1,6 +1,6 @@
 //! What a run shows while it runs, and when it has ended.
 
-use super::show::table_of;
+use super::tables::table_of;
 use super::text::{grouped, program};
 use super::waiting::patiently;
 use crate::config::Config;
@@ -171,7 +171,7 @@ pub(super) fn summary(
     if stats.rejected.load(Relaxed) * 2 > records {
         say!("more than half was rejected; why:  {} show rejected_events{place}", program());
     }
-    say!("or with SQL:      sqlite3 {path} 'SELECT * FROM {example} LIMIT 5'");
+    say!("or with SQL:      {} sql 'SELECT * FROM {example} LIMIT 5'{place}", program());
     Ok(())
 }
 

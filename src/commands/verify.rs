@@ -1,8 +1,7 @@
 //! `verify`: each metric's SQL over the stored raw events, against the live tables.
 
 use super::Refused;
-use super::show::cut;
-use super::text::{grouped, program};
+use super::text::{cut, grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
 use crate::families::all;
