@@ -203,12 +203,12 @@ impl Guarded {
         *self.refused.lock() = None;
         let refused = |why: &str| Err(Unanswered::Refused(why.to_owned()));
         let mut statements = Batch::new(&self.connection, sql);
-        let first = statements.next().map_err(|error| match self.unanswered(error) {
+        let first = self.watch.count(|| statements.next()).map_err(|error| match self.unanswered(error) {
             Unanswered::Refused(why) => Unanswered::Refused(self.said(sql, &why)),
             other @ (Unanswered::Wrong(_) | Unanswered::Late(_) | Unanswered::Failed(_)) => other,
         })?;
         let Some(statement) = first else { return refused("there is no statement in it") };
-        if !matches!(statements.next(), Ok(None)) {
+        if !matches!(self.watch.count(|| statements.next()), Ok(None)) {
             return refused("there is more than one statement; ask one at a time");
         }
         if !statement.readonly() || statement.column_count() == 0 {
