@@ -165,6 +165,67 @@ pub struct BatchArgs {
     pub another: Vec<PathBuf>,
 }
 
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: as wide as the terminal, with long values shortened, or with one column a line
+    Table,
+    /// Comma-separated values, with a line of names; null is empty
+    Csv,
+    /// One JSON object a line: numbers, true and false as such, instants and JSON as text
+    Json,
+    /// A table for GitHub
+    Markdown,
+}
+
+/// How a question is answered.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// How the rows are written [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<Format>,
+    /// How long the warehouse may be read; printing does not count
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+}
+
+/// What `show` shows.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The table or the view, `_progress` too; without it, all tables and how many rows they have
+    pub table: Option<String>,
+    /// Only rows for which this is true, an expression of SQLite: "total_sales > 100"
+    #[arg(long = "where", value_name = "SQL", requires = "table", allow_hyphen_values = true)]
+    pub condition: Option<String>,
+    /// In the order of these columns, by commas, each with `desc` behind it to turn it round [default: by key]
+    #[arg(long, value_name = "COLUMNS", requires = "table")]
+    pub order: Option<String>,
+    /// How many rows at the most [default: 20]
+    #[arg(long, value_name = "N", requires = "table")]
+    pub limit: Option<usize>,
+    /// The latest rows, in ascending order: the last events by event time, the last windows by their first instant
+    ///
+    /// The time of a row is, in this order: of events its event time, of rejected records the clock, of late events the
+    /// watermark; the time by which a table is clustered; the instant in its key; its last column with an instant; else
+    /// `_updated_at`, when the row was last written. `--last` alone shows as many rows as `--limit` says.
+    #[arg(long, value_name = "N", requires = "table", num_args = 0..=1, conflicts_with = "order")]
+    pub last: Option<Option<usize>>,
+    /// How it is answered.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// What is asked with SQL.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// One SELECT, VALUES, WITH or EXPLAIN, as SQLite understands it; `-` reads it from standard input
+    #[arg(value_name = "SQL")]
+    pub statement: String,
+    /// How it is answered.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -194,17 +255,10 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "out")]
         catalog: Option<PathBuf>,
     },
-    /// Show the rows of a table, or all tables
-    Show {
-        /// The table; without it, all tables and how many rows they have
-        table: Option<String>,
-        /// How many rows
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        limit: usize,
-        /// The last rows by key, not the first
-        #[arg(long)]
-        last: bool,
-    },
+    /// Show the rows of a table or a view; without one, all tables
+    Show(ShowArgs),
+    /// Ask the warehouse with SQL of your own; it is only read
+    Sql(SqlArgs),
     /// Compute every metric by its SQL from the stored raw events, and compare with the tables
     Verify,
     /// Send rejected records through again, each once: to their topics (`--brokers`), lines of files into a file

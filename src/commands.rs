@@ -15,6 +15,7 @@ macro_rules! say_as_is {
 }
 
 mod again;
+mod ask;
 mod asof;
 mod batch;
 mod beat;
@@ -27,11 +28,13 @@ mod given;
 mod inputs;
 mod limits;
 mod named;
+mod nearest;
 pub mod outcome;
 mod paths;
 mod produce;
 mod progress;
 mod replay;
+mod rows;
 mod run;
 mod schema;
 mod second;
@@ -39,9 +42,11 @@ mod show;
 mod signals;
 mod simulate;
 mod sinks;
+mod sql;
 mod state;
 mod story;
 mod summary;
+mod tables;
 mod text;
 mod unpriced;
 mod verify;
@@ -109,7 +114,8 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Batch(_)) => "batch",
         Some(Command::Catalog { .. }) => "catalog",
         Some(Command::Simulate { .. }) => "simulate",
-        Some(Command::Show { .. }) => "show",
+        Some(Command::Show(_)) => "show",
+        Some(Command::Sql(_)) => "sql",
         Some(Command::Verify) => "verify",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget { .. }) => "forget",
@@ -195,8 +201,8 @@ fn dispatch(config: Config, command: Command, max_rejected: Option<Limit>, json:
             Err(Refused(why.to_owned()).into())
         }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
-        Command::Show { table: Some(table), limit, last } => quiet(show::rows(&config, &table, limit, last)),
-        Command::Show { table: None, .. } => quiet(show::tables(&config)),
+        Command::Show(arguments) => quiet(show::show(&config, &arguments)),
+        Command::Sql(arguments) => quiet(sql::sql(&config, &arguments)),
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }

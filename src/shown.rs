@@ -6,8 +6,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{Result, Write};
+use std::io::{IsTerminal, Result, Write};
 use std::os::fd::AsFd;
+
+/// How many columns a terminal has that does not tell.
+const USUAL_COLUMNS: usize = 80;
 
 /// Whether a terminal, or a program that reads from it, may act on a character instead of showing it: controls, marks
 /// of direction, what has no width, and the ends of lines and paragraphs that are none of ours.
@@ -66,9 +69,15 @@ impl<W: Write> Write for Cleaned<W> {
     }
 }
 
-/// How many columns a terminal has, if it is one.
-pub fn columns(of: &impl AsFd) -> Option<usize> {
-    terminal_size::terminal_size_of(of).map(|(terminal_size::Width(columns), _)| usize::from(columns).max(2))
+/// How many columns a terminal has; none if it is not one.
+pub fn columns(of: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    let told = || terminal_size::terminal_size_of(of).map(|(columns, _)| usize::from(columns.0));
+    of.is_terminal().then(|| told().filter(|columns| *columns > 1).unwrap_or(USUAL_COLUMNS))
+}
+
+/// How many columns the terminal has that standard output is; none if it is not one.
+pub fn width() -> Option<usize> {
+    columns(&std::io::stdout())
 }
 
 /// Breaks lines that are longer than so many columns at blanks. What has two blanks inside has a layout of its own, and

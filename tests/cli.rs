@@ -33,15 +33,16 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     for expected in ["by 8 workers", "user_registration_metrics", "show user_registration_metrics", "deltamart.db"] {
         assert!(text.contains(expected), "`{expected}` is missing:\n{text}");
     }
-    let (code, text) = said(&deltamart(folder.path(), &["show", "user_registration_metrics", "--limit", "3"]));
+    let (code, text) =
+        said(&deltamart(folder.path(), &["show", "user_registration_metrics", "--limit", "3", "--format", "table"]));
     assert!(code == Some(0) && text.contains("3 of ") && text.contains("sliding"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["show"]));
     assert!(code == Some(0) && text.contains("movies_catalog"), "{text}");
-    let (code, text) =
-        said(&deltamart(folder.path(), &["show", "session_metrics_by_minute", "--limit", "3", "--last"]));
+    let last = ["show", "session_metrics_by_minute", "--limit", "3", "--last", "--format", "table"];
+    let (code, text) = said(&deltamart(folder.path(), &last));
     assert!(code == Some(0) && text.contains("3 of ") && text.contains("completed_sessions_count"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["show", "session_metrics_by_hour"]));
-    assert!(code == Some(2) && text.contains(", session_metrics_by_minute"), "{text}");
+    assert!(code == Some(2) && text.contains("did you mean `session_metrics_by_minute`?"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
     assert!(code == Some(0) && text.starts_with("nothing new"), "it goes on where it ended: {text}");
     let (code, text) = said(&deltamart(folder.path(), &["status"]));

@@ -71,6 +71,8 @@ mod retention;
 mod second;
 /// A secret in the wrong place is said nowhere.
 mod secrets;
+/// `show` and `sql`: rows for people and for programs.
+mod show;
 /// The simulated shop is beside nothing else, and what it says to do next works.
 mod simulated;
 /// Snowflake, as far as a stand-in shows it.

@@ -115,7 +115,9 @@ fn nothing_that_is_read_reaches_a_terminal_as_it_is() {
         cleaned(reads("batch", &name("batch", b".db")));
         let mut shown = String::new();
         for id in all().tables() {
-            shown += &cleaned(on(words(&["show", id.table().name])));
+            for format in ["table", "csv", "json", "markdown"] {
+                shown += &cleaned(on(words(&["show", id.table().name, "--format", format])));
+            }
         }
         assert!(shown.contains("\\u001b"), "{shown}");
         for command in [&["show"][..], &["verify"], &["status"], &["status", "--json"], &["check"], &["forget", "3"]] {
@@ -135,7 +137,7 @@ fn nothing_that_is_read_reaches_a_terminal_as_it_is() {
         assert!(said.contains("\\u001b"), "{said}");
         for first in ["--", "", "--set=", "--config=", "--wait-for="] {
             let hostile: OsString = format!("{first}{}", text(&mut dice)).into();
-            for command in ["run", "batch", "show", "status", "catalog", "forget", "check", "verify"] {
+            for command in ["run", "batch", "show", "sql", "status", "catalog", "forget", "check", "verify"] {
                 cleaned(vec![command.into(), hostile.clone()]);
             }
         }

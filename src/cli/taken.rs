@@ -71,8 +71,19 @@ Examples:
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\
 Examples:
-  deltamart show
-  deltamart show user_segments --limit 5",
+  deltamart show user_segments --where \"segment = 'new'\" --order \"since desc\" --limit 5
+  deltamart show checkout_metrics --last 10
+  deltamart show movies_catalog --limit 1000 --format csv > catalog.csv
+  deltamart show _progress",
+    },
+    Taken {
+        name: "sql",
+        flags: &[SETTINGS, WAREHOUSE],
+        examples: "\
+Examples:
+  deltamart sql \"SELECT segment, COUNT(*) AS users FROM user_segments GROUP BY segment\"
+  deltamart sql \"SELECT * FROM movie_sales_metrics\" --format csv > sales.csv
+  deltamart sql - --timeout 10m < report.sql",
     },
     Taken {
         name: "verify",

@@ -1,172 +1,247 @@
-//! `show`: rows and tables, for people.
+//! `show`: the rows of a table, chosen and put into order.
 
-use super::Refused;
+use super::ask::{failed, open, print};
+use super::nearest::meant;
+use super::rows::prose;
 use super::text::grouped;
+use super::{Refused, tables};
+use crate::cli::{Format, ShowArgs};
 use crate::config::Config;
 use crate::families::all;
-use crate::instant;
 use crate::shown;
-use crate::sink::sqlite::{Sqlite, quoted};
-use crate::sink::{Sink, by_minute};
+use crate::sink::by_minute;
+use crate::sink::sqlite::guarded::{Column, Guarded, Unanswered};
+use crate::sink::sqlite::quoted;
 use anyhow::Result;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use dataflows::table::{Column, Table as Declared, TableId, Type, stamp_columns};
-use rusqlite::types::ValueRef;
+use dataflows::table::{Table, Type, stamp_columns};
 
-/// Longer values are cut when they are shown.
-const SHOWN_CHARS: usize = 60;
+/// So many rows are shown, if nobody says how many.
+const LIMIT: usize = 20;
 
-/// Rows as they are shown: the names of the columns, and per row what each holds.
-struct Shown {
+/// Of tables that are declared nowhere: the names of columns that say when.
+const TIMES: [&str; 3] = ["timestamp", "committed_at", "_updated_at"];
+
+pub(super) fn show(config: &Config, arguments: &ShowArgs) -> Result<()> {
+    match &arguments.table {
+        Some(table) => rows(config, table, arguments),
+        None => tables::tables(config, arguments.answer.format),
+    }
+}
+
+fn rows(config: &Config, name: &str, arguments: &ShowArgs) -> Result<()> {
+    let declared = declared();
+    let known = |names: &[String]| names.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
+    let names: Vec<_> = declared.iter().map(|table| table.name.to_owned()).collect();
+    if !config.warehouse.exists() && known(&names).is_none() {
+        return Err(no_table(name, &names));
+    }
+    let guarded = open(config, &arguments.answer)?;
+    let there = guarded.names()?;
+    let Some(found) = known(&there) else {
+        return Err(match known(&names) {
+            Some(name) => {
+                let path = config.warehouse.display();
+                Refused(format!("warehouse `{path}` has no table `{name}` yet: the next `run` makes it")).into()
+            }
+            None => no_table(name, &there),
+        });
+    };
+    let declared = declared.into_iter().find(|table| table.name == found);
+    let chosen = Chosen::of(&guarded, found, declared, arguments)?;
+    chosen.print(&guarded, arguments)
+}
+
+/// All tables and views that are declared.
+fn declared() -> Vec<Table> {
+    let views = by_minute::all(all()).map(|(of, view, _)| by_minute::table(of, view));
+    all().tables().iter().map(|id| id.table().clone()).chain(views).collect()
+}
+
+fn no_table(name: &str, names: &[String]) -> anyhow::Error {
+    let meant = meant(name, names.iter().map(String::as_str));
+    let meant = if meant.is_empty() { format!("; there are {}", names.join(", ")) } else { meant };
+    Refused(format!("there is no table `{name}`{meant}")).into()
+}
+
+/// Which rows, in which order.
+struct Chosen {
+    table: String,
+    declared: Option<Table>,
     columns: Vec<Column>,
-    rows: Vec<Vec<String>>,
+    /// What stands behind `WHERE`; the line feeds end a comment in it.
+    condition: String,
+    /// By these columns, each descending or not.
+    order: Vec<(String, bool)>,
+    limit: usize,
+    /// The last ones in this order, not the first.
+    last: bool,
 }
 
-pub(super) fn rows(config: &Config, name: &str, limit: usize, last: bool) -> Result<()> {
-    let views: Vec<_> = by_minute::all(all()).map(|(of, view, _)| by_minute::table(of, view)).collect();
-    let tables = || all().tables().iter().map(|id| id.table()).chain(&views);
-    let Some(declared) = tables().find(|table| table.name == name) else {
-        let names: Vec<_> = tables().map(|table| table.name).collect();
-        return Err(Refused(format!("there is no table `{name}`; there are {}", names.join(", "))).into());
-    };
-    let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
-    if sink.position()?.is_none() {
-        return Err(Refused(format!(
-            "`{}` is no warehouse of ours: no pipeline has claimed it",
-            config.warehouse.display()
-        ))
-        .into());
-    }
-    let count = sink.count(declared)?.unwrap_or_default();
-    say!("{}", declared.doc);
-    say!("{}", rows_of(&sink, declared, limit, last)?.fit());
-    let shown = count.min(limit as u64);
-    say!("{} of {} rows{}", grouped(shown), grouped(count), if shown < count { " (--limit N, --last)" } else { "" });
-    Ok(())
-}
-
-pub(super) fn tables(config: &Config) -> Result<()> {
-    let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
-    say!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
-    if let Some(progress) = sink.position()? {
-        say!(
-            "epoch {}, watermark {}, committed at {}",
-            progress.epoch,
-            progress.watermarks,
-            instant::show(progress.committed_at)
-        );
-    }
-    Ok(())
-}
-
-/// All tables with their sizes; what they say only where there is room for it.
-pub(super) fn table_of(count: &dyn Fn(TableId) -> Result<u64>) -> Result<String> {
-    let whole = described(count, true)?;
-    if fits(&whole) { Ok(whole) } else { described(count, false) }
-}
-
-/// Whether a text is no wider than the terminal, if there is one.
-fn fits(text: &str) -> bool {
-    let width = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    terminal_size::terminal_size().is_none_or(|(terminal_size::Width(columns), _)| width <= columns.into())
-}
-
-fn described(count: &dyn Fn(TableId) -> Result<u64>, whole: bool) -> Result<String> {
-    let mut shown = plain_table();
-    shown.set_header(["table", "rows", "what it says"].into_iter().take(if whole { 3 } else { 2 }));
-    for id in all().tables() {
-        let table = id.table();
-        let count = Cell::new(grouped(count(*id)?)).set_alignment(CellAlignment::Right);
-        let cells = [Cell::new(table.name), count, Cell::new(table.doc)];
-        shown.add_row(cells.into_iter().take(if whole { 3 } else { 2 }));
-    }
-    Ok(shown.to_string())
-}
-
-fn rows_of(sink: &Sqlite, declared: &Declared, limit: usize, last: bool) -> Result<Shown> {
-    // No commit wrote a row of a view.
-    let stamps = stamp_columns().into_iter().filter(|_| all().by_name(declared.name).is_some());
-    let columns: Vec<_> = declared.columns.iter().cloned().chain(stamps).collect();
-    let names: Vec<_> = columns.iter().map(|column| quoted(column.name)).collect();
-    let order = |direction: &str| {
-        let key: Vec<_> = names[..declared.key_columns].iter().map(|name| format!("{name} {direction}")).collect();
-        key.join(", ")
-    };
-    let (names, table) = (names.join(", "), quoted(declared.name));
-    let sql = if last {
-        format!(
-            "SELECT * FROM (SELECT {names} FROM {table} ORDER BY {} LIMIT ?1) ORDER BY {}",
-            order("DESC"),
-            order("ASC")
-        )
-    } else {
-        format!("SELECT {names} FROM {table} ORDER BY {} LIMIT ?1", order("ASC"))
-    };
-    let mut statement = sink.connection().prepare(&sql)?;
-    let mut found = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let texts = columns.iter().enumerate().map(|(n, column)| Ok(text(column.ty, row.get_ref(n)?)));
-        rows.push(texts.collect::<rusqlite::Result<_>>()?);
-    }
-    Ok(Shown { columns, rows })
-}
-
-impl Shown {
-    /// As a table, or, where the terminal is too narrow for it, row by row, one column a line.
-    fn fit(&self) -> String {
-        let table = self.table();
-        if fits(&table) { table } else { self.list() }
-    }
-
-    fn table(&self) -> String {
-        let mut table = plain_table();
-        table.set_header(self.columns.iter().map(|column| column.name));
-        for row in &self.rows {
-            table.add_row(self.columns.iter().zip(row).map(|(column, text)| {
-                let right = matches!(column.ty, Type::Integer | Type::Money | Type::Milli);
-                Cell::new(text).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
-            }));
+impl Chosen {
+    fn of(guarded: &Guarded, table: String, declared: Option<Table>, arguments: &ShowArgs) -> Result<Chosen> {
+        let limit = match (arguments.limit, arguments.last.flatten()) {
+            (Some(limit), Some(last)) => {
+                let why = format!("`--limit {limit}` and `--last {last}` both say how many rows: leave one number out");
+                return Err(Refused(why).into());
+            }
+            (limit, last) => limit.or(last).unwrap_or(LIMIT),
+        };
+        let mut columns = guarded.columns(&table)?;
+        let stamps = stamp_columns();
+        for column in declared.iter().flat_map(|table| &table.columns).chain(&stamps).filter(|_| declared.is_some()) {
+            // The file does not say of a text that it is an instant, nor of what a view computes that it is money.
+            for found in columns.iter_mut().filter(|found| found.name == column.name) {
+                found.ty = Some(column.ty);
+            }
         }
-        table.to_string()
+        let key = declared.iter().flat_map(|table| &table.columns[..table.key_columns]);
+        let key: Vec<_> = key.map(|column| (column.name.to_owned(), false)).collect();
+        let order = match (&arguments.order, arguments.last) {
+            (Some(order), _) => ordered(order, &table, &columns)?,
+            (None, None) => key,
+            (None, Some(_)) => {
+                let Some(time) = time(declared.as_ref(), &columns) else {
+                    let why =
+                        format!("`--last`: no column of `{table}` says when; name one, as with `--order \"id desc\"`");
+                    return Err(Refused(why).into());
+                };
+                [(time.clone(), false)].into_iter().chain(key.into_iter().filter(|(name, _)| *name != time)).collect()
+            }
+        };
+        let condition = arguments.condition.as_ref().map(|sql| format!(" WHERE (\n{sql}\n)")).unwrap_or_default();
+        Ok(Chosen { table, declared, columns, condition, order, limit, last: arguments.last.is_some() })
     }
 
-    fn list(&self) -> String {
-        let width = self.columns.iter().map(|column| column.name.len()).max().unwrap_or_default();
-        let line = |(column, text): (&Column, &String)| format!("{:>width$}  {text}\n", column.name);
-        self.rows.iter().map(|row| self.columns.iter().zip(row).map(line).collect::<String>() + "\n").collect()
+    /// By which columns, as SQL; turned round or not.
+    fn order(&self, turned: bool) -> String {
+        let column = |(name, descending): &(String, bool)| {
+            format!("{} {}", quoted(name), if *descending != turned { "DESC" } else { "ASC" })
+        };
+        let columns: Vec<_> = self.order.iter().map(column).collect();
+        if columns.is_empty() { String::new() } else { format!(" ORDER BY {}", columns.join(", ")) }
+    }
+
+    fn sql(&self) -> String {
+        let names: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
+        let (order, limit) = (self.order(self.last), i64::try_from(self.limit).unwrap_or(i64::MAX));
+        let chosen =
+            format!("SELECT {} FROM {}{}{order} LIMIT {limit}", names.join(", "), quoted(&self.table), self.condition);
+        if self.last { format!("SELECT * FROM ({chosen}){}", self.order(false)) } else { chosen }
+    }
+
+    fn print(&self, guarded: &Guarded, arguments: &ShowArgs) -> Result<()> {
+        let of = [self.table.clone()];
+        let failed = |error: Unanswered| {
+            let error = failed(guarded, error, &of, "`--where`, `--limit`");
+            match (&arguments.condition, error.downcast::<Refused>()) {
+                // Everything else in the statement is ours.
+                (Some(sql), Ok(Refused(why))) => Refused(format!("`--where \"{sql}\"`: {why}")).into(),
+                (_, Ok(refused)) => refused.into(),
+                (_, Err(error)) => error,
+            }
+        };
+        let mut answer = guarded.ask(&self.sql()).map_err(failed)?;
+        let doc = self.declared.as_ref().map(|table| table.doc);
+        if let Some(doc) = doc.filter(|_| super::rows::format_of(arguments.answer.format) == Format::Table) {
+            say!("{}", prose(doc, shown::width()));
+        }
+        let (format, count) = print(&mut answer, &self.columns, arguments.answer.format, &failed)?;
+        let table = format!("FROM {}{}", quoted(&self.table), self.condition);
+        if format == Format::Table {
+            let all = number(guarded, &format!("SELECT COUNT(*) {table}")).map_err(failed)?;
+            let more = if count < all { " (--limit N, --last)" } else { "" };
+            let such = if self.condition.is_empty() { "" } else { " of which `--where` is true" };
+            let said = format!("{} of {} rows{such}{more}", grouped(count), grouped(all));
+            say!("{}", prose(&said, shown::width()));
+        } else if arguments.limit.is_none() && arguments.last.flatten().is_none() && count == self.limit as u64 {
+            // Who reads lines does not see that some are missing.
+            let more = format!("SELECT COUNT(*) FROM (SELECT 1 {table} LIMIT 1 OFFSET {count})");
+            if number(guarded, &more).map_err(failed)? > 0 {
+                shown::complain(&format!("{count} rows; there are more (--limit N)"));
+            }
+        }
+        Ok(())
     }
 }
 
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-    table
+/// The number that a statement of ours selects.
+fn number(guarded: &Guarded, sql: &str) -> Result<u64, Unanswered> {
+    let mut answer = guarded.ask(sql)?;
+    let mut rows = answer.rows();
+    let row = rows.next_row()?;
+    Ok(row.and_then(|row| row.get::<_, i64>(0).ok()).and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
 }
 
-fn text(ty: Type, value: ValueRef<'_>) -> String {
-    match (ty, value) {
-        (_, ValueRef::Null) => String::new(),
-        (Type::Boolean, ValueRef::Integer(truth)) => if truth == 0 { "no" } else { "yes" }.to_owned(),
-        (Type::Money, ValueRef::Real(dollars)) => format!("{dollars:.2}"),
-        (Type::Money, ValueRef::Integer(dollars)) => format!("{dollars}.00"),
-        (Type::Milli, ValueRef::Real(number)) => format!("{number:.3}"),
-        (Type::Milli, ValueRef::Integer(number)) => format!("{number}.000"),
-        (Type::Instant, ValueRef::Text(text)) => cut(shorter(&String::from_utf8_lossy(text)).as_str()),
-        (_, ValueRef::Integer(number)) => number.to_string(),
-        (_, ValueRef::Real(number)) => number.to_string(),
-        (_, ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => cut(&String::from_utf8_lossy(bytes)),
+/// The columns that `--order` names.
+fn ordered(order: &str, table: &str, columns: &[Column]) -> Result<Vec<(String, bool)>> {
+    let refused = |why: String| Refused(format!("`--order \"{order}\"`: {why}"));
+    let part = |part: &str| {
+        let words: Vec<_> = part.split_whitespace().collect();
+        let (name, descending) = match words[..] {
+            [name] => (name, false),
+            [name, way] if way.eq_ignore_ascii_case("desc") => (name, true),
+            [name, way] if way.eq_ignore_ascii_case("asc") => (name, false),
+            _ => {
+                return Err(refused(
+                    "expected columns by commas, each with `asc`, `desc` or nothing behind it".to_owned(),
+                ));
+            }
+        };
+        let name = name.trim_matches('"');
+        if let Some(column) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)) {
+            return Ok((column.name.clone(), descending));
+        }
+        let names = || columns.iter().map(|column| column.name.as_str());
+        let meant = meant(name, names());
+        let meant =
+            if meant.is_empty() { format!("; there are {}", names().collect::<Vec<_>>().join(", ")) } else { meant };
+        Err(refused(format!("there is no column `{name}` in `{table}`{meant}")))
+    };
+    Ok(order.split(',').map(part).collect::<Result<_, _>>()?)
+}
+
+/// The column that says when a row is of: see the help of `--last`.
+fn time(declared: Option<&Table>, columns: &[Column]) -> Option<String> {
+    let there = |name: &&str| columns.iter().any(|column| column.name == **name);
+    let Some(table) = declared else { return TIMES.iter().find(|name| there(name)).map(|name| (*name).to_owned()) };
+    let instant = |columns: &'_ [dataflows::table::Column]| {
+        columns.iter().rfind(|column| column.ty == Type::Instant).map(|column| column.name)
+    };
+    let (key, all) = (&table.columns[..table.key_columns], &table.columns[..]);
+    let own = table.age().map(|(_, column)| column.name).or(table.cluster_by_day);
+    let name = own.or_else(|| instant(key)).or_else(|| instant(all));
+    name.or(Some(TIMES[2])).filter(there).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_has_a_time() {
+        let column = |name: &str| Column { name: name.to_owned(), ty: None };
+        let time = |name: &str| {
+            let table = declared().into_iter().find(|table| table.name == name);
+            let table = table.unwrap_or_else(|| panic!("there is no table `{name}`"));
+            let columns: Vec<_> =
+                table.columns.iter().map(|own| column(own.name)).chain([column("_updated_at")]).collect();
+            super::time(Some(&table), &columns).expect("a time")
+        };
+        for (table, expected) in [
+            ("checkout_metrics", "timestamp"),
+            ("session_metrics_by_minute", "timestamp"),
+            ("movie_sale_lines", "sold_at"),
+            ("active_sessions", "signed_in_at"),
+            ("user_activity", "last_seen"),
+            ("movie_statistics", "_updated_at"),
+            ("item_view_events", "timestamp"),
+            ("catalog_events", "timestamp"),
+            ("rejected_events", "rejected_at"),
+            ("late_events", "watermark"),
+        ] {
+            assert_eq!(time(table), expected, "{table}");
+        }
+        assert_eq!(super::time(None, &[column("epoch"), column("committed_at")]).as_deref(), Some("committed_at"));
+        assert_eq!(super::time(None, &[column("epoch")]), None);
     }
-}
-
-/// An instant without what is zero at its end.
-fn shorter(text: &str) -> String {
-    text.trim_end_matches('Z').trim_end_matches(".000").replace('T', " ")
-}
-
-/// One line, not too long, nothing that a terminal would act on.
-pub(super) fn cut(text: &str) -> String {
-    let end = text.char_indices().nth(SHOWN_CHARS).map(|(end, _)| end);
-    let more = if end.is_some() { "…" } else { "" };
-    format!("{}{more}", shown::value(&text[..end.unwrap_or(text.len())]))
 }

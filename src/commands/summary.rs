@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::progress::watermark;
-use super::show::table_of;
+use super::tables::table_of;
 use super::text::{grouped, program, word};
 use super::waiting::patiently;
 use crate::config::Config;
@@ -53,11 +53,11 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
         true => String::new(),
         false => format!(" --warehouse {}", word(&path)),
     };
-    let (program, file) = (word(&program()), word(&path));
+    let program = word(&program());
     if ended.stats.rejected.load(Relaxed) * 2 > ended.stats.records.load(Relaxed) {
         say_as_is!("more than half was rejected; why:  {program} show rejected_events{place}");
     }
-    say_as_is!("with SQL:         sqlite3 {file} 'SELECT * FROM {example} LIMIT 5'");
+    say_as_is!("with SQL:         {program} sql 'SELECT * FROM {example} LIMIT 5'{place}");
     say_as_is!("look at a table:  {program} show {example}{place}");
     let progress = sink.position()?;
     let outcome = outcome(ended).with("warehouse", path);

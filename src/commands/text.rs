@@ -1,7 +1,18 @@
 //! Small pieces of text that several commands show.
 
+use crate::shown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Longer values are cut where they stand within a sentence.
+const SHOWN_CHARS: usize = 60;
+
+/// One line, not too long, nothing that a terminal would act on.
+pub(super) fn cut(text: &str) -> String {
+    let end = text.char_indices().nth(SHOWN_CHARS).map(|(end, _)| end);
+    let more = if end.is_some() { "…" } else { "" };
+    format!("{}{more}", shown::value(&text[..end.unwrap_or(text.len())]))
+}
 
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {

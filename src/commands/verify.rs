@@ -2,8 +2,7 @@
 
 use super::Refused;
 use super::outcome::{FAILED, Outcome};
-use super::show::cut;
-use super::text::{grouped, program};
+use super::text::{cut, grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
 use crate::families::all;

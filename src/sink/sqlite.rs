@@ -1,6 +1,7 @@
 //! The embedded warehouse: one SQLite file in WAL mode. Rows and progress in one transaction; any
 //! other process may read while we write.
 
+pub mod guarded;
 mod purge;
 pub mod rejected;
 pub mod trouble;

@@ -43,13 +43,6 @@ pub fn has_valid_record(
     };
     match found {
         Ok(true) => Ok(()),
-        Ok(false) if kind == Kind::Catalog && judged.first.is_none() && holds_text(path)? => {
-            Err(SourceError::NoneValid(format!(
-                "file `{}` holds no item: a catalog has blocks of lines that begin with `ITEM` and a number. If it is a \
-                 file of events, give it without `--catalog`",
-                path.display()
-            )))
-        }
         // Reading it comes to what is damaged.
         Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
         Err(error) => Err(error),
@@ -111,20 +104,6 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
         }
     }
     Ok(false)
-}
-
-/// Whether there is anything but blank lines among the first lines.
-fn holds_text(path: &Path) -> Result<bool, SourceError> {
-    let (mut lines, mut text) = (Lines::open(path, Kind::Catalog)?, Vec::new());
-    for _ in 0..LINES {
-        text.clear();
-        match lines.read(&mut text)? {
-            None => return Ok(false),
-            Some(_) if !text.trim_ascii().is_empty() => return Ok(true),
-            Some(_) => {}
-        }
-    }
-    Ok(true)
 }
 
 #[derive(Default)]
