@@ -34,6 +34,7 @@ mod paths;
 mod produce;
 mod progress;
 mod replay;
+mod repository;
 mod rows;
 mod run;
 mod schema;

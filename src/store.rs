@@ -23,6 +23,7 @@ mod contract;
 #[cfg(test)]
 mod crashes;
 
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why a store did not do what it was asked.
@@ -98,6 +99,9 @@ pub trait Store: Send + Sync {
     fn place(&self) -> String;
 }
 
+/// Names what Git leaves alone in the folder it is in. A key of ours never begins with a dot.
+const IGNORED_BY_GIT: &str = ".gitignore";
+
 /// Opens the store at a path or a `file://` URL, whose folder is made if it is missing; or at the URL
 /// of a bucket, if this was built with the feature `object-store`.
 ///
@@ -105,8 +109,8 @@ pub trait Store: Send + Sync {
 /// If the place cannot be used, or is of a kind unknown here.
 pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
     match place.split_once("://") {
-        None => Ok(Arc::new(local::Local::open(place)?)),
-        Some(("file", path)) if path.starts_with('/') => Ok(Arc::new(local::Local::open(path)?)),
+        None => open_folder(place),
+        Some(("file", path)) if path.starts_with('/') => open_folder(path),
         Some(("file", _)) => {
             let detail = "a `file://` URL names a folder from `/` on, as `file:///var/x`";
             Err(StoreError::Failed(format!("could not open `{place}`: {detail}")))
@@ -122,6 +126,16 @@ pub fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
             )))
         }
     }
+}
+
+/// Opens a folder; one that is made now keeps itself out of repositories of source code, as far as it can.
+fn open_folder(path: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let is_new = !Path::new(path).exists();
+    let store = local::Local::open(path)?;
+    if is_new {
+        std::fs::write(Path::new(path).join(IGNORED_BY_GIT), "*\n").ok();
+    }
+    Ok(Arc::new(store))
 }
 
 /// Opens the store at a place only to read it: nothing is made or tidied up.

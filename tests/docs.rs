@@ -2,6 +2,9 @@
 //!
 //! `UPDATE_DOCS=1 cargo test docs` writes `docs/tables.md` and `docs/settings.md` again.
 
+/// The commands run.
+pub mod commands;
+
 use dataflows::table::{Role, Type};
 use deltamart::config::Config;
 use deltamart::families::{all, reasons};

@@ -9,6 +9,8 @@ mod checked;
 mod logs;
 /// Brokers that fail.
 mod mock;
+/// The commands of the pages.
+mod pages;
 /// Tables as topics.
 mod published;
 /// Whose records are left out of the watermark, and how payloads are written.

@@ -34,6 +34,9 @@ pub(super) fn snowflake_key(config: &Config, out: &Path) -> Result<()> {
     let public = snowflake::key::generate(out)?;
     let user = snowflake::ddl::identifier(&config.snowflake.user);
     crate::shown::complain(&format!("the private key is in `{}`; keep it, and let nobody read it", out.display()));
+    if let Some(hint) = super::repository::hint(out, "*.p8") {
+        crate::shown::complain(&hint);
+    }
     say!("ALTER USER {user} SET RSA_PUBLIC_KEY = '{public}';");
     say!("-- Where another key is in use and shall stay so until this one is: the second place, instead.");
     say!("-- ALTER USER {user} SET RSA_PUBLIC_KEY_2 = '{public}';");

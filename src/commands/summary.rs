@@ -49,6 +49,13 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
             Err(error) => say!("also:      {error}"),
         }
     }
+    let progress = sink.position()?;
+    // Said once, of a new warehouse.
+    if progress.as_ref().is_some_and(|progress| progress.generation == 1)
+        && let Some(hint) = super::repository::hint(&config.warehouse, "*.db*")
+    {
+        say!("{hint}");
+    }
     let place = match config.warehouse == Config::default().warehouse {
         true => String::new(),
         false => format!(" --warehouse {}", word(&path)),
@@ -59,7 +66,6 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
     }
     say_as_is!("with SQL:         {program} sql 'SELECT * FROM {example} LIMIT 5'{place}");
     say_as_is!("look at a table:  {program} show {example}{place}");
-    let progress = sink.position()?;
     let outcome = outcome(ended).with("warehouse", path);
     Ok(outcome.with("epoch", progress.map_or(0, |progress| progress.epoch)))
 }
