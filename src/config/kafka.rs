@@ -1,6 +1,6 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
-use super::layers::dotted;
+use super::origin::dotted;
 use super::secret;
 use super::wrong::{DAY_MS, Wrongs};
 use crate::declared::declared;

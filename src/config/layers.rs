@@ -1,7 +1,7 @@
 //! What was given, layer by layer: the file, the environment, `--set`, flags. Each value with its key and where it stands.
 
 use super::explain::{broken, key, kind_of, line};
-use super::origin::{Flag, Mistake, Origin};
+use super::origin::{Flag, Mistake, Origin, dotted};
 use super::settings::{meant, nearest, sections, settings, variable};
 use super::{DEFAULT_FILE, ENVIRONMENT};
 use std::collections::BTreeMap;
@@ -30,13 +30,6 @@ pub(super) struct Layers {
     pub(super) meant: Vec<String>,
     /// Whether a whole layer could not be read.
     pub(super) is_cut: bool,
-}
-
-/// A path as a key: a name in a map stands in quotes if it needs them.
-pub(super) fn dotted(path: &[String]) -> String {
-    let is_bare = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let part = |part: &String| if is_bare(part) { part.clone() } else { format!("\"{part}\"") };
-    path.iter().map(part).collect::<Vec<_>>().join(".")
 }
 
 /// Text as TOML would read it behind `key =`, or else as text.
@@ -109,15 +102,12 @@ impl Layers {
                 Some(length) => [&parts[..length], &[parts[length..].join(".")]].concat(),
                 None => parts,
             };
-            let value = match value_of(text) {
-                // `[users, movies_catalog]`: a shell has taken the quotes away.
-                Value::String(text) if text.starts_with('[') => text
-                    .parse::<figment::value::Value>()
-                    .ok()
-                    .and_then(|list| Value::try_from(list).ok())
-                    .unwrap_or(Value::String(text)),
-                value => value,
-            };
+            let mut value = value_of(text);
+            // `[users, movies_catalog]`: a shell has taken the quotes away.
+            if value.is_str() && text.trim_start().starts_with('[') {
+                let list = text.parse::<figment::value::Value>().ok().and_then(|list| Value::try_from(list).ok());
+                value = list.unwrap_or(value);
+            }
             self.take(path, value, &|_| origin.clone());
         }
     }

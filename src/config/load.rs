@@ -2,8 +2,8 @@
 
 use super::Config;
 use super::explain::why;
-use super::layers::{Given, Layers, dotted};
-use super::origin::{Flag, Mistake, Origin};
+use super::layers::{Given, Layers};
+use super::origin::{Flag, Mistake, Origin, dotted};
 use super::settings::{at, settings};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,8 +72,7 @@ pub(super) fn of_layers(layers: Layers) -> Result<Loaded, ConfigError> {
         let key = dotted(&path);
         let mut alone = Table::new();
         put(&mut alone, &path, value.clone());
-        let taken = read(alone).map_err(|error| why(&error, path.len()));
-        match taken.and_then(|config| all_taken(&config, &path, &value)) {
+        match read(alone, path.len()).and_then(|config| all_taken(&config, &path, &value)) {
             Ok(()) => {
                 put(&mut table, &path, value);
                 origins.insert(key, origin);
@@ -85,11 +84,11 @@ pub(super) fn of_layers(layers: Layers) -> Result<Loaded, ConfigError> {
             }
         }
     }
-    let config = match read(table) {
+    let config = match read(table, 0) {
         Ok(config) => config,
         // Each was good alone.
-        Err(error) => {
-            mistakes.push(Mistake::new(&Origin::Default, why(&error, 0)));
+        Err(why) => {
+            mistakes.push(Mistake::new(&Origin::Default, why));
             return Err(ConfigError::of(mistakes));
         }
     };
@@ -119,8 +118,10 @@ fn is_within(key: &str, outer: &str) -> bool {
     key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn read(table: Table) -> Result<Config, figment::Error> {
-    figment::value::Value::serialize(table)?.deserialize()
+/// What it says, or why it cannot be so: of a key that is so many names deep.
+fn read(table: Table, depth: usize) -> Result<Config, String> {
+    let value = figment::value::Value::serialize(table).map_err(|error| why(&error, depth))?;
+    value.deserialize().map_err(|error| why(&error, depth))
 }
 
 /// Of a list that is too long, what is too much was passed over: that is said, with how long it may be.

@@ -52,6 +52,13 @@ impl Display for Origin {
     }
 }
 
+/// A path as a key: a name in a map stands in quotes if it needs them.
+pub(super) fn dotted(path: &[String]) -> String {
+    let is_bare = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let part = |part: &String| if is_bare(part) { part.clone() } else { format!("\"{part}\"") };
+    path.iter().map(part).collect::<Vec<_>>().join(".")
+}
+
 /// A mistake, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mistake {

@@ -1,7 +1,7 @@
 //! Whether there is what settings name: folders, keys, certificates, secrets. Looked at before anything is made.
 
-use super::layers::dotted;
 use super::load::{ConfigError, Loaded};
+use super::origin::dotted;
 use super::secret;
 use super::wrong::Wrongs;
 use std::collections::BTreeMap;

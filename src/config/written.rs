@@ -1,8 +1,7 @@
 //! Settings as a file with what each means beside it: to be read (`check`), and to begin with (`init`).
 
-use super::layers::dotted;
 use super::load::Loaded;
-use super::origin::Origin;
+use super::origin::{Origin, dotted};
 use super::settings::{Section, Setting, at, sections};
 use crate::shown;
 use toml::{Table, Value};
@@ -27,7 +26,7 @@ impl Loaded {
                         for (name, value) in map {
                             let path: Vec<_> =
                                 setting.key.split('.').map(str::to_owned).chain([name.clone()]).collect();
-                            let name = dotted(&[name.clone()]);
+                            let name = dotted(std::slice::from_ref(name));
                             self.line(&name, value, &self.origin(&dotted(&path)), columns, &mut text);
                         }
                     }
@@ -51,16 +50,15 @@ impl Loaded {
             return;
         }
         comment("# ", &format!("({origin})"), columns, text);
-        match value {
-            Value::Array(values) if line.chars().count() > columns => {
-                text.push_str(&format!("{name} = [\n"));
-                values.iter().for_each(|value| text.push_str(&format!("    {value},\n")));
-                text.push_str("]\n");
-            }
-            _ => {
-                text.push_str(&line);
-                text.push('\n');
-            }
+        if let Value::Array(values) = value
+            && line.chars().count() > columns
+        {
+            text.push_str(&format!("{name} = [\n"));
+            values.iter().for_each(|value| text.push_str(&format!("    {value},\n")));
+            text.push_str("]\n");
+        } else {
+            text.push_str(&line);
+            text.push('\n');
         }
     }
 }
