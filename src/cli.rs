@@ -284,6 +284,12 @@ pub enum Command {
         #[arg(long)]
         deep: bool,
     },
+    /// Write a file of all settings, each with its meaning and commented out, to begin with
+    Init {
+        /// The file, which must not be there yet
+        #[arg(value_name = "FILE", default_value = "deltamart.toml")]
+        file: PathBuf,
+    },
     /// Print the statements that make the tables
     Schema {
         /// For which warehouse; for Snowflake also the roles, and what is granted to them

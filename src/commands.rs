@@ -25,6 +25,7 @@ mod clock;
 mod damage;
 mod forget;
 mod given;
+mod init;
 mod inputs;
 mod limits;
 mod named;
@@ -55,8 +56,8 @@ mod waiting;
 
 use crate::cli::{self, BatchArgs, Cli, Command, Global, Limit, RunArgs, ShopArgs, Switch};
 use crate::commit;
-use crate::config::Config;
 use crate::config::retention::Retention;
+use crate::config::{Config, Flag, Loaded};
 use crate::engine::{Lane, Options};
 use crate::families::all;
 use crate::instant;
@@ -123,6 +124,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Check { .. }) => "check",
         Some(Command::Schema { .. }) => "schema",
         Some(Command::SnowflakeKey { .. }) => "snowflake-key",
+        Some(Command::Init { .. }) => "init",
         Some(Command::Completions { .. }) => "completions",
     }
 }
@@ -131,11 +133,22 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
     // Heard by nobody: a write beyond the limit (`ulimit -f`) answers then, and is waited out like a full disk.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .context("could not listen for signals")?;
-    if let Some(Command::Completions { shell }) = cli.command {
-        clap_complete::generate(shell, &mut cli::command(), "deltamart", &mut std::io::stdout());
-        return Ok(Outcome::default());
+    match &cli.command {
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut cli::command(), "deltamart", &mut std::io::stdout());
+            return Ok(Outcome::default());
+        }
+        Some(Command::Init { file }) => return init::init(file).map(|()| Outcome::of(true)),
+        Some(_) | None => {}
     }
-    let config = configure(&cli.global, &cli.shop)?;
+    let loaded = configure(&cli.global, &cli.shop)?;
+    if matches!(
+        cli.command,
+        None | Some(Command::Run { .. } | Command::Batch { .. } | Command::Catalog { .. } | Command::Check { .. })
+    ) {
+        loaded.check_places().map_err(|error| Refused(error.to_string()))?;
+    }
+    let config = &loaded.config;
     let simulated = match &cli.command {
         Some(Command::Simulate { .. }) => true,
         None => !config.kafka.is_given(),
@@ -164,11 +177,12 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
         );
         return Err(Refused(why).into());
     }
-    dispatch(config, cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())), max_rejected, cli.global.json)
+    dispatch(&loaded, cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())), max_rejected, cli.global.json)
 }
 
-fn dispatch(config: Config, command: Command, max_rejected: Option<Limit>, json: bool) -> Result<Outcome> {
+fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json: bool) -> Result<Outcome> {
     let quiet = |done: Result<()>| done.map(|()| Outcome::default());
+    let config = loaded.config.clone();
     match command {
         Command::Run(arguments) => {
             // Dropped at the end: what came through standard input is in it.
@@ -210,51 +224,50 @@ fn dispatch(config: Config, command: Command, max_rejected: Option<Limit>, json:
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { deep } => {
-            check::check(&config)?;
+            check::check(loaded)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
         Command::Schema { dialect } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
-        // Done before the configuration was read: it needs none.
-        Command::Completions { .. } => Ok(Outcome::default()),
+        // Done before the configuration was read: they need none.
+        Command::Completions { .. } | Command::Init { .. } => Ok(Outcome::default()),
     }
 }
 
 /// The configuration, flags over everything.
-fn configure(global: &Global, shop: &ShopArgs) -> Result<Config> {
-    let mut config =
-        Config::load(global.config.as_deref(), &global.sets).map_err(|error| Refused(error.to_string()))?;
-    if let Some(workers) = global.workers {
-        config.workers = workers;
-    }
+fn configure(global: &Global, shop: &ShopArgs) -> Result<Loaded> {
+    let mut flags = Vec::new();
+    let mut number = |flag, key, number: Option<u64>| {
+        flags.extend(number.map(|number| Flag { flag, key, value: number.to_string() }));
+    };
+    number("--workers", "workers", global.workers.map(|workers| workers as u64));
+    number("--events", "simulate.events", shop.events);
+    number("--rate", "simulate.rate", shop.rate);
+    number("--seed", "simulate.seed", shop.seed);
+    number("--days", "simulate.days", shop.days.map(u64::from));
     if let Some(warehouse) = &global.warehouse {
-        config.warehouse.clone_from(warehouse);
+        let Some(warehouse) = warehouse.to_str() else {
+            let why = "`--warehouse`: the name is no UTF-8, and the state beside it, and what is written about it, need \
+                       one that is";
+            return Err(Refused(why.to_owned()).into());
+        };
+        flags.push(Flag::text("--warehouse", "warehouse", warehouse));
     }
-    if let Some(brokers) = &global.brokers {
-        config.kafka.brokers.clone_from(brokers);
-    }
-    if let Some(registry) = &global.registry {
-        config.registry.url.clone_from(registry);
+    for (flag, key, text) in [
+        ("--brokers", "kafka.brokers", &global.brokers),
+        ("--registry", "registry.url", &global.registry),
+        ("--start", "simulate.start", &shop.start),
+    ] {
+        flags.extend(text.as_ref().map(|text| Flag::text(flag, key, text)));
     }
     if let Some(raw) = global.raw {
-        config.raw = raw == Switch::On;
+        flags.push(Flag { flag: "--raw", key: "raw", value: (raw == Switch::On).to_string() });
     }
-    if config.warehouse.to_str().is_none() {
-        let why = "`--warehouse`: the name is no UTF-8, and the state beside it, and what is written about it, need one \
-                   that is";
-        return Err(Refused(why.to_owned()).into());
+    if global.accept_rejects {
+        flags.push(Flag { flag: "--accept-rejects", key: "accept_rejects", value: true.to_string() });
     }
-    config.accept_rejects |= global.accept_rejects;
-    let simulate = &mut config.simulate;
-    simulate.events = shop.events.unwrap_or(simulate.events);
-    simulate.rate = shop.rate.unwrap_or(simulate.rate);
-    simulate.seed = shop.seed.unwrap_or(simulate.seed);
-    simulate.days = shop.days.unwrap_or(simulate.days);
-    if let Some(start) = &shop.start {
-        simulate.start = given_instant("--start", start)?;
-    }
-    config.check().map_err(|error| Refused(error.to_string()))?;
-    Ok(config)
+    let loaded = Config::load(global.config.as_deref(), &global.sets, &flags);
+    Ok(loaded.map_err(|error| Refused(error.to_string()))?)
 }
 
 fn given_instant(flag: &str, text: &str) -> Result<i64> {

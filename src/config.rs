@@ -1,139 +1,167 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+mod check;
 mod explain;
 pub mod feed;
 pub mod kafka;
+mod layers;
+pub mod load;
+pub mod origin;
+pub mod paths;
 pub mod publish;
 pub mod retention;
 pub mod secret;
+pub mod settings;
 pub mod snowflake;
+pub mod written;
+mod wrong;
 
+use crate::declared::declared;
 use crate::instant::span;
 use crate::rules::Rules;
 use dataflows::shop::settings::Thresholds;
 use dataflows::table::Tables;
-use explain::explain;
-use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
+pub use load::{ConfigError, Loaded};
+pub use origin::{Flag, Origin};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The variables that configure us begin with this: `DELTAMART__LATENESS=24h`.
 const ENVIRONMENT: &str = "DELTAMART__";
 /// The file that is read if it is there and none is named.
-const DEFAULT_FILE: &str = "deltamart.toml";
+pub const DEFAULT_FILE: &str = "deltamart.toml";
 
-/// A clock may be fast, not in another age.
-const MAX_FUTURE_MS_MAX: i64 = 366 * 24 * 3_600_000;
-
-/// All settings. Durations are written `250ms`, `2min`, `48h`, `7d`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Threads that compute.
-    pub workers: usize,
-    /// The warehouse file.
-    pub warehouse: PathBuf,
-    /// Whether the raw tables are written.
-    pub raw: bool,
-    /// How often epochs close.
-    #[serde(with = "span")]
-    pub epoch_interval: i64,
-    /// An epoch with so many records closes at once.
-    pub epoch_events: usize,
-    /// How many closed epochs may be unacknowledged.
-    pub epochs_in_flight: u64,
-    /// How many bytes may wait for the warehouse; an epoch with so many bytes closes at once.
-    pub pending_bytes: usize,
-    /// The least time between two commits.
-    #[serde(with = "span")]
-    pub commit_interval: i64,
-    /// Where journal and snapshots are kept: a folder, or the URL of a bucket. Empty is beside the warehouse:
-    /// its name, and `.state`.
-    pub state_dir: String,
-    /// How often a snapshot is taken: what is journaled after it is read again after a crash.
-    #[serde(with = "span")]
-    pub snapshot_interval: i64,
-    /// The least time between two objects of the journal; in a bucket every object is paid for.
-    #[serde(with = "span")]
-    pub journal_interval: i64,
-    /// How far events may be out of order before the watermark passes them.
-    #[serde(with = "span")]
-    pub out_of_orderness: i64,
-    /// For how long a partition must be at its end to be left out of the watermark.
-    #[serde(with = "span")]
-    pub idle_timeout: i64,
-    /// How late an event may be and still correct a metric; `unlimited`, and nothing expires.
-    #[serde(with = "limit")]
-    pub lateness: Option<i64>,
-    /// How late a catalog version may be and still take effect at its own time.
-    #[serde(with = "limit")]
-    pub catalog_lateness: Option<i64>,
-    /// After how long a session without a sign-out has ended; 0 is never, and then users who never
-    /// sign out stay in memory.
-    #[serde(with = "span")]
-    pub session_timeout: i64,
-    /// A cart id silent for so long is another cart afterwards.
-    #[serde(with = "span")]
-    pub cart_ttl: i64,
-    /// How far back an item's earliest price counts for what was sold before it.
-    #[serde(with = "span")]
-    pub price_backfill: i64,
-    /// Which upsert tables are kept: a list of names, or `all`.
-    #[serde(deserialize_with = "one_or_many")]
-    pub tables: Vec<String>,
-    /// Whether a file is read none of whose first records is valid; all of it may be rejected then.
-    pub accept_rejects: bool,
-    /// Whether a run begins although another one may be under way: for orchestrators that know better.
-    pub take_over: bool,
-    /// Where the segments of users begin.
-    pub segments: Segments,
-    /// The bounds of what is accepted.
-    pub rules: Rules,
-    /// The simulated shop.
-    pub simulate: Simulate,
-    /// Kafka.
-    pub kafka: kafka::Kafka,
-    /// The Schema Registry.
-    pub registry: kafka::Registry,
-    /// Tables as compacted topics of Kafka.
-    pub publish: publish::Publish,
-    /// The Parquet feed.
-    pub feed: feed::Feed,
-    /// Snowflake.
-    pub snowflake: snowflake::Snowflake,
-    /// For how long raw, rejected and late rows are kept.
-    pub retention: retention::Retention,
+declared! {
+    /// All settings. Durations are written `250ms`, `2min`, `48h`, `7d`.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Config {
+        /// How many threads compute, 1 to 1024. More of them help while there are cores for them.
+        pub workers: usize,
+        /// The SQLite file that rows go to. It is made if it is missing, its folder is not. `:memory:` is for a run
+        /// whose rows nobody keeps.
+        pub warehouse: PathBuf,
+        /// Whether every accepted event is kept in a raw table too. Without them `verify` has nothing to compute
+        /// from, and the warehouse is smaller.
+        pub raw: bool,
+        /// How often an epoch closes, 1ms to 1day. What was read is computed and committed by whole epochs: longer
+        /// shows rows later, shorter costs more CPU.
+        #[serde(with = "span")]
+        pub epoch_interval: i64,
+        /// An epoch that has this many records closes before its time. A larger number takes more memory.
+        pub epoch_events: usize,
+        /// How many closed epochs may wait for their commit before reading waits too. A larger number takes more
+        /// memory.
+        pub epochs_in_flight: u64,
+        /// How many bytes may wait for the warehouse before reading waits too; an epoch that has this many closes
+        /// before its time. A larger number takes more memory.
+        pub pending_bytes: usize,
+        /// The least time between two commits to the warehouse; 0 is after every epoch. Longer shows rows later,
+        /// shorter writes more often.
+        #[serde(with = "span")]
+        pub commit_interval: i64,
+        /// Where journal and snapshots are kept: a folder, or the URL of a bucket. Empty is beside the warehouse:
+        /// its name, and `.state`.
+        pub state_dir: String,
+        /// How often a snapshot of the state is taken; 0 is after every epoch. A start reads again what was
+        /// journaled after the last one: longer makes starts slower, shorter writes more.
+        #[serde(with = "span")]
+        pub snapshot_interval: i64,
+        /// The least time between two objects of the journal; 0 is one for every epoch. Longer shows rows later; in
+        /// a bucket every object is paid for.
+        #[serde(with = "span")]
+        pub journal_interval: i64,
+        /// How far events of a partition may be out of order and not be late: the watermark stays so far behind the
+        /// newest of them. Longer makes windows final later.
+        #[serde(with = "span")]
+        pub out_of_orderness: i64,
+        /// How long a partition must have had nothing to read before it is left out of the watermark; 0 is at once.
+        /// Until then it holds up the others. What comes in it afterwards may be late.
+        #[serde(with = "span")]
+        pub idle_timeout: i64,
+        /// How far behind the watermark an event may be and still correct a metric; what is later is kept apart.
+        /// `unlimited` takes everything, and memory grows with the input.
+        #[serde(with = "limit")]
+        pub lateness: Option<i64>,
+        /// How far behind the watermark a version of an item may be and still take effect at its own time. With
+        /// `unlimited` all versions stay in memory.
+        #[serde(with = "limit")]
+        pub catalog_lateness: Option<i64>,
+        /// How long after its sign-in a session without a sign-out has ended. 0 is never; then users who never sign
+        /// out stay in memory.
+        #[serde(with = "span")]
+        pub session_timeout: i64,
+        /// A cart id that was silent for this long is another cart afterwards. Longer keeps carts in memory longer.
+        #[serde(with = "span")]
+        pub cart_ttl: i64,
+        /// How far back an item's earliest price counts for what was sold before there was one; 0 is not at all.
+        /// Longer keeps sales open longer.
+        #[serde(with = "span")]
+        pub price_backfill: i64,
+        /// Which tables of metrics are kept: `all`, or a list of names such as `["users"]`. Fewer take less time
+        /// and memory.
+        #[serde(deserialize_with = "one_or_many")]
+        pub tables: Vec<String>,
+        /// Whether a file is read although none of its first records is valid; all of it may be rejected then.
+        pub accept_rejects: bool,
+        /// Whether a run begins although another one may be under way. Set it only where something else makes sure
+        /// that the other one has ended, or is to end.
+        pub take_over: bool,
+        /// Which users are counted to which segment. Of those that fit, the first one counts: high value, abandons
+        /// carts, browses frequently, new, inactive.
+        pub segments: Segments,
+        /// The bounds of what is accepted. A record beyond them is rejected, and kept with the reason.
+        pub rules: Rules,
+        /// The simulated shop: for `run` without files and without Kafka, and for `simulate`.
+        pub simulate: Simulate,
+        /// The brokers that events are read from. Without `brokers` nothing is read from Kafka.
+        pub kafka: kafka::Kafka,
+        /// The Schema Registry, which knows how records of Kafka are written.
+        pub registry: kafka::Registry,
+        /// Tables as compacted topics of Kafka. Without `prefix` nothing is published.
+        pub publish: publish::Publish,
+        /// Tables as Parquet files, in a folder or a bucket. Without `path` there are none.
+        pub feed: feed::Feed,
+        /// Snowflake as a warehouse beside the SQLite file. Without `account` nothing is written to it.
+        pub snowflake: snowflake::Snowflake,
+        /// For how long raw, rejected and late rows are kept. It changes no metric: those come from the state,
+        /// which has seen every event.
+        pub retention: retention::Retention,
+    }
 }
 
-/// Where the segments of users begin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Segments {
-    /// Who spent so many cents within `high_value_within` is of high value.
-    pub high_value_cents: i64,
-    /// See `high_value_cents`.
-    #[serde(with = "span")]
-    pub high_value_within: i64,
-    /// Who abandoned so many carts within `abandoned_within` abandons carts.
-    pub abandoned_carts: i64,
-    /// A cart is abandoned so long after its last add without a checkout.
-    #[serde(with = "span")]
-    pub abandoned_after: i64,
-    /// See `abandoned_carts`.
-    #[serde(with = "span")]
-    pub abandoned_within: i64,
-    /// Who looked at so many items within `frequent_within` browses frequently.
-    pub frequent_views: i64,
-    /// See `frequent_views`.
-    #[serde(with = "span")]
-    pub frequent_within: i64,
-    /// Who registered within so long is new.
-    #[serde(with = "span")]
-    pub new_within: i64,
-    /// Who did nothing for so long is inactive.
-    #[serde(with = "span")]
-    pub inactive_after: i64,
+declared! {
+    /// Where the segments of users begin.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Segments {
+        /// A user who spent at least this many cents within `high_value_within` is of high value.
+        pub high_value_cents: i64,
+        /// For how long what a user spent counts for `high_value_cents`. Longer keeps more in memory.
+        #[serde(with = "span")]
+        pub high_value_within: i64,
+        /// A user with at least this many abandoned carts at the same time abandons carts.
+        pub abandoned_carts: i64,
+        /// A cart is abandoned this long after something was last put into it, if there was no checkout; 0 is at
+        /// once.
+        #[serde(with = "span")]
+        pub abandoned_after: i64,
+        /// For how long an abandoned cart counts for `abandoned_carts`; 0 is not at all. Longer keeps more in
+        /// memory.
+        #[serde(with = "span")]
+        pub abandoned_within: i64,
+        /// A user who looked at items at least this many times within `frequent_within` browses frequently.
+        pub frequent_views: i64,
+        /// For how long a look at an item counts for `frequent_views`. Longer keeps more in memory.
+        #[serde(with = "span")]
+        pub frequent_within: i64,
+        /// A user is new for this long after the registration; 0 is not at all.
+        #[serde(with = "span")]
+        pub new_within: i64,
+        /// A user who did nothing for this long is inactive.
+        #[serde(with = "span")]
+        pub inactive_after: i64,
+    }
 }
 
 impl Default for Segments {
@@ -173,45 +201,47 @@ impl Segments {
 /// In `tables`: every one.
 const ALL_TABLES: &str = "all";
 
-/// The simulated shop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Simulate {
-    /// How many records, the catalog not counted.
-    pub events: u64,
-    /// How many a second; 0 is as fast as they are taken.
-    pub rate: u64,
-    /// The same seed makes the same events.
-    pub seed: u64,
-    /// How many days they span.
-    pub days: u32,
-    /// The first of them: ISO 8601.
-    #[serde(with = "crate::instant::iso")]
-    pub start: i64,
-    /// How many per mille of visits are by somebody new, who registers.
-    pub new_user_permille: f64,
-    /// A visit looks at one item at least, and at so many at most.
-    pub views_max: u32,
-    /// How many per mille of what is looked at goes into the cart.
-    pub add_permille: f64,
-    /// How many per mille of carts with something in them are checked out in the visit.
-    pub checkout_permille: f64,
-    /// How many per mille of the other visits end with a finished purchase.
-    pub purchase_permille: f64,
-    /// How many per mille of what is bought is rated.
-    pub rating_permille: f64,
-    /// How many per mille of visits end with a sign-out.
-    pub sign_out_permille: f64,
-    /// How many per mille come out of order, within `out_of_orderness`.
-    pub out_of_order_permille: f64,
-    /// How many per mille come late, by hours, within `lateness`.
-    pub late_permille: f64,
-    /// How many per mille come too late.
-    pub too_late_permille: f64,
-    /// How many per mille come twice.
-    pub duplicate_permille: f64,
-    /// How many per mille are malformed.
-    pub malformed_permille: f64,
+declared! {
+    /// The simulated shop.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Simulate {
+        /// How many events are made; the catalog is not counted.
+        pub events: u64,
+        /// How many events come in a second; 0 is as fast as they are taken.
+        pub rate: u64,
+        /// The same seed, with the same settings, makes the same events.
+        pub seed: u64,
+        /// How many days of event time the events span, 1 or more.
+        pub days: u32,
+        /// When the first day begins, as ISO 8601.
+        #[serde(with = "crate::instant::iso")]
+        pub start: i64,
+        /// Of 1000 visits, how many are by somebody new, who registers.
+        pub new_user_permille: f64,
+        /// How many items are looked at in a visit at the most; it is one at the least.
+        pub views_max: u32,
+        /// Of 1000 items that are looked at, how many go into the cart.
+        pub add_permille: f64,
+        /// Of 1000 visits with something in the cart, how many end with a checkout.
+        pub checkout_permille: f64,
+        /// Of 1000 visits without a checkout, how many end with a finished purchase.
+        pub purchase_permille: f64,
+        /// Of 1000 items that are bought, how many are rated.
+        pub rating_permille: f64,
+        /// Of 1000 visits, how many end with a sign-out.
+        pub sign_out_permille: f64,
+        /// Of 1000 events, how many come out of order, within `out_of_orderness`.
+        pub out_of_order_permille: f64,
+        /// Of 1000 events, how many come late, by hours, within `lateness`.
+        pub late_permille: f64,
+        /// Of 1000 events, how many come later than `lateness` allows.
+        pub too_late_permille: f64,
+        /// Of 1000 events, how many come twice.
+        pub duplicate_permille: f64,
+        /// Of 1000 events, how many are malformed, and are rejected.
+        pub malformed_permille: f64,
+    }
 }
 
 impl Default for Config {
@@ -275,127 +305,19 @@ impl Default for Simulate {
     }
 }
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
-
 impl Config {
-    /// Reads the configuration: defaults, then the file, then the environment, then `--set`.
-    ///
-    /// # Errors
-    /// If a value cannot be used: where it stands and what would be right.
-    pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Config::default()));
-        match file {
-            Some(file) if !file.is_file() => {
-                return Err(ConfigError(format!("configuration file `{}` does not exist", file.display())));
-            }
-            Some(file) => figment = figment.merge(toml_file(file)?),
-            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(toml_file(Path::new(DEFAULT_FILE))?),
-            None => {}
-        }
-        figment = figment.merge(Env::prefixed(ENVIRONMENT).split("__"));
-        for (n, set) in sets.iter().enumerate() {
-            // Not repeated: who forgets the key has typed a value.
-            let wrong = |why: &str| ConfigError(format!("`--set`, number {}: {why}: write `--set key=value`", n + 1));
-            let (key, value) = set.split_once('=').ok_or_else(|| wrong("has no value"))?;
-            let set = named(key.trim(), value.trim()).ok_or_else(|| wrong("what stands before `=` is no key"))?;
-            figment = figment.merge(set);
-        }
-        let config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// What no single value can show to be wrong.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key: &str, why: String| Err(ConfigError(format!("setting `{key}`: {why}")));
-        if !(1..=1024).contains(&self.workers) {
-            return wrong("workers", format!("is {}; expected 1 to 1024 (`-w`)", self.workers));
-        }
-        if self.epoch_events == 0 || self.epochs_in_flight == 0 {
-            return wrong("epoch_events, epochs_in_flight", "must be at least 1".to_owned());
-        }
-        if let Some(lateness) = self.lateness.filter(|lateness| self.rules.time.max_future >= *lateness) {
-            let (future, lateness) = (span::show(self.rules.time.max_future), span::show(lateness));
-            let why = format!(
-                "is {future}, but must be less than `lateness` ({lateness}): one fast clock would make everybody else late"
-            );
-            return wrong("rules.max_future", why);
-        }
-        if self.cart_ttl == 0 {
-            return wrong("cart_ttl", "must be longer than nothing: every event would be a cart of its own".to_owned());
-        }
-        self.kept_tables()?;
-        for (key, url) in [
-            ("state_dir", &self.state_dir),
-            ("feed.path", &self.feed.path),
-            ("snowflake.url", &self.snowflake.url),
-            ("kafka.brokers", &self.kafka.brokers),
-            ("publish.brokers", &self.publish.brokers),
-        ] {
-            if (url.contains("://") || key.ends_with("brokers")) && url.contains(['@', '?']) {
-                let why = "holds a password, or so it seems: an address without `@` and `?` is expected, and what is secret \
-                           in the environment or in files of its own";
-                return wrong(key, why.to_owned());
-            }
-        }
-        let other = self.kafka.wrong().or_else(|| self.registry.wrong()).or_else(|| self.feed.wrong());
-        let other = other.or_else(|| self.publish.wrong(&self.kafka, &self.registry.url));
-        if let Some((key, why)) = other.or_else(|| self.snowflake.wrong()).or_else(|| self.retention.wrong()) {
-            return wrong(&key, why);
-        }
-        if self.rules.time.min_event_time < 0 {
-            return wrong("rules.min_event_time", "expected 1970-01-01 or later".to_owned());
-        }
-        if self.rules.time.max_future > MAX_FUTURE_MS_MAX {
-            return wrong("rules.max_future", "expected a year at the most".to_owned());
-        }
-        if self.rules.shop.user_id.0 > self.rules.shop.user_id.1
-            || !(1..=i64::MAX as u64).contains(&self.rules.shop.user_id.1)
-        {
-            return wrong("rules.user_id", "expected [smallest, largest], the largest at least 1".to_owned());
-        }
-        if self.rules.shop.age.0 > self.rules.shop.age.1 {
-            return wrong("rules.age", "expected [smallest, largest]".to_owned());
-        }
-        let zero = |what: u64| what == 0;
-        let simulate = &self.simulate;
-        for (key, is_zero) in [
-            ("days", zero(simulate.days.into())),
-            ("events", zero(simulate.events)),
-            ("views_max", zero(simulate.views_max.into())),
-        ] {
-            if is_zero {
-                return wrong(&format!("simulate.{key}"), "must be at least 1".to_owned());
-            }
-        }
-        for (key, permille) in [
-            ("new_user", simulate.new_user_permille),
-            ("add", simulate.add_permille),
-            ("checkout", simulate.checkout_permille),
-            ("purchase", simulate.purchase_permille),
-            ("rating", simulate.rating_permille),
-            ("sign_out", simulate.sign_out_permille),
-            ("out_of_order", simulate.out_of_order_permille),
-            ("late", simulate.late_permille),
-            ("too_late", simulate.too_late_permille),
-            ("duplicate", simulate.duplicate_permille),
-            ("malformed", simulate.malformed_permille),
-        ] {
-            if !(0.0..=1000.0).contains(&permille) {
-                return wrong(&format!("simulate.{key}_permille"), format!("is {permille}; expected 0 to 1000"));
-            }
-        }
-        Ok(())
-    }
-
     /// The upsert tables that are kept.
     ///
     /// # Errors
     /// If a name is no upsert table's.
     pub fn kept_tables(&self) -> Result<Tables, ConfigError> {
+        self.known_tables().map_err(|why| ConfigError::one(format!("setting `tables`: {why}")))
+    }
+
+    fn known_tables(&self) -> Result<Tables, String> {
+        if self.tables.is_empty() {
+            return Err(format!("is empty; expected `{ALL_TABLES}` or names of tables"));
+        }
         if self.tables.iter().any(|name| name == ALL_TABLES) {
             return Ok(Tables::ALL);
         }
@@ -403,14 +325,9 @@ impl Config {
         let known = |(n, name): (usize, &String)| {
             upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
                 let (n, names): (_, Vec<_>) = (n + 1, upserts.iter().map(|id| id.table().name).collect());
-                let why =
-                    format!("name {n} is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "));
-                ConfigError(format!("setting `tables`: {why}"))
+                format!("name {n} is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "))
             })
         };
-        if self.tables.is_empty() {
-            return Err(ConfigError(format!("setting `tables`: is empty; expected `{ALL_TABLES}` or names of tables")));
-        }
         self.tables.iter().enumerate().map(known).collect()
     }
 
@@ -434,23 +351,6 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("the configuration is made of what TOML has")
     }
-}
-
-/// A file of settings, if it is TOML.
-fn toml_file(path: &Path) -> Result<figment::providers::Data<Toml>, ConfigError> {
-    let wrong = |why: String| ConfigError(format!("configuration file `{}`{why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!(": could not be read: {error}")))?;
-    // Read twice: figment would repeat the line that is wrong.
-    toml::from_str::<toml::Table>(&text).map_err(|error| wrong(explain::broken(&text, &error)))?;
-    Ok(Toml::file_exact(path))
-}
-
-/// `--set key=value`: the value as TOML would read it, or else as text; nothing if the key is none.
-fn named(key: &str, value: &str) -> Option<figment::providers::Data<Toml>> {
-    let parses = |text: &str| toml::from_str::<toml::Table>(text).is_ok();
-    let as_text = || format!("{key} = {}", toml::Value::String(value.to_owned()));
-    let text = Some(format!("{key} = {value}")).filter(|nested| parses(nested)).unwrap_or_else(as_text);
-    parses(&text).then(|| Toml::string(&text))
 }
 
 /// A list of names, or one name.
@@ -495,7 +395,7 @@ mod tests {
 
     fn load(sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
-        Config::load(None, &sets).map_err(|error| error.to_string())
+        Config::load(None, &sets, &[]).map(|loaded| loaded.config).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -509,6 +409,17 @@ mod tests {
         assert_eq!((config.retention.raw, config.retention.late), (Some(30 * 24 * 3_600_000), None));
         let again: Config = toml::from_str(&config.to_toml()).expect("reads what it writes");
         assert_eq!(again, config);
+    }
+
+    #[test]
+    fn nothing_is_a_duration_without_a_unit() {
+        for zero in ["0", "0s", "\"0\""] {
+            let sets = ["journal_interval", "commit_interval", "idle_timeout", "catalog_lateness", "feed.retention"];
+            let sets: Vec<_> = sets.iter().map(|key| format!("{key}={zero}")).collect();
+            let config = load(&sets.iter().map(String::as_str).collect::<Vec<_>>()).expect("good");
+            assert_eq!((config.commit_interval, config.idle_timeout, config.catalog_lateness), (0, 0, Some(0)));
+            assert_eq!((config.journal_interval, config.feed.retention), (0, Some(0)));
+        }
     }
 
     #[test]
@@ -537,7 +448,30 @@ mod tests {
             ("tables=5", "expected `all`, or a list of names"),
             ("lateness=soon", "`lateness`: is no duration; write it as"),
             ("lateness=24", "a duration with its unit"),
-            ("latenes=1h", "unknown field: found `latenes`"),
+            ("lateness=-2h", "`lateness`: is negative; a duration is 0 or longer"),
+            ("idle_timeout=-5", "`idle_timeout`: is negative; a duration is 0 or longer"),
+            ("lateness=2000years", "`lateness`: is longer than a thousand years, or `unlimited`"),
+            ("latenes=1h", "unknown setting `latenes`; did you mean `lateness`?"),
+            ("rules.user_id=[1, 2, 3]", "`rules.user_id`: has 3 values; expected 2"),
+            ("rules.user_id=[1, \"x\"]", "`rules.user_id`: value 2 is text; expected a whole number"),
+            ("workers=-1", "`workers`: is negative; expected a whole number"),
+            ("kafka=5", "`kafka`: is a number; expected a section of settings"),
+            ("kafka.properties=5", "`kafka.properties`: is a number; expected a section of names and texts"),
+            ("kafka.properties.sasl.mechanism=PLAIN", "stands in quotes"),
+            (
+                "kafka.properties.\"group.id\"=x",
+                "`kafka.properties.\"group.id\"`: cannot be set: it is `kafka.group_id`",
+            ),
+            ("kafka.topics.nothing=x", "`kafka.topics.nothing`: is no event"),
+            ("publish.properties.\"group.id\"=x", "`publish.properties.\"group.id\"`: cannot be set"),
+            ("epoch_interval=0", "is 0s; expected 1ms to 1day: at 0 epochs would close without end"),
+            ("epoch_interval=2d", "is 2days; expected 1ms to 1day"),
+            ("pending_bytes=0", "`pending_bytes`: must be at least 1"),
+            ("kafka.metadata_interval=0", "expected 100ms to 1day"),
+            ("snowflake.timeout=0", "is 0s; expected 1s to 1day"),
+            ("segments.abandoned_carts=0", "must be at least 1"),
+            ("kafka.replication=0", "expected 1 or more, or -1"),
+            ("publish.partitions=0", "`publish.partitions`: must be at least 1"),
             ("workers=many", "`workers`: is text; expected a whole number"),
             ("workers=0", "`workers`: is 0"),
             ("rules.max_future=3d", "`rules.max_future`: is 3days"),
@@ -548,7 +482,7 @@ mod tests {
             ("retention.late=30days ago", "`retention.late`: is no duration"),
             ("retention.late=soon", "or `keep`"),
             ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
-            ("retention.catalog=30d", "unknown field"),
+            ("retention.catalog=30d", "unknown setting `retention.catalog`"),
             ("lateness", "number 1: has no value"),
             ("late ness=1h", "what stands before `=` is no key"),
             ("state_dir=s3://me:MIIEvQ@bucket", "`state_dir`: holds a password"),

@@ -36,7 +36,9 @@ pub mod iso {
     #[allow(missing_docs, reason = "serde's own shape")]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = text(deserializer)?;
-        super::parse(&text).ok_or_else(|| D::Error::custom("is no instant; write it as 2026-01-05T10:00:00Z"))
+        super::parse(&text).ok_or_else(|| {
+            D::Error::custom("is no instant; expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z")
+        })
     }
 }
 
@@ -53,17 +55,44 @@ pub mod span {
 
     pub(crate) fn parse(text: &str) -> Result<i64, String> {
         // Without the text: what is in the wrong place may be a secret.
-        let wrong = || "is no duration; write it as 250ms, 2min, 48h or 7d".to_owned();
-        let span = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
-        i64::try_from(span.as_millis()).map_err(|_| wrong())
+        let text = text.trim();
+        if text.strip_prefix(['-', '\u{2212}']).is_some_and(|rest| humantime::parse_duration(rest.trim()).is_ok()) {
+            return Err(NEGATIVE.to_owned());
+        }
+        // Nothing is as long in every unit.
+        if text == "0" {
+            return Ok(0);
+        }
+        let span = humantime::parse_duration(text);
+        let span = span.map_err(|_| "is no duration; write it as 0, 250ms, 2min, 48h or 7d".to_owned())?;
+        let ms = i64::try_from(span.as_millis()).ok().filter(|ms| *ms <= MS_MAX);
+        ms.ok_or_else(|| "is longer than a thousand years".to_owned())
     }
+
+    const NEGATIVE: &str = "is negative; a duration is 0 or longer, such as 250ms, 2min, 48h or 7d";
+
+    /// Instants are added to durations: they must not leave what a number holds.
+    const MS_MAX: i64 = 1000 * 366 * 24 * 3_600_000;
 
     pub(crate) struct Duration;
 
     impl serde::de::Visitor<'_> for Duration {
         type Value = String;
         fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-            f.write_str("a duration with its unit: 250ms, 2min, 48h or 7d")
+            f.write_str("a duration with its unit: 250ms, 2min, 48h or 7d; or 0")
+        }
+        fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
+            match number {
+                0 => Ok("0".to_owned()),
+                1.. => Err(E::invalid_type(serde::de::Unexpected::Signed(number), &self)),
+                ..0 => Err(E::custom(NEGATIVE)),
+            }
+        }
+        fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
+            match number {
+                0 => Ok("0".to_owned()),
+                1.. => Err(E::invalid_type(serde::de::Unexpected::Unsigned(number), &self)),
+            }
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
             Ok(text.to_owned())

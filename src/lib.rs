@@ -88,6 +88,7 @@ pub mod state_dir;
 pub mod store;
 
 pub mod backoff;
+pub mod declared;
 pub mod instant;
 pub mod lanes;
 pub mod periodic;

@@ -1,5 +1,6 @@
 //! The bounds of what is accepted, as they stand in the settings and in the journal.
 
+use crate::declared::{Declared, Field, declared};
 use crate::{families, instant};
 use dataflows::Instant;
 use dataflows::family::FamilyId;
@@ -20,6 +21,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The settings that they are written as.
+    pub fn declared() -> &'static [Field] {
+        Written::FIELDS
+    }
+
     /// By what records of a family are judged. One that has no rules of its own is handed none.
     pub fn bounds(&self, family: FamilyId, clock: impl Into<Clock>) -> Bounds<'_> {
         let rules: &dyn Any = if family == families::SHOP { &self.shop } else { &() };
@@ -27,24 +33,27 @@ impl Rules {
     }
 }
 
-/// Of all families together, by their names.
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "Rules", deny_unknown_fields, default)]
-struct Written {
-    /// The smallest and the largest `user_id` that is accepted.
-    user_id: (u64, u64),
-    /// The smallest and the largest `age` that is accepted, in years.
-    age: (u32, u32),
-    /// The languages that are accepted. None at all is accepted too.
-    preferred_language: Vec<String>,
-    /// The methods of payment that are accepted.
-    payment_method: Vec<String>,
-    /// An event that is older is rejected. ISO 8601.
-    #[serde(with = "instant::iso")]
-    min_event_time: Instant,
-    /// An event that is further in the future is rejected, by the time of its log or the clock.
-    #[serde(with = "instant::span")]
-    max_future: i64,
+declared! {
+    /// Of all families together, by their names.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "Rules", deny_unknown_fields, default)]
+    struct Written {
+        /// The smallest and the largest `user_id` that is accepted.
+        user_id: (u64, u64),
+        /// The smallest and the largest `age` that is accepted, in years.
+        age: (u32, u32),
+        /// The languages that are accepted. An event that names none is accepted too.
+        preferred_language: Vec<String>,
+        /// The methods of payment that are accepted.
+        payment_method: Vec<String>,
+        /// The time of the oldest event that is accepted, as ISO 8601.
+        #[serde(with = "instant::iso")]
+        min_event_time: Instant,
+        /// How far in the future an event may be, by the time of its log or the clock. It must be less than
+        /// `lateness`: a fast clock makes the events of others late.
+        #[serde(with = "instant::span")]
+        max_future: i64,
+    }
 }
 
 impl Default for Written {

@@ -6,7 +6,7 @@
 pub mod commands;
 
 use dataflows::table::{Role, Type};
-use deltamart::config::Config;
+use deltamart::config::settings::sections;
 use deltamart::families::{all, reasons};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -133,59 +133,26 @@ fn the_page_of_tables_is_as_declared() {
     assert_is_made("docs/tables.md", &made);
 }
 
-/// The comment above a field of a struct in a file of source.
-fn comment(text: &str, of: &str, field: &str) -> Option<String> {
-    let body = text.split(&format!("struct {of} {{")).nth(1)?.split("\n}").next()?;
-    let mut lines = Vec::new();
-    for line in body.lines().map(str::trim) {
-        let name = line.strip_prefix("pub ").unwrap_or(line).split(':').next().unwrap_or_default();
-        if let Some(said) = line.strip_prefix("///") {
-            lines.push(said.trim().to_owned());
-        } else if name == field {
-            return Some(lines.join(" "));
-        } else if !line.starts_with("#[") {
-            lines.clear();
-        }
-    }
-    None
-}
-
-/// Where the settings of each section are declared; those without a section first.
-const SECTIONS: [(&str, &str, &str); 10] = [
-    ("", "src/config.rs", "Config"),
-    ("segments", "src/config.rs", "Segments"),
-    ("rules", "src/rules.rs", "Written"),
-    ("simulate", "src/config.rs", "Simulate"),
-    ("kafka", "src/config/kafka.rs", "Kafka"),
-    ("registry", "src/config/kafka.rs", "Registry"),
-    ("publish", "src/config/publish.rs", "Publish"),
-    ("feed", "src/config/feed.rs", "Feed"),
-    ("snowflake", "src/config/snowflake.rs", "Snowflake"),
-    ("retention", "src/config/retention.rs", "Retention"),
-];
-
 #[test]
 fn the_page_of_settings_is_as_declared() {
-    let defaults = toml::Table::try_from(Config::default()).expect("settings are TOML");
     let mut made = "# Settings\n\nMade of the declarations in the code. A setting stands in `deltamart.toml`, in the environment \
                     (`DELTAMART__KAFKA__BROKERS`), or after `--set` (`--set kafka.brokers=...`). Durations are written `250ms`, \
-                    `2min`, `48h`, `7d`.\n"
+                    `2min`, `48h`, `7d`, or `0`. `deltamart init` writes a file with all of them, `deltamart check` shows \
+                    their values and where each comes from.\n"
         .to_owned();
-    let mut said = 0;
-    for (section, file, of) in SECTIONS {
-        let text = read(file);
-        let values = if section.is_empty() { Some(&defaults) } else { defaults[section].as_table() };
-        let title = if section.is_empty() { "Without a section" } else { &format!("`[{section}]`") };
-        write!(made, "\n## {title}\n\n| setting | default | what it says |\n|---|---|---|\n").expect("text");
-        for (name, default) in
-            values.expect("a section").iter().filter(|(_, value)| !value.is_table() || !section.is_empty())
-        {
-            let doc = comment(&text, of, name).unwrap_or_else(|| panic!("`{section}.{name}` has no comment in {file}"));
-            let default = if default.is_table() { "none".to_owned() } else { format!("`{default}`") };
-            writeln!(made, "| `{name}` | {default} | {} |", doc.replace('|', "\\|")).expect("text");
-            said += 1;
+    for section in sections() {
+        let (title, about) = match section.name {
+            "" => ("Without a section".to_owned(), String::new()),
+            name => (format!("`[{name}]`"), format!("{}\n\n", section.meaning)),
+        };
+        write!(made, "\n## {title}\n\n{about}| setting | default | what it says |\n|---|---|---|\n").expect("text");
+        for setting in &section.settings {
+            let default = setting.default.as_ref().map_or("none".to_owned(), |default| format!("`{default}`"));
+            let meaning = setting.meaning.replace('|', "\\|");
+            writeln!(made, "| `{}` | {default} | {meaning} |", setting.name).expect("text");
         }
     }
+    let said: usize = sections().iter().map(|section| section.settings.len()).sum();
     assert!(said > 70, "{said} settings");
     assert_is_made("docs/settings.md", &made);
 }

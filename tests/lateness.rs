@@ -1,7 +1,7 @@
 //! What is late in files is a function of the files: not of where they were chopped, by how many workers they
 //! were read, where a run was killed or stopped, nor how far the files had grown when it began.
 //!
-//! `DELTAMART_SWEEP=300` runs so many histories; `DELTAMART_LATENESS=7` repeats one.
+//! `DELTAMART_SWEEP=300` runs so many histories; `DELTAMART_LATENESS_SEED=7` repeats one.
 
 mod begins;
 mod order;
@@ -334,7 +334,7 @@ fn one(seed: u64, tally: &mut Tally) {
 
 /// Calls it with every seed, several at a time.
 fn sweep(histories: u64, one: impl Fn(u64) + Sync) {
-    let asked = std::env::var("DELTAMART_LATENESS").ok().and_then(|seed| seed.parse::<u64>().ok());
+    let asked = std::env::var("DELTAMART_LATENESS_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
     let seeds = asked.map_or(0..histories, |seed| seed..seed + 1);
     let next = AtomicUsize::new(seeds.start as usize);
     std::thread::scope(|scope| {

@@ -71,6 +71,8 @@ mod retention;
 mod second;
 /// A secret in the wrong place is said nowhere.
 mod secrets;
+/// Settings explain themselves: mistakes are named all at once, values with where they come from.
+mod settings;
 /// `show` and `sql`: rows for people and for programs.
 mod show;
 /// The simulated shop is beside nothing else, and what it says to do next works.

@@ -117,6 +117,14 @@ Examples:
   deltamart check --set lateness=24h",
     },
     Taken {
+        name: "init",
+        flags: &[],
+        examples: "\
+Examples:
+  deltamart init
+  deltamart init staging.toml",
+    },
+    Taken {
         name: "schema",
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\

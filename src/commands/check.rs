@@ -1,8 +1,9 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
 use super::{inputs, second, sinks, text};
-use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::config::written::COLUMNS;
+use crate::config::{Config, Loaded};
 use crate::families::all;
 use crate::instant::span;
 use crate::kafka::cluster::{Cluster, KnownPartitions};
@@ -55,8 +56,10 @@ fn check_kafka(config: &Config) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check(config: &Config) -> Result<()> {
-    say!("{}", config.to_shown_toml());
+pub(super) fn check(loaded: &Loaded) -> Result<()> {
+    let config = &loaded.config;
+    let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0.into());
+    say!("{}", loaded.explained(columns));
     for (name, position) in sinks::positions(config) {
         match position? {
             None => say!("# {name}: answers; nobody has written to it yet"),

@@ -1,30 +1,25 @@
-//! What is wrong with a configuration, said by its keys. A value is never repeated that was not taken for what
-//! its key is: it may be a secret that got into the wrong place.
+//! What is wrong with a value, said in the words of those who write the file. A value is never repeated that was
+//! not taken for what its key is: it may be a secret that got into the wrong place.
 
 use figment::error::{Actual, Kind};
+use toml::Value;
 
 /// A name that is no setting is repeated if it can be one: longer ones may be something else.
 const KEY_CHARS: usize = 60;
 
-/// Where it stands, which key it is, and what would be right.
-pub(super) fn explain(error: &figment::Error) -> String {
-    let place = error.metadata.as_ref().map(|metadata| match &metadata.source {
-        Some(source) => format!("{source}"),
-        None if metadata.name.contains("environment") => "the environment".to_owned(),
-        None => "--set".to_owned(),
-    });
-    let path: Vec<_> = error.path.iter().map(|part| key(part)).collect();
-    let key = if path.is_empty() { String::new() } else { format!(", setting `{}`", path.join(".")) };
-    format!("{}{key}: {}", place.unwrap_or_else(|| "configuration".to_owned()), why(&error.kind))
+/// Why a value cannot be that of its key, which is so many names deep.
+pub(super) fn why(error: &figment::Error, depth: usize) -> String {
+    let place = error.path.get(depth).and_then(|place| place.parse::<usize>().ok());
+    let place = place.map_or(String::new(), |place| format!("value {} ", place + 1));
+    format!("{place}{}", why_not(&error.kind))
 }
 
 /// What was written as TOML and is none: where, and why; not the line itself.
-pub(super) fn broken(text: &str, error: &toml::de::Error) -> String {
+pub(super) fn broken(text: &str, error: &toml_edit::TomlError) -> String {
     let at = error.span().and_then(|span| text.get(..span.start));
     let place = at.map_or(String::new(), |before| {
-        let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!(", line {line}, column {column}")
+        format!(", line {}, column {column}", line(text, before.len()))
     });
     let expected = match error.message().lines().find(|line| line.starts_with("expected")) {
         Some(expected) => expected.to_owned(),
@@ -34,15 +29,20 @@ pub(super) fn broken(text: &str, error: &toml::de::Error) -> String {
     format!("{place}: is no TOML; {expected}")
 }
 
-fn why(kind: &Kind) -> String {
+/// The line that a byte of a text is in, counted from 1.
+pub(super) fn line(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn why_not(kind: &Kind) -> String {
     match kind {
         // Ours, and without the value.
         Kind::Message(why) => why.clone(),
         Kind::InvalidType(found, expected) => format!("is {}; expected {}", type_of(found), plain(expected)),
-        Kind::InvalidValue(_, expected) => format!("cannot be that; expected {}", plain(expected)),
+        Kind::InvalidValue(found, expected) => format!("{}; expected {}", not_that(found), plain(expected)),
         Kind::InvalidLength(found, expected) => format!("has {found} values; expected {}", plain(expected)),
         Kind::UnknownVariant(_, known) => format!("is none of what it can be: {}", listed(known)),
-        Kind::UnknownField(name, known) => format!("unknown field: found `{}`, expected {}", key(name), listed(known)),
+        Kind::UnknownField(name, known) => format!("has no `{}`, only {}", key(name), listed(known)),
         Kind::MissingField(name) => format!("`{name}` is missing"),
         Kind::DuplicateField(name) => format!("`{name}` is there twice"),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "is too large a number".to_owned(),
@@ -51,8 +51,9 @@ fn why(kind: &Kind) -> String {
     }
 }
 
-fn key(name: &str) -> String {
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+/// A name as it may be repeated.
+pub(super) fn key(name: &str) -> String {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "._-\"".contains(c);
     match name.chars().count() <= KEY_CHARS && name.chars().all(is_key) {
         true => name.to_owned(),
         false => "...".to_owned(),
@@ -62,6 +63,15 @@ fn key(name: &str) -> String {
 fn listed(names: &[&str]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only numbers may have the wrong sign")]
+fn not_that(found: &Actual) -> &'static str {
+    match found {
+        Actual::Signed(number) if *number < 0 => "is negative",
+        Actual::Unsigned(_) | Actual::Signed(_) => "is too large a number",
+        _ => "cannot be that",
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what no TOML nor variable holds has one name")]
@@ -76,7 +86,19 @@ fn type_of(found: &Actual) -> &'static str {
     }
 }
 
-/// What was expected, in the words of whoever writes the file.
+/// What a value is, by a word.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Boolean(_) => "a truth",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::String(_) => "text",
+        Value::Datetime(_) => "an instant",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a section",
+    }
+}
+
+/// What was expected, in the words of those who write the file.
 fn plain(expected: &str) -> String {
     let words = match expected {
         "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, 0 or more",

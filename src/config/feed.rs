@@ -1,26 +1,33 @@
 //! The Parquet feed: where it is, and how its files are made and kept.
 
+use super::wrong::{DAY_MS, Wrongs};
+use crate::declared::declared;
 use serde::{Deserialize, Serialize};
 
-/// The Parquet feed. Without `path` there is none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Feed {
-    /// A folder, or the URL of a bucket as `state_dir` takes it.
-    pub path: String,
-    /// The least time between two commits: each makes a file for every table that changed.
-    #[serde(with = "crate::instant::span")]
-    pub commit_interval: i64,
-    /// A file ends after so many rows.
-    pub rows_per_file: usize,
-    /// So many runs of files are merged into one, once the younger ones hold as many rows as the oldest.
-    pub merge_runs: usize,
-    /// For so long a file stays that no reader who comes now would read: for those who came before.
-    #[serde(with = "crate::instant::span")]
-    pub grace: i64,
-    /// For how long the files of changes stay once they are merged; `keep` is for ever.
-    #[serde(with = "super::retention::keep")]
-    pub retention: Option<i64>,
+declared! {
+    /// The Parquet feed. Without `path` there is none.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Feed {
+        /// Where the files go: a folder, or the URL of a bucket as `state_dir` takes it. Empty is no feed.
+        pub path: String,
+        /// The least time between two commits; 0 is after every epoch. Each makes a file for every table that
+        /// changed: shorter makes more files, longer shows rows later.
+        #[serde(with = "crate::instant::span")]
+        pub commit_interval: i64,
+        /// How many rows a file has at the most, 1 or more. Larger files take more memory while they are written.
+        pub rows_per_file: usize,
+        /// How many runs of files are merged into one, 2 or more, once the younger ones hold as many rows as the
+        /// oldest. More makes readers open more files, fewer rewrites rows more often.
+        pub merge_runs: usize,
+        /// How long a file stays after it was merged, for readers who began with it; 0 is not at all. Longer takes
+        /// more room.
+        #[serde(with = "crate::instant::span")]
+        pub grace: i64,
+        /// How long files of changes stay after they were merged. `keep` is for ever, and takes ever more room.
+        #[serde(with = "super::retention::keep")]
+        pub retention: Option<i64>,
+    }
 }
 
 impl Default for Feed {
@@ -42,15 +49,15 @@ impl Feed {
         !self.path.is_empty()
     }
 
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self) -> Option<(String, String)> {
-        let wrong = |key: &str, why: &str| Some((format!("feed.{key}"), why.to_owned()));
-        if self.rows_per_file == 0 {
-            return wrong("rows_per_file", "must be at least 1");
-        }
+    /// What is wrong.
+    pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
+        wrongs.at_least_one("feed.rows_per_file", self.rows_per_file as u64);
         if self.merge_runs < 2 {
-            return wrong("merge_runs", "must be at least 2: one run is merged already");
+            wrongs.say("feed.merge_runs", "must be at least 2: one run is merged already");
         }
-        None
+        let because = "what is computed waits in memory for the next commit";
+        wrongs.bounded("feed.commit_interval", self.commit_interval, 0..=DAY_MS, because);
+        let because = "files that nobody reads any more fill the place";
+        wrongs.bounded("feed.grace", self.grace, 0..=366 * DAY_MS, because);
     }
 }

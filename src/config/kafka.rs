@@ -1,6 +1,9 @@
 //! Where Kafka and the Schema Registry are, and how they are spoken to.
 
+use super::origin::dotted;
 use super::secret;
+use super::wrong::{DAY_MS, Wrongs};
+use crate::declared::declared;
 use crate::decode::Format as Payload;
 use crate::decode::avro::Schemas;
 use crate::families::TOPICS;
@@ -8,38 +11,47 @@ use crate::instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Kafka. Without `brokers` nothing is read from it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Kafka {
-    /// Brokers to begin with, `host:port`, by commas.
-    pub brokers: String,
-    /// Under this name positions are shown to lag dashboards; nothing else depends on it.
-    pub group_id: String,
-    /// Where a partition that was never read begins: `earliest`, `latest`, or an instant in ISO 8601.
-    #[serde(deserialize_with = "crate::instant::iso::text")]
-    pub start: String,
-    /// How payloads are written: `avro` (Confluent wire format), `json`, or `json_schema` (the wire format
-    /// around JSON).
-    pub format: Format,
-    /// Topics by the event they carry, where they are not called as usual; an empty name is not read.
-    pub topics: BTreeMap<String, String>,
-    /// How many partitions a topic gets that we make.
-    pub partitions: i32,
-    /// How many copies of each; -1 is what the brokers are set to.
-    pub replication: i32,
-    /// How often new partitions and topics are looked for.
-    #[serde(with = "crate::instant::span")]
-    pub metadata_interval: i64,
-    /// Whether compacted topics are read though what was read of them may not be there again.
-    pub accept_compacted: bool,
-    /// Places in logs that can never be read, and are passed: `topic/partition=offset` of the first record.
-    #[serde(deserialize_with = "super::one_or_many")]
-    pub skip: Vec<String>,
-    /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`.
-    pub properties: BTreeMap<String, String>,
-    /// Properties that are secret: `"sasl.password" = "env:NAME"` or `"file:PATH"`, where each is found.
-    pub secrets: BTreeMap<String, String>,
+declared! {
+    /// Kafka. Without `brokers` nothing is read from it.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Kafka {
+        /// The brokers to begin with: `host:port`, several by commas. Empty is no Kafka.
+        pub brokers: String,
+        /// The consumer group under which positions are shown to dashboards of lag. Nothing else depends on it:
+        /// positions are kept in the journal.
+        pub group_id: String,
+        /// Where a partition begins that was never read: `earliest`, `latest`, or with the first record since an
+        /// instant, as ISO 8601.
+        #[serde(deserialize_with = "crate::instant::iso::text")]
+        pub start: String,
+        /// How payloads are written: `avro` (Confluent wire format), `json`, or `json_schema` (the wire format
+        /// around JSON).
+        pub format: Format,
+        /// The topics' names by the event they carry, where they are not called as usual: `sign_in = "logins"`. An
+        /// event with an empty name is not read.
+        pub topics: BTreeMap<String, String>,
+        /// How many partitions a topic gets that we make, 1 or more.
+        pub partitions: i32,
+        /// How many copies a topic has that we make; -1 is what the brokers are set to.
+        pub replication: i32,
+        /// How often new topics and partitions are looked for, 100ms to 1day. Longer finds them later, shorter asks
+        /// the brokers more often.
+        #[serde(with = "crate::instant::span")]
+        pub metadata_interval: i64,
+        /// Whether compacted topics are read. What was read of them may be gone when it is to be read again.
+        pub accept_compacted: bool,
+        /// Places in logs that can never be read, and are passed over: `topic/partition=offset` of the first
+        /// record, one or a list.
+        #[serde(deserialize_with = "super::one_or_many")]
+        pub skip: Vec<String>,
+        /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`. Secrets must not stand
+        /// here.
+        pub properties: BTreeMap<String, String>,
+        /// Properties that are secret, each with the place where it is found: `"sasl.password" = "env:NAME"`, or
+        /// `"file:PATH"`.
+        pub secrets: BTreeMap<String, String>,
+    }
 }
 
 /// How payloads are written.
@@ -53,6 +65,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether a registry is asked for the schemas.
+    pub fn needs_registry(self) -> bool {
+        match self {
+            Format::Avro => true,
+            Format::Json | Format::JsonSchema => false,
+        }
+    }
+
     /// How the payloads of a topic are read that carries this event.
     pub fn of(self, carries: &'static str, schemas: &Schemas) -> Payload {
         match self {
@@ -63,18 +83,22 @@ impl Format {
     }
 }
 
-/// The Schema Registry, with the API of Confluent's.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Registry {
-    /// Where: `http://127.0.0.1:8081`; several by commas, tried in order.
-    pub url: String,
-    /// For basic authentication.
-    pub username: String,
-    /// Where its password, or a bearer token, is found: `env:NAME` or `file:PATH`.
-    pub password: String,
-    /// A PEM file with the authorities that vouch for it, besides the system's, where it is asked by https.
-    pub ca: String,
+declared! {
+    /// The Schema Registry, with the API of Confluent's.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Registry {
+        /// The registry's address, such as `http://127.0.0.1:8081`; several by commas, tried in order. Empty is
+        /// none.
+        pub url: String,
+        /// The user's name for basic authentication. Empty is none; then a password is a bearer token.
+        pub username: String,
+        /// Where the user's password, or a bearer token, is found: `env:NAME` or `file:PATH`. Empty is none.
+        pub password: String,
+        /// A PEM file with the authorities that vouch for the registry's certificate, besides those of the system.
+        /// Empty is the system's alone.
+        pub ca: String,
+    }
 }
 
 /// Where a partition begins that was never read.
@@ -114,6 +138,9 @@ const HARMLESS: [&str; 9] = [
     "compression.type",
     "broker.address.family",
 ];
+
+/// Brokers are asked no more often than this which partitions there are.
+const METADATA_MS_MIN: i64 = 100;
 
 /// Whether a property's value may be shown.
 pub(super) fn is_harmless(property: &str) -> bool {
@@ -168,62 +195,88 @@ impl Kafka {
         }
     }
 
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self) -> Option<(String, String)> {
-        let wrong = |key: &str, why: String| Some((format!("kafka.{key}"), why));
+    /// What is wrong.
+    pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
         if let Err(why) = self.start() {
-            return wrong("start", why);
+            wrongs.say("kafka.start", why);
         }
-        if self.partitions < 1 {
-            return wrong("partitions", "must be at least 1".to_owned());
-        }
-        if let Some(unknown) = self.topics.keys().find(|event| TOPICS.iter().all(|topic| topic.event != **event)) {
+        wrong_topics_made("kafka", self.partitions, self.replication, wrongs);
+        for unknown in self.topics.keys().filter(|event| TOPICS.iter().all(|topic| topic.event != **event)) {
             let known: Vec<_> = TOPICS.iter().map(|topic| topic.event).collect();
-            return wrong("topics", format!("`{unknown}` is no event; expected {}", known.join(", ")));
+            let why = format!("is no event; expected {}", known.join(", "));
+            wrongs.say(&dotted(&["kafka", "topics", unknown].map(str::to_owned)), why);
         }
         let names = self.topics();
         let twice = |(at, (_, name)): &(usize, &(usize, String))| names[..*at].iter().any(|(_, other)| other == name);
         if let Some((_, (_, name))) = names.iter().enumerate().find(twice) {
-            return wrong("topics", format!("two events come in `{name}`; each needs a topic of its own"));
+            wrongs.say("kafka.topics", format!("two events come in `{name}`; each needs a topic of its own"));
         }
         if let Some(why) = self.skip.iter().find_map(|text| place(text).err()) {
-            return wrong("skip", why);
+            wrongs.say("kafka.skip", why);
         }
-        for key in self.properties.keys().chain(self.secrets.keys()) {
-            if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == key) {
-                return wrong("properties", format!("`{key}` cannot be set: {why}"));
-            }
+        let because = "brokers are asked so often, and what is in a new partition waits so long";
+        wrongs.bounded("kafka.metadata_interval", self.metadata_interval, METADATA_MS_MIN..=DAY_MS, because);
+        wrong_properties("kafka", &self.properties, &self.secrets, wrongs);
+    }
+}
+
+/// What is wrong with topics that we make.
+pub(super) fn wrong_topics_made(section: &str, partitions: i32, replication: i32, wrongs: &mut Wrongs) {
+    wrongs.at_least_one(&format!("{section}.partitions"), partitions);
+    if replication == 0 || replication < -1 {
+        let why = "expected 1 or more, or -1 for what the brokers are set to";
+        wrongs.say(&format!("{section}.replication"), why);
+    }
+}
+
+/// What is wrong with properties of librdkafka.
+pub(super) fn wrong_properties(
+    section: &str,
+    properties: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, String>,
+    wrongs: &mut Wrongs,
+) {
+    let of = |map: &str, name: &str| dotted(&[section, map, name].map(str::to_owned));
+    for (map, name) in
+        properties.keys().map(|name| ("properties", name)).chain(secrets.keys().map(|name| ("secrets", name)))
+    {
+        if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == name) {
+            wrongs.say(&of(map, name), format!("cannot be set: {why}"));
         }
-        let is_secret = |key: &&String| {
-            SECRET.iter().any(|part| key.contains(part)) && !key.contains("location") && !key.ends_with(".url")
-        };
-        if let Some(key) = self.properties.keys().find(is_secret) {
-            let why = format!(
-                "`{key}` is a secret and must not stand here. Name where it is found:  [kafka.secrets]  \"{key}\" = \
-                 \"env:NAME\"  or  \"file:PATH\""
-            );
-            return wrong("properties", why);
+    }
+    let is_secret = |name: &&String| {
+        SECRET.iter().any(|part| name.contains(part)) && !name.contains("location") && !name.ends_with(".url")
+    };
+    for name in properties.keys().filter(is_secret) {
+        let why = format!(
+            "is a secret and must not stand here. Name where it is found:  [{section}.secrets]  \"{name}\" = \
+             \"env:NAME\"  or  \"file:PATH\""
+        );
+        wrongs.say(&of("properties", name), why);
+    }
+    for (name, place) in secrets {
+        if let Some(why) = secret::wrong(place) {
+            wrongs.say(&of("secrets", name), why);
         }
-        let bad = self.secrets.iter().find_map(|(key, place)| Some((key, secret::wrong(place)?)));
-        bad.and_then(|(key, why)| wrong("secrets", format!("`{key}` {why}")))
     }
 }
 
 impl Registry {
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self) -> Option<(String, String)> {
+    /// What is wrong.
+    pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
         if self.url.contains('@') {
             let why = "holds a password, or so it seems; use `registry.username` and `registry.password`";
-            return Some(("registry.url".to_owned(), why.to_owned()));
+            wrongs.say("registry.url", why);
         }
         if !self.ca.is_empty() && !self.url.split(',').any(|url| url.trim().starts_with("https://")) {
             let why = format!("is `{}`, and `registry.url` names nothing by https:// that it could vouch for", self.ca);
-            return Some(("registry.ca".to_owned(), why));
+            wrongs.beside("registry.ca", &["registry.url"], why);
         }
-        if self.password.is_empty() {
-            return None;
+        if !self.password.is_empty()
+            && let Some(why) = secret::wrong(&self.password)
+        {
+            wrongs.say("registry.password", why);
         }
-        secret::wrong(&self.password).map(|why| ("registry.password".to_owned(), why))
     }
 }
 

@@ -1,28 +1,36 @@
 //! Whether tables are published to Kafka, and how.
 
-use super::kafka::Kafka;
+use super::kafka::{self, Kafka};
+use super::wrong::{DAY_MS, Wrongs};
+use crate::declared::declared;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Tables as compacted topics of Kafka. Without `prefix` nothing is published.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Publish {
-    /// A table's topic is this and the table's name: `mart.user_activity`.
-    pub prefix: String,
-    /// The brokers, if they are not those that are read from (`kafka.brokers`).
-    pub brokers: String,
-    /// The least time between two transactions.
-    #[serde(with = "crate::instant::span")]
-    pub commit_interval: i64,
-    /// How many partitions a topic gets that we make.
-    pub partitions: i32,
-    /// How many copies of each; -1 is what the brokers are set to.
-    pub replication: i32,
-    /// Any property of librdkafka, for brokers of its own.
-    pub properties: BTreeMap<String, String>,
-    /// Properties that are secret, for brokers of its own: `env:NAME` or `file:PATH`.
-    pub secrets: BTreeMap<String, String>,
+declared! {
+    /// Tables as compacted topics of Kafka. Without `prefix` nothing is published.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Publish {
+        /// What the names of topics begin with: with `mart.` the table `users` goes to `mart.users`. Empty
+        /// publishes nothing.
+        pub prefix: String,
+        /// The brokers to publish to: `host:port`, several by commas. Empty is those of `kafka.brokers`, with their
+        /// properties and secrets.
+        pub brokers: String,
+        /// The least time between two transactions; 0 is after every epoch. Longer shows rows later, shorter costs
+        /// the brokers more.
+        #[serde(with = "crate::instant::span")]
+        pub commit_interval: i64,
+        /// How many partitions a topic gets that we make, 1 or more.
+        pub partitions: i32,
+        /// How many copies a topic has that we make; -1 is what the brokers are set to.
+        pub replication: i32,
+        /// Any property of librdkafka, for brokers of `publish.brokers`, as in `kafka.properties`.
+        pub properties: BTreeMap<String, String>,
+        /// Properties that are secret, for brokers of `publish.brokers`: `env:NAME` or `file:PATH`, where each is
+        /// found.
+        pub secrets: BTreeMap<String, String>,
+    }
 }
 
 impl Default for Publish {
@@ -55,25 +63,29 @@ impl Publish {
         }
     }
 
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self, read_from: &Kafka, registry: &str) -> Option<(String, String)> {
-        let wrong = |key: &str, why: &str| Some((key.to_owned(), why.to_owned()));
+    /// What is wrong.
+    pub(super) fn wrong(&self, read_from: &Kafka, registry: &str, wrongs: &mut Wrongs) {
+        kafka::wrong_topics_made("publish", self.partitions, self.replication, wrongs);
+        kafka::wrong_properties("publish", &self.properties, &self.secrets, wrongs);
+        let because = "what is computed waits in memory for the next commit";
+        wrongs.bounded("publish.commit_interval", self.commit_interval, 0..=DAY_MS, because);
         if !self.is_given() {
-            let others = Publish { prefix: String::new(), ..Publish::default() };
-            return (*self != others)
-                .then(|| wrong("publish.prefix", "is empty, and nothing would be published"))
-                .flatten();
+            if *self != Publish::default() {
+                wrongs.say("publish.prefix", "is empty, and nothing would be published");
+            }
+            return;
         }
         let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         if !self.prefix.chars().all(legal) || self.prefix.len() > 200 {
-            return wrong("publish.prefix", "is no beginning of a topic's name: letters, digits, `.`, `_`, `-`");
+            wrongs.say("publish.prefix", "is no beginning of a topic's name: letters, digits, `.`, `_`, `-`");
         }
         if self.brokers.is_empty() && !read_from.is_given() {
-            return wrong("publish.brokers", "is empty, and so is `kafka.brokers`: expected host:port, by commas");
+            let why = "is empty, and so is `kafka.brokers`: expected host:port, by commas";
+            wrongs.beside("publish.brokers", &["kafka.brokers", "publish.prefix"], why);
         }
         if registry.is_empty() {
-            return wrong("registry.url", "is empty, and what is published names its schema in a registry");
+            let why = "is empty, and what is published names its schema in a registry";
+            wrongs.beside("registry.url", &["publish.prefix"], why);
         }
-        self.client(read_from).wrong()
     }
 }

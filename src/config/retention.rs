@@ -1,24 +1,31 @@
 //! For how long rows are kept that nothing is computed from any more.
 
+use super::wrong::Wrongs;
+use crate::declared::declared;
 use dataflows::table::{Role, TableId};
 use serde::{Deserialize, Serialize};
 
-/// How long rows are kept, per kind of table; `keep` is for ever. It changes no metric: those come from the state, which
-/// has seen every event. The files of changes of the Parquet feed are another thing (`feed.retention`).
-///
-/// `catalog_events` is not among them: it has a row per version of an item, and one of years ago may be in force today.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Retention {
-    /// How far accepted events are kept behind the watermark, by event time.
-    #[serde(with = "keep")]
-    pub raw: Option<i64>,
-    /// For how long records are kept that were rejected: `replay-rejected` sends through what is left.
-    #[serde(with = "keep")]
-    pub rejected: Option<i64>,
-    /// How far late events are kept behind the watermark, by the watermark that they were judged by.
-    #[serde(with = "keep")]
-    pub late: Option<i64>,
+declared! {
+    /// How long rows are kept, per kind of table; `keep` is for ever. It changes no metric: those come from the state, which
+    /// has seen every event. The files of changes of the Parquet feed are another thing (`feed.retention`).
+    ///
+    /// `catalog_events` is not among them: it has a row per version of an item, and one of years ago may be in force today.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Retention {
+        /// How far behind the watermark accepted events are kept, by their own time. `keep` is for ever; without
+        /// them `verify` does not reach back so far.
+        #[serde(with = "keep")]
+        pub raw: Option<i64>,
+        /// How long rejected records are kept. `keep` is for ever; `replay-rejected` sends through those that are
+        /// left.
+        #[serde(with = "keep")]
+        pub rejected: Option<i64>,
+        /// How far behind the watermark events are kept that came too late, by the watermark that judged them.
+        /// `keep` is for ever.
+        #[serde(with = "keep")]
+        pub late: Option<i64>,
+    }
 }
 
 impl Retention {
@@ -32,12 +39,13 @@ impl Retention {
         }
     }
 
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self) -> Option<(String, String)> {
+    /// What is wrong.
+    pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
         let keys = [("raw", self.raw), ("rejected", self.rejected), ("late", self.late)];
-        let (key, _) = keys.into_iter().find(|(_, kept)| *kept == Some(0))?;
-        let why = "must be longer than nothing, such as 30d, or `keep` (`raw = false` writes no raw rows at all)";
-        Some((format!("retention.{key}"), why.to_owned()))
+        for (key, _) in keys.into_iter().filter(|(_, kept)| *kept == Some(0)) {
+            let why = "must be longer than nothing, such as 30d, or `keep` (`raw = false` writes no raw rows at all)";
+            wrongs.say(&format!("retention.{key}"), why);
+        }
     }
 }
 

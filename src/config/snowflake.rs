@@ -1,52 +1,61 @@
 //! Where Snowflake is, who we are there, and how often it is written to.
 
 use super::secret;
+use super::wrong::{DAY_MS, SECOND_MS, Wrongs};
+use crate::declared::declared;
 use serde::{Deserialize, Serialize};
 
-/// Snowflake. Without `account` nothing is written to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Snowflake {
-    /// The account's identifier: `ORGANIZATION-ACCOUNT`, or a locator with its region, `xy12345.eu-central-1`.
-    pub account: String,
-    /// The user whose key we have.
-    pub user: String,
-    /// Where the private key is found, PKCS#8 as PEM: `file:PATH` or `env:NAME`.
-    pub private_key: String,
-    /// Where the passphrase of the key is found; empty if it has none.
-    pub passphrase: String,
-    /// The role to act in.
-    pub role: String,
-    /// The warehouse that computes.
-    pub warehouse: String,
-    /// The database that the tables are in.
-    pub database: String,
-    /// The schemas in it.
-    pub schemas: Schemas,
-    /// Another address than the account's own, for private link: `https://HOST`.
-    pub url: String,
-    /// The least time between two commits; each wakes the warehouse.
-    #[serde(with = "crate::instant::span")]
-    pub commit_interval: i64,
-    /// How long a statement may take.
-    #[serde(with = "crate::instant::span")]
-    pub timeout: i64,
-    /// Rows are sent in statements of so many bytes; more than one of a table are staged first.
-    pub statement_bytes: usize,
-    /// What Snowflake's query history shows our statements under.
-    pub query_tag: String,
+declared! {
+    /// Snowflake. Without `account` nothing is written to it.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Snowflake {
+        /// The account's identifier: `ORGANIZATION-ACCOUNT`, or a locator with its region, `xy12345.eu-central-1`.
+        /// Empty is no Snowflake.
+        pub account: String,
+        /// The user to log in as, with whom the public key is registered (`deltamart snowflake-key`).
+        pub user: String,
+        /// Where the user's private key is found, PKCS#8 as PEM: `file:PATH` or `env:NAME`.
+        pub private_key: String,
+        /// Where the passphrase of the private key is found: `env:NAME` or `file:PATH`. Empty if it has none.
+        pub passphrase: String,
+        /// The role to act in.
+        pub role: String,
+        /// The virtual warehouse that computes; it is what is paid for.
+        pub warehouse: String,
+        /// The database that the tables are in.
+        pub database: String,
+        /// The schemas that the tables are in, one per layer.
+        pub schemas: Schemas,
+        /// Another address than the account's own, for private link: `https://HOST`. Empty is the account's own.
+        pub url: String,
+        /// The least time between two commits; 0 is after every epoch. Each wakes the warehouse: shorter costs
+        /// more, longer shows rows later.
+        #[serde(with = "crate::instant::span")]
+        pub commit_interval: i64,
+        /// How long a statement may take, 1s to 1day, before it is given up and tried again.
+        #[serde(with = "crate::instant::span")]
+        pub timeout: i64,
+        /// How many bytes a statement has at the most, up to 16000000. Rows of a table that need more than one are
+        /// staged first.
+        pub statement_bytes: usize,
+        /// The tag under which Snowflake's query history shows our statements.
+        pub query_tag: String,
+    }
 }
 
-/// One schema per layer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Schemas {
-    /// What came in: events, rejected, late.
-    pub raw: String,
-    /// Users and the catalog.
-    pub clean: String,
-    /// The metrics, and how far they are.
-    pub marts: String,
+declared! {
+    /// One schema per layer.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Schemas {
+        /// The schema of what came in: accepted events, rejected and late ones.
+        pub raw: String,
+        /// The schema of users and of the catalog.
+        pub clean: String,
+        /// The schema of the metrics, and of how far they are.
+        pub marts: String,
+    }
 }
 
 impl Default for Snowflake {
@@ -106,33 +115,33 @@ impl Snowflake {
         }
     }
 
-    /// What is wrong: the key, and why.
-    pub(super) fn wrong(&self) -> Option<(String, String)> {
-        let wrong = |key: &str, why: &str| Some((format!("snowflake.{key}"), why.to_owned()));
+    /// What is wrong.
+    pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
         for (key, place) in [("private_key", &self.private_key), ("passphrase", &self.passphrase)] {
             if !place.is_empty()
                 && let Some(why) = secret::wrong(place)
             {
-                return wrong(key, &why);
+                wrongs.say(&format!("snowflake.{key}"), why);
             }
         }
         if self.account.contains(['/', ':', '@']) || self.account.contains("snowflakecomputing") {
-            return wrong(
-                "account",
-                "is an address; expected the identifier before `.snowflakecomputing.com` (or `.cn`), such as `MYORG-PROD`",
-            );
+            let why = "is an address; expected the identifier before `.snowflakecomputing.com` (or `.cn`), such as \
+                       `MYORG-PROD`";
+            wrongs.say("snowflake.account", why);
         }
         if !self.url.is_empty() && !self.url.starts_with("https://") && !self.url.starts_with("http://") {
-            return wrong("url", "expected `https://HOST`, or nothing for the account's own address");
+            wrongs.say("snowflake.url", "expected `https://HOST`, or nothing for the account's own address");
         }
         if self.statement_bytes == 0 || self.statement_bytes > STATEMENT_BYTES_MAX {
-            return wrong("statement_bytes", "expected 1 to 16000000: what Snowflake parses as one document");
+            let why = "expected 1 to 16000000: what Snowflake parses as one document";
+            wrongs.say("snowflake.statement_bytes", why);
         }
-        if self.timeout < 1_000 {
-            return wrong("timeout", "expected a second at least");
-        }
+        let because = "what is computed waits in memory for the next commit";
+        wrongs.bounded("snowflake.commit_interval", self.commit_interval, 0..=DAY_MS, because);
+        let because = "a statement needs some time, and one that hangs is to be sent again";
+        wrongs.bounded("snowflake.timeout", self.timeout, SECOND_MS..=DAY_MS, because);
         if !self.is_given() {
-            return None;
+            return;
         }
         let required = [
             ("user", &self.user),
@@ -142,8 +151,10 @@ impl Snowflake {
             ("schemas.clean", &self.schemas.clean),
             ("schemas.marts", &self.schemas.marts),
         ];
-        let missing = required.iter().find(|(_, value)| value.is_empty());
-        missing.and_then(|(key, _)| wrong(key, "is empty, and `snowflake.account` is given"))
+        for (key, _) in required.iter().filter(|(_, value)| value.is_empty()) {
+            let why = "is empty, and `snowflake.account` is given";
+            wrongs.beside(&format!("snowflake.{key}"), &["snowflake.account"], why);
+        }
     }
 }
 
