@@ -90,6 +90,7 @@ pub mod store;
 pub mod backoff;
 pub mod instant;
 pub mod lanes;
+pub mod outage;
 pub mod periodic;
 pub mod shown;
 pub mod specification;

@@ -74,6 +74,7 @@ impl Publish {
         if registry.is_empty() {
             return wrong("registry.url", "is empty, and what is published names its schema in a registry");
         }
-        self.client(read_from).wrong()
+        let is_ours = |key: String| if self.brokers.is_empty() { key } else { key.replacen("kafka.", "publish.", 1) };
+        self.client(read_from).wrong().map(|(key, why)| (is_ours(key), why))
     }
 }
