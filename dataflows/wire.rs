@@ -8,6 +8,7 @@ pub mod instant;
 pub mod mask;
 pub mod money;
 mod names;
+mod nearest;
 pub mod number;
 mod reason;
 pub mod scalar;
@@ -18,6 +19,7 @@ mod written;
 
 pub use fields::Wire;
 pub use names::{Fields, Kind, Names, Set, Slot, sounds_like};
-pub use reason::{Broken, Reason, Rejection};
+pub use nearest::nearest;
+pub use reason::{Broken, Reason, Rejection, Several};
 pub use vocabulary::{Accept, Clock, Flaw, Page, Record, TimeRules, Topic, Vocabulary};
 pub use written::{Write, Written};

@@ -5,6 +5,7 @@ pub mod hints;
 pub mod mask;
 pub mod members;
 pub mod movies_txt;
+mod several;
 mod syntax;
 
 pub use dataflows::wire::{Clock, Reason, Rejection};
@@ -77,8 +78,8 @@ pub fn decode<'a>(
             let mut wire = Wire::new(gate.names());
             avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
                 let mut besides = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
-                let outline = || avro::outline(payload, schemas);
-                let judged = judge(gate, &mut wire, Some(carries), bounds, &mut besides, outline);
+                let seen = Seen::Avro(payload, schemas);
+                let judged = judge(gate, &mut wire, Some(carries), bounds, &mut besides, seen);
                 wire.done();
                 judged.map_err(of_schema(schema_id))
             })
@@ -124,7 +125,7 @@ fn decode_json<'a>(
     let mut wire = Wire::new(gate.names());
     json(datum, wire.by_name(Set::ALL))?;
     let mut besides = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
-    let judged = judge(gate, &mut wire, carries, bounds, &mut besides, || hints::Outline::of_json(datum));
+    let judged = judge(gate, &mut wire, carries, bounds, &mut besides, Seen::Json(datum));
     wire.done();
     judged
 }
@@ -156,13 +157,42 @@ fn judge<'n, 'a>(
     carries: Option<&str>,
     bounds: Bounds<'_>,
     besides: Besides<'_, 'n, 'a>,
-    outline: impl FnOnce() -> hints::Outline,
+    seen: Seen<'_>,
 ) -> Result<Accepted, Rejection> {
     gate.judge(wire, carries, bounds, besides).map_err(|broken| match broken {
         Broken::Rule(rejection) => rejection,
         Broken::Missing(field) => {
-            let detail = format!("`{field}` is missing{}", outline().why_missing(field));
+            let detail = format!("`{field}` is missing{}", seen.outline().why_missing(field));
             Rejection::new(Reason::MISSING_FIELD, detail)
         }
+        Broken::Several(reason, several) => {
+            let shown = seen.value(several.field);
+            Rejection::new(reason, several.explained(shown.as_deref()))
+        }
     })
+}
+
+/// A record, to be looked at once more where it is rejected.
+enum Seen<'r> {
+    /// An object of JSON.
+    Json(&'r [u8]),
+    /// A payload of Avro.
+    Avro(&'r [u8], &'r Schemas),
+}
+
+impl Seen<'_> {
+    fn outline(&self) -> hints::Outline {
+        match self {
+            Seen::Json(datum) => hints::Outline::of_json(datum),
+            Seen::Avro(payload, schemas) => avro::outline(payload, schemas),
+        }
+    }
+
+    /// What stands in a field, if it can be shown.
+    fn value(&self, field: &str) -> Option<String> {
+        match self {
+            Seen::Json(datum) => several::shown(datum, field),
+            Seen::Avro(..) => None,
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) mod rights;
 pub mod skip;
 mod token;
 pub mod watch;
+mod words;
 
 /// Why Kafka or the registry could not be used.
 #[derive(Debug, thiserror::Error)]

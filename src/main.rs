@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     let log = || Cleaned(std::io::stderr());
     // Without colours: what looks like one comes from data, then, and is written out.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false).with_target(false);
+    // That nobody reads it is no reason to stop; said on the same standard error, it would be.
+    log.log_internal_errors(false).init();
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         complain(&format!("thread `{}`: {panic}", thread.name().unwrap_or("without a name")));

@@ -51,6 +51,8 @@ mod lines;
 mod many_tables;
 /// No e-mail address is stored, however it is written and wherever it stands.
 mod masking;
+/// What is rejected or refused is told why, in these words.
+mod messages;
 /// The view of every minute equals the table of before.
 mod minutes;
 /// Incremental equals from-scratch: each metric's SQL over random histories.

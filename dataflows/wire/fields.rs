@@ -5,8 +5,8 @@ use super::bounds::{self, TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 use super::mask;
 use super::names::{Kind, Names, Set, Slot, Table};
 use super::number::{NotRead, whole};
-use super::reason::{Broken, Reason};
-use super::scalar::Scalar;
+use super::reason::{Broken, Reason, Several};
+use super::scalar::{self, Scalar};
 use super::texts::{Attributes, NotTexts, Texts, json};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -15,6 +15,9 @@ use std::fmt;
 
 /// So many values need no room of their own.
 const FEW: usize = 16;
+
+/// What is said where a value is no UUID.
+const EXPECTED_UUID: &str = "expected a UUID such as 3f0c2a4e-9a51-4c53-8a0e-6d1c5f6a7b01";
 
 /// What stands in a field.
 #[derive(Debug)]
@@ -204,14 +207,29 @@ impl<'n, 'a> Wire<'n, 'a> {
 
     /// That a value is of a type that this field does not have.
     pub fn wrong_type(&self, slot: Slot, value: &Scalar<'_>, expected: &str) -> Broken {
-        let field = self.name(slot);
-        Broken::rule(Reason::WRONG_TYPE, format!("`{field}` is {value}; expected {expected}"))
+        self.broken(slot, Reason::WRONG_TYPE, value, &format!("expected {expected}"))
     }
 
     /// That a value breaks a rule.
     pub fn broken(&self, slot: Slot, reason: Reason, value: &Scalar<'_>, expected: &str) -> Broken {
         let field = self.name(slot);
-        Broken::rule(reason, format!("`{field}` is {value}; {expected}"))
+        match value {
+            // What is in a field of addresses is not for others to see, however it is parted.
+            Scalar::Other(what) if scalar::is_several(what) && self.names.kind(slot) != Kind::Address => {
+                Broken::Several(reason, Several { field, what, expected: expected.to_owned() })
+            }
+            Scalar::Text(_)
+            | Scalar::Long(_)
+            | Scalar::Int(_)
+            | Scalar::Huge(_)
+            | Scalar::Float(_)
+            | Scalar::Double(_)
+            | Scalar::Bool(_)
+            | Scalar::Bytes(_)
+            | Scalar::Instant(_)
+            | Scalar::Amount(_)
+            | Scalar::Other(_) => Broken::rule(reason, format!("`{field}` is {value}; {expected}")),
+        }
     }
 
     /// A text that has to be there. It is taken out.
@@ -224,7 +242,7 @@ impl<'n, 'a> Wire<'n, 'a> {
         if let Scalar::Text(text) = value {
             return Ok(text.into_owned());
         }
-        value.text().map(Cow::into_owned).ok_or_else(|| self.wrong_type(slot, &value, "text"))
+        value.text().map(Cow::into_owned).ok_or_else(|| self.wrong_type(slot, &value, "a text"))
     }
 
     /// An e-mail address that has to be there, masked, and whether it came in clear. It is taken out.
@@ -241,16 +259,19 @@ impl<'n, 'a> Wire<'n, 'a> {
     /// If it is none, or out of this range: for this reason.
     pub fn number(&self, slot: Slot, (least, most): (u64, u64), out_of_range: Reason) -> Result<u64, Broken> {
         let value = self.required(slot)?;
-        let expected = || format!("expected {least} to {most}");
+        let out_of_range = || self.broken(slot, out_of_range, value, &format!("expected {least} to {most}"));
         match whole(value) {
-            Ok(number) => u64::try_from(number)
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| self.broken(slot, out_of_range, &Scalar::Long(number), &expected())),
-            Err(NotRead::Beyond) => Err(self.broken(slot, out_of_range, value, &expected())),
-            Err(NotRead::NotWhole) => Err(self.wrong_type(slot, value, "a whole number")),
+            Ok(number) => {
+                u64::try_from(number).ok().filter(|number| (least..=most).contains(number)).ok_or_else(out_of_range)
+            }
+            Err(NotRead::Beyond) => Err(out_of_range()),
+            Err(NotRead::NotWhole) => {
+                let such_as = 6.clamp(least, most);
+                Err(self.wrong_type(slot, value, &format!("a whole number such as {such_as}")))
+            }
             Err(NotRead::Imprecise) => {
-                let expected = "an integer, or its digits as text: a float so large stands for its neighbours too";
+                let expected = "its digits as text, or without point and exponent: so large a number with these stands for \
+                                its neighbours too";
                 Err(self.wrong_type(slot, value, expected))
             }
         }
@@ -263,7 +284,7 @@ impl<'n, 'a> Wire<'n, 'a> {
     pub fn uuid(&self, slot: Slot, is_none: Reason) -> Result<u128, Broken> {
         let value = self.required(slot)?;
         let id = value.text().and_then(|text| uuid::Uuid::try_parse(text.trim()).ok());
-        id.map(|id| id.as_u128()).ok_or_else(|| self.broken(slot, is_none, value, "expected a UUID"))
+        id.map(|id| id.as_u128()).ok_or_else(|| self.broken(slot, is_none, value, EXPECTED_UUID))
     }
 
     /// The value of a field, whatever it is and however long. It is taken out.
@@ -292,7 +313,7 @@ impl<'n, 'a> Wire<'n, 'a> {
             | Scalar::Instant(_)
             | Scalar::Amount(_)
             | Scalar::Other(_) => {
-                value.text().map(|text| Some(text.into_owned())).ok_or_else(|| self.wrong_type(slot, &value, "text"))
+                value.text().map(|text| Some(text.into_owned())).ok_or_else(|| self.wrong_type(slot, &value, "a text"))
             }
         }
     }

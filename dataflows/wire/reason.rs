@@ -88,8 +88,36 @@ impl Rejection {
 pub enum Broken {
     /// It does not have this field.
     Missing(&'static str),
+    /// A list or an object stands in a field that has a single value. What is in it is shown by who knows how the record
+    /// is written.
+    Several(Reason, Several),
     /// A rule.
     Rule(Rejection),
+}
+
+/// A list or an object where a single value is expected.
+#[derive(Debug)]
+pub struct Several {
+    /// The field.
+    pub field: &'static str,
+    /// Which of the two: `a list`, `an object`.
+    pub what: &'static str,
+    /// What is to be said behind it.
+    pub expected: String,
+}
+
+impl Several {
+    /// What is wrong, with what is in it as far as that is `shown`.
+    pub fn explained(&self, shown: Option<&str>) -> String {
+        let Several { field, what, expected } = self;
+        match shown {
+            Some(shown) => {
+                let kind = what.rsplit(' ').next().unwrap_or_default();
+                format!("`{field}` is the {kind} {shown}; {expected}")
+            }
+            None => format!("`{field}` is {what}; {expected}"),
+        }
+    }
 }
 
 impl Broken {

@@ -43,6 +43,16 @@ pub struct Amount<'a> {
     pub currency: Scalar<'a>,
 }
 
+/// What a list is called.
+const LIST: &str = "a list";
+/// And an object.
+const OBJECT: &str = "an object";
+
+/// Whether what is called so holds values.
+pub(super) fn is_several(what: &str) -> bool {
+    [LIST, OBJECT].contains(&what)
+}
+
 impl<'a> Scalar<'a> {
     /// How many bytes it has if it is text, or bytes that may stand for it.
     pub fn text_bytes(&self) -> usize {
@@ -72,43 +82,62 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// As a message calls it: `the text "six"`, `1007.5`, `an object`.
+/// As a message calls it: `the text "six"`, `the number 1007.5`, `an object`.
 impl fmt::Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Scalar::Text(text) if text.is_empty() => f.write_str("an empty text"),
-            Scalar::Text(text) => write!(f, "the text {:?}", short(text)),
-            Scalar::Long(number) => number.fmt(f),
-            Scalar::Int(number) => number.fmt(f),
-            Scalar::Huge(number) => number.fmt(f),
+            Scalar::Text(text) => write!(f, "the text {}", quoted(text)),
+            Scalar::Long(number) => write!(f, "the number {number}"),
+            Scalar::Int(number) => write!(f, "the number {number}"),
+            Scalar::Huge(number) => write!(f, "the number {number}"),
             // As JSON writes them: a whole one with its `.0`, a very large one with its exponent.
-            Scalar::Float(number) => write!(f, "{number:?}"),
-            Scalar::Double(number) => write!(f, "{number:?}"),
+            Scalar::Float(number) => write!(f, "the number {number:?}"),
+            Scalar::Double(number) => write!(f, "the number {number:?}"),
             Scalar::Bool(value) => value.fmt(f),
             Scalar::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => write!(f, "the bytes {:?}", short(text)),
+                Ok(text) => write!(f, "the bytes {}", quoted(text)),
                 Err(_) => write!(f, "{} bytes that are no text", bytes.len()),
             },
             Scalar::Instant(at) => f.write_str(&super::instant::show(*at)),
-            Scalar::Amount(amount) => write!(f, "{} in {}", amount.amount, amount.currency),
+            Scalar::Amount(amount) => {
+                write!(f, "an object: its amount is {}, its currency {}", amount.amount, amount.currency)
+            }
             Scalar::Other(what) => f.write_str(what),
         }
     }
 }
 
+/// No more characters are shown of a text.
+const SHOWN: usize = 80;
+
 /// A text as a message shows it: without addresses, and its beginning if it is long. Masked before it is cut: of an
 /// address that was cut nobody would know that it is one.
 pub fn short(text: &str) -> Cow<'_, str> {
-    const SHOWN: usize = 80;
+    first(text, SHOWN)
+}
+
+/// A text as a message shows it, of so many characters at the most, and [`short`] in all else.
+pub fn first(text: &str, shown: usize) -> Cow<'_, str> {
     /// An address that begins in what is shown ends within this.
     const LOOKED_AT: usize = 1_024;
     let end = |text: &str, count| text.char_indices().nth(count).map(|(end, _)| end);
     let looked_at = end(text, LOOKED_AT).map_or(text, |end| &text[..end]);
     let masked = mask::text(looked_at).map_or(Cow::Borrowed(looked_at), Cow::Owned);
-    match end(&masked, SHOWN) {
+    match end(&masked, shown) {
         Some(end) => Cow::Owned(format!("{}...", &masked[..end])),
         None => masked,
     }
+}
+
+/// A text in its quotes, on one line: what cannot be seen is written out, and less is shown of a text that has much of
+/// that.
+pub fn quoted(text: &str) -> String {
+    /// Of ten characters each may be written as `\u{10ffff}`.
+    const WRITTEN: usize = 120;
+    let shown = |shown| format!("{:?}", first(text, shown));
+    let fits = |quoted: &String| quoted.chars().count() <= WRITTEN;
+    [SHOWN, SHOWN / 2].into_iter().map(shown).find(fits).unwrap_or_else(|| shown(10))
 }
 
 /// Reads any value. Of an object the amount and the currency are kept, unless it stands in one itself.
@@ -166,7 +195,7 @@ impl<'de> Visitor<'de> for Any {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("a list"))
+        Ok(Scalar::Other(LIST))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
         #[derive(serde::Deserialize)]
@@ -186,7 +215,7 @@ impl<'de> Visitor<'de> for Any {
         }
         if self.in_object {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Scalar::Other("an object"));
+            return Ok(Scalar::Other(OBJECT));
         }
         let (mut amount, mut currency) = (None, None);
         while let Some(key) = map.next_key()? {
@@ -198,7 +227,7 @@ impl<'de> Visitor<'de> for Any {
         }
         Ok(match (amount, currency) {
             (Some(amount), Some(currency)) => Scalar::Amount(Box::new(Amount { amount, currency })),
-            _ => Scalar::Other("an object"),
+            _ => Scalar::Other(OBJECT),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bounds::{TEXT_BYTES_MAX, TOGETHER_BYTES_MAX};
 use super::number;
-use super::scalar::{Scalar, short};
+use super::scalar::{Scalar, quoted};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -71,10 +71,10 @@ macro_rules! instead {
             Ok($of(Err(NotTexts::Other(Scalar::Bytes(bytes.into()).to_string()))))
         }
         fn visit_i64<E: Error>(self, number: i64) -> Result<$of, E> {
-            Ok($of(Err(NotTexts::Other(number.to_string()))))
+            Ok($of(Err(NotTexts::Other(Scalar::Long(number).to_string()))))
         }
         fn visit_u64<E: Error>(self, number: u64) -> Result<$of, E> {
-            Ok($of(Err(NotTexts::Other(number.to_string()))))
+            Ok($of(Err(NotTexts::Other(Scalar::Huge(number).to_string()))))
         }
         fn visit_f64<E: Error>(self, number: f64) -> Result<$of, E> {
             Ok($of(Err(NotTexts::Other(Scalar::Double(number).to_string()))))
@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for AttributesVisitor {
                 _ if is_long(bytes) => attributes = Err(NotTexts::Long(bytes)),
                 Ok(texts) => drop(found.insert(name, texts)),
                 Err(NotTexts::Other(what)) => {
-                    let what = format!("an object in which `{}` is {what}", short(&name));
+                    let what = format!("an object in which {} is {what}", quoted(&name));
                     attributes = Err(NotTexts::Other(what));
                 }
                 Err(long) => attributes = Err(long),

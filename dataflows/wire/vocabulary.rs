@@ -1,9 +1,10 @@
 //! The vocabulary of a family: what each of its events is, said by its page, and how a record becomes one of them.
 
 use super::instant;
-use super::names::{Fields, Kind, Names, Set, Slot, Table, sounds_like};
+use super::names::{Fields, Kind, Names, Set, Slot, Table};
+use super::nearest::nearest;
 use super::reason::{Broken, Reason, Rejection};
-use super::scalar::{Scalar, short};
+use super::scalar::Scalar;
 use super::{Wire, when};
 use crate::Instant;
 use std::fmt;
@@ -187,14 +188,15 @@ impl<E, R> Vocabulary<E, R> {
         let Some(name) = wire.value(self.event_name)? else {
             return carries.and_then(|carries| self.by_name(carries)).ok_or(Broken::Missing("event_name"));
         };
-        let text = name.text().ok_or_else(|| wire.wrong_type(self.event_name, name, "text"))?;
+        let text = name.text().ok_or_else(|| wire.wrong_type(self.event_name, name, "a text"))?;
         self.by_name(&text).ok_or_else(|| {
             let known: Vec<&str> = self.pages().map(|page| page.topic.event).collect();
-            let expected = match known.iter().find(|known| sounds_like(known, &text)) {
+            let expected = match nearest(&text, known.iter().copied()) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("expected one of {}", known.join(", ")),
             };
-            Broken::rule(Reason::UNKNOWN_EVENT, format!("`{}` is no event; {expected}", short(&text)))
+            let expected = format!("that is no event: {expected}");
+            wire.broken(self.event_name, Reason::UNKNOWN_EVENT, name, &expected)
         })
     }
 

@@ -1,6 +1,7 @@
 //! Trying again what may succeed later, until a stop was asked and its grace is over.
 
 use crate::backoff::Backoff;
+use crate::outage;
 use crate::turns::Turn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl Patience<'_> {
         mut attempt: impl FnMut() -> Result<T, E>,
         may_succeed_later: impl Fn(&E) -> bool,
     ) -> Result<T, E> {
-        let (mut stopping, mut backoff) = (None, Backoff::default());
+        let (mut stopping, mut backoff, mut away) = (None, Backoff::default(), None);
         loop {
             match attempt() {
                 Err(why) if may_succeed_later(&why) => {
@@ -32,10 +33,17 @@ impl Patience<'_> {
                             return Err(why);
                         }
                     }
-                    tracing::warn!("{why}; trying again");
+                    let why = why.to_string();
+                    outage::say(outage::place_of(&why), &why, "trying again");
+                    away = Some(why);
                     self.turn.sleep(backoff.take());
                 }
-                result => return result,
+                result => {
+                    if let Some(away) = away.filter(|_| result.is_ok()) {
+                        outage::is_over(outage::place_of(&away));
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -197,6 +197,7 @@ impl Kafka {
 
     /// What is wrong.
     pub(super) fn wrong(&self, wrongs: &mut Wrongs) {
+        wrong_brokers("kafka", &self.brokers, wrongs);
         if let Err(why) = self.start() {
             wrongs.say("kafka.start", why);
         }
@@ -280,6 +281,39 @@ impl Registry {
     }
 }
 
+/// What is wrong with a list of brokers, unless it is empty.
+pub(super) fn wrong_brokers(section: &str, brokers: &str, wrongs: &mut Wrongs) {
+    if let Some(why) = brokers.split(',').filter(|_| !brokers.is_empty()).find_map(not_a_broker) {
+        wrongs.say(&format!("{section}.brokers"), why);
+    }
+}
+
+/// Why a broker to begin with is none, if it is none.
+fn not_a_broker(text: &str) -> Option<String> {
+    const EXPECTED: &str = "expected `host:port`, several by commas, such as 127.0.0.1:9092";
+    const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+    let text = text.trim();
+    let (protocol, rest) = text.split_once("://").unwrap_or(("plaintext", text));
+    let (host, port) = rest.rsplit_once(':').unwrap_or((rest, ""));
+    let why = if text.is_empty() {
+        "names nothing before or behind a comma".to_owned()
+    } else if text.contains('@') {
+        "holds a password, or so it seems; use `kafka.properties` and `kafka.secrets`".to_owned()
+    } else if !PROTOCOLS.contains(&protocol.to_ascii_lowercase().as_str()) {
+        format!("`{text}` begins with a protocol that is none of Kafka's")
+    } else if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+        format!("`{text}` names no host")
+    } else if port.is_empty() || (host.contains(':') && !host.ends_with(']')) {
+        // The address of IPv6 has colons of its own, and stands in brackets.
+        format!("`{text}` has no port")
+    } else if port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return None;
+    } else {
+        format!("the port of `{text}` is none")
+    };
+    Some(format!("{why}; {EXPECTED}"))
+}
+
 /// A place in a log (`kafka.skip`), as `topic/partition=offset`.
 ///
 /// # Errors
@@ -300,6 +334,31 @@ pub fn place(text: &str) -> Result<(&str, i64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_is_a_host_and_a_port() {
+        for good in ["a:1", " a:9092 ", "[::1]:9092", "SASL_SSL://a.example:9093", "10.0.0.1:65535"] {
+            assert_eq!(not_a_broker(good), None, "{good}");
+        }
+        for (text, why) in [
+            ("localhost", "`localhost` has no port; expected `host:port`"),
+            ("localhost:", "has no port"),
+            ("::1", "has no port"),
+            ("[::1]", "the port of `[::1]` is none"),
+            ("", "names nothing"),
+            (":9092", "names no host"),
+            ("a b:1", "names no host"),
+            ("a:65536", "the port of `a:65536` is none"),
+            ("a:0", "is none"),
+            ("a:port", "is none"),
+            ("http://a:1", "a protocol that is none of Kafka's"),
+            ("a:1/topic", "the port of `a:1/topic` is none"),
+            ("shop:hunter2@a:1", "holds a password"),
+        ] {
+            let found = not_a_broker(text).expect(text);
+            assert!(found.contains(why) && !found.contains("hunter2"), "{text}: {found}");
+        }
+    }
 
     #[test]
     fn a_place_is_a_partition_and_an_offset() {

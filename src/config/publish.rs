@@ -66,6 +66,7 @@ impl Publish {
     /// What is wrong.
     pub(super) fn wrong(&self, read_from: &Kafka, registry: &str, wrongs: &mut Wrongs) {
         kafka::wrong_topics_made("publish", self.partitions, self.replication, wrongs);
+        kafka::wrong_brokers("publish", &self.brokers, wrongs);
         kafka::wrong_properties("publish", &self.properties, &self.secrets, wrongs);
         let because = "what is computed waits in memory for the next commit";
         wrongs.bounded("publish.commit_interval", self.commit_interval, 0..=DAY_MS, because);

@@ -2,7 +2,8 @@
 //! another writing. Looked at only where something was missing.
 
 use crate::families;
-use dataflows::wire::sounds_like;
+use dataflows::wire::scalar::first;
+use dataflows::wire::{Set, nearest};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Write};
 
@@ -33,7 +34,11 @@ impl Outline {
     pub fn why_missing(&self, field: &str) -> String {
         let mut why = String::new();
         let written = |written: &mut String, text: std::fmt::Arguments<'_>| written.write_fmt(text).unwrap_or_default();
-        if let Some((name, _)) = self.0.iter().find(|(name, _)| name != field && sounds_like(name, field)) {
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        if self.has(field) {
+            why.push_str(": it is null");
+        } else if let Some(name) = names.filter(|name| !is_read(name)).find(|name| nearest(name, [field]).is_some()) {
+            let name = first(name, NAME_SHOWN);
             written(&mut why, format_args!("; `{name}` is not read: did you mean `{field}`?"));
         } else if let Some(payload) = self.inner("payload").filter(|_| self.has("schema")) {
             let within = if is_change(|name| payload.iter().any(|field| field == name)) {
@@ -58,10 +63,18 @@ impl Outline {
                 "; this looks like a CloudEvent: the event lies under `data`; send it in binary mode, or unwrap it",
             );
         } else if let Some((name, _)) = self.0.iter().find(|(_, inner)| inner.as_deref().is_some_and(is_event)) {
-            written(&mut why, format_args!("; an event seems to lie under `{name}`: unwrap it"));
+            written(&mut why, format_args!("; an event seems to lie under `{}`: unwrap it", first(name, NAME_SHOWN)));
         }
         why
     }
+}
+
+/// So much is shown of a name.
+const NAME_SHOWN: usize = 40;
+
+/// Whether some event has a field of this name: then it is not another one misspelt.
+fn is_read(name: &str) -> bool {
+    families::names().any(|names| names.find(Set::ALL, name).is_some())
 }
 
 /// No more names are looked at of a record, and none that is longer.
@@ -137,6 +150,11 @@ fn is_event(fields: &[String]) -> bool {
     has("timestamp") && (has("event_name") || families::names().filter_map(|names| names.person()).any(has))
 }
 
+/// So much is shown of what is no JSON at all.
+const BEGINNING_SHOWN: usize = 24;
+/// And so much looked at: an address that begins in what is shown ends within this.
+const BEGINNING_BYTES: usize = 1_024;
+
 /// What is said of a datum of JSON that is no object.
 pub fn no_object(datum: &[u8]) -> String {
     let expected = "expected an object, `{...}`";
@@ -149,7 +167,10 @@ pub fn no_object(datum: &[u8]) -> String {
             _ => "; it is a text",
         },
         Some(b'[') => "; it is a list: send each event by itself",
-        _ => "",
+        Some(_) => {
+            let text = String::from_utf8_lossy(&datum[..datum.len().min(BEGINNING_BYTES)]);
+            return format!("no event as JSON: {expected}; it begins with {:?}", first(text.trim(), BEGINNING_SHOWN));
+        }
     };
     format!("no event as JSON: {expected}{found}")
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a line that is no JSON, in words for who wrote it: the field, and what stands there.
 
-use dataflows::wire::scalar::short;
+use dataflows::wire::scalar::{first, short};
 
 /// Explains an error of the parser, by the payload that it was about.
 pub fn explained(payload: &[u8], error: &serde_json::Error) -> String {
@@ -21,6 +21,9 @@ pub fn explained(payload: &[u8], error: &serde_json::Error) -> String {
         (word @ ("True" | "False" | "None"), _) => {
             format!("{} is {word}, as Python writes it: write it with `json.dumps`", named(place))
         }
+        ("undefined", _) => {
+            format!("{} is undefined, as JavaScript has it: write it with `JSON.stringify`", named(place))
+        }
         (_, Some(b'\'')) => {
             "single quotes stand where JSON has double ones; from Python, write it with `json.dumps`".to_owned()
         }
@@ -32,12 +35,34 @@ pub fn explained(payload: &[u8], error: &serde_json::Error) -> String {
         }
         _ => {
             let said = error.to_string();
-            let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+            let said = in_words(said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said));
             let place = place.map_or(String::new(), |field| format!(", in `{field}`"));
-            format!("{said} at byte {}{place}", at + 1)
+            format!("{said}, at byte {}{place}", at + 1)
         }
     };
     format!("no event as JSON: {what}")
+}
+
+/// What the parser says, in words for who wrote the line.
+fn in_words(said: &str) -> &str {
+    match said {
+        "trailing characters" => "something stands behind the end of the object",
+        "expected value" => "a value is expected",
+        "expected ident" => "a word stands there that JSON does not have",
+        "expected `:`" => "a `:` is expected behind a name",
+        "key must be a string" => "a name without its double quotes",
+        "invalid number" => "a number as JSON does not write it",
+        "invalid escape" => "a `\\` in a text, with a letter behind it that JSON has not: write it as `\\\\`",
+        "invalid unicode code point" => "bytes in a text that are no UTF-8",
+        "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+            "half of an escaped character in a text: `\\ud83d` needs its other half"
+        }
+        "recursion limit exceeded" => "objects or lists in more than 127 others",
+        said if said.starts_with("control character") => {
+            "a line break, a tab or another control character in a text: write it as `\\n`, `\\t` or `\\u0000`"
+        }
+        other => other,
+    }
 }
 
 fn named(place: Option<String>) -> String {
@@ -59,6 +84,8 @@ fn is_of_token(byte: u8) -> bool {
 fn place(read: &[u8]) -> Option<String> {
     /// Deeper names say nothing to anybody.
     const DEPTH: usize = 8;
+    /// So much is shown of them all.
+    const PATH_SHOWN: usize = 100;
     /// More than is shown of a name.
     const NAME_BYTES: usize = 512;
     let mut path: Vec<Option<&[u8]>> = Vec::new();
@@ -97,7 +124,7 @@ fn place(read: &[u8]) -> Option<String> {
     // In a list the field is that which the list stands in.
     let name = |name: &[u8]| short(&String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES)])).into_owned();
     let names: Vec<_> = path.into_iter().flatten().take(DEPTH).map(name).collect();
-    (!names.is_empty()).then(|| names.join("."))
+    (!names.is_empty()).then(|| first(&names.join("."), PATH_SHOWN).into_owned())
 }
 
 #[cfg(test)]
@@ -122,7 +149,7 @@ mod tests {
             (r#"{"a":"}","x":"#, "cut off in `x`"),
             (r#"{"a":"x"#, "cut off in `a`"),
             ("{", "cut off"),
-            (r#"{"a":1} {"#, "trailing characters at byte 9"),
+            (r#"{"a":1} {"#, "something stands behind the end of the object, at byte 9"),
             (r#"{"a":1 "b":2}"#, "at byte 8, in `a`"),
         ] {
             assert!(said(text).contains(named), "{text}: {}", said(text));

@@ -8,6 +8,7 @@
 mod replay;
 
 use crate::backoff::Backoff;
+use crate::outage;
 use crate::source::{Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::family::FamilyId;
@@ -87,7 +88,7 @@ impl Slot {
         }
         let polled = match self.read(max_records) {
             Err(SourceError::Unavailable(why)) => {
-                tracing::warn!("{why}; trying again");
+                outage::say(outage::place_of(&why), &why, "trying again");
                 self.waits_for = Some(why);
                 let mut backoff = self.retry.map(|(_, backoff)| backoff).unwrap_or_default();
                 self.retry = Some((std::time::Instant::now() + backoff.take(), backoff));
@@ -102,6 +103,9 @@ impl Slot {
             Ok(polled) => polled,
         };
         self.retry = None;
+        if let Some(why) = self.waits_for.take() {
+            outage::is_over(outage::place_of(&why));
+        }
         self.idle = matches!(polled, Poll::Idle);
         match &polled {
             Poll::Records(batch) => batch.records.iter().for_each(|record| {

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// A broker that is away is tried again after so long at the most.
+const RECONNECT_MS: u64 = 2_000;
 /// How often a consumer tells how far its fetches are.
 const STATISTICS_MS: u64 = 1_000;
 /// A broker that has not answered for so long is not known to have nothing: fetches wait half a second.
@@ -37,6 +39,7 @@ pub fn properties(config: &Kafka) -> Result<ClientConfig, KafkaError> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers).set("client.id", "deltamart");
     client.set("statistics.interval.ms", STATISTICS_MS.to_string());
+    client.set("reconnect.backoff.max.ms", RECONNECT_MS.to_string());
     for (key, value) in &config.properties {
         client.set(key, value);
     }
@@ -122,7 +125,6 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
         ("fetch.queue.backoff.ms", "20"),
         ("fetch.wait.max.ms", "250"),
         ("fetch.error.backoff.ms", "200"),
-        ("reconnect.backoff.max.ms", "2000"),
         // Bytes that are not what was written are not taken for something else.
         ("check.crcs", "true"),
     ] {
@@ -140,13 +142,13 @@ pub fn consumer(config: &Kafka, more: &[(&str, &str)]) -> Result<BaseConsumer<Co
     Ok(consumer)
 }
 
-/// What a client complained of last: its events come to light when it is polled.
+/// What a client complained of last, as the library said it: its events come to light when it is polled.
 pub(super) fn complaint(consumer: &BaseConsumer<Context>) -> String {
     let assigned = consumer.assignment().is_ok_and(|assigned| assigned.count() > 0);
     if !assigned {
         let _nothing_is_assigned = consumer.poll(Duration::from_millis(100));
     }
-    consumer.context().complaints.last().map_or(String::new(), |last| format!("; the client says: {last}"))
+    consumer.context().complaints.raw()
 }
 
 /// What could not be asked, and why as far as the client tells.
@@ -156,8 +158,13 @@ pub(crate) fn away(
     what: &str,
     error: &rdkafka::error::KafkaError,
 ) -> KafkaError {
-    let complaint = complaint(consumer);
-    KafkaError::Away(format!("Kafka at {}: could not {what}: {error}{complaint}", config.brokers))
+    complaint(consumer);
+    let why = match consumer.context().trouble() {
+        // It says where, and why.
+        Some(trouble) => format!("{}; could not {what}", trouble.said),
+        None => format!("Kafka at {}: could not {what}: {error}", config.brokers),
+    };
+    KafkaError::Away(why)
 }
 
 /// How far the fetches of a partition are, as its broker has just confirmed.
@@ -200,7 +207,12 @@ impl Context {
     /// For a client of this configuration.
     pub fn new(config: &Kafka) -> Context {
         let token = config.secrets.get(TOKEN).cloned();
-        Context { brokers: config.brokers.clone(), fetched: Mutex::default(), complaints: Complaints::default(), token }
+        Context {
+            brokers: config.brokers.clone(),
+            fetched: Mutex::default(),
+            complaints: Complaints::of(&config.brokers),
+            token,
+        }
     }
 
     /// How far the fetches of a partition are; none if no broker has confirmed it lately.
@@ -215,13 +227,6 @@ impl Context {
     /// What was last complained of, until brokers answer again.
     pub fn trouble(&self) -> Option<Trouble> {
         self.complaints.trouble()
-    }
-
-    /// Says something once, and again after a while.
-    fn say(&self, what: String) {
-        if self.complaints.is_news(&what, Instant::now()) {
-            tracing::warn!("{what}");
-        }
     }
 }
 
@@ -261,7 +266,7 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                self.say(format!("Kafka: {message}"));
+                self.complaints.hear(message);
             }
             RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 tracing::debug!("Kafka, {facility}: {message}")
@@ -279,15 +284,13 @@ impl ClientContext for Context {
             tracing::debug!("Kafka at {}: {reason} ({error})", self.brokers);
             return;
         }
-        self.say(format!("Kafka at {}: {reason} ({error}); trying again", self.brokers));
+        self.complaints.hear(reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(Statistics { brokers, topics }) = serde_json::from_slice(statistics) else { return };
         let answer = brokers.iter().filter(|(_, broker)| broker.state == "UP").map(|(name, _)| name.as_str());
-        for back in self.complaints.are_back(answer) {
-            tracing::warn!("Kafka: broker {back} answers again");
-        }
+        self.complaints.answer(answer);
         // Those of the addresses to begin with have no numbers; those that are not needed are not spoken to.
         let mut numbered = brokers.values().filter(|broker| broker.nodeid >= 0);
         let is_well = |broker: &Broker| matches!(broker.state.as_str(), "UP" | "INIT" | "UPDATE" | "REAUTH");

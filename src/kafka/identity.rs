@@ -2,7 +2,7 @@
 //! offsets into it mean something else. A record that was there once is there again, or the log is another.
 
 use super::KafkaError;
-use super::client::{PATIENCE, complaint, consumer};
+use super::client::{PATIENCE, away, consumer};
 use super::damage::is_damage;
 use super::partition::Found;
 use super::rights;
@@ -80,10 +80,7 @@ fn records(
     for (found, offset) in wanted.values() {
         assignment.add_partition_offset(&found.topic, found.partition, Offset::Offset(*offset)).ok();
     }
-    let away = |error: rdkafka::error::KafkaError| {
-        let complaint = complaint(&consumer);
-        KafkaError::Away(format!("Kafka at {}: could not read the first records: {error}{complaint}", config.brokers))
-    };
+    let away = |error: rdkafka::error::KafkaError| away(&consumer, config, "read the first records", &error);
     consumer.assign(&assignment).map_err(away)?;
     let mut asked = Instant::now();
     while !wanted.is_empty() {

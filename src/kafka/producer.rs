@@ -69,7 +69,9 @@ impl ClientContext for Deliveries {
         self.client.error(error, reason);
     }
 
-    fn stats_raw(&self, _: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.client.stats_raw(statistics);
+    }
 
     fn generate_oauth_token(&self, configuration: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         self.client.generate_oauth_token(configuration)

@@ -44,8 +44,12 @@ fn is_readable(consumer: &BaseConsumer<Context>, config: &Config, topic: &str) -
             None => {}
         }
     }
-    let why = format!("Kafka at {}: could not {what}: no broker has answered{}", config.brokers, complaint(consumer));
-    Err(last.map_or(KafkaError::Away(why), failed))
+    let why = format!("Kafka at {}: could not {what}: no broker has answered", config.brokers);
+    Err(match (last, consumer.context().trouble()) {
+        (Some(error), _) => failed(error),
+        (None, Some(trouble)) => KafkaError::Away(format!("{}; could not {what}", trouble.said)),
+        (None, None) => KafkaError::Away(why),
+    })
 }
 
 /// Names of topics, as they stand in a sentence.

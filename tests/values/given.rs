@@ -46,7 +46,7 @@ fn whole_numbers_of_data_frames() {
     assert_eq!((first.user_id, second.age), (1001, 34));
     assert!(matches!(&read[2], Ok(Event::ItemRating(rating)) if rating.rating == 5));
     assert!(matches!(&read[3], Ok(Event::ItemView(view)) if view.item_id == "12".into()));
-    says(&read[6], Reason::WRONG_TYPE, &["`user_id` is 1007.5", "a whole number"]);
+    says(&read[6], Reason::WRONG_TYPE, &["`user_id` is the number 1007.5", "a whole number"]);
 }
 
 #[test]
@@ -133,7 +133,11 @@ fn envelopes_are_told_from_events() {
     says(&read[3], Reason::UNDECODABLE, &["encoded twice"]);
     says(&read[4], Reason::MISSING_FIELD, &["`Event_Name` is not read", "did you mean `event_name`?"]);
     says(&read[5], Reason::MISSING_FIELD, &["`eventName` is not read", "did you mean `event_name`?"]);
-    says(&read[6], Reason::UNKNOWN_EVENT, &["`Sign_In` is no event", "did you mean `sign_in`?"]);
+    says(
+        &read[6],
+        Reason::UNKNOWN_EVENT,
+        &["`event_name` is the text \"Sign_In\"; that is no event", "did you mean `sign_in`?"],
+    );
     let user = r#"{"event_name":"sign_in","timestamp":"2026-01-05T10:00:00Z","userId":4}"#;
     says(&self::read(user)[0], Reason::MISSING_FIELD, &["`userId` is not read", "did you mean `user_id`?"]);
 }

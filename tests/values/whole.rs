@@ -75,7 +75,7 @@ proptest! {
         for read in [in_json(&double.to_string()), in_avro(json!("double"), Avro::Double(double))] {
             let (reason, detail) = read.expect_err("no whole number");
             prop_assert_eq!(reason, Reason::WRONG_TYPE);
-            let expected = format!("`user_id` is {double}; expected a whole number");
+            let expected = format!("`user_id` is the number {double}; expected a whole number such as 6");
             prop_assert!(detail.ends_with(&expected), "{}", detail);
         }
     }
@@ -96,6 +96,6 @@ fn other_types_are_named() {
     ] {
         let (reason, detail) = in_avro(ty, value).expect_err("no number");
         assert_eq!(reason, Reason::WRONG_TYPE);
-        assert_eq!(detail, format!("`user_id` is {called}; expected a whole number"));
+        assert_eq!(detail, format!("`user_id` is {called}; expected a whole number such as 6"));
     }
 }

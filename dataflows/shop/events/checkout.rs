@@ -4,8 +4,7 @@ use super::shared::{self, BAD_CART_ID, USER_ID_OUT_OF_RANGE};
 use super::{Event, Rules};
 use crate::raw::uuid_text;
 use crate::time::Instant;
-use crate::wire::scalar::short;
-use crate::wire::{Accept, Broken, Fields, Flaw, Kind, Page, Reason, Topic, Write, Written};
+use crate::wire::{Accept, Fields, Flaw, Kind, Page, Reason, Topic, Write, Written};
 use serde::{Deserialize, Serialize};
 
 /// A cart was checked out.
@@ -58,9 +57,8 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
         let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
         let payment_method = wire.text(payment_method)?;
         if !rules.payment_method.contains(&payment_method) {
-            let (known, method) = (rules.payment_method.join(" or "), short(&payment_method));
-            let detail = format!("`payment_method` is `{method}`; expected {known}");
-            return Err(Broken::rule(UNKNOWN_PAYMENT_METHOD, detail));
+            let (expected, known) = (rules.payment_method.join(" or "), &rules.payment_method);
+            return Err(shared::unknown("payment_method", &payment_method, &expected, known, UNKNOWN_PAYMENT_METHOD));
         }
         Ok(Event::Checkout(Checkout { timestamp: record.timestamp, cart_id, user_id, payment_method }))
     })

@@ -3,8 +3,7 @@
 use super::shared::{self, USER_ID_OUT_OF_RANGE};
 use super::{Event, Rules};
 use crate::time::Instant;
-use crate::wire::scalar::short;
-use crate::wire::{Accept, Broken, Fields, Flaw, Kind, Page, Reason, Topic, Write, Written};
+use crate::wire::{Accept, Fields, Flaw, Kind, Page, Reason, Topic, Write, Written};
 use serde::{Deserialize, Serialize};
 
 /// Somebody registered.
@@ -68,9 +67,9 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
         let user_id = user_id(wire, rules)?;
         let language = wire.text(preferred_language)?;
         if !language.is_empty() && !rules.preferred_language.contains(&language) {
-            let (known, language) = (rules.preferred_language.join(", "), short(&language));
-            let detail = format!("`preferred_language` is `{language}`; expected {known} or empty");
-            return Err(Broken::rule(UNKNOWN_LANGUAGE, detail));
+            let expected = format!("{} or empty", rules.preferred_language.join(", "));
+            let known = &rules.preferred_language;
+            return Err(shared::unknown("preferred_language", &language, &expected, known, UNKNOWN_LANGUAGE));
         }
         let (masked_email, was_clear) = wire.address(masked_email)?;
         record.masked = was_clear;

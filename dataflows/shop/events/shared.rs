@@ -4,7 +4,7 @@ use super::Rules;
 use crate::item::ItemId;
 use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
-use crate::wire::{Broken, Fields, Kind, Reason, Wire, mask};
+use crate::wire::{Broken, Fields, Kind, Reason, Wire, mask, nearest};
 
 /// Why a user is none.
 pub const USER_ID_OUT_OF_RANGE: Reason = Reason::of_rules("user_id_out_of_range");
@@ -35,6 +35,17 @@ pub(super) fn cart_id(fields: &mut Fields<'_>) -> impl Fn(&Wire<'_, '_>) -> Resu
     move |wire| wire.uuid(slot, BAD_CART_ID)
 }
 
+/// That a text is none of those that are known; which of them was meant, if one is near.
+pub(super) fn unknown(field: &str, found: &str, expected: &str, known: &[String], reason: Reason) -> Broken {
+    let found = Scalar::Text(found.into());
+    let mut detail = format!("`{field}` is {found}; expected {expected}");
+    let near = found.borrowed().and_then(|found| nearest(found, known.iter().map(String::as_str)));
+    if let Some(near) = near {
+        detail.push_str(&format!(": did you mean `{near}`?"));
+    }
+    Broken::rule(reason, detail)
+}
+
 /// Which item: text without the white space around it, or the digits of a whole number. `012` is not `12`: nobody can
 /// tell which of the two a catalog would mean.
 pub(super) fn item_id(
@@ -50,10 +61,10 @@ pub(super) fn item_id(
         {
             return Ok(ItemId::of(Ok(number)));
         }
-        let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "text, or a whole number"))?;
+        let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text, or a whole number such as 6"))?;
         match text.trim() {
             "" => {
-                let detail = format!("`{name}` is empty, or white space; expected the id of an item");
+                let detail = format!("`{name}` is empty, or white space; expected the id of an item, such as \"12\"");
                 Err(Broken::rule(BAD_ITEM_ID, detail))
             }
             id if id.len() > ITEM_ID_BYTES_MAX => {
@@ -62,8 +73,9 @@ pub(super) fn item_id(
             }
             // Masked, two items might become one.
             id if mask::text(id).is_some() => {
-                let detail =
-                    format!("`{name}` holds an e-mail address, which is never stored; expected the id of an item");
+                let detail = format!(
+                    "`{name}` holds an e-mail address, which is never stored; expected the id of an item, such as \"12\""
+                );
                 Err(Broken::rule(ADDRESS_IN_KEY, detail))
             }
             id => Ok(ItemId::from(id)),

@@ -4,15 +4,14 @@ use super::book::{Book, Next, Outcome};
 use super::client::{Answer, Client};
 use super::clock::{Clock, Heard};
 use crate::decode::avro::Schemas;
+use crate::outage::{self, Outage};
 use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
-
-/// How often it is said that a registry gives no answers.
-const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// What the thread hears.
 pub(super) enum Told {
@@ -36,10 +35,37 @@ pub(super) struct Asking {
     pub trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
+/// The schemas that are missed, and what was said of that.
+#[derive(Default)]
+struct Misses {
+    outage: Outage,
+    /// Those that the registry gave no answer about.
+    ids: BTreeSet<u32>,
+}
+
+impl Misses {
+    /// Takes in what came of a question; what is to be said, if anything.
+    fn note(&mut self, url: &str, id: u32, outcome: &Outcome, now: Duration) -> Option<String> {
+        match outcome {
+            Outcome::Unclear(why) | Outcome::Unkept(why) => {
+                self.ids.insert(id);
+                self.outage.fails(why, now).map(|why| format!("{why}; trying again"))
+            }
+            Outcome::There | Outcome::Absent => {
+                // While it gives others and not this one, nothing is over.
+                (self.ids.remove(&id) && self.ids.is_empty())
+                    .then(|| self.outage.is_over(now))
+                    .flatten()
+                    .map(|lasted| outage::over(&format!("registry {url}"), &lasted))
+            }
+        }
+    }
+}
+
 impl Asking {
     /// Asks until it is told to stop.
     pub fn run(&self, inbox: &Receiver<Told>) {
-        let mut said: Option<Duration> = None;
+        let mut misses = Misses::default();
         loop {
             let now = self.clock.now();
             let (next, busy) = {
@@ -61,11 +87,8 @@ impl Asking {
                 Heard::This(Told::Answered(id, outcome, control)) => {
                     let now = self.clock.now();
                     self.note(&outcome, control);
-                    if let Outcome::Unclear(why) | Outcome::Unkept(why) = &outcome
-                        && said.is_none_or(|at| now.saturating_sub(at) >= SAID_EVERY)
-                    {
-                        tracing::warn!("{why}; trying again");
-                        said = Some(now);
+                    if let Some(said) = misses.note(&self.client.url, id, &outcome, now) {
+                        tracing::warn!("{said}");
                     }
                     let mut book = self.book();
                     match control {
@@ -124,5 +147,25 @@ impl Asking {
                 Outcome::There
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_away_is_said_once_a_minute_and_that_it_answers_once() {
+        let (mut misses, at) = (Misses::default(), Duration::from_secs);
+        let away = Outcome::Unclear("registry http://r: connection refused; could not fetch schema 7".to_owned());
+        let mut note = |id, outcome: &Outcome, second| misses.note("http://r", id, outcome, at(second));
+        let said = "registry http://r: connection refused; could not fetch schema 7; trying again";
+        assert_eq!(note(7, &away, 0).as_deref(), Some(said));
+        assert_eq!(note(8, &away, 1), None);
+        assert_eq!(note(7, &Outcome::There, 2), None, "8 is still missed");
+        assert_eq!(note(9, &Outcome::Absent, 3), None);
+        let still = "still: registry http://r: connection refused; could not fetch schema 7, for 1 min; trying again";
+        assert_eq!(note(8, &away, 61).as_deref(), Some(still));
+        assert_eq!(note(8, &Outcome::There, 62).as_deref(), Some("registry http://r answers again, after 1 min"));
     }
 }

@@ -117,15 +117,40 @@ impl Client {
     }
 
     pub fn failed(&self, what: &str, error: &SRCError) -> KafkaError {
-        let way_out = match &error.error {
-            said if said.contains("status 401") => {
-                "; it takes another name and password, or token (`registry.username`, `registry.password`)"
-            }
-            said if said.contains("status 403") => "; it does not allow that to this user (`registry.username`)",
-            _ => "",
+        let said = said(error);
+        let why = match in_words(&said) {
+            Some(words) => format!("{words}; could not {what} ({said})"),
+            None => format!("could not {what}: {said}"),
         };
-        KafkaError::Away(format!("registry {}: could not {what}: {}{way_out}", self.url, said(error)))
+        KafkaError::Away(format!("registry {}: {why}", self.url))
     }
+}
+
+/// What is wrong where that can be told from what is said, and the setting that may mend it.
+fn in_words(said: &str) -> Option<&'static str> {
+    let lower = said.to_ascii_lowercase();
+    let is = |part: &str| lower.contains(part);
+    Some(if is("connection refused") {
+        "connection refused"
+    } else if is("failed to lookup address") || is("dns error") || is("name or service not known") {
+        "its host is not known (`registry.url`)"
+    } else if is("status 401") {
+        "it takes another name and password, or token (`registry.username`, `registry.password`)"
+    } else if is("status 403") {
+        "it does not allow that to this user (`registry.username`)"
+    } else if is("status 404") {
+        "there is no registry at this address (`registry.url`)"
+    } else if is("unknownissuer") || is("certificate verify failed") || is("invalid peer certificate") {
+        "TLS: no authority that is known vouches for its certificate (`registry.ca`)"
+    } else if is("invalidcontenttype") || is("wrong version number") || is("corrupt message") {
+        "it does not speak TLS here, and `registry.url` asks for that (https://)"
+    } else if is("http response to https") || is("invalid http version") || is("invalid http-version") {
+        "it does not speak HTTP here: it may speak TLS (https:// in `registry.url`)"
+    } else if is("timed out") || is("timeout") {
+        "no answer in time"
+    } else {
+        return None;
+    })
 }
 
 /// It answers that there is no such thing: its own code begins with 404, and it says so by HTTP too.
@@ -150,5 +175,27 @@ fn said(error: &SRCError) -> String {
             format!("{} ({innermost})", error.error)
         }
         None => error.error.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_setting() {
+        for (said, words) in [
+            ("http call failed (Connection refused (os error 111))", "connection refused"),
+            ("http call failed (failed to lookup address information: Name or service not known)", "`registry.url`"),
+            ("http request failed with status 401", "`registry.password`"),
+            ("http request failed with status 403", "does not allow that"),
+            ("http request failed with status 404", "no registry at this address"),
+            ("http call failed (invalid peer certificate: UnknownIssuer)", "`registry.ca`"),
+            ("http call failed (received corrupt message of type InvalidContentType)", "does not speak TLS"),
+            ("http call failed (operation timed out)", "no answer in time"),
+        ] {
+            assert!(in_words(said).is_some_and(|found| found.contains(words)), "{said}: {:?}", in_words(said));
+        }
+        assert_eq!(in_words("http request failed with status 503"), None);
     }
 }
