@@ -6,7 +6,7 @@
 use super::{pages, root};
 use crate::cli::deltamart;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PLAIN: &str = "sh";
