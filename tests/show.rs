@@ -56,8 +56,8 @@ fn rows_are_chosen_ordered_and_written_in_each_form() {
     let at = |row: &Json| row["timestamp"].as_str().expect("an instant").to_owned();
     let latest = rows.iter().map(at).max().expect("some");
     assert!(last.len() == 2 && at(&last[1]) == latest && at(&last[0]) <= latest, "{last:?}");
-    let views = objects(&out(&["show", "item_view_events", "--last", "3", "--where", "user_id > 0 -- all"]));
-    assert!(views.len() == 3 && views.iter().map(at).is_sorted(), "{views:?}");
+    let events = objects(&out(&["show", "consumer_events", "--last", "3", "--where", "user_id > 0 -- all"]));
+    assert!(events.len() == 3 && events.iter().map(at).is_sorted(), "{events:?}");
     // Other forms.
     let csv = out(&[&sales[..], &["--format", "csv"]].concat());
     assert!(
@@ -123,9 +123,9 @@ fn what_was_misspelt_is_answered_with_the_nearest_name() {
 fn sql_is_answered_with_types() {
     let folder = warehouse();
     let ask = |sql: &str, more: &[&str]| out(folder.path(), &[&["sql", sql], more].concat());
-    let sql = "SELECT window_type, is_final, 1 AS n, NULL AS nothing, x'00ff' AS bytes, 1e999 AS much FROM checkout_metrics LIMIT 1";
+    let sql = "SELECT window_type, is_final, 1 AS n, NULL AS none, x'00ff' AS bytes, 1e999 AS much FROM checkout_metrics LIMIT 1";
     let row = &objects(&ask(sql, &[]))[0];
-    assert!(row["is_final"].is_boolean() && row["n"] == 1 && row["nothing"].is_null(), "{row}");
+    assert!(row["is_final"].is_boolean() && row["n"] == 1 && row["none"].is_null(), "{row}");
     assert!(row["bytes"] == "x'00ff'" && row["much"] == "Infinity", "{row}");
     assert_eq!(ask("SELECT 1 AS a, 2 AS a;  -- and no more", &[]), "{\"a\":1,\"a_2\":2}\n");
     assert_eq!(ask("SELECT 'a|b' AS c", &["--format", "markdown"]), "| c |\n|---|\n| a\\|b |\n");

@@ -88,7 +88,7 @@ mod tests {
         for width in [20, 40, 80, 160] {
             let shown = list(&rows, Some(width));
             assert!(shown.lines().all(|line| line.width() <= width), "{width}:\n{shown}");
-            assert!(shown.contains("123,456,789,012"), "{width}:\n{shown}");
+            assert!(width < 40 || shown.contains("123,456,789,012"), "{width}:\n{shown}");
             assert!(rows.iter().all(|[name, ..]| width < 40 || shown.contains(name.as_str())), "{width}:\n{shown}");
             assert_eq!(shown.contains("what it says"), width >= 80, "{width}:\n{shown}");
         }

@@ -235,7 +235,10 @@ impl Guarded {
         if let Some(why) = self.refused.lock().take() {
             return Unanswered::Refused(why);
         }
-        match error.sqlite_error_code() {
+        // What SQLite does not understand comes with the place in the statement, and so as another error.
+        let code =
+            if let Error::SqlInputError { error, .. } = &error { Some(error.code) } else { error.sqlite_error_code() };
+        match code {
             Some(ErrorCode::OperationInterrupted) => Unanswered::Late(self.watch.allowed),
             Some(ErrorCode::Unknown | ErrorCode::TooBig | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange) => {
                 Unanswered::Wrong(words(error))
