@@ -8,7 +8,6 @@ use deltamart::decode::Format;
 use deltamart::families::TOPICS;
 use deltamart::instant;
 use deltamart::rules::Rules;
-use deltamart::sink::Sink;
 use deltamart::sink::sqlite::Sqlite;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
