@@ -344,7 +344,7 @@ mod tests {
             ("localhost", "`localhost` has no port; expected `host:port`"),
             ("localhost:", "has no port"),
             ("::1", "has no port"),
-            ("[::1]", "the port of `[::1]` is none"),
+            ("[::1]", "`[::1]` has no port"),
             ("", "names nothing"),
             (":9092", "names no host"),
             ("a b:1", "names no host"),

@@ -133,7 +133,7 @@ mod tests {
             said(&one, &format!("ssl://b:2/2: Connect to ipv4#1.2.3.4:2 failed: {refused}")),
             pair("Kafka at a:1, broker b:2", "Kafka at a:1, broker b:2: connection refused")
         );
-        assert_eq!(said(&one, "Topic 7 is none"), pair("Kafka at a: Topic  is none", "Kafka at a:1: Topic 7 is none"));
+        assert_eq!(said(&one, "Topic 7 is none"), pair("Kafka at a:: Topic  is none", "Kafka at a:1: Topic 7 is none"));
         let since = one.trouble().expect("a complaint").since;
         assert_eq!(one.are_back([].into_iter()), [""; 0]);
         assert_eq!(one.are_back(["a:1/1", "c:3/3"].into_iter()), [kafka, kafka]);
