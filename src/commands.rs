@@ -135,7 +135,9 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
         .context("could not listen for signals")?;
     match &cli.command {
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut cli::command(), "deltamart", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut cli::command(), "deltamart", &mut script);
+            say_as_is!("{}", String::from_utf8_lossy(&script).trim_end());
             return Ok(Outcome::default());
         }
         Some(Command::Init { file }) => return init::init(file).map(|()| Outcome::of(true)),

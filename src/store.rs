@@ -23,6 +23,9 @@ mod contract;
 #[cfg(test)]
 mod crashes;
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -133,7 +136,9 @@ fn open_folder(path: &str) -> Result<Arc<dyn Store>, StoreError> {
     let is_new = !Path::new(path).exists();
     let store = local::Local::open(path)?;
     if is_new {
-        std::fs::write(Path::new(path).join(IGNORED_BY_GIT), "*\n").ok();
+        let file = Path::new(path).join(IGNORED_BY_GIT);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+        made.and_then(|mut file| file.write_all(b"*\n")).ok();
     }
     Ok(Arc::new(store))
 }

@@ -80,7 +80,7 @@ fn mistakes_of_all_layers_are_named_together() {
         ("DELTAMART_EPOCH_EVENTS", "hunter2"),
         ("DELTAMART_STACK_DIR", "of a script"),
     ];
-    let arguments = ["--set", "epoch_events=none", "--set", "hunter2", "-w", "0", "--start", "soon", "check"];
+    let arguments = ["--set", "epoch_events=none", "--set", "hunter2", "-w", "0", "--start", "soon", "run"];
     let (code, text) = run(folder.path(), &variables, &arguments);
     assert_eq!(code, Some(2), "{text}");
     assert_says(

@@ -109,7 +109,7 @@ fn say_counts(config: &Config, ended: &Ended<'_>) -> Result<()> {
     if *stopped {
         say!("stopped before the end of the input; everything that was read is committed, as of the watermark below");
     } else if stats.records.load(Relaxed) == 0 && changed(stats) == 0 {
-        say!("nothing new: everything that was given had been read before");
+        say!("nothing new: 0 records were read");
         return say_unread(stats);
     }
     let records = stats.records.load(Relaxed);

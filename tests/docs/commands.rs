@@ -5,6 +5,7 @@
 
 use super::{pages, root};
 use crate::cli::deltamart;
+use clap::error::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -140,10 +141,16 @@ fn every_call_that_a_page_names_is_understood() {
                 continue;
             }
             let Some(words) = shlex::split(&call) else { continue };
+            let stands_for_something = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+            if words.iter().any(stands_for_something) {
+                continue;
+            }
             found += 1;
             let parsed = deltamart::cli::parse(words.into_iter().map(Into::into));
             if let Err(error) = parsed {
-                assert!(!error.use_stderr(), "{page}: `{call}`: {error}");
+                // Prose names a command without what it needs.
+                let is_named = error.kind() == ErrorKind::MissingRequiredArgument;
+                assert!(is_named || !error.use_stderr(), "{page}: `{call}`: {error}");
             }
         }
     }

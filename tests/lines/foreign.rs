@@ -155,5 +155,5 @@ fn a_file_with_no_valid_record_is_refused_unless_rejects_are_accepted() {
     assert_eq!(signed_in(&folder.path().join("late.db")), "5");
     std::fs::write(folder.path().join("Movies.txt"), "Title=A\nListPrice=999USD$9.99\n").expect("writes");
     let (code, text) = said(&deltamart(folder.path(), &["catalog", "Movies.txt", "--warehouse", "c.db"]));
-    assert!(code == Some(2) && text.contains("bad_item_block") && text.contains("--accept-rejects"), "{text}");
+    assert!(code == Some(3) && text.contains("bad_item_block") && text.contains("--accept-rejects"), "{text}");
 }
