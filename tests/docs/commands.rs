@@ -127,31 +127,43 @@ fn the_commands_of_every_page_run() {
     assert!(all.iter().find(known).is_none_or(|block| panic!("{}: what is `{}`?", block.page, block.info)));
 }
 
+/// The calls that pages name, in their prose and in their blocks.
+fn calls() -> Vec<(String, String)> {
+    let mut calls = Vec::new();
+    for path in pages() {
+        let (text, page) = (std::fs::read_to_string(&path).expect("readable"), path.display().to_string());
+        for (n, part) in text.split("```").enumerate() {
+            let found: Vec<_> = match n % 2 {
+                0 => part.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+                _ => part.lines().map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned()).collect(),
+            };
+            let of_ours = found.into_iter().filter(|call| call.starts_with("deltamart "));
+            calls.extend(of_ours.map(|call| (page.clone(), call)));
+        }
+    }
+    calls
+}
+
 /// Wherever a page names a call, it is one that is understood.
 #[test]
 fn every_call_that_a_page_names_is_understood() {
     let mut found = 0;
-    for path in pages() {
-        let (text, page) = (std::fs::read_to_string(&path).expect("readable"), path.display().to_string());
-        let in_prose = text.split('`').skip(1).step_by(2).map(str::to_owned);
-        let in_blocks = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned());
-        for call in in_prose.chain(in_blocks).filter(|call| call.starts_with("deltamart ")) {
-            // Something is left out, or stands for something.
-            if call.contains("...") || call.contains('\n') || call.contains(['|', '>', '<', '$']) {
-                continue;
-            }
-            let Some(words) = shlex::split(&call) else { continue };
-            let stands_for_something = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
-            if words.iter().any(stands_for_something) {
-                continue;
-            }
-            found += 1;
-            let parsed = deltamart::cli::parse(words.into_iter().map(Into::into));
-            if let Err(error) = parsed {
-                // Prose names a command without what it needs.
-                let is_named = error.kind() == ErrorKind::MissingRequiredArgument;
-                assert!(is_named || !error.use_stderr(), "{page}: `{call}`: {error}");
-            }
+    for (page, call) in calls() {
+        // Something is left out, or stands for something.
+        if call.contains("...") || call.contains('\n') || call.contains(['|', '>', '<', '$']) {
+            continue;
+        }
+        let Some(words) = shlex::split(&call) else { continue };
+        let stands_for_something = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+        if words.iter().any(stands_for_something) {
+            continue;
+        }
+        found += 1;
+        let parsed = deltamart::cli::parse(words.into_iter().map(Into::into));
+        if let Err(error) = parsed {
+            // Prose names a command without what it needs.
+            let is_named = error.kind() == ErrorKind::MissingRequiredArgument;
+            assert!(is_named || !error.use_stderr(), "{page}: `{call}`: {error}");
         }
     }
     assert!(found > 30, "only {found} were found");
