@@ -29,6 +29,7 @@ pub struct Cli {
 
 /// Flags that several commands take: [`taken`] says which.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Flags of several commands")]
 pub struct Global {
     /// Threads that compute
     #[arg(short, long, global = true, value_name = "N")]

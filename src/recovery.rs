@@ -354,9 +354,11 @@ fn check_identities(
     found: &BTreeMap<String, String>,
 ) -> Result<(), StateError> {
     for (partition, identity) in known {
-        if found.get(partition).is_some_and(|found| found != identity) {
-            return Err(dir.refused(Obstacle::AnotherLog { partition: partition.clone() }));
+        let Some(found) = found.get(partition).filter(|found| *found != identity) else { continue };
+        if is_simulated(identity) && is_simulated(found) {
+            return Err(dir.refused(Obstacle::AnotherShop));
         }
+        return Err(dir.refused(Obstacle::AnotherLog { partition: partition.clone() }));
     }
     Ok(())
 }

@@ -27,9 +27,9 @@ const COMMANDS: &[Taken] = &[
         flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS, SHOP],
         examples: "\
 Examples:
-  deltamart -w 8                                    a simulated shop, eight workers
-  deltamart run events.jsonl --catalog Movies.txt   files, as if they came live
-  deltamart run 'logs/*.jsonl.gz' --warehouse w.db  all files of a pattern, in the order of their names
+  deltamart run -w 8
+  deltamart run events.jsonl --catalog Movies.txt
+  deltamart run 'logs/*.jsonl.gz' --warehouse logs.db
   deltamart run --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
     },
     Taken {
@@ -39,7 +39,7 @@ Examples:
 Examples:
   deltamart status
   deltamart status --wait-for events.jsonl/0=1000
-  deltamart status --max-freshness 30s --max-unheard 1min   for monitors: exit code 4 if one is crossed",
+  deltamart status --max-freshness 30s --max-unheard 1min",
     },
     Taken {
         name: "batch",
@@ -48,7 +48,7 @@ Examples:
 Examples:
   deltamart batch events.jsonl --catalog Movies.txt --warehouse batch.db
   zcat logs/*.gz | deltamart batch - --warehouse batch.db
-  deltamart batch logs --max-rejected 1% --json             for schedulers",
+  deltamart batch logs --max-rejected 1% --json",
     },
     Taken {
         name: "catalog",
@@ -64,7 +64,7 @@ Examples:
         examples: "\
 Examples:
   deltamart simulate --out shop --items 500 --events 100000
-  deltamart simulate --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081 --rate 1000",
+  deltamart simulate --brokers 127.0.0.1:9092 --rate 1000",
     },
     Taken {
         name: "show",
@@ -144,7 +144,7 @@ Example:
         flags: &[],
         examples: "\
 Examples:
-  deltamart completions bash > ~/.local/share/bash-completion/completions/deltamart
+  deltamart completions bash > /etc/bash_completion.d/deltamart
   deltamart completions fish > ~/.config/fish/completions/deltamart.fish",
     },
 ];
@@ -153,10 +153,10 @@ Examples:
 const SHOWN_FIRST: &[&str] = &["workers", "config", "sets", "warehouse"];
 const FIRST_EXAMPLES: &str = "\
 Examples:
-  deltamart -w 8                       a simulated shop, eight workers, into deltamart.db
-  deltamart show user_segments         look at a table
-  deltamart verify                     compare every table with its SQL
-  deltamart run --help                 every flag of `run`, which is the command if none is given";
+  deltamart -w 8                a simulated shop, by eight workers
+  deltamart show user_segments  look at a table
+  deltamart verify              compare every table with its SQL
+  deltamart run --help          every flag of `run`";
 
 impl Taken {
     fn takes(&self, flag: &str) -> bool {
@@ -178,7 +178,8 @@ pub fn command() -> clap::Command {
     };
     let whole = COMMANDS.iter().fold(whole, with_help);
     let is_shown = |flag: &Arg| !flag.is_global_set() || SHOWN_FIRST.contains(&flag.get_id().as_str());
-    whole.mut_args(|flag| if is_shown(&flag) { flag } else { flag.hide(true) }).after_help(FIRST_EXAMPLES)
+    let first = |flag: Arg| flag.help_heading(None::<&str>);
+    whole.mut_args(|flag| if is_shown(&flag) { first(flag) } else { flag.hide(true) }).after_help(FIRST_EXAMPLES)
 }
 
 /// Reads what was typed.
@@ -235,6 +236,8 @@ mod tests {
     #[test]
     fn a_command_shows_and_takes_its_own_flags_only() {
         for taken in COMMANDS {
+            // Unless a shell completes them.
+            assert!(taken.examples.lines().all(|line| line.len() < 80), "{}", taken.examples);
             let mut whole = command();
             whole.build();
             let one = whole.find_subcommand_mut(taken.name).expect("it is listed");

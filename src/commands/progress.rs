@@ -89,6 +89,7 @@ fn said(stats: &Stats, records: u64, rate: f64, left: Option<(u64, Duration)>) -
     let mut said = vec![format!("{} records", grouped(records))];
     match left {
         Some((percent, Duration::MAX)) => said.push(format!("{percent} %")),
+        Some((percent, left)) if left < Duration::from_secs(1) => said.push(format!("{percent} %")),
         Some((percent, left)) => said.push(format!("{percent} %, {} left", took(left))),
         None => {}
     }

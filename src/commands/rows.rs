@@ -56,12 +56,12 @@ pub(super) fn print_lines(format: Format, columns: &[Column], next: &mut Next<'_
         text.push_str(&lines.line(&row)?);
         count += 1;
         if text.len() >= PRINTED_BYTES {
-            say!("{}", text.trim_end_matches('\n'));
+            say_as_is!("{}", text.trim_end_matches('\n'));
             text.clear();
         }
     }
     if !text.is_empty() {
-        say!("{}", text.trim_end_matches('\n'));
+        say_as_is!("{}", text.trim_end_matches('\n'));
     }
     Ok(count)
 }

@@ -5,14 +5,12 @@ use super::named::Named;
 use super::text::{count, grouped, sized};
 use crate::config::Config;
 use crate::engine::Resume;
-use crate::instant::span;
 use crate::kafka::cluster::Cluster;
 use crate::shown;
 use std::path::{Path, PathBuf};
 
 /// Positions of so many partitions are named.
 const NAMED: usize = 3;
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Says what is read, of how much, into what; and that it may be stopped.
 pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&Cluster>) {
@@ -36,7 +34,7 @@ fn what(config: &Config, named: &Named, cluster: Option<&Cluster>) -> String {
     let Some(cluster) = cluster else {
         let shop = &config.simulate;
         let rate = if shop.rate == 0 { "as fast as it goes".to_owned() } else { format!("{}/s", grouped(shop.rate)) };
-        let days = span::show(i64::from(shop.days) * DAY_MS);
+        let days = count(u64::from(shop.days), "day");
         let simulated = || format!("simulating a shop: {} events of {days}, {rate}", grouped(shop.events));
         return if named.files.is_empty() { simulated() } else { files() };
     };

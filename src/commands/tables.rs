@@ -45,11 +45,16 @@ fn lines(format: Format, count: &dyn Fn(TableId) -> Result<u64>) -> Result<()> {
     print_lines(format, &columns, next).map(drop)
 }
 
-/// All tables with how many rows they have; what they say where there is room for it.
+/// All tables with how many rows they have; what a row is where there is room for it.
 pub(super) fn table_of(count: &dyn Fn(TableId) -> Result<u64>) -> Result<String> {
-    let row = |id: &TableId| Ok([id.table().name.to_owned(), grouped(count(*id)?), id.table().doc.to_owned()]);
+    let row = |id: &TableId| Ok([id.table().name.to_owned(), grouped(count(*id)?), brief(id.table().doc).to_owned()]);
     let rows = all().tables().iter().map(row).collect::<Result<Vec<_>>>()?;
     Ok(list(&rows, shown::width()))
+}
+
+/// The first clause of what a table says: `show TABLE` says all of it.
+fn brief(doc: &str) -> &str {
+    doc.split([',', ':', ';', '.', '(']).next().unwrap_or(doc).trim_end()
 }
 
 /// The names of tables, their rows and what they say, on lines of no more cells than there are.
@@ -83,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_list_of_all_tables_is_as_wide_as_the_terminal() {
-        let row = |id: &TableId| [id.table().name.to_owned(), grouped(123_456_789_012), id.table().doc.to_owned()];
+        let row =
+            |id: &TableId| [id.table().name.to_owned(), grouped(123_456_789_012), brief(id.table().doc).to_owned()];
         let rows: Vec<_> = all().tables().iter().map(row).collect();
         for width in [20, 40, 80, 160] {
             let shown = list(&rows, Some(width));

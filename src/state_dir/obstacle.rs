@@ -124,6 +124,12 @@ pub enum Obstacle {
         /// `topic/partition`.
         partition: String,
     },
+    /// The simulated shop is another one.
+    #[error(
+        "another simulated shop was read before: `--events`, `--seed`, `--days`, `--start`, or settings that its events depend \
+         on, were others. Give the same ones, or name another file with `--warehouse`, or start from scratch with `--rebuild`"
+    )]
+    AnotherShop,
     /// A partition was read as one family's, and is another's now.
     #[error(
         "`{partition}` was read as family `{was}`, and is given as family `{is}`: what was made of its records is not undone. \
