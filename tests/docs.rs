@@ -4,6 +4,8 @@
 
 /// The commands run.
 pub mod commands;
+/// The picture in the README.
+mod picture;
 
 use dataflows::table::{Role, Type};
 use deltamart::config::settings::sections;

@@ -181,7 +181,7 @@ fn every_example_of_the_help_is_understood() {
         let Some((_, examples)) = help.split_once("Example") else { continue };
         for line in examples.lines().filter(|line| line.trim_start().starts_with("deltamart ")) {
             // Behind it stands what it does, or where its output goes.
-            let call = line.trim().split("   ").next().unwrap_or_default();
+            let call = line.trim().split("  ").next().unwrap_or_default();
             let call = call.split(" > ").next().and_then(|call| call.split(" < ").next()).unwrap_or_default();
             let words = shlex::split(call).unwrap_or_else(|| panic!("{call}"));
             found += 1;
