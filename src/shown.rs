@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Result, Write};
 use std::os::fd::AsFd;
+use textwrap::{WordSeparator, WordSplitter};
 
 /// How many columns a terminal has that does not tell.
 const USUAL_COLUMNS: usize = 80;
@@ -87,11 +88,15 @@ fn wrapped(text: &str, columns: Option<usize>) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     };
     let wrap = |line: &str| {
-        let indent = &line[..line.len() - line.trim_start().len()];
         if line.trim().contains("  ") {
             return line.to_owned();
         }
-        textwrap::fill(line, textwrap::Options::new(columns).subsequent_indent(indent).break_words(false))
+        // A comment is one on every line.
+        let begins = if line.starts_with("# ") { "# " } else { &line[..line.len() - line.trim_start().len()] };
+        let words = textwrap::Options::new(columns).subsequent_indent(begins).break_words(false);
+        // An instant and a name of a file have hyphens, and are broken nowhere.
+        let words = words.word_splitter(WordSplitter::NoHyphenation).word_separator(WordSeparator::AsciiSpace);
+        textwrap::fill(line, words)
     };
     Cow::Owned(text.split('\n').map(wrap).collect::<Vec<_>>().join("\n"))
 }
@@ -145,6 +150,19 @@ mod tests {
             let written = serde_json::to_string(&c).expect("JSON");
             let read: char = serde_json::from_str(&text(&written)).expect("JSON");
             assert_eq!(read, c, "{written}");
+        }
+    }
+
+    #[test]
+    fn words_are_broken_at_blanks_and_layouts_stay() {
+        for (given, columns, shown) in [
+            ("one two three", 8, "one two\nthree"),
+            ("# watermark 2026-01-05T11:30:00Z", 12, "# watermark\n# 2026-01-05T11:30:00Z"),
+            ("look at it:  deltamart show users", 12, "look at it:  deltamart show users"),
+            ("short\n  a b c", 4, "short\n  a\n  b\n  c"),
+        ] {
+            assert_eq!(wrapped(given, Some(columns)), shown);
+            assert_eq!(wrapped(given, None), given);
         }
     }
 
