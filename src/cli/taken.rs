@@ -56,7 +56,7 @@ Examples:
         examples: "\
 Examples:
   deltamart catalog Movies.txt --as-of 2026-01-05 --warehouse catalog.db
-  deltamart catalog Movies.txt --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
+  deltamart catalog Movies.txt --brokers 127.0.0.1:9092",
     },
     Taken {
         name: "simulate",

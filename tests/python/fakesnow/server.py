@@ -8,6 +8,7 @@ What is mended, and why:
 - results go as JSON, as Snowflake sends them to clients it does not know, instead of Arrow;
 - errors carry a query id, and what DuckDB could not do is an error of SQL, not of the server: as Snowflake would,
   it ends the statement and not the transaction;
+- the comment of a table may hold an apostrophe, which fakesnow puts into a statement of its own as it is;
 - MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
 - what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
   stands in somebody's way for the third time, and did nothing in between, is ended; by Snowflake after five minutes.
@@ -25,6 +26,7 @@ import threading
 
 import duckdb
 import fakesnow.cursor
+import fakesnow.info_schema
 import fakesnow.server
 import pyarrow
 import snowflake.connector.errors
@@ -159,6 +161,13 @@ def _count_merged(cursor: fakesnow.cursor.FakeSnowflakeCursor) -> None:
     cursor._duck_conn.execute(cursor._last_sql)
     cursor._arrow_table, cursor._rowcount = cursor._duck_conn.to_arrow_table(), rows
 
+
+def _comment(catalog: str, schema: str, table: str, comment: str) -> str:
+    return _insert_comment(catalog, schema, table, comment.replace("'", "''"))
+
+
+_insert_comment = fakesnow.info_schema.insert_table_comment_sql
+fakesnow.info_schema.insert_table_comment_sql = _comment
 
 _cursor = fakesnow.cursor.FakeSnowflakeCursor
 _explode_others, _cursor._transform_explode = _cursor._transform_explode, _explode
