@@ -71,7 +71,7 @@ Examples:
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\
 Examples:
-  deltamart show user_segments --where \"segment = 'new'\" --order \"since desc\" --limit 5
+  deltamart show user_segments --where \"segment = 'new'\" --order \"since desc\"
   deltamart show checkout_metrics --last 10
   deltamart show movies_catalog --limit 1000 --format csv > catalog.csv
   deltamart show _progress",
@@ -81,7 +81,7 @@ Examples:
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\
 Examples:
-  deltamart sql \"SELECT segment, COUNT(*) AS users FROM user_segments GROUP BY segment\"
+  deltamart sql \"SELECT segment, COUNT(*) FROM user_segments GROUP BY segment\"
   deltamart sql \"SELECT * FROM movie_sales_metrics\" --format csv > sales.csv
   deltamart sql - --timeout 10m < report.sql",
     },
