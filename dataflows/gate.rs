@@ -30,7 +30,7 @@ pub struct Bounds<'r> {
 }
 
 /// Reads the fields that an event has in addition to those that all have.
-pub type Besides<'b, 'n, 'a> = &'b mut dyn FnMut(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>;
+pub type Rest<'b, 'n, 'a> = &'b mut dyn FnMut(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>;
 
 /// Judges records, and lets the events that they are in. One event is between the two at most: the last that was
 /// accepted.
@@ -47,7 +47,7 @@ pub trait Gate {
         wire: &mut Wire<'n, 'a>,
         carries: Option<&str>,
         bounds: Bounds<'_>,
-        besides: Besides<'_, 'n, 'a>,
+        rest: Rest<'_, 'n, 'a>,
     ) -> Result<Accepted, Broken>;
 
     /// Takes an event that was read in another way than by its fields.
@@ -106,10 +106,10 @@ impl<E: Timed, R: 'static> Gate for Events<E, R> {
         wire: &mut Wire<'n, 'a>,
         carries: Option<&str>,
         Bounds { rules, time, clock }: Bounds<'_>,
-        besides: Besides<'_, 'n, 'a>,
+        rest: Rest<'_, 'n, 'a>,
     ) -> Result<Accepted, Broken> {
         let rules = rules.downcast_ref::<R>().expect("a family is handed its own rules");
-        let (event, masked) = self.vocabulary.judge(wire, carries, (rules, time, clock), besides)?;
+        let (event, masked) = self.vocabulary.judge(wire, carries, (rules, time, clock), rest)?;
         Ok(self.accept(event, masked))
     }
 

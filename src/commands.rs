@@ -1,6 +1,6 @@
 //! The commands: from what was typed to what is done.
 
-/// Writes a line to standard output, cleaned, or returns the error: whoever reads may stop reading.
+/// Writes a line to standard output, cleaned, or returns the error: the reader may stop reading.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::shown::say(&format!($($text)*))?
@@ -249,7 +249,7 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Loaded> {
     number("--days", "simulate.days", shop.days.map(u64::from));
     if let Some(warehouse) = &global.warehouse {
         let Some(warehouse) = warehouse.to_str() else {
-            let why = "`--warehouse`: the name is no UTF-8, and the state beside it, and what is written about it, need \
+            let why = "`--warehouse`: the name is not UTF-8, and the state beside it, and what is written about it, need \
                        one that is";
             return Err(Refused(why.to_owned()).into());
         };
@@ -349,7 +349,7 @@ fn open_to_read(config: &Config) -> Result<Sqlite> {
     Ok(Sqlite::open_to_read(all(), &config.warehouse)?)
 }
 
-/// Opens the warehouse; makes its folder plain if it is missing. Whoever holds the file is waited for, about a minute.
+/// Opens the warehouse; makes its folder plain if it is missing. Another process that holds the file is waited for, about a minute.
 fn open_warehouse(config: &Config) -> Result<Sqlite> {
     check_folder(config)?;
     Ok(waiting::patiently(|| Sqlite::open(all(), &config.warehouse))?)

@@ -309,7 +309,7 @@ impl Config {
     /// The upsert tables that are kept.
     ///
     /// # Errors
-    /// If a name is no upsert table's.
+    /// If a name is not an upsert table's.
     pub fn kept_tables(&self) -> Result<Tables, ConfigError> {
         self.known_tables().map_err(|why| ConfigError::one(format!("setting `tables`: {why}")))
     }
@@ -325,7 +325,7 @@ impl Config {
         let known = |(n, name): (usize, &String)| {
             upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
                 let (n, names): (_, Vec<_>) = (n + 1, upserts.iter().map(|id| id.table().name).collect());
-                format!("name {n} is no upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "))
+                format!("name {n} is not an upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "))
             })
         };
         self.tables.iter().enumerate().map(known).collect()
@@ -444,9 +444,9 @@ mod tests {
     fn what_is_wrong_is_said_with_its_key() {
         for (set, said) in [
             ("tables=[]", "`tables`: is empty"),
-            ("tables=[\"users\", \"userz\"]", "`tables`: name 2 is no upsert table"),
+            ("tables=[\"users\", \"userz\"]", "`tables`: name 2 is not an upsert table"),
             ("tables=5", "expected `all`, or a list of names"),
-            ("lateness=soon", "`lateness`: is no duration; write it as"),
+            ("lateness=soon", "`lateness`: is not a duration; write it as"),
             ("lateness=24", "a duration with its unit"),
             ("lateness=-2h", "`lateness`: is negative; a duration is 0 or longer"),
             ("idle_timeout=-5", "`idle_timeout`: is negative; a duration is 0 or longer"),
@@ -462,7 +462,7 @@ mod tests {
                 "kafka.properties.\"group.id\"=x",
                 "`kafka.properties.\"group.id\"`: cannot be set: it is `kafka.group_id`",
             ),
-            ("kafka.topics.nothing=x", "`kafka.topics.nothing`: is no event"),
+            ("kafka.topics.nothing=x", "`kafka.topics.nothing`: is not an event"),
             ("publish.properties.\"group.id\"=x", "`publish.properties.\"group.id\"`: cannot be set"),
             ("epoch_interval=0", "is 0s; expected 1ms to 1day: at 0 epochs would close without end"),
             ("epoch_interval=2d", "is 2days; expected 1ms to 1day"),
@@ -477,14 +477,14 @@ mod tests {
             ("rules.max_future=3d", "`rules.max_future`: is 3days"),
             ("simulate.late_permille=2000.0", "simulate.late_permille"),
             ("feed.merge_runs=1", "`feed.merge_runs`: must be at least 2"),
-            ("feed.retention=long", "`feed.retention`: is no duration"),
+            ("feed.retention=long", "`feed.retention`: is not a duration"),
             ("retention.raw=30", "`retention.raw`: is a number; expected a duration with its unit"),
-            ("retention.late=30days ago", "`retention.late`: is no duration"),
+            ("retention.late=30days ago", "`retention.late`: is not a duration"),
             ("retention.late=soon", "or `keep`"),
             ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
             ("retention.catalog=30d", "unknown setting `retention.catalog`"),
             ("lateness", "number 1: has no value"),
-            ("late ness=1h", "what stands before `=` is no key"),
+            ("late ness=1h", "what stands before `=` is not a key"),
             ("state_dir=s3://me:MIIEvQ@bucket", "`state_dir`: holds a password"),
             ("rules.age=5", "is a number; expected two values"),
             ("snowflake.private_key=MIIEvQ", "`snowflake.private_key`: does not say where it is found"),

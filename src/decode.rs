@@ -12,7 +12,7 @@ pub use dataflows::wire::{Clock, Reason, Rejection};
 
 use crate::bounds::RECORD_BYTES_MAX;
 use avro::Schemas;
-use dataflows::gate::{Accepted, Besides, Bounds, Gate};
+use dataflows::gate::{Accepted, Bounds, Gate, Rest};
 use dataflows::wire::bounds::{together, too_long};
 use dataflows::wire::{Broken, Set, Wire};
 use serde::de::DeserializeSeed;
@@ -58,7 +58,7 @@ pub fn decode_record(
 /// Decodes and judges one payload. Its event is at the gate.
 ///
 /// # Errors
-/// The reason, if the payload is no event or breaks a rule.
+/// The reason, if the payload is not an event or breaks a rule.
 pub fn decode<'a>(
     format: &Format,
     payload: &'a [u8],
@@ -77,9 +77,9 @@ pub fn decode<'a>(
         Format::Avro(carries, schemas) => {
             let mut wire = Wire::new(gate.names());
             avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
-                let mut besides = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
+                let mut rest = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
                 let seen = Seen::Avro(payload, schemas);
-                let judged = judge(gate, &mut wire, Some(carries), bounds, &mut besides, seen);
+                let judged = judge(gate, &mut wire, Some(carries), bounds, &mut rest, seen);
                 wire.done();
                 judged.map_err(of_schema(schema_id))
             })
@@ -124,8 +124,8 @@ fn decode_json<'a>(
     }
     let mut wire = Wire::new(gate.names());
     json(datum, wire.by_name(Set::ALL))?;
-    let mut besides = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
-    let judged = judge(gate, &mut wire, carries, bounds, &mut besides, Seen::Json(datum));
+    let mut rest = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
+    let judged = judge(gate, &mut wire, carries, bounds, &mut rest, Seen::Json(datum));
     wire.done();
     judged
 }
@@ -156,10 +156,10 @@ fn judge<'n, 'a>(
     wire: &mut Wire<'n, 'a>,
     carries: Option<&str>,
     bounds: Bounds<'_>,
-    besides: Besides<'_, 'n, 'a>,
+    rest: Rest<'_, 'n, 'a>,
     seen: Seen<'_>,
 ) -> Result<Accepted, Rejection> {
-    gate.judge(wire, carries, bounds, besides).map_err(|broken| match broken {
+    gate.judge(wire, carries, bounds, rest).map_err(|broken| match broken {
         Broken::Rule(rejection) => rejection,
         Broken::Missing(field) => {
             let detail = format!("`{field}` is missing{}", seen.outline().why_missing(field));

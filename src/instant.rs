@@ -37,7 +37,7 @@ pub mod iso {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = text(deserializer)?;
         super::parse(&text).ok_or_else(|| {
-            D::Error::custom("is no instant; expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z")
+            D::Error::custom("is not an instant; expected an instant such as 2026-01-05 or 2026-01-05T10:00:00Z")
         })
     }
 }
@@ -64,7 +64,7 @@ pub mod span {
             return Ok(0);
         }
         let span = humantime::parse_duration(text);
-        let span = span.map_err(|_| "is no duration; write it as 0, 250ms, 2min, 48h or 7d".to_owned())?;
+        let span = span.map_err(|_| "is not a duration; write it as 0, 250ms, 2min, 48h or 7d".to_owned())?;
         let ms = i64::try_from(span.as_millis()).ok().filter(|ms| *ms <= MS_MAX);
         ms.ok_or_else(|| "is longer than a thousand years".to_owned())
     }

@@ -1,7 +1,7 @@
-//! What is away is said in one line, once a minute at the most while it stays away, and once when it is there again.
+//! What is unavailable is said in one line, at most once a minute, and once when it is available again.
 //!
 //! Many clients may miss the same broker, and each notices it several times a second. So the lines of a process are
-//! kept by what is away, not by who misses it.
+//! kept for each unavailable place, not for each of its users.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const FORGOTTEN: Duration = Duration::from_secs(180);
 /// So many places are remembered.
 const PLACES_MAX: usize = 256;
 
-/// Whether something is away, and what was said of it. No time passes in here.
+/// Whether something is unavailable, and what was said of it. No time passes in here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outage {
     since: Option<Duration>,
@@ -67,7 +67,7 @@ pub fn place_of(error: &str) -> &str {
     error.split_once(": ").map_or(error, |(place, _)| place)
 }
 
-/// Says that something is away if that is due: why, and what is done about it.
+/// Says that something is unavailable if that is due: why, and what is done about it.
 pub fn say(place: &str, why: &str, then: &str) {
     let now = STARTED.elapsed();
     let mut places = PLACES.lock();
@@ -81,7 +81,7 @@ pub fn say(place: &str, why: &str, then: &str) {
     }
 }
 
-/// Says that something is there again, if it was said that it is away.
+/// Says that something is available again, if it was said that it is not.
 pub fn is_over(place: &str) {
     let lasted = PLACES.lock().get_mut(place).and_then(|outage| outage.is_over(STARTED.elapsed()));
     if let Some(lasted) = lasted {

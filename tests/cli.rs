@@ -370,7 +370,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
             "bad.toml, line 1: unknown setting `latenes`; did you mean `lateness`?",
         ),
         (&["--config", "none.toml", "check"], 2, "`none.toml` does not exist"),
-        (&["--set", "lateness=soon", "check"], 2, "`lateness`: is no duration"),
+        (&["--set", "lateness=soon", "check"], 2, "`lateness`: is not a duration"),
         (&["-w", "0"], 2, "expected 1 to 1024"),
         (&["show", "nothing"], 2, "there is no table `nothing`"),
         (&["show"], 1, "`deltamart.db` does not exist"),

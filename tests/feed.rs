@@ -530,7 +530,7 @@ fn old_rows_go_as_whole_runs_with_their_deltas_and_soon() {
     (127..=130).for_each(|number| sink.apply(&by, &rejecting(number)).expect("applies"));
     let oldest = files("rejected_events/deltas/");
     assert!(oldest[0].contains(&format!("/{:012}-", 2 * gone + 2)), "{oldest:?}");
-    assert_eq!(files("users/deltas/").len(), 130, "what is kept for ever is");
+    assert_eq!(files("users/deltas/").len(), 130, "what is kept forever is");
     before.extend(reader.page(table("rejected_events"), None, 1_000).expect("readable"));
     assert_eq!(before.len(), 60 + left.len() + 10);
     assert_eq!(sink.page(table("users"), None, 1_000).expect("readable").len(), 130);

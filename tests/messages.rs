@@ -110,6 +110,13 @@ fn value() -> impl Strategy<Value = Json> {
     })
 }
 
+/// `detail` without `\u{10ff32}`, in which `f32` is no word.
+fn without_numbers_of_letters(detail: &str) -> String {
+    let mut parts = detail.split("\\u{");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |told, part| told + part.split_once('}').map_or(part, |(_, behind)| behind))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
     /// Whatever stands in a field of whatever event: who wrote it is told which field that is, on one short line, in
@@ -129,10 +136,11 @@ proptest! {
             prop_assert!(detail.chars().count() <= 300, "{} characters: {detail}", detail.chars().count());
             prop_assert!(!detail.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), "{detail:?}");
             prop_assert!(!detail.contains("jane.doe"), "{detail}");
-            // What was given is shown, and may hold such words.
+            // What was given is shown, and may hold such words; so may the number of a letter that cannot be shown.
             let given = value.to_string();
+            let said = without_numbers_of_letters(&detail);
             for ours in OURS.iter().filter(|ours| !given.contains(**ours)) {
-                prop_assert!(!detail.contains(ours), "`{ours}` is in: {detail}");
+                prop_assert!(!said.contains(ours), "`{ours}` is in: {detail}");
             }
         }
     }
@@ -147,7 +155,7 @@ fn every_sample_is_good() {
     }
 }
 
-/// The refusal of a file that is no file of events, whole, and nothing else is said.
+/// The refusal of a file that is not a file of events, whole, and nothing else is said.
 #[test]
 fn every_foreign_file_is_refused_in_these_words() {
     let folder = tempfile::tempdir().expect("a folder");

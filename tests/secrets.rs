@@ -175,5 +175,5 @@ fn a_secret_in_an_address_or_a_property_is_said_nowhere() {
 fn a_broken_line_is_named_by_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let said = said(folder.path(), &format!("workers = 2\n[kafka.secrets]\nx = {MARKER}\n"), &[], &["check"]);
-    assert!(said.contains("`deltamart.toml`, line 3, column 5") && said.contains("no TOML"), "{said}");
+    assert!(said.contains("`deltamart.toml`, line 3, column 5") && said.contains("is not TOML"), "{said}");
 }

@@ -88,19 +88,19 @@ fn mistakes_of_all_layers_are_named_together() {
         &[
             "8 mistakes in the configuration:\n",
             "  deltamart.toml, line 1: unknown setting `cart_tll`; did you mean `cart_ttl`?\n",
-            "  DELTAMART__LATENESS: setting `lateness`: is no duration",
+            "  DELTAMART__LATENESS: setting `lateness`: is not a duration",
             "  DELTAMART__KAFKA__BROKER: unknown setting `kafka.broker`; did you mean `kafka.brokers`?\n",
             "  DELTAMART_EPOCH_EVENTS: sets nothing; two underscores make it a setting: `DELTAMART__EPOCH_EVENTS`\n",
             "  --set: setting `epoch_events`: is text; expected a whole number",
             "  --set: number 2: has no value",
             "  --workers: setting `workers`: is 0; expected 1 to 1024\n",
-            "  --start: setting `simulate.start`: is no instant; expected an instant such as 2026-01-05",
+            "  --start: setting `simulate.start`: is not an instant; expected an instant such as 2026-01-05",
         ],
     );
     assert!(!text.contains("hunter2") && !text.contains("STACK_DIR"), "{text}");
 }
 
-/// A file that is no TOML is one mistake, and hides none of the others.
+/// A file that is not TOML is one mistake, and hides none of the others.
 #[test]
 fn a_broken_file_hides_no_other_mistake() {
     let folder = folder("workers = 2\nlateness = hunter2\n");
@@ -108,7 +108,7 @@ fn a_broken_file_hides_no_other_mistake() {
     assert_eq!(code, Some(2), "{text}");
     assert_says(
         &text,
-        &["2 mistakes", "`deltamart.toml`, line 2, column 12: is no TOML", "DELTAMART__WORKERS: setting `workers`"],
+        &["2 mistakes", "`deltamart.toml`, line 2, column 12: is not TOML", "DELTAMART__WORKERS: setting `workers`"],
     );
     assert!(!text.contains("hunter2"), "{text}");
 }

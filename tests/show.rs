@@ -106,7 +106,7 @@ fn what_was_misspelt_is_answered_with_the_nearest_name() {
         (&["show", "users", "--last", "3", "--limit", "4"], "both say how many rows"),
         (&["show", "users", "--last", "--order", "age"], "cannot be used with"),
         (&["show", "--where", "1"], "required"),
-        (&["show", "users", "--timeout", "soon"], "`--timeout soon`: is no duration"),
+        (&["show", "users", "--timeout", "soon"], "`--timeout soon`: is not a duration"),
         (&["show", "users", "--timeout", "0s"], "expected 1ms at the least"),
         (&["sql", "SELECT * FROM user_segment"], "no such table: user_segment; did you mean `user_segments`?"),
         (&["sql", "SELECT u.segmnt FROM user_segments u"], "no such column: u.segmnt; did you mean `segment`?"),

@@ -130,17 +130,17 @@ impl Names {
 pub struct Fields<'n> {
     names: &'n mut Names,
     set: Set,
-    besides: Option<Set>,
+    rest: Option<Set>,
 }
 
 impl Fields<'_> {
     pub(super) fn new(names: &mut Names) -> Fields<'_> {
-        Fields { names, set: Set::ALL, besides: None }
+        Fields { names, set: Set::ALL, rest: None }
     }
 
     /// What the page reads in addition, if it does.
-    pub(super) fn besides(&self) -> Option<Set> {
-        self.besides
+    pub(super) fn rest(&self) -> Option<Set> {
+        self.rest
     }
 
     /// From here on fields are those that only this event has: they are read once it is known to be
@@ -149,7 +149,7 @@ impl Fields<'_> {
         self.names.tables.push(Table::default());
         self.names.ends.push(0);
         self.set = Set(self.names.tables.len() - 1);
-        self.besides = Some(self.set);
+        self.rest = Some(self.set);
     }
 
     /// A field, and how it is read.
@@ -278,12 +278,12 @@ mod tests {
         assert_eq!(fields.field("age", Kind::Plain), slots[43], "a field that several events have is one");
         fields.read_besides();
         let other = fields.field("age", Kind::Text);
-        let besides = fields.besides().expect("some");
+        let rest = fields.rest().expect("some");
         for (name, slot) in one.iter().chain(&like).zip(&slots) {
             assert_eq!(names.find(Set::ALL, name), Some(*slot), "{name}");
             assert_eq!(names.name(*slot), *name);
         }
-        assert_eq!((names.find(besides, "age"), names.find(besides, "ega")), (Some(other), None));
+        assert_eq!((names.find(rest, "age"), names.find(rest, "ega")), (Some(other), None));
         for none in ["A", "same_d_same", "bcd", &"a".repeat(1_000)] {
             assert_eq!(names.find(Set::ALL, none), None, "{none}");
         }

@@ -97,7 +97,7 @@ impl fmt::Display for Scalar<'_> {
             Scalar::Bool(value) => value.fmt(f),
             Scalar::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => write!(f, "the bytes {}", quoted(text)),
-                Err(_) => write!(f, "{} bytes that are no text", bytes.len()),
+                Err(_) => write!(f, "{} bytes that are not text", bytes.len()),
             },
             Scalar::Instant(at) => f.write_str(&super::instant::show(*at)),
             Scalar::Amount(amount) => {

@@ -114,7 +114,7 @@ pub struct Vocabulary<E, R> {
 struct Entry<E, R> {
     page: Page<E, R>,
     accept: Accept<E, R>,
-    besides: Option<Set>,
+    rest: Option<Set>,
 }
 
 impl<E, R> fmt::Debug for Vocabulary<E, R> {
@@ -138,8 +138,8 @@ impl<E, R> Vocabulary<E, R> {
     pub fn add(&mut self, page: Page<E, R>) {
         let mut fields = Fields::new(&mut self.names);
         let accept = (page.accept)(&mut fields);
-        let besides = fields.besides();
-        self.events.push(Entry { page, accept, besides });
+        let rest = fields.rest();
+        self.events.push(Entry { page, accept, rest });
         let names = self.events.iter().map(|entry| entry.page.topic.event);
         self.by_name = Table::of(names.enumerate().map(|(place, name)| (name, place)));
     }
@@ -160,7 +160,7 @@ impl<E, R> Vocabulary<E, R> {
     }
 
     /// Judges the fields of all events that a record has; tells too whether an e-mail address came in clear, in any
-    /// text, and was masked. `carries` is the event of the topic, for records that do not name theirs; `besides` reads
+    /// text, and was masked. `carries` is the event of the topic, for records that do not name theirs; `rest` reads
     /// what an event has in addition. What becomes part of the event is taken out of `wire`.
     ///
     /// # Errors
@@ -170,13 +170,13 @@ impl<E, R> Vocabulary<E, R> {
         wire: &mut Wire<'n, 'a>,
         carries: Option<&str>,
         (rules, time, clock): (&R, &TimeRules, Clock),
-        besides: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
+        rest: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
     ) -> Result<(E, bool), Broken> {
         let entry = self.event(wire, carries)?;
         let timestamp = self.timestamp(wire, time, clock)?;
-        if let Some(set) = entry.besides {
+        if let Some(set) = entry.rest {
             wire.make_room(set);
-            besides(wire, set)?;
+            rest(wire, set)?;
             wire.each_once(set)?;
         }
         let mut record = Record { wire, timestamp, masked: false };
@@ -195,7 +195,7 @@ impl<E, R> Vocabulary<E, R> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("expected one of {}", known.join(", ")),
             };
-            let expected = format!("that is no event: {expected}");
+            let expected = format!("that is not an event: {expected}");
             wire.broken(self.event_name, Reason::UNKNOWN_EVENT, name, &expected)
         })
     }

@@ -1,9 +1,11 @@
 //! Which flags each command takes, and its examples. The help of a command shows no others, and others are refused.
 
 use super::Cli;
-use clap::error::ErrorKind;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, Error, FromArgMatches};
+use std::path::Path;
 
 const SETTINGS: &[&str] = &["config", "sets"];
 const WAREHOUSE: &[&str] = &["warehouse"];
@@ -187,13 +189,25 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// If it is not a command, or a flag is not one that its command takes.
 pub fn parse(typed: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Error> {
-    let matches = command().try_get_matches_from(typed)?;
+    let matches = command().try_get_matches_from(typed).map_err(hinted)?;
     if let Some((name, given)) = matches.subcommand()
         && let Some(taken) = COMMANDS.iter().find(|taken| taken.name == name)
     {
         refuse_others(taken, given)?;
     }
     Cli::from_arg_matches(&matches)
+}
+
+/// A file where a command is expected is meant to be read.
+fn hinted(mut error: Error) -> Error {
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && (word.contains(['.', '/']) || Path::new(word).exists())
+    {
+        let tip = StyledStr::from(format!("to read a file: deltamart run {word}"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 fn refuse_others(taken: &Taken, given: &ArgMatches) -> Result<(), Error> {
@@ -253,6 +267,8 @@ mod tests {
         for (line, said) in [
             ("show --rate 5", "`show` does not take `--rate`; it is a flag of `run`, `simulate`"),
             ("--raw off verify", "`verify` does not take `--raw`"),
+            ("events.jsonl", "to read a file: deltamart run events.jsonl"),
+            ("sho", "'show'"),
         ] {
             let error = parsed(line).expect_err(line).to_string();
             assert!(error.contains(said), "{line}: {error}");

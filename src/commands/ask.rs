@@ -20,7 +20,7 @@ pub(super) fn open(config: &Config, arguments: &AnswerArgs) -> Result<Guarded> {
     let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     if sink.position()?.is_none() {
         return Err(Refused(format!(
-            "`{}` is no warehouse of ours: no pipeline has claimed it",
+            "`{}` is not a warehouse of ours: no pipeline has claimed it",
             config.warehouse.display()
         ))
         .into());

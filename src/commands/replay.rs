@@ -49,9 +49,9 @@ impl Left {
     fn why(self) -> &'static str {
         match self {
             Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
-            Left::NoLine => "are no lines of text: a catalog's block, or Kafka's wire format",
+            Left::NoLine => "are not lines of text: blocks of a catalog, or Kafka's wire format",
             Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
-            Left::Unreadable => "could not be read, and nobody has their bytes",
+            Left::Unreadable => "could not be read, and their bytes were not kept",
             Left::Deleted => "were deleted before they were read",
             Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
         }

@@ -199,7 +199,7 @@ impl Run<'_> {
         let claim_beside = computed.claim(MadeBy::Run, Some(claim))?;
         computed.begin_at(after)?;
         let Generation { fingerprint, identities, .. } = facts;
-        // Until it is published, what was there before is kept: whoever leaves it goes on with that.
+        // Until it is published, what was there before is kept: a rebuild that is given up goes on with that.
         let keep = Keep { dir: dir.sparing(after), generation: claim.generation, fingerprint, identities };
         let resume = Resume { epoch: after, ..Resume::default() };
         let computing: Sinks = vec![(Box::new(computed), claim_beside)];

@@ -37,7 +37,7 @@ fn from_standard_input() -> Result<String> {
         let why = format!("the statement on standard input is longer than {STATEMENT_BYTES_MAX} bytes");
         return Err(Refused(why).into());
     }
-    String::from_utf8(text).map_err(|_| Refused("the statement on standard input is no UTF-8".to_owned()).into())
+    String::from_utf8(text).map_err(|_| Refused("the statement on standard input is not UTF-8".to_owned()).into())
 }
 
 /// The tables that a statement names.

@@ -26,7 +26,7 @@ pub(super) fn broken(text: &str, error: &toml_edit::TomlError) -> String {
         None if error.message().starts_with("duplicate key") => "a key is there twice".to_owned(),
         None => "expected `key = value`, text in quotes, or `[section]`".to_owned(),
     };
-    format!("{place}: is no TOML; {expected}")
+    format!("{place}: is not TOML; {expected}")
 }
 
 /// The line that a byte of a text is in, counted from 1.

@@ -24,7 +24,7 @@ declared! {
         /// more room.
         #[serde(with = "crate::instant::span")]
         pub grace: i64,
-        /// How long files of changes stay after they were merged. `keep` is for ever, and takes ever more room.
+        /// How long files of changes stay after they were merged. `keep` keeps them forever, and takes more and more room.
         #[serde(with = "super::retention::keep")]
         pub retention: Option<i64>,
     }

@@ -95,8 +95,8 @@ declared! {
         pub username: String,
         /// Where the user's password, or a bearer token, is found: `env:NAME` or `file:PATH`. Empty is none.
         pub password: String,
-        /// A PEM file with the authorities that vouch for the registry's certificate, besides those of the system.
-        /// Empty is the system's alone.
+        /// A PEM file with the authorities that sign the registry's certificate, in addition to those of the
+        /// system. Empty means those of the system alone.
         pub ca: String,
     }
 }
@@ -111,7 +111,7 @@ pub enum Start {
     At(i64),
 }
 
-/// Whoever changed these would break what we promise.
+/// A change of these would break what we promise.
 const OURS: [(&str, &str); 7] = [
     ("bootstrap.servers", "it is `kafka.brokers`"),
     ("group.id", "it is `kafka.group_id`"),
@@ -204,7 +204,7 @@ impl Kafka {
         wrong_topics_made("kafka", self.partitions, self.replication, wrongs);
         for unknown in self.topics.keys().filter(|event| TOPICS.iter().all(|topic| topic.event != **event)) {
             let known: Vec<_> = TOPICS.iter().map(|topic| topic.event).collect();
-            let why = format!("is no event; expected {}", known.join(", "));
+            let why = format!("is not an event; expected {}", known.join(", "));
             wrongs.say(&dotted(&["kafka", "topics", unknown].map(str::to_owned)), why);
         }
         let names = self.topics();
@@ -270,7 +270,8 @@ impl Registry {
             wrongs.say("registry.url", why);
         }
         if !self.ca.is_empty() && !self.url.split(',').any(|url| url.trim().starts_with("https://")) {
-            let why = format!("is `{}`, and `registry.url` names nothing by https:// that it could vouch for", self.ca);
+            let why =
+                format!("is `{}`, and `registry.url` has no `https://` address, for which alone it is used", self.ca);
             wrongs.beside("registry.ca", &["registry.url"], why);
         }
         if !self.password.is_empty()
@@ -320,7 +321,7 @@ fn not_a_broker(text: &str) -> Option<String> {
 /// What is wrong with it.
 pub fn place(text: &str) -> Result<(&str, i64), String> {
     let wrong = || {
-        "holds what is no place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\""
+        "holds what is not a place in a log; expected `topic/partition=offset`, such as \"sign_in_topic/3=1234\""
             .to_owned()
     };
     let (name, offset) = text.rsplit_once('=').ok_or_else(wrong)?;

@@ -50,7 +50,7 @@ impl Layers {
         };
         if !path.is_file() {
             let is_there = path.exists();
-            return wrong(if is_there { " is no file" } else { " does not exist" }.to_owned());
+            return wrong(if is_there { " is not a file" } else { " does not exist" }.to_owned());
         }
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -61,7 +61,7 @@ impl Layers {
             Err(error) => return wrong(broken(&text, &error)),
         };
         // Read twice: one reader knows lines, the other values.
-        let Ok(table) = toml::from_str::<Table>(&text) else { return wrong(": is no TOML".to_owned()) };
+        let Ok(table) = toml::from_str::<Table>(&text) else { return wrong(": is not TOML".to_owned()) };
         let mut lines = BTreeMap::new();
         lines_of(document.as_table(), &text, &mut Vec::new(), &mut lines);
         let name = path.display().to_string();
@@ -92,7 +92,7 @@ impl Layers {
                 continue;
             };
             let Some(text) = text.to_str() else {
-                self.wrong(&origin, "is no UTF-8 text".to_owned());
+                self.wrong(&origin, "is not UTF-8 text".to_owned());
                 continue;
             };
             let parts: Vec<_> = rest.to_lowercase().split("__").map(str::to_owned).collect();
@@ -124,7 +124,7 @@ impl Layers {
             };
             let path = toml_edit::Key::parse(key.trim()).ok().filter(|path| path.len() <= DEPTH_MAX);
             let Some(path) = path else {
-                self.wrong(&origin, wrong("what stands before `=` is no key"));
+                self.wrong(&origin, wrong("what stands before `=` is not a key"));
                 continue;
             };
             let path = path.iter().map(|key| key.get().to_owned()).collect();

@@ -78,7 +78,7 @@ impl Publish {
         }
         let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         if !self.prefix.chars().all(legal) || self.prefix.len() > 200 {
-            wrongs.say("publish.prefix", "is no beginning of a topic's name: letters, digits, `.`, `_`, `-`");
+            wrongs.say("publish.prefix", "is not the beginning of a topic's name: letters, digits, `.`, `_`, `-`");
         }
         if self.brokers.is_empty() && !read_from.is_given() {
             let why = "is empty, and so is `kafka.brokers`: expected host:port, by commas";

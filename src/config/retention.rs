@@ -6,30 +6,30 @@ use dataflows::table::{Role, TableId};
 use serde::{Deserialize, Serialize};
 
 declared! {
-    /// How long rows are kept, per kind of table; `keep` is for ever. It changes no metric: those come from the state, which
+    /// How long rows are kept, per kind of table; `keep` keeps them forever. It changes no metric: those come from the state, which
     /// has seen every event. The files of changes of the Parquet feed are another thing (`feed.retention`).
     ///
     /// `catalog_events` is not among them: it has a row per version of an item, and one of years ago may be in force today.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Retention {
-        /// How far behind the watermark accepted events are kept, by their own time. `keep` is for ever; without
+        /// How far behind the watermark accepted events are kept, by their own time. `keep` keeps them forever; without
         /// them `verify` does not reach back so far.
         #[serde(with = "keep")]
         pub raw: Option<i64>,
-        /// How long rejected records are kept. `keep` is for ever; `replay-rejected` sends through those that are
+        /// How long rejected records are kept. `keep` keeps them forever; `replay-rejected` sends through those that are
         /// left.
         #[serde(with = "keep")]
         pub rejected: Option<i64>,
         /// How far behind the watermark events are kept that came too late, by the watermark that judged them.
-        /// `keep` is for ever.
+        /// `keep` keeps them forever.
         #[serde(with = "keep")]
         pub late: Option<i64>,
     }
 }
 
 impl Retention {
-    /// For how long a table's rows are kept; nothing is for ever.
+    /// For how long a table's rows are kept; none is forever.
     pub fn of(&self, table: TableId) -> Option<i64> {
         match table.table().role {
             Role::Raw { at: Some(_) } => self.raw,

@@ -24,7 +24,7 @@ pub(super) fn wrong(text: &str) -> Option<String> {
 pub fn fetch(text: &str) -> Result<String, String> {
     match place(text) {
         Some(FoundIn::Env(name)) => {
-            std::env::var(name).map_err(|_| format!("environment variable `{name}` is not set (or is no text)"))
+            std::env::var(name).map_err(|_| format!("environment variable `{name}` is not set (or is not text)"))
         }
         Some(FoundIn::File(path)) => {
             let read = std::fs::read_to_string(path);

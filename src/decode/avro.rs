@@ -54,7 +54,7 @@ impl Writer {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_with(text: &str, references: &[String]) -> Result<Writer, String> {
-        let wrong = |error: &dyn std::fmt::Display| format!("is no Avro schema that can be read: {error}");
+        let wrong = |error: &dyn std::fmt::Display| format!("is not an Avro schema that can be read: {error}");
         let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
         let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
         let json = references::resolved(json(text)?, &referred);
@@ -204,7 +204,7 @@ pub fn decode<'a>(payload: &'a [u8], schemas: &Schemas, wire: &mut Wire<'_, 'a>,
             // A datum that follows its schema all the same has another type than ours somewhere.
             let follows = matches!(read_seed(PhantomData::<IgnoredAny>, datum, writer), Ok((_, 0)));
             let reason = if follows { Reason::WRONG_TYPE } else { Reason::UNDECODABLE };
-            let what = if follows { "is no event by" } else { "does not follow" };
+            let what = if follows { "is not an event by" } else { "does not follow" };
             Err(rejected(reason, format!("{what} schema {id}: {error}")))
         }
     }

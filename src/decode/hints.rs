@@ -1,4 +1,4 @@
-//! Why a record that is no event is none, as far as its looks tell: an envelope that nobody opened, a name in
+//! Why a record that is not an event is none, as far as its looks tell: an envelope that nobody opened, a name in
 //! another writing. Looked at only where something was missing.
 
 use crate::families;

@@ -34,7 +34,7 @@ pub struct Masked {
 pub fn record(format: &Format, payload: &[u8]) -> Masked {
     let mut bytes = payload.to_vec();
     let from = match format {
-        // The id of a schema is no text.
+        // The id of a schema is not text.
         Format::Avro(..) | Format::JsonSchema(_) => payload.len().min(HEADER_BYTES),
         Format::Json(_) | Format::MoviesTxt(_) => 0,
     };

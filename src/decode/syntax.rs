@@ -53,7 +53,7 @@ fn in_words(said: &str) -> &str {
         "key must be a string" => "a name without its double quotes",
         "invalid number" => "a number as JSON does not write it",
         "invalid escape" => "a `\\` in a text, with a letter behind it that JSON has not: write it as `\\\\`",
-        "invalid unicode code point" => "bytes in a text that are no UTF-8",
+        "invalid unicode code point" => "bytes in a text that are not UTF-8",
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
             "half of an escaped character in a text: `\\ud83d` needs its other half"
         }

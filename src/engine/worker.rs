@@ -429,7 +429,7 @@ impl Worker {
                 Err(Rejection { schema_id, ..Rejection::new(*reason, detail.clone()) })
             }
             None => {
-                // A log's own clock says more about what was the future than that of whoever reads it years
+                // A log's own clock says more about what was the future than that of a reader years
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.time.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };

@@ -8,7 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// The settings by which a topic is compacted, and loses what is older besides, if there is such a time.
+/// The settings by which a topic is compacted, and also loses what is older, if there is such a time.
 pub(crate) fn settings(kept_ms: Option<i64>) -> BTreeMap<&'static str, String> {
     match kept_ms {
         None => BTreeMap::from([("cleanup.policy", "compact".to_owned())]),
@@ -64,7 +64,7 @@ pub(crate) fn of(config: &Kafka, topics: &BTreeSet<&str>) -> Result<BTreeMap<Str
         }
     };
     let told = topics.iter().zip(described).filter_map(|(topic, described)| {
-        // Whoever may not ask is answered, with nothing in it: what is not told is not "delete".
+        // A user without the right to ask gets an answer with nothing in it: what is not told is not "delete".
         let described = described.ok()?;
         let policy = described.get("cleanup.policy")?.value.clone()?;
         let own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);

@@ -1,4 +1,4 @@
-//! A client of librdkafka, set up as configured, and what it tells besides records.
+//! A client of librdkafka, set up as configured, and what it tells in addition to records.
 
 use super::KafkaError;
 use super::complaints::Complaints;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// A broker that is away is tried again after so long at the most.
+/// An unavailable broker is tried again after at most so long.
 const RECONNECT_MS: u64 = 2_000;
 /// How often a consumer tells how far its fetches are.
 const STATISTICS_MS: u64 = 1_000;
@@ -91,7 +91,7 @@ fn refuse_without_tls(config: &Kafka) -> Result<(), KafkaError> {
 }
 
 /// Why a client could not be made. Of properties only the names are said: the library repeats what they are set to.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is no property is said in the library's words")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not a property is said in the library's words")]
 pub(super) fn not_made(config: &Kafka, client: &ClientConfig, error: &Native) -> KafkaError {
     let oidc = config.properties.get("sasl.oauthbearer.method").is_some_and(|how| how.eq_ignore_ascii_case("oidc"));
     let why = match error {
@@ -194,11 +194,11 @@ impl Fetched {
 
 type Fetches = BTreeMap<(String, i32), Fetched>;
 
-/// What a client tells besides records.
+/// What a client tells in addition to records.
 pub struct Context {
     brokers: String,
     fetched: Mutex<Option<(Instant, Fetches)>>,
-    /// A broker that is away is complained of again and again.
+    /// librdkafka complains of an unavailable broker again and again.
     complaints: Complaints,
     token: Option<String>,
 }

@@ -93,7 +93,7 @@ impl Cluster {
             }
         }
         let begins = partitions.iter().map(|found| (found.name(), found.begin));
-        // A topic that is away for a while begins where it began.
+        // A topic that is missing for a while begins where it began.
         let begins = known.begins.clone().into_iter().chain(begins).collect();
         let mut passes = skip::passes(config, &partitions)?;
         let lost = known.loss.of(&partitions);

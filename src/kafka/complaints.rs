@@ -6,7 +6,7 @@ use crate::source::Trouble;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
-/// What is done about a broker that is away.
+/// What is done about an unavailable broker.
 const THEN: &str = "trying again every 2 s (Ctrl-C gives up)";
 
 /// What was complained of.

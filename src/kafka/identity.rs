@@ -100,7 +100,7 @@ fn records(
                         refused => return Err(rights::may_not_read(config, &refused)),
                     }
                 }
-                // One of several brokers is away: the others have what is asked for, or will.
+                // One of several brokers is unavailable: the others have what is asked for, or will.
                 _ if asked.elapsed() < PATIENCE => continue,
                 _ => return Err(away(error)),
             },

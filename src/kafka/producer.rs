@@ -184,7 +184,7 @@ impl Producer {
     }
 }
 
-/// A producer whose records are there together or not at all; whoever began before under the same name can
+/// A producer whose records are there together or not at all; a producer that began before under the same name can
 /// send nothing more.
 pub struct Transactional(Producer);
 
@@ -210,8 +210,8 @@ impl Transactional {
         Ok(producer)
     }
 
-    /// Sends in a transaction; waits until the brokers have it whole. After an error nobody knows whether they do:
-    /// whoever begins again finds out.
+    /// Sends in a transaction; waits until the brokers have it whole. After an error it is not known whether they do:
+    /// the next start finds out.
     ///
     /// # Errors
     /// If the transaction could not be begun, filled or committed.

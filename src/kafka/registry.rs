@@ -57,7 +57,7 @@ impl Registry {
         Registry::with(config, None, false, Clock::default())
     }
 
-    /// A registry whose schemas are kept in a state: those of before are known, unless all is read anew.
+    /// A registry whose schemas are kept in a state: those of before are known, unless all is read again.
     ///
     /// # Errors
     /// As for [`Registry::open`], and if what is kept cannot be read.
@@ -141,7 +141,7 @@ impl Registry {
     /// Fetches a schema, now, so that payloads can be read by it.
     ///
     /// # Errors
-    /// If there is none of that number that can be used, or the registry is away.
+    /// If there is none of that number that can be used, or the registry is unavailable.
     pub fn learn(&self, id: u32) -> Result<(), KafkaError> {
         let (writer, _) = self.fetched(id)?;
         self.schemas.insert(id, Ok(writer));
@@ -151,7 +151,7 @@ impl Registry {
     /// The text of a schema.
     ///
     /// # Errors
-    /// If there is none of that number, or the registry is away.
+    /// If there is none of that number, or the registry is unavailable.
     pub fn schema(&self, id: u32) -> Result<String, KafkaError> {
         self.fetched(id).map(|(_, kept)| kept.schema)
     }
@@ -169,7 +169,7 @@ impl Registry {
     /// Registers a schema, if those who read the subject could read it; tells its id.
     ///
     /// # Errors
-    /// If they could not, or the registry is away.
+    /// If they could not, or the registry is unavailable.
     pub fn register(&self, subject: &str, schema: &str) -> Result<u32, KafkaError> {
         let supplied = || SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
         let what = format!("register the schema of `{subject}`");

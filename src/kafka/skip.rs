@@ -28,7 +28,7 @@ pub fn passes(config: &Kafka, partitions: &[Found]) -> Result<BTreeMap<String, V
     for text in &config.skip {
         let (name, offset) = place(text).map_err(|why| KafkaError::Refused(format!("setting `kafka.skip`: {why}")))?;
         let Some(found) = partitions.iter().find(|found| found.name() == name) else {
-            let why = format!("setting `kafka.skip`: `{name}` is no partition that is read");
+            let why = format!("setting `kafka.skip`: `{name}` is not a partition that is read");
             return Err(KafkaError::Refused(why));
         };
         if !(found.low..found.high).contains(&offset) {

@@ -128,7 +128,7 @@ impl Sink for Memory {
         let mut contents = self.contents();
         let failure = contents.failures.pop_front();
         match failure {
-            Some(Failure::Away) => return Err(SinkError::Unavailable("the sink is away".to_owned())),
+            Some(Failure::Away) => return Err(SinkError::Unavailable("the sink is unavailable".to_owned())),
             Some(Failure::Broken) => return Err(SinkError::Failed("the sink is broken".to_owned())),
             Some(Failure::AnswerLost) | None => {}
         }

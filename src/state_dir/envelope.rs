@@ -49,10 +49,10 @@ pub fn open(kind: &str, newest: u32, mut sealed: Vec<u8>) -> Result<(u32, Vec<u8
     let damaged = |why: &str| Damage::Bytes(why.to_owned());
     // A header is short: a long line is none.
     let end = sealed.iter().take(200).position(|byte| *byte == b'\n').ok_or_else(|| damaged("it has no header"))?;
-    let header = std::str::from_utf8(&sealed[..end]).map_err(|_| damaged("its header is no text"))?;
+    let header = std::str::from_utf8(&sealed[..end]).map_err(|_| damaged("its header is not text"))?;
     let (head, sum) = header.rsplit_once(' ').ok_or_else(|| damaged("its header is cut"))?;
     let sum = u32::from_str_radix(sum, 16).ok().filter(|_| sum.len() == 8);
-    let sum = sum.ok_or_else(|| damaged("its checksum is no number"))?;
+    let sum = sum.ok_or_else(|| damaged("its checksum is not a number"))?;
     if sum != checksum(head, &sealed[end + 1..]) {
         return Err(damaged(&format!("its checksum does not fit its {} bytes", sealed.len())));
     }
@@ -61,7 +61,7 @@ pub fn open(kind: &str, newest: u32, mut sealed: Vec<u8>) -> Result<(u32, Vec<u8
     if found != kind {
         return Err(damaged(&format!("it is a {found}, not a {kind}")));
     }
-    let version: u32 = version.parse().map_err(|_| damaged("its version is no number"))?;
+    let version: u32 = version.parse().map_err(|_| damaged("its version is not a number"))?;
     if version > newest {
         return Err(Damage::Newer { found: version, known: newest });
     }

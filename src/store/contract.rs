@@ -102,7 +102,7 @@ fn of_racers_one_makes_the_object(store: &dyn Store) {
                     start.wait();
                     let made = store.create(key, &[racer]).expect("an answer");
                     winners.fetch_add(usize::from(made), Ordering::SeqCst);
-                    let found = store.get(key).expect("an answer").expect("whoever made it, it is there");
+                    let found = store.get(key).expect("an answer").expect("it is there, no matter who made it");
                     assert!(!made || found == [racer]);
                 });
             }

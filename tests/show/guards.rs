@@ -111,7 +111,7 @@ fn a_statement_comes_from_standard_input() {
     assert_eq!(ask(b"-- a line\nSELECT 1 AS one;\n"), (Some(0), "{\"one\":1}\n".to_owned()));
     for (sql, expected) in [
         (&b""[..], "there is no statement in it"),
-        (b"SELECT '\xff'", "is no UTF-8"),
+        (b"SELECT '\xff'", "is not UTF-8"),
         (&vec![b' '; (1 << 20) + 1], "is longer than 1048576 bytes"),
     ] {
         let (code, text) = ask(sql);
@@ -128,8 +128,8 @@ fn there_is_no_answer_without_a_warehouse() {
     for (arguments, code, expected) in [
         (&["sql", "SELECT 1"][..], 1, "`deltamart.db` does not exist"),
         (&["sql", "SELECT 1", "--warehouse", ":memory:"], 2, "gone when its run ends"),
-        (&["sql", "SELECT 1", "--warehouse", "foreign.db"], 2, "is no warehouse of ours"),
-        (&["show", "users", "--warehouse", "foreign.db"], 2, "is no warehouse of ours"),
+        (&["sql", "SELECT 1", "--warehouse", "foreign.db"], 2, "is not a warehouse of ours"),
+        (&["show", "users", "--warehouse", "foreign.db"], 2, "is not a warehouse of ours"),
     ] {
         let (found, text) = said(&deltamart(folder.path(), arguments));
         assert!(found == Some(code) && text.contains(expected), "{arguments:?}: exit {found:?}\n{text}");

@@ -130,7 +130,7 @@ fn a_schema_is_judged_only_in_what_is_read() {
     Writer::parse(odd).expect("a schema");
     for none in ["", "{", "{}", r#""Nobody""#, r#"{"type":"record","name":"R"}"#, r#"{"type":"array"}"#] {
         let why = Writer::parse(none).expect_err("no schema");
-        assert!(why.starts_with("is no Avro schema that can be read"), "{why}");
+        assert!(why.starts_with("is not an Avro schema that can be read"), "{why}");
     }
 }
 

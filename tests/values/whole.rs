@@ -91,7 +91,7 @@ fn other_types_are_named() {
         (array, Avro::Array(vec![Avro::Long(1)]), "a list"),
         (json!({"type": "map", "values": "long"}), Avro::Map([("a".to_owned(), Avro::Long(1))].into()), "an object"),
         (nested, of_fields(vec![("id", Avro::Long(1))]), "an object"),
-        (json!("bytes"), Avro::Bytes(vec![0xff, 0xfe]), "2 bytes that are no text"),
+        (json!("bytes"), Avro::Bytes(vec![0xff, 0xfe]), "2 bytes that are not text"),
         (json!({"type": "enum", "name": "E", "symbols": ["one"]}), Avro::Enum(0, "one".to_owned()), "the text \"one\""),
     ] {
         let (reason, detail) = in_avro(ty, value).expect_err("no number");

@@ -2,8 +2,8 @@
 //! nothing is asked.
 //!
 //! A schema that gets no answer is given up after a minute of *registry time*: time in which the registry gave
-//! definite answers about others. While it answers nothing definite at all it is away, and that time counts for
-//! nobody. So that there always is another answer to compare with, a *control* is asked for whenever a schema got
+//! definite answers about others. While it answers nothing definite at all it is unavailable, and that time does
+//! not count. So that there always is another answer to compare with, a *control* is asked for whenever a schema got
 //! none: one that is known to exist, or, before any is, one that surely does not.
 
 use crate::backoff::Backoff;
@@ -205,7 +205,7 @@ impl Book {
             Outcome::There => {
                 let place = pending.place.clone();
                 self.pending.remove(&id);
-                // Whoever names schemas that are there is not held back.
+                // A partition that names schemas that exist is not held back.
                 if let Some((_, count)) = self.new.get_mut(&place) {
                     *count = count.saturating_sub(1);
                 }
@@ -236,7 +236,7 @@ impl Book {
 
     fn settle(&mut self, id: u32, what: Settled, now: Duration) {
         self.pending.remove(&id);
-        // Whoever sends bytes that are no Avro names any number: they are not kept for ever.
+        // Bytes that are not Avro name any number: they are not kept forever.
         self.settled.retain(|_, (until, _)| *until > now);
         self.settled.insert(id, (now + SETTLED_FOR, what));
     }

@@ -51,9 +51,9 @@ impl Key {
         // What is wrong with a key may say what is in it.
         let private = private.map_err(|_| {
             let why = if encrypted {
-                "is no RSA key that this passphrase opens"
+                "is not an RSA key that this passphrase opens"
             } else {
-                "is no RSA key in PKCS#8 (`-----BEGIN PRIVATE KEY-----`)"
+                "is not an RSA key in PKCS#8 (`-----BEGIN PRIVATE KEY-----`)"
             };
             let how = "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD.pem -out NEW.p8";
             failed("private_key", format!("{why}; {how}"))

@@ -178,7 +178,7 @@ mod tests {
         assert!(logins.refused(start + REFUSED_MAX / 2));
         assert!(!logins.refused(start + REFUSED_MAX));
         logins.worked();
-        assert!(logins.refused(start + REFUSED_MAX * 2), "counted anew");
+        assert!(logins.refused(start + REFUSED_MAX * 2), "counted again");
     }
 
     #[test]

@@ -88,8 +88,8 @@ impl Answer {
             (Some(301 | 302 | 307 | 308), _) => {
                 format!("the bucket is in another region or behind another endpoint: check {variables}")
             }
-            (Some(404), _) => format!("that is no answer of a bucket: check {variables}"),
-            (Some(501), _) => "the service must know a put that fails if there is an object".to_owned(),
+            (Some(404), _) => format!("that is not the answer of a bucket: check {variables}"),
+            (Some(501), _) => "the service must support conditional puts (`If-None-Match: *`)".to_owned(),
             _ => format!("check the network, the service, and {variables}"),
         }
     }
