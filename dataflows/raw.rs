@@ -23,7 +23,11 @@ pub fn raw_table(
 ) -> Table {
     let origin = [
         column("_topic", Type::Text, "Name of the topic that the record came from; the file's name for a file."),
-        column("_partition", Type::Integer, "Partition of the topic; 0 for a file."),
+        column(
+            "_partition",
+            Type::Integer,
+            "Partition of the topic; for a file its number among the files of this name, from 0.",
+        ),
         column("_offset", Type::Integer, "Offset in the partition; the line number for a file."),
     ];
     let key_columns = origin.len();

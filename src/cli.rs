@@ -10,9 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// Exact shop metrics, kept by incremental dataflow; only the changed rows are written.
+/// Computes exact metrics of a shop from its events, and writes only the rows that changed.
 ///
-/// Without a command: `run`, on a simulated shop, into an embedded warehouse.
+/// Without a command it is `run`, on a simulated shop, into a SQLite file.
 #[derive(Debug, Parser)]
 #[command(name = "deltamart", version, max_term_width = 100)]
 pub struct Cli {
@@ -31,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flags of several commands")]
 pub struct Global {
-    /// Threads that compute
+    /// Number of computing threads
     #[arg(short, long, global = true, value_name = "N")]
     pub workers: Option<usize>,
     /// A TOML file with settings [default: deltamart.toml, if there is one]
@@ -40,17 +40,17 @@ pub struct Global {
     /// One setting, as in the file: --set lateness=24h (see `deltamart check`)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// The SQLite file that rows go to; `:memory:` for a `run` whose rows nobody keeps [default: deltamart.db]
+    /// The SQLite file that rows go to; `:memory:` keeps the rows in memory only, for `run` [default: deltamart.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub warehouse: Option<PathBuf>,
-    /// Kafka's brokers, `host:port` by commas: `run` reads from them, `simulate` and `catalog` write to them
+    /// Kafka's brokers, `host:port`, separated by commas: `run` reads from them, `simulate` and `catalog` write to them
     #[arg(long, global = true, value_name = "BROKERS")]
     pub brokers: Option<String>,
     /// The Schema Registry's URL
     #[arg(long, global = true, value_name = "URL")]
     pub registry: Option<String>,
-    /// Whether every accepted event is kept in the raw tables too [default: on]
-    #[arg(long, global = true, value_name = "WHETHER")]
+    /// Whether raw tables keep every accepted event [default: on]
+    #[arg(long, global = true, value_name = "on|off", hide_possible_values = true)]
     pub raw: Option<Switch>,
     /// Read a file although none of its first records is valid; its records are rejected
     #[arg(long, global = true)]
@@ -58,7 +58,7 @@ pub struct Global {
     /// End with exit code 3 if more records are rejected: a number, or a share such as 1%
     #[arg(long, global = true, value_name = "N|P%")]
     pub max_rejected: Option<Limit>,
-    /// Print what was done as JSON too, as the last line of standard output
+    /// Also print the result as JSON, as the last line of standard output
     #[arg(long, global = true)]
     pub json: bool,
     /// End with this exit code, not 0, if nothing was new
@@ -81,7 +81,7 @@ pub struct ShopArgs {
     /// How many events [default: 200000]
     #[arg(long, global = true, value_name = "N")]
     pub events: Option<u64>,
-    /// Events a second; 0 is as fast as they are taken [default: 20000]
+    /// Events a second; 0 means as fast as they are read [default: 20000]
     #[arg(long, global = true, value_name = "N")]
     pub rate: Option<u64>,
     /// The same seed makes the same events [default: 1]
@@ -101,13 +101,13 @@ pub struct StatusArgs {
     /// First wait until the warehouse has come to an epoch, or a position such as `events.jsonl/0=1000`
     #[arg(long, value_name = "WHAT")]
     pub wait_for: Option<String>,
-    /// How many seconds to wait at the most
+    /// How many seconds to wait at most
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
-    /// End with exit code 4 if the oldest record that is read and not committed waits for longer, such as 30s
+    /// End with exit code 4 if a record that was read and not committed has waited longer, such as 30s
     #[arg(long, value_name = "DURATION")]
     pub max_freshness: Option<String>,
-    /// End with exit code 4 if the run was last heard of longer ago than this, or has ended
+    /// End with exit code 4 if the run has ended, or has not reported for longer than this
     #[arg(long, value_name = "DURATION")]
     pub max_unheard: Option<String>,
 }
@@ -117,23 +117,23 @@ pub struct StatusArgs {
 pub struct RunArgs {
     /// Files of JSON lines (`.gz` too), folders of them, or patterns such as 'logs/*.jsonl'; without any, a simulated shop
     pub files: Vec<PathBuf>,
-    /// A catalog to begin with (for the simulated shop: to sell) [default: the shipped sample]
+    /// A catalog file; the simulated shop sells its items [default: the shipped sample]
     #[arg(long, value_name = "FILE")]
     pub catalog: Vec<PathBuf>,
-    /// From when on the catalog's prices hold, ISO 8601 [default: just before the first event of the files]
+    /// Time from which the catalog's prices are valid, ISO 8601 [default: just before the first event of the files]
     #[arg(long, value_name = "INSTANT", requires = "catalog")]
     pub as_of: Option<String>,
     /// Compute everything again from the first record, and write the rows that differ
     #[arg(long)]
     pub rebuild: bool,
-    /// With `--rebuild`: sources that were read before need not be given. Without it, for Kafka: go on although records
-    /// were deleted before they were read; `status` names them
+    /// Go on although Kafka deleted records before they were read; `status` names them. With `--rebuild`: also without
+    /// sources that were read before
     #[arg(long)]
     pub accept_loss: bool,
-    /// Go on although the clock is behind that of the last run
+    /// Go on although this machine's clock is behind that of the last run
     #[arg(long)]
     pub accept_clock: bool,
-    /// Begin although another run may be under way: you know that it is gone, or want it to end
+    /// Begin although another run may be active: if you know that it has ended, or want it to end
     #[arg(long)]
     pub take_over: bool,
     /// With `--brokers`: files hold what happened before `--until`, Kafka what happened since
@@ -142,10 +142,10 @@ pub struct RunArgs {
     /// With `--backfill`: the instant at which Kafka takes over, ISO 8601
     #[arg(long, value_name = "INSTANT", requires = "backfill")]
     pub until: Option<String>,
-    /// With `--brokers`: end where the topics end now, instead of going on
+    /// With `--brokers`: stop at the current end of the topics
     #[arg(long)]
     pub to_end: bool,
-    /// This file, one of those given, is another log, though it begins like one that was read
+    /// Read this file, one of those given, as a new one, although it begins like one that was read
     #[arg(long, value_name = "FILE")]
     pub another: Vec<PathBuf>,
 }
@@ -158,10 +158,11 @@ pub struct BatchArgs {
     /// Catalog files in the form of `Movies.txt` (`.gz` too)
     #[arg(long, value_name = "FILE")]
     pub catalog: Vec<PathBuf>,
-    /// From when on the catalog's prices hold, ISO 8601 [default: just before the first event of the files, else now]
+    /// Time from which the catalog's prices are valid, ISO 8601 [default: just before the first event of the files,
+    /// else now]
     #[arg(long, value_name = "INSTANT")]
     pub as_of: Option<String>,
-    /// This file, one of those given, is another log, though it begins like another one
+    /// Read this file, one of those given, as a new one, although it begins like another one
     #[arg(long, value_name = "FILE")]
     pub another: Vec<PathBuf>,
 }
@@ -185,7 +186,7 @@ pub struct AnswerArgs {
     /// How the rows are written [default: table on a terminal, json elsewhere]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub format: Option<Format>,
-    /// How long the warehouse may be read; printing does not count
+    /// How long a query may take, without printing
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
 }
@@ -195,13 +196,13 @@ pub struct AnswerArgs {
 pub struct ShowArgs {
     /// The table or the view, `_progress` too; without it, all tables and how many rows they have
     pub table: Option<String>,
-    /// Only rows for which this is true, an expression of SQLite: "total_sales > 100"
+    /// Only rows that match this expression of SQLite: "total_sales > 100"
     #[arg(long = "where", value_name = "SQL", requires = "table", allow_hyphen_values = true)]
     pub condition: Option<String>,
-    /// In the order of these columns, by commas, each with `desc` behind it to turn it round [default: by key]
+    /// Sort by these columns, separated by commas; add `desc` for descending order [default: by key]
     #[arg(long, value_name = "COLUMNS", requires = "table")]
     pub order: Option<String>,
-    /// How many rows at the most [default: 20]
+    /// How many rows at most [default: 20]
     #[arg(long, value_name = "N", requires = "table")]
     pub limit: Option<usize>,
     /// The latest rows, in ascending order: the last events by event time, the last windows by their first instant
@@ -232,7 +233,7 @@ pub struct SqlArgs {
 pub enum Command {
     /// Read events as they come, from files, from Kafka or from a simulated shop, and keep the tables up to date
     Run(RunArgs),
-    /// Say how far a `run` has come: journal, snapshot, warehouse, what is in memory
+    /// Show how far a `run` is: journal, snapshot, warehouse, what is in memory
     Status(StatusArgs),
     /// Compute everything from whole files; a second batch writes only the rows that differ
     Batch(BatchArgs),
@@ -258,11 +259,11 @@ pub enum Command {
     },
     /// Show the rows of a table or a view; without one, all tables
     Show(ShowArgs),
-    /// Ask the warehouse with SQL of your own; it is only read
+    /// Run your own SQL on the warehouse, which is only read
     Sql(SqlArgs),
-    /// Compute every metric by its SQL from the stored raw events, and compare with the tables
+    /// Compute every metric by its SQL from the stored raw events, and compare the tables with it
     Verify,
-    /// Send rejected records through again, each once: to their topics (`--brokers`), lines of files into a file
+    /// Send rejected records again, each once: to their topics (`--brokers`), lines of files into a file
     ReplayRejected {
         /// Only those of this reason, as in `rejected_events.reason`; may be given more than once
         #[arg(long, value_name = "REASON")]
@@ -270,11 +271,12 @@ pub enum Command {
         /// Where lines of files go, to be given to `run`
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Say what there is, and what of it would pass now; send nothing
+        /// Say how many there are, and how many would be accepted now; send nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove a user from every table, file and topic we write, and from the state; says what still holds the user
+    /// Remove a user from every table, file and topic that deltamart writes, and say where data of the user may still
+    /// be
     Forget {
         /// The user's id
         user_id: u64,
@@ -285,7 +287,7 @@ pub enum Command {
         #[arg(long)]
         deep: bool,
     },
-    /// Write a file of all settings, each with its meaning and commented out, to begin with
+    /// Write a settings file with all settings as comments
     Init {
         /// The file, which must not be there yet
         #[arg(value_name = "FILE", default_value = "deltamart.toml")]
@@ -297,13 +299,13 @@ pub enum Command {
         #[arg(long = "for", value_name = "WAREHOUSE", value_enum, default_value_t = Dialect::Sqlite)]
         dialect: Dialect,
     },
-    /// Make the key that Snowflake knows us by, and print the statement that registers it
+    /// Make the key for the login to Snowflake, and print the statement that registers it
     SnowflakeKey {
         /// The file, which must not exist yet
         #[arg(long, value_name = "FILE", default_value = "snowflake_key.p8")]
         out: PathBuf,
     },
-    /// Print what completes commands and flags in a shell
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         shell: Shell,

@@ -36,66 +36,66 @@ declared! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Config {
-        /// How many threads compute, 1 to 1024. More of them help while there are cores for them.
+        /// The number of threads that compute, 1 to 1024. More threads help only if the machine has more cores.
         pub workers: usize,
-        /// The SQLite file that rows go to. It is made if it is missing, its folder is not. `:memory:` is for a run
-        /// whose rows nobody keeps.
+        /// The SQLite file that rows go to. It is created if it does not exist; its folder must exist. `:memory:` keeps
+        /// the rows in memory only: they are lost at the end.
         pub warehouse: PathBuf,
-        /// Whether every accepted event is kept in a raw table too. Without them `verify` has nothing to compute
-        /// from, and the warehouse is smaller.
+        /// Whether every accepted event is kept in a raw table too. Without them `verify` cannot work, and the
+        /// warehouse is smaller.
         pub raw: bool,
-        /// How often an epoch closes, 1ms to 1day. What was read is computed and committed by whole epochs: longer
-        /// shows rows later, shorter costs more CPU.
+        /// How often an epoch closes, 1ms to 1day. The records of an epoch are computed and committed together. If it
+        /// is longer, rows appear later; if it is shorter, more CPU is used.
         #[serde(with = "span")]
         pub epoch_interval: i64,
         /// An epoch that has this many records closes before its time. A larger number takes more memory.
         pub epoch_events: usize,
-        /// How many closed epochs may wait for their commit before reading waits too. A larger number takes more
-        /// memory.
+        /// How many closed epochs may wait for their commit before reading stops. A larger number takes more memory.
         pub epochs_in_flight: u64,
-        /// How many bytes may wait for the warehouse before reading waits too; an epoch that has this many closes
-        /// before its time. A larger number takes more memory.
+        /// How many bytes may wait for the warehouse before reading stops; an epoch that has this many closes before
+        /// its time. A larger number takes more memory.
         pub pending_bytes: usize,
         /// The least time between two commits to the warehouse; 0 is after every epoch. Longer shows rows later,
         /// shorter writes more often.
         #[serde(with = "span")]
         pub commit_interval: i64,
-        /// Where journal and snapshots are kept: a folder, or the URL of a bucket. Empty is beside the warehouse:
-        /// its name, and `.state`.
+        /// Where journal and snapshots are kept: a folder, or the URL of a bucket. If it is empty, the folder is next
+        /// to the warehouse and has its name, with `.state` at the end.
         pub state_dir: String,
-        /// How often a snapshot of the state is taken; 0 is after every epoch. A start reads again what was
-        /// journaled after the last one: longer makes starts slower, shorter writes more.
+        /// How often a snapshot of the state is taken; 0 is after every epoch. A start reads again everything since the
+        /// last one: longer makes starts slower, shorter writes more.
         #[serde(with = "span")]
         pub snapshot_interval: i64,
-        /// The least time between two objects of the journal; 0 is one for every epoch. Longer shows rows later; in
-        /// a bucket every object is paid for.
+        /// The least time between two objects of the journal; 0 is one for every epoch. Longer shows rows later; in a
+        /// bucket you pay for every object.
         #[serde(with = "span")]
         pub journal_interval: i64,
-        /// How far events of a partition may be out of order and not be late: the watermark stays so far behind the
-        /// newest of them. Longer makes windows final later.
+        /// How far the watermark stays behind the newest event of a partition, because events come out of order. If it
+        /// is longer, windows are final later.
         #[serde(with = "span")]
         pub out_of_orderness: i64,
-        /// How long a partition must have had nothing to read before it is left out of the watermark; 0 is at once.
-        /// Until then it holds up the others. What comes in it afterwards may be late.
+        /// If a partition has no new records for so long, the watermark does not wait for it any more; 0 means at once.
+        /// Until then it delays the others. Events that come in it later may be late.
         #[serde(with = "span")]
         pub idle_timeout: i64,
-        /// How far behind the watermark an event may be and still correct a metric; what is later is kept apart.
-        /// `unlimited` takes everything, and memory grows with the input.
+        /// How far behind the watermark an event may be and still correct a metric; later events are stored in
+        /// `late_events`. `unlimited` takes everything, and memory grows with the input.
         #[serde(with = "limit")]
         pub lateness: Option<i64>,
-        /// How far behind the watermark a version of an item may be and still take effect at its own time. With
-        /// `unlimited` all versions stay in memory.
+        /// How far behind the watermark a version of an item may be and still be valid from its own time; a later one
+        /// is valid from the watermark minus this. With `unlimited` all versions stay in memory.
         #[serde(with = "limit")]
         pub catalog_lateness: Option<i64>,
-        /// How long after its sign-in a session without a sign-out has ended. 0 is never; then users who never sign
-        /// out stay in memory.
+        /// A session without a sign-out ends so long after its sign-in. 0 means never; then users who never sign out
+        /// stay in memory.
         #[serde(with = "span")]
         pub session_timeout: i64,
-        /// A cart id that was silent for this long is another cart afterwards. Longer keeps carts in memory longer.
+        /// If a cart id has no event for so long, its next event begins another cart. Longer keeps carts in memory
+        /// longer.
         #[serde(with = "span")]
         pub cart_ttl: i64,
-        /// How far back an item's earliest price counts for what was sold before there was one; 0 is not at all.
-        /// Longer keeps sales open longer.
+        /// If an item was sold before it had a price, its earliest price counts for sales up to so long before that
+        /// price; 0 means not at all. If it is longer, sales stay open longer.
         #[serde(with = "span")]
         pub price_backfill: i64,
         /// Which tables of metrics are kept: `all`, or a list of names such as `["users"]`. Fewer take less time
@@ -104,13 +104,13 @@ declared! {
         pub tables: Vec<String>,
         /// Whether a file is read although none of its first records is valid; all of it may be rejected then.
         pub accept_rejects: bool,
-        /// Whether a run begins although another one may be under way. Set it only where something else makes sure
-        /// that the other one has ended, or is to end.
+        /// Whether a run begins although another one may be active. Set it only where another system guarantees that
+        /// the other run has ended, or is to end.
         pub take_over: bool,
-        /// Which users are counted to which segment. Of those that fit, the first one counts: high value, abandons
-        /// carts, browses frequently, new, inactive.
+        /// These settings decide the segment of a user. If several segments fit, the first one counts: high value,
+        /// abandons carts, browses frequently, new, inactive.
         pub segments: Segments,
-        /// The bounds of what is accepted. A record beyond them is rejected, and kept with the reason.
+        /// The limits of what is accepted. A record beyond them is rejected, and kept with the reason.
         pub rules: Rules,
         /// The simulated shop: for `run` without files and without Kafka, and for `simulate`.
         pub simulate: Simulate,
@@ -124,8 +124,8 @@ declared! {
         pub feed: feed::Feed,
         /// Snowflake as a warehouse beside the SQLite file. Without `account` nothing is written to it.
         pub snowflake: snowflake::Snowflake,
-        /// For how long raw, rejected and late rows are kept. It changes no metric: those come from the state,
-        /// which has seen every event.
+        /// For how long raw, rejected and late rows are kept. It changes no metric: metrics come from the state, not
+        /// from these rows.
         pub retention: retention::Retention,
     }
 }
@@ -137,13 +137,12 @@ declared! {
     pub struct Segments {
         /// A user who spent at least this many cents within `high_value_within` is of high value.
         pub high_value_cents: i64,
-        /// For how long what a user spent counts for `high_value_cents`. Longer keeps more in memory.
+        /// Only what a user spent within this time counts for `high_value_cents`. Longer keeps more in memory.
         #[serde(with = "span")]
         pub high_value_within: i64,
         /// A user with at least this many abandoned carts at the same time abandons carts.
         pub abandoned_carts: i64,
-        /// A cart is abandoned this long after something was last put into it, if there was no checkout; 0 is at
-        /// once.
+        /// A cart is abandoned so long after the last item was added, if there was no checkout; 0 means at once.
         #[serde(with = "span")]
         pub abandoned_after: i64,
         /// For how long an abandoned cart counts for `abandoned_carts`; 0 is not at all. Longer keeps more in
@@ -219,7 +218,7 @@ declared! {
         pub start: i64,
         /// Of 1000 visits, how many are by somebody new, who registers.
         pub new_user_permille: f64,
-        /// How many items are looked at in a visit at the most; it is one at the least.
+        /// How many items are looked at in a visit at the most; the minimum is 1.
         pub views_max: u32,
         /// Of 1000 items that are looked at, how many go into the cart.
         pub add_permille: f64,

@@ -42,15 +42,15 @@ declared! {
         user_id: (u64, u64),
         /// The smallest and the largest `age` that is accepted, in years.
         age: (u32, u32),
-        /// The languages that are accepted. An event that names none is accepted too.
+        /// The languages that are accepted. An event without a language is also accepted.
         preferred_language: Vec<String>,
         /// The methods of payment that are accepted.
         payment_method: Vec<String>,
         /// The time of the oldest event that is accepted, as ISO 8601.
         #[serde(with = "instant::iso")]
         min_event_time: Instant,
-        /// How far in the future an event may be, by the time of its log or the clock. It must be less than
-        /// `lateness`: a fast clock makes the events of others late.
+        /// How far in the future an event may be, compared with the time that its log gives the record, and with the
+        /// clock. It must be less than `lateness`: a fast clock would make the events of others late.
         #[serde(with = "instant::span")]
         max_future: i64,
     }

@@ -154,6 +154,11 @@ pub fn open_to_read(place: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
+/// Whether something may be kept at a place: a folder that is there, or a bucket.
+pub fn may_exist(place: &str) -> bool {
+    folder_of(place).is_none_or(|folder| std::path::Path::new(folder).exists())
+}
+
 /// The folder at a place, if it is one.
 fn folder_of(place: &str) -> Option<&str> {
     place.strip_prefix("file://").or((!place.contains("://")).then_some(place))

@@ -46,7 +46,7 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
     assert!(code == Some(0) && text.starts_with("nothing new"), "it goes on where it ended: {text}");
     let (code, text) = said(&deltamart(folder.path(), &["status"]));
-    for expected in ["start 2", "ended in order", "snapshot   epoch", "sink       `deltamart.db`", "users/profiles"] {
+    for expected in ["start 2", "ended normally", "snapshot   epoch", "sink       `deltamart.db`", "users/profiles"] {
         assert!(code == Some(0) && text.contains(expected), "`{expected}` is missing:\n{text}");
     }
     verify_agrees_until_a_row_is_changed(folder.path());
@@ -56,7 +56,7 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     assert!(code == Some(2) && text.contains("made by `run`"), "{text}");
 }
 
-/// What was rejected goes through again, once, after whatever was wrong is mended.
+/// What was rejected goes through again, once, after whatever was wrong is corrected.
 #[test]
 fn rejected_lines_are_replayed_once() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -85,7 +85,7 @@ fn rejected_lines_are_replayed_once() {
     let row = |text: &str| text.lines().any(|line| line.split_whitespace().eq(["unknown_language", "2", "2"]));
     assert!(code == Some(0) && row(&text) && text.contains("nothing was sent"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["replay-rejected"]));
-    assert!(code == Some(2) && text.contains("nowhere to send them"), "{text}");
+    assert!(code == Some(2) && text.contains("no destination them"), "{text}");
     let (code, text) = replay("again.jsonl");
     assert!(code == Some(0) && text.contains("2 lines in again.jsonl"), "{text}");
     let again = std::fs::read_to_string(folder.path().join("again.jsonl")).expect("written");

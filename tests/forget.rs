@@ -359,7 +359,7 @@ fn what_is_under_way_or_was_not_ended_in_order_is_refused() {
     let mut beating = heartbeat.clone();
     (beating["ended"], beating["who"]["boot"]) = (false.into(), "of another machine".into());
     let (code, why) = crate::second::while_it_beats(&dir, beating, || refused(&["forget", "1"]));
-    assert!(code == Some(2) && why.contains("a run is under way"), "{why}");
+    assert!(code == Some(2) && why.contains("a run is active"), "{why}");
     dir.beat(&heartbeat).expect("written");
     // Killed: more was journaled than the last snapshot has.
     let (chain, generation) = (dir.chain().expect("readable"), dir.last_generation().expect("readable"));

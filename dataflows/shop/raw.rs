@@ -39,7 +39,7 @@ static CONSUMER: Declared = Declared::new("consumer_events", || {
             "Language code, empty if none was given; null unless the event is a registration.",
         ),
     ];
-    let doc = "One row per accepted registration, sign-in or sign-out, late ones too.";
+    let doc = "One row per accepted registration, sign-in or sign-out. Late ones are included.";
     raw_table("consumer_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -48,7 +48,7 @@ pub const CONSUMER_EVENTS: TableId = TableId::of(&CONSUMER);
 
 static ITEM_VIEW: Declared = Declared::new("item_view_events", || {
     let own = [user_id(), column("item_id", Type::Text, "Id of the item that was viewed.")];
-    let doc = "One row per accepted view of an item, late ones too.";
+    let doc = "One row per accepted view of an item. Late ones are included.";
     raw_table("item_view_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -74,7 +74,7 @@ static CART: Declared = Declared::new("cart_events", || {
             "Amount of the purchase, in dollars; null unless the event is a purchase.",
         ),
     ];
-    let doc = "One row per accepted add to a cart, checkout or purchase, late ones too.";
+    let doc = "One row per accepted add to a cart, checkout or purchase. Late ones are included.";
     raw_table("cart_events", doc, EVENT, event_columns().into_iter().chain(own))
 });
 
@@ -89,7 +89,7 @@ static RATING: Declared = Declared::new("rating_events", || {
     ];
     raw_table(
         "rating_events",
-        "One row per accepted rating of an item, late ones too.",
+        "One row per accepted rating of an item. Late ones are included.",
         EVENT,
         event_columns().into_iter().chain(own),
     )
@@ -100,13 +100,13 @@ pub const RATING_EVENTS: TableId = TableId::of(&RATING);
 
 static CATALOG: Declared = Declared::new("catalog_events", || {
     let effective = [
-        incidental("effective_at", Type::Instant, "Time from which the version is in force, UTC."),
+        incidental("effective_at", Type::Instant, "Time from which the version is valid, UTC."),
         incidental("timestamp", Type::Instant, "Timestamp that the version carries, UTC."),
         column("item_id", Type::Text, "Id of the item: its ITEM number, as text."),
     ];
     let content = content_fields(|content: &CatalogContent| content).into_iter().map(|field| field.column);
-    let doc = "One row per version of a catalog item that was read, with the time from which it is in force.";
-    // One of years ago may be in force today.
+    let doc = "One row per version of a catalog item that was read, with the time from which it is valid.";
+    // One from years ago may be valid today.
     raw_table("catalog_events", doc, Role::Raw { at: None }, effective.into_iter().chain(content))
 });
 

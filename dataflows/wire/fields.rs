@@ -156,17 +156,17 @@ impl<'n, 'a> Wire<'n, 'a> {
         self.names.name(slot)
     }
 
-    /// A field that stands there twice says two things, or the same; which was meant is not for us to say.
+    /// A field that is there twice says two things, or the same; which was meant is not for us to say.
     fn once(&self, slot: Slot) -> Result<(), Broken> {
         if self.twice.contains(&slot) {
             let field = self.name(slot);
-            let detail = format!("`{field}` stands there twice; which of the two counts cannot be told: write it once");
+            let detail = format!("`{field}` is there twice; which of the two counts cannot be told: write it once");
             return Err(Broken::rule(Reason::DUPLICATE_FIELD, detail));
         }
         Ok(())
     }
 
-    /// That no field of a set stands there twice.
+    /// That no field of a set is there twice.
     pub(super) fn each_once(&self, set: Set) -> Result<(), Broken> {
         self.twice.iter().filter(|slot| self.names.set(**slot) == set).try_for_each(|slot| self.once(*slot))
     }
@@ -174,11 +174,11 @@ impl<'n, 'a> Wire<'n, 'a> {
     /// The value of a field, if it is there.
     ///
     /// # Errors
-    /// If it stands there twice, or is too long.
+    /// If it is there twice, or is too long.
     #[inline(always)]
     pub fn value(&self, slot: Slot) -> Result<Option<&Scalar<'a>>, Broken> {
         if !self.twice.is_empty() {
-            // Of what stands there twice the last may be null.
+            // Of what is there twice the last may be null.
             self.once(slot)?;
         }
         let Some(Value::Scalar(value)) = self.get(slot) else { return Ok(None) };
@@ -191,7 +191,7 @@ impl<'n, 'a> Wire<'n, 'a> {
     /// The value of a field that has to be there.
     ///
     /// # Errors
-    /// If it is not, stands there twice, or is too long.
+    /// If it is not, is there twice, or is too long.
     #[inline(always)]
     pub fn required(&self, slot: Slot) -> Result<&Scalar<'a>, Broken> {
         match self.value(slot)? {

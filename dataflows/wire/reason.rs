@@ -5,15 +5,16 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason {
     code: &'static str,
+    meaning: &'static str,
     of_rules: bool,
 }
 
-/// Declares the reasons once: the constant and its code.
+/// Declares the reasons once: the constant, its code, and what it means.
 macro_rules! reasons {
-    ($($name:ident = $code:literal;)*) => {
-        #[allow(missing_docs, reason = "the codes speak for themselves and are listed in the README")]
+    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+        #[allow(missing_docs, reason = "each says what it means")]
         impl Reason {
-            $(pub const $name: Reason = Reason::of_family($code);)*
+            $(pub const $name: Reason = Reason::of_family($code, $meaning);)*
 
             /// Those that any event may give.
             pub const KERNEL: &'static [Reason] = &[$(Reason::$name),*];
@@ -22,36 +23,41 @@ macro_rules! reasons {
 }
 
 reasons! {
-    BAD_MAGIC_BYTE = "bad_magic_byte";
-    UNKNOWN_SCHEMA = "unknown_schema";
-    SCHEMA_UNAVAILABLE = "schema_unavailable";
-    UNREADABLE = "unreadable";
-    DELETED = "deleted";
-    UNDECODABLE = "undecodable";
-    WRONG_TYPE = "wrong_type";
-    UNKNOWN_EVENT = "unknown_event";
-    MISSING_FIELD = "missing_field";
-    DUPLICATE_FIELD = "duplicate_field";
-    BAD_TIMESTAMP = "bad_timestamp";
-    TIMESTAMP_TOO_OLD = "timestamp_too_old";
-    TIMESTAMP_IN_FUTURE = "timestamp_in_future";
-    TOO_LONG = "too_long";
+    BAD_MAGIC_BYTE = "bad_magic_byte", "The record does not begin with the zero byte of the Confluent wire format.";
+    UNKNOWN_SCHEMA = "unknown_schema", "The registry has no schema of the number that the record names, or one that cannot be read.";
+    SCHEMA_UNAVAILABLE = "schema_unavailable", "The registry delivered other schemas, and not this one, for a minute.";
+    UNREADABLE = "unreadable", "Kafka cannot deliver the record, because its batch is damaged.";
+    DELETED = "deleted", "Kafka deleted the record before it was read.";
+    UNDECODABLE = "undecodable", "The bytes are not JSON, or do not follow their Avro schema.";
+    WRONG_TYPE = "wrong_type", "A field has a value of another type, such as a list instead of a number.";
+    UNKNOWN_EVENT = "unknown_event", "The `event_name` is none that this program knows.";
+    MISSING_FIELD = "missing_field", "A field that the event needs is missing or null.";
+    DUPLICATE_FIELD = "duplicate_field", "A field is in the record twice.";
+    BAD_TIMESTAMP = "bad_timestamp", "A time cannot be read.";
+    TIMESTAMP_TOO_OLD = "timestamp_too_old", "The time is before `rules.min_event_time`.";
+    TIMESTAMP_IN_FUTURE = "timestamp_in_future", "The time is further in the future than `rules.max_future`.";
+    TOO_LONG = "too_long", "A text has more than 64 KiB, a record more than 4 MiB, or a version of a catalog item more than 256 KiB.";
 }
 
 impl Reason {
     /// A reason of a family.
-    pub const fn of_family(code: &'static str) -> Reason {
-        Reason { code, of_rules: false }
+    pub const fn of_family(code: &'static str, meaning: &'static str) -> Reason {
+        Reason { code, meaning, of_rules: false }
     }
 
     /// A reason of a family that its rules give: with other rules the same bytes are accepted.
-    pub const fn of_rules(code: &'static str) -> Reason {
-        Reason { code, of_rules: true }
+    pub const fn of_rules(code: &'static str, meaning: &'static str) -> Reason {
+        Reason { code, meaning, of_rules: true }
     }
 
     /// The code as it stands in `rejected_events.reason`.
     pub const fn code(self) -> &'static str {
         self.code
+    }
+
+    /// What it means, in one sentence.
+    pub const fn meaning(self) -> &'static str {
+        self.meaning
     }
 
     /// Whether a changed rule may take it back.

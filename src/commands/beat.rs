@@ -139,7 +139,7 @@ pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) ->
     let (number, workers, stats) = (Arc::clone(&generation), config.workers, Arc::clone(stats));
     let beat = move |ended: bool, counter: u64| {
         let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who);
-        // The last word is that of the run that is under way.
+        // The last word is that of the active run.
         let heard = if ended { dir.heartbeat::<Heartbeat>().ok().flatten() } else { None };
         if heard.is_none_or(|heard| heard.who.as_ref() == Some(&who)) {
             // If this cannot be written, the journal cannot be written either, and that says why.

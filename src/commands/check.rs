@@ -24,7 +24,7 @@ fn check_publish(config: &Config) -> Result<()> {
         true => say!("# publish: this user may write topics `{prefix}*`, in transactions as `{id}`"),
         false => say!(
             "# publish: this user may write topics `{prefix}*`; whether in transactions as `{id}` is not tried, since \
-             that would end those of the run that is under way"
+             that would end those of the active run"
         ),
     }
     Ok(())

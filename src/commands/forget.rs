@@ -75,7 +75,7 @@ fn say_what_was_done(user: u64, forgotten: &Forgotten) -> Result<()> {
         let tables = if tables.is_empty() { "no row named the user".to_owned() } else { tables.join(", ") };
         say!("  {sink}: {tables}");
     }
-    say!("  state: {} records, which are nobody's now", grouped(forgotten.records));
+    say!("  state: {} records no longer name a user", grouped(forgotten.records));
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn say_what_is_left(config: &Config, forgotten: &Forgotten) -> Result<()> {
     }
     if forgotten.unread > 0 {
         let unread = grouped(forgotten.unread);
-        say!("  `rejected_events`: {unread} records of which it cannot be told whom they name");
+        say!("  `rejected_events`: {unread} records whose user is unknown");
     }
     if config.kafka.is_given() {
         let topics: Vec<_> = config.kafka.topics().into_iter().map(|(_, name)| name).collect();

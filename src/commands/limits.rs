@@ -41,13 +41,13 @@ impl Limits {
         }
         if let Some(limit) = self.unheard_ms {
             match run.map(|run| (run, instant::parse(&run.at).unwrap_or(i64::MIN))) {
-                None => crossed.push("no run was ever heard of (`--max-unheard`)".to_owned()),
+                None => crossed.push("no run has ever reported (`--max-unheard`)".to_owned()),
                 Some((run, _)) if run.ended => {
-                    crossed.push(format!("the run ended at {}, and `--max-unheard` expects one under way", run.at));
+                    crossed.push(format!("the run ended at {}, and `--max-unheard` expects an active one", run.at));
                 }
                 Some((run, at)) if clock_ms.saturating_sub(at) > limit => {
                     let limit = span::show(limit);
-                    crossed.push(format!("the run was last heard of at {}, and `--max-unheard` is {limit}", run.at));
+                    crossed.push(format!("the run last reported at {}, and `--max-unheard` is {limit}", run.at));
                 }
                 Some(_) => {}
             }

@@ -1,4 +1,4 @@
-//! `replay-rejected`: what was rejected is sent through again, after whatever was wrong is mended. What is sent is
+//! `replay-rejected`: what was rejected is sent through again, after whatever was wrong is corrected. What is sent is
 //! what came: where the kept bytes are others, since addresses in them are masked, the record is read again from its log.
 
 use super::Refused;
@@ -50,7 +50,7 @@ impl Left {
         match self {
             Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
             Left::NoLine => "are not lines of text: blocks of a catalog, or Kafka's wire format",
-            Left::Changed => "are not kept as they came, but cut or masked: mend the lines where they stand",
+            Left::Changed => "are not kept as they came, but cut or masked: correct the lines where they stand",
             Left::Unreadable => "could not be read, and their bytes were not kept",
             Left::Deleted => "were deleted before they were read",
             Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
@@ -163,7 +163,7 @@ impl Ways {
             false => None,
         };
         if kafka.is_none() && out.is_none() {
-            let why = "nowhere to send them: records that came from Kafka go back to their topics (`--brokers`), lines \
+            let why = "no destination: records that came from Kafka go back to their topics (`--brokers`), lines \
                        of files into a file that `run` is then given (`--out FILE`)";
             return Err(Refused(why.to_owned()).into());
         }

@@ -149,7 +149,7 @@ fn named(heard: Option<&Heartbeat>) -> String {
 
 fn under_way(place: &str, heard: Option<&Heartbeat>) -> String {
     format!(
-        "a run is under way on state `{place}`: {}. End it first, then ask again. If it is known to be gone, go on with \
+        "a run is active on state `{place}`: {}. End it first, then ask again. If it is known to be gone, go on with \
          `--take-over` (setting `take_over`): whatever of it is still there ends at its next commit",
         named(heard)
     )

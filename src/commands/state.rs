@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::families::all;
 use crate::instant::{self, span};
 use crate::lanes::{Lanes, Watermarks};
-use crate::sink::{Progress, Sink};
+use crate::sink::{MadeBy, Progress, Sink};
 use crate::source::Trouble;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Lost, StateDir};
@@ -97,10 +97,17 @@ impl Status {
     fn of(config: &Config) -> Result<Status> {
         let place = config.state_place();
         let progress = progress(config)?;
-        let store = store::open_to_read(&place)?;
-        let dir = StateDir::open_to_read(store)?.ok_or_else(|| {
-            Refused(format!("there is no state in `{place}`: no `run` has written to `{}`", config.warehouse.display()))
-        })?;
+        let warehouse = config.warehouse.display();
+        if progress.as_ref().is_some_and(|progress| progress.made_by == MadeBy::Batch) {
+            let why =
+                format!("warehouse `{warehouse}` was made by `batch`, which keeps no state; see `show _progress`");
+            return Err(Refused(why).into());
+        }
+        let none = || Refused(format!("there is no state in `{place}`: no `run` has written to `{warehouse}`"));
+        if !store::may_exist(&place) {
+            return Err(none().into());
+        }
+        let dir = StateDir::open_to_read(store::open_to_read(&place)?)?.ok_or_else(none)?;
         let chain = dir.chain()?;
         let snapshot = dir.newest_snapshot(&chain, Time::MAX)?;
         let from = snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
@@ -201,8 +208,8 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     let ago = |at: &str| format!("{} ago", span_since(at));
     say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
     match &status.run {
-        Some(run) if run.ended => say!("run        ended in order, {}", ago(&run.at)),
-        Some(run) => say!("run        process {}, {} workers; heard of {}", run.process, run.workers, ago(&run.at)),
+        Some(run) if run.ended => say!("run        ended normally, {}", ago(&run.at)),
+        Some(run) => say!("run        process {}, {} workers; last report {}", run.process, run.workers, ago(&run.at)),
         None => say!("run        nothing is known of it"),
     }
     let running = status.run.iter().filter(|run| !run.ended);

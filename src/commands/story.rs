@@ -69,5 +69,5 @@ pub(super) fn say_where_it_goes_on(resume: &Resume) {
     let more = resume.positions.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(", and {more} more (`status` lists them)") } else { String::new() };
     let read = read.collect::<Vec<_>>().join(", ");
-    shown::complain(&format!("went on from epoch {}; read before: {read}{more}", grouped(resume.epoch)));
+    shown::complain(&format!("continued from epoch {}; read before: {read}{more}", grouped(resume.epoch)));
 }

@@ -42,7 +42,7 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
     let full = |id: &TableId| sink.count(id.table()).is_ok_and(|count| count > Some(0));
     let tables = all().tables();
     let example = tables.iter().copied().find(full).unwrap_or(tables[0]).name();
-    say!("\nwarehouse: {path} (SQLite; any tool may read it, also while we write)");
+    say!("\nwarehouse: {path} (SQLite; any tool may read it, also while a run writes)");
     for (name, position) in super::sinks::positions(config) {
         match position {
             Ok(progress) => say!("also:      {name}, epoch {}", progress.map_or(0, |progress| progress.epoch)),
@@ -107,7 +107,7 @@ fn changed(stats: &Stats) -> u64 {
 fn say_counts(config: &Config, ended: &Ended<'_>) -> Result<()> {
     let Ended { stats, elapsed, stopped, .. } = ended;
     if *stopped {
-        say!("stopped before the end of the input; everything that was read is committed, as of the watermark below");
+        say!("stopped before the end of the input; all records that were read are committed");
     } else if stats.records.load(Relaxed) == 0 && changed(stats) == 0 {
         say!("nothing new: 0 records were read");
         return say_unread(stats);

@@ -52,9 +52,9 @@ pub(super) fn table_of(count: &dyn Fn(TableId) -> Result<u64>) -> Result<String>
     Ok(list(&rows, shown::width()))
 }
 
-/// The first clause of what a table says: `show TABLE` says all of it.
+/// The first sentence of what a table says: `show TABLE` says all of it.
 fn brief(doc: &str) -> &str {
-    doc.split([',', ':', ';', '.', '(']).next().unwrap_or(doc).trim_end()
+    doc.split_once(". ").map_or(doc, |(first, _)| first).trim_end_matches('.')
 }
 
 /// The names of tables, their rows and what they say, on lines of no more cells than there are.

@@ -11,14 +11,14 @@ declared! {
     pub struct Feed {
         /// Where the files go: a folder, or the URL of a bucket as `state_dir` takes it. Empty is no feed.
         pub path: String,
-        /// The least time between two commits; 0 is after every epoch. Each makes a file for every table that
-        /// changed: shorter makes more files, longer shows rows later.
+        /// The minimum time between two commits; 0 means a commit after every epoch. Each makes a file for every table
+        /// that changed: shorter makes more files, longer shows rows later.
         #[serde(with = "crate::instant::span")]
         pub commit_interval: i64,
         /// How many rows a file has at the most, 1 or more. Larger files take more memory while they are written.
         pub rows_per_file: usize,
-        /// How many runs of files are merged into one, 2 or more, once the younger ones hold as many rows as the
-        /// oldest. More makes readers open more files, fewer rewrites rows more often.
+        /// How many groups of sorted files are merged into one, 2 or more, when the newer groups together have as many
+        /// rows as the oldest. With more, readers open more files; with fewer, rows are rewritten more often.
         pub merge_runs: usize,
         /// How long a file stays after it was merged, for readers who began with it; 0 is not at all. Longer takes
         /// more room.

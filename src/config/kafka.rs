@@ -16,10 +16,10 @@ declared! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Kafka {
-        /// The brokers to begin with: `host:port`, several by commas. Empty is no Kafka.
+        /// The brokers to begin with: `host:port`, several separated by commas. If it is empty, Kafka is not used.
         pub brokers: String,
-        /// The consumer group under which positions are shown to dashboards of lag. Nothing else depends on it:
-        /// positions are kept in the journal.
+        /// The consumer group by which monitoring tools show the lag. Nothing else depends on it: positions are kept in
+        /// the journal.
         pub group_id: String,
         /// Where a partition begins that was never read: `earliest`, `latest`, or with the first record since an
         /// instant, as ISO 8601.
@@ -28,25 +28,25 @@ declared! {
         /// How payloads are written: `avro` (Confluent wire format), `json`, or `json_schema` (the wire format
         /// around JSON).
         pub format: Format,
-        /// The topics' names by the event they carry, where they are not called as usual: `sign_in = "logins"`. An
+        /// The names of topics that differ from the default, by the event that they carry: `sign_in = "logins"`. An
         /// event with an empty name is not read.
         pub topics: BTreeMap<String, String>,
-        /// How many partitions a topic gets that we make, 1 or more.
+        /// The number of partitions of a topic that deltamart creates, 1 or more.
         pub partitions: i32,
-        /// How many copies a topic has that we make; -1 is what the brokers are set to.
+        /// How many copies a topic has that we make; -1 means the default of the brokers.
         pub replication: i32,
         /// How often new topics and partitions are looked for, 100ms to 1day. Longer finds them later, shorter asks
         /// the brokers more often.
         #[serde(with = "crate::instant::span")]
         pub metadata_interval: i64,
-        /// Whether compacted topics are read. What was read of them may be gone when it is to be read again.
+        /// Whether compacted topics are read. If such a topic must be read again, some of its records may no longer
+        /// exist.
         pub accept_compacted: bool,
-        /// Places in logs that can never be read, and are passed over: `topic/partition=offset` of the first
-        /// record, one or a list.
+        /// Damaged places in Kafka logs, which are skipped: `topic/partition=offset` of the first record, one or a
+        /// list.
         #[serde(deserialize_with = "super::one_or_many")]
         pub skip: Vec<String>,
-        /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`. Secrets must not stand
-        /// here.
+        /// Any property of librdkafka, as it calls them: `"security.protocol" = "SASL_SSL"`. Do not write secrets here.
         pub properties: BTreeMap<String, String>,
         /// Properties that are secret, each with the place where it is found: `"sasl.password" = "env:NAME"`, or
         /// `"file:PATH"`.
@@ -91,7 +91,7 @@ declared! {
         /// The registry's address, such as `http://127.0.0.1:8081`; several by commas, tried in order. Empty is
         /// none.
         pub url: String,
-        /// The user's name for basic authentication. Empty is none; then a password is a bearer token.
+        /// The user's name for basic authentication. If it is empty, `password` is a bearer token.
         pub username: String,
         /// Where the user's password, or a bearer token, is found: `env:NAME` or `file:PATH`. Empty is none.
         pub password: String,

@@ -11,8 +11,8 @@ declared! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Publish {
-        /// What the names of topics begin with: with `mart.` the table `users` goes to `mart.users`. Empty
-        /// publishes nothing.
+        /// The beginning of the topics' names: with `mart.` the table `users` goes to `mart.users`. Empty publishes
+        /// nothing.
         pub prefix: String,
         /// The brokers to publish to: `host:port`, several by commas. Empty is those of `kafka.brokers`, with their
         /// properties and secrets.
@@ -21,9 +21,9 @@ declared! {
         /// the brokers more.
         #[serde(with = "crate::instant::span")]
         pub commit_interval: i64,
-        /// How many partitions a topic gets that we make, 1 or more.
+        /// The number of partitions of a topic that deltamart creates, 1 or more.
         pub partitions: i32,
-        /// How many copies a topic has that we make; -1 is what the brokers are set to.
+        /// How many copies a topic has that we make; -1 means the default of the brokers.
         pub replication: i32,
         /// Any property of librdkafka, for brokers of `publish.brokers`, as in `kafka.properties`.
         pub properties: BTreeMap<String, String>,

@@ -6,22 +6,22 @@ use dataflows::table::{Role, TableId};
 use serde::{Deserialize, Serialize};
 
 declared! {
-    /// How long rows are kept, per kind of table; `keep` keeps them forever. It changes no metric: those come from the state, which
-    /// has seen every event. The files of changes of the Parquet feed are another thing (`feed.retention`).
+    /// How long rows are kept, per kind of table; `keep` keeps them forever. It changes no metric: metrics come from
+    /// the state, not from these rows. The files of changes of the Parquet feed are another thing (`feed.retention`).
     ///
-    /// `catalog_events` is not among them: it has a row per version of an item, and one of years ago may be in force today.
+    /// `catalog_events` is not among them: it has a row per version of an item, and one from years ago may be valid today.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Retention {
         /// How far behind the watermark accepted events are kept, by their own time. `keep` keeps them forever; without
-        /// them `verify` does not reach back so far.
+        /// them `verify` refuses.
         #[serde(with = "keep")]
         pub raw: Option<i64>,
         /// How long rejected records are kept. `keep` keeps them forever; `replay-rejected` sends through those that are
         /// left.
         #[serde(with = "keep")]
         pub rejected: Option<i64>,
-        /// How far behind the watermark events are kept that came too late, by the watermark that judged them.
+        /// How long late events are kept. Their age is measured from the watermark at which they were judged late.
         /// `keep` keeps them forever.
         #[serde(with = "keep")]
         pub late: Option<i64>,

@@ -21,7 +21,7 @@ declared! {
         pub passphrase: String,
         /// The role to act in.
         pub role: String,
-        /// The virtual warehouse that computes; it is what is paid for.
+        /// The virtual warehouse that computes. Snowflake bills it.
         pub warehouse: String,
         /// The database that the tables are in.
         pub database: String,
@@ -29,8 +29,8 @@ declared! {
         pub schemas: Schemas,
         /// Another address than the account's own, for private link: `https://HOST`. Empty is the account's own.
         pub url: String,
-        /// The least time between two commits; 0 is after every epoch. Each wakes the warehouse: shorter costs
-        /// more, longer shows rows later.
+        /// The minimum time between two commits; 0 means a commit after every epoch. Each wakes the warehouse: shorter
+        /// costs more, longer shows rows later.
         #[serde(with = "crate::instant::span")]
         pub commit_interval: i64,
         /// How long a statement may take, 1s to 1day, before it is given up and tried again.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the content of a known source up to its position | it goes on as that source, whatever it is called now |
 //! | the name is known, the content differs, and another given file is the old one | a new source (`n`, 1): rotation |
-//! | the same without the old one; or fewer lines than were read | refused: lines were mended, or the old file is missing |
+//! | the same without the old one; or fewer lines than were read | refused: lines were corrected, or the old file is missing |
 //! | it begins like a known source of another name and goes on otherwise, or ends before that can be told | refused: a copy |
 //! | two given files, one the beginning of the other, or with several first lines in common | refused: a copy |
 //! | it is empty, or has no whole first line | nothing: no identity, no position |
@@ -110,9 +110,9 @@ impl Differs {
         };
         format!(
             "file `{shown}` is not what was read before as {source}: {how}. Reading it would count lines twice, or \
-             leave out lines that were mended.\n\
+             leave out lines that were corrected.\n\
              If it was rotated, give the old file too, under any name.\n\
-             If lines that were rejected are mended now: `replay-rejected --out FILE`, mend that file, and give it too.\n\
+             If lines that were rejected are corrected now: `replay-rejected --out FILE`, correct that file, and give it too.\n\
              If it is another log that only begins alike:  --another {shown}\n\
              To compute everything again from the files as they are now: `batch`, or `run --rebuild`"
         )
@@ -227,7 +227,7 @@ impl<'a> Recognition<'a> {
         let (topic, number) = (known.topic.clone(), known.number);
         if topic != given.name {
             let (path, next) = (given.path.display(), known.marks.next());
-            tracing::warn!("`{path}` is what was read as `{topic}`: reading goes on with line {next}");
+            tracing::warn!("`{path}` is the file that was read as `{topic}`; reading continues with line {next}");
         }
         let next = self.numbers.entry(topic.clone()).or_default();
         *next = (number + 1).max(*next);

@@ -134,7 +134,7 @@ impl Judged {
         Err(SourceError::NoneValid(format!(
             "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\
              The first, in line {line}: {reason}: {detail}\n\
-             What to do: mend the file, or the settings `rules`; or have all of it rejected: `--accept-rejects`"
+             What to do: correct the file, or the settings `rules`; or have all of it rejected: `--accept-rejects`"
         )))
     }
 }

@@ -194,7 +194,7 @@ impl<D: Disk> Local<D> {
                 StoreError::Unavailable(format!("{detail}; {user} `{root}` and what is in it"))
             }
             ErrorKind::NotFound => StoreError::Unavailable(format!(
-                "{detail}; it was there when the store was opened: mount `{root}` again, or put back what was removed"
+                "{detail}; it was there when the store was opened: mount `{root}` again, or restore what was removed"
             )),
             ErrorKind::TimedOut
             | ErrorKind::Interrupted

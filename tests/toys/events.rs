@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// Why a toy is none.
-pub const BAD_TOY: Reason = Reason::of_family("bad_toy");
+pub const BAD_TOY: Reason = Reason::of_family("bad_toy", "A toy has no name.");
 /// Why a child is none.
-pub const CHILD_OUT_OF_RANGE: Reason = Reason::of_rules("child_out_of_range");
+pub const CHILD_OUT_OF_RANGE: Reason = Reason::of_rules("child_out_of_range", "A child is none.");
 
 /// A toy changed hands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

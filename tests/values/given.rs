@@ -73,8 +73,8 @@ fn what_is_no_json_is_named() {
 #[test]
 fn a_key_twice_is_named_where_it_matters() {
     let read = read(include_str!("a-key-twice.jsonl"));
-    says(&read[0], Reason::DUPLICATE_FIELD, &["`user_id` stands there twice", "write it once"]);
-    says(&read[1], Reason::DUPLICATE_FIELD, &["`user_id` stands there twice"]);
+    says(&read[0], Reason::DUPLICATE_FIELD, &["`user_id` is there twice", "write it once"]);
+    says(&read[1], Reason::DUPLICATE_FIELD, &["`user_id` is there twice"]);
     assert!(read[2].is_ok());
     let unread = r#"{"event_name":"sign_in","timestamp":"2026-01-05","user_id":1,"age":true,"age":null}"#;
     assert!(line(unread).is_ok(), "a sign-in has no age");

@@ -21,7 +21,8 @@ pub struct Checkout {
 }
 
 /// Why a method of payment is none.
-pub const UNKNOWN_PAYMENT_METHOD: Reason = Reason::of_rules("unknown_payment_method");
+pub const UNKNOWN_PAYMENT_METHOD: Reason =
+    Reason::of_rules("unknown_payment_method", "The `payment_method` of a checkout is none of `rules.payment_method`.");
 
 /// The page.
 pub const PAGE: Page<Event, Rules> = Page {

@@ -21,7 +21,8 @@ pub struct ItemRating {
 }
 
 /// Why a rating is none.
-pub const RATING_OUT_OF_RANGE: Reason = Reason::of_family("rating_out_of_range");
+pub const RATING_OUT_OF_RANGE: Reason =
+    Reason::of_family("rating_out_of_range", "A `rating` is not a whole number from 1 to 5.");
 
 /// The page.
 pub const PAGE: Page<Event, Rules> = Page {

@@ -21,7 +21,8 @@ pub struct Purchase {
 }
 
 /// Why an amount is none.
-pub const BAD_AMOUNT: Reason = Reason::of_family("bad_amount");
+pub const BAD_AMOUNT: Reason =
+    Reason::of_family("bad_amount", "A `purchase_amount` is not money in US dollars and whole cents.");
 
 /// The page.
 pub const PAGE: Page<Event, Rules> = Page {

@@ -22,9 +22,13 @@ pub struct Registration {
 }
 
 /// Why an age is none.
-pub const AGE_OUT_OF_RANGE: Reason = Reason::of_rules("age_out_of_range");
+pub const AGE_OUT_OF_RANGE: Reason =
+    Reason::of_rules("age_out_of_range", "The `age` of a registration is outside the limits (setting `rules.age`).");
 /// Why a language is none.
-pub const UNKNOWN_LANGUAGE: Reason = Reason::of_rules("unknown_language");
+pub const UNKNOWN_LANGUAGE: Reason = Reason::of_rules(
+    "unknown_language",
+    "The `preferred_language` of a registration is none of `rules.preferred_language`.",
+);
 
 /// The page.
 pub const PAGE: Page<Event, Rules> = Page {

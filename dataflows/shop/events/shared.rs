@@ -7,15 +7,19 @@ use crate::wire::scalar::Scalar;
 use crate::wire::{Broken, Fields, Kind, Reason, Wire, mask, nearest};
 
 /// Why a user is none.
-pub const USER_ID_OUT_OF_RANGE: Reason = Reason::of_rules("user_id_out_of_range");
+pub const USER_ID_OUT_OF_RANGE: Reason =
+    Reason::of_rules("user_id_out_of_range", "A `user_id` is outside the limits (setting `rules.user_id`).");
 /// Why a cart is none.
-pub const BAD_CART_ID: Reason = Reason::of_family("bad_cart_id");
+pub const BAD_CART_ID: Reason = Reason::of_family("bad_cart_id", "A `cart_id` is not a UUID.");
 /// Why an item is none.
-pub const BAD_ITEM_ID: Reason = Reason::of_family("bad_item_id");
+pub const BAD_ITEM_ID: Reason =
+    Reason::of_family("bad_item_id", "The id of an item is empty or longer than 256 bytes.");
 /// Why an item that might be one is not kept.
-pub const ADDRESS_IN_KEY: Reason = Reason::of_family("address_in_key");
+pub const ADDRESS_IN_KEY: Reason =
+    Reason::of_family("address_in_key", "An id holds an e-mail address, which is never stored.");
 /// Why what should be an item of `Movies.txt` is none.
-pub const BAD_ITEM_BLOCK: Reason = Reason::of_family("bad_item_block");
+pub const BAD_ITEM_BLOCK: Reason =
+    Reason::of_family("bad_item_block", "A block of a catalog file has no number, or one that cannot be an id.");
 
 /// All of these.
 pub const REASONS: &[Reason] = &[USER_ID_OUT_OF_RANGE, BAD_CART_ID, BAD_ITEM_ID, ADDRESS_IN_KEY, BAD_ITEM_BLOCK];

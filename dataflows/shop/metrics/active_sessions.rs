@@ -14,7 +14,7 @@ use crate::time::Instant;
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("active_sessions", || {
-    let doc = "One row per open session: no sign-out has closed it, and it has not timed out at the watermark.";
+    let doc = "One row per open session. No sign-out has closed it, and it has not timed out at the watermark.";
     Table::of("active_sessions", doc, Role::Metric, fields())
 });
 

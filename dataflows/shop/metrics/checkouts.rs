@@ -12,7 +12,7 @@ use crate::table::{Declared, Role, Table, TableId};
 use crate::time::Instant;
 
 static DECLARED: Declared = Declared::new("checkout_metrics", || {
-    let doc = "One row per window with a checkout or a purchase, with the number of distinct users who made one.";
+    let doc = "One row per window, with the number of distinct users who checked out or purchased.";
     Table::of("checkout_metrics", doc, Role::Metric, users_per_window::fields(COUNT))
 });
 

@@ -14,8 +14,7 @@ use crate::table::{Declared, Field, Person, Role, Table, TableId, Type, Value, c
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movie_sale_lines", || {
-    let doc =
-        "One row per item sold: each distinct add to a cart up to the cart's earliest checkout, and each purchase.";
+    let doc = "One row per item sold. Each distinct add to a cart up to the cart's earliest checkout is one, and each purchase.";
     Table { cluster_by_day: Some("sold_at"), ..Table::of("movie_sale_lines", doc, Role::Metric, fields()) }
 });
 
@@ -27,7 +26,7 @@ fn fields() -> Vec<Field<PricedLine>> {
     let amount = nullable(
         "purchase_amount",
         Type::Money,
-        "Amount of the line, in dollars: the price in force at `sold_at`, or the purchase's own; null while unknown.",
+        "Amount of the line, in dollars: the price that is valid at `sold_at`, or the purchase's own; null while unknown.",
     );
     vec![
         key(

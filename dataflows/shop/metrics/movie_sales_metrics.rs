@@ -21,7 +21,7 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("movie_sales_metrics", || {
-    let doc = "One row per movie and window (all of time, a day, a week) with a sale, with what was sold in it.";
+    let doc = "One row per movie and period (all time, a day, a week), with what was sold in it.";
     Table::of("movie_sales_metrics", doc, Role::Metric, fields())
 });
 

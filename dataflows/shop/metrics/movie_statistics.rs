@@ -21,7 +21,7 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 static DECLARED: Declared = Declared::new("movie_statistics", || {
-    let doc = "One row per movie that was viewed, added to a cart, sold or rated, with totals over all of time.";
+    let doc = "One row per movie that was viewed, added to a cart, sold or rated. Totals are over all time.";
     Table::of("movie_statistics", doc, Role::Metric, fields())
 });
 

@@ -14,7 +14,7 @@ use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, field, in
 use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movies_catalog", || {
-    let doc = "One row per catalog item, with the version in force at the watermark.";
+    let doc = "One row per catalog item, with the version that is valid at the watermark.";
     Table::of("movies_catalog", doc, Role::Entity, fields())
 });
 
@@ -25,7 +25,7 @@ pub const MOVIES_CATALOG: Metric =
 type Row = (ItemId, Version);
 
 fn fields() -> Vec<Field<Row>> {
-    let made_at = incidental("timestamp", Type::Instant, "Timestamp of the version in force, UTC.");
+    let made_at = incidental("timestamp", Type::Instant, "Timestamp of the version that is valid, UTC.");
     let mut fields = vec![
         key("item_id", Type::Text, "Id of the item: its ITEM number, as text.", |(item_id, _): &Row| {
             Value::Text(item_id.to_string())

@@ -12,7 +12,7 @@ use crate::table::{Declared, Role, Table, TableId};
 use crate::time::Instant;
 
 static DECLARED: Declared = Declared::new("user_registration_metrics", || {
-    let doc = "One row per window with a registration, with the number of distinct users who registered in it.";
+    let doc = "One row per window, with the number of distinct users who registered in it.";
     Table::of("user_registration_metrics", doc, Role::Metric, users_per_window::fields(COUNT))
 });
 

@@ -22,7 +22,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("user_activity", || {
-    let doc = "One row per user with an event that was not late, with totals of what the user did over all of time.";
+    let doc = "One row per user, with totals of what the user did. Totals are over all time; only events that were not late count.";
     Table::of("user_activity", doc, Role::Metric, fields())
 });
 

@@ -16,7 +16,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
 static DECLARED: Declared = Declared::new("user_segments", || {
-    let doc = "One row per user with an event that was not late, with the user's segment at the watermark.";
+    let doc = "One row per user, with the user's segment at the watermark. Only events that were not late count.";
     Table::of("user_segments", doc, Role::Metric, fields())
 });
 
