@@ -42,7 +42,7 @@ declared! {
         user_id: (u64, u64),
         /// The smallest and the largest `age` that is accepted, in years.
         age: (u32, u32),
-        /// The languages that are accepted. An event without a language is also accepted.
+        /// The languages that are accepted. An empty text is accepted too; the field itself must be there.
         preferred_language: Vec<String>,
         /// The methods of payment that are accepted.
         payment_method: Vec<String>,

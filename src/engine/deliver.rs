@@ -146,7 +146,7 @@ fn begins_late(event: &LateEvent, aside: &Aside, logs: &Logs) {
         let (at, read_to) = (instant::show(event.timestamp), instant::show(event.watermark));
         tracing::warn!(
             "file `{file}` begins with an event of {at}, which is too late: what was read before it goes to {read_to}. \
-             Late events are in `late_events` and count nowhere. Give the files in the order of time, raise `lateness`, \
+             Late events are in `late_events` and change no metric. Give the files in the order of time, raise `lateness`, \
              or compute all of them at once with `batch`"
         );
     }

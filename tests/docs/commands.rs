@@ -17,6 +17,8 @@ pub const KAFKA: &str = "sh kafka";
 const CALLED: &[(&str, &str)] = &[("cargo run --release --", "deltamart"), ("target/release/deltamart", "deltamart")];
 /// Lines that are not for a folder of their own: the clone's own scripts, and a name for the program.
 const NOT_HERE: &[&str] = &["alias ", "scripts/"];
+/// Programs of others, which a machine may not have. Any other word that begins a line is a mistake of the page.
+const OTHERS: &[&str] = &["duckdb", "sqlite3", "python3", "docker", "kill", "curl"];
 
 /// A block of a page.
 pub struct Block {
@@ -49,6 +51,8 @@ pub fn script(block: &Block) -> String {
         let line = CALLED.iter().fold(line.trim_start().to_owned(), |line, (there, here)| line.replace(there, here));
         let word = line.split_whitespace().next().unwrap_or_default();
         if NOT_HERE.iter().any(|start| line.starts_with(start)) {
+            let is_alone = !line.starts_with("alias ") || line.split_whitespace().count() == 2;
+            assert!(is_alone, "{}: more than a name for the program: {line}", block.page);
             if line.starts_with("scripts/") {
                 let mode = std::fs::metadata(root().join(word)).expect(word).permissions().mode();
                 assert!(mode & 0o111 != 0, "{}: `{word}` cannot be called", block.page);
@@ -57,6 +61,7 @@ pub fn script(block: &Block) -> String {
         }
         let is_there = Command::new("bash").args(["-c", "command -v \"$0\"", word]).output().expect("bash");
         if word != "deltamart" && !word.is_empty() && !word.starts_with('#') && !is_there.status.success() {
+            assert!(OTHERS.contains(&word), "{}: what is `{word}`? {line}", block.page);
             println!("{}: not run, since `{word}` is not installed: {line}", block.page);
             continue;
         }

@@ -20,7 +20,7 @@ use timely::dataflow::operators::vec::Map;
 static DECLARED: Declared = Declared::new("users", || {
     Table::of(
         "users",
-        "One row per user who ever registered, with the details of the latest registration.",
+        "One row per user who ever registered, with the details of the latest registration. Late ones count too.",
         Role::Entity,
         fields(),
     )
