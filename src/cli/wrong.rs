@@ -117,10 +117,10 @@ fn conflict(error: &Error) -> Option<String> {
 
 fn no_command(error: &Error) -> Option<String> {
     let mut said = format!("there is no command `{}`", of(error, ContextKind::InvalidSubcommand)?);
-    if let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested) {
-        tips.iter().for_each(|tip| write!(said, "; {tip}").unwrap_or_default());
-    } else if let Some(near) = of(error, ContextKind::SuggestedSubcommand) {
+    if let Some(near) = of(error, ContextKind::SuggestedSubcommand) {
         write!(said, "; did you mean `{near}`?").unwrap_or_default();
+    } else if let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested) {
+        tips.iter().for_each(|tip| write!(said, "; {tip}").unwrap_or_default());
     }
     Some(said)
 }

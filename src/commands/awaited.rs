@@ -1,11 +1,10 @@
 //! `status --wait-for`: until the warehouse has come to an epoch, or to a position of a partition.
 
-use super::Refused;
 use super::nearest::meant;
-use super::state::progress;
+use super::{Refused, open_to_read};
 use crate::config::Config;
 use crate::recovery::Past;
-use crate::sink::Progress;
+use crate::sink::{Progress, Sink};
 use crate::state_dir::StateDir;
 use crate::store;
 use anyhow::{Context, Result, bail};
@@ -58,7 +57,8 @@ pub(super) fn wait_for(config: &Config, text: &str, timeout_s: u64) -> Result<()
     let wanted = Wanted::parse(text)?;
     let (started, mut is_known) = (Instant::now(), false);
     loop {
-        let progress = progress(config).context("could not ask how far the warehouse is")?;
+        let progress = open_to_read(config).and_then(|mut warehouse| Ok(warehouse.position()?));
+        let progress = progress.context("could not ask how far the warehouse is")?;
         if let Some(progress) = progress.as_ref().filter(|progress| wanted.is_reached(progress)) {
             tracing::debug!("reached at epoch {}", progress.epoch);
             return Ok(());

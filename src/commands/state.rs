@@ -200,7 +200,7 @@ impl Committed {
     }
 }
 
-pub(super) fn progress(config: &Config) -> Result<Option<Progress>> {
+fn progress(config: &Config) -> Result<Option<Progress>> {
     Ok(open_to_read(config)?.position()?)
 }
 

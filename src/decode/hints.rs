@@ -79,10 +79,9 @@ impl Outline {
 }
 
 /// What fields are called in other programs.
-const ELSEWHERE: [(&str, &[&str]); 3] = [
+const ELSEWHERE: [(&str, &[&str]); 2] = [
     ("event_name", &["event", "event_type", "eventType", "type", "action"]),
     ("timestamp", &["ts", "time", "event_time", "eventTime", "datetime", "created_at", "at"]),
-    ("user_id", &["user", "uid", "customer_id", "customerId"]),
 ];
 
 /// So much is shown of a name.

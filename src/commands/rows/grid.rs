@@ -74,7 +74,8 @@ impl Grid {
     }
 
     fn widths_with(&self, width: usize, name: impl Fn(&str) -> usize) -> Option<Vec<usize>> {
-        let whole = self.whole();
+        let whole = self.columns.iter().enumerate();
+        let whole: Vec<_> = whole.map(|(place, column)| self.values(place).max(name(&column.name))).collect();
         let least = self.columns.iter().zip(&whole).enumerate().map(|(place, (column, whole))| {
             let values = if column.whole { self.values(place) } else { TEXT_CELLS.min(self.values(place)) };
             (*whole).min(values.max(name(&column.name).min(NAME_CELLS)))
