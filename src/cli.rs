@@ -2,11 +2,13 @@
 
 mod limit;
 mod taken;
+mod wrong;
 
 pub use limit::{Limit, TooMany};
-pub use taken::{command, parse};
+pub use taken::{command, named, parse};
+pub use wrong::told;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -58,7 +60,7 @@ pub struct Global {
     /// End with exit code 3 if more records are rejected: a number, or a share such as 1%
     #[arg(long, global = true, value_name = "N|P%")]
     pub max_rejected: Option<Limit>,
-    /// Also print the result as JSON, as the last line of standard output
+    /// Print the result as one line of JSON on standard output; the text for people goes to standard error
     #[arg(long, global = true)]
     pub json: bool,
     /// End with this exit code, not 0, if nothing was new
@@ -212,6 +214,9 @@ pub struct ShowArgs {
     /// `_updated_at`, when the row was last written. `--last` alone shows as many rows as `--limit` says.
     #[arg(long, value_name = "N", requires = "table", num_args = 0..=1, conflicts_with = "order")]
     pub last: Option<Option<usize>>,
+    /// Also the columns `_epoch` and `_updated_at`, which a table on a terminal leaves out
+    #[arg(long, requires = "table")]
+    pub all_columns: bool,
     /// How it is answered.
     #[command(flatten)]
     pub answer: AnswerArgs,
@@ -281,8 +286,11 @@ pub enum Command {
         /// The user's id
         user_id: u64,
     },
-    /// Check the configuration, the warehouse, Kafka and the registry, and show all settings
+    /// Check the configuration, the warehouse, Kafka and the registry, and show what is set
     Check {
+        /// Show every setting, also those that have their default
+        #[arg(long)]
+        all: bool,
         /// Also try Snowflake's locks, sessions and grants, in schemas `DELTAMART_CHECK_..` that are dropped again
         #[arg(long)]
         deep: bool,
@@ -293,8 +301,12 @@ pub enum Command {
         #[arg(value_name = "FILE", default_value = "deltamart.toml")]
         file: PathBuf,
     },
-    /// Print the statements that make the tables
+    /// Print the statements that make the tables, or what events look like
     Schema {
+        /// Print of each event its topic, its fields and an example
+        // The name of a flag that other commands take: here it has no value, there a number, and clap knows one type.
+        #[arg(long, action = ArgAction::SetTrue, value_parser = is_set, conflicts_with = "dialect")]
+        events: u64,
         /// For which warehouse; for Snowflake also the roles, and what is granted to them
         #[arg(long = "for", value_name = "WAREHOUSE", value_enum, default_value_t = Dialect::Sqlite)]
         dialect: Dialect,
@@ -310,6 +322,11 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// Whether a flag without a value is set, as a number.
+fn is_set(text: &str) -> Result<u64, String> {
+    Ok(u64::from(text == "true"))
 }
 
 /// Whose SQL.

@@ -17,12 +17,14 @@ macro_rules! say_as_is {
 mod again;
 mod ask;
 mod asof;
+mod awaited;
 mod batch;
 mod beat;
 mod beside;
 mod check;
 mod clock;
 mod damage;
+mod events;
 mod forget;
 mod given;
 mod init;
@@ -93,6 +95,10 @@ pub fn execute(cli: Cli) -> (Result<Outcome>, u8) {
         Some(Command::Status(_)) => None,
         command => Some(name_of(command.as_ref())),
     };
+    if json && name.is_some() {
+        // Standard output has the one line, for a program.
+        crate::shown::aside();
+    }
     let done = checked(cli, max_rejected);
     let code = match &done {
         Ok(Outcome { complaint: Some((code, _)), .. }) => *code,
@@ -102,11 +108,22 @@ pub fn execute(cli: Cli) -> (Result<Outcome>, u8) {
     };
     // `status --json` is JSON as a whole.
     if let Some(name) = name.filter(|_| json)
-        && let Err(error) = crate::shown::say(&outcome::line(name, &done, code, started.elapsed()))
+        && let Err(error) = crate::shown::result(&outcome::line(name, &done, code, started.elapsed()))
     {
         return (done.and(Err(error.into())), code);
     }
     (done, code)
+}
+
+/// Says in a line of JSON, if that was asked for, that what was typed was not understood.
+pub fn say_not_understood(typed: &[String], told: &str) {
+    let typed = typed.split(|word| word == "--").next().unwrap_or_default();
+    let command = cli::named(typed).unwrap_or("run");
+    if typed.iter().any(|word| word == "--json") && command != "status" {
+        let refused = Err(Refused(told.to_owned()).into());
+        // If nobody reads it, the exit code says it.
+        crate::shown::result(&outcome::line(command, &refused, outcome::REFUSED, Duration::ZERO)).ok();
+    }
 }
 
 fn name_of(command: Option<&Command>) -> &'static str {
@@ -190,7 +207,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             // Dropped at the end: what came through standard input is in it.
             let (named, begin, _stdin) = named::named(&config, &arguments)?;
             let config = Config { take_over: config.take_over || arguments.take_over, ..config };
-            Ok(run::run(&config, &named, begin)?.limited(max_rejected))
+            Ok(run::run(&config, &named, begin)?.limited(max_rejected, &config))
         }
         Command::Status(arguments) => state::status(&config, &arguments, json),
         Command::Batch(BatchArgs { files, catalog, as_of, another }) => {
@@ -198,7 +215,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             let files = expand(&files, Expected::Events, &stdin)?;
             let catalog = expand(&catalog, Expected::Catalogs, &stdin)?;
             let another = named::another_of(another, &files)?;
-            Ok(batch::batch(&config, &files, &another, &catalog, as_of.as_deref())?.limited(max_rejected))
+            Ok(batch::batch(&config, &files, &another, &catalog, as_of.as_deref())?.limited(max_rejected, &config))
         }
         Command::Catalog { file, as_of } => {
             let stdin = Stdin::taken()?;
@@ -210,7 +227,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
                 let as_of = as_of.map(|as_of| given_instant("--as-of", &as_of)).transpose()?;
                 return produce::catalog(&config, file, as_of);
             }
-            Ok(batch::catalog(&config, file, as_of.as_deref())?.limited(max_rejected))
+            Ok(batch::catalog(&config, file, as_of.as_deref())?.limited(max_rejected, &config))
         }
         Command::Simulate { out: Some(out), items, .. } => simulate::simulate(&config, &out, items),
         Command::Simulate { out: None, .. } if !config.kafka.is_given() => {
@@ -225,11 +242,12 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         }
         Command::Verify => verify::verify(&config),
         Command::Forget { user_id } => forget::forget(&config, user_id),
-        Command::Check { deep } => {
-            check::check(loaded)?;
+        Command::Check { all, deep } => {
+            check::check(loaded, all)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
-        Command::Schema { dialect } => quiet(schema::schema(&config, dialect)),
+        Command::Schema { events: 1.., .. } => quiet(events::events()),
+        Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
         Command::Completions { .. } | Command::Init { .. } => Ok(Outcome::default()),

@@ -21,6 +21,7 @@ use crate::instant::span;
 use crate::rules::Rules;
 use dataflows::shop::settings::Thresholds;
 use dataflows::table::Tables;
+use dataflows::wire::nearest;
 pub use load::{ConfigError, Loaded};
 pub use origin::{Flag, Origin};
 use serde::{Deserialize, Serialize};
@@ -305,10 +306,10 @@ impl Default for Simulate {
 }
 
 impl Config {
-    /// The upsert tables that are kept.
+    /// The tables that are kept of those that can be chosen.
     ///
     /// # Errors
-    /// If a name is not an upsert table's.
+    /// If a name is not that of one.
     pub fn kept_tables(&self) -> Result<Tables, ConfigError> {
         self.known_tables().map_err(|why| ConfigError::one(format!("setting `tables`: {why}")))
     }
@@ -321,10 +322,15 @@ impl Config {
             return Ok(Tables::ALL);
         }
         let upserts: Vec<_> = crate::families::all().metrics().iter().map(|(id, _)| *id).collect();
+        let names = || upserts.iter().map(|id| id.table().name);
         let known = |(n, name): (usize, &String)| {
-            upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| {
-                let (n, names): (_, Vec<_>) = (n + 1, upserts.iter().map(|id| id.table().name).collect());
-                format!("name {n} is not an upsert table; expected `{ALL_TABLES}`, or some of {}", names.join(", "))
+            upserts.iter().copied().find(|id| id.table().name == name).ok_or_else(|| match nearest(name, names()) {
+                // Not repeated unless it is near to a name: it may be something else, and secret.
+                Some(near) => format!("`{name}` is not a table that can be chosen; did you mean `{near}`?"),
+                None => {
+                    let (n, names) = (n + 1, names().collect::<Vec<_>>().join(", "));
+                    format!("name {n} is not a table that can be chosen; expected `{ALL_TABLES}`, or some of {names}")
+                }
             })
         };
         self.tables.iter().enumerate().map(known).collect()
@@ -443,7 +449,10 @@ mod tests {
     fn what_is_wrong_is_said_with_its_key() {
         for (set, said) in [
             ("tables=[]", "`tables`: is empty"),
-            ("tables=[\"users\", \"userz\"]", "`tables`: name 2 is not an upsert table"),
+            (
+                "tables=[\"users\", \"userz\"]",
+                "`tables`: `userz` is not a table that can be chosen; did you mean `users`?",
+            ),
             ("tables=5", "expected `all`, or a list of names"),
             ("lateness=soon", "`lateness`: is not a duration; write it as"),
             ("lateness=24", "a duration with its unit"),
@@ -482,7 +491,7 @@ mod tests {
             ("retention.late=soon", "or `keep`"),
             ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
             ("retention.catalog=30d", "unknown setting `retention.catalog`"),
-            ("lateness", "number 1: has no value"),
+            ("lateness", "`--set lateness` has no value"),
             ("late ness=1h", "what stands before `=` is not a key"),
             ("state_dir=s3://me:MIIEvQ@bucket", "`state_dir`: holds a password"),
             ("rules.age=5", "is a number; expected two values"),

@@ -338,6 +338,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     for joined in guards.join() {
         joined.map_err(EngineError::Thread)?;
     }
+    // Where nothing was read at all, no epoch has said it.
+    signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
     if let Some(error) = shared.failure.lock().take() {
         return Err(error);
     }

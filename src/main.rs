@@ -4,29 +4,32 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use deltamart::cli;
-use deltamart::commands::execute;
 use deltamart::commands::outcome::REFUSED;
+use deltamart::commands::{execute, say_not_understood};
 use deltamart::engine::exit_on_panic;
-use deltamart::shown::{Cleaned, complain};
+use deltamart::shown::{Log, complain};
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match cli::parse(std::env::args_os()) {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let cli = match cli::parse(typed.iter().cloned()) {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             // It repeats what was typed, which a pattern of the shell may have made of the names of files.
-            complain(error.render().to_string().trim_end());
+            let typed: Vec<_> = typed.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            let told = cli::told(&error, &typed);
+            complain(&format!("deltamart: {told}"));
+            say_not_understood(&typed, &told);
             return ExitCode::from(REFUSED);
         }
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    let log = || Cleaned(std::io::stderr());
     // Without colours: what looks like one comes from data, then, and is written out.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false).with_target(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log).with_ansi(false).with_target(false);
     // That nobody reads it is no reason to stop; said on the same standard error, it would be.
     log.log_internal_errors(false).init();
     std::panic::set_hook(Box::new(|panic| {

@@ -4,11 +4,14 @@
 //! title or turns the text around. So everything that is printed goes through here:
 //! [`Cleaned`] is the last thing before standard output and standard error.
 
+mod lines;
+
+use lines::wrapped;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Result, Write};
 use std::os::fd::AsFd;
-use textwrap::{WordSeparator, WordSplitter};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How many columns a terminal has that does not tell.
 const USUAL_COLUMNS: usize = 80;
@@ -70,60 +73,82 @@ impl<W: Write> Write for Cleaned<W> {
     }
 }
 
+/// The log, on standard error: cleaned, and on a terminal no line of it longer than that.
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        let lines = String::from_utf8_lossy(bytes);
+        let columns = columns(&std::io::stderr());
+        Cleaned(std::io::stderr()).write_all(lines::wrapped_log(&lines, columns).as_bytes())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// How many columns a terminal has; none if it is not one.
 pub fn columns(of: &(impl AsFd + IsTerminal)) -> Option<usize> {
     let told = || terminal_size::terminal_size_of(of).map(|(columns, _)| usize::from(columns.0));
     of.is_terminal().then(|| told().filter(|columns| *columns > 1).unwrap_or(USUAL_COLUMNS))
 }
 
-/// How many columns the terminal has that standard output is; none if it is not one.
+/// Whether standard output is for a program, which expects one line of JSON: what people read goes to standard error.
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// From now on, what is said to people goes to standard error.
+pub fn aside() {
+    ASIDE.store(true, Relaxed);
+}
+
+/// How many columns the terminal has that people read; none if it is not one.
 pub fn width() -> Option<usize> {
-    columns(&std::io::stdout())
+    if ASIDE.load(Relaxed) { columns(&std::io::stderr()) } else { columns(&std::io::stdout()) }
 }
 
-/// Breaks lines that are longer than so many columns at blanks. What has two blanks inside has a layout of its own, and
-/// stays.
-fn wrapped(text: &str, columns: Option<usize>) -> Cow<'_, str> {
-    let Some(columns) = columns.filter(|columns| text.lines().any(|line| line.len() > *columns)) else {
-        return Cow::Borrowed(text);
-    };
-    let wrap = |line: &str| {
-        if line.trim().contains("  ") {
-            return line.to_owned();
-        }
-        // A comment is one on every line.
-        let begins = if line.starts_with("# ") { "# " } else { &line[..line.len() - line.trim_start().len()] };
-        let words = textwrap::Options::new(columns).subsequent_indent(begins).break_words(false);
-        // An instant and a name of a file have hyphens, and are broken nowhere.
-        let words = words.word_splitter(WordSplitter::NoHyphenation).word_separator(WordSeparator::AsciiSpace);
-        textwrap::fill(line, words)
-    };
-    Cow::Owned(text.split('\n').map(wrap).collect::<Vec<_>>().join("\n"))
-}
-
-/// Writes a text of ours to standard output, and a line feed; on a terminal, long lines are broken at blanks.
+/// Writes a text of ours, and a line feed; on a terminal, long lines are broken at blanks.
 ///
 /// # Errors
 /// If nobody reads it any more.
 pub fn say(words: &str) -> Result<()> {
-    say_as_is(&wrapped(words, columns(&std::io::stdout())))
+    say_as_is(&wrapped(words, width()))
 }
 
-/// Writes a text of ours that has its own layout to standard output, and a line feed.
+/// Writes a text of ours that has its own layout, and a line feed.
 ///
 /// # Errors
 /// If nobody reads it any more.
 pub fn say_as_is(words: &str) -> Result<()> {
-    let mut line = text(words).into_owned();
-    line.push('\n');
-    std::io::stdout().write_all(line.as_bytes())
+    if ASIDE.load(Relaxed) {
+        write_line(&mut std::io::stderr(), words).ok();
+        return Ok(());
+    }
+    result(words)
+}
+
+/// Writes a line for a program to standard output.
+///
+/// # Errors
+/// If nobody reads it any more.
+pub fn result(line: &str) -> Result<()> {
+    write_line(&mut std::io::stdout(), line)
 }
 
 /// Writes a text of ours to standard error, and a line feed. That nobody reads it is no reason to stop.
 pub fn complain(words: &str) {
-    let mut line = text(&wrapped(words, columns(&std::io::stderr()))).into_owned();
+    write_line(&mut std::io::stderr(), &wrapped(words, columns(&std::io::stderr()))).ok();
+}
+
+fn write_line(to: &mut impl Write, words: &str) -> Result<()> {
+    let mut line = text(words).into_owned();
     line.push('\n');
-    std::io::stderr().write_all(line.as_bytes()).ok();
+    to.write_all(line.as_bytes())
 }
 
 #[cfg(test)]
@@ -150,19 +175,6 @@ mod tests {
             let written = serde_json::to_string(&c).expect("JSON");
             let read: char = serde_json::from_str(&text(&written)).expect("JSON");
             assert_eq!(read, c, "{written}");
-        }
-    }
-
-    #[test]
-    fn words_are_broken_at_blanks_and_layouts_stay() {
-        for (given, columns, shown) in [
-            ("one two three", 8, "one two\nthree"),
-            ("# watermark 2026-01-05T11:30:00Z", 12, "# watermark\n# 2026-01-05T11:30:00Z"),
-            ("look at it:  deltamart show users", 12, "look at it:  deltamart show users"),
-            ("short\n  a b c", 4, "short\n  a\n  b\n  c"),
-        ] {
-            assert_eq!(wrapped(given, Some(columns)), shown);
-            assert_eq!(wrapped(given, None), given);
         }
     }
 

@@ -137,7 +137,7 @@ fn of_a_flood_every_row_is_kept() {
     }
     let replay = ["replay-rejected", "--out", "again.jsonl", "--warehouse", "w.db"];
     let (code, text) = said(&deltamart(folder.path(), &replay));
-    assert!(code == Some(0) && text.contains("1,999 are left: they are not kept as they came"), "{text}");
+    assert!(code == Some(0) && text.contains("1,999 records are left: not kept as it came"), "{text}");
     let again = std::fs::read_to_string(folder.path().join("again.jsonl")).expect("written");
     assert_eq!(again.lines().count(), KEPT_RECORDS_MAX);
 }

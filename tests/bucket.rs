@@ -127,7 +127,7 @@ fn what_somebody_must_mend_is_told_at_once_with_what_to_do() {
 #[test]
 fn what_never_passes_ends_the_run_with_what_to_do() {
     for (status, code, advice) in [
-        (501, "NotImplemented", "the service must know a put that fails if there is an object"),
+        (501, "NotImplemented", "the service must support conditional puts (`If-None-Match: *`)"),
         (400, "EntityTooLarge", "an object is larger than the service takes in one request"),
     ] {
         let service = Service::start();

@@ -20,9 +20,10 @@ fn ten(rejected: u32) -> String {
     (1..=10).map(|user| register(user, if user <= rejected { "???" } else { "eng" })).collect()
 }
 
-/// The exit code, and the last line of standard output, which is JSON.
+/// The exit code, and the one line of standard output, which is JSON.
 fn last_line(output: &Output) -> (Option<i32>, Value) {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
+    assert_eq!(text.lines().count(), 1, "{text}");
     let last = text.lines().last().unwrap_or_default();
     let line = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}\n{:?}", said(output)));
     (output.status.code(), line)
@@ -110,9 +111,26 @@ fn what_fails_and_what_is_refused_is_said_in_the_last_line_too() {
         assert_eq!((is, &line["exit_code"], &line["news"]), (Some(code), &json!(code), &json!(false)), "{line}");
         assert!(line["error"].as_str().is_some_and(|error| error.contains(said)), "{arguments:?}: {line}");
     }
+    let (code, line) = json_of(folder, &["run", "--wrong"]);
+    assert!(code == Some(2) && line["error"].as_str().is_some_and(|why| why.contains("no flag `--wrong`")), "{line}");
+    let (_, text) = self::said(&deltamart(folder, &["run", "--kafka", "a:1"]));
+    assert_eq!(
+        text,
+        "deltamart: `deltamart run` has no flag `--kafka`; did you mean `--brokers`?\nMore: `deltamart run --help`\n"
+    );
     let (code, text) = self::said(&deltamart(folder, &["catalog", "noise"]));
     assert!(matches!(code, Some(2 | 3)), "{code:?} {text}");
     // An empty log is no mistake.
+    std::fs::write(folder.join("none.jsonl"), "").expect("writes");
+    std::fs::write(folder.join("cut.jsonl"), register(1, "eng").trim_end()).expect("writes");
+    for (name, said) in [
+        ("none.jsonl", "`none.jsonl` is empty\n"),
+        ("cut.jsonl", "the first line of `cut.jsonl` has no line end yet"),
+        ("empty.jsonl", "nothing new: 0 records were read\n"),
+    ] {
+        let (code, text) = self::said(&deltamart(folder, &["run", name, "--warehouse", "e.db"]));
+        assert!(code == Some(0) && text.contains(said) && !text.contains("what it says"), "{text}");
+    }
     let (code, line) = json_of(folder, &["run", "empty.jsonl"]);
     assert_eq!((code, &line["news"], &line["records"]), (Some(0), &json!(false), &json!(0)), "{line}");
     assert_eq!(json_of(folder, &["run", "bad.jsonl", "--accept-rejects", "--warehouse", "x.db"]).0, Some(0));
@@ -130,7 +148,11 @@ fn more_rejected_than_may_be_is_a_code_of_its_own() {
         let output = deltamart(folder, &[command, "events.jsonl", "--max-rejected", limit, "--warehouse", &warehouse]);
         let (is, text) = said(&output);
         assert_eq!(is, Some(code), "{command} {limit}: {text}");
-        assert_eq!(code == 3, text.contains("2 of 10 records were rejected"), "{text}");
+        let see = format!(
+            "2 of 10 records were rejected, and `--max-rejected` is {limit}. What was accepted is committed; see "
+        );
+        assert_eq!(code == 3, text.contains(&see), "{text}");
+        assert_eq!(code == 3, text.contains(&format!("show rejected_events --warehouse {warehouse}`")), "{text}");
         // What was accepted is there all the same.
         assert_eq!(json_of(folder, &["verify", "--warehouse", &warehouse]).1["tables"]["users"]["rows"], json!(8));
     }
@@ -148,6 +170,17 @@ fn thresholds_of_status_are_a_code_of_their_own() {
     let output = deltamart(folder, &["status", "--json", "--max-unheard", "1h"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["pipeline_id"].is_string());
+    for (position, why) in [
+        ("ev.jsonl=6", "expected a position such as `ev.jsonl/0=6`"),
+        ("evnts.jsonl/0=3001", "nothing is read from a partition `evnts.jsonl/0`; did you mean `events.jsonl/0`?"),
+    ] {
+        let (code, text) = said(&deltamart(folder, &["status", "--wait-for", position]));
+        assert!(code == Some(2) && text.contains(why), "{code:?} {text}");
+    }
+    let (code, text) = said(&deltamart(folder, &["status", "--wait-for", "events.jsonl/0=11"]));
+    assert!(code == Some(0) && text.contains("events.jsonl/0: next line 11\n"), "{code:?} {text}");
+    let (code, text) = said(&deltamart(folder, &["status", "--wait-for", "events.jsonl/0=12", "--timeout", "0"]));
+    assert!(code == Some(1) && text.contains("has not come to events.jsonl/0=12 within 0 s"), "{code:?} {text}");
     let (code, text) = said(&deltamart(folder, &["status", "--max-unheard", "soon"]));
     assert!(code == Some(2) && text.contains("`--max-unheard soon`"), "{code:?} {text}");
 }

@@ -380,8 +380,8 @@ fn a_catalog_is_read_again_when_it_has_changed_and_a_b_a_are_three_versions() {
     };
     assert!(catalog("9.99").starts_with("3 records"));
     assert!(catalog("9.99").starts_with("nothing new"), "it says the same");
-    assert!(catalog("8.99").starts_with("1 records"));
-    assert!(catalog("9.99").starts_with("1 records"));
+    assert!(catalog("8.99").starts_with("1 record in"));
+    assert!(catalog("9.99").starts_with("1 record in"));
     assert!(catalog("9.99").starts_with("nothing new"));
     let rows = |sql: &str| -> Vec<String> {
         let warehouse = rusqlite::Connection::open(folder.path().join("deltamart.db")).expect("opens");

@@ -44,9 +44,17 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     let (code, text) = said(&deltamart(folder.path(), &["show", "session_metrics_by_hour"]));
     assert!(code == Some(2) && text.contains("did you mean `session_metrics_by_minute`?"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
-    assert!(code == Some(0) && text.starts_with("nothing new"), "it goes on where it ended: {text}");
+    assert!(code == Some(0) && text.starts_with("nothing new: the simulated shop has ended"), "it goes on: {text}");
+    assert!(!text.contains("what it says") && !text.contains("5,000 events"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["status"]));
-    for expected in ["start 2", "ended normally", "snapshot   epoch", "sink       `deltamart.db`", "users/profiles"] {
+    for expected in [
+        "start 2",
+        "ended normally",
+        "snapshot   epoch",
+        "sink       `deltamart.db`",
+        "no epoch since the last snapshot",
+        ": next offset ",
+    ] {
         assert!(code == Some(0) && text.contains(expected), "`{expected}` is missing:\n{text}");
     }
     verify_agrees_until_a_row_is_changed(folder.path());
@@ -87,16 +95,31 @@ fn rejected_lines_are_replayed_once() {
     let (code, text) = said(&deltamart(folder.path(), &["replay-rejected"]));
     assert!(code == Some(2) && text.contains("no destination"), "{text}");
     let (code, text) = replay("again.jsonl");
-    assert!(code == Some(0) && text.contains("2 lines in again.jsonl"), "{text}");
+    assert!(
+        code == Some(0)
+            && text.contains("2 lines were written to `again.jsonl`")
+            && text.contains("is rejected again")
+            && !text.contains("topics"),
+        "{text}"
+    );
     let again = std::fs::read_to_string(folder.path().join("again.jsonl")).expect("written");
     assert_eq!(again, [&lines[1], "\n", &lines[3], "\n"].concat());
+    let (code, text) =
+        said(&deltamart(folder.path(), &["replay-rejected", "--reason", "unknown_langauge", "--dry-run"]));
+    assert!(
+        code == Some(2) && text.contains("there is no reason `unknown_langauge`; did you mean `unknown_language`?")
+    );
     let (code, text) = replay("again.jsonl");
     assert!(code == Some(1) && text.contains("must not exist yet"), "{text}");
     let (code, text) = replay("third.jsonl");
-    assert!(code == Some(0) && text.contains("0 lines in third.jsonl"), "each goes through once: {text}");
+    assert!(
+        code == Some(0) && text.contains("0 lines were written to `third.jsonl`\n") && !text.contains("late by now"),
+        "each goes through once: {text}"
+    );
     let left = ["replay-rejected", "--out", "fourth.jsonl"];
     let (code, text) = said(&deltamart(folder.path(), &left));
-    let expected = ["1 lines in fourth.jsonl", "1 are left", "not kept as they came", "events.jsonl/0 at 5"];
+    let expected =
+        ["1 line was written to `fourth.jsonl`", "1 record is left: not kept as it came", "events.jsonl/0 at 5"];
     assert!(code == Some(0) && expected.iter().all(|expected| text.contains(expected)), "{text}");
     assert_eq!(std::fs::read_to_string(folder.path().join("fourth.jsonl")).expect("written"), "nonsense\n");
     let mended = ["run", "events.jsonl", "again.jsonl", "--set", wider];
@@ -177,8 +200,8 @@ fn what_retention_removed_is_said_and_verified_no_more() {
     }
     assert!(!text.contains("rejected_events") && !text.contains("catalog_events"), "{text}");
     let (code, text) = said(&deltamart(folder.path(), &["replay-rejected", "--out", "again.jsonl"]));
-    assert!(code == Some(0) && text.contains("lines in again.jsonl"), "{text}");
-    let (code, text) = said(&deltamart(folder.path(), &["check", "--set", "retention.late=1h"]));
+    assert!(code == Some(0) && text.contains(" written to `again.jsonl`"), "{text}");
+    let (code, text) = said(&deltamart(folder.path(), &["check", "--all", "--set", "retention.late=1h"]));
     let retention = text.split("[retention]\n").nth(1).expect("its section");
     assert!(code == Some(0) && retention.contains("raw = \"keep\"  # default"), "{text}");
     assert!(retention.contains("late = \"1h\"  # --set"), "{text}");
@@ -383,7 +406,7 @@ fn what_is_wrong_is_said_and_costs_nothing() {
         (&["--warehouse", "foreign.db", "--events", "10"], 1, "tables of something else"),
         (&["--warehouse", "none/x.db", "--events", "10"], 2, "folder `none` does not exist"),
         (&["--start", "someday"], 2, "expected an instant"),
-        (&["dance"], 2, "unrecognized subcommand"),
+        (&["dance"], 2, "there is no command `dance`"),
     ] {
         let (found, text) = said(&deltamart(folder.path(), arguments));
         assert!(found == Some(code) && text.contains(expected), "{arguments:?}: exit {found:?}\n{text}");

@@ -153,8 +153,8 @@ fn the_page_of_tables_is_as_declared() {
 fn the_page_of_settings_is_as_declared() {
     let mut made = "# Settings\n\nThis page is generated from the code. A setting stands in `deltamart.toml`, in the environment \
                     (`DELTAMART__KAFKA__BROKERS`), or after `--set` (`--set kafka.brokers=...`). Durations are written `250ms`, \
-                    `2min`, `48h`, `7d`, or `0`. `deltamart init` writes a file with all of them, `deltamart check` shows \
-                    their values and where each comes from.\n"
+                    `2min`, `48h`, `7d`, or `0`. `deltamart init` writes a file with all of them, `deltamart check --all` \
+                    shows their values and where each comes from.\n"
         .to_owned();
     for section in sections() {
         let (title, about) = match section.name {

@@ -1,5 +1,6 @@
 //! The page of each event says what is so: its sample is accepted, and each of its flaws rejected for its reason.
 
+use crate::cli::{deltamart, said};
 use dataflows::shop::events::{EventName, FAMILY, reasons};
 use deltamart::accept::accept;
 use deltamart::decode::Format;
@@ -42,6 +43,40 @@ fn each_sample_is_accepted_and_each_flaw_rejected_for_its_reason() {
             given.push(why.reason);
         }
         assert!(page.reasons.iter().all(|reason| given.contains(reason)), "{name}: a reason that no flaw gives");
+    }
+}
+
+#[test]
+fn the_command_shows_each_event_with_a_line_that_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) = said(&deltamart(folder.path(), &["schema", "--events"]));
+    assert_eq!(code, Some(0), "{text}");
+    let mut lines = text.lines().filter(|line| line.starts_with('{'));
+    for page in FAMILY.pages() {
+        let head = format!("\n{}: topic `{}`, key `{}`\n", page.topic.event, page.topic.name, page.key);
+        assert!(text.contains(&head), "{head} is missing: {text}");
+        let line = lines.next().expect("a line for each");
+        let accepted = accept(&Format::Json(None), line.as_bytes(), &Rules::default(), CLOCK_MS);
+        assert_eq!(accepted.expect(line).event.name(), page.topic.event);
+    }
+    assert!(lines.next().is_none() && text.contains("  user_id "), "{text}");
+}
+
+/// Who comes with files of another program is told what an event needs.
+#[test]
+fn a_file_with_other_names_is_told_what_an_event_needs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("e.jsonl"), "{\"event\":\"sign_in\",\"ts\":1767607200000,\"user_id\":1}\n")
+        .expect("writes");
+    let (code, text) = said(&deltamart(folder.path(), &["run", "e.jsonl"]));
+    assert_eq!(code, Some(3), "{text}");
+    for said in [
+        "`event_name` is missing; `event` is not read: did you mean `event_name`?",
+        "An event needs `event_name` (one of `movies_catalog_enriched`, `consumer_registration`, `sign_in`, ",
+        "`deltamart schema --events`",
+        "What to do: correct the file; or have all of it rejected",
+    ] {
+        assert!(text.contains(said), "`{said}` is missing: {text}");
     }
 }
 

@@ -120,7 +120,33 @@ fn whoever_is_killed_is_waited_for_by_nobody() {
         before = spawn(folder.path(), &[]);
     }
     runs(folder.path(), &mut before);
+    let process = before.0.id();
+    before.0.kill().expect("kills");
+    before.0.wait().expect("is gone");
+    let (code, text) = said(&deltamart(folder.path(), &["status"]));
+    let gone = format!("run        process {process} is gone; it did not end normally; last report ");
+    assert!(code == Some(0) && text.contains(&gone), "{code:?}: {text}");
+    let (code, text) = said(&deltamart(folder.path(), &["status", "--max-unheard", "1h"]));
+    assert!(code == Some(4) && text.contains("is gone, and `--max-unheard` expects an active one"), "{code:?}: {text}");
+    before = spawn(folder.path(), &[]);
+    runs(folder.path(), &mut before);
     assert_eq!(terminate(&mut before), Some(0));
+}
+
+/// A start that waits for brokers ends in order with the first signal.
+#[test]
+fn a_start_that_waits_is_stopped_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let brokers = "127.0.0.1:1";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
+    command.current_dir(folder.path()).args(["run", "--brokers", brokers, "--set", "kafka.format=json"]);
+    let mut run = Run(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts"));
+    // By then it listens for signals; and nothing that it reads from will ever answer.
+    waited("a heartbeat", || heard(folder.path()));
+    assert_eq!(terminate(&mut run), Some(0), "{}", complaint(&mut run));
+    let mut said = String::new();
+    run.0.stdout.as_mut().expect("piped").read_to_string(&mut said).expect("text");
+    assert!(said.contains("stopped while waiting for Kafka at 127.0.0.1:1; nothing was read"), "{said}");
 }
 
 #[test]

@@ -100,6 +100,25 @@ fn mistakes_of_all_layers_are_named_together() {
     assert!(!text.contains("hunter2") && !text.contains("STACK_DIR"), "{text}");
 }
 
+#[test]
+fn a_value_that_is_missing_or_turned_is_said() {
+    let folder = folder("lateness = \n");
+    let (code, text) = run(folder.path(), &[], &["check"]);
+    assert!(code == Some(2) && text.contains("line 1") && text.contains("a value is missing"), "{text}");
+    std::fs::write(folder.path().join("deltamart.toml"), "").expect("writes");
+    for (set, said) in [
+        ("lateness", "deltamart: `--set lateness` has no value; write `--set lateness=VALUE`\n"),
+        ("tables=[\"usrs\"]", "`usrs` is not a table that can be chosen; did you mean `users`?\n"),
+        ("tables=[\"zebra\"]", "name 1 is not a table that can be chosen; expected `all`, or some of "),
+        ("rules.user_id=[10, 1]", "`rules.user_id`: is [10, 1]: the smallest is larger than the largest\n"),
+        ("rules.user_id=[0, 0]", "`rules.user_id`: is [0, 0]; expected a largest number of 1 to "),
+        ("rules.age=[20, 3]", "`rules.age`: is [20, 3]: the smallest is larger than the largest\n"),
+    ] {
+        let (code, text) = run(folder.path(), &[], &["check", "--set", set]);
+        assert!(code == Some(2) && text.contains(said) && !text.contains("upsert"), "{text}");
+    }
+}
+
 /// A file that is not TOML is one mistake, and hides none of the others.
 #[test]
 fn a_broken_file_hides_no_other_mistake() {
@@ -120,6 +139,20 @@ fn check_says_of_each_value_what_it_means_and_where_it_comes_from() {
     let variables = [("DELTAMART__EPOCH_EVENTS", "1000")];
     let arguments = ["--set", "cart_ttl=1d", "--warehouse", "shop.db", "check"];
     let (code, text) = run(folder.path(), &variables, &arguments);
+    assert_eq!(code, Some(0), "{text}");
+    assert_says(
+        &text,
+        &[
+            "lateness = \"1day\"  # deltamart.toml, line 1\n",
+            "[kafka.topics]\nsign_in = \"logins\"  # deltamart.toml, line 3\n",
+            "epoch_events = 1000  # DELTAMART__EPOCH_EVENTS\n",
+            "warehouse = \"shop.db\"  # --warehouse\n",
+            "every other setting has its default: `deltamart check --all`",
+            "the configuration is good",
+        ],
+    );
+    assert!(!text.contains("# default") && !text.contains("hunter2") && text.lines().count() < 60, "{text}");
+    let (code, text) = run(folder.path(), &variables, &[&arguments[..], &["--all"]].concat());
     assert_eq!(code, Some(0), "{text}");
     assert_says(
         &text,

@@ -1,6 +1,6 @@
 //! Which flags each command takes, and its examples. The help of a command shows no others, and others are refused.
 
-use super::Cli;
+use super::{Cli, Command};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -128,10 +128,11 @@ Examples:
     },
     Taken {
         name: "schema",
-        flags: &[SETTINGS, WAREHOUSE],
+        flags: &[SETTINGS, WAREHOUSE, &["events"]],
         examples: "\
 Examples:
   deltamart schema
+  deltamart schema --events
   deltamart schema --for snowflake",
     },
     Taken {
@@ -174,7 +175,9 @@ pub fn command() -> clap::Command {
         whole.mut_subcommand(taken.name, |one| {
             // A flag that is there already is not handed down from the whole: so each command has its own copy, hidden
             // or not.
-            let own = several.iter().map(|flag| flag.clone().hide(!taken.takes(flag.get_id().as_str())));
+            let is_there = |flag: &&Arg| one.get_arguments().any(|own| own.get_id() == flag.get_id());
+            let own = several.iter().filter(|flag| !is_there(flag));
+            let own: Vec<_> = own.map(|flag| flag.clone().hide(!taken.takes(flag.get_id().as_str()))).collect();
             one.args(own).after_help(taken.examples)
         })
     };
@@ -195,7 +198,17 @@ pub fn parse(typed: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli,
     {
         refuse_others(taken, given)?;
     }
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let Some(Command::Schema { .. }) = cli.command {
+        // Its flag of this name is another one.
+        cli.shop.events = None;
+    }
+    Ok(cli)
+}
+
+/// The command among the words that were typed.
+pub fn named(typed: &[String]) -> Option<&'static str> {
+    typed.iter().skip(1).find_map(|word| COMMANDS.iter().map(|taken| taken.name).find(|name| name == word))
 }
 
 /// A file where a command is expected is meant to be read.
@@ -214,13 +227,13 @@ fn refuse_others(taken: &Taken, given: &ArgMatches) -> Result<(), Error> {
     for flag in COMMANDS[0].flags.concat() {
         let is_typed = given.value_source(flag) == Some(ValueSource::CommandLine);
         if is_typed && !taken.takes(flag) {
-            let others = COMMANDS.iter().filter(|other| other.takes(flag)).map(|other| format!("`{}`", other.name));
+            let others = COMMANDS
+                .iter()
+                .filter(|other| other.takes(flag) && !(other.name == "schema" && flag == "events"))
+                .map(|other| format!("`{}`", other.name));
             let others = others.collect::<Vec<_>>().join(", ");
             let name = if flag == "sets" { "set".to_owned() } else { flag.replace('_', "-") };
-            let why = format!(
-                "`{}` does not take `--{name}`; it is a flag of {others}.\n\nFor more information, try '{} --help'.\n",
-                taken.name, taken.name
-            );
+            let why = format!("`{}` does not take `--{name}`; it is a flag of {others}.\n", taken.name);
             return Err(Error::raw(ErrorKind::UnknownArgument, why));
         }
     }

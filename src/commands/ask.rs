@@ -90,5 +90,12 @@ fn probably(guarded: &Guarded, words: &str, of: &[String]) -> String {
     let Some(column) = unknown("no such column: ") else { return String::new() };
     let of = if of.is_empty() { names() } else { of.to_vec() };
     let columns: Vec<_> = of.iter().flat_map(|table| guarded.columns(table).unwrap_or_default()).collect();
-    meant(column, columns.iter().map(|column| column.name.as_str()))
+    let names = || columns.iter().map(|column| column.name.as_str());
+    match (meant(column, names()), &of[..]) {
+        // There are so many: those of all tables say nothing.
+        (meant, [table]) if meant.is_empty() => {
+            format!("; `{table}` has the columns {}", names().collect::<Vec<_>>().join(", "))
+        }
+        (meant, _) => meant,
+    }
 }

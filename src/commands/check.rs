@@ -35,7 +35,8 @@ fn check_kafka(config: &Config) -> Result<()> {
     let cluster = Cluster::look(&config.kafka, &KnownPartitions::default()).map_err(inputs::refused)?;
     let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
     let (brokers, partitions) = (&config.kafka.brokers, cluster.partitions.len());
-    say!("# Kafka at {brokers}: {partitions} partitions, about {} records", text::grouped(records as u64));
+    let (partitions, records) = (text::count(partitions as u64, "partition"), text::count(records as u64, "record"));
+    say!("# Kafka at {brokers}: {partitions}, about {records}");
     if !cluster.missing.is_empty() {
         say!("# Kafka has no topic {}", cluster.missing.join(", "));
     }
@@ -56,10 +57,13 @@ fn check_kafka(config: &Config) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check(loaded: &Loaded) -> Result<()> {
+pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
     let config = &loaded.config;
     let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0.into());
-    say!("{}", loaded.explained(columns));
+    say!("{}", loaded.explained(columns, all_settings).trim_end());
+    if !all_settings {
+        say!("# every other setting has its default: `deltamart check --all` prints all of them");
+    }
     for (name, position) in sinks::positions(config) {
         match position? {
             None => say!("# {name}: answers; nobody has written to it yet"),

@@ -5,7 +5,7 @@ use super::inputs::refused;
 use super::outcome::Outcome;
 use super::run::refused_or_failed;
 use super::state::{AtRest, state_that_is_at_rest};
-use super::text::grouped;
+use super::text::{count, grouped};
 use super::{open_to_read, open_warehouse, sinks};
 use crate::config::Config;
 use crate::config::kafka::Format;
@@ -68,6 +68,10 @@ pub(super) fn forget(config: &Config, user: u64) -> Result<Outcome> {
 }
 
 fn say_what_was_done(user: u64, forgotten: &Forgotten) -> Result<()> {
+    if forgotten.records == 0 && forgotten.rows.iter().all(|(_, tables)| tables.values().sum::<u64>() == 0) {
+        say!("no row names user {user}; nothing was removed");
+        return Ok(());
+    }
     say!("user {user} is forgotten, as of epoch {}", forgotten.epoch);
     for (sink, tables) in &forgotten.rows {
         let of_table = |(id, rows): (&TableId, &u64)| format!("{} {}", id.table().name, grouped(*rows));
@@ -75,7 +79,10 @@ fn say_what_was_done(user: u64, forgotten: &Forgotten) -> Result<()> {
         let tables = if tables.is_empty() { "no row named the user".to_owned() } else { tables.join(", ") };
         say!("  {sink}: {tables}");
     }
-    say!("  state: {} records no longer name a user", grouped(forgotten.records));
+    match forgotten.records {
+        1 => say!("  state: 1 record no longer names a user"),
+        more => say!("  state: {} records no longer name a user", grouped(more)),
+    }
     Ok(())
 }
 
@@ -85,8 +92,7 @@ fn say_what_is_left(config: &Config, forgotten: &Forgotten) -> Result<()> {
         say!("  {left}");
     }
     if forgotten.unread > 0 {
-        let unread = grouped(forgotten.unread);
-        say!("  `rejected_events`: {unread} records whose user is unknown");
+        say!("  `rejected_events`: {} whose user is unknown", count(forgotten.unread, "record"));
     }
     if config.kafka.is_given() {
         let topics: Vec<_> = config.kafka.topics().into_iter().map(|(_, name)| name).collect();

@@ -55,7 +55,7 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
             return Err(Refused(why).into());
         }
     }
-    sources.push(Box::new(Files::found(found, Tail::Wait)));
+    sources.push(Box::new(Files::found(found, Tail::Wait).leaving_out(&named.files)?));
     Ok(Box::new(Chain::new(sources)))
 }
 
@@ -112,7 +112,7 @@ pub(super) fn refused(config: &Config, refusal: Refusal) -> anyhow::Error {
         Refusal::Twice(_) => Refused(refusal.to_string()).into(),
         Refusal::Differs(ref differs) => match mended(config, differs) {
             Ok(lines) if !lines.is_empty() => {
-                Refused(format!("{refusal}\nOf the lines that were rejected, these are other now: {lines}")).into()
+                Refused(format!("{refusal}\nRejected lines that changed: {lines}")).into()
             }
             _ => Refused(refusal.to_string()).into(),
         },
@@ -146,9 +146,12 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
         }
         line.clear();
     }
+    if others.is_empty() {
+        return Ok(String::new());
+    }
     let more = others.len().saturating_sub(MENDED_NAMED);
     others.truncate(MENDED_NAMED);
-    let named = others.join(", ");
+    let named = format!("{} {}", if more + others.len() == 1 { "line" } else { "lines" }, others.join(", "));
     Ok(if more > 0 { format!("{named}, and {more} more") } else { named })
 }
 
@@ -162,5 +165,5 @@ pub(super) fn whole(config: &Config, files: &[PathBuf], another: &[PathBuf]) -> 
     for path in files {
         refuse_rejects(config, Kind::Events, Tail::Take, path)?;
     }
-    Ok(Files::found(found, Tail::Take))
+    Ok(Files::found(found, Tail::Take).leaving_out(files)?)
 }

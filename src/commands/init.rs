@@ -17,7 +17,7 @@ pub(super) fn init(path: &Path) -> Result<()> {
     let mut file = match file {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let why = format!(
-                "`{shown}` is there already, and is left as it is; name another file:  {} init FILE",
+                "`{shown}` is there already, and is left as it is\nname another file:  {} init FILE",
                 text::word(&text::program())
             );
             return Err(Refused(why).into());
@@ -32,7 +32,10 @@ pub(super) fn init(path: &Path) -> Result<()> {
         false => format!(" --config {}", text::word(&shown.to_string())),
     };
     say!("`{shown}` has every setting, commented out, with its meaning and its default; edit it, and then:");
-    let next = [("see what is set, and whether it works", format!("check{config}")), ("begin", format!("run{config}"))];
+    let next = [
+        ("see what is set, and whether it works", format!("check{config}")),
+        ("begin", format!("run FILES --catalog FILE{config}")),
+    ];
     say!("{}", text::next_lines(&next));
     Ok(())
 }

@@ -30,10 +30,11 @@ impl Limits {
     }
 
     /// What is crossed by the clock, in words.
-    pub(super) fn crossed(self, run: Option<&Heartbeat>, clock_ms: i64) -> Vec<String> {
+    pub(super) fn crossed(self, run: Option<&Heartbeat>, is_gone: bool, clock_ms: i64) -> Vec<String> {
         let mut crossed = Vec::new();
         if let Some(limit) = self.freshness_ms
-            && let Some(fresh) = run.filter(|run| !run.ended).map(|run| i64::try_from(run.fresh_ms).unwrap_or(i64::MAX))
+            && let Some(fresh) =
+                run.filter(|run| !run.ended && !is_gone).map(|run| i64::try_from(run.fresh_ms).unwrap_or(i64::MAX))
             && fresh > limit
         {
             let (fresh, limit) = (span::show(fresh), span::show(limit));
@@ -45,6 +46,10 @@ impl Limits {
                 Some((run, _)) if run.ended => {
                     crossed.push(format!("the run ended at {}, and `--max-unheard` expects an active one", run.at));
                 }
+                Some((run, _)) if is_gone => crossed.push(format!(
+                    "the run of process {} is gone, and `--max-unheard` expects an active one",
+                    run.process
+                )),
                 Some((run, at)) if clock_ms.saturating_sub(at) > limit => {
                     let limit = span::show(limit);
                     crossed.push(format!("the run last reported at {}, and `--max-unheard` is {limit}", run.at));

@@ -1,8 +1,9 @@
 //! What a command did, for the programs that call it: exit codes, and one line of JSON.
 
 use super::Refused;
-use super::text::program;
+use super::text::{at, program};
 use crate::cli::Limit;
+use crate::config::Config;
 use crate::source::SourceError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -53,10 +54,11 @@ impl Outcome {
     }
 
     /// Complains if more were rejected than may be.
-    pub(super) fn limited(mut self, limit: Option<Limit>) -> Outcome {
+    pub(super) fn limited(mut self, limit: Option<Limit>, config: &Config) -> Outcome {
         let (rejected, records) = self.rejected;
         if let Some(crossed) = limit.and_then(|limit| limit.crossed(rejected, records)) {
-            let why = format!("{crossed}. What was accepted is committed; see `{} show rejected_events`", program());
+            let see = format!("{} show rejected_events{}", program(), at(config));
+            let why = format!("{crossed}. What was accepted is committed; see `{see}`");
             self = self.complaining(REJECTED, why);
         }
         self

@@ -1,6 +1,7 @@
 //! The files that were named: a folder stands for its files, a pattern for what it matches, `-` for standard input.
 
 use super::Refused;
+use crate::source::names::{STDIN_FOLDER, STDIN_NAME};
 use anyhow::{Context, Result};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -10,8 +11,6 @@ use tempfile::TempDir;
 
 /// What is typed for standard input.
 const STDIN: &str = "-";
-/// What it is called in `_topic`.
-const STDIN_NAME: &str = "stdin";
 
 /// What the files of a folder end with that are read.
 const EVENTS: &[&str] = &[".jsonl", ".ndjson", ".json"];
@@ -59,7 +58,7 @@ pub(super) enum Stdin {
 impl Stdin {
     /// A place that nobody else may open.
     pub(super) fn taken() -> Result<Stdin> {
-        let folder = tempfile::Builder::new().prefix("deltamart-").tempdir();
+        let folder = tempfile::Builder::new().prefix(STDIN_FOLDER).tempdir();
         Ok(Stdin::Into(
             folder.context("could not make a folder for standard input (set TMPDIR to name another place)")?,
         ))
@@ -114,9 +113,12 @@ fn files_of(folder: &Path, expected: Expected) -> Result<Vec<PathBuf>> {
         return Err(Refused(format!("folder `{folder}` has no file whose name ends with {listed}")).into());
     }
     if let Some(other) = others.iter().min() {
-        let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
+        let more = match others.len() {
+            1 => " is".to_owned(),
+            more => format!(" and {} more are", more - 1),
+        };
         tracing::warn!(
-            "of folder `{}`, `{}`{more} is not read: only names that end with {}",
+            "of folder `{}`, `{}`{more} not read: only names that end with {}",
             folder.display(),
             other.file_name().unwrap_or_default().display(),
             expected.listed()

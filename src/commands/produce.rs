@@ -163,7 +163,7 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcom
     let took = watch.stop();
     let outcome = sender.summary(took, stop.load(Acquire))?;
     let warehouse = free_warehouse(Path::new(""), "kafka");
-    say_as_is!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
+    say!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
     Ok(outcome)
 }
 

@@ -1,6 +1,6 @@
 //! What a run shows while it runs: a line that moves.
 
-use super::text::{grouped, took};
+use super::text::{count, grouped, took};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::source::Portion;
@@ -86,7 +86,7 @@ fn left(began: &mut Option<(Instant, Portion)>, portion: Portion, now: Instant) 
 
 /// What there is to say of a run, the most important first.
 fn said(stats: &Stats, records: u64, rate: f64, left: Option<(u64, Duration)>) -> Vec<String> {
-    let mut said = vec![format!("{} records", grouped(records))];
+    let mut said = vec![count(records, "record")];
     match left {
         Some((percent, Duration::MAX)) => said.push(format!("{percent} %")),
         Some((percent, left)) if left < Duration::from_secs(1) => said.push(format!("{percent} %")),
@@ -99,7 +99,11 @@ fn said(stats: &Stats, records: u64, rate: f64, left: Option<(u64, Duration)>) -
         said.push(format!("waits: {waits}"));
     }
     let stands = if stats.silent_since().is_empty() { "" } else { " (stands: nothing new)" };
-    said.push(format!("watermark {}{stands}", watermark(stats)));
+    // At the end there is one, or there will be none.
+    let is_over = left.is_some_and(|(percent, _)| percent == 100);
+    if !is_over || stats.watermarks().least() > dataflows::time::START {
+        said.push(format!("watermark {}{stands}", watermark(stats)));
+    }
     said.push(format!("late {}", grouped(stats.late.load(Relaxed))));
     said.push(format!("rejected {}", grouped(stats.rejected.load(Relaxed))));
     said
@@ -150,6 +154,8 @@ mod tests {
         let said = said(&stats, 98_673, 19_887.4, Some((42, Duration::from_secs(75))));
         assert_eq!(fitting(&said, 40), "98,673 records  42 %, 1 min left");
         assert_eq!(fitting(&said, 60), "98,673 records  42 %, 1 min left  19,887/s  fresh 0 ms");
+        let over = super::said(&stats, 98_673, 0.0, Some((100, Duration::ZERO)));
+        assert!(over.iter().all(|part| !part.contains("watermark")), "{over:?}");
         assert!(fitting(&said, 160).contains("waits: sink `live.db`: the disk is full  watermark none yet  late 0"));
     }
 

@@ -4,12 +4,13 @@
 use super::Refused;
 use super::again::{Again, each};
 use super::inputs::refused;
+use super::nearest::meant;
 use super::outcome::Outcome;
-use super::text::{grouped, program};
+use super::text::{at, count, grouped, next_lines, word};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::decode::Reason;
-use crate::families::{SHOP, all};
+use crate::families::{self, SHOP, all};
 use crate::forget::Payloads;
 use crate::instant;
 use crate::kafka::log::{Log, Whole};
@@ -48,12 +49,12 @@ enum Left {
 impl Left {
     fn why(self) -> &'static str {
         match self {
-            Left::NoWay => "came from where nothing is sent to: give `--brokers` or `--out FILE`",
-            Left::NoLine => "are not lines of text: blocks of a catalog, or Kafka's wire format",
-            Left::Changed => "are not kept as they came, but cut or masked: correct the lines where they stand",
-            Left::Unreadable => "could not be read, and their bytes were not kept",
-            Left::Deleted => "were deleted before they were read",
-            Left::Gone => "are not kept as they came, but cut or masked, and their log does not hold them any more",
+            Left::NoWay => "no destination; give `--brokers` or `--out FILE`",
+            Left::NoLine => "not a line of text, but a block of a catalog, or Kafka's wire format",
+            Left::Changed => "not kept as it came, but cut or masked; correct the line where it stands",
+            Left::Unreadable => "it could not be read, and its bytes were not kept",
+            Left::Deleted => "it was deleted before it was read",
+            Left::Gone => "not kept as it came, but cut or masked, and its topic does not hold it any more",
         }
     }
 }
@@ -81,6 +82,7 @@ pub(super) fn replay_rejected(
     out: Option<&Path>,
     dry_run: bool,
 ) -> Result<Outcome> {
+    known(reasons)?;
     // It must be there; opening it to write would make it.
     let to_read = super::open_to_read(config)?;
     if dry_run {
@@ -108,11 +110,24 @@ pub(super) fn replay_rejected(
         // Killed between the two, the page is sent twice: better than not at all.
         warehouse.mark_replayed(&gone, &instant::show(instant::now()))?;
     }
-    ways.say(out)?;
-    say_what_is_late(config, &mut warehouse)?;
+    ways.say(config, out)?;
+    if ways.sent + ways.written > 0 {
+        say_what_is_late(config, &mut warehouse)?;
+    }
     let left: u64 = ways.left.values().map(|(count, _)| count).sum();
     let outcome = Outcome::of(ways.sent + ways.written > 0).with("sent", ways.sent);
     Ok(outcome.with("written", ways.written).with("left", left))
+}
+
+/// Refuses what is no reason, with the nearest one.
+fn known(reasons: &[String]) -> Result<()> {
+    let codes = || families::reasons().map(Reason::code);
+    let Some(unknown) = reasons.iter().find(|reason| codes().all(|code| code != **reason)) else { return Ok(()) };
+    let mut meant = meant(unknown, codes());
+    if meant.is_empty() {
+        meant = format!("; the reasons are {}", codes().collect::<Vec<_>>().join(", "));
+    }
+    Err(Refused(format!("`--reason`: there is no reason `{unknown}`{meant}")).into())
 }
 
 /// What was rejected and not sent yet, by reason, and what of it would pass.
@@ -147,7 +162,10 @@ fn say_what_is_late(config: &Config, warehouse: &mut Sqlite) -> Result<()> {
         warehouse.position()?.map_or(dataflows::time::START, |progress| progress.watermarks.of(SHOP.name()));
     if let Some(lateness) = config.lateness.filter(|_| watermark > dataflows::time::START) {
         let (from, lateness) = (instant::show(watermark - lateness), instant::span::show(lateness));
-        say!("events from before {from} are late by now (`lateness` is {lateness}): they reach raw tables only");
+        say!(
+            "if one of these is an event from before {from}, it is late by now (`lateness` is {lateness}): it is stored in \
+             a raw table and in `late_events`, and changes no metric"
+        );
     }
     Ok(())
 }
@@ -229,15 +247,27 @@ impl Ways {
         }
     }
 
-    fn say(&self, out: Option<&Path>) -> Result<()> {
-        say!("{} records sent to their topics again", grouped(self.sent));
-        if let Some(out) = out {
-            let (path, program) = (out.display(), program());
-            say!("{} lines in {path}; read them:   {program} run ... {path}", grouped(self.written));
+    fn say(&self, config: &Config, out: Option<&Path>) -> Result<()> {
+        let were = |number: u64| if number == 1 { "was" } else { "were" };
+        if self.kafka.is_some() {
+            say!("{} {} sent to their topics again", count(self.sent, "record"), were(self.sent));
         }
-        for (left, (count, named)) in &self.left {
-            let more = if *count > named.len() as u64 { ", ..." } else { "" };
-            say!("{} are left: they {} ({}{more})", grouped(*count), left.why(), named.join(", "));
+        if let Some(out) = out {
+            let path = out.display();
+            say!("{} {} written to `{path}`", count(self.written, "line"), were(self.written));
+            if self.written > 0 {
+                say!(
+                    "correct them there: a line that was not corrected is rejected again, unless a setting is another now"
+                );
+                let warehouse = at(config);
+                let next = format!("run FILES {}{warehouse}", word(&path.to_string()));
+                say!("{}", next_lines(&[("then read the file behind those that were read before", next)]));
+            }
+        }
+        for (left, (number, named)) in &self.left {
+            let more = if *number > named.len() as u64 { ", ..." } else { "" };
+            let is = if *number == 1 { "is" } else { "are" };
+            say!("{} {is} left: {} ({}{more})", count(*number, "record"), left.why(), named.join(", "));
         }
         Ok(())
     }

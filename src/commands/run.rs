@@ -11,8 +11,8 @@ use super::progress::Progress;
 use super::second::{enter, successor};
 use super::story::{say_what_is_read, say_where_it_goes_on};
 use super::summary::{Ended, summary, summary_of_memory};
-use super::text::{grouped, program};
-use super::waiting::{insist, patiently};
+use super::text::{at, grouped, program};
+use super::waiting::{insist, patiently, waited_for};
 use super::{IN_MEMORY, Refused, again, check_folder, families, options, sinks, stop_on_signals};
 use crate::commit::CommitError;
 use crate::config::Config;
@@ -55,7 +55,14 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
     let mut begin = begin;
     let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
     loop {
-        match once(config, named, begin, &signalled)? {
+        let done = once(config, named, begin, &signalled);
+        if let Err(error) = &done
+            && let Some(stopped) = waited_for(error).filter(|_| signalled.load(Acquire))
+        {
+            say!("{stopped}");
+            return Ok(Outcome::of(false).with("records", 0).with("stopped", true));
+        }
+        match done? {
             After::Done(outcome) => return Ok(outcome),
             After::GoOn => begin = Begin::GoOn { accept_clock: true, accept_loss },
         }
@@ -274,7 +281,7 @@ impl Run<'_> {
         options: Options,
     ) -> Result<(Arc<Stats>, bool, Progress)> {
         let stats = Arc::clone(&self.stats);
-        say_what_is_read(self.config, self.named, inputs.cluster.as_ref());
+        say_what_is_read(self.config, self.named, inputs.cluster.as_ref(), &resume);
         say_where_it_goes_on(&resume);
         let watch = Progress::start(&stats);
         let dir = keep.as_ref().map(|keep| keep.dir.clone());
@@ -323,10 +330,10 @@ impl Run<'_> {
 fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
     let passing = again::pass_now(config, warehouse)?;
     if passing > 0 {
-        let (passing, program) = (grouped(passing), program());
+        let (passing, program, at) = (grouped(passing), program(), at(config));
         tracing::warn!(
             "setting `rules` was changed: {passing} of the rejected records would pass now; see \
-             `{program} replay-rejected --dry-run`"
+             `{program} replay-rejected --dry-run{at}`"
         );
     }
     Ok(())

@@ -6,12 +6,13 @@
 
 use super::Refused;
 use super::beat::{Heartbeat, Who, interval, started};
+use super::waiting::Stopped;
 use crate::config::Config;
 use crate::sink::Fence;
 use crate::state_dir::{StateDir, StateError};
 use crate::store;
 use crate::store::lock::{Lock, lock};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
@@ -109,7 +110,7 @@ pub(super) fn enter(dir: &StateDir, config: &Config, stop: &AtomicBool) -> Resul
             Next::Look => {}
         }
         if stop.load(Acquire) {
-            bail!("stopped while it was waiting to hear whether {} is still there", named(heard.as_ref()));
+            return Err(Stopped(format!("an answer of {}", named(heard.as_ref()))).into());
         }
         std::thread::sleep(every / LOOKS_A_BEAT);
         if matches!(held, Lock::Anothers) {
@@ -117,6 +118,11 @@ pub(super) fn enter(dir: &StateDir, config: &Config, stop: &AtomicBool) -> Resul
         }
         heard = heard_of(dir)?;
     }
+}
+
+/// Whether the run that was heard of has not ended in order, and is known to be gone: its process was on this machine.
+pub(super) fn is_gone(heard: &Heartbeat) -> bool {
+    !heard.ended && judge(Some(heard), &Who::own(), started) == Other::Gone
 }
 
 /// Whether a run may be under way: one that was heard of has not ended, nor is its process gone.

@@ -2,8 +2,8 @@
 
 use super::ask::{failed, open, print};
 use super::nearest::meant;
-use super::rows::prose;
-use super::text::grouped;
+use super::rows::{format_of, prose};
+use super::text::{self, grouped};
 use super::{Refused, tables};
 use crate::cli::{Format, ShowArgs};
 use crate::config::Config;
@@ -108,6 +108,10 @@ impl Chosen {
                 [(time.clone(), false)].into_iter().chain(key.into_iter().filter(|(name, _)| *name != time)).collect()
             }
         };
+        if format_of(arguments.answer.format) == Format::Table && !arguments.all_columns {
+            // What programs ask for that read the tables again and again.
+            columns.retain(|column| stamps.iter().all(|stamp| stamp.name != column.name));
+        }
         let condition = arguments.condition.as_ref().map(|sql| format!(" WHERE (\n{sql}\n)")).unwrap_or_default();
         Ok(Chosen { table, declared, columns, condition, order, limit, last: arguments.last.is_some() })
     }
@@ -135,14 +139,17 @@ impl Chosen {
             let error = failed(guarded, error, &of, "`--where`, `--limit`");
             match (&arguments.condition, error.downcast::<Refused>()) {
                 // Everything else in the statement is ours.
-                (Some(sql), Ok(Refused(why))) => Refused(format!("`--where \"{sql}\"`: {why}")).into(),
+                (Some(sql), Ok(Refused(why))) => {
+                    let why = if is_incomplete(sql, &why) { "the expression is incomplete" } else { &why };
+                    Refused(format!("`--where \"{sql}\"`: {why}")).into()
+                }
                 (_, Ok(refused)) => refused.into(),
                 (_, Err(error)) => error,
             }
         };
         let mut answer = guarded.ask(&self.sql()).map_err(failed)?;
         let doc = self.declared.as_ref().map(|table| table.doc);
-        if let Some(doc) = doc.filter(|_| super::rows::format_of(arguments.answer.format) == Format::Table) {
+        if let Some(doc) = doc.filter(|_| format_of(arguments.answer.format) == Format::Table) {
             say!("{}", prose(doc, shown::width()));
         }
         let (format, count) = print(&mut answer, &self.columns, arguments.answer.format, &failed)?;
@@ -150,8 +157,8 @@ impl Chosen {
         if format == Format::Table {
             let all = number(guarded, &format!("SELECT COUNT(*) {table}")).map_err(failed)?;
             let more = if count < all { " (--limit N, --last)" } else { "" };
-            let such = if self.condition.is_empty() { "" } else { " of which `--where` is true" };
-            let said = format!("{} of {} rows{such}{more}", grouped(count), grouped(all));
+            let such = if self.condition.is_empty() { "" } else { " that match `--where`" };
+            let said = format!("{} of {}{such}{more}", grouped(count), text::count(all, "row"));
             say!("{}", prose(&said, shown::width()));
         } else if arguments.limit.is_none() && arguments.last.flatten().is_none() && count == self.limit as u64 {
             // Who reads lines does not see that some are missing.
@@ -162,6 +169,13 @@ impl Chosen {
         }
         Ok(())
     }
+}
+
+/// Whether SQLite stumbles over the bracket that we put behind a condition: it is not at its end.
+fn is_incomplete(condition: &str, why: &str) -> bool {
+    why.starts_with("incomplete input")
+        || why.starts_with("near \")\": syntax error")
+            && condition.matches('(').count() >= condition.matches(')').count()
 }
 
 /// The number that a statement of ours selects.

@@ -39,7 +39,7 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<Outc
         ("as a batch", format!("batch {given} --warehouse {batch}")),
         ("every metric by its SQL", format!("verify --warehouse {batch}")),
     ];
-    say_as_is!("\n{}", next_lines(&next));
+    say!("\n{}", next_lines(&next));
     let paths = [&events, &catalog].map(|path| path.to_string_lossy().into_owned());
     Ok(Outcome::of(true).with("records", config.simulate.events).with("items", items).with("files", paths.to_vec()))
 }

@@ -1,10 +1,11 @@
 //! The state of a warehouse's pipeline: where it is, and `status`.
 
+use super::awaited;
 use super::beat::Heartbeat;
 use super::limits::Limits;
 use super::outcome::Outcome;
-use super::second::{Entered, enter};
-use super::text::{grouped, program};
+use super::second::{Entered, enter, is_gone};
+use super::text::{at, count, grouped};
 use super::{Refused, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
@@ -13,15 +14,15 @@ use crate::instant::{self, span};
 use crate::lanes::{Lanes, Watermarks};
 use crate::sink::{MadeBy, Progress, Sink};
 use crate::source::Trouble;
+use crate::source::names::is_of_lines;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Lost, StateDir};
 use crate::store;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use dataflows::Time;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 /// The state of a pipeline that nobody runs now, nor can begin to run until this is dropped.
 pub(super) struct AtRest {
@@ -55,6 +56,11 @@ struct Status {
     sinks: Vec<Committed>,
     /// Sinks of which no position is known: why.
     unheard: Vec<String>,
+    /// The partitions that are files, whose positions are numbers of lines.
+    #[serde(skip)]
+    lines: BTreeSet<String>,
+    /// The run did not end in order, and its process is not there any more.
+    run_is_gone: bool,
     /// Of the run that is running, or ran last.
     run: Option<Heartbeat>,
 }
@@ -99,8 +105,10 @@ impl Status {
         let progress = progress(config)?;
         let warehouse = config.warehouse.display();
         if progress.as_ref().is_some_and(|progress| progress.made_by == MadeBy::Batch) {
-            let why =
-                format!("warehouse `{warehouse}` was made by `batch`, which keeps no state; see `show _progress`");
+            let why = format!(
+                "warehouse `{warehouse}` was made by `batch`, which keeps no state; see `show _progress{}`",
+                at(config)
+            );
             return Err(Refused(why).into());
         }
         let none = || Refused(format!("there is no state in `{place}`: no `run` has written to `{warehouse}`"));
@@ -121,7 +129,10 @@ impl Status {
             *position = *next.max(position);
         });
         let at = progress.as_ref().map_or(0, |progress| progress.epoch);
-        let mut lost = dir.last_generation_at(at)?.map(|facts| facts.lost).unwrap_or_default();
+        let facts = dir.last_generation_at(at)?;
+        let identities = facts.iter().flat_map(|facts| &facts.identities);
+        let lines = identities.filter(|(_, identity)| is_of_lines(identity)).map(|(name, _)| name.clone()).collect();
+        let mut lost = facts.map(|facts| facts.lost).unwrap_or_default();
         lost.retain(|lost| lost.is_passed(&positions));
         let warehouse = config.warehouse.display().to_string();
         let mut sinks: Vec<_> =
@@ -134,7 +145,10 @@ impl Status {
                 Err(error) => unheard.push(error.to_string()),
             }
         }
+        // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
+        let run = dir.heartbeat().unwrap_or_default();
         Ok(Status {
+            run_is_gone: run.as_ref().is_some_and(is_gone),
             generation: dir.last_generation()?,
             state: dir.place(),
             journal: chain.entries.last_key_value().map(|(epoch, (_, entry))| Journaled {
@@ -148,8 +162,8 @@ impl Status {
             lost,
             sinks,
             unheard,
-            // It may be cut short by a loss of power: then nothing is known of the run, and that is all.
-            run: dir.heartbeat().unwrap_or_default(),
+            lines,
+            run,
             pipeline_id: dir.pipeline_id,
         })
     }
@@ -192,11 +206,11 @@ fn progress(config: &Config) -> Result<Option<Progress>> {
 
 pub(super) fn status(config: &Config, arguments: &StatusArgs, json: bool) -> Result<Outcome> {
     if let Some(wanted) = &arguments.wait_for {
-        wait_for(config, wanted, arguments.timeout)?;
+        awaited::wait_for(config, wanted, arguments.timeout)?;
     }
     let limits = Limits::of(arguments)?;
     let status = Status::of(config)?;
-    let crossed = limits.crossed(status.run.as_ref(), instant::now());
+    let crossed = limits.crossed(status.run.as_ref(), status.run_is_gone, instant::now());
     match json {
         true => say!("{}", serde_json::to_string_pretty(&status)?),
         false => say_status(config, &status)?,
@@ -209,10 +223,18 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     say!("pipeline   {}, start {}", status.pipeline_id, status.generation);
     match &status.run {
         Some(run) if run.ended => say!("run        ended normally, {}", ago(&run.at)),
-        Some(run) => say!("run        process {}, {} workers; last report {}", run.process, run.workers, ago(&run.at)),
+        Some(run) if status.run_is_gone => {
+            say!("run        process {} is gone; it did not end normally; last report {}", run.process, ago(&run.at))
+        }
+        Some(run) => say!(
+            "run        process {}, {}; last report {}",
+            run.process,
+            count(run.workers as u64, "worker"),
+            ago(&run.at)
+        ),
         None => say!("run        nothing is known of it"),
     }
-    let running = status.run.iter().filter(|run| !run.ended);
+    let running = status.run.iter().filter(|run| !run.ended && !status.run_is_gone);
     for what in running.clone().flat_map(|run| &run.waits_for) {
         say!("waits      {what}");
     }
@@ -224,7 +246,13 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     }
     if let Some(Journaled { epoch, watermarks, at, since_snapshot, .. }) = &status.journal {
         say!("journal    epoch {epoch}, {}; watermark {watermarks}", ago(at));
-        say!("           {} epochs since the last snapshot: a restart replays them", grouped(*since_snapshot as u64));
+        match since_snapshot {
+            0 => say!("           no epoch since the last snapshot: a restart reads nothing again"),
+            1 => say!("           1 epoch since the last snapshot: a restart replays it"),
+            more => {
+                say!("           {} epochs since the last snapshot: a restart replays them", grouped(*more as u64));
+            }
+        }
     }
     for (family, since) in running.clone().flat_map(|run| &run.silent) {
         let watermark = status.journal.as_ref().map(|journal| journal.watermarks.of(family));
@@ -254,7 +282,8 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
             let behind = behind
                 .get(partition)
                 .map_or(String::new(), |n| format!("; {} read, not committed", grouped(*n as u64)));
-            say!("           {partition} up to {}{behind}", grouped((*next).max(0) as u64));
+            let what = if status.lines.contains(partition) { "line" } else { "offset" };
+            say!("           {partition}: next {what} {}{behind}", grouped((*next).max(0) as u64));
         }
     }
     for why in &status.unheard {
@@ -289,37 +318,4 @@ fn rounded(ms: i64) -> String {
         _ => 3_600_000,
     };
     span::show(ms.max(0) / unit * unit)
-}
-
-/// Waits until the warehouse has come so far: an epoch, or `topic/partition=offset`.
-fn wait_for(config: &Config, wanted: &str, timeout_s: u64) -> Result<()> {
-    let expected = || {
-        Refused(format!(
-            "`--wait-for {wanted}`: expected an epoch, or a position such as `events.jsonl/0=1000` (see `{} status`)",
-            program()
-        ))
-    };
-    let reached: Box<dyn Fn(&Progress) -> bool> = match wanted.rsplit_once('=') {
-        Some((partition, next)) => {
-            let (partition, next) = (partition.to_owned(), next.parse::<i64>().map_err(|_| expected())?);
-            Box::new(move |progress| progress.positions.get(&partition).is_some_and(|position| *position >= next))
-        }
-        None => {
-            let epoch = wanted.parse::<Time>().map_err(|_| expected())?;
-            Box::new(move |progress| progress.epoch >= epoch)
-        }
-    };
-    let started = Instant::now();
-    loop {
-        if let Some(progress) =
-            progress(config).context("could not ask how far the warehouse is")?.filter(|progress| reached(progress))
-        {
-            tracing::debug!("reached at epoch {}", progress.epoch);
-            return Ok(());
-        }
-        if started.elapsed().as_secs() >= timeout_s {
-            bail!("`{}` has not come to {wanted} within {timeout_s} s (`--timeout`)", config.warehouse.display());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

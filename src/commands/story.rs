@@ -7,13 +7,14 @@ use crate::config::Config;
 use crate::engine::Resume;
 use crate::kafka::cluster::Cluster;
 use crate::shown;
+use crate::source::names::called;
 use std::path::{Path, PathBuf};
 
 /// Positions of so many partitions are named.
 const NAMED: usize = 3;
 
 /// Says what is read, of how much, into what; and that it may be stopped.
-pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&Cluster>) {
+pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resume) {
     let (workers, warehouse) = (count(config.workers as u64, "worker"), config.warehouse.display());
     let into = match config.warehouse == Path::new(IN_MEMORY) {
         true => "into memory, which is gone at the end.".to_owned(),
@@ -21,13 +22,13 @@ pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&
             "into `{warehouse}`. Ctrl-C is safe: what was read is committed first, and the next run goes on from there."
         ),
     };
-    shown::complain(&format!("{}, by {workers}, {into}", what(config, named, cluster)));
+    shown::complain(&format!("{}, by {workers}, {into}", what(config, named, cluster, resume)));
 }
 
-fn what(config: &Config, named: &Named, cluster: Option<&Cluster>) -> String {
+fn what(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resume) -> String {
     let catalogs = match &named.catalogs[..] {
         [] => String::new(),
-        [one] => format!(" and catalog `{}`", one.display()),
+        [one] => format!(" and catalog {}", called(one)),
         more => format!(" and {} catalogs", more.len()),
     };
     let files = || format!("reading {}{catalogs}", files(&named.files));
@@ -35,7 +36,11 @@ fn what(config: &Config, named: &Named, cluster: Option<&Cluster>) -> String {
         let shop = &config.simulate;
         let rate = if shop.rate == 0 { "as fast as it goes".to_owned() } else { format!("{}/s", grouped(shop.rate)) };
         let days = count(u64::from(shop.days), "day");
-        let simulated = || format!("simulating a shop: {} events of {days}, {rate}", grouped(shop.events));
+        let simulated = || match resume.epoch {
+            0 => format!("simulating a shop: {} events of {days}, {rate}", grouped(shop.events)),
+            // How many of them are left is not known before they are made.
+            _ => format!("going on with the simulated shop, {rate}"),
+        };
         return if named.files.is_empty() { simulated() } else { files() };
     };
     let records: i64 = cluster.partitions.iter().map(|found| found.high - found.low).sum();
@@ -51,7 +56,7 @@ fn what(config: &Config, named: &Named, cluster: Option<&Cluster>) -> String {
 fn files(files: &[PathBuf]) -> String {
     let bytes = files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
     match files {
-        [one] => format!("`{}` ({})", one.display(), sized(bytes)),
+        [one] => format!("{} ({})", called(one), sized(bytes)),
         more => format!("{} ({})", count(more.len() as u64, "file"), sized(bytes)),
     }
 }
@@ -65,7 +70,7 @@ pub(super) fn say_where_it_goes_on(resume: &Resume) {
         .positions
         .iter()
         .take(NAMED)
-        .map(|(partition, next)| format!("{partition} to {}", grouped(next.unsigned_abs())));
+        .map(|(partition, next)| format!("{partition} up to {}", grouped(next.unsigned_abs().saturating_sub(1))));
     let more = resume.positions.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(", and {more} more (`status` lists them)") } else { String::new() };
     let read = read.collect::<Vec<_>>().join(", ");

@@ -3,7 +3,7 @@
 use super::outcome::Outcome;
 use super::progress::watermark;
 use super::tables::table_of;
-use super::text::{grouped, program, word};
+use super::text::{at, count, grouped, program, word};
 use super::waiting::patiently;
 use crate::config::Config;
 use crate::families::all;
@@ -31,11 +31,16 @@ pub(super) struct Ended<'a> {
 /// Says what was read, what became of it, where it is, and how to look at it.
 pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
     say_counts(config, ended)?;
-    say!("");
     // Not only to read: the last connection that may write tidies up behind SQLite's log.
     let mut sink = patiently(|| Sqlite::open(all(), &config.warehouse))?;
-    say_as_is!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
-    if let Some(unpriced) = super::unpriced::line(config, &sink)? {
+    let progress = sink.position()?;
+    let is_new = progress.as_ref().is_some_and(|progress| progress.generation == 1);
+    let is_nothing = !ended.stopped && is_nothing_new(ended.stats);
+    if is_new && !is_nothing {
+        say!("");
+        say_as_is!("{}", table_of(&|id| Ok(sink.count(id.table())?.unwrap_or_default()))?);
+    }
+    if !is_nothing && let Some(unpriced) = super::unpriced::line(config, &sink)? {
         say!("{unpriced}");
     }
     let path = config.warehouse.display().to_string();
@@ -49,23 +54,18 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
             Err(error) => say!("also:      {error}"),
         }
     }
-    let progress = sink.position()?;
     // Said once, of a new warehouse.
-    if progress.as_ref().is_some_and(|progress| progress.generation == 1)
-        && let Some(hint) = super::repository::hint(&config.warehouse, "*.db*")
-    {
+    if is_new && let Some(hint) = super::repository::hint(&config.warehouse, "*.db*") {
         say!("{hint}");
     }
-    let place = match config.warehouse == Config::default().warehouse {
-        true => String::new(),
-        false => format!(" --warehouse {}", word(&path)),
-    };
-    let program = word(&program());
+    let (place, program) = (at(config), word(&program()));
     if ended.stats.rejected.load(Relaxed) * 2 > ended.stats.records.load(Relaxed) {
-        say_as_is!("more than half was rejected; why:  {program} show rejected_events{place}");
+        say!("more than half was rejected; why:  {program} show rejected_events{place}");
     }
-    say_as_is!("with SQL:         {program} sql 'SELECT * FROM {example} LIMIT 5'{place}");
-    say_as_is!("look at a table:  {program} show {example}{place}");
+    if !is_nothing {
+        say!("with SQL:         {program} sql 'SELECT * FROM {example} LIMIT 5'{place}");
+        say!("look at a table:  {program} show {example}{place}");
+    }
     let outcome = outcome(ended).with("warehouse", path);
     Ok(outcome.with("epoch", progress.map_or(0, |progress| progress.epoch)))
 }
@@ -104,22 +104,28 @@ fn changed(stats: &Stats) -> u64 {
     [&stats.upserted, &stats.deleted, &stats.appended].iter().map(|rows| rows.load(Relaxed)).sum()
 }
 
+fn is_nothing_new(stats: &Stats) -> bool {
+    stats.records.load(Relaxed) == 0 && changed(stats) == 0
+}
+
 fn say_counts(config: &Config, ended: &Ended<'_>) -> Result<()> {
     let Ended { stats, elapsed, stopped, .. } = ended;
     if *stopped {
         say!("stopped before the end of the input; all records that were read are committed");
-    } else if stats.records.load(Relaxed) == 0 && changed(stats) == 0 {
-        say!("nothing new: 0 records were read");
+    } else if is_nothing_new(stats) {
+        match ended.files == 0 && !config.kafka.is_given() {
+            true => say!("nothing new: the simulated shop has ended"),
+            false => say!("nothing new: 0 records were read"),
+        }
         return say_unread(stats);
     }
     let records = stats.records.load(Relaxed);
     let seconds = elapsed.as_secs_f64().max(0.001);
     say!(
-        "{} records in {seconds:.1} s ({}/s) by {} worker{}; watermark {}",
-        grouped(records),
+        "{} in {seconds:.1} s ({}/s) by {}; watermark {}",
+        count(records, "record"),
         grouped((records as f64 / seconds) as u64),
-        config.workers,
-        if config.workers == 1 { "" } else { "s" },
+        count(config.workers as u64, "worker"),
         watermark(stats),
     );
     say!(
@@ -131,12 +137,11 @@ fn say_counts(config: &Config, ended: &Ended<'_>) -> Result<()> {
         if stats.masked.load(Relaxed) == 1 { "address" } else { "addresses" },
     );
     say!(
-        "{} rows upserted, {} deleted, {} added in {} {}; read to committed in at most {} ms",
-        grouped(stats.upserted.load(Relaxed)),
+        "{} upserted, {} deleted, {} added in {}; read to committed in at most {} ms",
+        count(stats.upserted.load(Relaxed), "row"),
         grouped(stats.deleted.load(Relaxed)),
         grouped(stats.appended.load(Relaxed)),
-        grouped(stats.commits.load(Relaxed)),
-        if stats.commits.load(Relaxed) == 1 { "commit" } else { "commits" },
+        count(stats.commits.load(Relaxed), "commit"),
         grouped(stats.freshness_max_ms.load(Relaxed)),
     );
     if let Some(megabytes) = peak_megabytes() {

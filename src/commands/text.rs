@@ -1,5 +1,6 @@
 //! Small pieces of text that several commands show.
 
+use crate::config::Config;
 use crate::shown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,6 +65,14 @@ pub(super) fn word(text: &str) -> String {
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// `--warehouse` as a command that is printed needs it: nothing for the usual one.
+pub(super) fn at(config: &Config) -> String {
+    match config.warehouse == Config::default().warehouse {
+        true => String::new(),
+        false => format!(" --warehouse {}", word(&config.warehouse.to_string_lossy())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Refused;
 use super::outcome::{FAILED, Outcome};
-use super::text::{cut, grouped, program};
+use super::text::{at, cut, grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
 use crate::families::all;
@@ -38,7 +38,7 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
     // One read transaction sees one commit, also while a run writes.
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
-    refuse_what_is_gone(sink, &path)?;
+    refuse_what_is_gone(config, sink, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = all().metrics().iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
     let raw = all().raw().map(stored).sum::<Result<u64, _>>()?;
@@ -84,9 +84,11 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
     }
     let outcome = Outcome::of(false).with("epoch", progress.epoch).with("differ", wrong).with("tables", tables);
     if wrong > 0 {
+        let rows = if wrong == 1 { format!("1 row of `{path}` is") } else { format!("{wrong} rows of `{path}` are") };
         let why = format!(
-            "{wrong} rows of `{path}` are not what its raw events say; whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{} verify` too",
-            program()
+            "{rows} not what its raw events say; whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{} verify{}` too",
+            program(),
+            at(config)
         );
         return Ok(outcome.complaining(FAILED, why));
     }
@@ -107,12 +109,12 @@ fn passed(sink: &Sqlite) -> Result<Vec<String>> {
 }
 
 /// What the metrics' SQL does not find any more it would take for what never was.
-fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
+fn refuse_what_is_gone(config: &Config, sink: &Sqlite, path: &str) -> Result<()> {
     if sink.has_forgotten()? {
-        let program = program();
+        let (program, at) = (program(), at(config));
         let why = format!(
             "`{path}` cannot be verified: users were forgotten, and what was computed of many users was computed of them \
-             too.\nIf the sources still have everything, they come back by:  {program} run ... --rebuild  (or the same `batch`)"
+             too.\nIf the sources still have everything, they come back by:  {program} run ... --rebuild{at}  (or the same `batch`)"
         );
         return Err(Refused(why).into());
     }
@@ -128,8 +130,9 @@ fn refuse_what_is_gone(sink: &Sqlite, path: &str) -> Result<()> {
         "`{path}` cannot be verified: old rows of its raw tables were removed, as `[retention]` says ({}), and the metrics \
          were computed from them too.\n\
          Verify a warehouse that keeps them:            {program} run ... {kept} --warehouse other.db\n\
-         or, if the sources still have everything:      {program} run ... {kept} --rebuild",
-        tables.join(", ")
+         or, if the sources still have everything:      {program} run ... {kept} --rebuild{}",
+        tables.join(", "),
+        at(config)
     ))
     .into())
 }

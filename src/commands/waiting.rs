@@ -1,6 +1,8 @@
 //! Waiting for what is unavailable: a while, or until told to stop.
 
+use crate::kafka::KafkaError;
 use crate::outage;
+use crate::recovery::StartError;
 use crate::sink::SinkError;
 use crate::stats::Stats;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
@@ -8,8 +10,38 @@ use std::time::Duration;
 
 /// How long what is unavailable is left alone before it is asked again.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How often it is asked meanwhile whether to stop.
+const PAUSE_PARTS: u32 = 40;
 /// So it is said.
 const THEN: &str = "trying again every 2 s (Ctrl-C gives up)";
+
+/// Told to stop while it waited, before anything was read: that is an end in order.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped while waiting for {0}; nothing was read")]
+pub(super) struct Stopped(pub String);
+
+/// If a start was told to stop while it waited: for what.
+pub(super) fn waited_for(error: &anyhow::Error) -> Option<Stopped> {
+    let place = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        (Some(Stopped(place)), ..) => place.as_str(),
+        (_, Some(KafkaError::Away(why)), ..) => outage::place_of(why),
+        (_, _, Some(SinkError::Unavailable(why)), _) => outage::place_of(why),
+        (.., Some(StartError::Sink(SinkError::Unavailable(why)))) => outage::place_of(why),
+        _ => return None,
+    };
+    Some(Stopped(place.to_owned()))
+}
+
+/// Waits for a moment, or until told to stop; tells which.
+fn pause(stop: &AtomicBool) -> bool {
+    for _ in 0..PAUSE_PARTS {
+        if stop.load(Acquire) {
+            return true;
+        }
+        std::thread::sleep(PAUSE / PAUSE_PARTS);
+    }
+    stop.load(Acquire)
+}
 
 /// Tries again while another process holds the warehouse, for about a minute.
 pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkError> {
@@ -38,7 +70,9 @@ pub(super) fn insist<T, E: std::fmt::Display>(
                 outage::say(outage::place_of(&why), &why, THEN);
                 stats.set_start_waits(Some(why.clone()));
                 away = Some(why);
-                std::thread::sleep(PAUSE);
+                if pause(stop) {
+                    return Err(error);
+                }
             }
             other => {
                 stats.set_start_waits(None);

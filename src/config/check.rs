@@ -87,11 +87,16 @@ impl Config {
         if time.max_future > MAX_FUTURE_MS_MAX {
             wrongs.say("rules.max_future", "expected a year at the most");
         }
-        if shop.user_id.0 > shop.user_id.1 || !(1..=i64::MAX as u64).contains(&shop.user_id.1) {
-            wrongs.say("rules.user_id", "expected [smallest, largest], the largest at least 1");
+        let (smallest, largest) = shop.user_id;
+        if smallest > largest {
+            wrongs.say("rules.user_id", turned(smallest, largest));
+        } else if !(1..=i64::MAX as u64).contains(&largest) {
+            let why = format!("is [{smallest}, {largest}]; expected a largest number of 1 to {}", i64::MAX);
+            wrongs.say("rules.user_id", why);
         }
-        if shop.age.0 > shop.age.1 {
-            wrongs.say("rules.age", "expected [smallest, largest]");
+        let (smallest, largest) = shop.age;
+        if smallest > largest {
+            wrongs.say("rules.age", turned(smallest, largest));
         }
     }
 
@@ -105,6 +110,11 @@ impl Config {
             wrongs.at_least_one(&format!("segments.{key}"), least);
         }
     }
+}
+
+/// Of `[smallest, largest]` the wrong way round.
+fn turned(smallest: impl std::fmt::Display, largest: impl std::fmt::Display) -> String {
+    format!("is [{smallest}, {largest}]: the smallest is larger than the largest")
 }
 
 impl Simulate {

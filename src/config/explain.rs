@@ -21,12 +21,21 @@ pub(super) fn broken(text: &str, error: &toml_edit::TomlError) -> String {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         format!(", line {}, column {column}", line(text, before.len()))
     });
+    let is_empty = error.span().is_some_and(|span| has_no_value(text, span.start));
     let expected = match error.message().lines().find(|line| line.starts_with("expected")) {
+        _ if is_empty => "a value is missing".to_owned(),
         Some(expected) => expected.to_owned(),
         None if error.message().starts_with("duplicate key") => "a key is there twice".to_owned(),
         None => "expected `key = value`, text in quotes, or `[section]`".to_owned(),
     };
     format!("{place}: is not TOML; {expected}")
+}
+
+/// Whether nothing stands behind the `=` of the line that a byte of a text is in.
+fn has_no_value(text: &str, byte: usize) -> bool {
+    let line = text.get(..byte).and_then(|before| text.lines().nth(before.matches('\n').count()));
+    let value = line.and_then(|line| line.split_once('=')).map(|(_, value)| value.trim());
+    value.is_some_and(|value| value.is_empty() || value.starts_with('#'))
 }
 
 /// The line that a byte of a text is in, counted from 1.

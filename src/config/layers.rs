@@ -119,6 +119,11 @@ impl Layers {
             // Not repeated: it may be a value whose key was forgotten.
             let wrong = |why: &str| format!("number {}: {why}: write `--set key=value`", n + 1);
             let Some((key, value)) = set.split_once('=') else {
+                if settings().any(|setting| setting.key == *set) {
+                    let what = format!("`--set {set}` has no value; write `--set {set}=VALUE`");
+                    self.mistakes.push(Mistake::new(&Origin::Default, what));
+                    continue;
+                }
                 self.wrong(&origin, wrong("has no value"));
                 continue;
             };

@@ -234,7 +234,7 @@ mod tests {
         for said in [
             "6 mistakes in the configuration:\n",
             "\n  --set: setting `workers`: is text; expected a whole number, 0 or more\n",
-            "\n  --set: number 2: has no value",
+            "\n  `--set workers` has no value; write `--set workers=VALUE`\n",
             "unknown setting `publish.prefx`; did you mean `publish.prefix`?",
             "--set: setting `cart_ttl`: must be longer",
             "--rate: setting `simulate.rate`: is text",

@@ -10,14 +10,23 @@ use toml::{Table, Value};
 pub const COLUMNS: usize = 80;
 
 impl Loaded {
-    /// The configuration as a file that would give it, each value with its meaning and where it comes from. Of
-    /// properties that are not known to be harmless only the names are in it.
-    pub fn explained(&self, columns: usize) -> String {
+    /// The configuration as a file that would give it, each value with its meaning and where it comes from: all of it, or
+    /// what is not as it is by default. Of properties that are not known to be harmless only the names are in it.
+    pub fn explained(&self, columns: usize, all: bool) -> String {
         let values: Table = toml::from_str(&self.config.to_shown_toml()).expect("it reads what it writes");
+        let is_said = |setting: &&Setting| match (at(&values, &setting.key), &setting.default) {
+            _ if all => true,
+            (Some(Value::Table(map)), None) => !map.is_empty(),
+            (is, default) => is != default.as_ref(),
+        };
         let mut text = String::new();
         for section in sections() {
+            let said: Vec<_> = section.settings.iter().filter(is_said).collect();
+            if said.is_empty() && !all {
+                continue;
+            }
             heading(section, columns, &mut text);
-            for setting in &section.settings {
+            for setting in said {
                 comment("# ", &setting.meaning, columns, &mut text);
                 let value = at(&values, &setting.key);
                 match value {
@@ -152,7 +161,10 @@ mod tests {
             "tables=[\"users\", \"movies_catalog\", \"session_metrics\", \"user_activity\", \"movie_statistics\"]";
         let loaded = loaded(&["lateness=24h", "kafka.topics.sign_in=logins", all, "rules.age=[1, 2]"]);
         for columns in [40, 80, 200] {
-            let text = loaded.explained(columns);
+            let differing = loaded.explained(columns, false);
+            let again: Config = toml::from_str(&differing).expect("TOML");
+            assert!(again == loaded.config && !differing.contains("# default"), "{differing}");
+            let text = loaded.explained(columns, true);
             let again: Config = toml::from_str(&text).expect("TOML");
             assert_eq!(again, loaded.config, "{text}");
             assert!(text.contains("lateness = \"1day\"  # --set\n"), "{text}");

@@ -26,6 +26,13 @@ impl Outline {
         self.0.iter().any(|(field, _)| field == name)
     }
 
+    /// The field that says in other programs what this one is to say; in an envelope it says something else.
+    fn elsewhere(&self, field: &str) -> Option<&'static str> {
+        let is_envelope = self.0.iter().any(|(_, inner)| inner.is_some());
+        let (_, others) = ELSEWHERE.iter().find(|(ours, _)| *ours == field).filter(|_| !is_envelope)?;
+        others.iter().copied().find(|other| self.has(other) && !is_read(other))
+    }
+
     fn inner(&self, name: &str) -> Option<&[String]> {
         self.0.iter().find(|(field, _)| field == name)?.1.as_deref()
     }
@@ -39,6 +46,8 @@ impl Outline {
             why.push_str(": it is null");
         } else if let Some(name) = names.filter(|name| !is_read(name)).find(|name| nearest(name, [field]).is_some()) {
             let name = first(name, NAME_SHOWN);
+            written(&mut why, format_args!("; `{name}` is not read: did you mean `{field}`?"));
+        } else if let Some(name) = self.elsewhere(field) {
             written(&mut why, format_args!("; `{name}` is not read: did you mean `{field}`?"));
         } else if let Some(payload) = self.inner("payload").filter(|_| self.has("schema")) {
             let within = if is_change(|name| payload.iter().any(|field| field == name)) {
@@ -68,6 +77,12 @@ impl Outline {
         why
     }
 }
+
+/// What fields are called in other programs.
+const ELSEWHERE: [(&str, &[&str]); 2] = [
+    ("event_name", &["event", "event_type", "eventType", "type", "action"]),
+    ("timestamp", &["ts", "time", "event_time", "eventTime", "datetime", "created_at", "at"]),
+];
 
 /// So much is shown of a name.
 const NAME_SHOWN: usize = 40;

@@ -83,11 +83,7 @@ impl Sqlite {
     /// If there is none, or as with [`Sqlite::open`].
     pub fn open_to_read(catalogue: Catalogue, path: &Path) -> Result<Sqlite, SinkError> {
         if !path.exists() {
-            let detail = format!(
-                "warehouse `{}` does not exist; make it with `deltamart`, or name another with `--warehouse`",
-                path.display()
-            );
-            return Err(SinkError::Failed(detail));
+            return Err(SinkError::Failed(trouble::no_file(path)));
         }
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =

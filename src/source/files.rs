@@ -2,8 +2,8 @@
 
 use super::content::{Content, Read, Skipped, Tail};
 use super::lines::LINE_BYTES_MAX;
-use super::names::first_line_identity;
-use super::recognise::{Before, Found, Refusal, recognise};
+use super::names::{called, first_line_identity};
+use super::recognise::{Before, Found, Refusal, left_out, recognise};
 use super::{Batch, Partition, Poll, Portion, Source, SourceError};
 use crate::decode::Format;
 use crate::families::SHOP;
@@ -56,6 +56,14 @@ impl Files {
         }
     }
 
+    /// Says of the files that were given and are not among those that are read why that is.
+    pub fn leaving_out(mut self, given: &[PathBuf]) -> Result<Files, SourceError> {
+        for path in given.iter().filter(|path| self.files.iter().all(|found| found.path != **path)) {
+            self.unread.push(left_out(path)?);
+        }
+        Ok(self)
+    }
+
     /// The line of the current file where reading goes on.
     fn next_line(&self) -> i64 {
         self.next_lines.get(&self.current).copied().unwrap_or(1)
@@ -82,8 +90,9 @@ impl Files {
         if skipped == Skipped::NotThere {
             let found = &self.files[self.current as usize];
             let (path, has, read) = (found.path.display(), content.next() - 1, next - 1);
+            let lines = if has == 1 { "line" } else { "lines" };
             return Err(SourceError::Failed(format!(
-                "file `{path}` has {has} lines, and {read} of it were read before: it was cut, or replaced. Give it back \
+                "file `{path}` has {has} {lines}, and {read} were read of it before: it was cut, or replaced. Give it back \
                  as it was, name the new one otherwise, or start from scratch with `--rebuild`"
             )));
         }
@@ -148,10 +157,10 @@ impl Source for Files {
             };
             bytes_read += batch.bytes.len() - start + 1;
             if !line.ended && self.tail == Tail::Wait {
-                let (path, bytes) = (self.files[self.current as usize].path.display(), line.bytes);
+                let (path, bytes) = (called(&self.files[self.current as usize].path), line.bytes);
+                let bytes = if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") };
                 self.unread.push(format!(
-                    "line {} of `{path}` has no line end yet, and waits for it ({bytes} bytes); if the file is whole, end \
-                     it with one",
+                    "line {} of {path} has no line end yet, and waits for it ({bytes}); if the file is whole, end it with one",
                     line.number
                 ));
                 batch.bytes.truncate(start);

@@ -13,6 +13,25 @@ pub(super) fn first_line_identity(sum: u32) -> String {
     format!("{FIRST_LINE}{sum:08x}")
 }
 
+/// What standard input is called once it is in a file.
+pub const STDIN_NAME: &str = "stdin";
+/// How the name of the folder begins that it is in.
+pub const STDIN_FOLDER: &str = "deltamart-";
+
+/// What a file is called where people read it: its name in quotes, or standard input.
+pub fn called(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    match path.file_name().is_some_and(|name| name == STDIN_NAME) && folder.starts_with(STDIN_FOLDER) {
+        true => "standard input".to_owned(),
+        false => format!("`{}`", path.display()),
+    }
+}
+
+/// Whether an identity is that of a file, whose positions are numbers of lines.
+pub fn is_of_lines(identity: &str) -> bool {
+    identity.starts_with(FIRST_LINE) || identity.starts_with("catalog ")
+}
+
 /// The sum of the first line, of the identity of a file of events.
 pub fn first_line_of(identity: &str) -> Option<u32> {
     u32::from_str_radix(identity.strip_prefix(FIRST_LINE)?, 16).ok()

@@ -15,7 +15,7 @@
 use super::SourceError;
 use super::content::{Content, Tail};
 use super::marks::Marks;
-use super::names::{as_text, first_line_of};
+use super::names::{as_text, called, first_line_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -294,6 +294,17 @@ impl<'a> Recognition<'a> {
         }
         copy.map_or(Ok(()), |copy| Err(Refusal::Differs(differs(copy))))
     }
+}
+
+/// Why nothing is read of a file without a whole first line.
+pub fn left_out(path: &Path) -> Result<String, SourceError> {
+    let named = called(path);
+    Ok(match first_line(path, Tail::Take)? {
+        None => format!("{named} is empty"),
+        Some(_) => format!(
+            "the first line of {named} has no line end yet; nothing was read; if the file is whole, end it with a line feed"
+        ),
+    })
 }
 
 /// What a file is called: its own name, without where it lies.

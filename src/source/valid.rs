@@ -6,6 +6,7 @@ use crate::families;
 use crate::rules::Rules;
 use crate::source::lines::{Extent, Lines};
 use crate::source::movies::Movies;
+use crate::source::names::called;
 use crate::source::sniff::Kind;
 use crate::source::{Poll, Source, SourceError};
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub fn has_valid_record(
     match found {
         Ok(true) => Ok(()),
         // Reading it comes to what is damaged.
-        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path),
+        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, kind),
         Err(error) => Err(error),
     }
 }
@@ -106,6 +107,16 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
     Ok(false)
 }
 
+/// What an event needs, and where to see one.
+fn needed() -> String {
+    let names: Vec<_> = families::TOPICS.iter().map(|topic| format!("`{}`", topic.event)).collect();
+    format!(
+        "An event needs `event_name` (one of {}), `timestamp`, and the fields of its event. \
+         An example of each: `deltamart schema --events`\n",
+        names.join(", ")
+    )
+}
+
 #[derive(Default)]
 struct Judged {
     first: Option<(i64, Rejection)>,
@@ -118,7 +129,7 @@ impl Judged {
         self.first.get_or_insert((line, rejection));
     }
 
-    fn verdict(self, path: &Path) -> Result<(), SourceError> {
+    fn verdict(self, path: &Path, kind: Kind) -> Result<(), SourceError> {
         let Some((line, Rejection { reason, detail, .. })) = self.first else { return Ok(()) };
         let records: usize = self.reasons.values().sum();
         let (which, verb) = match records {
@@ -126,15 +137,23 @@ impl Judged {
             records => (format!("none of the first {records} records"), "is valid"),
         };
         // In the order in which reasons are declared: about that in which a record is judged.
+        let found = |reason: &Reason| self.reasons.contains_key(reason.code());
+        let may_be_rules = families::reasons().any(|reason| found(&reason) && reason.is_of_rules());
         let codes = families::reasons().map(Reason::code);
         let count = |code| self.reasons.get(code).map(|count| format!("{count} {code}"));
         let reasons: Vec<_> = codes.filter_map(count).collect();
         let detail = detail.replace(char::is_control, "\u{FFFD}");
-        let (file, reasons, reason) = (path.display(), reasons.join(", "), reason.code());
+        let needs = match kind {
+            Kind::Events if !reason.is_of_rules() => needed(),
+            Kind::Events | Kind::Catalog => String::new(),
+        };
+        let (file, reasons, reason) = (called(path), reasons.join(", "), reason.code());
+        let file = if file.starts_with('`') { format!("file {file}") } else { file };
+        let rules = if may_be_rules { ", or the settings `rules`" } else { "" };
         Err(SourceError::NoneValid(format!(
-            "{which} of file `{file}` {verb}, and so it is not read ({reasons}).\n\
-             The first, in line {line}: {reason}: {detail}\n\
-             What to do: correct the file, or the settings `rules`; or have all of it rejected: `--accept-rejects`"
+            "{which} of {file} {verb}, and so it is not read ({reasons}).\n\
+             The first, in line {line}: {reason}: {detail}\n{needs}\
+             What to do: correct the file{rules}; or have all of it rejected: `--accept-rejects`"
         )))
     }
 }

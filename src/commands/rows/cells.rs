@@ -69,6 +69,39 @@ pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// A text on lines of so many cells, cut behind a blank if one is near the end of a line; the blank is not shown there.
+pub(super) fn broken(text: &str, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    loop {
+        let first = beginning(rest, room);
+        if first == rest.len() {
+            lines.push(rest.to_owned());
+            return lines;
+        }
+        // A word that goes on in the next line begins there, unless much of this one would be empty.
+        let is_near = |at: &usize| cells(&rest[..*at]) * 3 > room * 2;
+        let end = match rest[first..].starts_with(' ') {
+            true => first + 1,
+            false => rest[..first].rfind(' ').filter(is_near).map_or(first, |at| at + 1),
+        };
+        lines.push(rest[..end].trim_end_matches(' ').to_owned());
+        rest = &rest[end..];
+    }
+}
+
+/// How many bytes of a text are on its first line of so many cells: one letter at least.
+fn beginning(text: &str, room: usize) -> usize {
+    let mut taken = 0;
+    for (at, letter) in text.grapheme_indices(true) {
+        taken += letter_cells(letter);
+        if at > 0 && taken > room {
+            return at;
+        }
+    }
+    text.len()
+}
+
 /// Sentences on lines of so many cells, cut between words.
 pub(in crate::commands) fn prose(text: &str, room: super::Width) -> String {
     let Some(room) = room else { return text.to_owned() };
@@ -114,6 +147,9 @@ mod tests {
         let text = "ab猫cd e\u{301}fg";
         assert_eq!(wrapped(text, 3), ["ab", "猫c", "d e\u{301}", "fg"]);
         assert_eq!(wrapped(text, 1).concat(), text);
+        assert_eq!(broken("one two three", 8), ["one two", "three"]);
+        assert_eq!(broken("one two three", 7), ["one two", "three"]);
+        assert_eq!(broken("a bcdefghij", 6), ["a bcde", "fghij"], "the blank is not near");
         assert_eq!(prose("one two three", Some(7)), "one two\nthree");
         assert_eq!(prose("one reallylong", Some(5)), "one\nreall\nylong");
     }

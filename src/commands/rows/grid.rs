@@ -1,7 +1,7 @@
 //! A table for people. On a terminal that is too narrow the middle of long texts is left out, or each row is shown with
 //! one column a line, whole.
 
-use super::cells::{cells, padded, shortened, wrapped};
+use super::cells::{broken, cells, padded, shortened, wrapped};
 use super::{Column, Width, for_people, is_number, is_short};
 use crate::shown;
 use rusqlite::types::Value;
@@ -68,10 +68,17 @@ impl Grid {
 
     /// The widths of columns that make no more than so many cells; nothing if too much would be left out.
     fn widths(&self, width: usize) -> Option<Vec<usize>> {
-        let whole = self.whole();
+        // Names on one line each if that is possible, else broken behind their `_`.
+        let longest = |name: &str| name.split_inclusive('_').map(cells).max().unwrap_or_default();
+        self.widths_with(width, cells).or_else(|| self.widths_with(width, longest))
+    }
+
+    fn widths_with(&self, width: usize, name: impl Fn(&str) -> usize) -> Option<Vec<usize>> {
+        let whole = self.columns.iter().enumerate();
+        let whole: Vec<_> = whole.map(|(place, column)| self.values(place).max(name(&column.name))).collect();
         let least = self.columns.iter().zip(&whole).enumerate().map(|(place, (column, whole))| {
-            let values = if column.whole { self.values(place) } else { TEXT_CELLS };
-            (*whole).min(values.max(cells(&column.name).min(NAME_CELLS)))
+            let values = if column.whole { self.values(place) } else { TEXT_CELLS.min(self.values(place)) };
+            (*whole).min(values.max(name(&column.name).min(NAME_CELLS)))
         });
         let least: Vec<_> = least.collect();
         // Every column up to the same width, the widest for which there is room.
@@ -104,7 +111,11 @@ impl Grid {
             format!("│{}│\n", cells.join("┆"))
         };
         let mut out = rule(["┌", "─", "┬", "┐"]);
-        out += &line(&mut self.columns.iter().map(|column| (&*column.name, false)));
+        let names: Vec<_> =
+            self.columns.iter().zip(widths).map(|(column, width)| named(&column.name, *width)).collect();
+        for n in 0..names.iter().map(Vec::len).max().unwrap_or(1) {
+            out += &line(&mut names.iter().map(|parts| (parts.get(n).map_or("", String::as_str), false)));
+        }
         out += &rule(["╞", "═", "╪", "╡"]);
         for row in &self.rows {
             // A cell may have several lines.
@@ -136,7 +147,7 @@ impl Grid {
                     out += &padded(name, indent - 2, true);
                 }
                 let is_apart = cells(name) + 2 > indent;
-                for (n, part) in wrapped(text, width - indent).iter().enumerate() {
+                for (n, part) in broken(text, width - indent).iter().enumerate() {
                     let before = if n == 0 && !is_apart { "  ".to_owned() } else { " ".repeat(indent) };
                     // An empty value leaves no spaces behind.
                     out += if part.is_empty() { "" } else { &before };
@@ -149,6 +160,18 @@ impl Grid {
         out.truncate(out.trim_end_matches('\n').len());
         out
     }
+}
+
+/// A name on lines of so many cells, broken behind a `_`.
+fn named(name: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::<String>::new();
+    for part in name.split_inclusive('_') {
+        match lines.last_mut() {
+            Some(line) if cells(line) + cells(part) <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines
 }
 
 /// How many cells a table has whose columns have so many.
@@ -223,6 +246,21 @@ mod tests {
         assert!(longest(&shown) <= 40 && shown.contains('…'), "{shown}");
         let whole = render(&columns, &rows, None);
         assert!(whole.contains(&("a".repeat(30) + &"z".repeat(30))), "{whole}");
+    }
+
+    #[test]
+    fn long_names_are_broken_before_a_table_is_given_up() {
+        let columns = [column("preferred_language"), column("age")];
+        let rows = [vec![text("eng"), Value::Integer(30)]];
+        let expected = "\
+┌────────────┬─────┐
+│ preferred_ ┆ age │
+│ language   ┆     │
+╞════════════╪═════╡
+│ eng        ┆  30 │
+└────────────┴─────┘";
+        assert_eq!(render(&columns, &rows, Some(20)), expected);
+        assert!(render(&columns, &rows, Some(30)).contains("│ preferred_language ┆ age │"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What may be wrong with the file: held by somebody, no room for it, damaged.
 
 use super::Sqlite;
+use crate::config::Config;
 use crate::sink::SinkError;
 use rusqlite::{Error, ErrorCode, InterruptHandle, ffi};
+use std::io::Read;
 use std::path::Path;
 
 /// So many of the sentences in which SQLite describes a damage are repeated.
@@ -57,6 +59,40 @@ pub fn is_damage(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
+/// So many files are named.
+const NAMED: usize = 5;
+
+/// What is said where there is no file: how to make it, and which others there are.
+pub(super) fn no_file(path: &Path) -> String {
+    let usual = Config::default().warehouse;
+    let shown = path.display();
+    let make = if path == usual { String::new() } else { format!(" --warehouse {shown}") };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map_while(Result::ok).map(|entry| entry.path());
+    let mut others: Vec<_> = entries.filter(|path| is_sqlite(path)).collect();
+    others.sort();
+    let more = if others.len() > NAMED { ", ..." } else { "" };
+    let names = others.iter().take(NAMED).filter_map(|path| path.file_name());
+    let names: Vec<_> = names.map(|name| format!("`{}`", name.display())).collect();
+    let here = match &names[..] {
+        [] => String::new(),
+        [one] => format!(" (there is {one})"),
+        all => format!(" (there are {}{more})", all.join(", ")),
+    };
+    format!(
+        "warehouse `{shown}` does not exist; make it with `deltamart run FILES{make}`, or name another one with \
+         `--warehouse`{here}"
+    )
+}
+
+/// Whether a file begins like one of SQLite's.
+fn is_sqlite(path: &Path) -> bool {
+    let is_named = path.extension().is_some_and(|end| end == "db" || end == "sqlite");
+    let mut head = [0; 16];
+    let mut read = || std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    is_named && path.is_file() && read().is_ok() && head == *b"SQLite format 3\0"
+}
+
 /// What is said of a damaged file.
 pub fn damage(path: &Path, why: &str) -> String {
     let path = path.display();
@@ -76,7 +112,7 @@ pub(super) fn sql_error(path: &Path, what: &str, error: Error) -> SinkError {
         }
         Some(ErrorCode::NotADatabase) => SinkError::Failed(format!(
             "{detail}; name another file with `--warehouse`. If it was a warehouse: {}",
-            damage(path, "its beginning is none")
+            damage(path, "it does not begin like a SQLite file")
         )),
         Some(ErrorCode::DatabaseCorrupt) => SinkError::Failed(damage(path, &detail)),
         _ if is_too_large(&error) && file_size_is_limited() => {
