@@ -195,7 +195,6 @@ impl<E, R> Vocabulary<E, R> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("expected one of {}", known.join(", ")),
             };
-            let expected = format!("that is not an event: {expected}");
             wire.broken(self.event_name, Reason::UNKNOWN_EVENT, name, &expected)
         })
     }

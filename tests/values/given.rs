@@ -136,7 +136,7 @@ fn envelopes_are_told_from_events() {
     says(
         &read[6],
         Reason::UNKNOWN_EVENT,
-        &["`event_name` is the text \"Sign_In\"; that is not an event", "did you mean `sign_in`?"],
+        &["`event_name` is the text \"Sign_In\"; did you mean", "did you mean `sign_in`?"],
     );
     let user = r#"{"event_name":"sign_in","timestamp":"2026-01-05T10:00:00Z","userId":4}"#;
     says(&self::read(user)[0], Reason::MISSING_FIELD, &["`userId` is not read", "did you mean `user_id`?"]);
