@@ -29,6 +29,9 @@ pub trait Family: Sync {
     /// The names of the fields that its events have.
     fn names(&self) -> &'static Names;
 
+    /// A gate to its events that leads nowhere: records are judged there, and that is all.
+    fn alone(&self) -> Box<dyn Gate>;
+
     /// The reasons for which its events, and no others, are rejected.
     fn reasons(&self) -> Vec<Reason>;
 

@@ -65,23 +65,58 @@ pub trait Gate {
 
 type Handle<E> = InputHandle<Time, CapacityContainerBuilder<Vec<Arrival<E>>>>;
 
-/// The gate of events of a type, by the rules of a type.
-pub struct Events<E: Timed, R: 'static> {
-    vocabulary: &'static Vocabulary<E, R>,
+/// Makes an event of what was read of a record, or says what it breaks.
+pub trait Judge<E>: Sync {
+    /// The names of the fields that are read.
+    fn names(&self) -> &Names;
+
+    /// The event, and whether an e-mail address came in clear in it, and was masked.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    fn judge<'n, 'a>(
+        &self,
+        wire: &mut Wire<'n, 'a>,
+        carries: Option<&str>,
+        bounds: Bounds<'_>,
+        rest: Rest<'_, 'n, 'a>,
+    ) -> Result<(E, bool), Broken>;
+}
+
+impl<E: 'static, R: 'static> Judge<E> for Vocabulary<E, R> {
+    fn names(&self) -> &Names {
+        self.names()
+    }
+
+    fn judge<'n, 'a>(
+        &self,
+        wire: &mut Wire<'n, 'a>,
+        carries: Option<&str>,
+        Bounds { rules, time, clock }: Bounds<'_>,
+        rest: Rest<'_, 'n, 'a>,
+    ) -> Result<(E, bool), Broken> {
+        let rules = rules.downcast_ref::<R>().expect("a family is handed its own rules");
+        self.judge(wire, carries, (rules, time, clock), rest)
+    }
+}
+
+/// The gate of events of a type.
+pub struct Events<E: Timed, J: 'static> {
+    judge: &'static J,
     arrivals: Option<Handle<E>>,
     accepted: Option<E>,
 }
 
-impl<E: Timed, R: 'static> Events<E, R> {
+impl<E: Timed, J: Judge<E>> Events<E, J> {
     /// A gate that leads nowhere: what was accepted is taken out.
-    pub fn alone(vocabulary: &'static Vocabulary<E, R>) -> Events<E, R> {
-        Events { vocabulary, arrivals: None, accepted: None }
+    pub fn alone(judge: &'static J) -> Events<E, J> {
+        Events { judge, arrivals: None, accepted: None }
     }
 
     /// A gate into a dataflow, and the events behind it.
-    pub fn into<'s>(vocabulary: &'static Vocabulary<E, R>, scope: Scope<'s, Time>) -> (Self, Stream<'s, Arrival<E>>) {
+    pub fn into<'s>(judge: &'static J, scope: Scope<'s, Time>) -> (Self, Stream<'s, Arrival<E>>) {
         let (arrivals, behind) = scope.new_input::<Vec<Arrival<E>>>();
-        (Events { vocabulary, arrivals: Some(arrivals), accepted: None }, behind)
+        (Events { judge, arrivals: Some(arrivals), accepted: None }, behind)
     }
 
     /// The event that was accepted last.
@@ -96,20 +131,19 @@ impl<E: Timed, R: 'static> Events<E, R> {
     }
 }
 
-impl<E: Timed, R: 'static> Gate for Events<E, R> {
+impl<E: Timed, J: Judge<E>> Gate for Events<E, J> {
     fn names(&self) -> &'static Names {
-        self.vocabulary.names()
+        self.judge.names()
     }
 
     fn judge<'n, 'a>(
         &mut self,
         wire: &mut Wire<'n, 'a>,
         carries: Option<&str>,
-        Bounds { rules, time, clock }: Bounds<'_>,
+        bounds: Bounds<'_>,
         rest: Rest<'_, 'n, 'a>,
     ) -> Result<Accepted, Broken> {
-        let rules = rules.downcast_ref::<R>().expect("a family is handed its own rules");
-        let (event, masked) = self.vocabulary.judge(wire, carries, (rules, time, clock), rest)?;
+        let (event, masked) = self.judge.judge(wire, carries, bounds, rest)?;
         Ok(self.accept(event, masked))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::delta::{Delta, KeyBug, deltas};
 use crate::state::{Kept, Ledger};
-use crate::table::{Field, Person, TableId, Value};
+use crate::table::{Column, Field, Person, TableId, Value};
 use crate::time::{Instant, Settings, Time, is_silent};
 use crate::{Collection, Stream};
 use differential_dataflow::ExchangeData;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Scope;
-use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
@@ -25,6 +25,11 @@ pub type Changes = Rc<RefCell<BTreeMap<Time, Vec<Result<(TableId, Vec<Delta>), K
 
 /// An output that nothing is sent to.
 type Nothing<'a> = OutputBuilderSession<'a, Time, CapacityContainerBuilder<Vec<()>>>;
+
+/// Whether a row is nobody's, by the columns that say whose it is: as integers, nobody's ids are below zero.
+fn is_nobodys(values: &[Value], persons: &[usize]) -> bool {
+    persons.iter().any(|place| matches!(values[*place], Value::Integer(id) if id < 0))
+}
 
 /// What metrics are built on.
 pub struct Lane<'s> {
@@ -71,9 +76,7 @@ impl<'s> Lane<'s> {
         let persons: Vec<usize> = (0..).zip(&fields).filter(|(_, field)| is_person(field)).map(|(n, _)| n).collect();
         let values = move |row: &R| {
             let values: Vec<Value> = fields.iter().map(|field| (field.value)(row)).collect();
-            // As integers, nobody's ids are below zero.
-            let is_nobodys = |place: &usize| matches!(values[*place], Value::Integer(id) if id < 0);
-            (!persons.iter().any(is_nobodys)).then_some(values)
+            (!is_nobodys(&values, &persons)).then_some(values)
         };
         let changes = Rc::clone(&self.changes);
         let by_key = Exchange::new(move |(row, _, _): &(R, Time, isize)| key_hash(row));
@@ -92,6 +95,50 @@ impl<'s> Lane<'s> {
                     let changed = deltas(updates, id.table(), &values).map(|deltas| (id, deltas));
                     if !matches!(&changed, Ok((_, deltas)) if deltas.is_empty()) {
                         changes.borrow_mut().entry(time).or_default().push(changed);
+                    }
+                }
+            }
+        });
+        self.closed.push(closed);
+    }
+
+    /// The rows of many tables, by one operator. `table` tells of which a row is, by its place among them, and `values` what
+    /// is in it; the order of rows puts the table first, then the key. What is said of a key is said on one worker: rows go
+    /// nowhere. Everything else is as with the rows of one table.
+    pub fn rows_of_many<R: Ord + Clone + 'static>(
+        &mut self,
+        name: &str,
+        tables: Vec<TableId>,
+        table: impl Fn(&R) -> usize + 'static,
+        values: impl Fn(&R) -> Vec<Value> + 'static,
+        rows: Collection<'s, R>,
+    ) {
+        let is_person = |(_, column): &(usize, &Column)| column.person == Some(Person::Number);
+        let persons_of =
+            |id: &TableId| id.table().columns.iter().enumerate().filter(is_person).map(|(n, _)| n).collect();
+        let persons: Vec<Vec<usize>> = tables.iter().map(persons_of).collect();
+        let changes = Rc::clone(&self.changes);
+        let closed: Stream<'s, ()> = rows.inner.unary_frontier(Pipeline, name, move |_cap, _info| {
+            let mut open = BTreeMap::<Time, (_, BTreeMap<usize, Vec<(R, isize)>>)>::new();
+            move |(input, frontier), output: &mut Nothing<'_>| {
+                input.for_each_time(|cap, batches| {
+                    let (_, stash) =
+                        open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), BTreeMap::new()));
+                    for (row, _, diff) in batches.flat_map(|batch| batch.drain(..)) {
+                        stash.entry(table(&row)).or_default().push((row, diff));
+                    }
+                });
+                while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
+                    let (time, (_cap, updates)) = first.remove_entry();
+                    assert!(!is_silent(time), "a table changed at an odd epoch: `freeze` is missing");
+                    let mut changes = changes.borrow_mut();
+                    for (place, updates) in updates {
+                        let (id, persons) = (tables[place], &persons[place]);
+                        let values = |row: &R| Some(values(row)).filter(|values| !is_nobodys(values, persons));
+                        let changed = deltas(updates, id.table(), values).map(|deltas| (id, deltas));
+                        if !matches!(&changed, Ok((_, deltas)) if deltas.is_empty()) {
+                            changes.entry(time).or_default().push(changed);
+                        }
                     }
                 }
             }

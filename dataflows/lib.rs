@@ -24,6 +24,7 @@ pub mod flow;
 pub mod gate;
 pub mod lane;
 
+pub mod declared;
 pub mod shop;
 
 pub use flow::{Inputs, Outputs};

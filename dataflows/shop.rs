@@ -95,6 +95,10 @@ impl Family for MovieShop {
         events::FAMILY.names()
     }
 
+    fn alone(&self) -> Box<dyn Gate> {
+        Box::new(Events::alone(&*events::FAMILY))
+    }
+
     fn reasons(&self) -> Vec<Reason> {
         events::reasons().collect()
     }
@@ -222,7 +226,7 @@ impl Configured for Settings {
     }
 
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
-        let (gate, arrivals) = Events::into(&events::FAMILY, scope);
+        let (gate, arrivals) = Events::into(&*events::FAMILY, scope);
         (Box::new(gate), build(arrivals, inputs, self, ledger))
     }
 }

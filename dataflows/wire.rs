@@ -21,5 +21,5 @@ pub use fields::Wire;
 pub use names::{Fields, Kind, Names, Set, Slot, sounds_like};
 pub use nearest::nearest;
 pub use reason::{Broken, Reason, Rejection, Several};
-pub use vocabulary::{Accept, Clock, Flaw, Page, Record, TimeRules, Topic, Vocabulary};
+pub use vocabulary::{Accept, Clock, Flaw, Page, Record, TimeRules, Topic, Vocabulary, event_time};
 pub use written::{Write, Written};

@@ -1,8 +1,11 @@
 //! However many tables there are: each is written to every sink, and read back.
 
 use crate::support::needed;
+use dataflows::declared::reading::Reader;
+use dataflows::declared::row::Declared;
 use dataflows::delta::Delta;
 use dataflows::family::{Catalogue, Family};
+use dataflows::gate::{Events, Gate};
 use dataflows::state::KeptBy;
 use dataflows::table::{Role, Table, TableId, Type, Value, column, field, key};
 use dataflows::wire::{Names, Reason};
@@ -54,6 +57,11 @@ impl Family for Numbers {
     fn names(&self) -> &'static Names {
         static NONE: LazyLock<Names> = LazyLock::new(Names::default);
         &NONE
+    }
+
+    fn alone(&self) -> Box<dyn Gate> {
+        static NOTHING: LazyLock<Reader> = LazyLock::new(Reader::default);
+        Box::new(Events::<Declared, _>::alone(&*NOTHING))
     }
 
     fn reasons(&self) -> Vec<Reason> {

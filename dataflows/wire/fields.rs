@@ -8,7 +8,7 @@ use super::number::{NotRead, whole};
 use super::reason::{Broken, Reason, Several};
 use super::scalar::{self, Scalar};
 use super::texts::{Attributes, NotTexts, Texts, json};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -118,6 +118,9 @@ impl<'n, 'a> Wire<'n, 'a> {
 
     /// Gives a value the meaning that its writer's schema gives it.
     pub fn mean(&mut self, slot: Slot, meaning: impl FnOnce(Scalar<'a>) -> Scalar<'a>) {
+        if self.get(slot).is_none() {
+            return;
+        }
         self.owns = true;
         let place = self.place(slot);
         *place = match place.take() {
@@ -135,6 +138,7 @@ impl<'n, 'a> Wire<'n, 'a> {
             }
             Kind::Texts => map.next_value::<Option<_>>()?.map(Value::Texts),
             Kind::Attributes => map.next_value::<Option<_>>()?.map(Value::Attributes),
+            Kind::Object(set) => map.next_value_seed(Object(self.by_name(set)))?.map(Value::Scalar),
         };
         let value = value.unwrap_or(Value::Null);
         self.owns |= value.owns();
@@ -421,6 +425,59 @@ impl<'de: 'a, 'a> Visitor<'de> for InOrder<'_, '_, 'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads the fields of an object; what is no object is given back.
+struct Object<'w, 'n, 'a>(ByName<'w, 'n, 'a>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Object<'_, '_, 'a> {
+    type Value = Option<Scalar<'a>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Object<'_, '_, 'a> {
+    type Value = Option<Scalar<'a>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_map(map).map(|()| None)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<Self::Value, D::Error> {
+        some.deserialize_any(self)
+    }
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Bool(value)))
+    }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Long(number)))
+    }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(i64::try_from(number).map_or(Scalar::Huge(number), Scalar::Long)))
+    }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Double(number)))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Text(text.to_owned().into())))
+    }
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Bytes(bytes.to_owned().into())))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Some(Scalar::Other("a list")))
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Kind {
     Texts,
     /// Lists of texts by their names.
     Attributes,
+    /// An object, of which the fields of a set are read.
+    Object(Set),
 }
 
 /// The place of a field's value.
@@ -36,7 +38,10 @@ impl Set {
 
 #[derive(Debug)]
 struct Field {
+    /// What stands before its value.
     name: &'static str,
+    /// The same, behind the names of the objects that it is in: `device.type`.
+    path: &'static str,
     kind: Kind,
     set: Set,
 }
@@ -69,9 +74,9 @@ impl Names {
         self.fields.iter().map(|field| field.name)
     }
 
-    /// The name of a field.
+    /// The name of a field, with those of the objects that it is in: `device.type`.
     pub fn name(&self, slot: Slot) -> &'static str {
-        self.fields[slot.0].name
+        self.fields[slot.0].path
     }
 
     /// How a field is read.
@@ -111,12 +116,23 @@ impl Names {
         self.person
     }
 
-    fn add(&mut self, set: Set, name: &'static str, kind: Kind) -> Slot {
+    fn another_set(&mut self) -> Set {
+        self.tables.push(Table::default());
+        self.ends.push(0);
+        Set(self.tables.len() - 1)
+    }
+
+    /// Where fields are said that are read.
+    pub fn fields(&mut self) -> Fields<'_> {
+        Fields::new(self)
+    }
+
+    fn add(&mut self, set: Set, (name, path): (&'static str, &'static str), kind: Kind) -> Slot {
         if let Some(known) = self.find(set, name) {
-            assert_eq!(self.kind(known), kind, "`{name}` is read in two ways");
+            assert_eq!(self.kind(known), kind, "`{path}` is read in two ways");
             return known;
         }
-        self.fields.push(Field { name, kind, set });
+        self.fields.push(Field { name, path, kind, set });
         let of_set = self.fields.iter().enumerate().filter(|(_, field)| field.set == set);
         let table = Table::of(of_set.map(|(place, field)| (field.name, place)));
         self.tables[set.0] = table;
@@ -146,15 +162,39 @@ impl Fields<'_> {
     /// From here on fields are those that only this event has: they are read once it is known to be
     /// that, and none of them may stand there twice.
     pub fn read_besides(&mut self) {
-        self.names.tables.push(Table::default());
-        self.names.ends.push(0);
-        self.set = Set(self.names.tables.len() - 1);
+        self.set = self.names.another_set();
         self.rest = Some(self.set);
     }
 
     /// A field, and how it is read.
     pub fn field(&mut self, name: &'static str, kind: Kind) -> Slot {
-        self.names.add(self.set, name, kind)
+        self.names.add(self.set, (name, name), kind)
+    }
+
+    /// A field in an object, or in an object that is in one: `device.type`. Nothing if one of its names is that of a field
+    /// that is read in another way.
+    pub fn within(&mut self, path: &'static str, kind: Kind) -> Option<Slot> {
+        let (mut set, mut from) = (self.set, 0);
+        while let Some(end) = path[from..].find('.').map(|end| from + end) {
+            let name = (&path[from..end], &path[..end]);
+            set = match self.names.find(set, name.0).map(|slot| self.names.kind(slot)) {
+                Some(Kind::Object(inner)) => inner,
+                Some(_) => return None,
+                None => {
+                    let inner = self.names.another_set();
+                    self.names.add(set, name, Kind::Object(inner));
+                    inner
+                }
+            };
+            from = end + 1;
+        }
+        let known = self.names.find(set, &path[from..]).map(|slot| self.names.kind(slot));
+        known.is_none_or(|known| known == kind).then(|| self.names.add(set, (&path[from..], path), kind))
+    }
+
+    /// The field of this name says whom the event is of.
+    pub fn names_person(&mut self, name: &'static str) {
+        self.names.person = Some(name);
     }
 
     /// The field that says whom the event is of.

@@ -173,7 +173,7 @@ impl<E, R> Vocabulary<E, R> {
         rest: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
     ) -> Result<(E, bool), Broken> {
         let entry = self.event(wire, carries)?;
-        let timestamp = self.timestamp(wire, time, clock)?;
+        let timestamp = event_time(wire, self.timestamp, time, clock)?;
         if let Some(set) = entry.rest {
             wire.make_room(set);
             rest(wire, set)?;
@@ -198,41 +198,45 @@ impl<E, R> Vocabulary<E, R> {
             wire.broken(self.event_name, Reason::UNKNOWN_EVENT, name, &expected)
         })
     }
+}
 
-    fn timestamp(&self, wire: &Wire<'_, '_>, rules: &TimeRules, clock: Clock) -> Result<Instant, Broken> {
-        let value = wire.required(self.timestamp)?;
-        let at = when::instant(value).map_err(|why| {
-            let reason = match value {
-                Scalar::Bool(_) | Scalar::Amount(_) | Scalar::Other(_) => Reason::WRONG_TYPE,
-                Scalar::Text(_)
-                | Scalar::Long(_)
-                | Scalar::Int(_)
-                | Scalar::Huge(_)
-                | Scalar::Float(_)
-                | Scalar::Double(_)
-                | Scalar::Bytes(_)
-                | Scalar::Instant(_) => Reason::BAD_TIMESTAMP,
-            };
-            wire.broken(self.timestamp, reason, value, &why)
-        })?;
-        if at < rules.min_event_time {
-            let expected = format!("expected {} at the earliest", instant::show(rules.min_event_time));
-            let at = Scalar::Instant(at);
-            return Err(wire.broken(self.timestamp, Reason::TIMESTAMP_TOO_OLD, &at, &expected));
-        }
-        let after = |ms: i64| at > ms.saturating_add(rules.max_future);
-        let of_log = clock.log_ms.filter(|&ms| after(ms));
-        if of_log.is_some() || after(clock.reader_ms) {
-            // The log's time first, and never the clock itself: an epoch may open before a record is appended or
-            // after, and the same record is to be rejected in the same words whenever it is read.
-            let of = match of_log {
-                Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
-                None => "the clock (`rejected_at`)".to_owned(),
-            };
-            let (at, future) = (Scalar::Instant(at), instant::span(rules.max_future));
-            let expected = format!("expected no later than {future} after {of}");
-            return Err(wire.broken(self.timestamp, Reason::TIMESTAMP_IN_FUTURE, &at, &expected));
-        }
-        Ok(at)
+/// The time of an event, if it may have happened then.
+///
+/// # Errors
+/// If there is none, it cannot be read, or it is too old or in the future.
+pub fn event_time(wire: &Wire<'_, '_>, slot: Slot, rules: &TimeRules, clock: Clock) -> Result<Instant, Broken> {
+    let value = wire.required(slot)?;
+    let at = when::instant(value).map_err(|why| {
+        let reason = match value {
+            Scalar::Bool(_) | Scalar::Amount(_) | Scalar::Other(_) => Reason::WRONG_TYPE,
+            Scalar::Text(_)
+            | Scalar::Long(_)
+            | Scalar::Int(_)
+            | Scalar::Huge(_)
+            | Scalar::Float(_)
+            | Scalar::Double(_)
+            | Scalar::Bytes(_)
+            | Scalar::Instant(_) => Reason::BAD_TIMESTAMP,
+        };
+        wire.broken(slot, reason, value, &why)
+    })?;
+    if at < rules.min_event_time {
+        let expected = format!("expected {} at the earliest", instant::show(rules.min_event_time));
+        let at = Scalar::Instant(at);
+        return Err(wire.broken(slot, Reason::TIMESTAMP_TOO_OLD, &at, &expected));
     }
+    let after = |ms: i64| at > ms.saturating_add(rules.max_future);
+    let of_log = clock.log_ms.filter(|&ms| after(ms));
+    if of_log.is_some() || after(clock.reader_ms) {
+        // The log's time first, and never the clock itself: an epoch may open before a record is appended or
+        // after, and the same record is to be rejected in the same words whenever it is read.
+        let of = match of_log {
+            Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+            None => "the clock (`rejected_at`)".to_owned(),
+        };
+        let (at, future) = (Scalar::Instant(at), instant::span(rules.max_future));
+        let expected = format!("expected no later than {future} after {of}");
+        return Err(wire.broken(slot, Reason::TIMESTAMP_IN_FUTURE, &at, &expected));
+    }
+    Ok(at)
 }

@@ -38,6 +38,10 @@ impl Family for Toys {
         VOCABULARY.names()
     }
 
+    fn alone(&self) -> Box<dyn Gate> {
+        Box::new(Events::alone(&*VOCABULARY))
+    }
+
     fn reasons(&self) -> Vec<Reason> {
         vec![BAD_TOY, CHILD_OUT_OF_RANGE]
     }
@@ -61,7 +65,7 @@ impl Configured for Library {
 
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
         let Inputs { logs, reports, marks } = inputs;
-        let (gate, arrivals) = Events::into(&VOCABULARY, scope);
+        let (gate, arrivals) = Events::into(&*VOCABULARY, scope);
         let Watermarks { watermarks, targets, pace } = watermark(reports, &self.0, logs.sequence.clone());
         let mut lane = Lane::new(scope, watermarks.clone(), &self.0, ledger);
         let mut judging = LateSplit::new(arrivals);

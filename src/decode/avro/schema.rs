@@ -74,7 +74,7 @@ impl Logical {
             Kind::Instant => self,
             // These are no instants, whatever their writer calls them.
             Kind::Plain => Logical { int: None, long: None, ..self },
-            Kind::Text | Kind::Address | Kind::Texts | Kind::Attributes => Logical::default(),
+            Kind::Text | Kind::Address | Kind::Texts | Kind::Attributes | Kind::Object(_) => Logical::default(),
         }
     }
 
@@ -277,7 +277,42 @@ fn of<'a>(schema: &'a Json, names: &Named<'a>, wanted: &Names) -> Branch {
         branch.outline.push(name, inner.map(|(record, _)| field_names(record)));
     }
     branch.plans = wanted.sets().map(|set| Plan::of(&fields, wanted, set)).collect();
+    for plan in &mut branch.plans {
+        for (slot, record) in plan.slots.iter().zip(records(schema)) {
+            let Some(Kind::Object(inner)) = slot.map(|slot| wanted.kind(slot)) else { continue };
+            within(record, (&namespace, names), (wanted, inner), &mut plan.meanings);
+        }
+    }
     branch
+}
+
+/// The types of a record's fields that have names.
+fn records(record: &Json) -> impl Iterator<Item = &Json> {
+    let fields = record["fields"].as_array().into_iter().flatten();
+    fields.filter(|field| field["name"].is_string()).map(|field| &field["type"])
+}
+
+/// What fields mean that are read of a record in a record. Its depth is that of what is read.
+fn within(
+    schema: &Json,
+    (namespace, names): (&str, &Named<'_>),
+    (wanted, set): (&Names, Set),
+    meanings: &mut Vec<(Slot, Logical)>,
+) {
+    for (record, namespace) in types(schema, namespace, names) {
+        for field in record["fields"].as_array().into_iter().flatten() {
+            let Some(slot) = field["name"].as_str().and_then(|name| wanted.find(set, name)) else { continue };
+            if let Kind::Object(inner) = wanted.kind(slot) {
+                within(&field["type"], (&namespace, names), (wanted, inner), meanings);
+            }
+            let mut logical = Logical::default();
+            types(&field["type"], &namespace, names).iter().for_each(|(ty, _)| logical.add(ty));
+            let logical = logical.of_kind(wanted.kind(slot));
+            if logical != Logical::default() {
+                meanings.push((slot, logical));
+            }
+        }
+    }
 }
 
 impl Logical {

@@ -1,0 +1,22 @@
+//! Families and metrics that are declared in files, and not in this program.
+//!
+//! A model says what they are, typed ([`plan`]): the one form that the dataflow runs, and that SQL is printed of. An event
+//! is a packed [`row`]. Those that are repeated go ([`once`]), what an epoch says of groups is folded ([`fold`]) by
+//! evaluating expressions ([`eval`]), and groups are kept and their rows said again when they change ([`rollup`]). That
+//! is three operators a family, whatever the number of its metrics ([`family`]).
+
+// In the order in which data flows.
+pub mod plan;
+pub mod reading;
+pub mod row;
+
+pub mod encode;
+pub mod eval;
+pub mod sip;
+
+pub mod aggregate;
+pub mod fold;
+pub mod once;
+pub mod rollup;
+
+pub mod family;

@@ -1,0 +1,269 @@
+//! What is aggregated of the events of a group, and how it is kept.
+//!
+//! Accepted events are never taken back, so that one value is enough for the least of them, and a plain set for how many
+//! different ones there are. What was aggregated of some events and of others is merged to what is aggregated of all, in
+//! any order.
+
+use crate::declared::encode;
+use crate::declared::eval::{Facts, eval};
+use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
+use crate::declared::row::Datum;
+use crate::hash::Set;
+use serde::{Deserialize, Serialize};
+
+/// What was aggregated of some events of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partial {
+    /// Counts, sums, and extremes that are numbers.
+    pub words: Box<[u64]>,
+    /// Everything else.
+    pub held: Box<[Held]>,
+}
+
+/// What is as long as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Held {
+    /// No event took part.
+    #[default]
+    Nothing,
+    /// The least or the greatest: some values.
+    Best(Box<[u8]>),
+    /// The different ones, each whole. A hash of 128 bits would be shorter than a long text.
+    Values(Set<Box<[u8]>>),
+}
+
+/// How what is aggregated of a group lies in words and in what else is held.
+#[derive(Debug)]
+pub struct Layout {
+    parts: Vec<Part>,
+    /// Of each slot, its part, and which value of that.
+    slots: Vec<(usize, usize)>,
+    words: usize,
+    held: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    what: What,
+    /// Its values say who somebody is.
+    is_person: bool,
+    /// Its place among the words, or among what else is held.
+    at: usize,
+}
+
+/// A number of a count; of a sum its lower half, its upper half, and how many there were; of an extreme whether there is
+/// one, and it.
+const COUNT: usize = 1;
+const SUM: usize = 3;
+const EXTREME: usize = 2;
+
+fn is_word(expr: &Expr) -> bool {
+    match expr.ty {
+        Type::Boolean | Type::Number(_) | Type::Instant => true,
+        Type::Text => false,
+    }
+}
+
+/// Whether an expression is the column of the person, and nothing is made of it.
+pub fn is_person(expr: &Expr, person: Option<usize>) -> bool {
+    matches!(expr.node, Node::Column(place) if Some(place) == person)
+}
+
+impl Layout {
+    /// Of these aggregates. `person` is the column that says whom an event is of.
+    pub fn of(aggregates: &[Aggregate], person: Option<usize>) -> Layout {
+        let mut layout = Layout { parts: Vec::new(), slots: Vec::new(), words: 0, held: 0 };
+        for (n, Aggregate { what, filter: _ }) in aggregates.iter().enumerate() {
+            let words = match what {
+                What::Count(_) => COUNT,
+                What::Sum(_) => SUM,
+                What::Min(of) | What::Max(of) if is_word(of) => EXTREME,
+                What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) => 0,
+            };
+            let is_person = matches!(what, What::CountDistinct(of) if is_person(of, person));
+            let at = if words == 0 { layout.held } else { layout.words };
+            layout.words += words;
+            layout.held += usize::from(words == 0);
+            layout.parts.push(Part { what: what.clone(), is_person, at });
+            layout.slots.extend((0..what.slots()).map(|value| (n, value)));
+        }
+        layout
+    }
+
+    /// What is aggregated of no event.
+    pub fn nothing(&self) -> Partial {
+        Partial { words: vec![0; self.words].into(), held: vec![Held::Nothing; self.held].into() }
+    }
+
+    /// Whether something lies so.
+    pub fn is_of(&self, Partial { words, held }: &Partial) -> bool {
+        (words.len(), held.len()) == (self.words, self.held)
+    }
+
+    /// An event takes part in the aggregate of a place. `spare` is a buffer.
+    pub fn add(&self, part: usize, event: &impl Facts, to: &mut Partial, spare: &mut Vec<u8>) {
+        let Part { what, is_person, at } = &self.parts[part];
+        spare.clear();
+        match what {
+            What::Count(of) => {
+                let counts = of.as_ref().is_none_or(|of| !eval(of, event).is_null());
+                to.words[*at] += u64::from(counts);
+            }
+            What::Sum(of) => {
+                if let Datum::Number(number) = eval(of, event) {
+                    sum(&mut to.words[*at..], number.into(), 1);
+                }
+            }
+            What::Min(of) | What::Max(of) => {
+                let value = eval(of, event);
+                if !is_word(of) {
+                    if !value.is_null() {
+                        encode::push(&value, false, spare);
+                        best(&mut to.held[*at], spare, edge(what));
+                    }
+                } else if let Some(word) = word(&value) {
+                    extreme(&mut to.words[*at..], word, edge(what));
+                }
+            }
+            What::CountDistinct(of) => {
+                let value = eval(of, event);
+                if !value.is_null() {
+                    encode::push(&value, *is_person, spare);
+                    let values = values(&mut to.held[*at]);
+                    if !values.contains(&spare[..]) {
+                        values.insert(spare.as_slice().into());
+                    }
+                }
+            }
+            What::At(_, instant, values) => {
+                let all = std::iter::once(instant).chain(values).map(|of| eval(of, event));
+                let has_all = all.fold(true, |has_all, value| {
+                    encode::push(&value, false, spare);
+                    has_all && !value.is_null()
+                });
+                if has_all {
+                    best(&mut to.held[*at], spare, edge(what));
+                }
+            }
+        }
+    }
+
+    /// What was aggregated of other events of the group is merged in.
+    pub fn merge(&self, to: (&mut [u64], &mut [Held]), from: Partial) {
+        let ((words, held), Partial { words: of_words, held: mut of_held }) = (to, from);
+        for Part { what, at, .. } in &self.parts {
+            let at = *at;
+            match what {
+                What::Count(_) => words[at] += of_words[at],
+                What::Sum(_) => sum(&mut words[at..], total(&of_words[at..]), of_words[at + 2]),
+                What::Min(of) | What::Max(of) if is_word(of) => {
+                    if of_words[at] != 0 {
+                        extreme(&mut words[at..], of_words[at + 1] as i64, edge(what));
+                    }
+                }
+                What::Min(_) | What::Max(_) | What::At(..) => {
+                    if let Held::Best(bytes) = &of_held[at] {
+                        best(&mut held[at], bytes, edge(what));
+                    }
+                }
+                What::CountDistinct(_) => match (&mut held[at], std::mem::take(&mut of_held[at])) {
+                    (Held::Values(known), Held::Values(more)) => known.extend(more),
+                    (to, from @ Held::Values(_)) => *to = from,
+                    (_, Held::Nothing | Held::Best(_)) => {}
+                },
+            }
+        }
+    }
+
+    /// The value of a slot.
+    pub fn slot<'a>(&self, slot: usize, words: &'a [u64], held: &'a [Held]) -> Datum<'a> {
+        let Some((part, value)) = self.slots.get(slot) else { return Datum::Null };
+        let Part { what, at, .. } = &self.parts[*part];
+        let at = *at;
+        let of = |place| match held.get(at) {
+            Some(Held::Best(bytes)) => encode::at(bytes, place),
+            Some(Held::Nothing | Held::Values(_)) | None => Datum::Null,
+        };
+        match what {
+            What::Count(_) => Datum::Number(words[at] as i64),
+            What::Sum(_) if words[at + 2] == 0 => Datum::Null,
+            What::Sum(_) => i64::try_from(total(&words[at..])).map_or(Datum::Null, Datum::Number),
+            What::Min(of) | What::Max(of) if is_word(of) => {
+                let value = words[at + 1] as i64;
+                if words[at] == 0 {
+                    return Datum::Null;
+                }
+                match of.ty {
+                    Type::Boolean => Datum::Boolean(value != 0),
+                    Type::Number(_) | Type::Text => Datum::Number(value),
+                    Type::Instant => Datum::Instant(value),
+                }
+            }
+            What::Min(_) | What::Max(_) => of(0),
+            What::CountDistinct(_) => Datum::Number(match &held[at] {
+                Held::Values(values) => values.len() as i64,
+                Held::Nothing | Held::Best(_) => 0,
+            }),
+            // The instant stands before the values.
+            What::At(..) => of(value + 1),
+        }
+    }
+}
+
+fn edge(what: &What) -> Edge {
+    match what {
+        What::Max(_) => Edge::Last,
+        What::At(edge, _, _) => *edge,
+        What::Count(_) | What::Sum(_) | What::Min(_) | What::CountDistinct(_) => Edge::First,
+    }
+}
+
+fn word(value: &Datum<'_>) -> Option<i64> {
+    match value {
+        Datum::Boolean(value) => Some((*value).into()),
+        Datum::Number(word) | Datum::Instant(word) => Some(*word),
+        Datum::Null | Datum::Text(_) => None,
+    }
+}
+
+fn total(words: &[u64]) -> i128 {
+    (u128::from(words[1]) << 64 | u128::from(words[0])) as i128
+}
+
+/// So many numbers of 64 bits do not exist that their sum would not have room in 128.
+fn sum(words: &mut [u64], number: i128, numbers: u64) {
+    let total = total(words) + number;
+    (words[0], words[1]) = (total as u64, (total >> 64) as u64);
+    words[2] += numbers;
+}
+
+fn extreme(words: &mut [u64], value: i64, edge: Edge) {
+    let is_better = match edge {
+        Edge::First => value < words[1] as i64,
+        Edge::Last => value > words[1] as i64,
+    };
+    if words[0] == 0 || is_better {
+        (words[0], words[1]) = (1, value as u64);
+    }
+}
+
+fn best(held: &mut Held, bytes: &[u8], edge: Edge) {
+    let is_better = match (&*held, edge) {
+        (Held::Best(known), Edge::First) => bytes < known,
+        (Held::Best(known), Edge::Last) => bytes > known,
+        (Held::Nothing | Held::Values(_), _) => true,
+    };
+    if is_better {
+        *held = Held::Best(bytes.into());
+    }
+}
+
+fn values(held: &mut Held) -> &mut Set<Box<[u8]>> {
+    if !matches!(held, Held::Values(_)) {
+        *held = Held::Values(Set::default());
+    }
+    match held {
+        Held::Values(values) => values,
+        Held::Nothing | Held::Best(_) => unreachable!("it was made one"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Values as bytes whose order is that of the values: what groups, sets and extremes are kept by.
+
+use crate::declared::row::Datum;
+use std::borrow::Cow;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const NUMBER: u8 = 3;
+const INSTANT: u8 = 4;
+const TEXT: u8 = 5;
+/// A number that says who somebody is. It has a kind of its own for `forget` to find it without the model.
+const PERSON: u8 = 6;
+
+/// Ends a text.
+const END: u8 = 0;
+/// Stands before what else would be an end, or this: then one more than it.
+const ESCAPE: u8 = 1;
+
+const SIGN: u64 = 1 << 63;
+
+/// Adds a value: what it is, then the value, the first difference deciding. `is_person`: as a number, it says who
+/// somebody is. In what follows it, no value is taken for a part of it.
+pub fn push(value: &Datum<'_>, is_person: bool, out: &mut Vec<u8>) {
+    let mut word = |kind: u8, word: i64| {
+        out.push(kind);
+        out.extend_from_slice(&(word as u64 ^ SIGN).to_be_bytes());
+    };
+    match value {
+        Datum::Null => out.push(NULL),
+        Datum::Boolean(value) => out.push(if *value { TRUE } else { FALSE }),
+        Datum::Number(number) => word(if is_person { PERSON } else { NUMBER }, *number),
+        Datum::Instant(at) => word(INSTANT, *at),
+        Datum::Text(text) => {
+            out.push(TEXT);
+            for byte in text.bytes() {
+                if byte <= ESCAPE {
+                    out.push(ESCAPE);
+                }
+                out.push(if byte <= ESCAPE { byte + 1 } else { byte });
+            }
+            out.push(END);
+        }
+    }
+}
+
+/// Takes the first value off, and tells whether there was one.
+fn pull<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
+    let (kind, rest) = bytes.split_first()?;
+    let mut rest = rest;
+    let mut word = || {
+        let (word, behind) = rest.split_first_chunk()?;
+        rest = behind;
+        Some((u64::from_be_bytes(*word) ^ SIGN) as i64)
+    };
+    let value = match *kind {
+        NULL => Datum::Null,
+        FALSE => Datum::Boolean(false),
+        TRUE => Datum::Boolean(true),
+        NUMBER | PERSON => Datum::Number(word()?),
+        INSTANT => Datum::Instant(word()?),
+        TEXT => {
+            let end = rest.iter().position(|byte| *byte == END)?;
+            let text = &rest[..end];
+            rest = &rest[end + 1..];
+            Datum::Text(unescaped(text)?)
+        }
+        _ => return None,
+    };
+    *bytes = rest;
+    Some(value)
+}
+
+fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
+    if !text.contains(&ESCAPE) {
+        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
+    let (mut plain, mut bytes) = (Vec::with_capacity(text.len()), text.iter());
+    while let Some(byte) = bytes.next() {
+        plain.push(if *byte == ESCAPE { bytes.next()?.checked_sub(1)? } else { *byte });
+    }
+    String::from_utf8(plain).ok().map(Cow::Owned)
+}
+
+/// The value at a place among those of the bytes; null if there is none.
+pub fn at(mut bytes: &[u8], place: usize) -> Datum<'_> {
+    for _ in 0..place {
+        if pull(&mut bytes).is_none() {
+            return Datum::Null;
+        }
+    }
+    pull(&mut bytes).unwrap_or(Datum::Null)
+}
+
+/// Makes whoever has a number nobody, in all values; tells whether any had.
+pub fn rename(bytes: &mut [u8], person: u64, nobody: u64) -> bool {
+    let (mut start, mut found) = (0, false);
+    while let Some(rest) = bytes.get(start..).filter(|rest| !rest.is_empty()) {
+        let mut behind = rest;
+        if pull(&mut behind).is_none() {
+            break;
+        }
+        let end = bytes.len() - behind.len();
+        if bytes[start] == PERSON && bytes[start + 1..end] == (person ^ SIGN).to_be_bytes() {
+            bytes[start + 1..end].copy_from_slice(&(nobody ^ SIGN).to_be_bytes());
+            found = true;
+        }
+        start = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(values: &[Datum<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        values.iter().for_each(|value| push(value, false, &mut out));
+        out
+    }
+
+    fn samples() -> Vec<Vec<Datum<'static>>> {
+        let texts =
+            ["", "\0", "\0\0", "\0a", "\u{1}", "\u{1}\u{1}", "\u{2}", "a", "a\0", "a\u{1}", "aa", "b", "é", "😀"];
+        let numbers = [i64::MIN, i64::MIN + 1, -256, -1, 0, 1, 255, 256, i64::MAX];
+        let texts = texts.into_iter().map(|text| Datum::Text(text.into()));
+        let alone = numbers.map(Datum::Number).into_iter().chain(numbers.map(Datum::Instant)).chain(texts);
+        let alone: Vec<_> = alone.chain([Datum::Null, Datum::Boolean(false), Datum::Boolean(true)]).collect();
+        let pair = |a: &Datum<'static>| alone.iter().map(|b| vec![a.clone(), b.clone()]).collect::<Vec<_>>();
+        alone.iter().flat_map(pair).collect()
+    }
+
+    #[test]
+    fn bytes_have_the_order_of_values_and_are_read_again() {
+        let samples = samples();
+        let written: Vec<_> = samples.iter().map(|values| bytes(values)).collect();
+        for (a, of_a) in samples.iter().zip(&written) {
+            assert_eq!([at(of_a, 0), at(of_a, 1), at(of_a, 2)], [a[0].clone(), a[1].clone(), Datum::Null]);
+            for (b, of_b) in samples.iter().zip(&written) {
+                assert_eq!(of_a.cmp(of_b), a.cmp(b), "{a:?} and {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_forgotten_is_nobody_wherever_a_value_says_who() {
+        let mut key = Vec::new();
+        push(&Datum::Text("7\0".into()), false, &mut key);
+        push(&Datum::Number(7), false, &mut key);
+        push(&Datum::Number(7), true, &mut key);
+        push(&Datum::Number(8), true, &mut key);
+        let nobody = crate::lane::NOBODY | 5;
+        assert!(rename(&mut key, 7, nobody) && !rename(&mut key, 7, nobody));
+        let numbers = [1, 2, 3].map(|place| at(&key, place));
+        assert_eq!(numbers, [7, nobody as i64, 8].map(Datum::Number));
+        for end in 0..key.len() {
+            rename(&mut key[..end].to_vec(), 8, nobody);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What metrics are of events, by plain loops.
+
+use super::pool::{Aggregated, Ev, Having, Spec};
+use crate::table::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows by table and key.
+pub type Contents = BTreeMap<(&'static str, Vec<Value>), Vec<Value>>;
+
+const NAMES: [&str; 4] = ["metric_0", "metric_1", "metric_2", "metric_3"];
+
+/// Those events that are not late, and how many are.
+pub fn in_time(events: &[Ev], before: i64, lateness_ms: Option<i64>) -> (Vec<Ev>, usize) {
+    let mut accepted = events.to_vec();
+    if let Some(lateness_ms) = lateness_ms {
+        accepted.retain(|event| event.at >= before - lateness_ms);
+    }
+    let late = events.len() - accepted.len();
+    (accepted, late)
+}
+
+/// Each once.
+pub fn once(events: &[Ev]) -> BTreeSet<Ev> {
+    events.iter().cloned().collect()
+}
+
+fn grouped(spec: &Spec, events: &[Ev], is_once: bool) -> BTreeMap<Vec<Value>, Vec<Ev>> {
+    let events: Vec<_> = if is_once { once(events).into_iter().collect() } else { events.to_vec() };
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for event in events {
+        if spec.filters().iter().all(|filter| (filter.of)(&event) == Value::Boolean(true)) {
+            let key: Vec<_> = spec.key_items().iter().map(|key| (key.of)(&event)).collect();
+            groups.entry(key).or_default().push(event);
+        }
+    }
+    groups
+}
+
+/// How many groups the metrics have that `which` says.
+pub fn groups(specs: &[Spec], events: &[Ev], is_once: bool, which: impl Fn(&Spec) -> bool) -> usize {
+    specs.iter().filter(|spec| which(spec)).map(|spec| grouped(spec, events, is_once).len()).sum()
+}
+
+/// The rows that must be in the tables, when what ended up to `passed` is final.
+pub fn expected(specs: &[Spec], events: &[Ev], is_once: bool, passed: i64) -> Contents {
+    let mut contents = Contents::new();
+    for (n, spec) in specs.iter().enumerate() {
+        for (key, events) in grouped(spec, events, is_once) {
+            let items = spec.key_items();
+            let ends = items.iter().zip(&key).filter_map(|(item, value)| {
+                let Value::Instant(start) = value else { return None };
+                item.end.map(|end| end(*start))
+            });
+            let is_final = ends.min().is_some_and(|end| end <= passed);
+            let aggregated = spec.aggregated();
+            let slots: Vec<_> = aggregated.iter().flat_map(|aggregated| aggregate(aggregated, &events)).collect();
+            let count = events.len() as i64;
+            let is_shown = match spec.having {
+                Having::Nothing => true,
+                Having::Many => count >= 2,
+                Having::Few => count <= 2,
+                Having::Final => is_final,
+                Having::NotFinal => !is_final,
+            };
+            if is_shown {
+                let own = [Value::Integer(count), mean(&events)].into_iter().take(spec.own());
+                let last = spec.says_final.then_some(Value::Boolean(is_final));
+                let row = key.iter().cloned().chain(slots).chain(own).chain(last).collect();
+                contents.insert((NAMES[n], key), row);
+            }
+        }
+    }
+    contents
+}
+
+/// The mean price to the cent, half away from zero.
+fn mean(events: &[Ev]) -> Value {
+    let prices: Vec<i128> = events.iter().filter_map(|event| event.price).map(i128::from).collect();
+    let (sum, count) = (prices.iter().sum::<i128>(), prices.len() as i128);
+    if count == 0 || i64::try_from(sum).is_err() {
+        return Value::Null;
+    }
+    Value::Cents((sum.signum() * ((2 * sum.abs() + count) / (2 * count))) as i64)
+}
+
+fn aggregate(aggregated: &Aggregated, events: &[Ev]) -> Vec<Value> {
+    let filter = &aggregated.filter;
+    let takes_part = |event: &&Ev| filter.as_ref().is_none_or(|filter| (filter.of)(event) == Value::Boolean(true));
+    let of = |event: &Ev| aggregated.items.iter().map(|item| (item.of)(event)).collect::<Vec<_>>();
+    let mut whole: Vec<_> = events.iter().filter(takes_part).map(of).collect();
+    whole.retain(|values| !values.contains(&Value::Null));
+    whole.sort();
+    let values = |values: Option<&Vec<Value>>, from: usize| {
+        let nothing = || vec![Value::Null; aggregated.items.len() - from];
+        values.map_or_else(nothing, |values| values[from..].to_vec())
+    };
+    match aggregated.kind {
+        // Of no values, none is null.
+        "count(*)" | "count" => vec![Value::Integer(whole.len() as i64)],
+        "count distinct" => vec![Value::Integer(whole.iter().collect::<BTreeSet<_>>().len() as i64)],
+        "sum" => vec![sum(&whole)],
+        "min" => values(whole.first(), 0),
+        "max" => values(whole.last(), 0),
+        "min_by" => values(whole.first(), 1),
+        "max_by" => values(whole.last(), 1),
+        other => panic!("{other}"),
+    }
+}
+
+fn sum(whole: &[Vec<Value>]) -> Value {
+    let (mut sum, mut make) = (0i128, None::<fn(i64) -> Value>);
+    for values in whole {
+        let (number, as_one): (_, fn(i64) -> Value) = match values.as_slice() {
+            [Value::Integer(number)] => (*number, Value::Integer),
+            [Value::Cents(number)] => (*number, Value::Cents),
+            other => panic!("{other:?} is added"),
+        };
+        sum += i128::from(number);
+        make = Some(as_one);
+    }
+    make.and_then(|make| i64::try_from(sum).ok().map(make)).unwrap_or(Value::Null)
+}

@@ -1,0 +1,246 @@
+//! Of the events of an epoch to what they say of groups: one operator, whatever the number of metrics.
+
+use crate::Stream;
+use crate::declared::aggregate::{Layout, Partial, is_person};
+use crate::declared::encode;
+use crate::declared::eval::{eval, is_true};
+use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
+use crate::declared::row::{Datum, Declared, Row};
+use crate::hash::{Folded, Map};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::rc::Rc;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+
+/// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
+/// metric, then by key.
+pub type GroupKey = Box<[u8]>;
+
+const NUMBER: usize = size_of::<u16>();
+
+/// The number that a group's key begins with.
+pub fn number(key: &[u8]) -> usize {
+    key.first_chunk().map_or(usize::MAX, |number: &[u8; NUMBER]| u16::from_be_bytes(*number).into())
+}
+
+/// The keys of a group.
+pub fn keys(key: &[u8]) -> &[u8] {
+    key.get(NUMBER..).unwrap_or_default()
+}
+
+/// The key of a group with these keys.
+pub fn group_key(number: usize, keys: &[u8]) -> GroupKey {
+    u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes().iter().chain(keys).copied().collect()
+}
+
+/// By what groups are spread over workers. It depends on what the group is called, not on its metric's number.
+pub fn spread(key: &GroupKey) -> u64 {
+    let mut hasher = Folded::default();
+    hasher.write(keys(key));
+    // Whoever keeps groups takes the lower half first.
+    hasher.finish() >> 32
+}
+
+/// What some events of an epoch say of a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Said {
+    /// Of which group.
+    pub key: GroupKey,
+    /// What.
+    pub of: Partial,
+}
+
+/// Which of all conditions must be true.
+type Mask = Box<[u64]>;
+
+/// What metrics read of an event.
+pub struct Reading {
+    /// How many words all conditions take, each once, however many metrics have it.
+    words: usize,
+    /// Those that a column has one of some values: it is looked at once, for all of them.
+    by_value: Vec<ByValue>,
+    /// All others, with their places.
+    others: Vec<(usize, Expr)>,
+    metrics: Vec<Reads>,
+}
+
+/// Which conditions are true by the value of a column: values, in their order.
+struct ByValue {
+    column: usize,
+    texts: BTreeMap<String, Vec<u64>>,
+    numbers: BTreeMap<i64, Vec<u64>>,
+}
+
+/// What a metric reads of an event.
+struct Reads {
+    number: usize,
+    filter: Mask,
+    keys: Vec<(Expr, bool)>,
+    /// Of each aggregate, which events take part.
+    filters: Vec<Mask>,
+    layout: Rc<Layout>,
+}
+
+impl Reading {
+    /// What those metrics read that are `kept`, by their numbers.
+    pub fn of(family: &Family, layouts: &[Rc<Layout>], kept: impl Fn(usize) -> bool) -> Reading {
+        let metrics = || family.metrics.iter().enumerate().filter(|(number, _)| kept(*number));
+        let mut conditions = Vec::new();
+        for (_, Metric { filter, aggregates, .. }) in metrics() {
+            let filters = aggregates.iter().map(|aggregate| &aggregate.filter);
+            for condition in std::iter::once(filter).chain(filters).flatten().flat_map(parts) {
+                if !conditions.contains(condition) {
+                    conditions.push(condition.clone());
+                }
+            }
+        }
+        let words = conditions.len().div_ceil(64);
+        let mask = |filter: &Option<Expr>| {
+            let mut mask = vec![0; words];
+            let places = filter.iter().flat_map(parts).filter_map(|part| conditions.iter().position(|is| is == part));
+            places.for_each(|place| mask[place / 64] |= 1 << (place % 64));
+            Mask::from(mask)
+        };
+        let metrics = metrics().map(|(number, metric)| Reads {
+            number,
+            filter: mask(&metric.filter),
+            keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, family.person))).collect(),
+            filters: metric.aggregates.iter().map(|aggregate| mask(&aggregate.filter)).collect(),
+            layout: Rc::clone(&layouts[number]),
+        });
+        let metrics = metrics.collect();
+        let mut reading = Reading { words, by_value: Vec::new(), others: Vec::new(), metrics };
+        for (place, condition) in conditions.into_iter().enumerate() {
+            reading.add(place, condition);
+        }
+        reading
+    }
+
+    fn add(&mut self, place: usize, condition: Expr) {
+        let Some((column, values)) = has_one_of(&condition) else {
+            self.others.push((place, condition));
+            return;
+        };
+        let known = self.by_value.iter().position(|by_value| by_value.column == column);
+        let known = known.unwrap_or_else(|| {
+            self.by_value.push(ByValue { column, texts: BTreeMap::new(), numbers: BTreeMap::new() });
+            self.by_value.len() - 1
+        });
+        let ByValue { texts, numbers, .. } = &mut self.by_value[known];
+        for value in values {
+            let none = || vec![0; self.words];
+            let truths = match value {
+                Literal::Text(text) => texts.entry(text.clone()).or_insert_with(none),
+                Literal::Number(number) => numbers.entry(*number).or_insert_with(none),
+                Literal::Null | Literal::Boolean(_) | Literal::Instant(_) => continue,
+            };
+            truths[place / 64] |= 1 << (place % 64);
+        }
+    }
+
+    /// Which conditions are true of an event.
+    fn look(&self, row: &Row, truths: &mut Vec<u64>) {
+        truths.clear();
+        truths.resize(self.words, 0);
+        for ByValue { column, texts, numbers } in &self.by_value {
+            let also = match row.column(*column) {
+                Datum::Text(text) => texts.get(&*text),
+                Datum::Number(number) => numbers.get(&number),
+                Datum::Null | Datum::Boolean(_) | Datum::Instant(_) => None,
+            };
+            also.into_iter().flatten().zip(&mut *truths).for_each(|(also, truths)| *truths |= also);
+        }
+        for (place, condition) in &self.others {
+            truths[place / 64] |= u64::from(is_true(condition, row)) << (place % 64);
+        }
+    }
+}
+
+/// The column and the values, if a condition is that it has one of them, as texts or numbers.
+fn has_one_of(condition: &Expr) -> Option<(usize, &[Literal])> {
+    let (of, values) = if let Node::In(of, values) = &condition.node {
+        (of, values.as_slice())
+    } else {
+        let Node::Compare(Compare::Equal, of, is) = &condition.node else { return None };
+        let Node::Literal(value) = &is.node else { return None };
+        (of, std::slice::from_ref(value))
+    };
+    let Node::Column(column) = of.node else { return None };
+    let is_looked_up = |value: &Literal| matches!(value, Literal::Text(_) | Literal::Number(_) | Literal::Null);
+    values.iter().all(is_looked_up).then_some((column, values))
+}
+
+/// What must be true for an expression to be: each of these. (That one of them is null makes it as little true.)
+fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
+    if let Node::And(all) = &expr.node {
+        return Box::new(all.iter().flat_map(parts));
+    }
+    Box::new(std::iter::once(expr))
+}
+
+/// What was said in an epoch so far.
+#[derive(Default)]
+struct Folding {
+    groups: Map<GroupKey, Partial>,
+    truths: Vec<u64>,
+    key: Vec<u8>,
+    spare: Vec<u8>,
+}
+
+impl Folding {
+    /// Takes an event in. A condition is looked at once, and a metric that does not read the event costs a comparison.
+    fn take(&mut self, reading: &Reading, row: &Row) {
+        let Folding { groups, truths, key, spare } = self;
+        reading.look(row, truths);
+        let fits = |mask: &Mask| mask.iter().zip(&*truths).all(|(must, is)| must & is == *must);
+        for Reads { number, filter, keys, filters, layout } in &reading.metrics {
+            if !fits(filter) {
+                continue;
+            }
+            key.clear();
+            key.extend_from_slice(&u16::try_from(*number).unwrap_or(u16::MAX).to_be_bytes());
+            keys.iter().for_each(|(of, is_person)| encode::push(&eval(of, row), *is_person, key));
+            let mut add = |group: &mut Partial| {
+                let parts = (0..filters.len()).filter(|part| fits(&filters[*part]));
+                parts.for_each(|part| layout.add(part, row, group, spare));
+            };
+            match groups.get_mut(&key[..]) {
+                Some(group) => add(group),
+                None => {
+                    let mut group = layout.nothing();
+                    add(&mut group);
+                    groups.insert(key.as_slice().into(), group);
+                }
+            }
+        }
+    }
+}
+
+/// What events say of groups, once for each group of an epoch and worker.
+///
+/// **Law.** What is said of a group, merged over workers, is what its metric's aggregates are of the events of the epoch.
+/// Nothing is kept from epoch to epoch.
+pub fn fold<'s>(events: Stream<'s, Declared>, reading: Reading, name: &str) -> Stream<'s, Said> {
+    events
+        .unary_frontier(Pipeline, name, move |_cap, _info| {
+            let mut open = BTreeMap::<Time, (_, Folding)>::new();
+            move |(input, frontier), output| {
+                input.for_each_time(|cap, batches| {
+                    let (_, folding) = open
+                        .entry(*cap.time())
+                        .or_insert_with(|| (cap.retain(output.output_index()), Folding::default()));
+                    let events = batches.flat_map(|batch| batch.drain(..));
+                    events.for_each(|event| folding.take(&reading, &event.row));
+                });
+                while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
+                    let (cap, folding) = first.remove();
+                    let said = folding.groups.into_iter().map(|(key, of)| Said { key, of });
+                    output.session(&cap).give_iterator(said);
+                }
+            }
+        })
+        .container::<Vec<_>>()
+}
