@@ -91,6 +91,7 @@ pub mod backoff;
 pub mod declared;
 pub mod instant;
 pub mod lanes;
+pub mod model;
 pub mod outage;
 pub mod periodic;
 pub mod shown;

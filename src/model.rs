@@ -1,0 +1,22 @@
+//! What users declare in files: events in TOML, metrics as texts of SQL.
+//!
+//! A folder is read whole ([`load`]). A file of TOML is a family of events ([`events`]). A text of SQL is read ([`language`]), typed ([`types`]), and the plan that comes of it is what runs. Whoever asks whether it
+//! ran right has the same plan as a text for SQLite ([`sqlite`]). What is wrong with a text is said with its place, and
+//! with the way out ([`messages`]).
+
+pub mod load;
+pub mod messages;
+
+pub mod events;
+
+pub mod language;
+pub mod types;
+
+pub mod print;
+pub mod sqlite;
+
+pub mod example;
+pub mod sample;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! A model to begin with: one kind of events, and one metric of it.
+
+/// Its files, by their names.
+pub const FILES: &[(&str, &str)] = &[
+    ("orders.toml", include_str!("example/orders.toml")),
+    ("orders_by_day.sql", include_str!("example/orders_by_day.sql")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+    use crate::families::is_ours;
+    use crate::model::load::load;
+
+    #[test]
+    fn its_files_work_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in FILES {
+            std::fs::write(folder.path().join(name), text).expect("writes");
+        }
+        let loaded = load(folder.path(), None, &is_ours).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
+        assert_eq!(loaded[0].family.plan().metrics.len(), 1);
+    }
+}

@@ -1,0 +1,128 @@
+//! A folder of files becomes families of events with their metrics.
+
+use super::events::{self, Events};
+use super::messages::shown;
+use super::types::compile;
+use super::{print, sqlite};
+use dataflows::declared::family::{Known, Made};
+use dataflows::declared::plan::Metric;
+use dataflows::declared::reading::{Conflict, Reader};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A family of a folder, as everything else needs it.
+#[derive(Clone, Copy)]
+pub struct Loaded {
+    /// The family, with its metrics.
+    pub family: &'static Made,
+    /// What its file says beside it.
+    pub events: &'static Events,
+}
+
+/// The files of a folder that declare something, by what they are called.
+struct Files {
+    events: BTreeMap<String, (PathBuf, String)>,
+    metrics: BTreeMap<String, (PathBuf, String)>,
+}
+
+/// The longest text of a file.
+const BYTES_MAX: u64 = 64 << 10;
+
+/// Reads the folder. `taken` are the names of tables that there are without it. A metric that is tried takes the place of
+/// all that are in the folder, whose events it reads.
+///
+/// # Errors
+/// Everything that is wrong with its files, each with its place.
+pub fn load(folder: &Path, tried: Option<&Path>, taken: &dyn Fn(&str) -> bool) -> Result<Vec<Loaded>, Vec<String>> {
+    let (files, mut wrong) = files(folder, tried);
+    let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
+    for (name, (path, _)) in files.events.iter().chain(&files.metrics) {
+        if taken(name) {
+            wrong.push(format!("{}: there is a table `{name}` already. Rename the file.", path.display()));
+        }
+        if let Some(other) = names.insert(name, path) {
+            wrong.push(format!(
+                "{}: `{}` makes a table of this name too. Rename one.",
+                path.display(),
+                other.display()
+            ));
+        }
+    }
+    let mut families = Vec::new();
+    for (name, (path, text)) in &files.events {
+        match events::read(name, text) {
+            Ok(events) => families.push((path, events)),
+            Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
+        }
+    }
+    let are_all_known = families.len() == files.events.len();
+    let plans: Vec<_> = families.iter().map(|(_, events)| events.family.clone()).collect();
+    let mut metrics: Vec<Vec<Metric>> = vec![Vec::new(); plans.len()];
+    for (name, (path, text)) in &files.metrics {
+        match compile(name, text, &plans) {
+            Ok((place, metric)) => metrics[place].push(metric),
+            // What follows from a family that could not be read is not a second mistake.
+            Err(_) if !are_all_known && plans.is_empty() => {}
+            Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
+        }
+    }
+    let readers = families.iter().map(|(path, Events { family, readings, .. })| {
+        Reader::of(String::leak(family.name.clone()), readings.clone(), family.time, family.person).map_err(
+            |Conflict { column, field }| {
+                format!(
+                    "{}: column `{column}` reads `{field}`, which another column reads as something else",
+                    path.display()
+                )
+            },
+        )
+    });
+    let readers: Vec<_> = readers.filter_map(|reader| reader.map_err(|why| wrong.push(why)).ok()).collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let made = families.into_iter().zip(metrics).zip(readers).map(|(((_, events), metrics), reader)| {
+        let mut plan = events.family.clone();
+        let known = metrics
+            .iter()
+            .map(|metric| Known { sql: String::leak(sqlite::select(&plan, metric)), print: print::of(&plan, metric) });
+        let known = known.collect();
+        plan.metrics = metrics;
+        Loaded { family: Made::leaked(plan, known, Box::leak(Box::new(reader))), events: Box::leak(Box::new(events)) }
+    });
+    Ok(made.collect())
+}
+
+/// The files, and which of them cannot be read.
+fn files(folder: &Path, tried: Option<&Path>) -> (Files, Vec<String>) {
+    let (mut found, mut wrong) = (Files { events: BTreeMap::new(), metrics: BTreeMap::new() }, Vec::new());
+    let mut entries: Vec<PathBuf> = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+        Err(error) => {
+            wrong.push(format!("could not read the folder `{}` of the model: {error}", folder.display()));
+            Vec::new()
+        }
+    };
+    entries.sort();
+    entries.extend(tried.map(Path::to_owned));
+    for path in entries {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_tried = tried == Some(&path);
+        let kind = match extension {
+            _ if is_tried => &mut found.metrics,
+            Some("toml") => &mut found.events,
+            Some("sql") if tried.is_none() => &mut found.metrics,
+            Some(_) | None => continue,
+        };
+        // Texts for other engines stand beside the metrics.
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|name| *name != "duckdb") else {
+            continue;
+        };
+        let is_short = std::fs::metadata(&path).is_ok_and(|facts| facts.len() <= BYTES_MAX);
+        match std::fs::read_to_string(&path) {
+            Ok(text) if is_short => drop(kind.insert(name.to_owned(), (path.clone(), text))),
+            Ok(_) => wrong.push(format!("{}: has more than 64 KiB", path.display())),
+            Err(error) => wrong.push(format!("could not read `{}`: {error}", path.display())),
+        }
+    }
+    (found, wrong)
+}

@@ -1,0 +1,94 @@
+//! A plan as SQL that any SQLite runs: what the metric's table must be, by the raw table of its family.
+//!
+//! The raw table is there as `crate::specification` says: instants are milliseconds, numbers with decimals are whole
+//! numbers of their scale, and a column `late` says what was not in time. What SQLite would do silently otherwise is
+//! written out: an integer that overflows turns into a float there, `/` cuts, a sum that overflows ends the query, LIKE
+//! ignores case. Names of ours begin with `_`, as no column of a family does.
+
+mod aggregates;
+mod expressions;
+mod numbers;
+
+use super::types::walk;
+use aggregates::Slots;
+use dataflows::declared::plan::{Expr, Family, Metric, Output};
+use expressions::Printer;
+use std::collections::BTreeSet;
+
+/// What the metric's table must be, as a SELECT. Its parameters `:watermark` and `:lateness_ms` (0 where lateness is
+/// unlimited) are there if something asks whether a row is final.
+pub fn select(family: &Family, metric: &Metric) -> String {
+    let slots = Slots::of(&metric.aggregates);
+    let events = Printer::of_events(family);
+    let groups = Printer::of_groups(metric);
+    let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
+    let mut parts = vec![("_events", in_time(family, metric))];
+    let filter = metric.filter.as_ref().map(|filter| events.value(filter));
+    // Which of the events in time is the first or the last of its group is numbered before they are grouped.
+    let ranks = slots.ranks(&events, &keys);
+    let (from, filter) = if ranks.is_empty() {
+        ("_events", filter)
+    } else {
+        let ranked =
+            format!("SELECT *,\n    {}\nFROM _events{}", ranks.join(",\n    "), clause("WHERE", filter.as_ref()));
+        parts.push(("_ranked", ranked));
+        ("_ranked", None)
+    };
+    let named = keys.iter().enumerate().map(|(n, key)| format!("{key} AS _key{n}"));
+    let columns: Vec<_> = named.chain(slots.gathered(&events)).collect();
+    let places: Vec<_> = (1..=keys.len()).map(|place| place.to_string()).collect();
+    let grouped = format!(
+        "SELECT {}\nFROM {from}{}\nGROUP BY {}",
+        columns.join(",\n    "),
+        clause("WHERE", filter.as_ref()),
+        places.join(", ")
+    );
+    parts.push(("_groups", grouped));
+    let from = if slots.are_all_gathered() {
+        "_groups"
+    } else {
+        let names = (0..keys.len()).map(|n| format!("_key{n}"));
+        let columns: Vec<_> = names.chain(slots.finished()).collect();
+        parts.push(("_values", format!("SELECT {}\nFROM _groups", columns.join(",\n    "))));
+        "_values"
+    };
+    let outputs: Vec<_> = metric
+        .outputs
+        .iter()
+        .map(|Output { name, doc: _, value }| format!("{} AS {}", groups.value(value), quoted(name)))
+        .collect();
+    let having = metric.having.as_ref().map(|having| groups.value(having));
+    let parts: Vec<_> =
+        parts.iter().map(|(name, text)| format!("{name} AS (\n    {}\n)", text.replace('\n', "\n    "))).collect();
+    format!(
+        "WITH {}\nSELECT {}\nFROM {from}{}",
+        parts.join(",\n"),
+        outputs.join(",\n    "),
+        clause("WHERE", having.as_ref())
+    )
+}
+
+/// The events in time; of those that are repeated one.
+fn in_time(family: &Family, metric: &Metric) -> String {
+    let name = |column: &usize| family.columns.get(*column).map(|column| quoted(&column.name));
+    let (distinct, columns): (_, Vec<_>) = match &family.once {
+        Some(once) => ("DISTINCT ", once.of.iter().filter_map(name).collect()),
+        None => {
+            let mut used = BTreeSet::new();
+            walk::of_events(metric).into_iter().for_each(|expr: &Expr| walk::columns(expr, &mut used));
+            ("", used.iter().filter_map(name).collect())
+        }
+    };
+    // A metric may count events and look at nothing of them.
+    let columns = if columns.is_empty() { "1 AS _one".to_owned() } else { columns.join(", ") };
+    format!("SELECT {distinct}{columns}\nFROM {} WHERE NOT late", quoted(&family.name))
+}
+
+fn clause(word: &str, condition: Option<&String>) -> String {
+    condition.map(|condition| format!("\n{word} {condition}")).unwrap_or_default()
+}
+
+/// A name in quotes.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,85 @@
+//! What expressions are made of.
+
+use dataflows::declared::plan::{Aggregate, Expr, Metric, Node, What};
+
+/// The expressions that an expression is made of.
+pub fn parts(expr: &Expr) -> Vec<&Expr> {
+    match &expr.node {
+        Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) | Node::IsFinal => Vec::new(),
+        Node::Scaled(of, _)
+        | Node::Minus(of)
+        | Node::Not(of)
+        | Node::IsNull(of)
+        | Node::In(of, _)
+        | Node::Like(of, _)
+        | Node::Abs(of)
+        | Node::Substr(of, _, _)
+        | Node::Length(of)
+        | Node::Floor(_, of)
+        | Node::Later(of, _) => vec![of],
+        Node::Arithmetic(_, a, b)
+        | Node::Concat(a, b)
+        | Node::Compare(_, a, b)
+        | Node::IsDistinct(a, b)
+        | Node::NullIf(a, b)
+        | Node::RoundedQuotient(a, b, _)
+        | Node::Boundaries(_, a, b) => vec![a, b],
+        Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.iter().collect(),
+        Node::Case(whens, last) => {
+            whens.iter().flat_map(|(when, then)| [when, then]).chain(std::iter::once(&**last)).collect()
+        }
+    }
+}
+
+/// The same, to be changed.
+pub fn parts_mut(expr: &mut Expr) -> Vec<&mut Expr> {
+    match &mut expr.node {
+        Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) | Node::IsFinal => Vec::new(),
+        Node::Scaled(of, _)
+        | Node::Minus(of)
+        | Node::Not(of)
+        | Node::IsNull(of)
+        | Node::In(of, _)
+        | Node::Like(of, _)
+        | Node::Abs(of)
+        | Node::Substr(of, _, _)
+        | Node::Length(of)
+        | Node::Floor(_, of)
+        | Node::Later(of, _) => vec![of],
+        Node::Arithmetic(_, a, b)
+        | Node::Concat(a, b)
+        | Node::Compare(_, a, b)
+        | Node::IsDistinct(a, b)
+        | Node::NullIf(a, b)
+        | Node::RoundedQuotient(a, b, _)
+        | Node::Boundaries(_, a, b) => vec![a, b],
+        Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.iter_mut().collect(),
+        Node::Case(whens, last) => {
+            whens.iter_mut().flat_map(|(when, then)| [when, then]).chain(std::iter::once(&mut **last)).collect()
+        }
+    }
+}
+
+/// What is computed of an aggregate's events, without its filter.
+pub fn arguments(what: &What) -> Vec<&Expr> {
+    match what {
+        What::Count(of) => of.iter().collect(),
+        What::Sum(of) | What::Min(of) | What::Max(of) | What::CountDistinct(of) => vec![of],
+        What::At(_, at, values) => std::iter::once(at).chain(values).collect(),
+    }
+}
+
+/// Everything that a metric computes of an event.
+pub fn of_events(metric: &Metric) -> Vec<&Expr> {
+    let aggregates =
+        metric.aggregates.iter().flat_map(|Aggregate { what, filter }| arguments(what).into_iter().chain(filter));
+    metric.filter.iter().chain(&metric.keys).chain(aggregates).collect()
+}
+
+/// The columns that an expression reads.
+pub fn columns(expr: &Expr, into: &mut std::collections::BTreeSet<usize>) {
+    if let Node::Column(column) = expr.node {
+        into.insert(column);
+    }
+    parts(expr).into_iter().for_each(|part| columns(part, into));
+}
