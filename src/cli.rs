@@ -233,6 +233,41 @@ pub struct SqlArgs {
     pub answer: AnswerArgs,
 }
 
+/// What `explain` explains.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The table: of a metric, or of events
+    #[arg(required_unless_present = "language")]
+    pub name: Option<String>,
+    /// Print only the SQL that `verify` compares the table with
+    #[arg(long, value_name = "DATABASE", value_enum, requires = "name")]
+    pub sql: Option<SqlOf>,
+    /// What a metric in `model/NAME.sql` can have, on one page
+    #[arg(long, conflicts_with_all = ["name", "sql"])]
+    pub language: bool,
+}
+
+/// Whose SQL a metric is printed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "as it is called")]
+pub enum SqlOf {
+    Sqlite,
+}
+
+/// What `try` tries.
+#[derive(Debug, Args)]
+pub struct TryArgs {
+    /// The metric: a file NAME.sql, which need not be in the model
+    #[arg(value_name = "FILE.sql")]
+    pub metric: PathBuf,
+    /// Files of events (`.gz` too), folders of them, patterns, or `-` for standard input
+    #[arg(value_name = "EVENTS", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The folder with the files of events, NAME.toml [default: setting `model`]
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -267,7 +302,24 @@ pub enum Command {
     /// Run your own SQL on the warehouse, which is only read
     Sql(SqlArgs),
     /// Compute every metric by its SQL from the stored raw events, and compare the tables with it
-    Verify,
+    Verify {
+        /// Only this metric
+        #[arg(value_name = "NAME")]
+        table: Option<String>,
+    },
+    /// Explain a table: what it is computed of, its columns, its SQL, and when its rows leave memory
+    Explain(ExplainArgs),
+    /// Compute a declared metric over some files, show its rows, and compare them with its SQL; nothing is kept
+    Try(TryArgs),
+    /// Print a file of the model, NAME.toml, made of a sample of events: to be read, corrected and kept
+    Declare {
+        /// Files of JSON lines (`.gz` too), folders of them, patterns, or `-` for standard input
+        #[arg(value_name = "EVENTS", required = true)]
+        files: Vec<PathBuf>,
+        /// What the events are called [default: their `event_name`, else the name of the file]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Send rejected records again, each once: to their topics (`--brokers`), lines of files into a file
     ReplayRejected {
         /// Only those of this reason, as in `rejected_events.reason`; may be given more than once
@@ -295,7 +347,7 @@ pub enum Command {
         #[arg(long)]
         deep: bool,
     },
-    /// Write a settings file with all settings as comments
+    /// Write a settings file with all settings as comments, and a folder `model` to begin with
     Init {
         /// The file, which must not be there yet
         #[arg(value_name = "FILE", default_value = "deltamart.toml")]

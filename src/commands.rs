@@ -24,12 +24,15 @@ mod beside;
 mod check;
 mod clock;
 mod damage;
+mod declare;
 mod events;
+mod explain;
 mod forget;
 mod given;
 mod init;
 mod inputs;
 mod limits;
+mod meaning;
 mod named;
 mod nearest;
 pub mod outcome;
@@ -52,25 +55,28 @@ mod story;
 mod summary;
 mod tables;
 mod text;
+mod trial;
 mod unpriced;
 mod verify;
 mod waiting;
 
-use crate::cli::{self, BatchArgs, Cli, Command, Global, Limit, RunArgs, ShopArgs, Switch};
+use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;
 use crate::config::retention::Retention;
 use crate::config::{Config, Flag, Loaded};
 use crate::engine::{Lane, Options};
-use crate::families::all;
+use crate::families::{self, all};
 use crate::instant;
+use crate::model;
 use crate::sink::MadeBy;
 use crate::sink::sqlite::Sqlite;
 use anyhow::{Context, Result, bail};
-use dataflows::family::Configured;
+use dataflows::declared::family::WithSettings;
+use dataflows::family::{Configured, FamilyId};
 use dataflows::shop::Settings;
 use dataflows::time::WATERMARK_STEP_MS;
 use outcome::{Outcome, code_of};
-use paths::{Expected, Stdin, expand};
+use paths::{Expected, Stdin, events, expand};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -135,7 +141,10 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Simulate { .. }) => "simulate",
         Some(Command::Show(_)) => "show",
         Some(Command::Sql(_)) => "sql",
-        Some(Command::Verify) => "verify",
+        Some(Command::Verify { .. }) => "verify",
+        Some(Command::Explain(_)) => "explain",
+        Some(Command::Try(_)) => "try",
+        Some(Command::Declare { .. }) => "declare",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget { .. }) => "forget",
         Some(Command::Check { .. }) => "check",
@@ -158,9 +167,16 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             return Ok(Outcome::default());
         }
         Some(Command::Init { file }) => return init::init(file).map(|()| Outcome::of(true)),
+        Some(Command::Explain(ExplainArgs { language: true, .. })) => {
+            return explain::language().map(|()| Outcome::default());
+        }
+        Some(Command::Declare { files, name }) => {
+            return declare::declare(files, name.as_deref()).map(|()| Outcome::default());
+        }
         Some(_) | None => {}
     }
-    let loaded = configure(&cli.global, &cli.shop)?;
+    let tried = if let Some(Command::Try(tried)) = &cli.command { Some(tried) } else { None };
+    let loaded = configure(&cli.global, &cli.shop, tried)?;
     if matches!(
         cli.command,
         None | Some(Command::Run { .. } | Command::Batch { .. } | Command::Catalog { .. } | Command::Check { .. })
@@ -188,6 +204,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
                 | Command::Simulate { .. }
                 | Command::Schema { .. }
                 | Command::SnowflakeKey { .. }
+                | Command::Try(_)
         )
     );
     if config.warehouse == Path::new(IN_MEMORY) && !reads_no_warehouse {
@@ -212,10 +229,11 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Status(arguments) => state::status(&config, &arguments, json),
         Command::Batch(BatchArgs { files, catalog, as_of, another }) => {
             let stdin = Stdin::taken()?;
-            let files = expand(&files, Expected::Events, &stdin)?;
+            let (files, whose) = events(&files, &stdin)?;
             let catalog = expand(&catalog, Expected::Catalogs, &stdin)?;
             let another = named::another_of(another, &files)?;
-            Ok(batch::batch(&config, &files, &another, &catalog, as_of.as_deref())?.limited(max_rejected, &config))
+            let batch = batch::batch(&config, (&files, &whose), &another, &catalog, as_of.as_deref())?;
+            Ok(batch.limited(max_rejected, &config))
         }
         Command::Catalog { file, as_of } => {
             let stdin = Stdin::taken()?;
@@ -240,7 +258,9 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }
-        Command::Verify => verify::verify(&config),
+        Command::Verify { table } => verify::verify(&config, table.as_deref()),
+        Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
+        Command::Try(TryArgs { metric, files, .. }) => trial::trial(&config, &metric, &files),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;
@@ -250,12 +270,12 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
-        Command::Completions { .. } | Command::Init { .. } => Ok(Outcome::default()),
+        Command::Completions { .. } | Command::Init { .. } | Command::Declare { .. } => Ok(Outcome::default()),
     }
 }
 
-/// The configuration, flags over everything.
-fn configure(global: &Global, shop: &ShopArgs) -> Result<Loaded> {
+/// The configuration, flags over everything. What is tried is alone: one worker computes one table.
+fn configure(global: &Global, shop: &ShopArgs, tried: Option<&TryArgs>) -> Result<Loaded> {
     let mut flags = Vec::new();
     let mut number = |flag, key, number: Option<u64>| {
         flags.extend(number.map(|number| Flag { flag, key, value: number.to_string() }));
@@ -286,7 +306,20 @@ fn configure(global: &Global, shop: &ShopArgs) -> Result<Loaded> {
     if global.accept_rejects {
         flags.push(Flag { flag: "--accept-rejects", key: "accept_rejects", value: true.to_string() });
     }
-    let loaded = Config::load(global.config.as_deref(), &global.sets, &flags);
+    if let Some(TryArgs { metric, model, .. }) = tried {
+        let tables = toml::Value::from(vec![trial::name_of(metric)?]).to_string();
+        let model = model.as_ref().map(|model| Flag::text("--model", "model", &model.to_string_lossy()));
+        flags.extend(model);
+        flags.extend(
+            [("tables", tables), ("workers", "1".to_owned()), ("raw", "true".to_owned())].map(|(key, value)| Flag {
+                flag: "try",
+                key,
+                value,
+            }),
+        );
+    }
+    let file = tried.map(|tried| tried.metric.as_path());
+    let loaded = Config::load_to_try(global.config.as_deref(), &global.sets, &flags, file);
     Ok(loaded.map_err(|error| Refused(error.to_string()))?)
 }
 
@@ -318,7 +351,24 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
 
 /// The families, with their settings.
 fn families(config: &Config, made_by: MadeBy) -> Vec<Arc<dyn Configured>> {
-    vec![Arc::new(settings(config, made_by))]
+    let shop = settings(config, made_by);
+    let declared = families::declared().iter().map(|model::load::Loaded { family, events }| -> Arc<dyn Configured> {
+        let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
+        let lane = dataflows::Settings {
+            lateness_ms: limited(events.lateness_ms.unwrap_or(config.lateness)),
+            out_of_orderness_ms: events.out_of_orderness_ms.unwrap_or(config.out_of_orderness),
+            ..shop.lane.clone()
+        };
+        Arc::new(WithSettings { family, lane })
+    });
+    let declared: Vec<_> = declared.collect();
+    std::iter::once(Arc::new(shop.clone()) as Arc<dyn Configured>).chain(declared).collect()
+}
+
+/// For how long a partition of a family is waited for that has nothing new, in milliseconds.
+fn idle_timeout_ms(config: &Config, family: FamilyId) -> i64 {
+    let declared = families::declared().iter().find(|loaded| FamilyId(loaded.family) == family);
+    declared.and_then(|loaded| loaded.events.idle_timeout_ms).unwrap_or(config.idle_timeout)
 }
 
 /// The engine's options.
@@ -341,7 +391,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         },
         lanes: families(config, made_by)
             .into_iter()
-            .map(|family| Lane { family, idle_timeout_ms: config.idle_timeout })
+            .map(|family| Lane { idle_timeout_ms: idle_timeout_ms(config, family.family()), family })
             .collect(),
         rules: config.rules.clone(),
         clock: Arc::new(instant::now),

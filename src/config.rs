@@ -42,6 +42,9 @@ declared! {
         /// The SQLite file that rows go to. It is created if it does not exist; its folder must exist. `:memory:` keeps
         /// the rows in memory only: they are lost at the end.
         pub warehouse: PathBuf,
+        /// The folder of the model: events that are declared in files of TOML, and metrics that are declared in files
+        /// of SQL. If there is no folder of this name, there is no model.
+        pub model: PathBuf,
         /// Whether every accepted event is kept in a raw table too. Without them `verify` cannot work, and the
         /// warehouse is smaller.
         pub raw: bool,
@@ -249,6 +252,7 @@ impl Default for Config {
         Config {
             workers: 1,
             warehouse: PathBuf::from("deltamart.db"),
+            model: "model".into(),
             raw: true,
             epoch_interval: 250,
             epoch_events: 262_144,

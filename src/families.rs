@@ -1,17 +1,92 @@
-//! The families of events that this program has: today one, the movie shop.
+//! The families of events that this program has: the movie shop, and those that a model declares.
 
 pub use dataflows::shop::events::{Event, FAMILY, TOPICS};
 
-use dataflows::family::{Catalogue, FamilyId};
+use crate::model::load::Loaded;
+use dataflows::family::{Catalogue, Family, FamilyId};
 use dataflows::shop::MovieShop;
 use dataflows::wire::{Names, Reason};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-static ALL: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::of(&[&MovieShop]));
+/// Those that are in this program: one line each.
+const OURS: &[&dyn Family] = &[&MovieShop];
 
-/// All of them: one line each.
+static OURS_ALONE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::of(OURS));
+
+/// A topic of Kafka that is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Carried {
+    /// Of which family its events are.
+    pub family: FamilyId,
+    /// The event that it carries, for records that do not name theirs.
+    pub event: &'static str,
+    /// Its name, if the settings give it no other.
+    pub name: &'static str,
+    /// Whether it is read to its then end before any other.
+    pub is_read_first: bool,
+}
+
+struct Everything {
+    catalogue: Catalogue,
+    declared: Vec<Loaded>,
+    topics: Vec<Carried>,
+}
+
+impl Everything {
+    fn of(catalogue: Catalogue, declared: Vec<Loaded>) -> Everything {
+        let ours = TOPICS.iter().map(|topic| Carried {
+            family: SHOP,
+            event: topic.event,
+            name: topic.name,
+            is_read_first: topic.is_read_first,
+        });
+        let theirs = declared.iter().flat_map(|Loaded { family, events }| {
+            let family = FamilyId(*family);
+            let carried = move |name| Carried { family, event: family.name(), name, is_read_first: false };
+            events.topics.iter().map(String::as_str).map(carried)
+        });
+        let topics = ours.chain(theirs).collect();
+        Everything { catalogue, declared, topics }
+    }
+}
+
+static ALL: OnceLock<Everything> = OnceLock::new();
+
+fn everything() -> &'static Everything {
+    ALL.get_or_init(|| Everything::of(*OURS_ALONE, Vec::new()))
+}
+
+/// The topics of Kafka that are read: those of the movie shop first, in the order of [`TOPICS`].
+pub fn topics() -> &'static [Carried] {
+    &everything().topics
+}
+
+/// All of them.
 pub fn all() -> Catalogue {
-    *ALL
+    everything().catalogue
+}
+
+/// Those that a model declares.
+pub fn declared() -> &'static [Loaded] {
+    &everything().declared
+}
+
+/// Whether a table, a view or a piece of SQL of this program has the name.
+pub fn is_ours(name: &str) -> bool {
+    let all = *OURS_ALONE;
+    let views = all.tables().iter().filter_map(|id| id.table().by_minute.as_ref().map(|view| view.name));
+    let pieces = all.pieces().iter().map(|(name, _)| *name);
+    all.by_name(name).is_some() || views.chain(pieces).any(|taken| taken == name) || all.family(name).is_some()
+}
+
+/// From now on these families are there too. A process has one model, which is known before anything asks for tables.
+///
+/// # Panics
+/// If the families were asked for before.
+pub fn declare(loaded: Vec<Loaded>) {
+    let families: Vec<&dyn Family> = OURS.iter().copied().chain(loaded.iter().map(|it| it.family as _)).collect();
+    let is_first = ALL.set(Everything::of(Catalogue::of(&families), loaded)).is_ok();
+    assert!(is_first, "the model is read before anything asks for tables");
 }
 
 /// The movie shop. Before anything named its family, it was of this one.

@@ -17,6 +17,7 @@ pub mod script;
 pub mod sniff;
 pub mod span;
 pub mod valid;
+pub mod whose;
 
 use crate::decode::{Format, Reason};
 use crate::state_dir::journal::Rejected;

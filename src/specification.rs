@@ -11,7 +11,15 @@ use rusqlite::Connection;
 /// # Errors
 /// If the SQL is wrong.
 pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &Parameters<'_>) -> rusqlite::Result<()> {
-    for family in catalogue.families() {
+    execute_of(catalogue.families(), connection, parameters)
+}
+
+/// The same of some families.
+///
+/// # Errors
+/// If the SQL is wrong.
+pub fn execute_of(families: &[FamilyId], connection: &Connection, parameters: &Parameters<'_>) -> rusqlite::Result<()> {
+    for family in families {
         let parameters = parameters(*family);
         let metrics = family.metrics().into_iter().map(|(id, sql)| (id.name(), sql));
         for (name, sql) in family.pieces().into_iter().chain(metrics) {
@@ -57,6 +65,7 @@ pub fn plain(column: &Column, quoted: &str) -> String {
     match column.ty {
         Type::Instant => format!("CAST(ROUND(unixepoch({quoted}, 'subsec') * 1000) AS INTEGER) AS {quoted}"),
         Type::Money => format!("CAST(ROUND({quoted} * 100) AS INTEGER) AS {quoted}"),
-        Type::Integer | Type::Boolean | Type::Milli | Type::Text | Type::Json | Type::Bytes => quoted.to_owned(),
+        Type::Milli => format!("CAST(ROUND({quoted} * 1000) AS INTEGER) AS {quoted}"),
+        Type::Integer | Type::Boolean | Type::Text | Type::Json | Type::Bytes => quoted.to_owned(),
     }
 }

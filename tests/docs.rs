@@ -7,6 +7,7 @@ pub mod commands;
 /// The picture in the README.
 mod picture;
 
+use dataflows::declared::reading::REASONS;
 use dataflows::table::{Role, Type};
 use deltamart::config::settings::sections;
 use deltamart::families::{all, reasons};
@@ -97,6 +98,14 @@ fn the_page_of_rejected_records_is_as_declared() {
                     |---|---|\n"
         .to_owned();
     for reason in reasons() {
+        assert!(reason.meaning().ends_with('.'), "{reason:?}");
+        writeln!(made, "| `{}` | {} |", reason.code(), reason.meaning()).expect("text");
+    }
+    made.push_str(
+        "\nRecords of [your own events](your-events.md) may also have these:\n\n| code | meaning |\n|---|---|\n",
+    );
+    let said: BTreeSet<_> = reasons().map(|reason| reason.code()).collect();
+    for reason in REASONS.iter().filter(|reason| !said.contains(reason.code())) {
         assert!(reason.meaning().ends_with('.'), "{reason:?}");
         writeln!(made, "| `{}` | {} |", reason.code(), reason.meaning()).expect("text");
     }

@@ -5,6 +5,8 @@
 mod backfill;
 /// What `check` says of what is wrong.
 mod checked;
+/// Events that a model declares.
+mod declared;
 /// What the log does: grows, begins elsewhere, loses records, is made again.
 mod logs;
 /// Brokers that fail.

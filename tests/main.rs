@@ -27,6 +27,8 @@ mod contracts;
 mod crashes;
 /// The file that rows go to: damaged, held by somebody, without room, open to others.
 mod damage;
+/// Declared families: random metrics over random histories, from start to start.
+mod declared;
 /// The README and docs: short, linked, and as the code declares.
 mod docs;
 /// What the same record twice does, as the page in `docs/` says.
@@ -55,6 +57,8 @@ mod masking;
 mod messages;
 /// The view of every minute equals the table of before.
 mod minutes;
+/// Events and metrics that users declare in files, by the program as it is used.
+mod model;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// The page of each event.

@@ -223,19 +223,25 @@ fn a_family_without_an_event_leaves_every_commit_as_it_is() {
 }
 
 /// A pipeline whose state is kept, and that is started again and again.
-struct Kept {
+pub struct Kept {
     disk: SimulatedDisk,
-    sink: Memory,
+    pub sink: Memory,
     lives: u32,
 }
 
 impl Kept {
+    /// One that was never started.
+    pub fn new(sink: Memory) -> Kept {
+        Kept { disk: SimulatedDisk::new(), sink, lives: 0 }
+    }
+
     fn dir(&self) -> StateDir {
         let store = Local::on(self.disk.clone(), "/state").expect("a folder");
         StateDir::open(Arc::new(store), None).expect("readable")
     }
 
-    fn live(&mut self, options: &Options, sources: Vec<Box<dyn Source>>) {
+    /// One life of it.
+    pub fn live(&mut self, options: &Options, sources: Vec<Box<dyn Source>>) {
         self.lives += 1;
         let (dir, catalogue) = (self.dir(), options.commit.catalogue);
         let facts = support::start_of(self.lives.to_string(), options, BTreeMap::new());
@@ -264,7 +270,7 @@ fn the_history_of_a_family_that_is_new_is_not_late() {
         let mut options = shop.options(workers);
         options.commit.retention = Retention { raw: Some(DAY_MS), rejected: None, late: Some(DAY_MS) };
         let sink = Memory::of(catalogue());
-        let mut kept = Kept { disk: SimulatedDisk::new(), sink, lives: 0 };
+        let mut kept = Kept::new(sink);
         kept.live(&options, vec![shop.script(Step::End)]);
         let before = kept.sink.contents().clone();
         assert_eq!(before.progress.as_ref().expect("claimed").watermarks.of("toys"), 0);
@@ -326,7 +332,7 @@ fn who_is_forgotten_is_forgotten_in_each_family() {
     options.others.push(lane());
     options.commit.catalogue = catalogue();
     let sink = Memory::of(catalogue());
-    let mut kept = Kept { disk: SimulatedDisk::new(), sink, lives: 0 };
+    let mut kept = Kept::new(sink);
     let lent = |child, minutes: i64| {
         let json = handed("toy_lent", MONDAY_MS + minutes * MINUTE_MS, child, "bear");
         Step::Record(0, json.into_bytes())

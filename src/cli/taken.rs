@@ -93,7 +93,33 @@ Examples:
         examples: "\
 Examples:
   deltamart verify
+  deltamart verify orders_by_day
   deltamart verify --warehouse live.db --json",
+    },
+    Taken {
+        name: "explain",
+        flags: &[SETTINGS, WAREHOUSE],
+        examples: "\
+Examples:
+  deltamart explain orders_by_day
+  deltamart explain checkout_metrics --sql sqlite
+  deltamart explain --language",
+    },
+    Taken {
+        name: "try",
+        flags: &[SETTINGS, JSON, &["accept_rejects"]],
+        examples: "\
+Examples:
+  deltamart try model/orders_by_day.sql orders.jsonl
+  deltamart try draft.sql 'logs/*.jsonl.gz' --model model --set lateness=24h",
+    },
+    Taken {
+        name: "declare",
+        flags: &[],
+        examples: "\
+Examples:
+  deltamart declare orders.jsonl > model/orders.toml
+  deltamart declare logs --name store_events",
     },
     Taken {
         name: "replay-rejected",

@@ -1,14 +1,15 @@
 //! What would become of rejected records by the rules as they are now.
 
-use crate::accept::accept;
+use crate::accept::judge;
 use crate::config::Config;
 use crate::decode::Format;
-use crate::families;
+use crate::families::{self, Carried};
 use crate::forget::Payloads;
 use crate::instant;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::sqlite::rejected::Rejected;
 use anyhow::Result;
+use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 
 /// How many are looked at at a time.
@@ -18,25 +19,30 @@ const PAGE: usize = 1_000;
 pub(super) struct Again<'a> {
     config: &'a Config,
     payloads: &'a Payloads,
-    /// The event of each topic.
-    carries: BTreeMap<String, &'static str>,
+    /// What each topic carries.
+    carries: BTreeMap<String, Carried>,
 }
 
 impl Again<'_> {
     pub(super) fn new<'a>(config: &'a Config, payloads: &'a Payloads) -> Again<'a> {
         let topics = if config.kafka.is_given() { config.kafka.topics() } else { Vec::new() };
-        let event = |place: usize| crate::families::TOPICS[place].event;
-        let carries = topics.into_iter().map(|(place, topic)| (topic, event(place))).collect();
+        let carries = topics.into_iter().map(|(place, topic)| (topic, families::topics()[place])).collect();
         Again { config, payloads, carries }
     }
 
     /// Whether a record would be accepted now.
     pub(super) fn passes(&self, record: &Rejected) -> bool {
-        let format = match self.carries.get(&record.topic) {
-            Some(carries) => self.config.kafka.format.of(carries, self.payloads.schemas_for(&record.raw)),
-            None => Format::Json(None),
+        let passes = |family: FamilyId, format: &Format| {
+            let record = (&record.raw[..], record.raw.len() as u64);
+            judge(family, format, record, &self.config.rules, instant::now()).is_ok()
         };
-        accept(&format, &record.raw, &self.config.rules, instant::now()).is_ok()
+        match self.carries.get(&record.topic) {
+            Some(Carried { family, event, .. }) => {
+                passes(*family, &self.config.kafka.format.of(event, self.payloads.schemas_for(&record.raw)))
+            }
+            // A line of a file is not known to be of any one family.
+            None => families::all().families().iter().any(|family| passes(*family, &Format::Json(None))),
+        }
     }
 }
 

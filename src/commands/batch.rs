@@ -4,7 +4,7 @@
 //! everything is computed beside it, and only the differences are committed.
 
 use super::beside::Beside;
-use super::given::{refuse_rejects, whole};
+use super::given::{by_family, refuse_rejects, whole};
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::summary::{Ended, summary};
@@ -12,16 +12,16 @@ use super::waiting::patiently;
 use super::{Refused, asof, given_instant, open_warehouse, options, sinks, stop_on_signals};
 use crate::config::Config;
 use crate::engine::{self, Job, Resume};
-use crate::families::all;
+use crate::families::{SHOP, all};
 use crate::reconcile::{Differ, reconcile};
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink, Stored};
 use crate::source::Source;
-use crate::source::chain::Chain;
 use crate::source::content::Tail;
 use crate::source::movies::Movies;
 use crate::source::names::names;
 use crate::source::sniff::Kind;
+use crate::source::whose::Whose;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::delta::Delta;
@@ -53,17 +53,17 @@ pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<&str>) -> Resu
             }
         }
     }
-    batch(config, &[], &[], &[file.to_owned()], as_of)
+    batch(config, (&[], &Whose::new()), &[], &[file.to_owned()], as_of)
 }
 
 pub(super) fn batch(
     config: &Config,
-    files: &[PathBuf],
+    (files, whose): (&[PathBuf], &Whose),
     another: &[PathBuf],
     catalogs: &[PathBuf],
     as_of: Option<&str>,
 ) -> Result<Outcome> {
-    let source = sources(config, files, another, catalogs, as_of)?;
+    let sources = sources(config, (files, whose), another, catalogs, as_of)?;
     let mut sink = open_warehouse(config)?;
     let stats = Arc::new(Stats::default());
     let watch = Progress::start(&stats);
@@ -75,12 +75,12 @@ pub(super) fn batch(
     refuse_what_would_be_left_out(config, &mut sink)?;
     let is_empty = sink.position()?.is_none_or(|progress| progress.epoch == 0);
     if is_empty {
-        compute(config, source, sink, claim.clone(), &stats)?;
+        compute(config, sources, sink, claim.clone(), &stats)?;
     } else {
         let beside = Beside::new(&config.warehouse, claim.generation);
         let mut computed = Sqlite::open(all(), beside.path())?;
         let claim_beside = computed.claim(MadeBy::Batch, None)?;
-        compute(config, source, computed, claim_beside, &stats)?;
+        compute(config, sources, computed, claim_beside, &stats)?;
         let mut beside = Sqlite::open(all(), beside.path())?;
         let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
         // Everything is there that the metrics were computed from.
@@ -125,11 +125,17 @@ fn refuse_what_would_be_left_out(config: &Config, sink: &mut Sqlite) -> Result<(
     Ok(())
 }
 
-fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim, stats: &Arc<Stats>) -> Result<()> {
+fn compute(
+    config: &Config,
+    sources: Vec<Box<dyn Source>>,
+    sink: Sqlite,
+    claim: Claim,
+    stats: &Arc<Stats>,
+) -> Result<()> {
     let (stop, options) = (stop_on_signals()?, options(config, MadeBy::Batch));
     let stopped = Arc::clone(&stop);
     let job = Job {
-        sources: vec![source],
+        sources,
         sinks: vec![(Box::new(sink), claim)],
         keep: None,
         options,
@@ -146,11 +152,11 @@ fn compute(config: &Config, source: Box<dyn Source>, sink: Sqlite, claim: Claim,
 
 fn sources(
     config: &Config,
-    files: &[PathBuf],
+    (files, whose): (&[PathBuf], &Whose),
     another: &[PathBuf],
     catalogs: &[PathBuf],
     as_of: Option<&str>,
-) -> Result<Box<dyn Source>> {
+) -> Result<Vec<Box<dyn Source>>> {
     if files.is_empty() && catalogs.is_empty() {
         return Err(Refused("nothing to compute from: give files of JSON lines, or `--catalog FILE`".to_owned()).into());
     }
@@ -159,12 +165,10 @@ fn sources(
     if !catalogs.is_empty() {
         let as_of = asof::as_of(config, given, files)?;
         for (name, catalog) in names(catalogs)?.iter().zip(catalogs) {
-            refuse_rejects(config, Kind::Catalog, Tail::Take, catalog)?;
+            refuse_rejects(config, (Kind::Catalog, SHOP), Tail::Take, catalog)?;
             sources.push(Box::new(Movies::file(name, catalog, as_of)?));
         }
     }
-    if !files.is_empty() {
-        sources.push(Box::new(whole(config, files, another)?));
-    }
-    Ok(Box::new(Chain::new(sources)))
+    let found = whole(config, files, whose, another)?;
+    by_family(sources, found, Tail::Take, files)
 }

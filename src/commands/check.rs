@@ -1,6 +1,6 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
-use super::{inputs, second, sinks, text};
+use super::{explain, inputs, second, sinks, text};
 use crate::config::kafka::Format;
 use crate::config::written::COLUMNS;
 use crate::config::{Config, Loaded};
@@ -64,6 +64,7 @@ pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
     if !all_settings {
         say!("# every other setting has its default: `deltamart check --all` prints all of them");
     }
+    explain::model(config)?;
     for (name, position) in sinks::positions(config) {
         match position? {
             None => say!("# {name}: answers; nobody has written to it yet"),

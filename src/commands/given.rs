@@ -18,18 +18,20 @@ use crate::source::content::{Content, Tail};
 use crate::source::files::Files;
 use crate::source::movies::Movies;
 use crate::source::names::names;
-use crate::source::recognise::{Before, Differs, KnownSource, Refusal, name_and_number, recognise};
+use crate::source::recognise::{Before, Differs, Found, KnownSource, Refusal, name_and_number, recognise};
 use crate::source::sniff::Kind;
 use crate::source::valid::has_valid_record;
+use crate::source::whose::{Whose, whose};
 use anyhow::Result;
+use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// So many of the lines that were rejected before and are other now are named.
 const MENDED_NAMED: usize = 5;
 
-/// The catalogs, and after them the files of events, as one source.
-pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Box<dyn Source>> {
+/// The catalogs, and after them the files of events: one source a family, that of the movie shop first.
+pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Vec<Box<dyn Source>>> {
     // Every byte of what was read before is read again, to know it again.
     let _ends = EndsAtOnce::new()?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
@@ -44,9 +46,12 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
     let before = if matches!(begin, Begin::GoOn { .. }) { Before::Counts } else { Before::IsReadAgain };
     let found =
         recognise(&named.files, &KnownSource::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
-    let found = found.map_err(|refusal| refused(config, refusal))?;
+    let mut found = found.map_err(|refusal| refused(config, refusal))?;
+    for found in &mut found {
+        found.family = whose(&found.path, &named.whose)?;
+    }
     for found in found.iter().filter(|found| found.opened.is_none()) {
-        refuse_rejects(config, Kind::Events, Tail::Wait, &found.path)?;
+        refuse_rejects(config, (Kind::Events, found.family), Tail::Wait, &found.path)?;
     }
     for found in &found {
         if let Some(catalog) = sources.iter().flat_map(|source| source.partitions()).find(|it| it.topic == found.topic)
@@ -55,8 +60,7 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
             return Err(Refused(why).into());
         }
     }
-    sources.push(Box::new(Files::found(found, Tail::Wait).leaving_out(&named.files)?));
-    Ok(Box::new(Chain::new(sources)))
+    by_family(sources, found, Tail::Wait, &named.files)
 }
 
 /// A catalog as a state: equal to the last one that was read of its name, it is no news; else it is the next version.
@@ -89,7 +93,7 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
     // Of two versions as of one instant neither is the later one.
     let before = last.and_then(|(_, identity)| Movies::identified(identity)).map(|(_, before)| before);
     let as_of = before.filter(|_| named.as_of.is_none()).map_or(as_of, |before| as_of.max(before + 1));
-    refuse_rejects(config, Kind::Catalog, Tail::Take, path)?;
+    refuse_rejects(config, (Kind::Catalog, SHOP), Tail::Take, path)?;
     let number = last.map_or(0, |(number, _)| number + 1);
     if number > 0 {
         tracing::info!("catalog `{}` has changed: it holds as of {}", path.display(), instant::show(as_of));
@@ -98,9 +102,9 @@ fn catalog(config: &Config, named: &Named, name: &str, path: &Path, past: &Past)
 }
 
 /// Refuses a file that is nothing but rejects, of those that are read from their first line.
-pub(super) fn refuse_rejects(config: &Config, kind: Kind, tail: Tail, path: &Path) -> Result<()> {
+pub(super) fn refuse_rejects(config: &Config, (kind, family): (Kind, FamilyId), tail: Tail, path: &Path) -> Result<()> {
     if !config.accept_rejects {
-        has_valid_record(path, kind, tail == Tail::Take, &config.rules, instant::now())?;
+        has_valid_record(path, (kind, family), tail == Tail::Take, &config.rules, instant::now())?;
     }
     Ok(())
 }
@@ -117,6 +121,35 @@ pub(super) fn refused(config: &Config, refusal: Refusal) -> anyhow::Error {
             _ => Refused(refusal.to_string()).into(),
         },
     }
+}
+
+/// One source a family: catalogs are read before the files of the movie shop. Of those `given` it is said which hold
+/// nothing.
+pub(super) fn by_family(
+    catalogs: Vec<Box<dyn Source>>,
+    found: Vec<Found>,
+    tail: Tail,
+    given: &[PathBuf],
+) -> Result<Vec<Box<dyn Source>>> {
+    let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.family == SHOP);
+    let mut families: Vec<(FamilyId, Vec<Found>)> = Vec::new();
+    for found in others {
+        match families.iter_mut().find(|(family, _)| *family == found.family) {
+            Some((_, of_family)) => of_family.push(found),
+            None => families.push((found.family, vec![found])),
+        }
+    }
+    let named: Vec<PathBuf> = families.iter().flat_map(|(_, found)| found).map(|found| found.path.clone()).collect();
+    let shop = Files::found(ours, tail);
+    let rest: Vec<PathBuf> = given.iter().filter(|path| !named.contains(path)).cloned().collect();
+    let shop = shop.leaving_out(&rest)?;
+    let mut of_shop = catalogs;
+    of_shop.push(Box::new(shop));
+    let mut sources: Vec<Box<dyn Source>> = vec![Box::new(Chain::new(of_shop))];
+    for (_, found) in families {
+        sources.push(Box::new(Files::found(found, tail)));
+    }
+    Ok(sources)
 }
 
 /// The lines of a file that were rejected and are other now.
@@ -156,14 +189,15 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
 }
 
 /// The files of a batch, each whole.
-pub(super) fn whole(config: &Config, files: &[PathBuf], another: &[PathBuf]) -> Result<Files> {
+pub(super) fn whole(config: &Config, files: &[PathBuf], said: &Whose, another: &[PathBuf]) -> Result<Vec<Found>> {
     let found = recognise(files, &[], another, Before::Counts, Tail::Take);
-    let found = found.map_err(|refusal| match refusal {
+    let mut found = found.map_err(|refusal| match refusal {
         Refusal::Source(error) => anyhow::Error::from(error),
         refusal @ (Refusal::Differs(_) | Refusal::Twice(_)) => Refused(refusal.to_string()).into(),
     })?;
-    for path in files {
-        refuse_rejects(config, Kind::Events, Tail::Take, path)?;
+    for found in &mut found {
+        found.family = whose(&found.path, said)?;
+        refuse_rejects(config, (Kind::Events, found.family), Tail::Take, &found.path)?;
     }
-    Ok(Files::found(found, Tail::Take).leaving_out(files)?)
+    Ok(found)
 }

@@ -1,13 +1,17 @@
-//! `init`: a file of all settings, to begin with.
+//! `init`: a file of all settings and a model, to begin with.
 
 use super::{Refused, text};
 use crate::config::DEFAULT_FILE;
 use crate::config::written::commented;
+use crate::model::example::FILES;
 use anyhow::{Context, Result};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// Where a model is looked for, if no setting says so.
+const MODEL: &str = "model";
 
 /// Writes the file; one that is there is left as it is.
 pub(super) fn init(path: &Path) -> Result<()> {
@@ -37,5 +41,27 @@ pub(super) fn init(path: &Path) -> Result<()> {
         ("begin", format!("run FILES --catalog FILE{config}")),
     ];
     say!("{}", text::next_lines(&next));
+    model(Path::new(MODEL))
+}
+
+/// Makes a model to begin with; a folder that is there is left as it is.
+fn model(folder: &Path) -> Result<()> {
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            say!("folder `{}` is there already, and is left as it is", folder.display());
+            return Ok(());
+        }
+        made => made.with_context(|| format!("could not make the folder `{}`", folder.display()))?,
+    }
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("could not write `{}`", path.display()))?;
+    }
+    let names: Vec<_> = FILES.iter().map(|(name, _)| format!("`{name}`")).collect();
+    say!(
+        "folder `{}` has events and a metric to begin with ({}): change them, or delete the folder if you need none",
+        folder.display(),
+        names.join(", ")
+    );
     Ok(())
 }

@@ -55,13 +55,16 @@ impl Inputs {
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
         if !config.kafka.is_given() {
-            let source = if named.files.is_empty() { shop(config, named)? } else { given(config, named, past, begin)? };
-            return Ok(from_files(vec![source]));
+            let sources =
+                if named.files.is_empty() { vec![shop(config, named)?] } else { given(config, named, past, begin)? };
+            return Ok(from_files(sources));
         }
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            sources.push(Box::new(Span::new(given(config, named, past, begin)?, Instant::MIN, until).history()));
+            for history in given(config, named, past, begin)? {
+                sources.push(Box::new(Span::new(history, Instant::MIN, until).history()));
+            }
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.time.max_future);
         }

@@ -1,9 +1,10 @@
 //! What a run is told: what it reads, and how it begins.
 
-use super::paths::{Expected, Stdin, expand};
+use super::paths::{Expected, Stdin, events, expand};
 use super::{IN_MEMORY, Refused, given_instant};
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::source::whose::Whose;
 use anyhow::Result;
 use dataflows::Instant;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Named {
     /// Files of events.
     pub files: Vec<PathBuf>,
+    /// Of which family those are of which it was said.
+    pub whose: Whose,
     /// Catalogs to begin with.
     pub catalogs: Vec<PathBuf>,
     /// As of when the catalogs hold; by default that is decided when they are first read.
@@ -69,7 +72,7 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
              give that; or use `batch -`; or keep nothing: `--warehouse :memory:`",
         ),
     };
-    let files = expand(if backfill.is_empty() { files } else { backfill }, Expected::Events, &stdin)?;
+    let (files, whose) = events(if backfill.is_empty() { files } else { backfill }, &stdin)?;
     let catalogs = expand(catalog, Expected::Catalogs, &stdin)?;
     let as_of = arguments.as_of.as_ref().map(|as_of| given_instant("--as-of", as_of)).transpose()?;
     if as_of.is_some() && files.is_empty() {
@@ -83,7 +86,7 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
         false => Begin::GoOn { accept_clock: *accept_clock, accept_loss: *accept_loss },
     };
     let another = another_of(arguments.another.clone(), &files)?;
-    let named = Named { files, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild };
+    let named = Named { files, whose, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild };
     Ok((named, begin, stdin))
 }
 

@@ -1,7 +1,9 @@
 //! The files that were named: a folder stands for its files, a pattern for what it matches, `-` for standard input.
 
 use super::Refused;
+use crate::families;
 use crate::source::names::{STDIN_FOLDER, STDIN_NAME};
+use crate::source::whose::Whose;
 use anyhow::{Context, Result};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -63,6 +65,27 @@ impl Stdin {
             folder.context("could not make a folder for standard input (set TMPDIR to name another place)")?,
         ))
     }
+}
+
+/// The files of events that are meant, and of which families those are of which it was said: `store_events=orders.jsonl`.
+///
+/// # Errors
+/// As for [`expand`].
+pub(super) fn events(given: &[PathBuf], stdin: &Stdin) -> Result<(Vec<PathBuf>, Whose)> {
+    let (mut files, mut whose) = (Vec::new(), Whose::new());
+    for path in given {
+        let said = path.to_str().filter(|_| !path.exists()).and_then(|text| text.split_once('='));
+        let family = said.and_then(|(name, rest)| Some((families::all().family(name)?, PathBuf::from(rest))));
+        match family {
+            Some((family, rest)) => {
+                let meant = expand(&[rest], Expected::Events, stdin)?;
+                whose.extend(meant.iter().map(|path| (path.clone(), family)));
+                files.extend(meant);
+            }
+            None => files.extend(expand(std::slice::from_ref(path), Expected::Events, stdin)?),
+        }
+    }
+    Ok((files, whose))
 }
 
 /// The files that are meant.

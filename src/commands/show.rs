@@ -5,7 +5,7 @@ use super::nearest::meant;
 use super::rows::{format_of, prose};
 use super::text::{self, grouped};
 use super::{Refused, tables};
-use crate::cli::{Format, ShowArgs};
+use crate::cli::{AnswerArgs, Format, ShowArgs};
 use crate::config::Config;
 use crate::families::all;
 use crate::shown;
@@ -18,6 +18,9 @@ use dataflows::table::{Table, Type, stamp_columns};
 /// So many rows are shown, if nobody says how many.
 const LIMIT: usize = 20;
 
+/// For so long nobody waits for a few rows.
+const TIMEOUT: &str = "60s";
+
 /// Of tables that are declared nowhere: the names of columns that say when.
 const TIMES: [&str; 3] = ["timestamp", "committed_at", "_updated_at"];
 
@@ -26,6 +29,30 @@ pub(super) fn show(config: &Config, arguments: &ShowArgs) -> Result<()> {
         Some(table) => rows(config, table, arguments),
         None => tables::tables(config, arguments.answer.format),
     }
+}
+
+/// The first rows of a table, for people, of whom nobody can ask for more.
+pub(super) fn show_first(config: &Config, name: &str) -> Result<()> {
+    let answer = AnswerArgs { format: Some(Format::Table), timeout: TIMEOUT.to_owned() };
+    let arguments = ShowArgs {
+        table: None,
+        condition: None,
+        order: None,
+        limit: Some(LIMIT),
+        last: None,
+        all_columns: false,
+        answer,
+    };
+    let guarded = open(config, &arguments.answer)?;
+    let declared = declared().into_iter().find(|table| table.name == name);
+    let mut chosen = Chosen::of(&guarded, name.to_owned(), declared, &arguments)?;
+    chosen.columns.retain(|column| !column.name.starts_with('_'));
+    let failed = |error: Unanswered| failed(&guarded, error, &[name.to_owned()], "");
+    let mut answer = guarded.ask(&chosen.sql()).map_err(failed)?;
+    let (_, count) = print(&mut answer, &chosen.columns, Some(Format::Table), &failed)?;
+    let all = number(&guarded, &format!("SELECT COUNT(*) FROM {}", quoted(name))).map_err(failed)?;
+    say!("{} of {} rows", grouped(count), grouped(all));
+    Ok(())
 }
 
 fn rows(config: &Config, name: &str, arguments: &ShowArgs) -> Result<()> {
@@ -57,7 +84,7 @@ fn declared() -> Vec<Table> {
     all().tables().iter().map(|id| id.table().clone()).chain(views).collect()
 }
 
-fn no_table(name: &str, names: &[String]) -> anyhow::Error {
+pub(super) fn no_table(name: &str, names: &[String]) -> anyhow::Error {
     let meant = meant(name, names.iter().map(String::as_str));
     let meant = if meant.is_empty() { format!("; there are {}", names.join(", ")) } else { meant };
     Refused(format!("there is no table `{name}`{meant}")).into()

@@ -2,6 +2,7 @@
 
 use super::Refused;
 use super::outcome::{FAILED, Outcome};
+use super::show::no_table;
 use super::text::{at, cut, grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
@@ -15,25 +16,45 @@ use crate::sink::sqlite::{Sqlite, quoted, read_value};
 use crate::specification;
 use anyhow::{Context, Result, anyhow, bail};
 use dataflows::delta::Delta;
+use dataflows::family::FamilyId;
 use dataflows::raw::REJECTED_EVENTS;
 use dataflows::table::{Role, TableId, Type, Value};
 
 /// How many differences are shown per table.
 const SHOWN: usize = 10;
 
-pub(super) fn verify(config: &Config) -> Result<Outcome> {
+/// Compares every table with its SQL, or the one of this name.
+pub(super) fn verify(config: &Config, name: Option<&str>) -> Result<Outcome> {
+    let only = name.map(|name| metric(config, name)).transpose()?;
     let mut sink = Sqlite::open_to_read(all(), &config.warehouse)?;
     // Of a damaged file anything may be read: that is not a difference.
     if let Checked::Damaged(why) = sink.quick_check()? {
         bail!(why);
     }
-    compare(config, &mut sink).map_err(|error| {
+    compare(config, only, &mut sink).map_err(|error| {
         let said = error.chain().find_map(|cause| cause.downcast_ref().filter(|cause| is_damage(cause)));
         said.map(|said| anyhow!(damage(&config.warehouse, &said.to_string()))).unwrap_or(error)
     })
 }
 
-fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
+/// The metric of a name.
+fn metric(config: &Config, name: &str) -> Result<TableId> {
+    let metrics = all().metrics();
+    let Some((id, _)) = metrics.iter().find(|(id, _)| id.name().eq_ignore_ascii_case(name)) else {
+        if let Some(id) = all().by_name(name) {
+            let why = format!("`{}` is no metric: it holds the records that metrics are compared by", id.name());
+            return Err(Refused(why).into());
+        }
+        let names: Vec<_> = metrics.iter().map(|(id, _)| id.name().to_owned()).collect();
+        return Err(no_table(name, &names));
+    };
+    if !config.kept_tables()?.contains(*id) {
+        return Err(Refused(format!("`{}` is not kept (setting `tables`)", id.name())).into());
+    }
+    Ok(*id)
+}
+
+fn compare(config: &Config, only: Option<TableId>, sink: &mut Sqlite) -> Result<Outcome> {
     let path = config.warehouse.display().to_string();
     // One read transaction sees one commit, also while a run writes.
     sink.connection().execute_batch("BEGIN")?;
@@ -46,17 +67,21 @@ fn compare(config: &Config, sink: &mut Sqlite) -> Result<Outcome> {
         let why = format!("`{path}` has no raw events to verify by: it was written with `--raw off`");
         return Err(Refused(why).into());
     }
-    for id in all().raw() {
+    let has = |family: &FamilyId| only.is_none_or(|only| family.metrics().iter().any(|(id, _)| *id == only));
+    let asked: Vec<FamilyId> = all().families().iter().copied().filter(has).collect();
+    for id in asked.iter().flat_map(|family| family.raw()) {
         sink.connection().execute_batch(&copy(id)).context("could not read the raw tables")?;
     }
     let families = super::families(config, progress.made_by);
-    specification::execute(all(), sink.connection(), &|of| {
+    specification::execute_of(&asked, sink.connection(), &|of| {
         let family = families.iter().find(|family| family.family() == of);
         family.map(|family| family.parameters(progress.watermarks.of(of.name()))).unwrap_or_default()
     })?;
-    let tables = families.iter().map(|family| (family.family().metrics(), family.lane().tables.clone()));
+    let families = families.iter().filter(|family| asked.contains(&family.family()));
+    let tables = families.map(|family| (family.family().metrics(), family.lane().tables.clone()));
     let kept =
         tables.flat_map(|(metrics, kept)| metrics.into_iter().map(|(id, _)| id).filter(move |id| kept.contains(*id)));
+    let kept = kept.filter(|id| only.is_none_or(|only| only == *id));
     let desired: Vec<_> = kept.map(|id| Ok((id, computed(sink, id)?))).collect::<Result<_>>()?;
     specification::forget(all(), sink.connection())?;
     let (mut wrong, mut tables) = (0, serde_json::Map::new());

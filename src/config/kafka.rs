@@ -6,7 +6,7 @@ use super::wrong::{DAY_MS, Wrongs};
 use crate::declared::declared;
 use crate::decode::Format as Payload;
 use crate::decode::avro::Schemas;
-use crate::families::TOPICS;
+use crate::families::{Carried, TOPICS, topics};
 use crate::instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -172,13 +172,15 @@ impl Kafka {
         !self.brokers.is_empty()
     }
 
-    /// What each topic carries, as its place in [`TOPICS`], and how it is called.
+    /// What each topic carries, as its place in [`topics`], and how it is called.
     pub fn topics(&self) -> Vec<(usize, String)> {
-        let called = |(place, topic): (usize, &dataflows::wire::Topic)| {
-            let name = self.topics.get(topic.event).map_or(topic.name, String::as_str);
+        // What a model declares has the names that stand in the model.
+        let named = |place: usize, event: &str| self.topics.get(event).filter(|_| place < TOPICS.len());
+        let called = |(place, topic): (usize, &Carried)| {
+            let name = named(place, topic.event).map_or(topic.name, String::as_str);
             (!name.is_empty()).then(|| (place, name.to_owned()))
         };
-        TOPICS.iter().enumerate().filter_map(called).collect()
+        topics().iter().enumerate().filter_map(called).collect()
     }
 
     /// Where a partition begins that was never read.

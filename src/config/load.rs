@@ -5,6 +5,7 @@ use super::explain::why;
 use super::layers::{Given, Layers};
 use super::origin::{Flag, Mistake, Origin, dotted};
 use super::settings::{at, settings};
+use crate::families;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -55,16 +56,29 @@ impl Config {
     /// # Errors
     /// If values cannot be used: all of them, where each stands, and what would be right.
     pub fn load(file: Option<&Path>, sets: &[String], flags: &[Flag]) -> Result<Loaded, ConfigError> {
+        Config::load_to_try(file, sets, flags, None)
+    }
+
+    /// The same, with a metric that is tried: of the model its events are read, and no other metric.
+    ///
+    /// # Errors
+    /// As for [`load`](Config::load).
+    pub fn load_to_try(
+        file: Option<&Path>,
+        sets: &[String],
+        flags: &[Flag],
+        tried: Option<&Path>,
+    ) -> Result<Loaded, ConfigError> {
         let mut layers = Layers::default();
         layers.file(file);
         layers.environment(std::env::vars_os());
         layers.sets(sets);
         layers.flags(flags);
-        of_layers(layers)
+        of_layers(layers, tried)
     }
 }
 
-pub(super) fn of_layers(layers: Layers) -> Result<Loaded, ConfigError> {
+pub(super) fn of_layers(layers: Layers, tried: Option<&Path>) -> Result<Loaded, ConfigError> {
     let Layers { given, mut mistakes, meant: mut unsure, is_cut } = layers;
     let mut origins: BTreeMap<_, _> = settings().map(|setting| (setting.key.clone(), Origin::Default)).collect();
     let mut table = Table::new();
@@ -93,6 +107,10 @@ pub(super) fn of_layers(layers: Layers) -> Result<Loaded, ConfigError> {
         }
     };
     let loaded = Loaded { config, origins };
+    if let Err(wrong) = loaded.model(tried) {
+        mistakes.extend(wrong.into_iter().map(|why| Mistake::new(&loaded.origin("model"), why)));
+        return Err(ConfigError::of(mistakes));
+    }
     // What follows from a value that could not be read is not a second mistake.
     let is_sure = |key: &str| !unsure.iter().any(|unsure| is_within(key, unsure) || is_within(unsure, key));
     let wrong = loaded.config.wrong().into_iter().filter(|_| !is_cut);
@@ -102,6 +120,22 @@ pub(super) fn of_layers(layers: Layers) -> Result<Loaded, ConfigError> {
 }
 
 impl Loaded {
+    /// Reads the model, if there is one. It is read once: what it declares stays for as long as the process.
+    fn model(&self, tried: Option<&Path>) -> Result<(), Vec<String>> {
+        let folder = &self.config.model;
+        if !folder.is_dir() {
+            // `init` writes the default down: said or not, it is no mistake to have no model.
+            let is_wanted = *folder != Config::default().model && !folder.as_os_str().is_empty();
+            let why = || vec![format!("setting `model`: there is no folder `{}`", folder.display())];
+            return if is_wanted || tried.is_some() { Err(why()) } else { Ok(()) };
+        }
+        let loaded = crate::model::load::load(folder, tried, &families::is_ours)?;
+        if !loaded.is_empty() {
+            families::declare(loaded);
+        }
+        Ok(())
+    }
+
     /// Where a value comes from; of a section or a map, where the first of it does that is not as it was.
     pub fn origin(&self, key: &str) -> Origin {
         let within = || self.origins.iter().filter(|(other, _)| is_within(other, key)).map(|(_, origin)| origin);
@@ -158,7 +192,7 @@ mod tests {
         let mut layers = Layers::default();
         let variables = variables.iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
         layers.environment(variables.collect::<Vec<_>>().into_iter());
-        of_layers(layers).map_err(|error| error.to_string())
+        of_layers(layers, None).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use crate::config::kafka::Format as Payload;
 use crate::decode::avro::Schemas;
 use crate::decode::{Format, Reason};
-use crate::families::TOPICS;
+use crate::families;
+use dataflows::family::FamilyId;
 
 /// A partition that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What it carries, as its place in [`TOPICS`].
+    /// What it carries, as its place in [`families::topics`].
     pub carries: usize,
     /// Its topic.
     pub topic: String,
@@ -28,14 +29,19 @@ impl Found {
         format!("{}/{}", self.topic, self.partition)
     }
 
+    /// Of which family its events are.
+    pub fn family(&self) -> FamilyId {
+        families::topics()[self.carries].family
+    }
+
     /// Whether it is read before the others.
     pub fn is_read_first(&self) -> bool {
-        TOPICS[self.carries].is_read_first
+        families::topics()[self.carries].is_read_first
     }
 
     /// How its payloads are written.
     pub fn format(&self, payload: Payload, schemas: &Schemas) -> Format {
-        payload.of(TOPICS[self.carries].event, schemas)
+        payload.of(families::topics()[self.carries].event, schemas)
     }
 }
 

@@ -6,7 +6,6 @@ use super::names::{called, first_line_identity};
 use super::recognise::{Before, Found, Refusal, left_out, recognise};
 use super::{Batch, Partition, Poll, Portion, Source, SourceError};
 use crate::decode::Format;
-use crate::families::SHOP;
 use dataflows::operators::Status;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -114,7 +113,7 @@ impl Source for Files {
         let partition = |(number, found): (usize, &Found)| Partition {
             topic: found.topic.clone(),
             partition: found.number,
-            family: SHOP,
+            family: found.family,
             format: Format::Json(None),
             status: if number == 0 { Status::Live } else { Status::Waiting },
         };

@@ -6,7 +6,6 @@ mod reader;
 use super::{Batch, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
-use crate::families::SHOP;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, consumer};
 use crate::kafka::cluster::Cluster;
@@ -21,7 +20,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error as native;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use reader::Reader;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -70,10 +69,11 @@ pub fn sources(
 ) -> Result<Vec<Box<dyn Source>>, KafkaError> {
     let (catalog, events): (Vec<_>, Vec<_>) =
         cluster.partitions.iter().cloned().partition(|found| found.is_read_first());
-    let mut shares = vec![Vec::new(); workers.max(1)];
+    // A source is of one family.
+    let mut shares = BTreeMap::<_, Vec<Found>>::new();
     for found in events {
-        let share = crc32fast::hash(found.name().as_bytes()) as usize % shares.len();
-        shares[share].push(found);
+        let share = crc32fast::hash(found.name().as_bytes()) as usize % workers.max(1);
+        shares.entry((found.family().name(), share)).or_default().push(found);
     }
     let mine = |found: Found| {
         let (identity, passes) = (cluster.identities.get(&found.name()), cluster.passes.get(&found.name()));
@@ -85,7 +85,7 @@ pub fn sources(
         let mine = catalog.into_iter().map(mine).collect();
         sources.push(Box::new(Kafka::new(config, mine, registry, true, mode, &reading)?));
     }
-    for share in shares.into_iter().filter(|share| !share.is_empty()) {
+    for share in shares.into_values() {
         let mine = share.into_iter().map(mine).collect();
         sources.push(Box::new(Kafka::new(config, mine, registry, false, mode, &reading)?));
     }
@@ -215,7 +215,7 @@ impl Source for Kafka {
         let partition = |Mine { found, .. }: &Mine| Partition {
             topic: found.topic.clone(),
             partition: found.partition,
-            family: SHOP,
+            family: found.family(),
             format: found.format(*payload, schemas),
             status: if found.is_read_first() || mode.follows { Status::Waiting } else { Status::Live },
         };

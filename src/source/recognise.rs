@@ -16,6 +16,8 @@ use super::SourceError;
 use super::content::{Content, Tail};
 use super::marks::Marks;
 use super::names::{as_text, called, first_line_of};
+use crate::families::SHOP;
+use dataflows::family::FamilyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +58,8 @@ pub struct Found {
     pub topic: String,
     /// Which content of that name, from 0.
     pub number: i32,
+    /// Of which family it is: of the movie shop, unless it is told otherwise.
+    pub family: FamilyId,
     /// Where it is.
     pub path: PathBuf,
     /// The sum of its first line.
@@ -232,7 +236,7 @@ impl<'a> Recognition<'a> {
         let next = self.numbers.entry(topic.clone()).or_default();
         *next = (number + 1).max(*next);
         let path = given.path.clone();
-        self.found.insert(place, Found { topic, number, path, first: given.first, opened: Some(opened) });
+        self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: Some(opened) });
         Ok(())
     }
 
@@ -251,7 +255,7 @@ impl<'a> Recognition<'a> {
         });
         if let Some(begun) = begun {
             let (number, path) = (begun.number, given.path.clone());
-            self.found.insert(place, Found { topic, number, path, first: given.first, opened: None });
+            self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: None });
             return Ok(());
         }
         let next = self.numbers.entry(topic.clone()).or_default();
@@ -261,7 +265,7 @@ impl<'a> Recognition<'a> {
         let number = *next;
         *next += 1;
         let path = given.path.clone();
-        self.found.insert(place, Found { topic, number, path, first: given.first, opened: None });
+        self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: None });
         Ok(())
     }
 

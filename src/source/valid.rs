@@ -1,6 +1,6 @@
 //! Whether there is anything valid among the first records of a file.
 
-use crate::accept::accept_record;
+use crate::accept;
 use crate::decode::{Format, Reason, Rejection};
 use crate::families;
 use crate::rules::Rules;
@@ -9,6 +9,7 @@ use crate::source::movies::Movies;
 use crate::source::names::called;
 use crate::source::sniff::Kind;
 use crate::source::{Poll, Source, SourceError};
+use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,14 +29,14 @@ const LINES: usize = 1_000_000;
 /// [`SourceError::NoneValid`], with the first rejection; or if it cannot be read at all.
 pub fn has_valid_record(
     path: &Path,
-    kind: Kind,
+    (kind, family): (Kind, FamilyId),
     takes_tail: bool,
     rules: &Rules,
     clock_ms: i64,
 ) -> Result<(), SourceError> {
     let mut judged = Judged::default();
     let mut judge = |line: i64, format: &Format, payload: &[u8], bytes: u64| {
-        let judged_so = accept_record(format, (payload, bytes), rules, clock_ms);
+        let judged_so = accept::judge(family, format, (payload, bytes), rules, clock_ms);
         judged_so.map_err(|rejection| judged.reject(line, rejection)).is_ok()
     };
     let found = match kind {

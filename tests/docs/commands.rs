@@ -20,6 +20,9 @@ const NOT_HERE: &[&str] = &["alias ", "scripts/"];
 /// Programs of others, which a machine may not have. Any other word that begins a line is a mistake of the page.
 const OTHERS: &[&str] = &["duckdb", "sqlite3", "python3", "docker", "kill", "curl"];
 
+/// What follows such a line, up to a line `E`, is written into a file.
+const HERE: &str = "<<'E'";
+
 /// A block of a page.
 pub struct Block {
     page: String,
@@ -47,7 +50,8 @@ pub fn blocks() -> Vec<Block> {
 /// What is run of a block: a line for a program that this machine does not have is left out, and said.
 pub fn script(block: &Block) -> String {
     let mut script = String::new();
-    for line in block.text.lines() {
+    let mut lines = block.text.lines();
+    while let Some(line) = lines.next() {
         let line = CALLED.iter().fold(line.trim_start().to_owned(), |line, (there, here)| line.replace(there, here));
         let word = line.split_whitespace().next().unwrap_or_default();
         if NOT_HERE.iter().any(|start| line.starts_with(start)) {
@@ -67,6 +71,16 @@ pub fn script(block: &Block) -> String {
         }
         script.push_str(&line);
         script.push('\n');
+        // What is written into a file is no command.
+        if line.ends_with(HERE) {
+            for line in lines.by_ref() {
+                script.push_str(line);
+                script.push('\n');
+                if line == "E" {
+                    break;
+                }
+            }
+        }
     }
     script
 }

@@ -1,0 +1,200 @@
+//! `explain`: what a table is, what it is computed of, and when it leaves memory.
+
+use super::meaning::{columns, conditions, kept, key, late_by, lateness, reads};
+use super::rows::prose;
+use super::show::no_table;
+use super::text::{count, grouped};
+use super::{Refused, open_to_read};
+use crate::cli::ExplainArgs;
+use crate::config::Config;
+use crate::families::{self, all};
+use crate::model::events::Events;
+use crate::model::language::SUMMARY;
+use crate::model::load::Loaded;
+use crate::shown;
+use anyhow::Result;
+use dataflows::declared::plan::{Literal, Metric};
+use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
+use dataflows::family::Family as _;
+use dataflows::table::{Table, TableId};
+use std::path::Path;
+
+/// Says what a metric can have.
+pub(super) fn language() -> Result<()> {
+    say_as_is!("{}", SUMMARY.trim_end());
+    Ok(())
+}
+
+pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
+    let Some(name) = &arguments.name else {
+        return Err(Refused("which table? `explain NAME`; `show` lists them".to_owned()).into());
+    };
+    let tables = all().tables();
+    let Some(id) = tables.iter().copied().find(|id| id.name().eq_ignore_ascii_case(name)) else {
+        let names: Vec<_> = tables.iter().map(|id| id.name().to_owned()).collect();
+        return Err(no_table(name, &names));
+    };
+    let sql = all().metrics().iter().find(|(metric, _)| *metric == id).map(|(_, sql)| *sql);
+    if arguments.sql.is_some() {
+        let Some(sql) = sql else {
+            let why = format!("`{}` is no metric: its rows are records as they came, and no SQL makes them", id.name());
+            return Err(Refused(why).into());
+        };
+        say_as_is!("{}", sql.trim());
+        return Ok(());
+    }
+    if let Some((loaded, metric)) = declared(id) {
+        let file = config.model.join(format!("{}.sql", metric.name));
+        metric_said(config, loaded, metric, &file)?;
+        say_as_is!("\n{}", columns(id.table()));
+    } else if let Some(loaded) = families::declared().iter().find(|loaded| loaded.family.raw_table() == id) {
+        family_said(config, loaded)?;
+    } else {
+        say!("{}", titled(id.table()));
+        say_as_is!("\n{}", columns(id.table()));
+        if let Some(sql) = sql {
+            say_as_is!("\nIts SQL, which `verify` runs:\n\n{}", sql.trim());
+        }
+    }
+    if config.warehouse.exists() {
+        let (path, rows) = (config.warehouse.display(), open_to_read(config)?.count(id.table())?);
+        match rows {
+            Some(rows) => say!("\nwarehouse `{path}` has {}", count(rows, "row")),
+            None => say!("\nwarehouse `{path}` has no such table yet: the next `run` makes it"),
+        }
+    }
+    Ok(())
+}
+
+/// The metric that is declared in a file, if the table is of one.
+fn declared(id: TableId) -> Option<(&'static Loaded, &'static Metric)> {
+    families::declared().iter().find_map(|loaded| {
+        let place = loaded.family.tables().iter().position(|table| *table == id)?;
+        Some((loaded, loaded.family.plan().metrics.get(place)?))
+    })
+}
+
+fn titled(table: &Table) -> String {
+    prose(&format!("{}: {}", table.name, table.doc), shown::width())
+}
+
+/// A fact behind what it is called.
+fn fact(name: &str, said: &str) -> Result<()> {
+    say!("{}", prose(&format!("{name:<9}{said}"), shown::width()));
+    Ok(())
+}
+
+/// What a metric reads, what its key is, and how long it is kept. Its conditions stand in its file.
+pub(super) fn metric_said(config: &Config, loaded: &Loaded, metric: &Metric, file: &Path) -> Result<()> {
+    say!("{}\n", prose(&format!("{}: {}", metric.name, metric.doc), shown::width()));
+    let (filter, having) = conditions(&std::fs::read_to_string(file).unwrap_or_default());
+    let such = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+    fact("reads", &format!("{}{such}", loaded.family.name()))?;
+    fact("columns", &reads(loaded, metric))?;
+    fact("key", &key(metric))?;
+    if let Some(having) = having {
+        fact("rows", &format!("those of which {having}"))?;
+    }
+    fact("memory", &kept(metric, lateness(config, loaded)))
+}
+
+fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
+    let Loaded { family, events } = loaded;
+    let plan = family.plan();
+    say!("{}\n", titled(family.raw_table().table()));
+    let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
+    fact("topics", &events.topics.join(", "))?;
+    fact("time", name(plan.time))?;
+    fact("person", plan.person.map_or("none", name))?;
+    fact(
+        "once",
+        if plan.once.is_some() { "events that are equal in every column count once" } else { "no: each event counts" },
+    )?;
+    fact("lateness", &late_by(lateness(config, loaded)))?;
+    let metrics: Vec<_> = plan.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    fact("metrics", &if metrics.is_empty() { "none yet".to_owned() } else { metrics.join(", ") })?;
+    say_as_is!("\n{}", columns(&with_takes(family.raw_table().table(), events)));
+    Ok(())
+}
+
+/// The table, of which each column also says what it takes.
+fn with_takes(table: &Table, events: &Events) -> Table {
+    let mut table = table.clone();
+    for reading in &events.readings {
+        for column in table.columns.iter_mut().filter(|column| column.name == reading.column) {
+            // Said once, by a command that ends.
+            column.doc = String::leak(format!("{}{}", column.doc, takes(reading)));
+        }
+    }
+    table
+}
+
+fn takes(reading: &Reading) -> String {
+    let mut said = String::new();
+    match &reading.takes {
+        Takes::Number(decimals, (least, most)) => {
+            let shown = |bound: i64| number(bound, *decimals);
+            match (*least == i64::MIN, *most == i64::MAX) {
+                (true, true) => {}
+                (false, true) => said += &format!(" At least {}.", shown(*least)),
+                (true, false) => said += &format!(" At most {}.", shown(*most)),
+                (false, false) => said += &format!(" From {} to {}.", shown(*least), shown(*most)),
+            }
+        }
+        Takes::Text { one_of: Some(one_of), .. } => said += &format!(" One of {}.", one_of.known.join(", ")),
+        Takes::Text { one_of: None, .. } | Takes::Boolean | Takes::Instant => {}
+    }
+    if reading.from != [reading.column] {
+        said += &format!(" From the field {}.", reading.from.join(", else "));
+    }
+    match &reading.empty {
+        Empty::Rejected | Empty::Is(Literal::Null) => {}
+        Empty::Is(Literal::Text(text)) => said += &format!(" Where there is nothing: \"{text}\"."),
+        Empty::Is(Literal::Boolean(value)) => said += &format!(" Where there is nothing: {value}."),
+        Empty::Is(Literal::Number(value)) => {
+            said += &format!(
+                " Where there is nothing: {}.",
+                match reading.takes {
+                    Takes::Number(decimals, _) => number(*value, decimals),
+                    Takes::Boolean | Takes::Instant | Takes::Text { .. } => value.to_string(),
+                }
+            )
+        }
+        Empty::Is(Literal::Instant(at)) => said += &format!(" Where there is nothing: {}.", crate::instant::show(*at)),
+    }
+    said
+}
+
+/// The model, as `check` lists it.
+pub(super) fn model(config: &Config) -> Result<()> {
+    let declared = families::declared();
+    if declared.is_empty() {
+        return Ok(());
+    }
+    let metrics: usize = declared.iter().map(|loaded| loaded.family.plan().metrics.len()).sum();
+    let families = if declared.len() == 1 { "family" } else { "families" };
+    say!(
+        "# model `{}`: {} {families} of events, {}",
+        config.model.display(),
+        grouped(declared.len() as u64),
+        count(metrics as u64, "metric")
+    );
+    for loaded in declared {
+        let Loaded { family, events } = loaded;
+        let plan = family.plan();
+        let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
+        let once = if plan.once.is_some() { "equal events count once" } else { "each event counts" };
+        say!(
+            "#   {}: topics {}; time {}; person {}; {once}; lateness {}",
+            plan.name,
+            events.topics.join(", "),
+            name(plan.time),
+            plan.person.map_or("none", name),
+            late_by(lateness(config, loaded))
+        );
+        for metric in &plan.metrics {
+            say!("#     {}: key {}; {}", metric.name, key(metric), kept(metric, lateness(config, loaded)));
+        }
+    }
+    Ok(())
+}
