@@ -271,6 +271,9 @@ fn a_metric_is_tried_before_it_is_installed() {
         &["there is a table `users` already"],
     );
     has(&says(at, 2, &["try", "daily_revenue.sql"]), &["EVENTS"]);
+    put(at, "daily_revenue.sql", metric);
+    let text = says(at, 1, &["try", "daily_revenue.sql", "gone.jsonl", "--model", "shared"]);
+    assert!(text.starts_with("deltamart: could not open file `gone.jsonl`"), "{text}");
 }
 
 /// What `declare` prints is a model that reads the same events.

@@ -9,8 +9,9 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 23] = [
+const SHOWN: [&str; 24] = [
     "warehouse",
+    "model",
     "state_dir",
     "kafka.brokers",
     "kafka.group_id",

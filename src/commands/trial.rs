@@ -39,6 +39,9 @@ pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<O
     for path in &files {
         whose.entry(path.clone()).or_insert(FamilyId(loaded.family));
     }
+    // What cannot be read is said before anything else.
+    let found = given::whole(config, &files, &whose, &[])?;
+    let sources = given::by_family(Vec::new(), found, Tail::Take, &files)?;
     explain::metric_said(config, loaded, metric, file)?;
     say_as_is!("\n{}\n", columns(id.table()));
     let folder = tempfile::Builder::new().prefix("deltamart-").tempdir();
@@ -50,7 +53,7 @@ pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<O
     let mut sink = Sqlite::open(all(), &config.warehouse)?;
     let claim = sink.claim(MadeBy::Run, None)?;
     let job = Job {
-        sources: given::by_family(Vec::new(), given::whole(&config, &files, &whose, &[])?, Tail::Take, &files)?,
+        sources,
         sinks: vec![(Box::new(sink), claim)],
         keep: None,
         options: options(&config, MadeBy::Run),

@@ -114,7 +114,8 @@ fn files(folder: &Path, tried: Option<&Path>) -> (Files, Vec<String>) {
             Some(_) | None => continue,
         };
         // Texts for other engines stand beside the metrics.
-        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|name| *name != "duckdb") else {
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|name| is_tried || *name != "duckdb")
+        else {
             continue;
         };
         let is_short = std::fs::metadata(&path).is_ok_and(|facts| facts.len() <= BYTES_MAX);
