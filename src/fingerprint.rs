@@ -6,6 +6,7 @@
 //! tables what was counted, and no SQL says it. What a table has nothing to do with may change.
 
 use crate::families::SHOP;
+use crate::instant::span;
 use dataflows::family::{Catalogue, Configured, FamilyId};
 use dataflows::table::{Column, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,9 @@ use std::sync::Arc;
 /// The version of how records are read: raised when the same records would give other rows. State of before is then
 /// refused, and computed again with `--rebuild`.
 const READING: u32 = 3;
+
+/// What stands for a print that is not there.
+const NONE: &str = "none";
 
 /// The name under which it stands how prints are made.
 const MADE: &str = "how prints are made";
@@ -146,10 +150,29 @@ pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, Str
     let now: BTreeMap<_, _> =
         now.iter().filter(|(name, _)| !is_new(name)).map(|(n, p)| (n.clone(), p.clone())).collect();
     let now = &now;
-    let of = |prints: &BTreeMap<String, String>, name: &String| prints.get(name).cloned().unwrap_or("none".to_owned());
+    let of = |prints: &BTreeMap<String, String>, name: &String| prints.get(name).cloned().unwrap_or(NONE.to_owned());
     let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
-    differing.map(|name| format!("{name} (was {}, is {})", of(before, name), of(now, name))).collect()
+    differing.map(|name| told(name, &of(before, name), &of(now, name))).collect()
+}
+
+/// A difference in the words of those who made it: settings as they are written, and what else it may have been.
+fn told(name: &str, was: &str, is: &str) -> String {
+    if let Some(table) = name.strip_prefix("table ") {
+        let table = table.rsplit('.').next().unwrap_or(table);
+        return match (was, is) {
+            (NONE, _) => format!("table `{table}` is new"),
+            (_, NONE) => format!("table `{table}` is kept no more"),
+            _ => format!("what table `{table}` is computed by"),
+        };
+    }
+    let Some(setting) = name.strip_prefix("setting ") else { return format!("{name} (was {was}, is {is})") };
+    if let Some(family) = setting.strip_suffix(".declaration") {
+        return format!("what `{family}.toml` declares");
+    }
+    let Some(span) = setting.strip_suffix("_ms") else { return format!("setting `{setting}` (was {was}, is {is})") };
+    let shown = |ms: &str| ms.parse().map_or_else(|_| ms.to_owned(), span::show);
+    format!("setting `{span}` (was {}, is {})", shown(was), shown(is))
 }
 
 #[cfg(test)]
@@ -194,6 +217,22 @@ mod tests {
             ("raw", lane(|lane| lane.raw = false)),
         ];
         changed.into_iter().filter(|(_, settings)| is(settings.clone()) != is(kept())).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_difference_is_told_in_the_words_of_the_settings() {
+        for (name, was, is, said) in [
+            ("setting lateness_ms", "172800000", "unlimited", "setting `lateness` (was 2days, is unlimited)"),
+            ("setting plays.lateness_ms", "3600000", "0", "setting `plays.lateness` (was 1h, is 0s)"),
+            ("setting raw", "on", "off", "setting `raw` (was on, is off)"),
+            ("setting plays.declaration", "1", "2", "what `plays.toml` declares"),
+            ("table users", "aa", "bb", "what table `users` is computed by"),
+            ("table plays.plays_per_day", "none", "bb", "table `plays_per_day` is new"),
+            ("table users", "aa", "none", "table `users` is kept no more"),
+            ("how records are read", "2", "3", "how records are read (was 2, is 3)"),
+        ] {
+            assert_eq!(told(name, was, is), said);
+        }
     }
 
     #[test]

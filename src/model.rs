@@ -1,8 +1,8 @@
 //! What users declare in files: events in TOML, metrics as texts of SQL.
 //!
-//! A folder is read whole ([`load`]). A file of TOML is a family of events ([`events`]). A text of SQL is read ([`language`]), typed ([`types`]), and the plan that comes of it is what runs. Whoever asks whether it
-//! ran right has the same plan as a text for SQLite ([`sqlite`]). What is wrong with a text is said with its place, and
-//! with the way out ([`messages`]).
+//! A folder is read whole ([`load`]). A file of TOML is a family of events ([`events`]). A text of SQL is read
+//! ([`language`]), typed ([`types`]), and the plan that comes of it is what runs. `verify` has the same plan as a text for
+//! SQLite ([`sqlite`]). What is wrong with a text is said with its place, and with the way out ([`messages`]).
 
 pub mod load;
 pub mod messages;

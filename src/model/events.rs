@@ -108,7 +108,11 @@ impl File<'_> {
         let person = self.person(table, &columns, &names);
         let once = table.get("once").map(|once| match once.as_str() {
             Some("everything") => (),
-            Some(_) | None => self.of(once, "`once` is not \"everything\".", "Events that are equal in every column count once by `once = \"everything\"`; leave it out for events that never repeat."),
+            Some(_) | None => {
+                let instead = "Events that are equal in every column count once by `once = \"everything\"`; leave it out for \
+                               events that never repeat.";
+                self.of(once, "`once` is not \"everything\".", instead);
+            }
         });
         let span = |file: &mut Self, key: &str| table.get(key).and_then(|item| file.span(key, item));
         let (out_of_orderness_ms, idle_timeout_ms) = (span(self, "out_of_orderness"), span(self, "idle_timeout"));
