@@ -29,7 +29,7 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// Flags that several commands take: [`taken`] says which.
+/// Flags that several commands take: the table of commands says which.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flags of several commands")]
 pub struct Global {
