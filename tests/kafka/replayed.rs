@@ -65,7 +65,7 @@ fn records_that_are_kept_masked_are_sent_again_whole() {
     let said = stack.succeeds(&["replay-rejected", "--dry-run"]);
     assert!(said.contains("unknown_schema") && said.contains("156"), "{said}");
     let said = stack.succeeds(&["replay-rejected"]);
-    assert!(said.contains("156 records sent"), "{said}");
+    assert!(said.contains("156 records were sent to their topics again"), "{said}");
     let consumer = stack.consumer();
     let mut place = TopicPartitionList::new();
     place.add_partition_offset(&stack.topic("consumer_registration"), 0, Offset::Offset(156)).expect("an offset");
@@ -78,6 +78,6 @@ fn records_that_are_kept_masked_are_sent_again_whole() {
     assert_eq!(value("SELECT COUNT(*) FROM consumer_events WHERE masked_email = '****@mail.example'"), 156);
     assert_eq!(value(rejected), 156, "a copy was rejected");
     let said = stack.succeeds(&["replay-rejected"]);
-    assert!(said.contains("0 records sent") && said.contains("they reach raw tables only"), "{said}");
+    assert!(said.contains("0 records were sent") && !said.contains("raw tables"), "{said}");
     stack.verify(&[]);
 }
