@@ -90,7 +90,7 @@ fn keys_that_openssl_encrypted_open_with_their_passphrase() {
         config.passphrase = format!("file:{}", secret.display());
         std::fs::write(&secret, "open barley\n").expect("writes");
         let error = refused(&config).to_string();
-        assert!(error.contains("no RSA key that this passphrase opens") && !error.contains("barley"), "{error}");
+        assert!(error.contains("is not an RSA key that this passphrase opens") && !error.contains("barley"), "{error}");
         std::fs::write(&secret, "open sesame\n").expect("writes");
         assert_eq!(claims(&config, &KEY.1)["sub"], "MYORG-PROD.LOADER");
     }
