@@ -10,7 +10,7 @@ use super::{open_to_read, open_warehouse, sinks};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::config::retention::Retention;
-use crate::families::all;
+use crate::families::{self, all};
 use crate::forget::{Forgotten, Named, Payloads, forget as forget_user, forget_in_sinks};
 use crate::instant;
 use crate::kafka::registry::Registry;
@@ -19,6 +19,7 @@ use crate::recovery::StartError;
 use crate::sink::{MadeBy, Sink};
 use crate::stats::Stats;
 use anyhow::{Context, Result};
+use dataflows::declared::plan::Type;
 use dataflows::table::TableId;
 use std::sync::atomic::AtomicBool;
 
@@ -90,6 +91,12 @@ fn say_what_is_left(config: &Config, forgotten: &Forgotten) -> Result<()> {
     say!("what may still hold the user:");
     for left in &forgotten.left {
         say!("  {left}");
+    }
+    for plan in families::declared().iter().map(|loaded| loaded.family.plan()) {
+        // Nobody is to believe that a text was looked for.
+        if plan.person.is_some_and(|person| plan.columns[person].ty == Type::Text) {
+            say!("  `{}` and what is computed of it: its persons are texts, and only numbers are found", plan.name);
+        }
     }
     if forgotten.unread > 0 {
         say!("  `rejected_events`: {} whose user is unknown", count(forgotten.unread, "record"));

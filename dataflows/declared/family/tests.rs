@@ -1,6 +1,5 @@
 //! Random metrics over random histories: what the dataflow keeps is what plain loops over all accepted events find.
 
-mod cost;
 mod harness;
 mod naive;
 mod pool;
