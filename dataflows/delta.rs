@@ -18,6 +18,12 @@ impl Delta {
         self.first(table.table().key_columns)
     }
 
+    /// Its columns; of a row that is gone those of its key.
+    pub fn values(&self) -> &[Value] {
+        let (Delta::Upsert(values) | Delta::Delete(values)) = self;
+        values
+    }
+
     fn first(&self, key_columns: usize) -> &[Value] {
         match self {
             Delta::Upsert(row) => &row[..key_columns],

@@ -18,6 +18,8 @@
 //! here.
 
 use crate::hash::Folded;
+use crate::places::Places;
+use std::borrow::Borrow;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 use std::rc::Rc;
 
@@ -47,77 +49,7 @@ const CHUNK: usize = 256;
 /// A slice of what is frozen ends with its chunk, or after so many records.
 pub const SLICE: usize = 1024;
 
-/// Half of a hash in the upper half of a word, a place in the lower: growing asks for no key.
-/// An entry whose slot is taken stands in the next free one.
-#[derive(Default)]
-struct Places {
-    slots: Vec<u64>,
-    taken: usize,
-}
-
-const NOBODY: u64 = u64::MAX;
-
-impl Places {
-    fn after(&self, at: usize) -> usize {
-        (at + 1) & (self.slots.len() - 1)
-    }
-
-    fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.slots.len() - 1)
-    }
-
-    /// Where in the table the place stands that `is_it`.
-    fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
-        if self.slots.is_empty() {
-            return None;
-        }
-        let mut at = self.home(hash.into());
-        while self.slots[at] != NOBODY {
-            if self.slots[at] >> 32 == u64::from(hash) && is_it(self.slots[at] as u32) {
-                return Some(at);
-            }
-            at = self.after(at);
-        }
-        None
-    }
-
-    fn insert(&mut self, hash: u32, place: u32) {
-        if self.slots.len() * 3 <= self.taken * 4 {
-            let slots = vec![NOBODY; (self.slots.len() * 2).max(4)];
-            let old = std::mem::replace(&mut self.slots, slots);
-            old.into_iter().filter(|slot| *slot != NOBODY).for_each(|slot| self.put(slot));
-        }
-        self.put(u64::from(hash) << 32 | u64::from(place));
-        self.taken += 1;
-    }
-
-    fn put(&mut self, slot: u64) {
-        let mut at = self.home(slot >> 32);
-        while self.slots[at] != NOBODY {
-            at = self.after(at);
-        }
-        self.slots[at] = slot;
-    }
-
-    /// Frees a slot, and moves up those who stand behind it for want of it.
-    fn remove(&mut self, at: usize) {
-        let (mut hole, mut next) = (at, self.after(at));
-        let distance = |from: usize, to: usize| to.wrapping_sub(from) & (self.slots.len() - 1);
-        let mut moves = Vec::new();
-        while self.slots[next] != NOBODY {
-            if distance(self.home(self.slots[next] >> 32), next) >= distance(hole, next) {
-                moves.push((hole, self.slots[next]));
-                hole = next;
-            }
-            next = self.after(next);
-        }
-        moves.into_iter().for_each(|(to, slot)| self.slots[to] = slot);
-        self.slots[hole] = NOBODY;
-        self.taken -= 1;
-    }
-}
-
-fn hash<K: Hash>(key: &K) -> u32 {
+fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
     let hash = BuildHasherDefault::<Folded>::default().hash_one(key);
     (hash ^ hash >> 32) as u32
 }
@@ -131,7 +63,7 @@ impl<K, V> Default for Dense<K, V> {
 impl<K, V> Dense<K, V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.places.taken
+        self.places.len()
     }
 
     fn entry(&self, place: u32) -> Option<&(K, V)> {
@@ -172,12 +104,15 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
         &mut Rc::make_mut(&mut self.chunks[place as usize / CHUNK])[place as usize % CHUNK]
     }
 
-    fn slot(&self, hash: u32, key: &K) -> Option<usize> {
-        self.places.find(hash, |place| self.entry(place).is_some_and(|(known, _)| known == key))
+    fn slot<Q: Eq + ?Sized>(&self, hash: u32, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.places.find(hash, |place| self.entry(place).is_some_and(|(known, _)| known.borrow() == key))
     }
 
     fn find(&self, key: &K) -> Option<u32> {
-        Some(self.places.slots[self.slot(hash(key), key)?] as u32)
+        Some(self.places.at(self.slot(hash(key), key)?))
     }
 
     fn add(&mut self, hash: u32, key: K, value: V) -> u32 {
@@ -200,8 +135,21 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
     {
         let hash = hash(&key);
         match self.slot(hash, &key) {
-            Some(slot) => self.places.slots[slot] as u32,
+            Some(slot) => self.places.at(slot),
             None => self.add(hash, key, V::default()),
+        }
+    }
+
+    /// The place of a key that is not owned, which is made if there is none.
+    pub fn place_of<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> u32
+    where
+        K: Borrow<Q> + for<'q> From<&'q Q>,
+        V: Default,
+    {
+        let hash = hash(key);
+        match self.slot(hash, key) {
+            Some(slot) => self.places.at(slot),
+            None => self.add(hash, key.into(), V::default()),
         }
     }
 
@@ -223,11 +171,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
     }
 
     fn clear(&mut self, slot: usize) {
-        let place = self.places.slots[slot] as u32;
+        let place = self.places.at(slot);
         self.places.remove(slot);
         *self.entry_mut(place) = None;
         self.free.push(place);
-        if self.places.taken == 0 {
+        if self.places.len() == 0 {
             *self = Dense::default();
         }
     }
@@ -255,7 +203,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
     pub fn insert(&mut self, key: K, value: V) {
         let hash = hash(&key);
         match self.slot(hash, &key) {
-            Some(slot) => *self.at_mut(self.places.slots[slot] as u32) = value,
+            Some(slot) => *self.at_mut(self.places.at(slot)) = value,
             None => drop(self.add(hash, key, value)),
         }
     }

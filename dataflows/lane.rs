@@ -102,43 +102,39 @@ impl<'s> Lane<'s> {
         self.closed.push(closed);
     }
 
-    /// The rows of many tables, by one operator. `table` tells of which a row is, by its place among them, and `values` what
-    /// is in it; the order of rows puts the table first, then the key. What is said of a key is said on one worker: rows go
-    /// nowhere. Everything else is as with the rows of one table.
-    pub fn rows_of_many<R: Ord + Clone + 'static>(
-        &mut self,
-        name: &str,
-        tables: Vec<TableId>,
-        table: impl Fn(&R) -> usize + 'static,
-        values: impl Fn(&R) -> Vec<Value> + 'static,
-        rows: Collection<'s, R>,
-    ) {
+    /// What changes of the rows of many tables: of which, by its place among them, and how; in the order of keys. One change
+    /// of a key at most in an epoch, on one worker. Rows of nobody are not shown.
+    pub fn changes_of_many(&mut self, name: &str, tables: Vec<TableId>, changed: Stream<'s, (u16, Delta)>) {
         let is_person = |(_, column): &(usize, &Column)| column.person == Some(Person::Number);
+        // A person is a key or nowhere: what is left of a row that is gone says whose it was.
         let persons_of =
             |id: &TableId| id.table().columns.iter().enumerate().filter(is_person).map(|(n, _)| n).collect();
         let persons: Vec<Vec<usize>> = tables.iter().map(persons_of).collect();
         let changes = Rc::clone(&self.changes);
-        let closed: Stream<'s, ()> = rows.inner.unary_frontier(Pipeline, name, move |_cap, _info| {
-            let mut open = BTreeMap::<Time, (_, BTreeMap<usize, Vec<(R, isize)>>)>::new();
+        let closed: Stream<'s, ()> = changed.unary_frontier(Pipeline, name, move |_cap, _info| {
+            let mut open = BTreeMap::<Time, (_, BTreeMap<u16, Vec<Delta>>)>::new();
             move |(input, frontier), output: &mut Nothing<'_>| {
                 input.for_each_time(|cap, batches| {
                     let (_, stash) =
                         open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), BTreeMap::new()));
-                    for (row, _, diff) in batches.flat_map(|batch| batch.drain(..)) {
-                        stash.entry(table(&row)).or_default().push((row, diff));
+                    let mut changed = batches.flat_map(|batch| batch.drain(..)).peekable();
+                    // Changes of a table come together.
+                    while let Some((place, delta)) = changed.next() {
+                        let of_table = stash.entry(place).or_default();
+                        let rest = std::iter::from_fn(|| changed.next_if(|(next, _)| *next == place));
+                        let persons = &persons[usize::from(place)];
+                        let deltas = std::iter::once(delta).chain(rest.map(|(_, delta)| delta));
+                        of_table.extend(deltas.filter(|delta| !is_nobodys(delta.values(), persons)));
                     }
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
-                    let (time, (_cap, updates)) = first.remove_entry();
+                    let (time, (_cap, changed)) = first.remove_entry();
                     assert!(!is_silent(time), "a table changed at an odd epoch: `freeze` is missing");
-                    let mut changes = changes.borrow_mut();
-                    for (place, updates) in updates {
-                        let (id, persons) = (tables[place], &persons[place]);
-                        let values = |row: &R| Some(values(row)).filter(|values| !is_nobodys(values, persons));
-                        let changed = deltas(updates, id.table(), values).map(|deltas| (id, deltas));
-                        if !matches!(&changed, Ok((_, deltas)) if deltas.is_empty()) {
-                            changes.entry(time).or_default().push(changed);
-                        }
+                    let changed = changed.into_iter().filter(|(_, deltas)| !deltas.is_empty());
+                    let changed: Vec<_> =
+                        changed.map(|(place, deltas)| Ok((tables[usize::from(place)], deltas))).collect();
+                    if !changed.is_empty() {
+                        changes.borrow_mut().entry(time).or_default().extend(changed);
                     }
                 }
             }

@@ -14,6 +14,7 @@ pub mod events;
 pub mod hash;
 pub mod item;
 pub mod operators;
+mod places;
 pub mod state;
 
 pub mod raw;

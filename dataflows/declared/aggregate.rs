@@ -90,9 +90,9 @@ impl Layout {
         layout
     }
 
-    /// What is aggregated of no event.
-    pub fn nothing(&self) -> Partial {
-        Partial { words: vec![0; self.words].into(), held: vec![Held::Nothing; self.held].into() }
+    /// How many words there are, and how many that are as long as they are.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.words, self.held)
     }
 
     /// Whether something lies so.
@@ -101,17 +101,18 @@ impl Layout {
     }
 
     /// An event takes part in the aggregate of a place. `spare` is a buffer.
-    pub fn add(&self, part: usize, event: &impl Facts, to: &mut Partial, spare: &mut Vec<u8>) {
+    pub fn add(&self, part: usize, event: &impl Facts, to: (&mut [u64], &mut [Held]), spare: &mut Vec<u8>) {
+        let (words, held) = to;
         let Part { what, is_person, at } = &self.parts[part];
         spare.clear();
         match what {
             What::Count(of) => {
                 let counts = of.as_ref().is_none_or(|of| !eval(of, event).is_null());
-                to.words[*at] += u64::from(counts);
+                words[*at] += u64::from(counts);
             }
             What::Sum(of) => {
                 if let Datum::Number(number) = eval(of, event) {
-                    sum(&mut to.words[*at..], number.into(), 1);
+                    sum(&mut words[*at..], number.into(), 1);
                 }
             }
             What::Min(of) | What::Max(of) => {
@@ -119,17 +120,17 @@ impl Layout {
                 if !is_word(of) {
                     if !value.is_null() {
                         encode::push(&value, false, spare);
-                        best(&mut to.held[*at], spare, edge(what));
+                        best(&mut held[*at], spare, edge(what));
                     }
                 } else if let Some(word) = word(&value) {
-                    extreme(&mut to.words[*at..], word, edge(what));
+                    extreme(&mut words[*at..], word, edge(what));
                 }
             }
             What::CountDistinct(of) => {
                 let value = eval(of, event);
                 if !value.is_null() {
                     encode::push(&value, *is_person, spare);
-                    let values = values(&mut to.held[*at]);
+                    let values = values(&mut held[*at]);
                     if !values.contains(&spare[..]) {
                         values.insert(spare.as_slice().into());
                     }
@@ -142,15 +143,15 @@ impl Layout {
                     has_all && !value.is_null()
                 });
                 if has_all {
-                    best(&mut to.held[*at], spare, edge(what));
+                    best(&mut held[*at], spare, edge(what));
                 }
             }
         }
     }
 
     /// What was aggregated of other events of the group is merged in.
-    pub fn merge(&self, to: (&mut [u64], &mut [Held]), from: Partial) {
-        let ((words, held), Partial { words: of_words, held: mut of_held }) = (to, from);
+    pub fn merge(&self, to: (&mut [u64], &mut [Held]), from: (&[u64], &mut [Held])) {
+        let ((words, held), (of_words, of_held)) = (to, from);
         for Part { what, at, .. } in &self.parts {
             let at = *at;
             match what {

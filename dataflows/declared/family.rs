@@ -1,11 +1,11 @@
 //! A declared family, as everything outside knows a family; and the dataflow of its lane.
 
-use crate::declared::aggregate::{Layout, is_person};
-use crate::declared::fold::{Reading, Said, fold, group_key, number};
+pub use crate::declared::metrics::Known;
+use crate::declared::metrics::{Metrics, column, leaked};
 use crate::declared::once::{Met, once, print};
-use crate::declared::plan::{Family as Plan, Metric, Node, Once, Type};
+use crate::declared::plan::{Family as Plan, Once};
 use crate::declared::reading::{REASONS, Reader};
-use crate::declared::rollup::{FORGETS, Line, Record, Rows, rollup, value};
+use crate::declared::rollup::value;
 use crate::declared::row::Declared;
 use crate::declared::sip;
 use crate::events::{Logs, Origin};
@@ -16,11 +16,9 @@ use crate::lane::Lane;
 use crate::operators::{Judged, LateSplit, Watermarks, watermark};
 use crate::raw::{Append, origin_values, raw_table};
 use crate::state::{Forgets, Kept, KeptBy, Ledger};
-use crate::table::{self, Column, Person, Role, Table, TableId};
+use crate::table::{Role, Table, TableId};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
-use std::collections::BTreeSet;
-use std::rc::Rc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
@@ -34,49 +32,13 @@ crate::taps! {
     raw: Append;
 }
 
-/// What is known of a metric beside its plan.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// What must be in its table, in SQL.
-    pub sql: &'static str,
-    /// What stands for all that is computed: what was kept is of the metric that has it, whatever that is called.
-    pub print: u64,
-}
-
 /// A declared family. It stays for as long as the process.
 pub struct Made {
-    plan: Plan,
-    known: Vec<Known>,
+    metrics: &'static Metrics,
     reader: &'static Reader,
     declaration: i64,
     raw: TableId,
-    tables: Vec<TableId>,
     met: &'static Kept<(Instant, u128)>,
-    groups: &'static Kept<Record>,
-}
-
-fn leaked(text: &str) -> &'static str {
-    String::leak(text.to_owned())
-}
-
-/// The type that a table has for a type; none for numbers of other scales, which are in no table.
-pub fn table_type(ty: Type) -> Option<table::Type> {
-    match ty {
-        Type::Boolean => Some(table::Type::Boolean),
-        Type::Number(0) => Some(table::Type::Integer),
-        Type::Number(2) => Some(table::Type::Money),
-        Type::Number(3) => Some(table::Type::Milli),
-        Type::Number(_) => None,
-        Type::Instant => Some(table::Type::Instant),
-        Type::Text => Some(table::Type::Text),
-    }
-}
-
-fn column(name: &str, doc: &str, (ty, nullable): (Type, bool), is_person: bool) -> Column {
-    let of_table = table_type(ty).unwrap_or_else(|| panic!("`{name}`: no table has {ty:?}"));
-    // A person that is a text is not known to `forget`.
-    let person = (is_person && of_table == table::Type::Integer).then_some(Person::Number);
-    Column { name: leaked(name), ty: of_table, nullable, incidental: false, person, doc: leaked(doc) }
 }
 
 /// The raw table of a family: where an event came from, and its columns as they are declared.
@@ -86,24 +48,6 @@ fn raw(plan: &Plan) -> Table {
     let own = columns.map(|(n, is)| column(&is.name, &is.doc, (is.ty, is.nullable), is_person(n)));
     let at = plan.columns.get(plan.time).map(|time| leaked(&time.name));
     raw_table(leaked(&plan.name), leaked(&plan.doc), Role::Raw { at }, own)
-}
-
-/// The table of a metric: its outputs, of which the keys are the key.
-fn metric_table(plan: &Plan, metric: &Metric) -> Table {
-    let columns = metric.outputs.iter().map(|output| {
-        let key = if let Node::Key(place) = output.value.node { metric.keys.get(place) } else { None };
-        let is_person = key.is_some_and(|key| is_person(key, plan.person));
-        column(&output.name, &output.doc, (output.value.ty, output.value.nullable), is_person)
-    });
-    Table {
-        name: leaked(&metric.name),
-        doc: leaked(&metric.doc),
-        role: Role::Metric,
-        cluster_by_day: None,
-        by_minute: None,
-        key_columns: metric.keys.len(),
-        columns: columns.collect(),
-    }
 }
 
 /// What stands for what an event of a family is: it is another where a record would give another row.
@@ -122,22 +66,24 @@ impl Made {
     /// If a column of a table is a number of a scale that no table has, or `known` is of other metrics, or says of two that
     /// they are one.
     pub fn leaked(plan: Plan, known: Vec<Known>, reader: &'static Reader) -> &'static Made {
-        assert_eq!(plan.metrics.len(), known.len(), "each metric of `{}` is known", plan.name);
-        let prints: BTreeSet<u64> = known.iter().map(|known| known.print).collect();
-        assert_eq!(prints.len(), known.len(), "no two metrics of `{}` have one print", plan.name);
-        let name = |what: &str| leaked(&format!("{}/declared/{what}", plan.name));
         // A hash of an event names nobody. That of one whose person is forgotten stays: the same event is not new again.
-        let met = Box::leak(Box::new(Kept { name: name("once"), version: 1, forgets: Forgets::NamesNobody }));
-        let groups = Box::leak(Box::new(Kept { name: name("groups"), version: 1, forgets: FORGETS }));
-        let tables = plan.metrics.iter().map(|metric| TableId::leaked(metric_table(&plan, metric))).collect();
+        let name = leaked(&format!("{}/declared/once", plan.name));
+        let met = Box::leak(Box::new(Kept { name, version: 1, forgets: Forgets::NamesNobody }));
         let declaration = declaration(&plan, reader);
         let raw = TableId::leaked(raw(&plan));
-        Box::leak(Box::new(Made { plan, known, reader, declaration, raw, tables, met, groups }))
+        let groups = format!("{}/declared", plan.name);
+        let metrics = Metrics::leaked(plan, known, &groups);
+        Box::leak(Box::new(Made { metrics, reader, declaration, raw, met }))
     }
 
     /// What it is.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.metrics.plan()
+    }
+
+    /// What is computed of its events.
+    pub fn metrics_made(&self) -> &'static Metrics {
+        self.metrics
     }
 
     /// Its raw table.
@@ -147,7 +93,7 @@ impl Made {
 
     /// The tables of its metrics, in the plan's order.
     pub fn tables(&self) -> &[TableId] {
-        &self.tables
+        self.metrics.tables()
     }
 }
 
@@ -157,7 +103,7 @@ impl Family for Made {
     }
 
     fn metrics(&self) -> Vec<(TableId, &'static str)> {
-        self.tables.iter().zip(&self.known).map(|(id, known)| (*id, known.sql)).collect()
+        self.metrics.with_sql().collect()
     }
 
     fn pieces(&self) -> Vec<(&'static str, &'static str)> {
@@ -181,8 +127,8 @@ impl Family for Made {
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
-        let met: Option<&'static dyn KeptBy> = self.plan.once.is_some().then_some(self.met);
-        met.into_iter().chain([self.groups as &dyn KeptBy]).collect()
+        let met: Option<&'static dyn KeptBy> = self.plan().once.is_some().then_some(self.met);
+        met.into_iter().chain([self.metrics.kept()]).collect()
     }
 }
 
@@ -236,7 +182,7 @@ impl WithSettings {
             if is_late {
                 return;
             }
-            match &made.plan.once {
+            match &made.plan().once {
                 Some(Once { of }) => routes.met.put(|| {
                     let print = print(&event.row, of, &mut spare);
                     Met { print, at: event.at, row: Some(event.row) }
@@ -250,22 +196,17 @@ impl WithSettings {
 impl Made {
     /// The row of an event in the raw table.
     fn append(&self, event: &Declared, origin: &Origin, logs: &Logs) -> Append {
-        let columns = self.plan.columns.iter().enumerate();
+        let columns = self.plan().columns.iter().enumerate();
         let own = columns.map(|(place, column)| value(event.row.column(place), column.ty));
         Append { table: self.raw, values: origin_values(origin, logs).into_iter().chain(own).collect() }
     }
 
-    /// Builds the tables that are kept: so many operators, however many they are.
+    /// Builds the tables that are kept.
     fn metrics_of<'s>(&self, split: &Split<'s>, lane: &mut Lane<'s>) {
-        let kept: Vec<bool> = self.tables.iter().map(|id| lane.settings.tables.contains(*id)).collect();
-        if !kept.contains(&true) {
+        if !self.metrics.is_kept(lane) {
             return;
         }
-        let layout = |metric: &Metric| Rc::new(Layout::of(&metric.aggregates, self.plan.person));
-        let layouts: Vec<_> = self.plan.metrics.iter().map(layout).collect();
-        let prints: Vec<u64> = self.known.iter().map(|known| known.print).collect();
-        let rows = Rows::of(&self.plan, &prints, &layouts);
-        let events = match &self.plan.once {
+        let events = match &self.plan().once {
             Some(_) => {
                 let known = lane.restored(self.met).map(|(at, print)| Met { print, at, row: None });
                 let met = split.met.stream().concat(known);
@@ -273,18 +214,7 @@ impl Made {
             }
             None => split.events.stream(),
         };
-        let fold_name = leaked(&format!("{}/declared/fold", self.plan.name));
-        let said = fold(events, Reading::of(&self.plan, &layouts, |number| kept[number]), fold_name);
-        // What was kept of a metric that there is no more is let go of.
-        let said_before = lane.restored(self.groups).flat_map(move |Record { print, keys, of }| {
-            let number = (0..prints.len()).find(|number| prints[*number] == print && kept[*number])?;
-            layouts[number].is_of(&of).then(|| Said { key: group_key(number, &keys), of })
-        });
-        let said = said.concat(said_before);
-        let lines = rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, self.groups, rows);
-        let name = leaked(&format!("{}/declared/rows", self.plan.name));
-        let (table, values) = (|line: &Line| number(&line.key), |line: &Line| line.values.to_vec());
-        lane.rows_of_many(name, self.tables.clone(), table, values, lines);
+        self.metrics.build(events, lane);
     }
 }
 

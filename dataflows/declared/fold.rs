@@ -1,56 +1,31 @@
 //! Of the events of an epoch to what they say of groups: one operator, whatever the number of metrics.
 
 use crate::Stream;
-use crate::declared::aggregate::{Layout, Partial, is_person};
+use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::encode;
 use crate::declared::eval::{eval, is_true};
 use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
 use crate::declared::row::{Datum, Declared, Row};
-use crate::hash::{Folded, Map};
+use crate::declared::said::{Said, begin, keys};
+use crate::hash::Folded;
+use crate::places::Places;
 use crate::time::Time;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
-/// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
-/// metric, then by key.
-pub type GroupKey = Box<[u8]>;
-
-const NUMBER: usize = size_of::<u16>();
-
-/// The number that a group's key begins with.
-pub fn number(key: &[u8]) -> usize {
-    key.first_chunk().map_or(usize::MAX, |number: &[u8; NUMBER]| u16::from_be_bytes(*number).into())
-}
-
-/// The keys of a group.
-pub fn keys(key: &[u8]) -> &[u8] {
-    key.get(NUMBER..).unwrap_or_default()
-}
-
-/// The key of a group with these keys.
-pub fn group_key(number: usize, keys: &[u8]) -> GroupKey {
-    u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes().iter().chain(keys).copied().collect()
-}
-
 /// By what groups are spread over workers. It depends on what the group is called, not on its metric's number.
-pub fn spread(key: &GroupKey) -> u64 {
+pub fn spread(key: &[u8]) -> u64 {
+    // Whoever keeps groups takes the lower half first.
+    hash(key) >> 32
+}
+
+fn hash(key: &[u8]) -> u64 {
     let mut hasher = Folded::default();
     hasher.write(keys(key));
-    // Whoever keeps groups takes the lower half first.
-    hasher.finish() >> 32
-}
-
-/// What some events of an epoch say of a group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Said {
-    /// Of which group.
-    pub key: GroupKey,
-    /// What.
-    pub of: Partial,
+    hasher.finish()
 }
 
 /// Which of all conditions must be true.
@@ -181,38 +156,60 @@ fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
     Box::new(std::iter::once(expr))
 }
 
-/// What was said in an epoch so far.
-#[derive(Default)]
+/// What was said in an epoch so far, for each worker.
 struct Folding {
-    groups: Map<GroupKey, Partial>,
+    parts: Vec<Part>,
     truths: Vec<u64>,
     key: Vec<u8>,
     spare: Vec<u8>,
 }
 
+/// What is said of the groups that a worker keeps. `places` finds them by their keys.
+#[derive(Default)]
+struct Part {
+    places: Places,
+    said: Said,
+}
+
+impl Part {
+    /// The place of a group.
+    fn place(&mut self, hash: u32, key: &[u8], layout: &Layout) -> usize {
+        let Part { places, said } = self;
+        if let Some(slot) = places.find(hash, |place| said.key(place as usize) == key) {
+            return places.at(slot) as usize;
+        }
+        let place = said.groups();
+        said.add(key, layout);
+        places.insert(hash, u32::try_from(place).expect("four billion groups of an epoch do not fit into memory"));
+        place
+    }
+}
+
 impl Folding {
+    fn of(peers: usize) -> Folding {
+        let part = |to| Part { said: Said::to(to), ..Part::default() };
+        Folding { parts: (0..peers as u64).map(part).collect(), truths: Vec::new(), key: Vec::new(), spare: Vec::new() }
+    }
+
     /// Takes an event in. A condition is looked at once, and a metric that does not read the event costs a comparison.
     fn take(&mut self, reading: &Reading, row: &Row) {
-        let Folding { groups, truths, key, spare } = self;
+        let Folding { parts, truths, key, spare } = self;
         reading.look(row, truths);
         let fits = |mask: &Mask| mask.iter().zip(&*truths).all(|(must, is)| must & is == *must);
         for Reads { number, filter, keys, filters, layout } in &reading.metrics {
             if !fits(filter) {
                 continue;
             }
-            key.clear();
-            key.extend_from_slice(&u16::try_from(*number).unwrap_or(u16::MAX).to_be_bytes());
+            begin(*number, key);
             keys.iter().for_each(|(of, is_person)| encode::push(&eval(of, row), *is_person, key));
-            let mut add = |group: &mut Partial| {
-                let parts = (0..filters.len()).filter(|part| fits(&filters[*part]));
-                parts.for_each(|part| layout.add(part, row, group, spare));
-            };
-            match groups.get_mut(&key[..]) {
-                Some(group) => add(group),
-                None => {
-                    let mut group = layout.nothing();
-                    add(&mut group);
-                    groups.insert(key.as_slice().into(), group);
+            let hash = hash(key);
+            let to = (hash >> 32) as usize % parts.len();
+            let part = &mut parts[to];
+            // Metrics with the same keys are many.
+            let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);
+            for (aggregate, filter) in filters.iter().enumerate() {
+                if fits(filter) {
+                    layout.add(aggregate, row, part.said.partial(place), spare);
                 }
             }
         }
@@ -224,6 +221,7 @@ impl Folding {
 /// **Law.** What is said of a group, merged over workers, is what its metric's aggregates are of the events of the epoch.
 /// Nothing is kept from epoch to epoch.
 pub fn fold<'s>(events: Stream<'s, Declared>, reading: Reading, name: &str) -> Stream<'s, Said> {
+    let peers = events.scope().peers();
     events
         .unary_frontier(Pipeline, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Folding)>::new();
@@ -231,13 +229,13 @@ pub fn fold<'s>(events: Stream<'s, Declared>, reading: Reading, name: &str) -> S
                 input.for_each_time(|cap, batches| {
                     let (_, folding) = open
                         .entry(*cap.time())
-                        .or_insert_with(|| (cap.retain(output.output_index()), Folding::default()));
+                        .or_insert_with(|| (cap.retain(output.output_index()), Folding::of(peers)));
                     let events = batches.flat_map(|batch| batch.drain(..));
                     events.for_each(|event| folding.take(&reading, &event.row));
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
                     let (cap, folding) = first.remove();
-                    let said = folding.groups.into_iter().map(|(key, of)| Said { key, of });
+                    let said = folding.parts.into_iter().map(|part| part.said).filter(|said| said.groups() > 0);
                     output.session(&cap).give_iterator(said);
                 }
             }

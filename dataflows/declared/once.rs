@@ -12,6 +12,7 @@ use crate::time::{Instant, Settings};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
 
@@ -76,19 +77,28 @@ pub fn once<'s>(
     let by_print = Exchange::new(|Met { print, .. }: &Met| *print as u64);
     let step = move |Epoch { input, watermark, .. }: Epoch<Met>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let Panes(panes) = &mut *held.borrow_mut();
-        let mut fresh = BTreeMap::<Instant, Map<u128, (Instant, Option<Row>)>>::new();
-        for Met { print, at, row } in Epoch::records(input) {
-            if panes.get(&pane(at)).is_some_and(|prints| prints.contains(&print)) {
+        // In the order in which they came: what is read one after the other lies so in memory too.
+        let (mut fresh, mut places) = (Vec::<Met>::new(), Map::<u128, usize>::default());
+        for met in Epoch::records(input) {
+            if panes.get(&pane(met.at)).is_some_and(|prints| prints.contains(&met.print)) {
                 continue;
             }
-            let (_, least) = fresh.entry(pane(at)).or_default().entry(print).or_insert_with(|| (at, row.clone()));
-            if row < *least {
-                *least = row;
+            match places.entry(met.print) {
+                Entry::Vacant(place) => {
+                    place.insert(fresh.len());
+                    fresh.push(met);
+                }
+                Entry::Occupied(place) => {
+                    let least = &mut fresh[*place.get()];
+                    if met.row < least.row {
+                        *least = met;
+                    }
+                }
             }
         }
-        for (pane, fresh) in fresh {
-            Rc::make_mut(panes.entry(pane).or_default()).extend(fresh.keys());
-            out.extend(fresh.into_values().filter_map(|(at, row)| Some(Declared { at, row: row? })));
+        for Met { print, at, row } in fresh {
+            Rc::make_mut(panes.entry(pane(at)).or_default()).insert(print);
+            out.extend(row.map(|row| Declared { at, row }));
         }
         let cut = settings.forget_cut(watermark);
         while panes.first_key_value().is_some_and(|(pane, _)| (pane + 1).saturating_mul(PANE_MS) <= cut) {

@@ -1,34 +1,24 @@
 //! Of what is said of groups to rows: one operator, whatever the number of metrics.
 
-use crate::Collection;
 use crate::Stream;
 use crate::declared::aggregate::{Held, Layout, Partial};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
-use crate::declared::fold::{GroupKey, Said, keys, number, spread};
-use crate::declared::plan::{Expr, Family, Metric, Type, Window};
+use crate::declared::plan::{Expr, Family, Metric, Node, Type, Window};
 use crate::declared::row::Datum;
+use crate::declared::said::{GroupKey, Said, keys, number};
+use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
-use crate::hash::Map;
 use crate::operators::{Epoch, per_epoch};
 use crate::state::{Forgets, Kept, Ledger};
 use crate::table::Value;
 use crate::time::{Instant, Settings, is_silent};
-use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
-
-/// A row of a metric.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
-    /// Of which group.
-    pub key: GroupKey,
-    /// Its columns.
-    pub values: Box<[Value]>,
-}
 
 /// A group as a snapshot has it; of one with many different values, some of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,12 +89,30 @@ impl Rows {
         ends.min()
     }
 
-    /// The row of a group, if it has one.
-    fn row(&self, key: &GroupKey, group: &Group, passed: Instant) -> Option<Box<[Value]>> {
+    fn of_group<'g>(&'g self, key: &'g GroupKey, group: &'g Group, passed: Instant) -> OfGroup<'g> {
         let is_final = self.asks_is_final && self.end(key).is_some_and(|end| end <= passed);
-        let facts = OfGroup { rows: self, keys: keys(key), group, is_final };
-        let is_shown = self.having.as_ref().is_none_or(|having| is_true(having, &facts));
-        is_shown.then(|| self.outputs.iter().map(|output| value(eval(output, &facts), output.ty)).collect())
+        OfGroup { rows: self, keys: keys(key), group, is_final }
+    }
+
+    fn is_shown(&self, group: &OfGroup<'_>) -> bool {
+        self.having.as_ref().is_none_or(|having| is_true(having, group))
+    }
+
+    /// What may change of a group's row, as bytes: two rows of a group are equal if these are.
+    fn packed(&self, group: &OfGroup<'_>, out: &mut Vec<u8>) {
+        let may_change = self.outputs.iter().filter(|output| !matches!(output.node, Node::Key(_)));
+        may_change.for_each(|output| encode::push(&eval(output, group), false, out));
+    }
+
+    /// The row of a group.
+    fn row(&self, group: &OfGroup<'_>) -> Vec<Value> {
+        self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
+    }
+
+    /// The key of a group's row: its first columns.
+    fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
+        let keys = self.outputs.iter().take_while(|output| matches!(output.node, Node::Key(_)));
+        keys.map(|output| value(eval(output, group), output.ty)).collect()
     }
 }
 
@@ -152,6 +160,8 @@ impl Facts for OfGroup<'_> {
 #[derive(Clone, Default)]
 struct Group {
     is_known: bool,
+    /// Where in what was touched in an epoch it stands, if it does.
+    mark: u32,
     words: Box<[u64]>,
     held: Option<Rc<Box<[Held]>>>,
 }
@@ -161,15 +171,89 @@ impl Group {
         self.held.as_ref().map_or(&[], |held| held)
     }
 
-    fn merge(&mut self, layout: &Layout, said: Partial) {
-        if !self.is_known {
-            let Partial { words, held } = said;
-            *self = Group { is_known: true, words, held: (!held.is_empty()).then(|| Rc::new(held)) };
-            return;
+    fn merge(&mut self, layout: &Layout, (words, held): (&[u64], &mut [Held])) {
+        if self.is_known {
+            let known = self.held.as_mut().map(Rc::make_mut);
+            return layout.merge((&mut self.words, known.map_or(&mut [], |known| known)), (words, held));
         }
-        let held = self.held.as_mut().map(Rc::make_mut);
-        layout.merge((&mut self.words, held.map_or(&mut [], |held| held)), said);
+        self.is_known = true;
+        self.words = words.into();
+        let held = held.iter_mut().map(std::mem::take);
+        self.held = (held.len() > 0).then(|| Rc::new(held.collect()));
     }
+}
+
+/// The groups whose rows may change in an epoch, each once, and what their rows were.
+#[derive(Default)]
+struct Touched {
+    groups: Vec<(u32, Had)>,
+    /// Of all rows that were, what may change.
+    packed: Vec<u8>,
+}
+
+/// The row that a group had, by where in `packed` it stands; none of a group that is new or was not shown.
+type Had = Option<Range<usize>>;
+
+impl Touched {
+    /// Whether a group is among them: what its mark says may be of an epoch before.
+    fn has(&self, mark: u32, place: u32) -> bool {
+        self.groups.get(mark as usize).is_some_and(|(touched, _)| *touched == place)
+    }
+
+    /// A group, with the row that it has until now; its mark.
+    fn add(&mut self, place: u32, row: Option<(&Rows, OfGroup<'_>)>) -> u32 {
+        let had = row.filter(|(rows, group)| rows.is_shown(group)).map(|(rows, group)| {
+            let start = self.packed.len();
+            rows.packed(&group, &mut self.packed);
+            start..self.packed.len()
+        });
+        self.groups.push((place, had));
+        u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// What changed, in the order of groups.
+    fn changes(self, groups: &Dense<GroupKey, Group>, rows: &[Rows], passed: Instant, out: &mut Vec<(u16, Delta)>) {
+        let Touched { groups: touched, packed } = self;
+        let (mut spare, mut changed) = (Vec::new(), Vec::new());
+        for (place, had) in touched {
+            let (key, group) = groups.at(place);
+            let Some(of_metric) = rows.get(number(key)) else { continue };
+            let group = of_metric.of_group(key, group, passed);
+            let is_shown = of_metric.is_shown(&group);
+            if let Some(had) = &had
+                && is_shown
+            {
+                spare.clear();
+                of_metric.packed(&group, &mut spare);
+                if spare == packed[had.clone()] {
+                    continue;
+                }
+            }
+            if is_shown || had.is_some() {
+                changed.push((begins(key), place, is_shown));
+            }
+        }
+        // Most keys differ early: few are looked up.
+        changed.sort_unstable_by(|(a, of_a, _), (b, of_b, _)| {
+            a.cmp(b).then_with(|| groups.at(*of_a).0.cmp(&groups.at(*of_b).0))
+        });
+        out.extend(changed.into_iter().filter_map(|(_, place, is_shown)| {
+            let (key, group) = groups.at(place);
+            let of_metric = rows.get(number(key))?;
+            let group = of_metric.of_group(key, group, passed);
+            let delta =
+                if is_shown { Delta::Upsert(of_metric.row(&group)) } else { Delta::Delete(of_metric.key(&group)) };
+            Some((u16::try_from(number(key)).ok()?, delta))
+        }));
+    }
+}
+
+/// How a key begins: where two differ in it, they have its order.
+fn begins(key: &[u8]) -> u128 {
+    let mut begins = [0; size_of::<u128>()];
+    let bytes = key.len().min(begins.len());
+    begins[..bytes].copy_from_slice(&key[..bytes]);
+    u128::from_be_bytes(begins)
 }
 
 #[derive(Default)]
@@ -202,13 +286,15 @@ fn records(print: u64, key: &GroupKey, group: &Group, out: &mut Vec<Record>) {
     }
 }
 
-/// The rows of all groups, kept by what is said of them.
+/// What changes of the rows of all groups, kept by what is said of them: of which metric, by its number, and how; in the
+/// order of metrics and keys.
 ///
 /// **Law.** At every even epoch the output accumulates to one row for each group of which anything was said, as its
 /// metric's SQL has it over everything that was said; none for a group that HAVING leaves out. What is emitted in an
-/// epoch depends on nothing but that: not on the number of workers, nor on restarts. A group whose window has passed
-/// leaves and nothing is said of it. Of metrics that ask for it, a row is said once more when it becomes final: that
-/// is news of the even epoch whose watermark made it so. Odd epochs are silent.
+/// epoch depends on nothing but that: not on the number of workers, nor on restarts. Of a group there is one change in an
+/// epoch at most, and it changes something. A group whose window has passed leaves and nothing is said of it. Of metrics
+/// that ask for it, a row is said once more when it becomes final: that is news of the even epoch whose watermark made it
+/// so. Odd epochs are silent.
 pub fn rollup<'s>(
     said: Stream<'s, Said>,
     watermarks: Stream<'s, Instant>,
@@ -216,7 +302,7 @@ pub fn rollup<'s>(
     ledger: &Ledger,
     kept: &'static Kept<Record>,
     rows: Rc<[Rows]>,
-) -> Collection<'s, Line> {
+) -> Stream<'s, (u16, Delta)> {
     let held = Rc::new(RefCell::new(Groups::default()));
     ledger.count(kept.name, &held, |held| held.groups.len());
     let prints: Vec<u64> = rows.iter().map(|rows| rows.print).collect();
@@ -228,34 +314,41 @@ pub fn rollup<'s>(
         })
     });
     let settings = settings.clone();
-    let by_key = Exchange::new(|Said { key, .. }: &Said| spread(key));
+    let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let Groups { groups, due, passed } = &mut *held.borrow_mut();
         let before = passed.unwrap_or(Instant::MIN);
         let now = settings.final_cut(watermark);
-        // Of the groups whose row may change, the row that they had.
-        let mut had = Map::<u32, Option<Box<[Value]>>>::default();
-        for Said { key, of } in Epoch::records(input) {
-            let Some(of_metric) = rows.get(number(&key)) else { continue };
-            let place = groups.place(key);
-            let (key, group) = groups.at(place);
-            if !group.is_known {
-                if let Some(end) = of_metric.end(key) {
+        let mut touched = Touched::default();
+        for mut said in Epoch::records(input) {
+            for of in 0..said.groups() {
+                let Some(of_metric) = rows.get(number(said.key(of))) else { continue };
+                let place = groups.place_of(said.key(of));
+                let (key, group) = groups.at(place);
+                if !group.is_known
+                    && let Some(end) = of_metric.end(key)
+                {
                     due.entry(end).or_default().push(place);
                 }
-                had.insert(place, None);
-            } else if !is_silent(time) {
-                had.entry(place).or_insert_with(|| of_metric.row(key, group, before));
+                let mut mark = group.mark;
+                if !is_silent(time) && !touched.has(mark, place) {
+                    let row = group.is_known.then(|| (of_metric, of_metric.of_group(key, group, before)));
+                    mark = touched.add(place, row);
+                }
+                let group = groups.at_mut(place);
+                group.mark = mark;
+                let (words, held) = said.partial(of);
+                group.merge(&of_metric.layout, (words, held));
             }
-            groups.at_mut(place).merge(&of_metric.layout, of);
         }
         let mut ended = Vec::new();
         while let Some(first) = due.first_entry().filter(|first| *first.key() <= now) {
             let (end, places) = first.remove_entry();
             for place in &places {
                 let (key, group) = groups.at(*place);
-                if let Some(of_metric) = rows.get(number(key)).filter(|of_metric| of_metric.asks_is_final) {
-                    had.entry(*place).or_insert_with(|| of_metric.row(key, group, before));
+                let of_metric = rows.get(number(key)).filter(|of_metric| of_metric.asks_is_final);
+                if let Some(of_metric) = of_metric.filter(|_| !touched.has(group.mark, *place)) {
+                    touched.add(*place, Some((of_metric, of_metric.of_group(key, group, before))));
                 }
             }
             if end <= settings.forget_cut(watermark) {
@@ -264,18 +357,9 @@ pub fn rollup<'s>(
         }
         *passed = Some(now);
         if !is_silent(time) {
-            for (place, had) in had {
-                let (key, group) = groups.at(place);
-                let Some(of_metric) = rows.get(number(key)) else { continue };
-                let has = of_metric.row(key, group, now);
-                if had != has {
-                    let line = |values| Line { key: key.clone(), values };
-                    out.extend(had.map(|values| (line(values), time, -1)));
-                    out.extend(has.map(|values| (line(values), time, 1)));
-                }
-            }
+            touched.changes(groups, &rows, now, out);
         }
         ended.into_iter().for_each(|place| groups.vacate(place));
     };
-    per_epoch(said, watermarks, by_key, kept.name, step).0.as_collection()
+    per_epoch(said, watermarks, by_worker, kept.name, step).0
 }

@@ -11,6 +11,9 @@ use std::ops::Range;
 
 /// A text as it may be stored, if that is another.
 pub fn text(text: &str) -> Option<String> {
+    if !address::may_begin(text.as_bytes()) {
+        return None;
+    }
     let locals = local_parts(&Bytes(text.as_bytes()));
     if locals.is_empty() {
         return None;

@@ -8,6 +8,7 @@ use super::*;
 use crate::declared::encode;
 use crate::declared::plan::Once;
 use crate::declared::row::Datum;
+use crate::declared::said::{keys, number};
 use crate::delta::Delta;
 use crate::lane::NOBODY;
 use crate::table::Value;
@@ -247,10 +248,8 @@ fn tables_are_as_the_plan_says_and_persons_are_known() {
     let raw = made.raw_table().table();
     assert_eq!((raw.key_columns, raw.columns.len(), raw.role), (3, 3 + pool::COLUMNS, Role::Raw { at: Some("at") }));
     assert_eq!(made.tables()[0].table().key_columns, 1);
-    let key = group_key(3, &{
-        let mut keys = Vec::new();
-        encode::push(&Datum::Number(5), true, &mut keys);
-        keys
-    });
-    assert_eq!((number(&key), encode::at(crate::declared::fold::keys(&key), 0)), (3, Datum::Number(5)));
+    let mut key = Vec::new();
+    begin(3, &mut key);
+    encode::push(&Datum::Number(5), true, &mut key);
+    assert_eq!((number(&key), encode::at(keys(&key), 0)), (3, Datum::Number(5)));
 }

@@ -1,0 +1,90 @@
+//! What events say of groups, for one worker: no box for each group.
+
+use crate::declared::aggregate::{Held, Layout, Partial};
+use serde::{Deserialize, Serialize};
+
+/// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
+/// metric, then by key.
+pub type GroupKey = Box<[u8]>;
+
+const NUMBER: usize = size_of::<u16>();
+
+/// The number that a group's key begins with.
+pub fn number(key: &[u8]) -> usize {
+    key.first_chunk().map_or(usize::MAX, |number: &[u8; NUMBER]| u16::from_be_bytes(*number).into())
+}
+
+/// The keys of a group.
+pub fn keys(key: &[u8]) -> &[u8] {
+    key.get(NUMBER..).unwrap_or_default()
+}
+
+/// Begins the key of a group: its keys follow.
+pub fn begin(number: usize, key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(&u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+/// What some events say of groups that one worker keeps: key behind key, words behind words.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Said {
+    /// By what it finds its worker.
+    pub to: u64,
+    ends: Vec<Ends>,
+    keys: Vec<u8>,
+    words: Vec<u64>,
+    held: Vec<Held>,
+}
+
+/// Where what is said of a group ends, and that of the next begins.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Ends {
+    key: usize,
+    words: usize,
+    held: usize,
+}
+
+impl Said {
+    /// Of no group.
+    pub fn to(to: u64) -> Said {
+        Said { to, ..Said::default() }
+    }
+
+    /// Of one group.
+    pub fn of(to: u64, key: &[u8], of: Partial) -> Said {
+        let Partial { words, held } = of;
+        let ends = Ends { key: key.len(), words: words.len(), held: held.len() };
+        Said { to, ends: vec![ends], keys: key.to_vec(), words: words.into(), held: held.into() }
+    }
+
+    /// Of how many groups.
+    pub fn groups(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn around(&self, group: usize) -> (Ends, Ends) {
+        let before = group.checked_sub(1).map_or(Ends::default(), |before| self.ends[before]);
+        (before, self.ends[group])
+    }
+
+    /// The key of a group.
+    pub fn key(&self, group: usize) -> &[u8] {
+        let (from, to) = self.around(group);
+        &self.keys[from.key..to.key]
+    }
+
+    /// What is aggregated of a group.
+    pub fn partial(&mut self, group: usize) -> (&mut [u64], &mut [Held]) {
+        let (from, to) = self.around(group);
+        (&mut self.words[from.words..to.words], &mut self.held[from.held..to.held])
+    }
+
+    /// A group of which nothing was said.
+    pub fn add(&mut self, key: &[u8], layout: &Layout) {
+        self.keys.extend_from_slice(key);
+        let (words, held) = layout.sizes();
+        self.words.resize(self.words.len() + words, 0);
+        self.held.resize(self.held.len() + held, Held::Nothing);
+        self.ends.push(Ends { key: self.keys.len(), words: self.words.len(), held: self.held.len() });
+    }
+}
