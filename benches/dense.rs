@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "not all of it is measured")]
 #[path = "../dataflows/dense.rs"]
 mod dense;
+#[path = "../dataflows/places.rs"]
+mod places;
 
 use dataflows::hash::{self, Map};
 use dense::Dense;

@@ -8,6 +8,7 @@ pub mod events;
 pub mod metric;
 pub mod metrics;
 pub mod operators;
+pub mod over;
 pub mod price;
 pub mod raw;
 pub mod settings;
@@ -35,10 +36,11 @@ use operators::prices::{LINES, OfItem, POINTS, PricedLine, prices};
 use operators::segments::{FACTS, KNOWN};
 use operators::sessions::{OfMinutes, SIGNS, Session, sessions};
 use operators::versions::{Prices, VERSIONS, Version, in_force};
+use over::Readers;
 use split::Split;
 use std::rc::Rc;
 use timely::dataflow::Scope;
-use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::vec::{Filter, Map};
 use timely::dataflow::operators::{Concat, Concatenate};
 
 /// The metrics, in the order in which they are shown. A metric's SQL may read those before it.
@@ -80,7 +82,8 @@ impl Family for MovieShop {
     }
 
     fn metrics(&self) -> Vec<(TableId, &'static str)> {
-        METRICS.iter().map(|metric| (metric.table, metric.sql)).collect()
+        let declared = over::declared().iter().flat_map(|metrics| metrics.with_sql());
+        METRICS.iter().map(|metric| (metric.table, metric.sql)).chain(declared).collect()
     }
 
     fn pieces(&self) -> Vec<(&'static str, &'static str)> {
@@ -104,7 +107,8 @@ impl Family for MovieShop {
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
-        METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().collect()
+        let declared = over::declared().iter().map(|metrics| metrics.kept());
+        METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).collect()
     }
 
     fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
@@ -247,9 +251,14 @@ pub fn build<'s>(
     for metric in METRICS.iter().filter(|metric| settings.lane.tables.contains(metric.table)) {
         (metric.build)(&mut shop);
     }
+    let declared: Vec<_> = over::declared().iter().copied().filter(|metrics| metrics.is_kept(&shop.lane)).collect();
+    for (place, metrics) in declared.iter().enumerate() {
+        let events = shop.split.declared.stream().filter(move |(of, _)| *of == place).map(|(_, event)| event);
+        metrics.build(events, &mut shop.lane);
+    }
     let raw = shop.split.raw.stream();
     let lines = settings.judges_lines().then(|| logs.sequence.clone());
-    let route = split::route(routes, settings, logs);
+    let route = split::route(routes, settings, Readers::of(&declared), logs);
     let late = judging.build(targets.clone(), marks, &settings.lane, lines, route);
     let (changes, closed) = shop.lane.changes();
     Outputs { changes, closed, raw, late, watermarks, targets, pace }

@@ -266,6 +266,9 @@ pub struct TryArgs {
     /// The folder with the files of events, NAME.toml [default: setting `model`]
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
+    /// Show what each event changes: each is an epoch of its own, and with many of them that takes long
+    #[arg(long)]
+    pub deltas: bool,
 }
 
 /// A command.

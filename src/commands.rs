@@ -260,7 +260,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         }
         Command::Verify { table } => verify::verify(&config, table.as_deref()),
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
-        Command::Try(TryArgs { metric, files, .. }) => trial::trial(&config, &metric, &files),
+        Command::Try(arguments) => trial::trial(&config, &arguments),
         Command::Forget { user_id } => forget::forget(&config, user_id),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;

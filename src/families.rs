@@ -2,9 +2,12 @@
 
 pub use dataflows::shop::events::{Event, FAMILY, TOPICS};
 
-use crate::model::load::Loaded;
+use crate::model::load::{Loaded, Model};
+use dataflows::declared::metrics::Metrics;
+use dataflows::declared::plan::Metric;
 use dataflows::family::{Catalogue, Family, FamilyId};
-use dataflows::shop::MovieShop;
+use dataflows::shop::{MovieShop, over};
+use dataflows::table::TableId;
 use dataflows::wire::{Names, Reason};
 use std::sync::{LazyLock, OnceLock};
 
@@ -71,6 +74,19 @@ pub fn declared() -> &'static [Loaded] {
     &everything().declared
 }
 
+/// The metrics that a model declares: of its own events, family by family, then over ours.
+pub fn metrics() -> impl Iterator<Item = &'static Metrics> {
+    declared().iter().map(|loaded| loaded.family.metrics_made()).chain(over::declared().iter().copied())
+}
+
+/// The metric that is declared in a file, if the table is of one; and what else is computed of its events.
+pub fn metric(id: TableId) -> Option<(&'static Metrics, &'static Metric)> {
+    metrics().find_map(|metrics| {
+        let place = metrics.tables().iter().position(|table| *table == id)?;
+        Some((metrics, metrics.plan().metrics.get(place)?))
+    })
+}
+
 /// Whether a table, a view or a piece of SQL of this program has the name.
 pub fn is_ours(name: &str) -> bool {
     let all = *OURS_ALONE;
@@ -83,7 +99,9 @@ pub fn is_ours(name: &str) -> bool {
 ///
 /// # Panics
 /// If the families were asked for before.
-pub fn declare(loaded: Vec<Loaded>) {
+pub fn declare(model: Model) {
+    let Model { families: loaded, over } = model;
+    over::declare(over);
     let families: Vec<&dyn Family> = OURS.iter().copied().chain(loaded.iter().map(|it| it.family as _)).collect();
     let is_first = ALL.set(Everything::of(Catalogue::of(&families), loaded)).is_ok();
     assert!(is_first, "the model is read before anything asks for tables");

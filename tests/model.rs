@@ -269,6 +269,12 @@ fn a_metric_is_tried_before_it_is_installed() {
     let left: Vec<_> =
         std::fs::read_dir(at).expect("a folder").map(|entry| entry.expect("entry").file_name()).collect();
     assert_eq!(left.len(), 3, "nothing is made: {left:?}");
+    // What each event changes, in the order in which they are read.
+    let text = says(at, 0, &["try", "daily_revenue.sql", "events.jsonl", "--deltas"]);
+    let changes: Vec<_> = text.lines().filter(|line| line.contains(": upsert ")).collect();
+    let is = [(2, "1 | 19.99"), (3, "2 | 39.98"), (5, "3 | 44.98")]
+        .map(|(line, rest)| format!("events.jsonl:{line}: upsert 2019-10-01T00:00:00.000Z | {rest}"));
+    assert_eq!(changes, is);
     let json = says(at, 0, &["try", "daily_revenue.sql", "events.jsonl", "--json"]);
     has(json.lines().next().unwrap_or_default(), &["\"command\":\"try\"", "\"records\":6", "\"upserted\":1"]);
     // The family may stand elsewhere, and a setting may name tables.
@@ -356,4 +362,72 @@ fn init_makes_a_model_that_works() {
     std::fs::remove_file(at.join("model/orders.toml")).expect("removes");
     has(&says(at, 0, &["init", "other.toml"]), &["folder `model` is there already"]);
     assert!(!at.join("model/orders.toml").exists());
+}
+
+/// A metric of SQL over the movie shop's events beside the hand-written one that has the same rows: over what is late,
+/// repeated and corrected, on several workers, and when it goes on after an end.
+#[test]
+fn metrics_may_be_of_the_movie_shops_own_events() {
+    let registrations = "-- One row per hour with a registration: how many users registered.\n\
+        SELECT date_trunc('hour', timestamp) AS window_start, -- The hour.\n\
+        count(DISTINCT user_id) AS registration_count, -- How many users registered.\n\
+        is_final() AS is_final -- No accepted event can change the row.\n\
+        FROM consumer_events WHERE event_name = 'consumer_registration' GROUP BY window_start";
+    let earned = "-- One row per day with a purchase: what was paid. \n\
+        SELECT date_trunc('day', timestamp) AS day, sum(purchase_amount) AS earned, count(*) AS purchases\n\
+        FROM cart_events WHERE event_name = 'purchase' AND purchase_amount > 3 GROUP BY day";
+    let folder = folder(&[("model/registrations.sql", registrations), ("model/earned_by_day.sql", earned)]);
+    let at = folder.path();
+    for (workers, events) in [("1", "4000"), ("3", "9000"), ("2", "12000")] {
+        says(at, 0, &["-w", workers, "--events", events, "--days", "9", "--set", "lateness=5h"]);
+        let verified = says(at, 0, &["verify", "--set", "lateness=5h"]);
+        has(&verified, &["registrations: ", "earned_by_day: "]);
+        let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");
+        let rows = |sql: &str| -> Vec<(String, i64, bool)> {
+            let mut statement = warehouse.prepare(sql).expect(sql);
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect(sql);
+            rows.collect::<Result<_, _>>().expect(sql)
+        };
+        let declared =
+            rows("SELECT window_start, registration_count, is_final FROM registrations ORDER BY window_start");
+        let written = rows(
+            "SELECT timestamp, registration_count, is_final FROM user_registration_metrics \
+             WHERE window_type = 'tumbling' ORDER BY timestamp",
+        );
+        assert_eq!(declared, written);
+        let finals = declared.iter().filter(|(_, _, is_final)| *is_final).count();
+        assert!(declared.len() > 20 && finals > 5 && finals < declared.len(), "{finals} of {}", declared.len());
+    }
+    has(&says(at, 0, &["explain", "registrations"]), &["consumer_events where event_name = 'consumer_registration'"]);
+    has(
+        &says(at, 0, &["check"]),
+        &["#   consumer_events: events of the movie shop", "#     registrations: key window_start"],
+    );
+    put(
+        at,
+        "carts.sql",
+        "-- One row per cart. Kept for ever.\nSELECT cart_id, count(*) AS n FROM cart_events GROUP BY cart_id",
+    );
+    has(&says(at, 2, &["try", "carts.sql", "none.jsonl"]), &["carts.sql:2:8: ", "`cart_id`"]);
+}
+
+/// What is tried over the movie shop's events needs no model.
+#[test]
+fn a_metric_of_the_movie_shops_events_is_tried_without_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    put(
+        at,
+        "views.sql",
+        "-- One row per item that was viewed. Kept for ever.\nSELECT item_id, count(*) AS views FROM item_view_events GROUP BY item_id",
+    );
+    let view = |user: u32, item: u32| {
+        format!(
+            "{{\"event_name\":\"item_view\",\"timestamp\":\"2026-01-05T10:00:00Z\",\"user_id\":{user},\"item_id\":\"{item}\"}}\n"
+        )
+    };
+    put(at, "events.jsonl", &[view(1, 7), view(2, 7), view(1, 8)].concat());
+    let said = says(at, 0, &["try", "views.sql", "events.jsonl"]);
+    has(&said, &["3 records", "deltas: 2 rows upserted, 0 deleted", "2 rows, 0 differ"]);
+    has(&says(at, 2, &["try", "view.sql", "events.jsonl"]), &["view.sql"]);
 }

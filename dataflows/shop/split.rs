@@ -3,7 +3,9 @@
 use super::operators::carts::{Cart, CartEvent, InCart, Line};
 use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
+use super::over::Readers;
 use super::raw::append;
+use crate::declared::row::Declared;
 use crate::events::{CatalogItem, Event, Logs, Origin, Registration};
 use crate::item::ItemId;
 use crate::operators::Judged;
@@ -55,6 +57,8 @@ crate::taps! {
     ratings: ((u64, ItemId), (Instant, u32));
     /// Catalog versions; never late.
     catalog: (ItemId, Version);
+    /// What metrics read that are declared in SQL: which of them, by its place, and the event.
+    declared: (usize, Declared);
     /// Rows of the raw tables, of late events too.
     raw: Append;
 }
@@ -71,12 +75,23 @@ impl Timed for Event {
 
 /// Puts what is made of each event where metrics read it. A catalog version is never late: it takes effect no earlier
 /// than the catalog's cut.
-pub(super) fn route(routes: Routes, settings: &Settings, logs: Logs) -> impl FnMut(Event, &Origin, Judged) + 'static {
+pub(super) fn route(
+    routes: Routes,
+    settings: &Settings,
+    readers: Readers,
+    logs: Logs,
+) -> impl FnMut(Event, &Origin, Judged) + 'static {
     let settings = settings.clone();
     move |event, origin, Judged { is_late, watermark }| {
         let effective_at = event.timestamp().max(settings.catalog_cut(watermark));
-        if settings.lane.raw {
-            routes.raw.put(|| append(&event, origin, effective_at, &logs));
+        let is_read = !is_late && !readers.is_empty();
+        if settings.lane.raw || is_read {
+            let row = append(&event, origin, effective_at, &logs);
+            let read = if is_read { readers.event(row.table, event.timestamp(), &row.values) } else { None };
+            read.into_iter().for_each(|read| routes.declared.put(|| read));
+            if settings.lane.raw {
+                routes.raw.put(|| row);
+            }
         }
         if !is_late {
             in_time(&event, &routes);

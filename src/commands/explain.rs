@@ -13,10 +13,10 @@ use crate::model::language::SUMMARY;
 use crate::model::load::Loaded;
 use crate::shown;
 use anyhow::Result;
-use dataflows::declared::plan::{Literal, Metric};
+use dataflows::declared::plan::{Family, Literal, Metric};
 use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
-use dataflows::family::Family as _;
-use dataflows::table::{Table, TableId};
+use dataflows::shop::over;
+use dataflows::table::Table;
 use std::path::Path;
 
 /// Says what a metric can have.
@@ -43,9 +43,9 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         say_as_is!("{}", sql.trim());
         return Ok(());
     }
-    if let Some((loaded, metric)) = declared(id) {
+    if let Some((metrics, metric)) = families::metric(id) {
         let file = config.model.join(format!("{}.sql", metric.name));
-        metric_said(config, loaded, metric, &file)?;
+        metric_said(config, metrics.plan(), metric, &file)?;
         say_as_is!("\n{}", columns(id.table()));
     } else if let Some(loaded) = families::declared().iter().find(|loaded| loaded.family.raw_table() == id) {
         family_said(config, loaded)?;
@@ -66,14 +66,6 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
     Ok(())
 }
 
-/// The metric that is declared in a file, if the table is of one.
-fn declared(id: TableId) -> Option<(&'static Loaded, &'static Metric)> {
-    families::declared().iter().find_map(|loaded| {
-        let place = loaded.family.tables().iter().position(|table| *table == id)?;
-        Some((loaded, loaded.family.plan().metrics.get(place)?))
-    })
-}
-
 fn titled(table: &Table) -> String {
     prose(&format!("{}: {}", table.name, table.doc), shown::width())
 }
@@ -85,17 +77,17 @@ fn fact(name: &str, said: &str) -> Result<()> {
 }
 
 /// What a metric reads, what its key is, and how long it is kept. Its conditions stand in its file.
-pub(super) fn metric_said(config: &Config, loaded: &Loaded, metric: &Metric, file: &Path) -> Result<()> {
+pub(super) fn metric_said(config: &Config, events: &Family, metric: &Metric, file: &Path) -> Result<()> {
     say!("{}\n", prose(&format!("{}: {}", metric.name, metric.doc), shown::width()));
     let (filter, having) = conditions(&std::fs::read_to_string(file).unwrap_or_default());
     let such = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-    fact("reads", &format!("{}{such}", loaded.family.name()))?;
-    fact("columns", &reads(loaded, metric))?;
+    fact("reads", &format!("{}{such}", events.name))?;
+    fact("columns", &reads(events, metric))?;
     fact("key", &key(metric))?;
     if let Some(having) = having {
         fact("rows", &format!("those of which {having}"))?;
     }
-    fact("memory", &kept(metric, lateness(config, loaded)))
+    fact("memory", &kept(metric, lateness(config, &events.name)))
 }
 
 fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
@@ -110,7 +102,7 @@ fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
         "once",
         if plan.once.is_some() { "events that are equal in every column count once" } else { "no: each event counts" },
     )?;
-    fact("lateness", &late_by(lateness(config, loaded)))?;
+    fact("lateness", &late_by(lateness(config, &plan.name)))?;
     let metrics: Vec<_> = plan.metrics.iter().map(|metric| metric.name.as_str()).collect();
     fact("metrics", &if metrics.is_empty() { "none yet".to_owned() } else { metrics.join(", ") })?;
     say_as_is!("\n{}", columns(&with_takes(family.raw_table().table(), events)));
@@ -168,10 +160,10 @@ fn takes(reading: &Reading) -> String {
 /// The model, as `check` lists it.
 pub(super) fn model(config: &Config) -> Result<()> {
     let declared = families::declared();
-    if declared.is_empty() {
+    let metrics: usize = families::metrics().map(|metrics| metrics.tables().len()).sum();
+    if declared.is_empty() && metrics == 0 {
         return Ok(());
     }
-    let metrics: usize = declared.iter().map(|loaded| loaded.family.plan().metrics.len()).sum();
     let families = if declared.len() == 1 { "family" } else { "families" };
     say!(
         "# model `{}`: {} {families} of events, {}",
@@ -190,11 +182,20 @@ pub(super) fn model(config: &Config) -> Result<()> {
             events.topics.join(", "),
             name(plan.time),
             plan.person.map_or("none", name),
-            late_by(lateness(config, loaded))
+            late_by(lateness(config, &plan.name))
         );
-        for metric in &plan.metrics {
-            say!("#     {}: key {}; {}", metric.name, key(metric), kept(metric, lateness(config, loaded)));
-        }
+        metrics_listed(config, plan)?;
+    }
+    for metrics in over::declared() {
+        say!("#   {}: events of the movie shop", metrics.plan().name);
+        metrics_listed(config, metrics.plan())?;
+    }
+    Ok(())
+}
+
+fn metrics_listed(config: &Config, events: &Family) -> Result<()> {
+    for metric in &events.metrics {
+        say!("#     {}: key {}; {}", metric.name, key(metric), kept(metric, lateness(config, &events.name)));
     }
     Ok(())
 }

@@ -2,22 +2,24 @@
 
 use super::rows::{Grid, Head, prose};
 use crate::config::Config;
+use crate::families;
 use crate::instant::span;
 use crate::model::language;
-use crate::model::load::Loaded;
 use crate::model::messages::Span;
 use crate::model::types::walk;
 use crate::shown;
-use dataflows::declared::plan::{Metric, Window};
+use dataflows::declared::plan::{Family, Metric, Window};
+use dataflows::family::Family as _;
 use dataflows::table::{Table, Type};
 use std::collections::BTreeSet;
 
 /// What a column says is wrapped, and put on a line of its own where there is less room.
 const DOC_CELLS: usize = 24;
 
-/// How late an event may be and still correct a metric.
-pub(super) fn lateness(config: &Config, loaded: &Loaded) -> Option<i64> {
-    loaded.events.lateness_ms.unwrap_or(config.lateness)
+/// How late an event of a name may be and still correct a metric.
+pub(super) fn lateness(config: &Config, events: &str) -> Option<i64> {
+    let declared = families::declared().iter().find(|loaded| loaded.family.name() == events);
+    declared.and_then(|loaded| loaded.events.lateness_ms).unwrap_or(config.lateness)
 }
 
 /// A span of event time in words.
@@ -67,11 +69,11 @@ fn called(window: Window) -> String {
 }
 
 /// The columns of its family that a metric reads.
-pub(super) fn reads(loaded: &Loaded, metric: &Metric) -> String {
+pub(super) fn reads(events: &Family, metric: &Metric) -> String {
     let mut used = BTreeSet::new();
     walk::of_events(metric).into_iter().for_each(|expr| walk::columns(expr, &mut used));
-    let columns = &loaded.family.plan().columns;
-    let names: Vec<_> = used.into_iter().filter_map(|place| columns.get(place)).map(|is| is.name.as_str()).collect();
+    let names: Vec<_> =
+        used.into_iter().filter_map(|place| events.columns.get(place)).map(|is| is.name.as_str()).collect();
     if names.is_empty() { "no column: it counts events".to_owned() } else { names.join(", ") }
 }
 

@@ -5,19 +5,23 @@ use super::outcome::{FAILED, Outcome};
 use super::paths::{Stdin, events};
 use super::text::{count, grouped, took, word};
 use super::{Refused, explain, given, options, show, stop_on_signals, verify};
+use crate::cli::TryArgs;
 use crate::config::Config;
 use crate::engine::{self, Job, Resume};
 use crate::families::{self, all};
+use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{MadeBy, Sink};
+use crate::sink::{Claim, Commit, MadeBy, Sink};
 use crate::source::content::Tail;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
-use dataflows::family::FamilyId;
-use std::path::{Path, PathBuf};
+use dataflows::delta::Delta;
+use dataflows::table::TableId;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a trial takes of the name of its file.
 pub(super) fn name_of(file: &Path) -> Result<String, Refused> {
@@ -25,24 +29,28 @@ pub(super) fn name_of(file: &Path) -> Result<String, Refused> {
     name.ok_or_else(|| Refused(format!("`{}` is not the name of a file of SQL", file.display())))
 }
 
-pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<Outcome> {
-    let tried = families::declared().iter().find_map(|loaded| {
-        let of_metric = loaded.family.plan().metrics.first().zip(loaded.family.tables().first());
-        of_metric.map(|(metric, id)| (loaded, metric, *id))
+pub(super) fn trial(
+    config: &Config,
+    TryArgs { metric: file, files: given, model: _, deltas }: &TryArgs,
+) -> Result<Outcome> {
+    let tried = families::metrics().find_map(|metrics| {
+        let of_metric = metrics.plan().metrics.first().zip(metrics.tables().first());
+        of_metric.map(|(metric, id)| (metrics.plan(), metric, *id))
     });
-    let Some((loaded, metric, id)) = tried else {
+    let Some((of, metric, id)) = tried else {
         return Err(Refused(format!("`{}` is no metric of this model", file.display())).into());
     };
+    let family = all().family(&of.name).unwrap_or(families::SHOP);
     let stdin = Stdin::taken()?;
     let (files, mut whose) = events(given, &stdin)?;
     // What is tried reads them.
     for path in &files {
-        whose.entry(path.clone()).or_insert(FamilyId(loaded.family));
+        whose.entry(path.clone()).or_insert(family);
     }
     // What cannot be read is said before anything else.
     let found = given::whole(config, &files, &whose, &[])?;
     let sources = given::by_family(Vec::new(), found, Tail::Take, &files)?;
-    explain::metric_said(config, loaded, metric, file)?;
+    explain::metric_said(config, of, metric, file)?;
     say_as_is!("\n{}\n", columns(id.table()));
     let folder = tempfile::Builder::new().prefix("deltamart-").tempdir();
     let folder = folder.context("could not make a folder for what is tried (set TMPDIR to name another place)")?;
@@ -52,11 +60,20 @@ pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<O
     let stop = stop_on_signals()?;
     let mut sink = Sqlite::open(all(), &config.warehouse)?;
     let claim = sink.claim(MadeBy::Run, None)?;
+    let (mut options, mut log) = (options(&config, MadeBy::Run), Memory::default());
+    let mut sinks: Vec<(Box<dyn Sink>, Claim)> = Vec::new();
+    if *deltas {
+        // An epoch is one event, and the next waits for its commit: no two are merged.
+        (options.epoch_events, options.epochs_in_flight, options.commit.commit_interval) = (1, 1, Duration::ZERO);
+        let of_log = log.claim(MadeBy::Run, Some(&claim))?;
+        sinks.push((Box::new(log.clone()), of_log));
+    }
+    sinks.push((Box::new(sink), claim));
     let job = Job {
         sources,
-        sinks: vec![(Box::new(sink), claim)],
+        sinks,
         keep: None,
-        options: options(&config, MadeBy::Run),
+        options,
         resume: Resume::default(),
         stop: Arc::clone(&stop),
         stats: Arc::clone(&stats),
@@ -75,6 +92,9 @@ pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<O
         grouped(of(&stats.late)),
         grouped(of(&stats.rejected)),
     );
+    if *deltas {
+        changes_said(&log, id)?;
+    }
     show::show_first(&config, id.name())?;
     say!("deltas: {} upserted, {} deleted", count(of(&stats.upserted), "row"), grouped(of(&stats.deleted)));
     let verified = verify::verify(&config, Some(id.name()))?;
@@ -93,6 +113,26 @@ pub(super) fn trial(config: &Config, file: &Path, given: &[PathBuf]) -> Result<O
         false => say_as_is!("nothing was kept; to keep the table:  cp {} {}", shell(file), shell(&model)),
     }
     Ok(outcome)
+}
+
+/// What each epoch changed, behind the line that was read last.
+fn changes_said(log: &Memory, id: TableId) -> Result<()> {
+    let mut before = BTreeMap::<String, i64>::new();
+    for Commit { positions, deltas, .. } in &log.contents().log {
+        let read = positions.iter().find(|(name, next)| before.get(*name) != Some(*next));
+        // The only file of its name has no number.
+        let line = |(name, next): (&String, &i64)| format!("{}:{}", name.strip_suffix("/0").unwrap_or(name), next - 1);
+        let at = read.map_or("at the end".to_owned(), line);
+        for delta in deltas.get(&id).into_iter().flatten() {
+            match delta {
+                Delta::Upsert(row) => say_as_is!("{at}: upsert {}", verify::shown(row)),
+                Delta::Delete(key) => say_as_is!("{at}: delete {}", verify::shown(key)),
+            }
+        }
+        before = positions.clone();
+    }
+    say!("");
+    Ok(())
 }
 
 fn shell(path: &Path) -> String {

@@ -200,7 +200,8 @@ fn computed(sink: &Sqlite, id: TableId) -> Result<Memory> {
     Ok(desired)
 }
 
-fn shown(values: &[Value]) -> String {
+/// Values for people.
+pub(super) fn shown(values: &[Value]) -> String {
     let texts: Vec<_> = values
         .iter()
         .map(|value| match value {

@@ -123,14 +123,19 @@ impl Loaded {
     /// Reads the model, if there is one. It is read once: what it declares stays for as long as the process.
     fn model(&self, tried: Option<&Path>) -> Result<(), Vec<String>> {
         let folder = &self.config.model;
-        if !folder.is_dir() {
+        let why = || format!("setting `model`: there is no folder `{}`", folder.display());
+        if !folder.is_dir() && tried.is_none() {
             // `init` writes the default down: said or not, it is no mistake to have no model.
             let is_wanted = *folder != Config::default().model && !folder.as_os_str().is_empty();
-            let why = || vec![format!("setting `model`: there is no folder `{}`", folder.display())];
-            return if is_wanted || tried.is_some() { Err(why()) } else { Ok(()) };
+            return if is_wanted { Err(vec![why()]) } else { Ok(()) };
         }
-        let loaded = crate::model::load::load(folder, tried, &families::is_ours)?;
-        if !loaded.is_empty() {
+        let ours = dataflows::shop::over::families();
+        let loaded = crate::model::load::load(folder, tried, &families::is_ours, ours).map_err(|mut wrong| {
+            // What is tried may read events that are declared nowhere, and then there is none.
+            wrong.extend((!folder.is_dir()).then(why));
+            wrong
+        })?;
+        if !(loaded.families.is_empty() && loaded.over.is_empty()) {
             families::declare(loaded);
         }
         Ok(())

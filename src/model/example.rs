@@ -18,7 +18,8 @@ mod tests {
         for (name, text) in FILES {
             std::fs::write(folder.path().join(name), text).expect("writes");
         }
-        let loaded = load(folder.path(), None, &is_ours).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
-        assert_eq!(loaded[0].family.plan().metrics.len(), 1);
+        let loaded =
+            load(folder.path(), None, &is_ours, Vec::new()).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
+        assert_eq!(loaded.families[0].family.plan().metrics.len(), 1);
     }
 }

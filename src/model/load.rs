@@ -5,7 +5,8 @@ use super::messages::shown;
 use super::types::compile;
 use super::{print, sqlite};
 use dataflows::declared::family::{Known, Made};
-use dataflows::declared::plan::Metric;
+use dataflows::declared::metrics::Metrics;
+use dataflows::declared::plan::{Family, Metric};
 use dataflows::declared::reading::{Conflict, Reader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,14 @@ pub struct Loaded {
     pub events: &'static Events,
 }
 
+/// What a folder declares.
+pub struct Model {
+    /// Its families, with their metrics.
+    pub families: Vec<Loaded>,
+    /// Its metrics over events that are not declared.
+    pub over: Vec<&'static Metrics>,
+}
+
 /// The files of a folder that declare something, by what they are called.
 struct Files {
     events: BTreeMap<String, (PathBuf, String)>,
@@ -28,12 +37,17 @@ struct Files {
 /// The longest text of a file.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// Reads the folder. `taken` are the names of tables that there are without it. A metric that is tried takes the place of
-/// all that are in the folder, whose events it reads.
+/// Reads the folder. `taken` are the names of tables that there are without it, and `ours` the events of those that
+/// metrics may read. A metric that is tried takes the place of all that are in the folder, whose events it reads.
 ///
 /// # Errors
 /// Everything that is wrong with its files, each with its place.
-pub fn load(folder: &Path, tried: Option<&Path>, taken: &dyn Fn(&str) -> bool) -> Result<Vec<Loaded>, Vec<String>> {
+pub fn load(
+    folder: &Path,
+    tried: Option<&Path>,
+    taken: &dyn Fn(&str) -> bool,
+    ours: Vec<Family>,
+) -> Result<Model, Vec<String>> {
     let (files, mut wrong) = files(folder, tried);
     let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
     for (name, (path, _)) in files.events.iter().chain(&files.metrics) {
@@ -56,13 +70,13 @@ pub fn load(folder: &Path, tried: Option<&Path>, taken: &dyn Fn(&str) -> bool) -
         }
     }
     let are_all_known = families.len() == files.events.len();
-    let plans: Vec<_> = families.iter().map(|(_, events)| events.family.clone()).collect();
+    let plans: Vec<_> = families.iter().map(|(_, events)| events.family.clone()).chain(ours).collect();
     let mut metrics: Vec<Vec<Metric>> = vec![Vec::new(); plans.len()];
     for (name, (path, text)) in &files.metrics {
         match compile(name, text, &plans) {
             Ok((place, metric)) => metrics[place].push(metric),
             // What follows from a family that could not be read is not a second mistake.
-            Err(_) if !are_all_known && plans.is_empty() => {}
+            Err(_) if !are_all_known && families.is_empty() => {}
             Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
         }
     }
@@ -80,22 +94,35 @@ pub fn load(folder: &Path, tried: Option<&Path>, taken: &dyn Fn(&str) -> bool) -
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let made = families.into_iter().zip(metrics).zip(readers).map(|(((_, events), metrics), reader)| {
-        let mut plan = events.family.clone();
-        let known = metrics
-            .iter()
-            .map(|metric| Known { sql: String::leak(sqlite::select(&plan, metric)), print: print::of(&plan, metric) });
-        let known = known.collect();
-        plan.metrics = metrics;
-        Loaded { family: Made::leaked(plan, known, Box::leak(Box::new(reader))), events: Box::leak(Box::new(events)) }
+    let mut plans = plans.into_iter().zip(metrics).map(|(plan, metrics)| with_metrics(plan, metrics));
+    let families =
+        families.into_iter().zip(readers).zip(plans.by_ref()).map(|(((_, events), reader), (plan, known))| Loaded {
+            family: Made::leaked(plan, known, Box::leak(Box::new(reader))),
+            events: Box::leak(Box::new(events)),
+        });
+    let families = families.collect();
+    let read = plans.filter(|(plan, _)| !plan.metrics.is_empty());
+    let over = read.map(|(plan, known)| {
+        let called = format!("shop/{}/declared", plan.name);
+        Metrics::leaked(plan, known, &called)
     });
-    Ok(made.collect())
+    Ok(Model { families, over: over.collect() })
+}
+
+/// The plan of events with their metrics, and what is known of these.
+fn with_metrics(mut plan: Family, metrics: Vec<Metric>) -> (Family, Vec<Known>) {
+    let known = |metric| Known { sql: String::leak(sqlite::select(&plan, metric)), print: print::of(&plan, metric) };
+    let known = metrics.iter().map(known).collect();
+    plan.metrics = metrics;
+    (plan, known)
 }
 
 /// The files, and which of them cannot be read.
 fn files(folder: &Path, tried: Option<&Path>) -> (Files, Vec<String>) {
     let (mut found, mut wrong) = (Files { events: BTreeMap::new(), metrics: BTreeMap::new() }, Vec::new());
     let mut entries: Vec<PathBuf> = match std::fs::read_dir(folder) {
+        // What is tried may read events that are not declared.
+        Err(_) if tried.is_some() && !folder.exists() => Vec::new(),
         Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
         Err(error) => {
             wrong.push(format!("could not read the folder `{}` of the model: {error}", folder.display()));
