@@ -2,9 +2,10 @@
 
 use crate::flow::{Inputs, Outputs};
 use crate::gate::Gate;
+use crate::persons::{Id, NOBODY};
 use crate::raw::{LATE_EVENTS, REJECTED_EVENTS};
 use crate::state::{KeptBy, Ledger, Section};
-use crate::table::{Role, TableId};
+use crate::table::{Role, TableId, Value};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
 use std::fmt;
@@ -34,6 +35,18 @@ pub trait Family: Sync {
 
     /// The reasons for which its events, and no others, are rejected.
     fn reasons(&self) -> Vec<Reason>;
+
+    /// Whom a text names, as an operator writes it; nothing if no event can be of such a person. Persons are numbers where a
+    /// family does not say otherwise.
+    fn person(&self, said: &str) -> Option<Id> {
+        said.parse().ok().filter(|id| *id < NOBODY).map(Id::Number)
+    }
+
+    /// By what the event of a row of a raw table is known again, if what its operators keep knows events by a hash.
+    fn print_of(&self, row: &[Value]) -> Option<u128> {
+        let _ = row;
+        None
+    }
 
     /// Everything that its operators keep.
     fn kept(&self) -> Vec<&'static dyn KeptBy>;

@@ -16,19 +16,22 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
-/// From here on ids are nobody's: those of people who asked to be forgotten. Ids of events are below: they are signed
-/// where they come from.
-pub const NOBODY: u64 = 1 << 63;
-
 /// What closed epochs changed, table by table, on one worker; or what is wrong with our own metrics.
 pub type Changes = Rc<RefCell<BTreeMap<Time, Vec<Result<(TableId, Vec<Delta>), KeyBug>>>>>;
 
 /// An output that nothing is sent to.
 type Nothing<'a> = OutputBuilderSession<'a, Time, CapacityContainerBuilder<Vec<()>>>;
 
-/// Whether a row is nobody's, by the columns that say whose it is: as integers, nobody's ids are below zero.
-fn is_nobodys(values: &[Value], persons: &[usize]) -> bool {
-    persons.iter().any(|place| matches!(values[*place], Value::Integer(id) if id < 0))
+/// The columns that say whose a row is: their places, and how.
+type Persons = Vec<(usize, Person)>;
+
+fn persons<'c>(columns: impl Iterator<Item = &'c Column>) -> Persons {
+    (0..).zip(columns).filter_map(|(place, column)| Some((place, column.person?))).collect()
+}
+
+/// Whether a row is nobody's.
+fn is_nobodys(values: &[Value], persons: &Persons) -> bool {
+    persons.iter().any(|(place, person)| values.get(*place).is_some_and(|value| person.is_nobody(value)))
 }
 
 /// What metrics are built on.
@@ -72,8 +75,7 @@ impl<'s> Lane<'s> {
         key_hash: impl Fn(&R) -> u64 + 'static,
         rows: Collection<'s, R>,
     ) {
-        let is_person = |field: &Field<R>| field.column.person == Some(Person::Number);
-        let persons: Vec<usize> = (0..).zip(&fields).filter(|(_, field)| is_person(field)).map(|(n, _)| n).collect();
+        let persons = persons(fields.iter().map(|field| &field.column));
         let values = move |row: &R| {
             let values: Vec<Value> = fields.iter().map(|field| (field.value)(row)).collect();
             (!is_nobodys(&values, &persons)).then_some(values)
@@ -105,11 +107,8 @@ impl<'s> Lane<'s> {
     /// What changes of the rows of many tables: of which, by its place among them, and how; in the order of keys. One change
     /// of a key at most in an epoch, on one worker. Rows of nobody are not shown.
     pub fn changes_of_many(&mut self, name: &str, tables: Vec<TableId>, changed: Stream<'s, (u16, Delta)>) {
-        let is_person = |(_, column): &(usize, &Column)| column.person == Some(Person::Number);
         // A person is a key or nowhere: what is left of a row that is gone says whose it was.
-        let persons_of =
-            |id: &TableId| id.table().columns.iter().enumerate().filter(is_person).map(|(n, _)| n).collect();
-        let persons: Vec<Vec<usize>> = tables.iter().map(persons_of).collect();
+        let persons: Vec<Persons> = tables.iter().map(|id| persons(id.table().columns.iter())).collect();
         let changes = Rc::clone(&self.changes);
         let closed: Stream<'s, ()> = changed.unary_frontier(Pipeline, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, BTreeMap<u16, Vec<Delta>>)>::new();

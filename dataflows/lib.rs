@@ -24,6 +24,7 @@ pub mod family;
 pub mod flow;
 pub mod gate;
 pub mod lane;
+pub mod persons;
 
 pub mod declared;
 pub mod shop;

@@ -77,7 +77,7 @@ static LATE: Declared = Declared::new("late_events", || {
     let own = [
         column("timestamp", Type::Instant, "Time of the event, UTC."),
         column("watermark", Type::Instant, "Watermark at which the event was judged late, UTC."),
-        column("raw", Type::Bytes, "Bytes of the record, e-mail addresses masked."),
+        column("raw", Type::Bytes, "Bytes of the record, e-mail addresses masked; none if its user was forgotten."),
     ];
     let doc = "One row per event that came too late to change a metric, with its bytes.";
     raw_table("late_events", doc, Role::Late { at: "watermark" }, own)

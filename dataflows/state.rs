@@ -5,6 +5,7 @@
 //! they hold, which says where the memory is. What `differential` arranges is not here: it is rebuilt by feeding.
 
 use crate::Stream;
+use crate::persons::Renaming;
 use crate::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ pub enum Forgets<T> {
     NamesNobody,
     /// The record goes on as that of nobody: sums that it is part of stay as they are. Tells whether it named the user.
     BecomesNobodys(fn(record: &mut T, user: u64, nobody: u64) -> bool),
+    /// The same, where persons may be texts, or a record is of an event that is known by its hash.
+    Renames(fn(record: &mut T, renaming: &Renaming) -> bool),
     /// The record says who somebody is, and nothing that is computed depends on it: it goes. Tells whom it names.
     Goes(fn(record: &T) -> u64),
 }
@@ -99,7 +102,7 @@ pub trait KeptBy: Sync {
     ///
     /// # Errors
     /// If the section is not what this version writes.
-    fn forget(&self, section: &mut Section, user: u64, nobody: u64) -> Result<u64, String>;
+    fn forget(&self, section: &mut Section, renaming: &Renaming) -> Result<u64, String>;
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> KeptBy for Kept<T> {
@@ -115,16 +118,19 @@ impl<T: Serialize + DeserializeOwned + 'static> KeptBy for Kept<T> {
         self.read(section, drop)
     }
 
-    fn forget(&self, section: &mut Section, user: u64, nobody: u64) -> Result<u64, String> {
-        let (mut kept, mut found) = (Vec::new(), 0);
-        self.read(section, |mut record| match &self.forgets {
-            Forgets::NamesNobody => kept.push(record),
-            Forgets::BecomesNobodys(rename) => {
+    fn forget(&self, section: &mut Section, renaming: &Renaming) -> Result<u64, String> {
+        let (mut kept, mut found, numbers) = (Vec::new(), 0, renaming.numbers());
+        self.read(section, |mut record| match (&self.forgets, numbers) {
+            (Forgets::Renames(rename), _) => {
+                found += u64::from(rename(&mut record, renaming));
+                kept.push(record);
+            }
+            (Forgets::BecomesNobodys(rename), Some((user, nobody))) => {
                 found += u64::from(rename(&mut record, user, nobody));
                 kept.push(record);
             }
-            Forgets::Goes(of) if of(&record) == user => found += 1,
-            Forgets::Goes(_) => kept.push(record),
+            (Forgets::Goes(of), Some((user, _))) if of(&record) == user => found += 1,
+            (Forgets::NamesNobody | Forgets::BecomesNobodys(_) | Forgets::Goes(_), _) => kept.push(record),
         })?;
         *section = self.section(&kept);
         Ok(found)
@@ -245,6 +251,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persons::Id;
 
     static SEEN: Kept<(u64, String)> = Kept {
         name: "toy/seen/users",
@@ -277,13 +284,17 @@ mod tests {
         }
     }
 
+    fn renaming(user: u64, nobody: u64) -> Renaming {
+        Renaming::new(Id::Number(user), Id::Number(nobody))
+    }
+
     #[test]
     fn a_user_is_nobody_where_others_count_on_the_record_and_gone_elsewhere() {
         let mut section = SEEN.section(&[(1, "a".to_owned()), (2, "b".to_owned())]);
-        assert_eq!(SEEN.forget(&mut section, 2, 99), Ok(1));
+        assert_eq!(SEEN.forget(&mut section, &renaming(2, 99)), Ok(1));
         assert_eq!(read(&SEEN, &section), [(1, "a".to_owned()), (99, "b".to_owned())]);
         let mut section = PROFILES.section(&[1, 2, 3]);
-        assert_eq!(PROFILES.forget(&mut section, 2, 99), Ok(1));
+        assert_eq!(PROFILES.forget(&mut section, &renaming(2, 99)), Ok(1));
         assert_eq!((read(&PROFILES, &section), section.records), (vec![1, 3], 2));
     }
 }

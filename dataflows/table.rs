@@ -1,5 +1,7 @@
 //! Tables, declared once. DDL, feeds and documentation are made from these declarations.
 
+pub use crate::persons::Person;
+
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -76,28 +78,6 @@ impl Value {
     }
 }
 
-/// How a column names a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Person {
-    /// By the number.
-    Number,
-    /// By text: this, and the number.
-    Called(&'static str),
-}
-
-impl Person {
-    /// Whether a value names a person.
-    pub fn is(self, value: &Value, person: u64) -> bool {
-        match (self, value) {
-            (Person::Number, Value::Integer(number)) => *number as u64 == person,
-            (Person::Called(before), Value::Text(text)) => {
-                text.strip_prefix(before).is_some_and(|number| *number == person.to_string())
-            }
-            (Person::Number | Person::Called(_), _) => false,
-        }
-    }
-}
-
 /// A column.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -112,6 +92,8 @@ pub struct Column {
     pub incidental: bool,
     /// How it names a person, if it does.
     pub person: Option<Person>,
+    /// What it holds once the person of its row was forgotten; nothing if that stays as it is.
+    pub emptied: Option<Value>,
     /// What it means, with its unit.
     pub doc: &'static str,
 }
@@ -212,7 +194,7 @@ pub fn stamp_columns() -> [Column; 2] {
 
 /// A column that always holds a value.
 pub fn column(name: &'static str, ty: Type, doc: &'static str) -> Column {
-    Column { name, ty, nullable: false, incidental: false, person: None, doc }
+    Column { name, ty, nullable: false, incidental: false, person: None, emptied: None, doc }
 }
 
 /// A column that may hold nothing.

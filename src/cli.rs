@@ -271,6 +271,20 @@ pub struct TryArgs {
     pub deltas: bool,
 }
 
+/// What `forget` is told.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The user's id: a number or a text, as the events have it
+    #[arg(value_name = "USER")]
+    pub user: String,
+    /// Only the user of this family of events: of another family, the same id may be somebody else
+    #[arg(long, value_name = "NAME")]
+    pub family: Option<String>,
+    /// Delete the user's rows of the raw tables, instead of making them nobody's: `verify` cannot work afterwards
+    #[arg(long)]
+    pub delete_raw: bool,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -337,10 +351,7 @@ pub enum Command {
     },
     /// Remove a user from every table, file and topic that deltamart writes, and say where data of the user may still
     /// be
-    Forget {
-        /// The user's id
-        user_id: u64,
-    },
+    Forget(ForgetArgs),
     /// Check the configuration, the warehouse, Kafka and the registry, and show what is set
     Check {
         /// Show every setting, also those that have their default

@@ -146,7 +146,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Try(_)) => "try",
         Some(Command::Declare { .. }) => "declare",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
-        Some(Command::Forget { .. }) => "forget",
+        Some(Command::Forget(_)) => "forget",
         Some(Command::Check { .. }) => "check",
         Some(Command::Schema { .. }) => "schema",
         Some(Command::SnowflakeKey { .. }) => "snowflake-key",
@@ -261,7 +261,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Verify { table } => verify::verify(&config, table.as_deref()),
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
         Command::Try(arguments) => trial::trial(&config, &arguments),
-        Command::Forget { user_id } => forget::forget(&config, user_id),
+        Command::Forget(arguments) => forget::forget(&config, &arguments),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })

@@ -4,21 +4,28 @@
 //! records are nobody's ([`dataflows::state::Forgets`]), and committed to every sink as deletions. So no sink is ever ahead
 //! of the journal, and whatever is broken off is made whole by the next start, or by asking again.
 
-mod named;
+//!
+//! Raw rows stay, as those of nobody, so that what is computed of many users is still what its SQL says. Until every sink
+//! has it, it stands in the state who was begun to be forgotten, and as which nobody: asked again, raw rows that are nobody's
+//! already and those that are not become one nobody's.
 
-pub use named::{Named, Payloads};
+mod named;
+mod payloads;
+
+pub use named::{Named, Sought, Touched, sought};
+pub use payloads::Payloads;
 
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::journal::{Entry, Group};
 use crate::state_dir::obstacle::{Obstacle, Unrest};
 use crate::state_dir::snapshot::{Manifest, encode};
-use crate::state_dir::{Generation, StateDir, StateError};
+use crate::state_dir::{Begun, Generation, StateDir, StateError};
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
-use dataflows::lane::NOBODY;
+use dataflows::persons::Renaming;
 use dataflows::state::Section;
-use dataflows::table::TableId;
+use dataflows::table::{Role, TableId};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
 
@@ -34,8 +41,8 @@ pub struct Forgotten {
     pub generation: u64,
     /// How many records of the state are nobody's now, or gone.
     pub records: u64,
-    /// By sink: how many rows of each table were removed.
-    pub rows: Vec<(String, BTreeMap<TableId, u64>)>,
+    /// By sink: how many rows of each table were changed.
+    pub rows: Vec<(String, BTreeMap<TableId, Touched>)>,
     /// What is beyond our reach, a sentence each.
     pub left: Vec<String>,
     /// How many records that are kept as they came could not be read, in the sink that has the most of them.
@@ -77,18 +84,61 @@ pub fn forget(
         parts: Vec::new(),
         ..before.clone()
     };
-    // Who the user was cannot be told from this.
-    let nobody = NOBODY | rand::random::<u64>();
-    let records = in_state(catalogue, &mut state, named.user, nobody).map_err(|why| dir.refused(why))?;
+    let mut renamings = begin(dir, &state, named)?;
+    if let Some(first) = sinks.first_mut() {
+        named.prints(&mut **first, &mut renamings)?;
+    }
+    let records = in_state(catalogue, &mut state, named, &renamings).map_err(|why| dir.refused(why))?;
     write_down(dir, &state, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
     drop(state);
     let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
-    in_sinks(sinks, &start.claims, named, manifest.clock_ms, &mut forgotten)?;
+    in_sinks(sinks, &start.claims, (named, &renamings), manifest.clock_ms, &mut forgotten)?;
     // Only now: until every sink is there, one that is not may be brought there from what was before.
     dir.forget_snapshots(manifest.epoch, generation)?;
     dir.forget_journal(manifest.epoch)?;
     dir.forget_generations(generation)?;
+    let others = dir.begun()?.into_iter().filter(|begun| !named.sought().iter().any(|sought| is_of(begun, sought)));
+    dir.note_begun(&others.collect::<Vec<_>>())?;
     Ok(forgotten)
+}
+
+fn is_of(begun: &Begun, Sought { family, person }: &Sought) -> bool {
+    begun.family == family.name() && begun.person == *person
+}
+
+/// Who becomes which nobody, put down before anything is changed. Who the person was cannot be told from nobody.
+fn begin(dir: &StateDir, state: &[Section], named: &Named<'_>) -> Result<Vec<Renaming>, StateError> {
+    let mut all = dir.begun()?;
+    let mut renamings = renamings(named);
+    for (sought, renaming) in named.sought().iter().zip(&mut renamings) {
+        match all.iter_mut().find(|begun| is_of(begun, sought)) {
+            Some(begun) => {
+                let before = Renaming::new(begun.nobody.clone(), renaming.nobody.clone());
+                let is_theirs =
+                    |section: &&Section| sought.family.kept().iter().any(|kept| kept.name() == section.name);
+                let mut theirs: Vec<Section> = state.iter().filter(is_theirs).cloned().collect();
+                if in_family(&mut theirs, sought, &before).map_err(|why| dir.refused(why))? == 0 {
+                    // The state went on from what was before: with somebody who is nobody already in some sink.
+                    renaming.nobody = begun.nobody.clone();
+                } else {
+                    begun.nobody = renaming.nobody.clone();
+                }
+            }
+            None => all.push(Begun {
+                family: sought.family.name().to_owned(),
+                person: sought.person.clone(),
+                nobody: renaming.nobody.clone(),
+            }),
+        }
+    }
+    dir.note_begun(&all)?;
+    Ok(renamings)
+}
+
+/// Another nobody for each.
+fn renamings(named: &Named<'_>) -> Vec<Renaming> {
+    let renaming = |Sought { person, .. }: &Sought| Renaming::new(person.clone(), person.nobody(rand::random()));
+    named.sought().iter().map(renaming).collect()
 }
 
 /// The last snapshot, after which nothing was read: every sink has what it has.
@@ -109,14 +159,27 @@ fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Ma
 
 /// Makes a user's records those of nobody; tells how many. Of what no operator of this program reads nobody can tell
 /// whom it names.
-fn in_state(catalogue: Catalogue, state: &mut [Section], user: u64, nobody: u64) -> Result<u64, Obstacle> {
-    let mut records = 0;
+fn in_state(
+    catalogue: Catalogue,
+    state: &mut [Section],
+    named: &Named<'_>,
+    renamings: &[Renaming],
+) -> Result<u64, Obstacle> {
+    if let Some(section) = state.iter().find(|section| catalogue.kept(&section.name).is_none()) {
+        let (name, records) = (section.name.clone(), section.records);
+        return Err(Obstacle::KeptByNobody { name, records });
+    }
+    let in_each = named.sought().iter().zip(renamings);
+    in_each.map(|(sought, renaming)| in_family(state, sought, renaming)).sum()
+}
+
+/// The same of the records of one family.
+fn in_family(state: &mut [Section], Sought { family, .. }: &Sought, renaming: &Renaming) -> Result<u64, Obstacle> {
+    let (kept, mut records) = (family.kept(), 0);
     for section in state {
-        let kept = catalogue.kept(&section.name).ok_or_else(|| {
-            let (name, records) = (section.name.clone(), section.records);
-            Obstacle::KeptByNobody { name, records }
-        })?;
-        records += kept.forget(section, user, nobody).map_err(Obstacle::Unreadable)?;
+        if let Some(kept) = kept.iter().find(|kept| kept.name() == section.name) {
+            records += kept.forget(section, renaming).map_err(Obstacle::Unreadable)?;
+        }
     }
     Ok(records)
 }
@@ -162,21 +225,24 @@ pub fn forget_in_sinks(
         clock_ms = clock_ms.max(progress.committed_at);
         claims.push(claim);
     }
-    in_sinks(sinks, &claims, named, clock_ms, &mut forgotten)?;
+    in_sinks(sinks, &claims, (named, &renamings(named)), clock_ms, &mut forgotten)?;
     Ok(forgotten)
 }
 
-/// Deletes the rows in all sinks before anything is written again in one: if that fails, all are at one epoch, and it
+/// Whom, and which nobody each becomes.
+type AsNobody<'a> = (&'a Named<'a>, &'a [Renaming]);
+
+/// Changes the rows in all sinks before anything is written again in one: if that fails, all are at one epoch, and it
 /// can be asked again at once.
 fn in_sinks(
     sinks: &mut [Box<dyn Warehouse>],
     claims: &[Claim],
-    named: &Named<'_>,
+    (named, renamings): AsNobody<'_>,
     clock_ms: Instant,
     forgotten: &mut Forgotten,
 ) -> Result<(), SinkError> {
     for (sink, claim) in sinks.iter_mut().zip(claims) {
-        in_sink(&mut **sink, claim, named, clock_ms, forgotten)?;
+        in_sink(&mut **sink, claim, (named, renamings), clock_ms, forgotten)?;
     }
     for (sink, claim) in sinks.iter_mut().zip(claims) {
         forgotten.left.extend(sink.scrub(claim, &|table, row| named.names(table, row))?);
@@ -184,11 +250,11 @@ fn in_sinks(
     Ok(())
 }
 
-/// Deletes the rows that name the user, in one commit.
+/// Deletes the rows that name the user or makes them nobody's, in one commit.
 fn in_sink(
     sink: &mut dyn Warehouse,
     claim: &Claim,
-    named: &Named<'_>,
+    (named, renamings): AsNobody<'_>,
     clock_ms: Instant,
     forgotten: &mut Forgotten,
 ) -> Result<(), SinkError> {
@@ -198,14 +264,17 @@ fn in_sink(
         return Err(SinkError::Fenced { sink: sink.name(), by: Fence::Written });
     }
     let (mut deltas, unread) = (BTreeMap::new(), named.payloads.unread());
-    for id in sink.catalogue().tables() {
-        let gone = named.rows_of(sink, *id)?;
-        if !gone.is_empty() {
-            deltas.insert(*id, gone.into_iter().map(Delta::Delete).collect::<Vec<_>>());
+    let tables = sink.catalogue().tables().iter().copied();
+    let (told_by_raw, others): (Vec<TableId>, Vec<TableId>) =
+        tables.partition(|id| matches!(id.table().role, Role::Late { .. }));
+    for id in others.into_iter().chain(told_by_raw) {
+        let changed = named.changes(sink, id, renamings)?;
+        if !changed.is_empty() {
+            deltas.insert(id, changed);
         }
     }
     forgotten.unread = forgotten.unread.max(named.payloads.unread() - unread);
-    forgotten.rows.push((sink.name(), deltas.iter().map(|(id, gone)| (*id, gone.len() as u64)).collect()));
+    forgotten.rows.push((sink.name(), deltas.iter().map(|(id, changed)| (*id, touched(changed))).collect()));
     let commit = Commit {
         follows: progress.epoch,
         epoch: forgotten.epoch,
@@ -216,6 +285,11 @@ fn in_sink(
         appends: BTreeMap::new(),
     };
     sink.apply(claim, &commit)
+}
+
+fn touched(changed: &[Delta]) -> Touched {
+    let removed = changed.iter().filter(|delta| matches!(delta, Delta::Delete(_))).count();
+    Touched { renamed: (changed.len() - removed) as u64, removed: removed as u64 }
 }
 
 fn nothing_there(sink: &dyn Warehouse) -> SinkError {

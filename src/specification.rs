@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
 /// first, and each may read those before it. The raw tables must be there, with instants in milliseconds, money in
-/// cents, and a column `late` in addition to their own.
+/// cents, and a column `late` in addition to their own. What is nobody's is left out, as it is in the live tables.
 ///
 /// # Errors
 /// If the SQL is wrong.
@@ -32,7 +32,21 @@ pub fn execute_of(families: &[FamilyId], connection: &Connection, parameters: &P
             statement.raw_execute()?;
         }
     }
-    Ok(())
+    // Only now: what is computed of the rows of those who were forgotten counts in metrics that read them.
+    families.iter().flat_map(|family| family.metrics()).try_for_each(|(id, _)| hide_nobody(id, connection))
+}
+
+/// Rows of nobody are not shown.
+fn hide_nobody(id: TableId, connection: &Connection) -> rusqlite::Result<()> {
+    let persons = id.table().columns.iter().filter_map(|column| {
+        let quoted = format!("\"{}\"", column.name);
+        column.person.map(|person| person.is_nobody_in_sql(&quoted))
+    });
+    let persons: Vec<_> = persons.collect();
+    if persons.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("DELETE FROM temp.{} WHERE {}", id.name(), persons.join(" OR ")))
 }
 
 /// The named parameters of a family's SQL.

@@ -7,6 +7,7 @@
 //! snapshots/0000000000000084-00000003-* what the operators held after epoch 84: parts, then `manifest`
 //! schemas/0000000042                    a writer's schema, kept before anything that was read by it is journaled
 //! heartbeat                             who runs and how it goes, now and then: a second start looks at it
+//! forgetting                            who is being forgotten, until that is done
 //! checked                               when the warehouse was last looked at as a whole
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod schemas;
 pub mod snapshot;
 
 use crate::store::{Store, StoreError};
+use dataflows::persons::Id;
 use dataflows::{Instant, Time};
 use envelope::Damage;
 use obstacle::Obstacle;
@@ -123,6 +125,17 @@ impl Lost {
     }
 }
 
+/// That somebody is being forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// In which family.
+    pub family: String,
+    /// Who.
+    pub person: Id,
+    /// Which nobody is there instead, in whatever has it already.
+    pub nobody: Id,
+}
+
 /// The state of one pipeline.
 #[derive(Clone)]
 pub struct StateDir {
@@ -136,6 +149,7 @@ pub struct StateDir {
 const PIPELINE: &str = "pipeline";
 const HEARTBEAT: &str = "heartbeat";
 const CHECKED: &str = "checked";
+const FORGETTING: &str = "forgetting";
 const FORMAT: u32 = 1;
 /// How the facts of a start are written. It is the first thing that a start writes: by its version an earlier program
 /// sees that what follows is not for it, before it touches anything.
@@ -276,6 +290,25 @@ impl StateDir {
     /// If that cannot be written.
     pub fn note_checked(&self, at_ms: Instant) -> Result<(), StateError> {
         Ok(self.store.put_lightly(CHECKED, &envelope::seal_json(CHECKED, FORMAT, &at_ms))?)
+    }
+
+    /// Who is being forgotten: what was begun is not done.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn begun(&self) -> Result<Vec<Begun>, StateError> {
+        Ok(self.read_json(FORGETTING, FORGETTING, FORMAT)?.unwrap_or_default())
+    }
+
+    /// Notes who is being forgotten.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn note_begun(&self, begun: &[Begun]) -> Result<(), StateError> {
+        if begun.is_empty() {
+            return Ok(self.store.delete(FORGETTING)?);
+        }
+        Ok(self.store.put(FORGETTING, &envelope::seal_json(FORGETTING, FORMAT, &begun))?)
     }
 
     /// Says who runs and how it goes: no row depends on it.

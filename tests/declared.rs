@@ -2,7 +2,7 @@
 //! start to start. After each of them every table is what the printed SQL says over the raw rows.
 
 #[path = "../src/model/tests/dice.rs"]
-mod dice;
+pub mod dice;
 
 use crate::support::{self, HOUR_MS, MONDAY_MS, Oracle};
 use crate::toys::Kept;
@@ -42,7 +42,7 @@ const COLUMNS: [(&str, Type, bool); 9] = [
 fn things(counts_once: bool) -> Family {
     let column = |(name, ty, nullable): (&str, Type, bool)| {
         let doc = "What it is, UTC.".to_owned();
-        Column { name: name.to_owned(), doc, ty, nullable }
+        Column { name: name.to_owned(), doc, ty, nullable, is_personal: false }
     };
     Family {
         name: "things".to_owned(),

@@ -33,10 +33,14 @@ mod declared;
 mod docs;
 /// What the same record twice does, as the page in `docs/` says.
 mod duplicates;
+/// Somebody of a declared family is forgotten in the middle of its history, and tables are what their SQL says.
+mod erased;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
 mod feed;
 /// A user is forgotten, everywhere.
 mod forget;
+/// Persons of declared families are forgotten, by the program as it is used.
+mod forgotten;
 /// What is written down, byte by byte.
 mod formats;
 /// One record, millions of rows: decades between two events.

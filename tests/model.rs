@@ -66,22 +66,6 @@ fn has(text: &str, all: &[&str]) {
     }
 }
 
-/// Whose ids are texts is not found, and that is said.
-#[test]
-fn forget_says_whom_it_does_not_find() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = folder.path();
-    std::fs::create_dir(at.join("model")).expect("makes it");
-    let toml = "doc = \"One row per play.\"\ntime = \"played_at\"\nperson = \"listener\"\n[columns]\n\
-                played_at = { type = \"instant\", doc = \"When it began, UTC.\" }\n\
-                listener = { type = \"text\", doc = \"Who listened.\" }\n";
-    std::fs::write(at.join("model/plays.toml"), toml).expect("writes");
-    let play = "{\"played_at\":\"2026-01-05T10:00:00Z\",\"listener\":\"7\"}\n";
-    std::fs::write(at.join("plays.jsonl"), play).expect("writes");
-    says(at, 0, &["run", "plays.jsonl"]);
-    has(&says(at, 0, &["forget", "7"]), &["`plays`", "its persons are texts, and only numbers are found"]);
-}
-
 #[test]
 fn a_store_is_run_shown_and_verified() {
     let folder = store();

@@ -17,7 +17,7 @@ use dataflows::time::{DAY_MS, WATERMARK_STEP_MS};
 use deltamart::config::retention::Retention;
 use deltamart::decode::Format;
 use deltamart::engine::{self, Job, Keep, Lane, Resume};
-use deltamart::forget::{Named, Payloads, forget};
+use deltamart::forget::{Named, Payloads, forget, sought};
 use deltamart::instant;
 use deltamart::recovery;
 use deltamart::sink::memory::{Contents, Memory};
@@ -341,8 +341,8 @@ fn who_is_forgotten_is_forgotten_in_each_family() {
     kept.live(&options, vec![shop.script(Step::End), toys(steps.iter().cloned().chain([Step::End]).collect())]);
     let before = kept.sink.contents().clone();
     let mut sinks: [Box<dyn Warehouse>; 1] = [Box::new(kept.sink.clone())];
-    let payloads = Payloads::new(None);
-    let named = Named { user: 77, payloads: &payloads };
+    let (payloads, sought) = (Payloads::new(None), sought(catalogue(), "77", None));
+    let named = Named::new(catalogue(), &sought, &payloads);
     let forgotten = forget(catalogue(), &kept.dir(), &mut sinks, &named, support::CLOCK_MS, 1).expect("forgets");
     assert!(forgotten.records > 0);
     let table = |name: &str| catalogue().by_name(name).expect("a table");
@@ -351,7 +351,9 @@ fn who_is_forgotten_is_forgotten_in_each_family() {
     };
     assert_eq!(children(&before), [77, 5, 5].map(Value::Integer));
     let contents = kept.sink.contents().clone();
-    assert_eq!(children(&contents), [5, 5].map(Value::Integer));
+    let is_nobody = |child: &Value| matches!(child, Value::Integer(id) if *id < 0);
+    assert!(is_nobody(&children(&contents)[0]), "{contents:?}");
+    assert_eq!(children(&contents)[1..], [5, 5].map(Value::Integer));
     assert_eq!(of_shop(&contents), of_shop(&before));
     assert_eq!(contents.rows(table("toy_children")), before.rows(table("toy_children")), "counts stand");
     // It goes on, and the one who was forgotten may come again.

@@ -1,6 +1,7 @@
 //! Values as bytes whose order is that of the values: what groups, sets and extremes are kept by.
 
 use crate::declared::row::Datum;
+use crate::persons::Id;
 use std::borrow::Cow;
 
 const NULL: u8 = 0;
@@ -11,6 +12,8 @@ const INSTANT: u8 = 4;
 const TEXT: u8 = 5;
 /// A number that says who somebody is. It has a kind of its own for `forget` to find it without the model.
 const PERSON: u8 = 6;
+/// A text that does.
+const PERSON_TEXT: u8 = 7;
 
 /// Ends a text.
 const END: u8 = 0;
@@ -19,8 +22,8 @@ const ESCAPE: u8 = 1;
 
 const SIGN: u64 = 1 << 63;
 
-/// Adds a value: what it is, then the value, the first difference deciding. `is_person`: as a number, it says who
-/// somebody is. In what follows it, no value is taken for a part of it.
+/// Adds a value: what it is, then the value, the first difference deciding. `is_person`: it says who somebody is. In
+/// what follows it, no value is taken for a part of it.
 pub fn push(value: &Datum<'_>, is_person: bool, out: &mut Vec<u8>) {
     let mut word = |kind: u8, word: i64| {
         out.push(kind);
@@ -32,7 +35,7 @@ pub fn push(value: &Datum<'_>, is_person: bool, out: &mut Vec<u8>) {
         Datum::Number(number) => word(if is_person { PERSON } else { NUMBER }, *number),
         Datum::Instant(at) => word(INSTANT, *at),
         Datum::Text(text) => {
-            out.push(TEXT);
+            out.push(if is_person { PERSON_TEXT } else { TEXT });
             escaped(text.as_bytes(), out);
             out.push(END);
         }
@@ -67,7 +70,7 @@ fn pull<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
         TRUE => Datum::Boolean(true),
         NUMBER | PERSON => Datum::Number(word()?),
         INSTANT => Datum::Instant(word()?),
-        TEXT => {
+        TEXT | PERSON_TEXT => {
             let end = rest.iter().position(|byte| *byte == END)?;
             let text = &rest[..end];
             rest = &rest[end + 1..];
@@ -100,22 +103,33 @@ pub fn at(mut bytes: &[u8], place: usize) -> Datum<'_> {
     pull(&mut bytes).unwrap_or(Datum::Null)
 }
 
-/// Makes whoever has a number nobody, in all values; tells whether any had.
-pub fn rename(bytes: &mut [u8], person: u64, nobody: u64) -> bool {
-    let (mut start, mut found) = (0, false);
-    while let Some(rest) = bytes.get(start..).filter(|rest| !rest.is_empty()) {
+/// An id as a value that says who somebody is.
+pub fn of_person(id: &Id) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    let value = match id {
+        Id::Number(id) => Datum::Number(*id as i64),
+        Id::Text(id) => Datum::Text(id.as_str().into()),
+    };
+    push(&value, true, &mut bytes);
+    bytes.into()
+}
+
+/// Puts one person in the place of another, in all values that say who somebody is; nothing if none names the first.
+/// Both are written as [`of_person`] does.
+pub fn renamed(bytes: &[u8], person: &[u8], nobody: &[u8]) -> Option<Box<[u8]>> {
+    let (mut rest, mut whole, mut found) = (bytes, Vec::with_capacity(bytes.len()), false);
+    while !rest.is_empty() {
         let mut behind = rest;
         if pull(&mut behind).is_none() {
-            break;
+            // It is no value: it stays as it is.
+            behind = &[];
         }
-        let end = bytes.len() - behind.len();
-        if bytes[start] == PERSON && bytes[start + 1..end] == (person ^ SIGN).to_be_bytes() {
-            bytes[start + 1..end].copy_from_slice(&(nobody ^ SIGN).to_be_bytes());
-            found = true;
-        }
-        start = end;
+        let value = &rest[..rest.len() - behind.len()];
+        found |= value == person;
+        whole.extend_from_slice(if value == person { nobody } else { value });
+        rest = behind;
     }
-    found
+    found.then(|| whole.into())
 }
 
 #[cfg(test)]
@@ -158,12 +172,23 @@ mod tests {
         push(&Datum::Number(7), false, &mut key);
         push(&Datum::Number(7), true, &mut key);
         push(&Datum::Number(8), true, &mut key);
-        let nobody = crate::lane::NOBODY | 5;
-        assert!(rename(&mut key, 7, nobody) && !rename(&mut key, 7, nobody));
-        let numbers = [1, 2, 3].map(|place| at(&key, place));
-        assert_eq!(numbers, [7, nobody as i64, 8].map(Datum::Number));
-        for end in 0..key.len() {
-            rename(&mut key[..end].to_vec(), 8, nobody);
+        push(&Datum::Text("7".into()), true, &mut key);
+        push(&Datum::Text("7".into()), false, &mut key);
+        push(&Datum::Text("77".into()), true, &mut key);
+        for (place, person) in [(2, Id::Number(7)), (4, Id::Text("7".to_owned()))] {
+            let nobody = person.nobody(5);
+            let (person, nobody) = (of_person(&person), of_person(&nobody));
+            let after = renamed(&key, &person, &nobody).expect("it is named");
+            assert_eq!(renamed(&after, &person, &nobody), None);
+            for other in 0..7 {
+                let expected = if other == place { at(&nobody, 0) } else { at(&key, other) };
+                assert_eq!(at(&after, other), expected, "{other}");
+            }
+            // What is cut off is never taken for somebody.
+            for end in 0..key.len() {
+                let named = renamed(&key[..end], &person, &nobody);
+                assert_eq!(named.is_some(), !at(&key[..end], place).is_null());
+            }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 pub use crate::declared::metrics::Known;
 use crate::declared::metrics::{Metrics, column, leaked};
-use crate::declared::once::{Met, once, print};
-use crate::declared::plan::{Family as Plan, Once};
-use crate::declared::reading::{REASONS, Reader};
+use crate::declared::once::{self, Met, once, print};
+use crate::declared::plan::{Family as Plan, Once, Type};
+use crate::declared::reading::{Empty, REASONS, Reader, Takes, datum};
 use crate::declared::rollup::value;
-use crate::declared::row::Declared;
+use crate::declared::row::{Datum, Declared, Row};
 use crate::declared::sip;
 use crate::events::{Logs, Origin};
 use crate::family::{Configured, Family, FamilyId};
@@ -14,9 +14,10 @@ use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::lane::Lane;
 use crate::operators::{Judged, LateSplit, Watermarks, watermark};
+use crate::persons::{Id, NOBODY};
 use crate::raw::{Append, origin_values, raw_table};
-use crate::state::{Forgets, Kept, KeptBy, Ledger};
-use crate::table::{Role, Table, TableId};
+use crate::state::{Kept, KeptBy, Ledger};
+use crate::table::{Column, Role, Table, TableId, Value};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
 use timely::dataflow::Scope;
@@ -42,19 +43,41 @@ pub struct Made {
 }
 
 /// The raw table of a family: where an event came from, and its columns as they are declared.
-fn raw(plan: &Plan) -> Table {
-    let is_person = |place| plan.person == Some(place);
-    let columns = plan.columns.iter().enumerate();
-    let own = columns.map(|(n, is)| column(&is.name, &is.doc, (is.ty, is.nullable), is_person(n)));
+fn raw(plan: &Plan, reader: &Reader) -> Table {
+    let readings = reader.readings();
+    let own = plan.columns.iter().enumerate().map(|(place, is)| {
+        let of_table = column(&is.name, &is.doc, (is.ty, is.nullable), plan.person == Some(place));
+        let emptied = match readings.get(place).map(|reading| &reading.empty) {
+            Some(Empty::Is(literal)) if is.is_personal => Some(value(datum(literal), is.ty)),
+            Some(Empty::Is(_) | Empty::Rejected) | None => None,
+        };
+        Column { emptied, ..of_table }
+    });
     let at = plan.columns.get(plan.time).map(|time| leaked(&time.name));
     raw_table(leaked(&plan.name), leaked(&plan.doc), Role::Raw { at }, own)
+}
+
+/// What a column of the raw table holds, as the event had it.
+pub fn of_value(value: &Value) -> Datum<'_> {
+    match value {
+        // No event has bytes.
+        Value::Null | Value::Bytes(_) => Datum::Null,
+        Value::Boolean(value) => Datum::Boolean(*value),
+        Value::Integer(number) | Value::Cents(number) | Value::Milli(number) => Datum::Number(*number),
+        Value::Instant(at) => Datum::Instant(*at),
+        Value::Text(text) => Datum::Text(text.as_str().into()),
+    }
 }
 
 /// What stands for what an event of a family is: it is another where a record would give another row.
 fn declaration(plan: &Plan, reader: &Reader) -> i64 {
     let Plan { name: _, doc: _, columns, time, person, once, metrics: _ } = plan;
     let columns: Vec<_> = columns.iter().map(|column| (&column.name, column.ty, column.nullable)).collect();
-    let said = format!("{columns:?} {time} {person:?} {once:?} {:?}", reader.readings());
+    let mut said = format!("{columns:?} {time} {person:?} {once:?} {:?}", reader.readings());
+    if person.is_some_and(|person| plan.columns[person].ty == Type::Text) {
+        // What an earlier version kept of them `forget` would not find, and it would not be added to.
+        said.push_str(" persons are kept as such");
+    }
     sip::hash([0, 0], said.as_bytes()) as i64
 }
 
@@ -66,11 +89,10 @@ impl Made {
     /// If a column of a table is a number of a scale that no table has, or `known` is of other metrics, or says of two that
     /// they are one.
     pub fn leaked(plan: Plan, known: Vec<Known>, reader: &'static Reader) -> &'static Made {
-        // A hash of an event names nobody. That of one whose person is forgotten stays: the same event is not new again.
         let name = leaked(&format!("{}/declared/once", plan.name));
-        let met = Box::leak(Box::new(Kept { name, version: 1, forgets: Forgets::NamesNobody }));
+        let met = Box::leak(Box::new(Kept { name, version: 1, forgets: once::FORGETS }));
         let declaration = declaration(&plan, reader);
-        let raw = TableId::leaked(raw(&plan));
+        let raw = TableId::leaked(raw(&plan, reader));
         let groups = format!("{}/declared", plan.name);
         let metrics = Metrics::leaked(plan, known, &groups);
         Box::leak(Box::new(Made { metrics, reader, declaration, raw, met }))
@@ -124,6 +146,22 @@ impl Family for Made {
 
     fn reasons(&self) -> Vec<Reason> {
         REASONS.to_vec()
+    }
+
+    fn person(&self, said: &str) -> Option<Id> {
+        let readings = self.reader.readings();
+        match &readings.get(self.plan().person?)?.takes {
+            Takes::Text { case, .. } => Some(Id::Text(case.of(said).into_owned())),
+            Takes::Number(..) => said.parse().ok().filter(|id| *id < NOBODY).map(Id::Number),
+            Takes::Boolean | Takes::Instant => None,
+        }
+    }
+
+    fn print_of(&self, row: &[Value]) -> Option<u128> {
+        let Once { of } = self.plan().once.as_ref()?;
+        let own = row.get(self.raw.table().key_columns..)?;
+        let row: Row = own.iter().map(of_value).collect();
+        Some(print(&row, of, &mut Vec::new()))
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {

@@ -52,9 +52,9 @@ pub fn table_type(ty: Type) -> Option<table::Type> {
 /// A column of a table.
 pub(super) fn column(name: &str, doc: &str, (ty, nullable): (Type, bool), is_person: bool) -> Column {
     let of_table = table_type(ty).unwrap_or_else(|| panic!("`{name}`: no table has {ty:?}"));
-    // A person that is a text is not known to `forget`.
-    let person = (is_person && of_table == table::Type::Integer).then_some(Person::Number);
-    Column { name: leaked(name), ty: of_table, nullable, incidental: false, person, doc: leaked(doc) }
+    let by = if of_table == table::Type::Integer { Person::Number } else { Person::Text };
+    let person = is_person.then_some(by);
+    Column { name: leaked(name), ty: of_table, nullable, incidental: false, person, emptied: None, doc: leaked(doc) }
 }
 
 /// The table of a metric: its outputs, of which the keys are the key.

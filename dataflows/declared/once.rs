@@ -7,7 +7,8 @@ use crate::declared::sip;
 use crate::dense::SLICE;
 use crate::hash::{Map, Set};
 use crate::operators::{Epoch, per_epoch};
-use crate::state::{Kept, Ledger};
+use crate::persons::Renaming;
+use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -29,6 +30,18 @@ pub fn print(row: &Row, of: &[usize], spare: &mut Vec<u8>) -> u128 {
     of.iter().for_each(|place| encode::push(&row.column(*place), false, spare));
     sip::hash(KEY, spare)
 }
+
+/// How what is kept forgets a person. Whoever guesses an event can say its hash, so that a hash names somebody as the
+/// event does: that of the event of nobody takes its place. SQL over the raw rows, which are nobody's too, says the same: the
+/// same event of the same person, if it comes again, is another one, of somebody new.
+pub const FORGETS: Forgets<(Instant, u128)> =
+    Forgets::Renames(|(_, print), Renaming { person: _, nobody: _, prints }| match prints.get(print) {
+        Some(renamed) => {
+            *print = *renamed;
+            true
+        }
+        None => false,
+    });
 
 /// An event, or that there was one in an earlier run.
 #[derive(Clone, Debug, Serialize, Deserialize)]

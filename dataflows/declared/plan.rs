@@ -235,6 +235,8 @@ pub struct Column {
     pub ty: Type,
     /// Whether it may hold nothing.
     pub nullable: bool,
+    /// Whether it says something of its person that goes when the person is forgotten. No metric reads it.
+    pub is_personal: bool,
 }
 
 /// When an event counts.

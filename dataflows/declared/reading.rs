@@ -3,9 +3,11 @@
 use super::plan::Literal;
 use super::row::{Builder, Datum, Declared};
 use crate::gate::{Bounds, Judge, Rest};
+use crate::persons::NOBODY_CALLED;
 use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
 use crate::wire::{Broken, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -18,6 +20,9 @@ pub const BAD_TEXT: Reason = Reason::of_family("bad_text", "A text holds the cha
 pub const OUT_OF_RANGE: Reason = Reason::of_rules("out_of_range", "A number is outside the limits of its column.");
 /// A text that is none of those that its column takes.
 pub const NOT_ONE_OF: Reason = Reason::of_rules("not_one_of", "A text is none of those that its column takes.");
+/// A person that is named as those are who were forgotten.
+pub const NOBODY_IN_KEY: Reason =
+    Reason::of_family("nobody_in_key", "An id begins with `nobody:`, which stands for a person who was forgotten.");
 /// A person that is named by an e-mail address.
 pub const ADDRESS_IN_KEY: Reason =
     Reason::of_family("address_in_key", "An id holds an e-mail address, which is never stored.");
@@ -26,7 +31,7 @@ pub const ADDRESS_IN_KEY: Reason =
 const EVENT_NAME: &str = "event_name";
 
 /// All of these.
-pub const REASONS: &[Reason] = &[BAD_NUMBER, BAD_TEXT, OUT_OF_RANGE, NOT_ONE_OF, ADDRESS_IN_KEY];
+pub const REASONS: &[Reason] = &[BAD_NUMBER, BAD_TEXT, OUT_OF_RANGE, NOT_ONE_OF, NOBODY_IN_KEY, ADDRESS_IN_KEY];
 
 /// What a column takes.
 #[derive(Clone, Debug)]
@@ -43,7 +48,7 @@ pub enum Takes {
         case: Case,
         /// Only these, and what else stands for each.
         one_of: Option<OneOf>,
-        /// Masked, two of them might be one: an e-mail address is refused.
+        /// Masked, two of them might be one: an e-mail address is refused. So is what nobody is called.
         is_person: bool,
     },
 }
@@ -57,6 +62,17 @@ pub enum Case {
     Lower,
     /// In upper case.
     Upper,
+}
+
+impl Case {
+    /// A text as it is kept.
+    pub fn of(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Case::Kept => text.into(),
+            Case::Lower => text.to_lowercase().into(),
+            Case::Upper => text.to_uppercase().into(),
+        }
+    }
 }
 
 /// The texts that a column takes.
@@ -182,7 +198,8 @@ impl Reader {
     }
 }
 
-fn datum(literal: &Literal) -> Datum<'_> {
+/// A value, where it stands.
+pub fn datum(literal: &Literal) -> Datum<'_> {
     match literal {
         Literal::Null => Datum::Null,
         Literal::Boolean(value) => Datum::Boolean(*value),
@@ -248,8 +265,7 @@ impl Reading {
                 let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text"))?;
                 let text = match case {
                     Case::Kept => text,
-                    Case::Lower => text.to_lowercase().into(),
-                    Case::Upper => text.to_uppercase().into(),
+                    Case::Lower | Case::Upper => case.of(&text).into_owned().into(),
                 };
                 if let Some(one_of) = one_of {
                     return one_of
@@ -259,6 +275,10 @@ impl Reading {
                 }
                 if text.contains('\0') {
                     return Err(wire.broken(slot, BAD_TEXT, value, "expected a text without the character U+0000"));
+                }
+                if *is_person && text.starts_with(NOBODY_CALLED) {
+                    let expected = format!("expected an id that does not begin with `{NOBODY_CALLED}`");
+                    return Err(wire.broken(slot, NOBODY_IN_KEY, value, &expected));
                 }
                 match mask::text(&text) {
                     None => Ok(Datum::Text(text)),

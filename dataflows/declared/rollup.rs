@@ -10,6 +10,7 @@ use crate::declared::said::{GroupKey, Said, keys, number};
 use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
 use crate::operators::{Epoch, per_epoch};
+use crate::persons::Renaming;
 use crate::state::{Forgets, Kept, Ledger};
 use crate::table::Value;
 use crate::time::{Instant, Settings, is_silent};
@@ -31,20 +32,25 @@ pub struct Record {
     pub of: Partial,
 }
 
-/// How records forget a person that is a number: as a key, and as one of different values. Nothing else that is kept says
-/// who somebody is; persons that are texts are not found.
-pub const FORGETS: Forgets<Record> = Forgets::BecomesNobodys(|record, person, nobody| {
-    let mut found = encode::rename(&mut record.keys, person, nobody);
+/// How records forget a person: as a key, and as one of different values. Nothing else that is kept says who somebody is.
+pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person, nobody, prints: _ }| {
+    let (person, nobody) = (encode::of_person(person), encode::of_person(nobody));
+    let mut found = false;
+    let mut rename = |bytes: &mut Box<[u8]>| {
+        if let Some(renamed) = encode::renamed(bytes, &person, &nobody) {
+            *bytes = renamed;
+            found = true;
+        }
+    };
+    rename(&mut record.keys);
     for held in &mut record.of.held {
         match held {
             Held::Nothing => {}
-            Held::Best(bytes) => found |= encode::rename(bytes, person, nobody),
+            Held::Best(bytes) => rename(bytes),
             Held::Values(values) => {
-                let renamed = std::mem::take(values).into_iter().map(|mut value| {
-                    found |= encode::rename(&mut value, person, nobody);
-                    value
-                });
-                *values = renamed.collect();
+                let mut all: Vec<_> = std::mem::take(values).into_iter().collect();
+                all.iter_mut().for_each(&mut rename);
+                *values = all.into_iter().collect();
             }
         }
     }

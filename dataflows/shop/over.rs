@@ -1,6 +1,7 @@
 //! Metrics that are declared in SQL over the shop's own events: what is read of an event is its row in its raw table.
 
 use super::RAW;
+use crate::declared::family::of_value;
 use crate::declared::metrics::Metrics;
 use crate::declared::plan::{Column, Family as Plan, Type};
 use crate::declared::row::{Datum, Declared};
@@ -65,6 +66,7 @@ fn family(id: TableId) -> Option<Plan> {
                 doc: column.doc.to_owned(),
                 ty,
                 nullable: column.nullable,
+                is_personal: column.emptied.is_some(),
             })
             .collect(),
         time: is(age)?,
@@ -93,18 +95,8 @@ impl Readers {
     /// The event of a row of a raw table, for those metrics that read it: which, by their place.
     pub(super) fn event(&self, id: TableId, at: Instant, values: &[Value]) -> Option<(usize, Declared)> {
         let (place, (_, columns)) = self.0.iter().enumerate().find(|(_, (table, _))| *table == id)?;
-        let row = columns.iter().map(|column| values.get(*column).map_or(Datum::Null, datum)).collect();
+        let row = columns.iter().map(|column| values.get(*column).map_or(Datum::Null, of_value)).collect();
         Some((place, Declared { at, row }))
-    }
-}
-
-fn datum(value: &Value) -> Datum<'_> {
-    match value {
-        Value::Null | Value::Bytes(_) => Datum::Null,
-        Value::Boolean(value) => Datum::Boolean(*value),
-        Value::Integer(number) | Value::Cents(number) | Value::Milli(number) => Datum::Number(*number),
-        Value::Instant(at) => Datum::Instant(*at),
-        Value::Text(text) => Datum::Text(text.as_str().into()),
     }
 }
 

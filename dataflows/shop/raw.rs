@@ -18,7 +18,13 @@ fn event_columns() -> [Column; 2] {
 }
 
 fn user_id() -> Column {
-    Column { person: Some(Person::Number), ..column("user_id", Type::Integer, "Id of the user who caused the event.") }
+    let doc = "Id of the user who caused the event; below 0 if that user was forgotten.";
+    Column { person: Some(Person::Number), ..column("user_id", Type::Integer, doc) }
+}
+
+/// A column that is emptied when the user is forgotten.
+fn personal(name: &'static str, ty: Type, doc: &'static str) -> Column {
+    Column { emptied: Some(Value::Null), ..nullable(name, ty, doc) }
 }
 
 /// A purchase is a cart of its own, called by this and its user.
@@ -28,7 +34,7 @@ static CONSUMER: Declared = Declared::new("consumer_events", || {
     let own = [
         user_id(),
         nullable("age", Type::Integer, "Age in years; null unless the event is a registration."),
-        nullable(
+        personal(
             "masked_email",
             Type::Text,
             "Masked e-mail address (`****@domain`); null unless the event is a registration.",

@@ -54,12 +54,12 @@ pub struct Names {
     tables: Vec<Table>,
     /// Behind the last slot of each set.
     ends: Vec<usize>,
-    person: Option<&'static str>,
+    persons: Vec<&'static str>,
 }
 
 impl Default for Names {
     fn default() -> Names {
-        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], person: None }
+        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], persons: Vec::new() }
     }
 }
 
@@ -111,9 +111,9 @@ impl Names {
         self.fields.iter().filter(|field| field.kind == Kind::Address).map(|field| field.name)
     }
 
-    /// The field that says whom an event is of.
-    pub fn person(&self) -> Option<&'static str> {
-        self.person
+    /// The fields that say whom an event is of.
+    pub fn persons(&self) -> &[&'static str] {
+        &self.persons
     }
 
     fn another_set(&mut self) -> Set {
@@ -194,12 +194,12 @@ impl Fields<'_> {
 
     /// The field of this name says whom the event is of.
     pub fn names_person(&mut self, name: &'static str) {
-        self.names.person = Some(name);
+        self.names.persons.push(name);
     }
 
     /// The field that says whom the event is of.
     pub fn person(&mut self, name: &'static str) -> Slot {
-        self.names.person = Some(name);
+        self.names_person(name);
         self.field(name, Kind::Plain)
     }
 }

@@ -133,8 +133,10 @@ Examples:
         name: "forget",
         flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, JSON],
         examples: "\
-Example:
-  deltamart forget 1042 --warehouse live.db",
+Examples:
+  deltamart forget 1042 --warehouse live.db
+  deltamart forget 1042 --family plays
+  deltamart forget 1042 --delete-raw",
     },
     Taken {
         name: "check",

@@ -14,6 +14,8 @@ use crate::sink::memory::Memory;
 use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
 use crate::specification;
+use crate::state_dir::StateDir;
+use crate::store;
 use anyhow::{Context, Result, anyhow, bail};
 use dataflows::delta::Delta;
 use dataflows::family::FamilyId;
@@ -60,6 +62,7 @@ fn compare(config: &Config, only: Option<TableId>, sink: &mut Sqlite) -> Result<
     sink.connection().execute_batch("BEGIN")?;
     let progress = sink.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     refuse_what_is_gone(config, sink, &path)?;
+    refuse_what_is_half_done(config, &path)?;
     let stored = |id: TableId| sink.count(id.table()).map(Option::unwrap_or_default);
     let rows = all().metrics().iter().map(|(id, _)| stored(*id)).sum::<Result<u64, _>>()?;
     let raw = all().raw().map(stored).sum::<Result<u64, _>>()?;
@@ -160,6 +163,21 @@ fn refuse_what_is_gone(config: &Config, sink: &Sqlite, path: &str) -> Result<()>
         at(config)
     ))
     .into())
+}
+
+/// Of somebody who is being forgotten some rows may be nobody's, and others not.
+fn refuse_what_is_half_done(config: &Config, path: &str) -> Result<()> {
+    // A warehouse is verified without its state too: then nobody knows of it.
+    let dir = store::open_to_read(&config.state_place()).ok().and_then(|store| StateDir::open_to_read(store).ok()?);
+    let begun = dir.and_then(|dir| dir.begun().ok()?.into_iter().next());
+    let Some(begun) = begun else { return Ok(()) };
+    let (program, at) = (program(), at(config));
+    let why = format!(
+        "`{path}` cannot be verified: a user was begun to be forgotten, and that was broken off. End it by:\n\
+         {program} forget {} --family {}{at}",
+        begun.person, begun.family
+    );
+    Err(Refused(why).into())
 }
 
 /// A copy of a raw table as the metrics' SQL reads it: instants and money as integers, and `late`.

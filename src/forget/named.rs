@@ -1,209 +1,210 @@
-//! Which rows name a user: by a column, or in a record that is kept as it came.
+//! Which rows name a person, and what becomes of them.
 
-use crate::decode::avro::{self, Schemas, leaves};
-use crate::decode::members::{Member, values_of};
-use crate::families;
-use crate::kafka::KafkaError;
-use crate::kafka::registry::Registry;
+use super::payloads::Payloads;
 use crate::sink::{SinkError, Warehouse};
+use dataflows::delta::Delta;
+use dataflows::family::{Catalogue, FamilyId};
+use dataflows::persons::{Id, Renaming};
 use dataflows::table::{Role, TableId, Value};
-use dataflows::wire::number::whole;
-use dataflows::wire::scalar::Scalar;
-use dataflows::wire::sounds_like;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rows are read at a time.
 const PAGE: usize = 4096;
 
-/// How records that are kept as they came are read.
-pub struct Payloads {
-    schemas: Schemas,
-    registry: Option<Registry>,
-    /// Schemas that cannot be had.
-    unknown: RefCell<BTreeSet<u32>>,
-    /// How many records could not be read.
-    unread: Cell<u64>,
-    /// Why the registry could not be asked.
-    away: RefCell<Option<String>>,
+/// Whom a family is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// Which family.
+    pub family: FamilyId,
+    /// Whom.
+    pub person: Id,
 }
 
-impl Payloads {
-    /// By a registry, or by the shipped schemas.
-    pub fn new(registry: Option<Registry>) -> Payloads {
-        let schemas = registry.as_ref().map_or_else(Schemas::shipped, |registry| registry.schemas().clone());
-        let (unknown, unread, away) = (RefCell::default(), Cell::new(0), RefCell::default());
-        Payloads { schemas, registry, unknown, unread, away }
-    }
-
-    /// How many records could not be read, or name nobody where that is expected: whom they are of is not known.
-    pub fn unread(&self) -> u64 {
-        self.unread.get()
-    }
-
-    /// Why nobody can say what is in records, if so.
-    fn away(&self) -> Option<String> {
-        self.away.borrow().clone()
-    }
-
-    /// Whether a record names a user.
-    fn names(&self, user: u64, payload: &[u8]) -> bool {
-        let said = match avro::split(payload) {
-            Ok((id, datum)) if !is_json(datum) => {
-                self.learn(id);
-                said_in_avro(payload, &self.schemas)
-            }
-            Ok((_, datum)) => said_in_json(datum),
-            Err(_) => said_in_json(payload),
-        };
-        let names = said.contains(&Some(user));
-        if !names && (said.is_empty() || said.contains(&None)) {
-            self.unread.set(self.unread.get() + 1);
-        }
-        names
-    }
-
-    /// The schemas, with that which a payload names if it can be had.
-    pub fn schemas_for(&self, payload: &[u8]) -> &Schemas {
-        if let Ok((id, _)) = avro::split(payload) {
-            self.learn(id);
-        }
-        &self.schemas
-    }
-
-    fn learn(&self, id: u32) {
-        let Some(registry) = self.registry.as_ref().filter(|_| !self.schemas.knows(id)) else { return };
-        if self.unknown.borrow().contains(&id) || self.away.borrow().is_some() {
-            return;
-        }
-        match registry.learn(id) {
-            Ok(()) => {}
-            // One that is not given is not the whole registry.
-            Err(KafkaError::Away(_)) if registry.check().is_ok() => drop(self.unknown.borrow_mut().insert(id)),
-            Err(KafkaError::Away(why)) => *self.away.borrow_mut() = Some(why),
-            Err(KafkaError::Refused(_)) => drop(self.unknown.borrow_mut().insert(id)),
-        }
-    }
+/// Whom a text names: in one family, or in each in which it can name somebody.
+pub fn sought(catalogue: Catalogue, said: &str, only: Option<FamilyId>) -> Vec<Sought> {
+    let asked = catalogue.families().iter().copied().filter(|family| only.is_none_or(|only| only == *family));
+    asked.filter_map(|family| family.person(said).map(|person| Sought { family, person })).collect()
 }
 
-fn is_json(datum: &[u8]) -> bool {
-    datum.trim_ascii_start().first() == Some(&b'{')
+/// How many rows of a table were changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// They are there, and are nobody's.
+    pub renamed: u64,
+    /// They are gone.
+    pub removed: u64,
 }
 
-/// Whether a field names a user: names differ in case and in how their words are joined.
-fn is_user(field: &str) -> bool {
-    families::names().filter_map(|names| names.person()).any(|person| sounds_like(field, person))
-}
-
-/// Everybody whom JSON names, at any depth, in what is no JSON any more too; nothing for a name that is none.
-fn said_in_json(datum: &[u8]) -> Vec<Option<u64>> {
-    let user = |member: Member| match member {
-        Member::Text(span) => named_by(&Scalar::Text(std::str::from_utf8(&datum[span]).ok()?.into())),
-        Member::Bare(span) => named_by(&serde_json::from_slice(&datum[span]).ok()?),
-    };
-    values_of(datum, is_user).into_iter().map(user).collect()
-}
-
-/// Everybody whom a record of Avro names, in any field of its writer's.
-fn said_in_avro(payload: &[u8], schemas: &Schemas) -> Vec<Option<u64>> {
-    let leaves = leaves::of(payload, schemas).unwrap_or_default();
-    let users = leaves.into_iter().filter(|leaf| leaf.field.as_deref().is_some_and(is_user));
-    users.map(|leaf| named_by(&leaf.value)).collect()
-}
-
-/// Whom a value names: the same as where events are read.
-fn named_by(value: &Scalar<'_>) -> Option<u64> {
-    whole(value).ok()?.try_into().ok()
-}
-
-/// A user, as rows name one.
+/// Persons, as rows name them.
 pub struct Named<'a> {
-    /// Who.
-    pub user: u64,
+    /// Whom.
+    sought: &'a [Sought],
     /// How records are read that are kept as they came.
     pub payloads: &'a Payloads,
+    /// Of which family the records of a topic are, where that is known.
+    carries: BTreeMap<String, FamilyId>,
+    /// Raw rows are not renamed, but deleted.
+    pub deletes_raw: bool,
+    /// Of the tables that have persons, whom each is asked for: by the place among those who are sought.
+    tables: BTreeMap<TableId, usize>,
+    /// Where the records came from whose raw rows name one of them.
+    origins: RefCell<BTreeSet<Vec<Value>>>,
 }
 
-impl Named<'_> {
-    /// Whether a row names the user. Of one that is gone only the key is given, and only by it is it judged.
+impl<'a> Named<'a> {
+    /// By rows of these tables.
+    pub fn new(catalogue: Catalogue, sought: &'a [Sought], payloads: &'a Payloads) -> Named<'a> {
+        let of_table = |id: &TableId| {
+            let family = catalogue.family_of(*id)?;
+            Some((*id, sought.iter().position(|sought| sought.family == family)?))
+        };
+        let tables = catalogue.tables().iter().filter_map(of_table).collect();
+        let (carries, origins) = (BTreeMap::new(), RefCell::default());
+        Named { sought, payloads, carries, deletes_raw: false, tables, origins }
+    }
+
+    /// Where it is known of which family the records of a topic are, they are asked for its persons alone.
+    pub fn carried(self, carries: BTreeMap<String, FamilyId>) -> Named<'a> {
+        Named { carries, ..self }
+    }
+
+    /// Raw rows are deleted: nothing can be computed of them again.
+    pub fn deleting_raw(self, deletes_raw: bool) -> Named<'a> {
+        Named { deletes_raw, ..self }
+    }
+
+    /// Whom, in which families.
+    pub fn sought(&self) -> &'a [Sought] {
+        self.sought
+    }
+
+    /// Whether a row names one of them. Of one that is gone only the key is given, and only by it is it judged.
     pub fn names(&self, id: TableId, row: &[Value]) -> bool {
-        let at = |name: &str| id.table().columns.iter().position(|column| column.name == name);
-        let value = |name: &str| at(name).and_then(|at| row.get(at));
         match id.table().role {
-            Role::Rejected { .. } | Role::Late { .. } => {
-                let key = self.user.to_string();
-                let is_key = |value: &Value| matches!(value, Value::Bytes(bytes) if **bytes == *key.as_bytes());
-                let says =
-                    |value: &Value| matches!(value, Value::Bytes(bytes) if self.payloads.names(self.user, bytes));
-                value("event_key").is_some_and(is_key) || value("raw").is_some_and(says)
+            Role::Rejected { .. } => self.is_told_by(id, row),
+            Role::Late { .. } => {
+                let is_emptied = matches!(raw_of(id, row), Some((_, Value::Bytes(raw))) if raw.is_empty());
+                let is_theirs = || self.origins.borrow().contains(&row[..id.table().key_columns]);
+                !is_emptied && (is_theirs() || self.is_told_by(id, row))
             }
             Role::Raw { .. } | Role::Entity | Role::Metric => {
-                let columns = id.table().columns.iter().zip(row);
-                let mut persons = columns.filter_map(|(column, value)| Some((column.person?, value)));
-                persons.any(|(person, value)| person.is(value, self.user))
+                self.tables.get(&id).is_some_and(|place| id.table().names(row, &self.sought[*place].person))
             }
         }
     }
 
-    /// The keys of a table's rows that name the user, in their order.
-    pub(super) fn rows_of(&self, sink: &mut dyn Warehouse, id: TableId) -> Result<Vec<Vec<Value>>, SinkError> {
-        let (mut keys, mut after) = (Vec::new(), None::<Vec<Value>>);
-        let key_columns = id.table().key_columns;
-        loop {
-            let page = sink.page(id, after.as_deref(), PAGE)?;
-            let named = page.iter().filter(|row| self.names(id, row));
-            keys.extend(named.map(|row| row[..key_columns].to_vec()));
-            if let Some(why) = self.payloads.away() {
-                let table = id.table().name;
-                return Err(SinkError::Unavailable(format!("could not read whom `{table}` names: {why}")));
+    /// Whether a record that is kept as it came names one of them, or its key does.
+    fn is_told_by(&self, id: TableId, row: &[Value]) -> bool {
+        let topic = value(id, row, "_topic");
+        let family = if let Some((_, Value::Text(topic))) = topic { self.carries.get(topic) } else { None };
+        let sought = self.sought.iter().filter(|sought| family.is_none_or(|family| *family == sought.family));
+        let sought: Vec<&Sought> = sought.collect();
+        if sought.is_empty() {
+            return false;
+        }
+        let text = |bytes: &Value| {
+            let Value::Bytes(bytes) = bytes else { return None };
+            std::str::from_utf8(bytes).ok().map(str::to_owned)
+        };
+        let key = value(id, row, "event_key").and_then(|(_, key)| text(key));
+        let is_key = |Sought { family, person }: &Sought| {
+            key.as_ref().is_some_and(|key| family.person(key).as_ref() == Some(person))
+        };
+        sought.iter().any(|sought| is_key(sought))
+            || matches!(raw_of(id, row), Some((_, Value::Bytes(raw))) if self.payloads.names(&sought, raw))
+    }
+
+    /// What becomes of the rows of a table that name one of them, in the order of their keys. Raw rows come before those of
+    /// late events, which are known by them.
+    pub(super) fn changes(
+        &self,
+        sink: &mut dyn Warehouse,
+        id: TableId,
+        renamings: &[Renaming],
+    ) -> Result<Vec<Delta>, SinkError> {
+        let mut deltas = Vec::new();
+        self.each(sink, id, |row| deltas.push(self.change(id, row, renamings)))?;
+        Ok(deltas)
+    }
+
+    fn change(&self, id: TableId, row: &[Value], renamings: &[Renaming]) -> Delta {
+        let key = &row[..id.table().key_columns];
+        let is_raw = matches!(id.table().role, Role::Raw { .. });
+        if is_raw {
+            self.origins.borrow_mut().insert(key.to_vec());
+        }
+        let renaming = self.tables.get(&id).and_then(|place| renamings.get(*place));
+        if let Some(renaming) = renaming.filter(|_| is_raw && !self.deletes_raw) {
+            return Delta::Upsert(id.table().renamed(row, renaming));
+        }
+        // That it was late decides what SQL computes of its raw row, which stays.
+        match raw_of(id, row).filter(|_| matches!(id.table().role, Role::Late { .. }) && !self.deletes_raw) {
+            Some((place, _)) => {
+                let mut emptied = row.to_vec();
+                emptied[place] = Value::Bytes(Box::default());
+                Delta::Upsert(emptied)
             }
-            match page.last().filter(|_| page.len() == PAGE) {
-                Some(last) => after = Some(last[..key_columns].to_vec()),
-                None => return Ok(keys),
+            None => Delta::Delete(key.to_vec()),
+        }
+    }
+
+    /// Notes of each family by which hash its events are known, and by which those of nobody are. Where it was broken off,
+    /// some raw rows are nobody's already, and the state is not.
+    pub(super) fn prints(&self, sink: &mut dyn Warehouse, renamings: &mut [Renaming]) -> Result<(), SinkError> {
+        for (Sought { family, .. }, renaming) in self.sought.iter().zip(renamings) {
+            let Renaming { person, nobody, .. } = renaming.clone();
+            let (there, back) = (Renaming::new(person.clone(), nobody.clone()), Renaming::new(nobody, person));
+            for id in family.raw() {
+                pages(sink, id, |row| {
+                    let (before, after) = if id.table().names(row, &there.person) {
+                        (family.print_of(row), family.print_of(&id.table().renamed(row, &there)))
+                    } else if id.table().names(row, &there.nobody) {
+                        // What was emptied is no part of it.
+                        (family.print_of(&id.table().renamed(row, &back)), family.print_of(row))
+                    } else {
+                        return;
+                    };
+                    renaming.prints.extend(before.zip(after));
+                })?;
             }
+        }
+        Ok(())
+    }
+
+    /// Each row of a table that names one of them.
+    fn each(&self, sink: &mut dyn Warehouse, id: TableId, mut each: impl FnMut(&[Value])) -> Result<(), SinkError> {
+        pages(sink, id, |row| {
+            if self.names(id, row) {
+                each(row);
+            }
+        })?;
+        match self.payloads.away() {
+            Some(why) => Err(SinkError::Unavailable(format!("could not read whom `{}` names: {why}", id.name()))),
+            None => Ok(()),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_says_whom_it_names_even_if_it_is_broken() {
-        let payloads = Payloads::new(None);
-        let names = |text: &str| payloads.names(12, text.as_bytes());
-        for text in [
-            r#"{"event_name":"sign_in","user_id":12,"timestamp":"never"}"#,
-            r#"{"user_id":"12"}"#,
-            r#"{"user_id":12.0}"#,
-            r#"{"before":{"user_id":11},"after":{"user_id":12}}"#,
-            r#"[{"user_id":12}]"#,
-            r#"{"user_id" : 12, "timesta"#,
-            r#"{"user_id" : 12"#,
-            r#"{"userId":12}"#,
-            r#"{"USER_ID":"12"}"#,
-            r#"{"User-Id":1.2e1}"#,
-            r#"{"user\u005fid":12}"#,
-            r#"{"user_id":12,"user_id":13}"#,
-            r#"{"user_id":13,"userid":12}"#,
-            r#"{"user_id":null,"user":{"user_id":12}}"#,
-            "{\"user_id\"\t:\r\n12\n}",
-        ] {
-            assert!(names(text), "{text}");
+/// Each row of a table.
+fn pages(sink: &mut dyn Warehouse, id: TableId, mut each: impl FnMut(&[Value])) -> Result<(), SinkError> {
+    let mut after = None::<Vec<Value>>;
+    loop {
+        let page = sink.page(id, after.as_deref(), PAGE)?;
+        page.iter().for_each(|row| each(row));
+        match page.last().filter(|_| page.len() == PAGE) {
+            Some(last) => after = Some(last[..id.table().key_columns].to_vec()),
+            None => return Ok(()),
         }
-        assert!(payloads.names(12, &[b"\0\0\0\0\x01".as_slice(), br#"{"user_id":12}"#].concat()));
-        assert!(!names(r#"{"user_id":123,"timesta"#));
-        assert_eq!(payloads.unread(), 0);
-        assert!(!names(r#"{"timestamp":"12"}"#));
-        assert!(!names("12 is no record"));
-        assert!(!payloads.names(12, b"\0\0\0\0\x03\x06"), "a sign-in that is cut off");
-        // Somebody is named, but nobody can tell who.
-        assert!(!names(r#"{"user_id":{"long":12}}"#));
-        assert!(!names(r#"{"user_id":null}"#));
-        assert!(!names(r#"{"user_id":"twelve"}"#));
-        assert_eq!(payloads.unread(), 6);
-        assert!(!names(r#"{"user_id":13,"user_id":[12]}"#), "the second may be anybody");
-        assert_eq!(payloads.unread(), 7);
     }
+}
+
+fn value<'r>(id: TableId, row: &'r [Value], name: &str) -> Option<(usize, &'r Value)> {
+    let place = id.table().columns.iter().position(|column| column.name == name)?;
+    row.get(place).map(|value| (place, value))
+}
+
+/// The bytes of a record that is kept as it came, and their place.
+fn raw_of(id: TableId, row: &[Value]) -> Option<(usize, &Value)> {
+    value(id, row, "raw")
 }

@@ -1,5 +1,7 @@
 //! A family of events as a file of TOML declares it.
 
+mod person;
+
 use super::messages::{Mistake, Span};
 use super::types::names;
 use crate::instant;
@@ -30,7 +32,7 @@ pub struct Events {
 const KEYS: &[&str] =
     &["doc", "topics", "time", "once", "person", "lateness", "out_of_orderness", "idle_timeout", "columns"];
 /// And of a column.
-const OF_COLUMN: &[&str] = &["type", "doc", "from", "min", "max", "null", "empty", "one_of", "as", "case"];
+const OF_COLUMN: &[&str] = &["type", "doc", "from", "min", "max", "null", "empty", "one_of", "as", "case", "personal"];
 /// What a column may hold.
 const TYPES: &[(&str, Type)] = &[
     ("integer", Type::Number(0)),
@@ -131,7 +133,9 @@ impl File<'_> {
             declared.push(column);
             readings.push(reading);
         }
-        let once = once.map(|()| Once { of: (0..declared.len()).collect() });
+        // What is emptied later must not decide whether two events are one.
+        let of = (0..declared.len()).filter(|place| !declared[*place].is_personal);
+        let once = once.map(|()| Once { of: of.collect() });
         let metrics = Vec::new();
         let family = Family { name: name.to_owned(), doc, columns: declared, time, person, once, metrics };
         Some(Events { family, readings, topics, lateness_ms, out_of_orderness_ms, idle_timeout_ms })
@@ -254,6 +258,10 @@ impl File<'_> {
             None if is_null => Empty::Is(Literal::Null),
             None => Empty::Rejected,
         };
+        let is_personal = match table.get("personal") {
+            Some(item) => self.personal(item, name, &empty),
+            None => false,
+        };
         let takes = self.takes(table, ty);
         let from = table.get("from").map_or_else(|| vec![name.to_owned()], |item| self.texts("from", item));
         if from.iter().any(|path| path.split('.').any(str::is_empty)) {
@@ -266,7 +274,7 @@ impl File<'_> {
         let leaked = |text: &str| -> &'static str { String::leak(text.to_owned()) };
         let from = from.iter().map(|path| leaked(path)).collect();
         let reading = Reading { column: leaked(name), from, takes, empty };
-        Some(Said { column: Column { name: name.to_owned(), doc, ty, nullable: is_null }, reading })
+        Some(Said { column: Column { name: name.to_owned(), doc, ty, nullable: is_null, is_personal }, reading })
     }
 
     fn ty(&mut self, name: &str, bytes: std::ops::Range<usize>, table: &dyn TableLike) -> Option<Type> {
@@ -416,30 +424,6 @@ impl File<'_> {
             );
         }
         is_time.then_some(place)
-    }
-
-    /// Which column says whom an event is of, if any does.
-    fn person(&mut self, table: &dyn TableLike, columns: &[Said], names: &[String]) -> Option<Option<usize>> {
-        let instead = "Say which column holds the id of the person: person = \"user_id\"; or person = \"none\". `deltamart forget` goes by it.";
-        let Some(item) = table.get("person") else {
-            self.mistake(0..0, "`person` is missing.", instead);
-            return None;
-        };
-        if item.as_str() == Some("none") {
-            return Some(None);
-        }
-        let place = self.named("person", item, names)?;
-        let Said { column, reading } = &columns[place];
-        let why = match (&reading.takes, column.ty) {
-            // Below 0 are those who were forgotten.
-            (Takes::Number(0, (least, _)), _) if *least < 0 => "may be less than 0. Give it `min = 0`, or `min = 1`.",
-            (Takes::Number(0, _), _) | (Takes::Text { one_of: None, .. }, _) => return Some(Some(place)),
-            (Takes::Number(..) | Takes::Text { .. } | Takes::Boolean | Takes::Instant, _) => {
-                "is no id: an id is an integer or a text."
-            }
-        };
-        self.of(item, format!("column `{}` cannot be the person: it {why}", names[place]), "");
-        None
     }
 
     fn named(&mut self, key: &str, item: &Item, names: &[String]) -> Option<usize> {

@@ -22,7 +22,7 @@ const STORE: [(&str, &str); 6] = [
 ];
 
 fn column(name: &str, ty: Type, nullable: bool) -> Column {
-    Column { name: name.to_owned(), doc: String::new(), ty, nullable }
+    Column { name: name.to_owned(), doc: String::new(), ty, nullable, is_personal: false }
 }
 
 /// Events of a web store.

@@ -417,7 +417,7 @@ impl Stored for Kafka {
 
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let when = "once brokers compact a segment that is closed (`segment.ms`, `max.compaction.lag.ms`)";
-        Ok(vec![format!("{}: tombstones are sent; the rows themselves go {when}", self.name())])
+        Ok(vec![format!("{}: tombstones and the rows of nobody are sent; the rows of before go {when}", self.name())])
     }
 }
 

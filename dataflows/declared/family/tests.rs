@@ -10,7 +10,7 @@ use crate::declared::plan::Once;
 use crate::declared::row::Datum;
 use crate::declared::said::{begin, keys, number};
 use crate::delta::Delta;
-use crate::lane::NOBODY;
+use crate::persons::{Id, Renaming};
 use crate::table::{Person, Value};
 use crate::time::DAY_MS;
 use harness::{History, MONDAY_MS, Moment, Segment, made, play};
@@ -184,7 +184,8 @@ fn a_person_who_is_forgotten_is_nobody_and_sums_stay() {
     let history = History { moments, segments: vec![segment(0..1)] };
     let mut first = play(made, &Settings::default(), &history);
     let groups = made.kept().into_iter().find(|kept| kept.name().ends_with("groups")).expect("it is kept");
-    let forgotten = first.sections.iter_mut().map(|section| groups.forget(section, 7, NOBODY | 1).expect("ours"));
+    let seven = Renaming::new(Id::Number(7), Id::Number(7).nobody(1));
+    let forgotten = first.sections.iter_mut().map(|section| groups.forget(section, &seven).expect("ours"));
     assert_eq!(forgotten.sum::<u64>(), 2, "the person's group, and the group that counts the person");
     let second = harness::play_from(made, &Settings::default(), &history, &segment(1..2), &first.sections, MONDAY_MS);
     let mut rows: Vec<_> = second.deltas.into_iter().flatten().collect();

@@ -82,11 +82,33 @@ fn what_is_wrong_is_said_where_it_stands() {
         (9, "paid = { type = \"money\", empty = \"free\", doc = \"What.\" }", "\"12.50\" (in quotes)"),
         (9, "paid = { type = \"money\", empty = 0, null = true, doc = \"What.\" }", "`null` or `empty`, not both"),
         (9, "paid = { type = \"money\", nul = true, doc = \"What.\" }", "Did you mean `null`?"),
+        (9, "paid = { type = \"money\", personal = true, doc = \"What.\" }", "nothing can stand there once"),
+        (9, "paid = { type = \"money\", empty = 0, personal = 1, doc = \"What.\" }", "neither true nor false"),
+        (
+            7,
+            "listener = { type = \"integer\", min = 1, null = true, personal = true, doc = \"Who.\" }",
+            "`deltamart forget` gives it another id",
+        ),
+        (7, "listener = { type = \"integer\", min = 0, empty = -1, doc = \"Who.\" }", "who were forgotten"),
+        (7, "listener = { type = \"text\", empty = \"nobody:1\", doc = \"Who.\" }", "who were forgotten"),
         (9, "select = { type = \"money\", doc = \"What.\" }", "word of SQL"),
     ] {
         let shown = spoiled(line, by);
         assert!(shown.contains(said), "{by}:\n{shown}");
     }
+}
+
+#[test]
+fn what_is_personal_needs_a_person_and_makes_no_two_events_different() {
+    let paid = "paid = { type = \"money\", empty = 0, personal = true, doc = \"What.\" }";
+    let text = GOOD.replace("lateness = \"1h\"", "once = \"everything\"");
+    let text = text.lines().map(|line| if line.starts_with("paid") { paid } else { line });
+    let text = text.collect::<Vec<_>>().join("\n");
+    let Events { family, .. } = read("plays", &text).expect("good");
+    assert!(family.columns[3].is_personal && !family.columns[2].is_personal);
+    assert_eq!(family.once, Some(Once { of: vec![0, 1, 2] }));
+    let mistakes = read("plays", &text.replace("\"listener\"", "\"none\"")).expect_err("nobody's");
+    assert!(shown("plays.toml", &text, &mistakes).contains("column `paid` is personal, and the events have no person"));
 }
 
 #[test]

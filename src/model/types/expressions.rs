@@ -119,6 +119,11 @@ impl Typer<'_> {
                 let what = format!("`{}` has no column `{name}`.", self.family.name);
                 return self.wrong(span, what, instead.unwrap_or_default());
             };
+            if self.family.columns[column].is_personal {
+                let what =
+                    format!("`{name}` is personal: it is emptied when its person is forgotten, and this would change.");
+                return self.wrong(span, what, "Leave it out, or leave `personal` out in the family's file.");
+            }
             if self.family.once.as_ref().is_some_and(|once| !once.of.contains(&column)) {
                 let what = format!(
                     "`{name}` is not one of the columns by which an event counts once: repeated, it may differ."

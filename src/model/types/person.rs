@@ -4,7 +4,7 @@ use super::super::language::{Expr as Written, Node as Said, Query};
 use super::super::messages::{Mistake, Span};
 use super::Typer;
 use super::walk::{arguments, parts};
-use dataflows::declared::plan::{Aggregate, Compare, Expr, Metric, Node, What};
+use dataflows::declared::plan::{Aggregate, Expr, Metric, Node, What};
 
 impl Typer<'_> {
     /// Says where the person is not bare.
@@ -18,28 +18,32 @@ impl Typer<'_> {
             let is_counted = matches!(what, What::Count(Some(of)) | What::CountDistinct(of) if is_person(of));
             is_bare &= is_counted || arguments(what).into_iter().all(|of| is_bare_within(of, person));
         }
+        let keys: Vec<bool> = metric.keys.iter().map(is_person).collect();
+        let is_key = |expr: &Expr| matches!(expr.node, Node::Key(place) if keys.get(place) == Some(&true));
+        let outputs = metric.outputs.iter().map(|output| &output.value).filter(|value| !is_key(value));
+        is_bare &= outputs.chain(&metric.having).all(|value| !has(value, &is_key));
         if is_bare {
             return;
         }
         let name = &self.family.columns[person].name;
         let what =
             format!("`{name}` says whom an event is of: who is forgotten gets another one, and this would change.");
-        let instead = format!("It is a key, `count({name})`, `count(DISTINCT {name})`, or equal to another column.");
+        let instead = format!("It is a key, `count({name})`, `count(DISTINCT {name})`, or `{name} IS NULL`.");
         let span = first(query, name).unwrap_or(query.span);
         self.mistakes.push(Mistake::new(span, what, instead));
     }
 }
 
-/// Whether the person is only compared with another column in it.
+/// Whether nothing in it depends on which person it is: only on whether there is one. Another column may hold the id of
+/// the same person, and keeps it, so that the two are not equal any more.
 fn is_bare_within(expr: &Expr, person: usize) -> bool {
-    let is_column = |expr: &Expr| matches!(expr.node, Node::Column(_));
-    if let Node::Column(column) = &expr.node {
-        return *column != person;
-    }
-    let is_compared = matches!(&expr.node, Node::Compare(Compare::Equal | Compare::NotEqual, a, b)
-        if is_column(a) && is_column(b));
-    let is_good = is_compared || matches!(&expr.node, Node::IsNull(of) if of.node == Node::Column(person));
-    is_good || parts(expr).into_iter().all(|part| is_bare_within(part, person))
+    let is_person = |expr: &Expr| expr.node == Node::Column(person);
+    let is_asked_for = matches!(&expr.node, Node::IsNull(of) if is_person(of));
+    is_asked_for || (!is_person(expr) && parts(expr).into_iter().all(|part| is_bare_within(part, person)))
+}
+
+fn has(expr: &Expr, wanted: &dyn Fn(&Expr) -> bool) -> bool {
+    wanted(expr) || parts(expr).into_iter().any(|part| has(part, wanted))
 }
 
 /// Where the name stands within something.

@@ -24,7 +24,10 @@ pub struct Ev {
 pub const COLUMNS: usize = 7;
 
 pub fn columns() -> Vec<Column> {
-    let column = |name: &str, ty, nullable| Column { name: name.to_owned(), doc: "It.".to_owned(), ty, nullable };
+    let column = |name: &str, ty, nullable| {
+        let (name, doc) = (name.to_owned(), "It.".to_owned());
+        Column { name, doc, ty, nullable, is_personal: false }
+    };
     vec![
         column("at", Type::Instant, false),
         column("kind", Type::Text, false),
