@@ -19,6 +19,9 @@ const READING: u32 = 3;
 /// What stands for a print that is not there.
 const NONE: &str = "none";
 
+/// The name under which it stands up to when a run takes history into its tables.
+pub const BACKFILL: &str = "setting backfill until";
+
 /// The name under which it stands how prints are made.
 const MADE: &str = "how prints are made";
 

@@ -102,6 +102,8 @@ fn a_store_is_run_shown_and_verified() {
     assert!(one.starts_with("daily_revenue: 1 rows, 0 differ from its SQL\nas of epoch"), "{one}");
     has(&says(at, 2, &["verify", "daily_revenu"]), &["no table `daily_revenu`; did you mean `daily_revenue`?"]);
     has(&says(at, 2, &["verify", "store_events"]), &["`store_events` is no metric"]);
+    // What is set otherwise than for the run is named.
+    has(&says(at, 1, &["verify", "--set", "lateness=1h"]), &["setting `lateness` (was 2days, is 1h)"]);
     // A row that was changed is found, where it is looked for.
     let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");
     warehouse.execute("UPDATE daily_revenue SET units = 9", []).expect("changes it");
@@ -378,8 +380,12 @@ fn metrics_may_be_of_the_movie_shops_own_events() {
         FROM cart_events WHERE event_name = 'purchase' AND purchase_amount > 3 GROUP BY day";
     let folder = folder(&[("model/registrations.sql", registrations), ("model/earned_by_day.sql", earned)]);
     let at = folder.path();
-    for (workers, events) in [("1", "4000"), ("3", "9000"), ("2", "12000")] {
-        says(at, 0, &["-w", workers, "--events", events, "--days", "9", "--set", "lateness=5h"]);
+    says(at, 0, &["simulate", "--out", "shop", "--events", "12000", "--days", "9"]);
+    let all = std::fs::read_to_string(at.join("shop/events.jsonl")).expect("it is written");
+    let lines: Vec<_> = all.split_inclusive('\n').collect();
+    for (workers, read) in [("1", 4000), ("3", 9000), ("2", lines.len())] {
+        put(at, "events.jsonl", &lines[..read].concat());
+        says(at, 0, &["run", "events.jsonl", "-w", workers, "--set", "lateness=5h"]);
         let verified = says(at, 0, &["verify", "--set", "lateness=5h"]);
         has(&verified, &["registrations: ", "earned_by_day: "]);
         let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
 use crate::families::all;
-use crate::fingerprint;
+use crate::fingerprint::{self, BACKFILL};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
@@ -308,7 +308,7 @@ impl Run<'_> {
         of_families.extend(inputs.families());
         let mut fingerprint = fingerprint::of(all(), &families(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
-            fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
+            fingerprint.insert(BACKFILL.to_owned(), instant::show(until));
         }
         Generation {
             nonce: uuid::Uuid::new_v4().to_string(),
