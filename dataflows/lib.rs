@@ -15,6 +15,7 @@ pub mod hash;
 pub mod item;
 pub mod operators;
 mod places;
+pub mod sip;
 pub mod state;
 
 pub mod raw;

@@ -62,6 +62,7 @@ mod waiting;
 
 use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;
+use crate::config::events::Once;
 use crate::config::retention::Retention;
 use crate::config::{Config, Flag, Loaded};
 use crate::engine::{Lane, Options};
@@ -266,7 +267,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             check::check(loaded, all)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
-        Command::Schema { events: 1.., .. } => quiet(events::events()),
+        Command::Schema { events: 1.., .. } => quiet(events::events(config.rules.shop.naming)),
         Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
@@ -346,6 +347,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
         cart_ttl_ms: config.cart_ttl,
         price_backfill_ms: config.price_backfill,
         segments: config.segments.thresholds(),
+        once: config.events.once == Once::Everything,
     }
 }
 

@@ -75,9 +75,9 @@ pub fn decode<'a>(
             decode_json(datum, Some(carries), gate, bounds).map_err(of_schema(schema_id))
         }),
         Format::Avro(carries, schemas) => {
-            let mut wire = Wire::new(gate.names());
+            let mut wire = Wire::new(gate.names(bounds.rules));
             avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
-                let mut rest = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
+                let mut rest = |wire: &mut Wire<'static, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
                 let seen = Seen::Avro(payload, schemas);
                 let judged = judge(gate, &mut wire, Some(carries), bounds, &mut rest, seen);
                 wire.done();
@@ -122,7 +122,7 @@ fn decode_json<'a>(
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    let mut wire = Wire::new(gate.names());
+    let mut wire = Wire::new(gate.names(bounds.rules));
     json(datum, wire.by_name(Set::ALL))?;
     let mut rest = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
     let judged = judge(gate, &mut wire, carries, bounds, &mut rest, Seen::Json(datum));

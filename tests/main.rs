@@ -59,6 +59,8 @@ mod messages;
 mod minutes;
 /// Events and metrics that users declare in files, by the program as it is used.
 mod model;
+/// The movie shop's events under other names, and by wider rules.
+mod names;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// The page of each event.

@@ -2,19 +2,19 @@
 
 pub use crate::declared::metrics::Known;
 use crate::declared::metrics::{Metrics, column, leaked};
-use crate::declared::once::{Met, once, print};
+use crate::declared::once::print;
 use crate::declared::plan::{Family as Plan, Once};
 use crate::declared::reading::{REASONS, Reader};
 use crate::declared::rollup::value;
-use crate::declared::row::Declared;
-use crate::declared::sip;
+use crate::declared::row::{Declared, Row};
 use crate::events::{Logs, Origin};
 use crate::family::{Configured, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::lane::Lane;
-use crate::operators::{Judged, LateSplit, Watermarks, watermark};
+use crate::operators::{Judged, LateSplit, Met, Watermarks, once, watermark};
 use crate::raw::{Append, origin_values, raw_table};
+use crate::sip;
 use crate::state::{Forgets, Kept, KeptBy, Ledger};
 use crate::table::{Role, Table, TableId};
 use crate::time::{Instant, Settings, Time};
@@ -25,7 +25,7 @@ use timely::dataflow::operators::vec::Map;
 
 crate::taps! {
     /// Events of a family in which those that are repeated count once.
-    met: Met;
+    met: Met<Row>;
     /// Events of any other.
     events: Declared;
     /// Rows of the raw table, of late events too.
@@ -185,7 +185,7 @@ impl WithSettings {
             match &made.plan().once {
                 Some(Once { of }) => routes.met.put(|| {
                     let print = print(&event.row, of, &mut spare);
-                    Met { print, at: event.at, row: Some(event.row) }
+                    Met { print, at: event.at, what: Some(event.row) }
                 }),
                 None => routes.events.put(|| event),
             }
@@ -208,9 +208,10 @@ impl Made {
         }
         let events = match &self.plan().once {
             Some(_) => {
-                let known = lane.restored(self.met).map(|(at, print)| Met { print, at, row: None });
+                let known = lane.restored(self.met).map(|(at, print)| Met { print, at, what: None });
                 let met = split.met.stream().concat(known);
-                once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met)
+                let first = once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met);
+                first.map(|(at, row)| Declared { at, row })
             }
             None => split.events.stream(),
         };

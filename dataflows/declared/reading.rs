@@ -6,6 +6,7 @@ use crate::gate::{Bounds, Judge, Rest};
 use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
 use crate::wire::{Broken, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -198,7 +199,7 @@ thread_local! {
 }
 
 impl Judge<Declared> for Reader {
-    fn names(&self) -> &Names {
+    fn names(&'static self, _rules: &dyn Any) -> &'static Names {
         self.names()
     }
 

@@ -1,5 +1,7 @@
 //! The names of the fields that a family reads, made once at its start.
 
+use std::collections::BTreeMap;
+
 /// How a field is read, whatever its writer calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -54,12 +56,12 @@ pub struct Names {
     tables: Vec<Table>,
     /// Behind the last slot of each set.
     ends: Vec<usize>,
-    person: Option<&'static str>,
+    persons: Vec<&'static str>,
 }
 
 impl Default for Names {
     fn default() -> Names {
-        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], person: None }
+        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], persons: Vec::new() }
     }
 }
 
@@ -111,9 +113,15 @@ impl Names {
         self.fields.iter().filter(|field| field.kind == Kind::Address).map(|field| field.name)
     }
 
-    /// The field that says whom an event is of.
-    pub fn person(&self) -> Option<&'static str> {
-        self.person
+    /// The fields that say whom an event is of.
+    pub fn persons(&self) -> impl Iterator<Item = &'static str> {
+        self.persons.iter().copied()
+    }
+
+    fn add_person(&mut self, name: &'static str) {
+        if !self.persons.contains(&name) {
+            self.persons.push(name);
+        }
     }
 
     fn another_set(&mut self) -> Set {
@@ -141,17 +149,48 @@ impl Names {
     }
 }
 
+/// What the records of an event call its fields, by the names that its page has for them: a name, or a path into objects
+/// (`user.id`).
+pub type Called = BTreeMap<&'static str, &'static str>;
+
+/// A field that would be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoWays {
+    /// What the page calls it.
+    pub field: &'static str,
+    /// What records call it.
+    pub path: &'static str,
+}
+
 /// Where a page says what it reads.
 #[derive(Debug)]
 pub struct Fields<'n> {
     names: &'n mut Names,
     set: Set,
     rest: Option<Set>,
+    called: Called,
+    asked: Vec<&'static str>,
+    two_ways: Option<TwoWays>,
 }
 
 impl Fields<'_> {
     pub(super) fn new(names: &mut Names) -> Fields<'_> {
-        Fields { names, set: Set::ALL, rest: None }
+        Fields::called(names, Called::new())
+    }
+
+    /// Of an event whose records call its fields so.
+    pub(super) fn called(names: &mut Names, called: Called) -> Fields<'_> {
+        Fields { names, set: Set::ALL, rest: None, called, asked: Vec::new(), two_ways: None }
+    }
+
+    /// What the page calls the fields that it read.
+    pub(super) fn asked(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// The first field that would be read in two ways.
+    pub(super) fn two_ways(&self) -> Option<TwoWays> {
+        self.two_ways
     }
 
     /// What the page reads in addition, if it does.
@@ -166,9 +205,20 @@ impl Fields<'_> {
         self.rest = Some(self.set);
     }
 
-    /// A field, and how it is read.
+    /// What records call a field.
+    fn path(&self, name: &'static str) -> &'static str {
+        self.called.get(name).copied().unwrap_or(name)
+    }
+
+    /// A field by its name on the page, and how it is read.
     pub fn field(&mut self, name: &'static str, kind: Kind) -> Slot {
-        self.names.add(self.set, (name, name), kind)
+        self.asked.push(name);
+        let path = self.path(name);
+        self.within(path, kind).unwrap_or_else(|| {
+            self.two_ways.get_or_insert(TwoWays { field: name, path });
+            // Nothing is read by names that are refused.
+            Slot(0)
+        })
     }
 
     /// A field in an object, or in an object that is in one: `device.type`. Nothing if one of its names is that of a field
@@ -194,12 +244,13 @@ impl Fields<'_> {
 
     /// The field of this name says whom the event is of.
     pub fn names_person(&mut self, name: &'static str) {
-        self.names.person = Some(name);
+        self.names.add_person(name);
     }
 
     /// The field that says whom the event is of.
     pub fn person(&mut self, name: &'static str) -> Slot {
-        self.names.person = Some(name);
+        let path = self.path(name);
+        self.names.add_person(path.rsplit('.').next().unwrap_or(path));
         self.field(name, Kind::Plain)
     }
 }

@@ -92,7 +92,7 @@ fn is_json(datum: &[u8]) -> bool {
 
 /// Whether a field names a user: names differ in case and in how their words are joined.
 fn is_user(field: &str) -> bool {
-    families::names().filter_map(|names| names.person()).any(|person| sounds_like(field, person))
+    families::names().flat_map(|names| names.persons()).any(|person| sounds_like(field, person))
 }
 
 /// Everybody whom JSON names, at any depth, in what is no JSON any more too; nothing for a name that is none.

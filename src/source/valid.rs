@@ -9,6 +9,7 @@ use crate::source::movies::Movies;
 use crate::source::names::called;
 use crate::source::sniff::Kind;
 use crate::source::{Poll, Source, SourceError};
+use crate::spoken::needed;
 use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,7 +47,7 @@ pub fn has_valid_record(
     match found {
         Ok(true) => Ok(()),
         // Reading it comes to what is damaged.
-        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, kind),
+        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, kind, rules),
         Err(error) => Err(error),
     }
 }
@@ -108,16 +109,6 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
     Ok(false)
 }
 
-/// What an event needs, and where to see one.
-fn needed() -> String {
-    let names: Vec<_> = families::TOPICS.iter().map(|topic| format!("`{}`", topic.event)).collect();
-    format!(
-        "An event needs `event_name` (one of {}), `timestamp`, and the fields of its event. \
-         An example of each: `deltamart schema --events`\n",
-        names.join(", ")
-    )
-}
-
 #[derive(Default)]
 struct Judged {
     first: Option<(i64, Rejection)>,
@@ -130,7 +121,7 @@ impl Judged {
         self.first.get_or_insert((line, rejection));
     }
 
-    fn verdict(self, path: &Path, kind: Kind) -> Result<(), SourceError> {
+    fn verdict(self, path: &Path, kind: Kind, rules: &Rules) -> Result<(), SourceError> {
         let Some((line, Rejection { reason, detail, .. })) = self.first else { return Ok(()) };
         let records: usize = self.reasons.values().sum();
         let (which, verb) = match records {
@@ -145,16 +136,16 @@ impl Judged {
         let reasons: Vec<_> = codes.filter_map(count).collect();
         let detail = detail.replace(char::is_control, "\u{FFFD}");
         let needs = match kind {
-            Kind::Events if !reason.is_of_rules() => needed(),
+            Kind::Events if !reason.is_of_rules() => needed(rules),
             Kind::Events | Kind::Catalog => String::new(),
         };
         let (file, reasons, reason) = (called(path), reasons.join(", "), reason.code());
         let file = if file.starts_with('`') { format!("file {file}") } else { file };
-        let rules = if may_be_rules { ", or the settings `rules`" } else { "" };
+        let or_rules = if may_be_rules { ", or the settings `rules`" } else { "" };
         Err(SourceError::NoneValid(format!(
             "{which} of {file} {verb}, and so it is not read ({reasons}).\n\
              The first, in line {line}: {reason}: {detail}\n{needs}\
-             What to do: correct the file{rules}; or have all of it rejected: `--accept-rejects`"
+             What to do: correct the file{or_rules}; or have all of it rejected: `--accept-rejects`"
         )))
     }
 }

@@ -4,6 +4,8 @@ use super::SourceError;
 use super::lines::{Extent, Lines};
 use super::sniff::Kind;
 use crate::families::{self, SHOP};
+use crate::rules::Rules;
+use crate::spoken::is_named;
 use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +16,13 @@ pub type Whose = BTreeMap<PathBuf, FamilyId>;
 /// So many lines are looked through for one that is not empty.
 const LINES: usize = 10_000;
 
-/// The family of a file: that which was said; else the declared one that its first record names as its `event_name`; else
+/// The family of a file: that which was said; else the movie shop, if the first record is one of its events by the names
+/// that are configured for them; else the declared one that its first record names as its `event_name`; else
 /// the only declared one, if the record names none; else the movie shop.
 ///
 /// # Errors
 /// If it cannot be read, or cannot be told.
-pub fn whose(path: &Path, said: &Whose) -> Result<FamilyId, SourceError> {
+pub fn whose(path: &Path, said: &Whose, rules: &Rules) -> Result<FamilyId, SourceError> {
     if let Some(family) = said.get(path) {
         return Ok(*family);
     }
@@ -28,6 +31,9 @@ pub fn whose(path: &Path, said: &Whose) -> Result<FamilyId, SourceError> {
         return Ok(SHOP);
     }
     let Some(first) = first_record(path)? else { return Ok(SHOP) };
+    if is_named(rules, &first) {
+        return Ok(SHOP);
+    }
     match (first.get("event_name").and_then(|name| name.as_str()), declared) {
         (Some(name), _) => {
             let named = declared.iter().map(|loaded| FamilyId(loaded.family)).find(|family| family.name() == name);
