@@ -177,7 +177,7 @@ fn what_counts_once_does_so_in_metrics_of_sql() {
     std::fs::create_dir(folder.path().join("model")).expect("a folder");
     let sql = |table: &str, name: &str| {
         let sql = format!(
-            "-- One row per item. Kept for ever.\nSELECT item_id, count(*) AS n FROM {table} WHERE item_id = '7' GROUP BY item_id\n"
+            "-- One row per item. Kept for ever.\nSELECT coalesce(item_id, 'none') AS item, count(*) AS n FROM {table} WHERE item_id = '7' GROUP BY item\n"
         );
         std::fs::write(folder.path().join("model").join(name), sql).expect("writes");
     };
