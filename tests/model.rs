@@ -352,7 +352,7 @@ fn init_makes_a_model_that_works() {
         &says(at, 0, &["check"]),
         &[
             "# model `model`: 1 family of events, 1 metric\n",
-            "#   orders: topics orders; time ordered_at; person customer_id; equal events count once; lateness 2days\n",
+            "#   orders: topics orders; time ordered_at; person customer_id; events that are equal in every column count once; lateness 2days\n",
             "#     orders_by_day: key day, country; a group leaves when its day (`day`) has ended",
         ],
     );
