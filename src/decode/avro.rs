@@ -54,12 +54,24 @@ impl Writer {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_with(text: &str, references: &[String]) -> Result<Writer, String> {
+        Writer::parse_for(text, references, families::names())
+    }
+
+    /// The same, as families read it whose fields have these names.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_for(
+        text: &str,
+        references: &[String],
+        families: impl Iterator<Item = &'static Names>,
+    ) -> Result<Writer, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("is not an Avro schema that can be read: {error}");
         let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
         let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
         let json = references::resolved(json(text)?, &referred);
         let read = |names| (names, schema::read(&json, names));
-        let branches = families::names().map(read).collect();
+        let branches = families.map(read).collect();
         let layout = schema::layout(&json);
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
         Ok(Writer { schema, branches, is_union: layout.is_array() })
