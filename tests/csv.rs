@@ -283,3 +283,42 @@ fn the_real_events_of_a_store_are_the_same_from_both() {
     let rejected = "SELECT _offset || ' ' || reason FROM rejected_events";
     assert_eq!(rows(at, "csv.db", rejected), ["17436 undecodable"]);
 }
+
+/// What `declare` prints of separated values is a model that reads them.
+#[test]
+fn separated_values_are_declared_by_a_sample() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    std::fs::create_dir(at.join("model")).expect("makes it");
+    let text = "event_time,kind,user_id,zip,price,score,device.type,is_new,note\n\
+                2026-01-05 10:00:00,view,7,0012,1.50,1.250,tv,true,\"a, b\"\n\
+                2026-01-05 10:01:00,cart,8,0013,2,2,web,false,\n\
+                2026-01-05 10:02:00,view\n\
+                2026-01-05 10:02:00,view,8,0013,-1.00,1.5,tv,true,c\n";
+    put(at, "clicks.csv", text);
+    let text = says(at, 0, &["declare", "clicks.csv"]);
+    for said in [
+        "event_time = { type = \"instant\"",
+        "kind = { type = \"text\"",
+        "user_id = { type = \"integer\", min = 1",
+        "zip = { type = \"text\"",
+        "price = { type = \"money\", doc = \"Field price.\" }   # -1.00 to 2.00",
+        "score = { type = \"decimal\"",
+        "device_type = { type = \"text\", from = \"device.type\"",
+        "is_new = { type = \"boolean\"",
+        "note = { type = \"text\", null = true",
+        "time = \"event_time\"",
+        "person = \"user_id\"",
+        "1 line is no record",
+    ] {
+        assert!(text.contains(said), "`{said}` is missing:\n{text}");
+    }
+    put(
+        at,
+        "model/clicks.toml",
+        text.lines().filter(|line| !line.contains("no record")).collect::<Vec<_>>().join("\n"),
+    );
+    says(at, 0, &["check"]);
+    let text = says(at, 0, &["run", "clicks.csv"]);
+    assert!(text.contains("4 records") && text.contains("1 rejected"), "{text}");
+}
