@@ -314,12 +314,13 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Compute a declared metric over some files, show its rows, and compare them with its SQL; nothing is kept
     Try(TryArgs),
-    /// Print a file of the model, NAME.toml, made of a sample of events: to be read, corrected and kept
+    /// Print a file of the model, NAME.toml, made of a sample of events or of a schema: to be read, corrected and kept
     Declare {
-        /// Files of JSON lines (`.gz` too), folders of them, patterns, or `-` for standard input
+        /// Files of JSON lines or CSV (`.gz` too), folders of them, patterns, or `-` for standard input; or one subject of
+        /// the Schema Registry (`--registry`)
         #[arg(value_name = "EVENTS", required = true)]
         files: Vec<PathBuf>,
-        /// What the events are called [default: their `event_name`, else the name of the file]
+        /// What the events are called [default: their `event_name`, else the name of the file or of the subject]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },

@@ -172,6 +172,12 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             return explain::language().map(|()| Outcome::default());
         }
         Some(Command::Declare { files, name }) => {
+            if let Some(subject) = declare::may_be_subject(files) {
+                let config = configure(&cli.global, &cli.shop, None)?.config;
+                if !config.registry.url.is_empty() {
+                    return declare::declare_subject(&config, subject, name.as_deref()).map(|()| Outcome::default());
+                }
+            }
             return declare::declare(files, name.as_deref()).map(|()| Outcome::default());
         }
         Some(_) | None => {}

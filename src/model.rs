@@ -17,6 +17,7 @@ pub mod sqlite;
 
 pub mod example;
 pub mod sample;
+pub mod subject;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// Separated values as events of a model, by the program as it is used.
+mod csv;
 /// The file that rows go to: damaged, held by somebody, without room, open to others.
 mod damage;
 /// Declared families: random metrics over random histories, from start to start.

@@ -327,7 +327,7 @@ fn events_are_declared_by_a_sample() {
             "topics = [\"clicks\"]",
         ],
     );
-    has(&text, &["cost = { type = \"money\"", "1 line is no object of JSON"]);
+    has(&text, &["cost = { type = \"money\"", "1 line is no record"]);
     has(&says(at, 0, &["declare", "nested.jsonl"]), &["topics = [\"nested\"]"]);
     has(&says(at, 2, &["declare", "nested.jsonl", "--name", "Select"]), &["`--name Select`: the name is no name"]);
     put(at, "empty.jsonl", "\n");
@@ -354,7 +354,7 @@ fn init_makes_a_model_that_works() {
         &says(at, 0, &["check"]),
         &[
             "# model `model`: 1 family of events, 1 metric\n",
-            "#   orders: topics orders; time ordered_at; person customer_id; equal events count once; lateness 2days\n",
+            "#   orders: topics orders; time ordered_at; person customer_id; events that are equal in every column count once; lateness 2days\n",
             "#     orders_by_day: key day, country; a group leaves when its day (`day`) has ended",
         ],
     );
@@ -436,4 +436,45 @@ fn a_metric_of_the_movie_shops_events_is_tried_without_a_model() {
     let said = says(at, 0, &["try", "views.sql", "events.jsonl"]);
     has(&said, &["3 records", "deltas: 2 rows upserted, 0 deleted", "2 rows, 0 differ"]);
     has(&says(at, 2, &["try", "view.sql", "events.jsonl"]), &["view.sql"]);
+}
+
+const WEB_EVENTS: &str = "doc = \"One row per event.\"
+topics = [\"web\"]
+time = \"at_time\"
+person = \"none\"
+[columns]
+at_time = { type = \"instant\", from = \"timestamp\", doc = \"When, UTC.\" }
+kind = { type = \"text\", from = \"event_name\", case = \"lower\", one_of = [\"search\", \"order\"], doc = \"What.\" }
+query = { type = \"text\", empty = \"\", doc = \"Of a search: what was looked for.\" }
+";
+
+/// Events that come together are of one family, which a column tells apart; what it does not take is rejected once.
+#[test]
+fn several_events_of_one_file_are_of_one_family() {
+    let folder = folder(&[("model/web_events.toml", WEB_EVENTS)]);
+    let at = folder.path();
+    put(
+        at,
+        "model/searches.sql",
+        "-- One row per query. Kept for ever.\nSELECT query AS looked_for, -- What was looked for.\n       count(*) AS n -- How \
+         often.\nFROM web_events WHERE kind = 'search' GROUP BY looked_for",
+    );
+    let line = |name: &str, rest: &str| {
+        format!("{{\"event_name\":\"{name}\",\"timestamp\":\"2026-01-05T10:00:00Z\"{rest}}}\n")
+    };
+    let lines = [line("Search", ",\"query\":\"lamp\""), line("order", ""), line("click", ""), line("search", "")];
+    put(at, "web.jsonl", &lines.concat());
+    has(&says(at, 0, &["run", "web.jsonl"]), &["4 records", "1 rejected (not_one_of 1)"]);
+    has(&says(at, 0, &["verify"]), &["searches: 2 rows, 0 differ"]);
+    // A topic has one family, and one family has it once.
+    put(at, "model/others.toml", WEB_EVENTS);
+    has(
+        &says(at, 2, &["check"]),
+        &[
+            "web_events.toml: `model/others.toml` reads the topic `web` too",
+            "with a column that reads the name of the event",
+        ],
+    );
+    put(at, "model/others.toml", &WEB_EVENTS.replace("[\"web\"]", "[\"x\", \"x\"]"));
+    has(&says(at, 2, &["check"]), &["others.toml: `topics` names `x` twice"]);
 }

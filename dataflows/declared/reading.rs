@@ -7,6 +7,7 @@ use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
 use crate::wire::{Broken, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ pub const ADDRESS_IN_KEY: Reason =
     Reason::of_family("address_in_key", "An id holds an e-mail address, which is never stored.");
 
 /// The field by which events of several families are told apart.
-const EVENT_NAME: &str = "event_name";
+pub const EVENT_NAME: &str = "event_name";
 
 /// All of these.
 pub const REASONS: &[Reason] = &[BAD_NUMBER, BAD_TEXT, OUT_OF_RANGE, NOT_ONE_OF, ADDRESS_IN_KEY];
@@ -229,7 +230,27 @@ fn first<'w, 'a>(wire: &'w Wire<'_, 'a>, slots: &[Slot]) -> Result<Option<(Slot,
     Ok(None)
 }
 
+impl Case {
+    fn of<'t>(self, text: Cow<'t, str>) -> Cow<'t, str> {
+        match self {
+            Case::Kept => text,
+            Case::Lower => text.to_lowercase().into(),
+            Case::Upper => text.to_uppercase().into(),
+        }
+    }
+}
+
 impl Reading {
+    /// Whether this is a text that the column takes.
+    pub fn takes_text(&self, text: &str) -> bool {
+        match &self.takes {
+            Takes::Text { case, one_of, is_person: _ } => {
+                one_of.as_ref().is_none_or(|one_of| one_of.place(&case.of(text.into())).is_some())
+            }
+            Takes::Boolean | Takes::Number(..) | Takes::Instant => false,
+        }
+    }
+
     fn value<'w>(
         &'w self,
         wire: &Wire<'_, '_>,
@@ -247,11 +268,7 @@ impl Reading {
                 .map_err(|why| wire.broken(slot, Reason::BAD_TIMESTAMP, value, &why)),
             Takes::Text { case, one_of, is_person } => {
                 let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text"))?;
-                let text = match case {
-                    Case::Kept => text,
-                    Case::Lower => text.to_lowercase().into(),
-                    Case::Upper => text.to_uppercase().into(),
-                };
+                let text = case.of(text);
                 if let Some(one_of) = one_of {
                     return one_of
                         .place(&text)

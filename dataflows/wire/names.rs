@@ -102,6 +102,21 @@ impl Names {
         self.table(set).find(name).map(Slot)
     }
 
+    /// The field of all events that has this path, `device.type`, if it holds a single value.
+    pub fn at_path(&self, path: &str) -> Option<Slot> {
+        let is_meant = |field: &Field| field.path == path && self.is_of_all(field.set);
+        let place = self.fields.iter().position(is_meant)?;
+        match self.fields[place].kind {
+            Kind::Text | Kind::Address | Kind::Plain | Kind::Instant => Some(Slot(place)),
+            Kind::Texts | Kind::Attributes | Kind::Object(_) => None,
+        }
+    }
+
+    /// Whether a set is that of all events, or that of an object in them.
+    fn is_of_all(&self, set: Set) -> bool {
+        set == Set::ALL || self.fields.iter().any(|field| field.kind == Kind::Object(set) && self.is_of_all(field.set))
+    }
+
     /// The fields of a set by their names.
     #[inline]
     pub(super) fn table(&self, set: Set) -> &Table {

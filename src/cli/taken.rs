@@ -115,11 +115,12 @@ Examples:
     },
     Taken {
         name: "declare",
-        flags: &[],
+        flags: &[SETTINGS, &["registry"]],
         examples: "\
 Examples:
   deltamart declare orders.jsonl > model/orders.toml
-  deltamart declare logs --name store_events",
+  deltamart declare orders.csv --name store_orders
+  deltamart declare orders-value --registry http://127.0.0.1:8081",
     },
     Taken {
         name: "replay-rejected",

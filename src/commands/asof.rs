@@ -31,6 +31,10 @@ pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Ins
     let (mut first, mut line) = (None, Vec::new());
     for file in files {
         let mut lines = Lines::open(file, Kind::Events)?;
+        if lines.separator().is_some() {
+            // No event of the shop, whose the catalog is.
+            continue;
+        }
         // What is damaged is reported by the code that reads it.
         while let Ok(Some(read)) = lines.read(&mut line) {
             // Only a line that may be the earliest so far is worth a whole reading.

@@ -98,15 +98,27 @@ fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
     fact("topics", &events.topics.join(", "))?;
     fact("time", name(plan.time))?;
     fact("person", plan.person.map_or("none", name))?;
-    fact(
-        "once",
-        if plan.once.is_some() { "events that are equal in every column count once" } else { "no: each event counts" },
-    )?;
+    fact("once", &counts_once(plan))?;
     fact("lateness", &late_by(lateness(config, &plan.name)))?;
     let metrics: Vec<_> = plan.metrics.iter().map(|metric| metric.name.as_str()).collect();
     fact("metrics", &if metrics.is_empty() { "none yet".to_owned() } else { metrics.join(", ") })?;
     say_as_is!("\n{}", columns(&with_takes(family.raw_table().table(), events)));
     Ok(())
+}
+
+/// By which columns an event is known again that comes twice.
+fn counts_once(plan: &Family) -> String {
+    match &plan.once {
+        None => "each event counts".to_owned(),
+        Some(once) if once.of.len() == plan.columns.len() => {
+            "events that are equal in every column count once".to_owned()
+        }
+        Some(once) => {
+            let names = once.of.iter().filter_map(|place| plan.columns.get(*place)).map(|column| column.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            format!("events that are equal in {names} count once; metrics read these columns alone")
+        }
+    }
 }
 
 /// The table, of which each column also says what it takes.
@@ -175,7 +187,7 @@ pub(super) fn model(config: &Config) -> Result<()> {
         let Loaded { family, events } = loaded;
         let plan = family.plan();
         let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
-        let once = if plan.once.is_some() { "equal events count once" } else { "each event counts" };
+        let once = counts_once(plan);
         say!(
             "#   {}: topics {}; time {}; person {}; {once}; lateness {}",
             plan.name,

@@ -168,6 +168,10 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
         rejected.extend(of_file.filter(|row| has_all(&row.detail)).map(|row| (row.offset, row.raw)));
     }
     let (mut content, mut line) = (Content::open(&differs.path)?, Vec::new());
+    if content.separator().is_some() {
+        // They are not kept as they stand there.
+        return Ok(String::new());
+    }
     let mut others = Vec::new();
     while let Some(read) = content.read_line(&mut line)? {
         // Kept bytes are masked.
