@@ -16,6 +16,8 @@ pub mod eval;
 pub mod said;
 pub mod sip;
 
+mod broken;
+
 pub mod aggregate;
 pub mod fold;
 pub mod once;
