@@ -2,6 +2,13 @@
 
 mod support;
 
+/// Random texts of SQL, and random values.
+#[path = "../src/model/tests/dice.rs"]
+mod dice;
+/// How often they were made of what.
+#[path = "../src/model/tests/drawn.rs"]
+mod drawn;
+
 /// Nothing that arrives stops the run, and everything is somewhere.
 mod bad_input;
 /// What an earlier version left.
