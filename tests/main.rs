@@ -2,6 +2,16 @@
 
 mod support;
 
+/// Random texts of SQL, and random values.
+#[path = "../src/model/tests/dice.rs"]
+mod dice;
+/// How often they were made of what.
+#[path = "../src/model/tests/drawn.rs"]
+mod drawn;
+/// What plans say, by plain loops.
+#[path = "../src/model/tests/naive.rs"]
+mod naive;
+
 /// Nothing that arrives stops the run, and everything is somewhere.
 mod bad_input;
 /// What an earlier version left.
@@ -79,6 +89,8 @@ mod real_data;
 mod retention;
 /// A second run on one state, one that was killed, two at once; and a rebuild that was left.
 mod second;
+/// DuckDB reads the user's own text: over the feed, and over the file itself.
+mod second_reader;
 /// A secret in the wrong place is said nowhere.
 mod secrets;
 /// Settings explain themselves: mistakes are named all at once, values with where they come from.

@@ -224,6 +224,28 @@ fn a_table_is_explained() {
             "has 5 rows",
         ],
     );
+    // The user's own text is in what DuckDB gets, whether there is a feed or not.
+    let [_, (_, daily), _] = STORE;
+    let lines = says(at, 0, &["explain", "daily_revenue", "--sql", "duckdb"]);
+    has(&lines, &[daily.trim_end(), "getvariable('store_events'), 'store_events.jsonl'", "WITH \"store_events\" AS ("]);
+    let feed = says(at, 0, &["explain", "daily_revenue", "--sql", "duckdb", "--set", "feed.path=feed"]);
+    has(&feed, &[daily.trim_end(), "FROM temp.\"store_events\" AS _e", "late_events"]);
+    let [(_, sales), ..] = STORE;
+    let twice = says(at, 0, &["explain", "product_sales", "--sql", "duckdb", "--set", "feed.path=feed"]);
+    assert_eq!(twice.matches(sales.trim_end()).count(), 2, "for final rows, and for the others:\n{twice}");
+    let statement = says(at, 0, &["explain", "product_sales", "--sql", "snowflake"]);
+    has(&statement, &["\"RAW\".\"STORE_EVENTS\"", "COUNT_IF(", "TIME_SLICE(\"EVENT_TIME\", 5, 'MINUTE')", "_passed"]);
+    let views = says(at, 0, &["explain", "--duckdb"]);
+    has(
+        &views,
+        &[
+            "CREATE OR REPLACE MACRO is_final() AS",
+            "CREATE OR REPLACE VIEW \"store_events\" AS",
+            "\"event_type\" IN ('view', 'cart', 'remove_from_cart', 'purchase')",
+            "WHEN 'page_view' THEN 'view'",
+        ],
+    );
+    has(&says(at, 2, &["explain", "users", "--sql", "snowflake"]), &["reads no events of a model"]);
     // The SQL is all that is printed, and SQLite runs it.
     let sql = says(at, 0, &["explain", "daily_revenue", "--sql", "sqlite"]);
     assert!(sql.starts_with("WITH _events AS ("), "{sql}");
@@ -339,7 +361,13 @@ fn events_are_declared_by_a_sample() {
 fn init_makes_a_model_that_works() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
-    has(&says(at, 0, &["init"]), &["folder `model` has events and a metric", "`orders.toml`, `orders_by_day.sql`"]);
+    has(
+        &says(at, 0, &["init"]),
+        &["folder `model` has events and a metric", "`orders.toml`, `orders_by_day.sql`, `duckdb.sql`"],
+    );
+    // Which is what `explain` prints.
+    let views = std::fs::read_to_string(at.join("model/duckdb.sql")).expect("text");
+    assert_eq!(views.trim_end(), says(at, 0, &["explain", "--duckdb"]).trim_end());
     let order = |id: u32, amount: &str| {
         format!(
             "{{\"ordered_at\":\"2026-01-05T10:00:00Z\",\"order_id\":\"o{id}\",\"customer_id\":{id},\"amount\":{amount}}}\n"
@@ -362,6 +390,7 @@ fn init_makes_a_model_that_works() {
     has(&says(at, 0, &["verify", "orders_by_day"]), &["orders_by_day: 1 rows, 0 differ"]);
     // A folder that is there is left as it is.
     std::fs::remove_file(at.join("model/orders.toml")).expect("removes");
+    has(&says(at, 2, &["explain", "--duckdb", "--set", "model=none"]), &["there is no folder `none`"]);
     has(&says(at, 0, &["init", "other.toml"]), &["folder `model` is there already"]);
     assert!(!at.join("model/orders.toml").exists());
 }

@@ -1,6 +1,7 @@
 //! Events that are repeated count once.
 
 use crate::Stream;
+use crate::declared::broken::{Law, is_broken};
 use crate::dense::SLICE;
 use crate::hash::{Map, Set};
 use crate::operators::{Epoch, per_epoch};
@@ -67,7 +68,8 @@ pub fn once<'s, T: ExchangeData>(
         // In the order in which they came: what is read one after the other lies so in memory too.
         let (mut fresh, mut places) = (Vec::<Met<T>>::new(), Map::<u128, usize>::default());
         for met in Epoch::records(input) {
-            if panes.get(&pane(met.at)).is_some_and(|prints| prints.contains(&met.print)) {
+            let is_known = panes.get(&pane(met.at)).is_some_and(|prints| prints.contains(&met.print));
+            if is_known && !is_broken(Law::RepeatedCountOnce) {
                 continue;
             }
             match places.entry(met.print) {
@@ -88,7 +90,8 @@ pub fn once<'s, T: ExchangeData>(
             out.extend(what.map(|what| (at, what)));
         }
         let cut = settings.forget_cut(watermark);
-        while panes.first_key_value().is_some_and(|(pane, _)| (pane + 1).saturating_mul(PANE_MS) <= cut) {
+        let whole = i64::from(!is_broken(Law::PanesStayWhole));
+        while panes.first_key_value().is_some_and(|(pane, _)| (pane + whole).saturating_mul(PANE_MS) <= cut) {
             panes.pop_first();
         }
     };

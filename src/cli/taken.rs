@@ -103,7 +103,9 @@ Examples:
 Examples:
   deltamart explain orders_by_day
   deltamart explain checkout_metrics --sql sqlite
-  deltamart explain --language",
+  deltamart explain orders_by_day --sql duckdb
+  deltamart explain --language
+  deltamart explain --duckdb > model/duckdb.sql",
     },
     Taken {
         name: "try",

@@ -5,18 +5,19 @@ use super::rows::prose;
 use super::show::no_table;
 use super::text::{count, grouped};
 use super::{Refused, open_to_read};
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, SqlOf};
 use crate::config::Config;
 use crate::families::{self, all};
 use crate::model::events::Events;
 use crate::model::language::SUMMARY;
 use crate::model::load::Loaded;
+use crate::model::{duckdb, snowflake};
 use crate::shown;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dataflows::declared::plan::{Family, Literal, Metric};
 use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
 use dataflows::shop::over;
-use dataflows::table::Table;
+use dataflows::table::{Table, TableId};
 use std::path::Path;
 
 /// Says what a metric can have.
@@ -26,6 +27,9 @@ pub(super) fn language() -> Result<()> {
 }
 
 pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
+    if arguments.duckdb {
+        return views(config);
+    }
     let Some(name) = &arguments.name else {
         return Err(Refused("which table? `explain NAME`; `show` lists them".to_owned()).into());
     };
@@ -35,12 +39,12 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         return Err(no_table(name, &names));
     };
     let sql = all().metrics().iter().find(|(metric, _)| *metric == id).map(|(_, sql)| *sql);
-    if arguments.sql.is_some() {
+    if let Some(of) = arguments.sql {
         let Some(sql) = sql else {
             let why = format!("`{}` is no metric: its rows are records as they came, and no SQL makes them", id.name());
             return Err(Refused(why).into());
         };
-        say_as_is!("{}", sql.trim());
+        say_as_is!("{}", sql_of(config, of, id, sql)?.trim());
         return Ok(());
     }
     if let Some((metrics, metric)) = families::metric(id) {
@@ -64,6 +68,48 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The SQL of a metric for a database; `sql` is that for SQLite.
+fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> {
+    if of == SqlOf::Sqlite {
+        return Ok(sql.to_owned());
+    }
+    let Some((loaded, metric)) = declared(id) else {
+        let why = format!("`{}` reads no events of a model: there is SQL of it for `--sql sqlite` only", id.name());
+        return Err(Refused(why).into());
+    };
+    let Loaded { family, events } = loaded;
+    let lateness_ms = lateness(config, &family.plan().name);
+    if of == SqlOf::Snowflake {
+        return Ok(snowflake::select(family, metric, &config.snowflake, lateness_ms));
+    }
+    let file = config.model.join(format!("{}.sql", metric.name));
+    let text = std::fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
+    Ok(match config.feed.is_given() {
+        true => duckdb::over_feed(family.plan(), metric, &text, lateness_ms),
+        false => duckdb::over_lines(family.plan(), &events.readings, &text),
+    })
+}
+
+/// The file of views for DuckDB.
+fn views(config: &Config) -> Result<()> {
+    let declared = families::declared();
+    if declared.is_empty() {
+        let why = format!("the model `{}` declares no events, and there is nothing to view", config.model.display());
+        return Err(Refused(why).into());
+    }
+    let all = declared.iter().map(|Loaded { family, events }| (family.plan(), events.readings.as_slice()));
+    say_as_is!("{}", duckdb::views(all).trim_end());
+    Ok(())
+}
+
+/// The metric that is declared in a file, if the table is of one.
+fn declared(id: TableId) -> Option<(&'static Loaded, &'static Metric)> {
+    families::declared().iter().find_map(|loaded| {
+        let place = loaded.family.tables().iter().position(|table| *table == id)?;
+        Some((loaded, loaded.family.plan().metrics.get(place)?))
+    })
 }
 
 fn titled(table: &Table) -> String {
