@@ -15,8 +15,6 @@ pub mod encode;
 pub mod eval;
 pub mod said;
 
-mod broken;
-
 pub mod aggregate;
 pub mod fold;
 pub mod once;

@@ -8,6 +8,7 @@ pub mod window;
 
 pub mod wire;
 
+mod broken;
 pub mod delta;
 mod dense;
 pub mod events;

@@ -4,7 +4,7 @@
 //! different ones there are. What was aggregated of some events and of others is merged to what is aggregated of all, in
 //! any order.
 
-use crate::declared::broken::{Law, is_broken};
+use crate::broken::{Law, is_broken};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, eval};
 use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};

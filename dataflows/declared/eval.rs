@@ -3,7 +3,7 @@
 //! **No expression fails.** What has no value, for whatever reason, is null. What the typer never makes (a text that is
 //! added to a number) has none either.
 
-use crate::declared::broken::{Law, is_broken};
+use crate::broken::{Law, is_broken};
 use crate::declared::plan::{Arithmetic, Compare, Expr, Literal, Node, Type, Window};
 use crate::declared::row::{Datum, Row};
 use crate::time::DAY_MS;

@@ -1,8 +1,8 @@
 //! Of the events of an epoch to what they say of groups: one operator, whatever the number of metrics.
 
 use crate::Stream;
+use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
-use crate::declared::broken::{Law, is_broken};
 use crate::declared::encode;
 use crate::declared::eval::{eval, is_true};
 use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};

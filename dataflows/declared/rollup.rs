@@ -1,8 +1,8 @@
 //! Of what is said of groups to rows: one operator, whatever the number of metrics.
 
 use crate::Stream;
+use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Layout, Partial};
-use crate::declared::broken::{Law, is_broken};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
 use crate::declared::plan::{Expr, Family, Metric, Node, Type, Window};

@@ -1,7 +1,7 @@
 //! Events that are repeated count once.
 
 use crate::Stream;
-use crate::declared::broken::{Law, is_broken};
+use crate::broken::{Law, is_broken};
 use crate::dense::SLICE;
 use crate::hash::{Map, Set};
 use crate::operators::{Epoch, per_epoch};

@@ -1,7 +1,7 @@
 //! Plays a history: segment by segment, each on so many workers, each from what the one before has kept.
 
 use super::pool::{Ev, Spec, columns};
-use crate::declared::broken::{self, breaking};
+use crate::broken::{self, breaking};
 use crate::declared::family::{Known, Made, WithSettings};
 use crate::declared::plan::{Family as Plan, Once};
 use crate::declared::reading::Reader;

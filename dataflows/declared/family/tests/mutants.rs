@@ -1,7 +1,7 @@
 //! Each law of declared metrics is broken once, and the comparison of random metrics must notice.
 
 use super::{Case, case, compare};
-use crate::declared::broken::{ALL, breaking};
+use crate::broken::{ALL, breaking};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 /// A law that is not noticed within so many cases is not tested.
