@@ -88,7 +88,7 @@ pub fn decode<'a>(
             })
         }
         Format::Csv(csv) => {
-            let mut wire = Wire::new(gate.names());
+            let mut wire = Wire::new(gate.names(bounds.rules));
             csv.read(payload, &mut wire)?;
             // All fields were read.
             let judged = judge(gate, &mut wire, None, bounds, &mut |_, _| Ok(()), Seen::Csv(csv));

@@ -162,12 +162,12 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
 }
 
 /// Looks at every file that is named: what cannot be read is said before anything is made.
-pub(super) fn look(named: &Named) -> Result<()> {
+pub(super) fn look(config: &Config, named: &Named) -> Result<()> {
     for (paths, kind) in [(&named.catalogs, Kind::Catalog), (&named.files, Kind::Events)] {
         for path in paths {
             if Lines::open(path, kind)?.separator().is_some() {
                 // A header that says too little is a mistake of the file too.
-                whose(path, &named.whose)?;
+                whose(path, &named.whose, &config.rules)?;
             }
         }
     }

@@ -51,7 +51,7 @@ enum After {
 }
 
 pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcome> {
-    look(named)?;
+    look(config, named)?;
     let mut config = config.clone();
     if simulates(&config, named) {
         // It speaks as we do, whatever others call events.

@@ -4,7 +4,7 @@
 //! The text is never changed. DuckDB is a second reader of it: a mistake in our reading shows as another row.
 
 use super::sqlite::quoted;
-use dataflows::declared::plan::{Family, Literal, Metric, Window};
+use dataflows::declared::plan::{Column, Family, Literal, Metric, Window};
 use dataflows::declared::reading::{Case, Empty, Reading, Takes, shown};
 use dataflows::raw::LATE_EVENTS;
 use std::fmt::Write;
@@ -84,17 +84,27 @@ fn asks(metric: &Metric) -> bool {
 /// The events of a feed that are in time, each once where that is declared. The view of the feed has the family's name
 /// too, and is meant by its schema.
 fn in_time(family: &Family) -> String {
-    let once = if family.once.is_some() { "DISTINCT " } else { "" };
-    let columns: Vec<_> = family.columns.iter().map(|column| quoted(&column.name)).collect();
     let late = LATE_EVENTS.table();
     let key = late.columns.iter().take(late.key_columns).map(|column| format!("_l.{0} = _e.{0}", quoted(column.name)));
     format!(
-        "    SELECT {once}{}\n    FROM temp.{} AS _e\n    WHERE NOT EXISTS (FROM {} AS _l WHERE {})",
-        columns.join(", "),
+        "    SELECT {}\n    FROM temp.{} AS _e\n    WHERE NOT EXISTS (FROM {} AS _l WHERE {})",
+        counted(family),
         quoted(&family.name),
         late.name,
         key.collect::<Vec<_>>().join(" AND ")
     )
+}
+
+/// What is counted of events: all of them, or those that differ in the columns that count.
+fn counted(family: &Family) -> String {
+    let name = |column: &Column| quoted(&column.name);
+    match &family.once {
+        None => family.columns.iter().map(name).collect::<Vec<_>>().join(", "),
+        Some(once) => {
+            let columns = once.of.iter().filter_map(|place| family.columns.get(*place)).map(name);
+            format!("DISTINCT {}", columns.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// When the first of a group's windows ends, by an event of the group.
@@ -112,7 +122,6 @@ fn end(family: &Family, metric: &Metric) -> String {
 
 /// The events of a file of JSON lines.
 fn of_lines(family: &Family, readings: &[Reading]) -> String {
-    let once = if family.once.is_some() { "DISTINCT " } else { "" };
     let columns: Vec<_> =
         readings.iter().map(|reading| format!("{} AS {}", read(reading), quoted(reading.column))).collect();
     let all = family.columns.iter().zip(readings).filter_map(|(column, reading)| must(column.nullable, reading));
@@ -120,7 +129,8 @@ fn of_lines(family: &Family, readings: &[Reading]) -> String {
     let such = if must.is_empty() { String::new() } else { format!("\nWHERE {}", must.join("\n    AND ")) };
     let file = format!("coalesce(getvariable('{0}'), '{0}.jsonl')", family.name);
     format!(
-        "SELECT {once}* FROM (\n    SELECT {}\n    FROM read_ndjson_objects({file}, ignore_errors = true)\n){such}",
+        "SELECT {} FROM (\n    SELECT {}\n    FROM read_ndjson_objects({file}, ignore_errors = true)\n){such}",
+        counted(family),
         columns.join(",\n        ")
     )
 }
