@@ -1,7 +1,7 @@
 //! Families and metrics that are declared in files, and not in this program.
 //!
 //! A model says what they are, typed ([`plan`]): the one form that the dataflow runs, and that SQL is printed of. An event
-//! is a packed [`row`]. Those that are repeated go ([`once`]), what an epoch says of groups is folded ([`fold`]) by
+//! is a packed [`row`]. Those that are repeated go ([`once`](crate::operators::once)), what an epoch says of groups is folded ([`fold`]) by
 //! evaluating expressions ([`eval`]), and groups are kept and their rows said again when they change ([`rollup`]). That
 //! is three operators a family, whatever the number of its [`metrics`]. Events are those of a declared [`family`], or of
 //! one that is written in this program.
@@ -14,7 +14,6 @@ pub mod row;
 pub mod encode;
 pub mod eval;
 pub mod said;
-pub mod sip;
 
 pub mod aggregate;
 pub mod fold;

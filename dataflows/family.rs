@@ -111,9 +111,18 @@ pub trait Configured: Send + Sync {
         Vec::new()
     }
 
+    /// The same, of settings that are words; of those that are as they are by default nothing.
+    fn worded(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Builds the tables that are kept, and the gate to them.
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>);
 }
+
+/// The parameter that says whether the SQL of a family's metrics reads raw tables in which events that are equal in every
+/// column are one row: 1, or else 0. No text of SQL names it.
+pub const ONCE: &str = ":once";
 
 struct All {
     families: Vec<FamilyId>,

@@ -35,8 +35,8 @@ pub type Rest<'b, 'n, 'a> = &'b mut dyn FnMut(&mut Wire<'n, 'a>, Set) -> Result<
 /// Judges records, and lets the events that they are in. One event is between the two at most: the last that was
 /// accepted.
 pub trait Gate {
-    /// The names of the fields that are read.
-    fn names(&self) -> &'static Names;
+    /// The names of the fields that are read by a family's rules.
+    fn names(&self, rules: &dyn Any) -> &'static Names;
 
     /// Judges what was read of a record. `carries` is the event of its topic, for records that do not name theirs.
     ///
@@ -67,8 +67,8 @@ type Handle<E> = InputHandle<Time, CapacityContainerBuilder<Vec<Arrival<E>>>>;
 
 /// Makes an event of what was read of a record, or says what it breaks.
 pub trait Judge<E>: Sync {
-    /// The names of the fields that are read.
-    fn names(&self) -> &Names;
+    /// The names of the fields that are read by a family's rules.
+    fn names(&'static self, rules: &dyn Any) -> &'static Names;
 
     /// The event, and whether an e-mail address came in clear in it, and was masked.
     ///
@@ -84,7 +84,7 @@ pub trait Judge<E>: Sync {
 }
 
 impl<E: 'static, R: 'static> Judge<E> for Vocabulary<E, R> {
-    fn names(&self) -> &Names {
+    fn names(&'static self, _rules: &dyn Any) -> &'static Names {
         self.names()
     }
 
@@ -132,8 +132,8 @@ impl<E: Timed, J: Judge<E>> Events<E, J> {
 }
 
 impl<E: Timed, J: Judge<E>> Gate for Events<E, J> {
-    fn names(&self) -> &'static Names {
-        self.judge.names()
+    fn names(&self, rules: &dyn Any) -> &'static Names {
+        self.judge.names(rules)
     }
 
     fn judge<'n, 'a>(

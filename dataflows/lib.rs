@@ -8,6 +8,7 @@ pub mod window;
 
 pub mod wire;
 
+mod broken;
 pub mod delta;
 mod dense;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod hash;
 pub mod item;
 pub mod operators;
 mod places;
+pub mod sip;
 pub mod state;
 
 pub mod raw;

@@ -4,6 +4,7 @@
 //! [`split`], and what several metrics share, which is built for the first that asks.
 
 pub mod before;
+pub mod cart;
 pub mod events;
 pub mod metric;
 pub mod metrics;
@@ -16,28 +17,29 @@ pub mod split;
 
 pub use settings::Settings;
 
+use crate::declared::row::Declared;
 use crate::events::{Arrival, Event};
 use crate::family::{Configured, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::item::ItemId;
 use crate::lane::Lane;
-use crate::operators::{LateSplit, Watermarks, watermark};
-use crate::state::{KeptBy, Ledger, Section};
+use crate::operators::{LateSplit, Met, Watermarks, once, watermark};
+use crate::state::{Forgets, Kept, KeptBy, Ledger, Section};
 use crate::table::TableId;
 use crate::time::{Instant, Time};
 use crate::wire::{Names, Reason};
 use crate::{Collection, Stream};
 use metric::Metric;
 use metrics::*;
-use operators::carts::{Asked, CartFact, EVENTS, carts};
+use operators::carts::{Asked, CartFact, EVENTS, EVENTS_OF_TEXTS, carts};
 use operators::minutes::{CONTRIBUTIONS, EXTENT};
 use operators::prices::{LINES, OfItem, POINTS, PricedLine, prices};
 use operators::segments::{FACTS, KNOWN};
 use operators::sessions::{OfMinutes, SIGNS, Session, sessions};
 use operators::versions::{Prices, VERSIONS, Version, in_force};
 use over::Readers;
-use split::Split;
+use split::{Deed, Did, Split, Viewed};
 use std::rc::Rc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::{Filter, Map};
@@ -71,7 +73,8 @@ pub const RAW: &[TableId] =
     &[raw::CONSUMER_EVENTS, raw::ITEM_VIEW_EVENTS, raw::CART_EVENTS, raw::RATING_EVENTS, raw::CATALOG_EVENTS];
 
 /// What operators keep that several metrics read.
-static SHARED: &[&dyn KeptBy] = &[&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &LINES, &POINTS, &KNOWN, &FACTS];
+static SHARED: &[&dyn KeptBy] =
+    &[&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &EVENTS_OF_TEXTS, &LINES, &POINTS, &KNOWN, &FACTS, &VIEWED];
 
 /// The family of the movie shop.
 pub struct MovieShop;
@@ -99,7 +102,7 @@ impl Family for MovieShop {
     }
 
     fn alone(&self) -> Box<dyn Gate> {
-        Box::new(Events::alone(&*events::FAMILY))
+        Box::new(Events::alone(&events::ByNames))
     }
 
     fn reasons(&self) -> Vec<Reason> {
@@ -108,7 +111,9 @@ impl Family for MovieShop {
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         let declared = over::declared().iter().map(|metrics| metrics.kept());
-        METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).collect()
+        // Nothing is repeated that nobody reads.
+        let met: Option<&'static dyn KeptBy> = (!over::declared().is_empty()).then_some(&DECLARED);
+        METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).chain(met).collect()
     }
 
     fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
@@ -127,7 +132,15 @@ pub struct Shop<'s> {
     sessions: Option<(Collection<'s, Session>, Stream<'s, OfMinutes>)>,
     catalog: Option<(Collection<'s, (ItemId, Version)>, Prices<'s>)>,
     sales: Option<Sales<'s>>,
+    viewed: Option<Stream<'s, (Instant, Viewed)>>,
 }
+
+/// Which views there were, where those that are repeated count once. A hash names nobody.
+pub static VIEWED: Kept<(Instant, u128)> = Kept { name: "shop/views/once", version: 1, forgets: Forgets::NamesNobody };
+
+/// Which events there were that metrics read which are declared in SQL, where those that are repeated count once.
+pub static DECLARED: Kept<(Instant, u128)> =
+    Kept { name: "shop/declared/once", version: 1, forgets: Forgets::NamesNobody };
 
 #[derive(Clone)]
 struct Sales<'s> {
@@ -154,6 +167,45 @@ impl<'s> Shop<'s> {
             sessions(signs, lane.watermarks(), settings, &lane.ledger)
         };
         built.get_or_insert_with(build).clone()
+    }
+
+    /// Views of items.
+    pub fn views(&mut self) -> Stream<'s, ItemId> {
+        match self.viewed() {
+            Some(viewed) => viewed.map(|(_, (_, item_id))| item_id),
+            None => self.split.views.stream(),
+        }
+    }
+
+    /// Who did something, and when.
+    pub fn deeds(&mut self) -> Stream<'s, Deed> {
+        let deeds = self.split.deeds.stream();
+        match self.viewed() {
+            Some(viewed) => deeds.concat(viewed.map(|(at, (user_id, _))| Deed { user_id, at, what: Did::View })),
+            None => deeds,
+        }
+    }
+
+    /// What metrics read that are declared in SQL: which of them, by its place, and the event.
+    fn declared(&mut self) -> Stream<'s, (usize, Declared)> {
+        let Shop { lane, settings, split, .. } = self;
+        if !settings.once {
+            return split.declared.stream();
+        }
+        let known = lane.restored(&DECLARED).map(|(at, print)| Met { print, at, what: None });
+        let met = split.declared_met.stream().concat(known);
+        let first = once(met, lane.watermarks(), &lane.settings, &lane.ledger, &DECLARED);
+        first.map(|(at, (place, row))| (place, Declared { at, row }))
+    }
+
+    /// The views, each once, if those that are repeated are to count once.
+    fn viewed(&mut self) -> Option<Stream<'s, (Instant, Viewed)>> {
+        let Shop { lane, settings, split, viewed: built, .. } = self;
+        let build = || {
+            let known = lane.restored(&VIEWED).map(|(at, print)| Met { print, at, what: None });
+            once(split.viewed.stream().concat(known), lane.watermarks(), &lane.settings, &lane.ledger, &VIEWED)
+        };
+        settings.once.then(|| built.get_or_insert_with(build).clone())
     }
 
     /// The version in force of each item of the catalog.
@@ -197,7 +249,12 @@ impl<'s> Shop<'s> {
         let Shop { lane, settings, split, .. } = self;
         let asked = Rc::<Asked>::default();
         let events = split.carts.stream().concat(lane.restored(&EVENTS));
-        let (lines, facts) = carts(events, lane.watermarks(), settings, &lane.ledger, Rc::clone(&asked));
+        let kept = (&lane.ledger, &EVENTS);
+        let (lines, facts) = carts(events, lane.watermarks(), settings, kept, Rc::clone(&asked));
+        let of_texts = split.carts_of_texts.stream().concat(lane.restored(&EVENTS_OF_TEXTS));
+        let kept = (&lane.ledger, &EVENTS_OF_TEXTS);
+        let of_texts = carts(of_texts, lane.watermarks(), settings, kept, Rc::clone(&asked));
+        let (lines, facts) = (lines.concat(of_texts.0), facts.concat(of_texts.1));
         let lines = lines.inner.map(|(line, _, diff)| (line.movie_id.clone(), OfItem::Line(line, diff)));
         let purchases = split.purchases.stream().map(|line| (line.movie_id.clone(), OfItem::Line(line, 1)));
         let held = lane.restored(&LINES).map(|(line, cents)| (line.movie_id.clone(), OfItem::Held(line, cents)));
@@ -229,8 +286,13 @@ impl Configured for Settings {
         vec![("catalog_lateness_ms", self.catalog_lateness_ms)]
     }
 
+    fn worded(&self) -> Vec<(&'static str, &'static str)> {
+        // State that does not know which events there were fits none that does.
+        if self.once { vec![("events/once", "everything")] } else { Vec::new() }
+    }
+
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
-        let (gate, arrivals) = Events::into(&*events::FAMILY, scope);
+        let (gate, arrivals) = Events::into(&events::ByNames, scope);
         (Box::new(gate), build(arrivals, inputs, self, ledger))
     }
 }
@@ -247,13 +309,16 @@ pub fn build<'s>(
     let lane = Lane::new(scope, watermarks.clone(), &settings.lane, ledger);
     let mut judging = LateSplit::new(arrivals);
     let (routes, split) = split::taps(&mut judging);
-    let mut shop = Shop { lane, settings: settings.clone(), split, sessions: None, catalog: None, sales: None };
+    let mut shop =
+        Shop { lane, settings: settings.clone(), split, sessions: None, catalog: None, sales: None, viewed: None };
     for metric in METRICS.iter().filter(|metric| settings.lane.tables.contains(metric.table)) {
         (metric.build)(&mut shop);
     }
     let declared: Vec<_> = over::declared().iter().copied().filter(|metrics| metrics.is_kept(&shop.lane)).collect();
+    let read = (!declared.is_empty()).then(|| shop.declared());
     for (place, metrics) in declared.iter().enumerate() {
-        let events = shop.split.declared.stream().filter(move |(of, _)| *of == place).map(|(_, event)| event);
+        let Some(read) = read.clone() else { continue };
+        let events = read.filter(move |(of, _)| *of == place).map(|(_, event)| event);
         metrics.build(events, &mut shop.lane);
     }
     let raw = shop.split.raw.stream();

@@ -18,8 +18,10 @@ pub mod when;
 mod written;
 
 pub use fields::Wire;
-pub use names::{Fields, Kind, Names, Set, Slot, sounds_like};
+pub use names::{Called, Fields, Kind, Names, Set, Slot, TwoWays, sounds_like};
 pub use nearest::nearest;
 pub use reason::{Broken, Reason, Rejection, Several};
-pub use vocabulary::{Accept, Clock, Flaw, Page, Record, TimeRules, Topic, Vocabulary, event_time};
+pub use vocabulary::{
+    Accept, Alias, Clock, EVENT_NAME, Flaw, Page, Record, Spoken, TIMESTAMP, TimeRules, Topic, Vocabulary, event_time,
+};
 pub use written::{Write, Written};

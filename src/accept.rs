@@ -1,11 +1,12 @@
 //! Records read one by one, outside of a dataflow.
 
 use crate::decode::{self, Format};
-use crate::families::{FAMILY, SHOP};
+use crate::families::SHOP;
 use crate::rules::Rules;
 use dataflows::events::Event;
 use dataflows::family::FamilyId;
 use dataflows::gate::{self, Events, Judge};
+use dataflows::shop::events::ByNames;
 use dataflows::wire::{Clock, Rejection};
 
 /// Whether a record of a family would be accepted: so many bytes, of which these are the beginning, or all.
@@ -37,7 +38,7 @@ pub struct Accepted {
 /// # Errors
 /// The reason, if it is not an event or breaks a rule.
 pub fn accept(format: &Format, payload: &[u8], rules: &Rules, clock: impl Into<Clock>) -> Result<Accepted, Rejection> {
-    let mut gate = Events::alone(&*FAMILY);
+    let mut gate = Events::alone(&ByNames);
     let accepted = decode::decode(format, payload, &mut gate, rules.bounds(SHOP, clock))?;
     Ok(taken(&mut gate, accepted))
 }
@@ -52,7 +53,7 @@ pub fn accept_record(
     rules: &Rules,
     clock: impl Into<Clock>,
 ) -> Result<Accepted, Rejection> {
-    let mut gate = Events::alone(&*FAMILY);
+    let mut gate = Events::alone(&ByNames);
     let accepted = decode::decode_record(format, record, &mut gate, rules.bounds(SHOP, clock))?;
     Ok(taken(&mut gate, accepted))
 }

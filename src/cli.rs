@@ -237,14 +237,18 @@ pub struct SqlArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The table: of a metric, or of events
-    #[arg(required_unless_present = "language")]
+    #[arg(required_unless_present_any = ["language", "duckdb"])]
     pub name: Option<String>,
-    /// Print only the SQL that `verify` compares the table with
+    /// Print only SQL that gives the rows of the table: what `verify` runs in SQLite; your text with what DuckDB needs for
+    /// it; or a statement of Snowflake over the raw table there
     #[arg(long, value_name = "DATABASE", value_enum, requires = "name")]
     pub sql: Option<SqlOf>,
     /// What a metric in `model/NAME.sql` can have, on one page
     #[arg(long, conflicts_with_all = ["name", "sql"])]
     pub language: bool,
+    /// Print the file `model/duckdb.sql`: the events of the model as views, to write a metric in DuckDB first
+    #[arg(long, conflicts_with_all = ["name", "sql", "language"])]
+    pub duckdb: bool,
 }
 
 /// Whose SQL a metric is printed in.
@@ -252,6 +256,9 @@ pub struct ExplainArgs {
 #[allow(missing_docs, reason = "as it is called")]
 pub enum SqlOf {
     Sqlite,
+    #[value(name = "duckdb")]
+    DuckDb,
+    Snowflake,
 }
 
 /// What `try` tries.
@@ -328,12 +335,13 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Compute a declared metric over some files, show its rows, and compare them with its SQL; nothing is kept
     Try(TryArgs),
-    /// Print a file of the model, NAME.toml, made of a sample of events: to be read, corrected and kept
+    /// Print a file of the model, NAME.toml, made of a sample of events or of a schema: to be read, corrected and kept
     Declare {
-        /// Files of JSON lines (`.gz` too), folders of them, patterns, or `-` for standard input
+        /// Files of JSON lines or CSV (`.gz` too), folders of them, patterns, or `-` for standard input; or one subject of
+        /// the Schema Registry (`--registry`)
         #[arg(value_name = "EVENTS", required = true)]
         files: Vec<PathBuf>,
-        /// What the events are called [default: their `event_name`, else the name of the file]
+        /// What the events are called [default: their `event_name`, else the name of the file or of the subject]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },

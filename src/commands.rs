@@ -62,6 +62,7 @@ mod waiting;
 
 use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;
+use crate::config::events::Once;
 use crate::config::retention::Retention;
 use crate::config::{Config, Flag, Loaded};
 use crate::engine::{Lane, Options};
@@ -171,6 +172,12 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             return explain::language().map(|()| Outcome::default());
         }
         Some(Command::Declare { files, name }) => {
+            if let Some(subject) = declare::may_be_subject(files) {
+                let config = configure(&cli.global, &cli.shop, None)?.config;
+                if !config.registry.url.is_empty() {
+                    return declare::declare_subject(&config, subject, name.as_deref()).map(|()| Outcome::default());
+                }
+            }
             return declare::declare(files, name.as_deref()).map(|()| Outcome::default());
         }
         Some(_) | None => {}
@@ -266,7 +273,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             check::check(loaded, all)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
-        Command::Schema { events: 1.., .. } => quiet(events::events()),
+        Command::Schema { events: 1.., .. } => quiet(events::events(config.rules.shop.naming)),
         Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
@@ -346,6 +353,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
         cart_ttl_ms: config.cart_ttl,
         price_backfill_ms: config.price_backfill,
         segments: config.segments.thresholds(),
+        once: config.events.once == Once::Everything,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
 mod check;
+pub mod events;
 mod explain;
 pub mod feed;
 pub mod kafka;
@@ -116,6 +117,9 @@ declared! {
         pub segments: Segments,
         /// The limits of what is accepted. A record beyond them is rejected, and kept with the reason.
         pub rules: Rules,
+        /// The movie shop's events under the names of your records. `deltamart schema --events` prints an example of each
+        /// event as it is read then.
+        pub events: events::Events,
         /// The simulated shop: for `run` without files and without Kafka, and for `simulate`.
         pub simulate: Simulate,
         /// The brokers that events are read from. Without `brokers` nothing is read from Kafka.
@@ -274,6 +278,7 @@ impl Default for Config {
             take_over: false,
             segments: Segments::default(),
             rules: Rules::default(),
+            events: events::Events::default(),
             simulate: Simulate::default(),
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),

@@ -1,6 +1,7 @@
 //! Bytes to a typed event, or a rejection that says why. Never panics, never guesses.
 
 pub mod avro;
+pub mod csv;
 pub mod hints;
 pub mod mask;
 pub mod members;
@@ -27,6 +28,8 @@ pub enum Format {
     Json(Option<&'static str>),
     /// One JSON object behind the header of the Confluent wire format.
     JsonSchema(&'static str),
+    /// The values of one record, behind a header that names its fields.
+    Csv(csv::Csv),
     /// One block of `Movies.txt`; the version's timestamp in milliseconds.
     MoviesTxt(i64),
 }
@@ -67,7 +70,7 @@ pub fn decode<'a>(
 ) -> Result<Accepted, Rejection> {
     is_short_enough(format, payload.len() as u64).map_err(|rejection| match format {
         Format::Avro(..) | Format::JsonSchema(_) => Rejection { schema_id: avro::schema_id(payload), ..rejection },
-        Format::Json(_) | Format::MoviesTxt(_) => rejection,
+        Format::Json(_) | Format::Csv(_) | Format::MoviesTxt(_) => rejection,
     })?;
     let decoded = match format {
         Format::Json(carries) => decode_json(payload, *carries, gate, bounds),
@@ -75,14 +78,22 @@ pub fn decode<'a>(
             decode_json(datum, Some(carries), gate, bounds).map_err(of_schema(schema_id))
         }),
         Format::Avro(carries, schemas) => {
-            let mut wire = Wire::new(gate.names());
+            let mut wire = Wire::new(gate.names(bounds.rules));
             avro::decode(payload, schemas, &mut wire, Set::ALL).and_then(|schema_id| {
-                let mut rest = |wire: &mut Wire<'_, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
+                let mut rest = |wire: &mut Wire<'static, 'a>, set| avro::decode(payload, schemas, wire, set).map(drop);
                 let seen = Seen::Avro(payload, schemas);
                 let judged = judge(gate, &mut wire, Some(carries), bounds, &mut rest, seen);
                 wire.done();
                 judged.map_err(of_schema(schema_id))
             })
+        }
+        Format::Csv(csv) => {
+            let mut wire = Wire::new(gate.names(bounds.rules));
+            csv.read(payload, &mut wire)?;
+            // All fields were read.
+            let judged = judge(gate, &mut wire, None, bounds, &mut |_, _| Ok(()), Seen::Csv(csv));
+            wire.done();
+            judged
         }
         Format::MoviesTxt(as_of) => {
             movies_txt::decode(payload, *as_of).map(|(event, masked)| gate.take(Box::new(event), masked))
@@ -101,10 +112,12 @@ pub fn decode<'a>(
 fn is_short_enough(format: &Format, bytes: u64) -> Result<(), Rejection> {
     match format {
         Format::MoviesTxt(_) => together("the block of the item", bytes),
-        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) if bytes > RECORD_BYTES_MAX as u64 => {
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) | Format::Csv(_)
+            if bytes > RECORD_BYTES_MAX as u64 =>
+        {
             Err(too_long("the record", bytes, RECORD_BYTES_MAX))
         }
-        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) => Ok(()),
+        Format::Avro(..) | Format::Json(_) | Format::JsonSchema(_) | Format::Csv(_) => Ok(()),
     }
 }
 
@@ -122,7 +135,7 @@ fn decode_json<'a>(
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    let mut wire = Wire::new(gate.names());
+    let mut wire = Wire::new(gate.names(bounds.rules));
     json(datum, wire.by_name(Set::ALL))?;
     let mut rest = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
     let judged = judge(gate, &mut wire, carries, bounds, &mut rest, Seen::Json(datum));
@@ -162,7 +175,7 @@ fn judge<'n, 'a>(
     gate.judge(wire, carries, bounds, rest).map_err(|broken| match broken {
         Broken::Rule(rejection) => rejection,
         Broken::Missing(field) => {
-            let detail = format!("`{field}` is missing{}", seen.outline().why_missing(field));
+            let detail = format!("`{field}` is missing{}", seen.why_missing(field));
             Rejection::new(Reason::MISSING_FIELD, detail)
         }
         Broken::Several(reason, several) => {
@@ -178,13 +191,18 @@ enum Seen<'r> {
     Json(&'r [u8]),
     /// A payload of Avro.
     Avro(&'r [u8], &'r Schemas),
+    /// Values of a header.
+    Csv(&'r csv::Csv),
 }
 
 impl Seen<'_> {
-    fn outline(&self) -> hints::Outline {
+    /// Why a field may be missing: to be put behind that it is.
+    fn why_missing(&self, field: &str) -> String {
         match self {
-            Seen::Json(datum) => hints::Outline::of_json(datum),
-            Seen::Avro(payload, schemas) => avro::outline(payload, schemas),
+            Seen::Json(datum) => hints::Outline::of_json(datum).why_missing(field),
+            Seen::Avro(payload, schemas) => avro::outline(payload, schemas).why_missing(field),
+            Seen::Csv(csv) if csv.has(field) => ": its value is empty".to_owned(),
+            Seen::Csv(_) => ": the header does not name it".to_owned(),
         }
     }
 
@@ -192,7 +210,8 @@ impl Seen<'_> {
     fn value(&self, field: &str) -> Option<String> {
         match self {
             Seen::Json(datum) => several::shown(datum, field),
-            Seen::Avro(..) => None,
+            // A value is a text there.
+            Seen::Avro(..) | Seen::Csv(_) => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::load::{Loaded, Model};
 use dataflows::declared::metrics::Metrics;
 use dataflows::declared::plan::Metric;
 use dataflows::family::{Catalogue, Family, FamilyId};
+use dataflows::shop::events::Naming;
 use dataflows::shop::{MovieShop, over};
 use dataflows::table::TableId;
 use dataflows::wire::{Names, Reason};
@@ -110,9 +111,14 @@ pub fn declare(model: Model) {
 /// The movie shop. Before anything named its family, it was of this one.
 pub const SHOP: FamilyId = FamilyId(&MovieShop);
 
-/// The names of the fields of each family's events.
+/// The names of the fields of each family's events; of the movie shop's, all by which this process reads any.
 pub fn names() -> impl Iterator<Item = &'static Names> {
-    all().families().iter().map(|family| family.names())
+    all().families().iter().map(|family| family.names()).chain(Naming::all())
+}
+
+/// The names of the fields of a family's events; of the movie shop's, all by which this process reads any.
+pub fn names_of(family: FamilyId) -> impl Iterator<Item = &'static Names> {
+    std::iter::once(family.names()).chain(Naming::all().into_iter().filter(move |_| family == SHOP))
 }
 
 /// Every reason for which a record may be rejected.

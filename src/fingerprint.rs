@@ -19,6 +19,9 @@ const READING: u32 = 3;
 /// What stands for a print that is not there.
 const NONE: &str = "none";
 
+/// The name under which it stands up to when a run takes history into its tables.
+pub const BACKFILL: &str = "setting backfill until";
+
 /// The name under which it stands how prints are made.
 const MADE: &str = "how prints are made";
 
@@ -52,6 +55,7 @@ pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<St
             ("raw", if lane.raw { "on" } else { "off" }.to_owned()),
         ];
         settings.extend(family.unnamed().into_iter().map(|(name, ms)| (name, limit(ms))));
+        settings.extend(family.worded().into_iter().map(|(name, word)| (name, word.to_owned())));
         for (name, value) in settings {
             prints.insert(format!("setting {prefix}{name}"), value);
         }
@@ -170,7 +174,9 @@ fn told(name: &str, was: &str, is: &str) -> String {
     if let Some(family) = setting.strip_suffix(".declaration") {
         return format!("what `{family}.toml` declares");
     }
-    let Some(span) = setting.strip_suffix("_ms") else { return format!("setting `{setting}` (was {was}, is {is})") };
+    let Some(span) = setting.strip_suffix("_ms") else {
+        return format!("setting `{}` (was {was}, is {is})", setting.replace('/', "."));
+    };
     let shown = |ms: &str| ms.parse().map_or_else(|_| ms.to_owned(), span::show);
     format!("setting `{span}` (was {}, is {})", shown(was), shown(is))
 }

@@ -69,8 +69,14 @@ fn nothing() -> Masked {
     Masked { bytes: Vec::new(), differs: false }
 }
 
-/// As many bytes of a record as are kept, masked.
+/// As many bytes of a record as are kept, masked. Of separated values an object of JSON: nobody could read them without the
+/// header of their file.
 fn kept(format: &Format, payload: &[u8]) -> Masked {
+    if let Format::Csv(csv) = format
+        && let Some(json) = csv.json(payload).filter(|json| json.len() <= KEPT_BYTES_MAX)
+    {
+        return mask::record(&Format::Json(None), &json);
+    }
     // More than is kept: an address may go on behind it.
     let mut kept = mask::record(format, &payload[..payload.len().min(BEGINNING_BYTES)]);
     kept.bytes.truncate(KEPT_BYTES_MAX);

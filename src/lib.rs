@@ -96,4 +96,5 @@ pub mod outage;
 pub mod periodic;
 pub mod shown;
 pub mod specification;
+pub mod spoken;
 pub mod stats;

@@ -2,7 +2,8 @@
 //!
 //! A folder is read whole ([`load`]). A file of TOML is a family of events ([`events`]). A text of SQL is read
 //! ([`language`]), typed ([`types`]), and the plan that comes of it is what runs. `verify` has the same plan as a text for
-//! SQLite ([`sqlite`]). What is wrong with a text is said with its place, and with the way out ([`messages`]).
+//! SQLite ([`sqlite`]), and as one for Snowflake ([`snowflake`]). DuckDB runs the text itself ([`duckdb`]). What is wrong with
+//! a text is said with its place, and with the way out ([`messages`]).
 
 pub mod load;
 pub mod messages;
@@ -13,10 +14,14 @@ pub mod language;
 pub mod types;
 
 pub mod print;
+
+pub mod duckdb;
+pub mod snowflake;
 pub mod sqlite;
 
 pub mod example;
 pub mod sample;
+pub mod subject;
 
 #[cfg(test)]
 mod tests;

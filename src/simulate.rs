@@ -10,10 +10,12 @@ use crate::config::Config;
 use crate::decode::Format;
 use crate::families::SHOP;
 use crate::families::TOPICS;
+use crate::rules::{Rules, journaled};
 use crate::source::movies::Movies;
 use crate::source::{Batch, Partition, Poll, Portion, Source, SourceError};
 use dataflows::events::{CatalogItem, Event};
 use dataflows::operators::Status;
+use serde::Serialize;
 use shop::Shop;
 use std::time::Instant;
 use wire::Encoder;
@@ -103,10 +105,15 @@ pub fn is_simulated(identity: &str) -> bool {
     identity.starts_with(SIMULATED)
 }
 
+/// Rules that events are drawn from, as the journal has them: a rule that is new changes nothing for who does not set it.
+#[derive(Serialize)]
+struct Drawn(#[serde(serialize_with = "journaled::serialize")] Rules);
+
 /// What the events depend on: all but how fast they come.
 fn identity(config: &Config) -> String {
     let shop = crate::config::Simulate { rate: 0, ..config.simulate.clone() };
-    let depends = serde_json::to_vec(&(shop, config.lateness, config.out_of_orderness, &config.rules));
+    let rules = Drawn(config.rules.clone());
+    let depends = serde_json::to_vec(&(shop, config.lateness, config.out_of_orderness, rules));
     format!("{SIMULATED}{:08x}", crc32fast::hash(&depends.expect("settings are JSON")))
 }
 

@@ -16,6 +16,7 @@ pub mod recognise;
 pub mod script;
 pub mod sniff;
 pub mod span;
+pub mod table;
 pub mod valid;
 pub mod whose;
 

@@ -1,7 +1,7 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
-use dataflows::family::{Catalogue, FamilyId};
-use dataflows::table::{Column, TableId, Type};
+use dataflows::family::{Catalogue, FamilyId, ONCE};
+use dataflows::table::{Column, Role, TableId, Type};
 use rusqlite::Connection;
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
@@ -21,6 +21,9 @@ pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &Param
 pub fn execute_of(families: &[FamilyId], connection: &Connection, parameters: &Parameters<'_>) -> rusqlite::Result<()> {
     for family in families {
         let parameters = parameters(*family);
+        if parameters.contains(&(ONCE, 1)) {
+            repeated_once(*family, connection)?;
+        }
         let metrics = family.metrics().into_iter().map(|(id, sql)| (id.name(), sql));
         for (name, sql) in family.pieces().into_iter().chain(metrics) {
             let mut statement = connection.prepare(&format!("CREATE TEMP TABLE {name} AS\n{sql}"))?;
@@ -47,6 +50,22 @@ fn hide_nobody(id: TableId, connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.execute_batch(&format!("DELETE FROM temp.{} WHERE {}", id.name(), persons.join(" OR ")))
+}
+
+/// Raw tables in which events that are equal in every column are one row, in the place of those that are there. Where
+/// they came from is no column of an event. One that is late is another: it came after the metrics had counted.
+fn repeated_once(family: FamilyId, connection: &Connection) -> rusqlite::Result<()> {
+    let raw = family.raw().into_iter().map(TableId::table);
+    for table in raw.filter(|table| matches!(table.role, Role::Raw { at: Some(_) })) {
+        let columns: Vec<_> = table.columns[table.key_columns..].iter().map(|column| column.name).collect();
+        let (name, columns) = (table.name, columns.join(", "));
+        connection.execute_batch(&format!(
+            "CREATE TEMP TABLE once AS SELECT DISTINCT {columns}, late FROM {name};
+             DROP TABLE IF EXISTS temp.{name};
+             ALTER TABLE temp.once RENAME TO {name}"
+        ))?;
+    }
+    Ok(())
 }
 
 /// The named parameters of a family's SQL.

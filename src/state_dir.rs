@@ -82,7 +82,8 @@ pub struct Generation {
     pub program: String,
     /// The version of decoder and rules: what they say of the same bytes changes only with it.
     pub decoder: u32,
-    /// The bounds of what was accepted.
+    /// The bounds of what was accepted, and the names by which it was read.
+    #[serde(with = "crate::rules::journaled")]
     pub rules: crate::rules::Rules,
     /// What the tables mean: name by name, see [`crate::fingerprint`].
     pub fingerprint: BTreeMap<String, String>,

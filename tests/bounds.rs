@@ -1,6 +1,7 @@
 //! Everything has a bound: what is too long is rejected with its size and takes nothing with it, however small it
 //! is packed; and whatever comes, every record is somewhere.
 
+mod declared;
 mod fuzz;
 mod hostile;
 mod memory;

@@ -9,6 +9,8 @@ use crate::oracle::{self, Span};
 use crate::support::{self, Call, Hooked, Options};
 use crate::toys;
 use dataflows::family::Catalogue;
+use dataflows::shop::events::Naming;
+use dataflows::shop::events::naming::Mapped;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
@@ -81,6 +83,33 @@ fn killed_on_one_worker_it_goes_on_with_four() {
     shop.is_killed(1, Fate::default());
     shop.is_killed(3, Fate::default());
     shop.ends_as_if_never_killed(4);
+}
+
+/// Names are as rules are: what is journaled is read by those of the start that journaled it, and the rest by ours.
+#[test]
+fn what_is_replayed_is_read_by_the_names_of_then() {
+    let called = |name: &str, user: u64| {
+        let at = "2026-01-05T10:00:00Z";
+        let record = format!(r#"{{"event_name":"{name}","timestamp":"{at}","{name}":{user},"item_id":"7"}}"#);
+        Step::Record(0, record.into_bytes())
+    };
+    let naming = |name: &str| {
+        let fields = BTreeMap::from([("user_id".to_owned(), name.to_owned())]);
+        let mapping = BTreeMap::from([("item_view".to_owned(), Mapped { name: name.to_owned(), fields })]);
+        Naming::of(mapping).expect("good")
+    };
+    let mut shop = Example::of([called("look", 1), Step::Cut]);
+    shop.world.options.rules.shop.naming = naming("look");
+    shop.is_killed(1, Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() });
+    assert!(shop.journaled() >= 2 && shop.committed() == 0);
+    shop.world.options.rules.shop.naming = naming("gaze");
+    shop.world.steps = vec![called("look", 1), Step::Cut, called("gaze", 2), called("look", 3), Step::End];
+    live(&shop.world, 1, shop.lives, Fate::default()).expect("it comes to its end");
+    let contents = shop.world.sinks[0].contents();
+    let users: Vec<_> = contents.rows(support::table("user_activity")).into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(users, [1, 2].map(Value::Integer));
+    assert_eq!(contents.rows(support::table("rejected_events")).len(), 1, "what is new is read by the names of now");
+    support::assert_matches_sql(&contents, &shop.world.options.settings);
 }
 
 /// A short history, killed where an example says.

@@ -1,7 +1,7 @@
 //! Somebody of a declared family is forgotten in the middle of its history: every table is still what its SQL says of the
 //! raw rows, in every sink, whatever comes afterwards, and whatever was broken off.
 
-use crate::declared::dice::Dice;
+use crate::dice::Dice;
 use crate::support::{self, Call, HOUR_MS, Hooked, MONDAY_MS, Options, Oracle};
 use dataflows::declared::family::{Known, Made, WithSettings};
 use dataflows::declared::plan::{Column, Family as Plan, Literal, Once, Type};

@@ -6,6 +6,7 @@
 //! of object looks like stands in `tests/formats/`.
 
 use crate::support;
+use dataflows::shop::events::rules::CartIds;
 use dataflows::state::Section;
 use deltamart::engine::Resume;
 use deltamart::families::all;
@@ -50,12 +51,13 @@ fn assert_as_it_was(name: &str, version: &str, written: &str) {
     );
 }
 
+fn event(name: &str, time: &str, rest: &str) -> Step {
+    let json = format!(r#"{{"event_name":"{name}","timestamp":"2026-01-05T{time}:00Z",{rest}}}"#);
+    Step::Record(0, json.into_bytes())
+}
+
 /// A little of everything: ids that are numbers and ids that are not, what is there and what is missing.
 pub fn a_day() -> Vec<Step> {
-    let event = |name: &str, time: &str, rest: &str| {
-        let json = format!(r#"{{"event_name":"{name}","timestamp":"2026-01-05T{time}:00Z",{rest}}}"#);
-        Step::Record(0, json.into_bytes())
-    };
     let cart = |n: u8, rest: &str| format!(r#""cart_id":"00000000-0000-0000-0000-0000000000{n:02}"{rest}"#);
     let registers = r#""age":30,"masked_email":"****@a.ge","preferred_language""#;
     vec![
@@ -91,6 +93,26 @@ pub fn kept_names() -> BTreeSet<&'static str> {
     all().families().iter().flat_map(|family| family.kept()).map(|kept| kept.name()).collect()
 }
 
+/// What is kept only by settings that nobody has who has not set them.
+pub const OF_SETTINGS: [&str; 2] = ["shop/carts/events_of_texts", "shop/views/once"];
+
+/// A little of each of these.
+fn of_settings() -> Vec<Section> {
+    let mut options = support::options(1);
+    options.settings.once = true;
+    options.rules.shop.cart_id = CartIds::Text;
+    let steps = [
+        event("item_view", "10:04", r#""user_id":1,"item_id":"7""#),
+        event("added_to_cart", "10:05", r#""user_id":1,"item_id":"7","cart_id":"basket""#),
+        Step::End,
+    ];
+    let (sink, source) = (Memory::default(), Script::new(support::partitions(1), steps));
+    let ended = support::run(source, &sink, options, Resume::default(), &Arc::default()).expect("runs");
+    assert!(sink.contents().rows(support::table("rejected_events")).is_empty(), "everything is accepted");
+    let of_settings = |section: &Section| OF_SETTINGS.contains(&&*section.name);
+    ended.state.into_iter().filter(of_settings).collect()
+}
+
 /// What the operators hold after that day, one section for each thing that is kept.
 fn sections() -> Vec<Section> {
     let sink = Memory::default();
@@ -98,7 +120,7 @@ fn sections() -> Vec<Section> {
     let ended = support::run(source, &sink, support::options(1), Resume::default(), &Arc::default()).expect("runs");
     assert!(sink.contents().rows(support::table("rejected_events")).is_empty(), "everything is accepted");
     let mut sections = BTreeMap::<String, Section>::new();
-    for section in ended.state {
+    for section in ended.state.into_iter().chain(of_settings()) {
         match sections.get_mut(&section.name) {
             Some(whole) => {
                 whole.records += section.records;

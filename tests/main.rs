@@ -2,6 +2,16 @@
 
 mod support;
 
+/// Random texts of SQL, and random values.
+#[path = "../src/model/tests/dice.rs"]
+mod dice;
+/// How often they were made of what.
+#[path = "../src/model/tests/drawn.rs"]
+mod drawn;
+/// What plans say, by plain loops.
+#[path = "../src/model/tests/naive.rs"]
+mod naive;
+
 /// Nothing that arrives stops the run, and everything is somewhere.
 mod bad_input;
 /// What an earlier version left.
@@ -25,6 +35,8 @@ mod cli;
 mod contracts;
 /// Killed anywhere, at every step, in every order.
 mod crashes;
+/// Separated values as events of a model, by the program as it is used.
+mod csv;
 /// The file that rows go to: damaged, held by somebody, without room, open to others.
 mod damage;
 /// Declared families: random metrics over random histories, from start to start.
@@ -63,6 +75,8 @@ mod messages;
 mod minutes;
 /// Events and metrics that users declare in files, by the program as it is used.
 mod model;
+/// The movie shop's events under other names, and by wider rules.
+mod names;
 /// Incremental equals from-scratch: each metric's SQL over random histories.
 mod oracle;
 /// The page of each event.
@@ -79,6 +93,8 @@ mod real_data;
 mod retention;
 /// A second run on one state, one that was killed, two at once; and a rebuild that was left.
 mod second;
+/// DuckDB reads the user's own text: over the feed, and over the file itself.
+mod second_reader;
 /// A secret in the wrong place is said nowhere.
 mod secrets;
 /// Settings explain themselves: mistakes are named all at once, values with where they come from.

@@ -86,6 +86,8 @@ fn a_store_is_run_shown_and_verified() {
     assert!(one.starts_with("daily_revenue: 1 rows, 0 differ from its SQL\nas of epoch"), "{one}");
     has(&says(at, 2, &["verify", "daily_revenu"]), &["no table `daily_revenu`; did you mean `daily_revenue`?"]);
     has(&says(at, 2, &["verify", "store_events"]), &["`store_events` is no metric"]);
+    // What is set otherwise than for the run is named.
+    has(&says(at, 1, &["verify", "--set", "lateness=75m"]), &["setting `lateness` (was 2days, is "]);
     // A row that was changed is found, where it is looked for.
     let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");
     warehouse.execute("UPDATE daily_revenue SET units = 9", []).expect("changes it");
@@ -206,6 +208,28 @@ fn a_table_is_explained() {
             "has 5 rows",
         ],
     );
+    // The user's own text is in what DuckDB gets, whether there is a feed or not.
+    let [_, (_, daily), _] = STORE;
+    let lines = says(at, 0, &["explain", "daily_revenue", "--sql", "duckdb"]);
+    has(&lines, &[daily.trim_end(), "getvariable('store_events'), 'store_events.jsonl'", "WITH \"store_events\" AS ("]);
+    let feed = says(at, 0, &["explain", "daily_revenue", "--sql", "duckdb", "--set", "feed.path=feed"]);
+    has(&feed, &[daily.trim_end(), "FROM temp.\"store_events\" AS _e", "late_events"]);
+    let [(_, sales), ..] = STORE;
+    let twice = says(at, 0, &["explain", "product_sales", "--sql", "duckdb", "--set", "feed.path=feed"]);
+    assert_eq!(twice.matches(sales.trim_end()).count(), 2, "for final rows, and for the others:\n{twice}");
+    let statement = says(at, 0, &["explain", "product_sales", "--sql", "snowflake"]);
+    has(&statement, &["\"RAW\".\"STORE_EVENTS\"", "COUNT_IF(", "TIME_SLICE(\"EVENT_TIME\", 5, 'MINUTE')", "_passed"]);
+    let views = says(at, 0, &["explain", "--duckdb"]);
+    has(
+        &views,
+        &[
+            "CREATE OR REPLACE MACRO is_final() AS",
+            "CREATE OR REPLACE VIEW \"store_events\" AS",
+            "\"event_type\" IN ('view', 'cart', 'remove_from_cart', 'purchase')",
+            "WHEN 'page_view' THEN 'view'",
+        ],
+    );
+    has(&says(at, 2, &["explain", "users", "--sql", "snowflake"]), &["reads no events of a model"]);
     // The SQL is all that is printed, and SQLite runs it.
     let sql = says(at, 0, &["explain", "daily_revenue", "--sql", "sqlite"]);
     assert!(sql.starts_with("WITH _events AS ("), "{sql}");
@@ -309,7 +333,7 @@ fn events_are_declared_by_a_sample() {
             "topics = [\"clicks\"]",
         ],
     );
-    has(&text, &["cost = { type = \"money\"", "1 line is no object of JSON"]);
+    has(&text, &["cost = { type = \"money\"", "1 line is no record"]);
     has(&says(at, 0, &["declare", "nested.jsonl"]), &["topics = [\"nested\"]"]);
     has(&says(at, 2, &["declare", "nested.jsonl", "--name", "Select"]), &["`--name Select`: the name is no name"]);
     put(at, "empty.jsonl", "\n");
@@ -321,7 +345,13 @@ fn events_are_declared_by_a_sample() {
 fn init_makes_a_model_that_works() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
-    has(&says(at, 0, &["init"]), &["folder `model` has events and a metric", "`orders.toml`, `orders_by_day.sql`"]);
+    has(
+        &says(at, 0, &["init"]),
+        &["folder `model` has events and a metric", "`orders.toml`, `orders_by_day.sql`, `duckdb.sql`"],
+    );
+    // Which is what `explain` prints.
+    let views = std::fs::read_to_string(at.join("model/duckdb.sql")).expect("text");
+    assert_eq!(views.trim_end(), says(at, 0, &["explain", "--duckdb"]).trim_end());
     let order = |id: u32, amount: &str| {
         format!(
             "{{\"ordered_at\":\"2026-01-05T10:00:00Z\",\"order_id\":\"o{id}\",\"customer_id\":{id},\"amount\":{amount}}}\n"
@@ -336,7 +366,7 @@ fn init_makes_a_model_that_works() {
         &says(at, 0, &["check"]),
         &[
             "# model `model`: 1 family of events, 1 metric\n",
-            "#   orders: topics orders; time ordered_at; person customer_id; equal events count once; lateness 2days\n",
+            "#   orders: topics orders; time ordered_at; person customer_id; events that are equal in every column count once; lateness 2days\n",
             "#     orders_by_day: key day, country; a group leaves when its day (`day`) has ended",
         ],
     );
@@ -344,6 +374,7 @@ fn init_makes_a_model_that_works() {
     has(&says(at, 0, &["verify", "orders_by_day"]), &["orders_by_day: 1 rows, 0 differ"]);
     // A folder that is there is left as it is.
     std::fs::remove_file(at.join("model/orders.toml")).expect("removes");
+    has(&says(at, 2, &["explain", "--duckdb", "--set", "model=none"]), &["there is no folder `none`"]);
     has(&says(at, 0, &["init", "other.toml"]), &["folder `model` is there already"]);
     assert!(!at.join("model/orders.toml").exists());
 }
@@ -362,8 +393,12 @@ fn metrics_may_be_of_the_movie_shops_own_events() {
         FROM cart_events WHERE event_name = 'purchase' AND purchase_amount > 3 GROUP BY day";
     let folder = folder(&[("model/registrations.sql", registrations), ("model/earned_by_day.sql", earned)]);
     let at = folder.path();
-    for (workers, events) in [("1", "4000"), ("3", "9000"), ("2", "12000")] {
-        says(at, 0, &["-w", workers, "--events", events, "--days", "9", "--set", "lateness=5h"]);
+    says(at, 0, &["simulate", "--out", "shop", "--events", "12000", "--days", "9"]);
+    let all = std::fs::read_to_string(at.join("shop/events.jsonl")).expect("it is written");
+    let lines: Vec<_> = all.split_inclusive('\n').collect();
+    for (workers, read) in [("1", 4000), ("3", 9000), ("2", lines.len())] {
+        put(at, "events.jsonl", &lines[..read].concat());
+        says(at, 0, &["run", "events.jsonl", "-w", workers, "--set", "lateness=5h"]);
         let verified = says(at, 0, &["verify", "--set", "lateness=5h"]);
         has(&verified, &["registrations: ", "earned_by_day: "]);
         let warehouse = rusqlite::Connection::open(at.join("deltamart.db")).expect("opens");
@@ -414,4 +449,45 @@ fn a_metric_of_the_movie_shops_events_is_tried_without_a_model() {
     let said = says(at, 0, &["try", "views.sql", "events.jsonl"]);
     has(&said, &["3 records", "deltas: 2 rows upserted, 0 deleted", "2 rows, 0 differ"]);
     has(&says(at, 2, &["try", "view.sql", "events.jsonl"]), &["view.sql"]);
+}
+
+const WEB_EVENTS: &str = "doc = \"One row per event.\"
+topics = [\"web\"]
+time = \"at_time\"
+person = \"none\"
+[columns]
+at_time = { type = \"instant\", from = \"timestamp\", doc = \"When, UTC.\" }
+kind = { type = \"text\", from = \"event_name\", case = \"lower\", one_of = [\"search\", \"order\"], doc = \"What.\" }
+query = { type = \"text\", empty = \"\", doc = \"Of a search: what was looked for.\" }
+";
+
+/// Events that come together are of one family, which a column tells apart; what it does not take is rejected once.
+#[test]
+fn several_events_of_one_file_are_of_one_family() {
+    let folder = folder(&[("model/web_events.toml", WEB_EVENTS)]);
+    let at = folder.path();
+    put(
+        at,
+        "model/searches.sql",
+        "-- One row per query. Kept for ever.\nSELECT query AS looked_for, -- What was looked for.\n       count(*) AS n -- How \
+         often.\nFROM web_events WHERE kind = 'search' GROUP BY looked_for",
+    );
+    let line = |name: &str, rest: &str| {
+        format!("{{\"event_name\":\"{name}\",\"timestamp\":\"2026-01-05T10:00:00Z\"{rest}}}\n")
+    };
+    let lines = [line("Search", ",\"query\":\"lamp\""), line("order", ""), line("click", ""), line("search", "")];
+    put(at, "web.jsonl", &lines.concat());
+    has(&says(at, 0, &["run", "web.jsonl"]), &["4 records", "1 rejected (not_one_of 1)"]);
+    has(&says(at, 0, &["verify"]), &["searches: 2 rows, 0 differ"]);
+    // A topic has one family, and one family has it once.
+    put(at, "model/others.toml", WEB_EVENTS);
+    has(
+        &says(at, 2, &["check"]),
+        &[
+            "web_events.toml: `model/others.toml` reads the topic `web` too",
+            "with a column that reads the name of the event",
+        ],
+    );
+    put(at, "model/others.toml", &WEB_EVENTS.replace("[\"web\"]", "[\"x\", \"x\"]"));
+    has(&says(at, 2, &["check"]), &["others.toml: `topics` names `x` twice"]);
 }

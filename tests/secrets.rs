@@ -9,7 +9,7 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 24] = [
+const SHOWN: [&str; 34] = [
     "warehouse",
     "model",
     "state_dir",
@@ -34,6 +34,16 @@ const SHOWN: [&str; 24] = [
     "rules.payment_method",
     "rules.preferred_language",
     "kafka.topics.item_view",
+    "events.item_view.fields.user_id",
+    "events.consumer_registration.name",
+    "events.sign_in.name",
+    "events.sign_out.name",
+    "events.item_view.name",
+    "events.added_to_cart.name",
+    "events.checkout_to_cart.name",
+    "events.purchase.name",
+    "events.item_rating.name",
+    "events.movies_catalog_enriched.name",
 ];
 
 /// Every key there is, with its section: `kafka.brokers`.
@@ -50,7 +60,14 @@ fn keys() -> Vec<String> {
     let all: toml::Table = toml::from_str(&Config::default().to_toml()).expect("TOML");
     let mut keys = Vec::new();
     walk(&all, "", &mut keys);
-    for more in ["kafka.topics.item_view", "kafka.properties.x", "kafka.secrets.x", "publish.secrets.x"] {
+    for more in [
+        "events.item_view.fields.user_id",
+        "events.item_view.fields.x",
+        "kafka.topics.item_view",
+        "kafka.properties.x",
+        "kafka.secrets.x",
+        "publish.secrets.x",
+    ] {
         keys.push(more.to_owned());
     }
     keys

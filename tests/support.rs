@@ -151,6 +151,7 @@ pub fn options(workers: usize) -> Options {
         cart_ttl_ms: 3 * HOUR_MS,
         price_backfill_ms: HOUR_MS,
         segments: segments(HOUR_MS),
+        once: false,
     };
     Options { settings, idle_timeout_ms: 30_000, others: Vec::new(), engine }
 }

@@ -4,6 +4,7 @@
 //! different ones there are. What was aggregated of some events and of others is merged to what is aggregated of all, in
 //! any order.
 
+use crate::broken::{Law, is_broken};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, eval};
 use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
@@ -107,12 +108,15 @@ impl Layout {
         spare.clear();
         match what {
             What::Count(of) => {
-                let counts = of.as_ref().is_none_or(|of| !eval(of, event).is_null());
+                let counts =
+                    of.as_ref().is_none_or(|of| !eval(of, event).is_null()) || is_broken(Law::CountLeavesNullOut);
                 words[*at] += u64::from(counts);
             }
             What::Sum(of) => {
                 if let Datum::Number(number) = eval(of, event) {
                     sum(&mut words[*at..], number.into(), 1);
+                } else if is_broken(Law::SumOfNothingIsNull) {
+                    sum(&mut words[*at..], 0, 1);
                 }
             }
             What::Min(of) | What::Max(of) => {
@@ -122,13 +126,13 @@ impl Layout {
                         encode::push(&value, false, spare);
                         best(&mut held[*at], spare, edge(what));
                     }
-                } else if let Some(word) = word(&value) {
+                } else if let Some(word) = word(&value).or(is_broken(Law::ExtremeLeavesNullOut).then_some(0)) {
                     extreme(&mut words[*at..], word, edge(what));
                 }
             }
             What::CountDistinct(of) => {
                 let value = eval(of, event);
-                if !value.is_null() {
+                if !value.is_null() || is_broken(Law::DistinctLeavesNullOut) {
                     encode::push(&value, *is_person, spare);
                     let values = values(&mut held[*at]);
                     if !values.contains(&spare[..]) {
@@ -142,7 +146,10 @@ impl Layout {
                     encode::push(&value, false, spare);
                     has_all && !value.is_null()
                 });
-                if has_all {
+                // An instant takes nine bytes.
+                let is_tied = is_broken(Law::TiesAreByValue)
+                    && matches!(&held[*at], Held::Best(known) if known.get(..9) == spare.get(..9));
+                if (has_all || is_broken(Law::FirstHasAllValues)) && !is_tied {
                     best(&mut held[*at], spare, edge(what));
                 }
             }
@@ -155,6 +162,7 @@ impl Layout {
         for Part { what, at, .. } in &self.parts {
             let at = *at;
             match what {
+                What::Count(_) if is_broken(Law::CountsAreMerged) => words[at] = of_words[at],
                 What::Count(_) => words[at] += of_words[at],
                 What::Sum(_) => sum(&mut words[at..], total(&of_words[at..]), of_words[at + 2]),
                 What::Min(of) | What::Max(of) if is_word(of) => {
@@ -168,6 +176,7 @@ impl Layout {
                     }
                 }
                 What::CountDistinct(_) => match (&mut held[at], std::mem::take(&mut of_held[at])) {
+                    (Held::Values(_), Held::Values(_)) if is_broken(Law::ValuesAreMerged) => {}
                     (Held::Values(known), Held::Values(more)) => known.extend(more),
                     (to, from @ Held::Values(_)) => *to = from,
                     (_, Held::Nothing | Held::Best(_)) => {}
@@ -188,6 +197,7 @@ impl Layout {
         match what {
             What::Count(_) => Datum::Number(words[at] as i64),
             What::Sum(_) if words[at + 2] == 0 => Datum::Null,
+            What::Sum(_) if is_broken(Law::SumIsOf128Bits) => Datum::Number(words[at] as i64),
             What::Sum(_) => i64::try_from(total(&words[at..])).map_or(Datum::Null, Datum::Number),
             What::Min(of) | What::Max(of) if is_word(of) => {
                 let value = words[at + 1] as i64;
@@ -242,7 +252,7 @@ fn extreme(words: &mut [u64], value: i64, edge: Edge) {
     let is_better = match edge {
         Edge::First => value < words[1] as i64,
         Edge::Last => value > words[1] as i64,
-    };
+    } != is_broken(Law::ExtremeHasItsEdge);
     if words[0] == 0 || is_better {
         (words[0], words[1]) = (1, value as u64);
     }

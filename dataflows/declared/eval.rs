@@ -3,6 +3,7 @@
 //! **No expression fails.** What has no value, for whatever reason, is null. What the typer never makes (a text that is
 //! added to a number) has none either.
 
+use crate::broken::{Law, is_broken};
 use crate::declared::plan::{Arithmetic, Compare, Expr, Literal, Node, Type, Window};
 use crate::declared::row::{Datum, Row};
 use crate::time::DAY_MS;
@@ -65,7 +66,10 @@ pub fn eval<'a>(expr: &'a Expr, of: &'a impl Facts) -> Datum<'a> {
             _ => Datum::Null,
         },
         Node::Compare(what, a, b) => compare(*what, &eval(a, of), &eval(b, of)),
-        Node::IsDistinct(a, b) => Datum::Boolean(eval(a, of) != eval(b, of)),
+        Node::IsDistinct(a, b) => {
+            let (a, b) = (eval(a, of), eval(b, of));
+            Datum::Boolean(a != b || (a.is_null() && is_broken(Law::NullIsNotDistinct)))
+        }
         Node::And(all) => logic(all, of, false),
         Node::Or(any) => logic(any, of, true),
         Node::Not(of_what) => {
@@ -76,23 +80,29 @@ pub fn eval<'a>(expr: &'a Expr, of: &'a impl Facts) -> Datum<'a> {
         Node::In(of_what, literals) => {
             let value = eval(of_what, of);
             let is_one = || Datum::Boolean(literals.iter().any(|literal| datum(literal) == value));
-            if value.is_null() { Datum::Null } else { is_one() }
+            if value.is_null() && !is_broken(Law::NullInListIsNull) { Datum::Null } else { is_one() }
         }
         Node::Like(of_what, pattern) => text(eval(of_what, of), |text| Datum::Boolean(is_like(&text, pattern))),
         Node::Case(cases, otherwise) => {
-            let case = cases.iter().find(|(condition, _)| is_true(condition, of));
+            let takes =
+                |condition| is_true(condition, of) || (is_broken(Law::CaseWantsTrue) && eval(condition, of).is_null());
+            let case = cases.iter().find(|(condition, _)| takes(condition));
             eval(case.map_or(otherwise, |(_, value)| value), of)
         }
         Node::Coalesce(values) => {
-            values.iter().map(|value| eval(value, of)).find(|value| !value.is_null()).unwrap_or(Datum::Null)
+            let is_it = |value: &Datum<'_>| !value.is_null() || is_broken(Law::CoalesceLeavesNullOut);
+            values.iter().map(|value| eval(value, of)).find(is_it).unwrap_or(Datum::Null)
         }
         Node::NullIf(value, is) => {
             let (value, is) = (eval(value, of), eval(is, of));
             // Null is no less null for being equal to it.
-            if value == is { Datum::Null } else { value }
+            if value == is && !is_broken(Law::NullIfCompares) { Datum::Null } else { value }
         }
         Node::Substr(of_what, from, letters) => {
             text(eval(of_what, of), |text| Datum::Text(substr(text, *from, *letters)))
+        }
+        Node::Length(of_what) if is_broken(Law::LettersAreCounted) => {
+            text(eval(of_what, of), |text| Datum::Number(text.len() as i64))
         }
         Node::Length(of_what) => text(eval(of_what, of), |text| narrow(i128::try_from(text.chars().count()).ok())),
         Node::RoundedQuotient(a, b, scale) => match (eval(a, of), eval(b, of)) {
@@ -132,6 +142,7 @@ fn scale_of(expr: &Expr) -> i32 {
 }
 
 fn narrow<'a>(number: Option<i128>) -> Datum<'a> {
+    let number = if is_broken(Law::OverflowIsNull) { number.map(|number| i128::from(number as i64)) } else { number };
     number.and_then(|number| i64::try_from(number).ok()).map_or(Datum::Null, Datum::Number)
 }
 
@@ -159,13 +170,14 @@ fn arithmetic<'a>(what: Arithmetic, a: Datum<'a>, b: Datum<'a>) -> Datum<'a> {
         Arithmetic::Plus => Some(a + b),
         Arithmetic::Minus => Some(a - b),
         Arithmetic::Times => a.checked_mul(b),
+        Arithmetic::Remainder if is_broken(Law::RemainderHasTheSign) => a.checked_rem_euclid(b),
         Arithmetic::Remainder => a.checked_rem(b),
     })
 }
 
 fn compare<'a>(what: Compare, a: &Datum<'_>, b: &Datum<'_>) -> Datum<'a> {
     if a.is_null() || b.is_null() {
-        return Datum::Null;
+        return if is_broken(Law::ComparedWithNullIsNull) { Datum::Boolean(false) } else { Datum::Null };
     }
     let order = a.cmp(b);
     Datum::Boolean(match what {
@@ -185,6 +197,7 @@ fn logic<'a>(parts: &'a [Expr], of: &'a impl Facts, decides: bool) -> Datum<'a> 
         match eval(part, of) {
             Datum::Boolean(value) if value == decides => return Datum::Boolean(decides),
             Datum::Boolean(_) => {}
+            Datum::Null if is_broken(Law::LogicHasThreeValues) => {}
             Datum::Null | Datum::Number(_) | Datum::Instant(_) | Datum::Text(_) => is = Datum::Null,
         }
     }
@@ -202,17 +215,24 @@ fn rounded_quotient(above: i128, below: i128, power: i32) -> Option<i128> {
     };
     let (quotient, rest) = (above.checked_div(below)?, above.checked_rem(below)?);
     let (rest, below_abs) = (rest.unsigned_abs(), below.unsigned_abs());
-    let away = i128::from(rest >= below_abs - rest);
-    Some(if (above < 0) == (below < 0) { quotient + away } else { quotient - away })
+    let away =
+        i128::from(if is_broken(Law::HalvesGoAway) { rest > below_abs - rest } else { rest >= below_abs - rest });
+    Some(if (above < 0) == (below < 0) || is_broken(Law::RoundingMindsTheSign) {
+        quotient + away
+    } else {
+        quotient - away
+    })
 }
 
 /// The start of a window that begins within what can be said; of months, within what a calendar knows.
 fn floor(window: Window, at: i64) -> Option<i64> {
     match window {
+        Window::Width(width) if width > 0 && is_broken(Law::WindowsBefore1970) => at.checked_sub(at % width),
         Window::Width(width) if width > 0 => at.checked_sub(at.rem_euclid(width)),
         Window::Width(_) => None,
         Window::Week => {
-            let since_monday = (i128::from(at) + 3 * i128::from(DAY_MS)).rem_euclid(7 * i128::from(DAY_MS));
+            let thursday = if is_broken(Law::WeeksBeginOnMonday) { 0 } else { 3 };
+            let since_monday = (i128::from(at) + thursday * i128::from(DAY_MS)).rem_euclid(7 * i128::from(DAY_MS));
             i64::try_from(i128::from(at) - since_monday).ok()
         }
         Window::Month => DateTime::from_timestamp_millis(at).map(|_| window.floor(at)),
@@ -245,7 +265,9 @@ fn is_like(text: &str, pattern: &str) -> bool {
                 again = Some((text.clone(), pattern.clone()));
             }
             (None, None) => return true,
-            (Some(is), Some(letter)) if is == '_' || is == letter => {
+            (Some(is), Some(letter))
+                if is == '_' || is == letter || (is_broken(Law::LikeMindsCase) && is.eq_ignore_ascii_case(&letter)) =>
+            {
                 pattern.next();
                 text.next();
             }

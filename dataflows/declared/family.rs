@@ -2,20 +2,20 @@
 
 pub use crate::declared::metrics::Known;
 use crate::declared::metrics::{Metrics, column, leaked};
-use crate::declared::once::{self, Met, once, print};
+use crate::declared::once::{FORGETS, print};
 use crate::declared::plan::{Family as Plan, Once, Type};
 use crate::declared::reading::{Empty, REASONS, Reader, Takes, datum};
 use crate::declared::rollup::value;
 use crate::declared::row::{Datum, Declared, Row};
-use crate::declared::sip;
 use crate::events::{Logs, Origin};
 use crate::family::{Configured, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::lane::Lane;
-use crate::operators::{Judged, LateSplit, Watermarks, watermark};
+use crate::operators::{Judged, LateSplit, Met, Watermarks, once, watermark};
 use crate::persons::{Id, NOBODY};
 use crate::raw::{Append, origin_values, raw_table};
+use crate::sip;
 use crate::state::{Kept, KeptBy, Ledger};
 use crate::table::{Column, Role, Table, TableId, Value};
 use crate::time::{Instant, Settings, Time};
@@ -26,7 +26,7 @@ use timely::dataflow::operators::vec::Map;
 
 crate::taps! {
     /// Events of a family in which those that are repeated count once.
-    met: Met;
+    met: Met<Row>;
     /// Events of any other.
     events: Declared;
     /// Rows of the raw table, of late events too.
@@ -90,7 +90,7 @@ impl Made {
     /// they are one.
     pub fn leaked(plan: Plan, known: Vec<Known>, reader: &'static Reader) -> &'static Made {
         let name = leaked(&format!("{}/declared/once", plan.name));
-        let met = Box::leak(Box::new(Kept { name, version: 1, forgets: once::FORGETS }));
+        let met = Box::leak(Box::new(Kept { name, version: 1, forgets: FORGETS }));
         let declaration = declaration(&plan, reader);
         let raw = TableId::leaked(raw(&plan, reader));
         let groups = format!("{}/declared", plan.name);
@@ -151,7 +151,7 @@ impl Family for Made {
     fn person(&self, said: &str) -> Option<Id> {
         let readings = self.reader.readings();
         match &readings.get(self.plan().person?)?.takes {
-            Takes::Text { case, .. } => Some(Id::Text(case.of(said).into_owned())),
+            Takes::Text { case, .. } => Some(Id::Text(case.of(said.into()).into_owned())),
             Takes::Number(..) => said.parse().ok().filter(|id| *id < NOBODY).map(Id::Number),
             Takes::Boolean | Takes::Instant => None,
         }
@@ -223,7 +223,7 @@ impl WithSettings {
             match &made.plan().once {
                 Some(Once { of }) => routes.met.put(|| {
                     let print = print(&event.row, of, &mut spare);
-                    Met { print, at: event.at, row: Some(event.row) }
+                    Met { print, at: event.at, what: Some(event.row) }
                 }),
                 None => routes.events.put(|| event),
             }
@@ -246,9 +246,10 @@ impl Made {
         }
         let events = match &self.plan().once {
             Some(_) => {
-                let known = lane.restored(self.met).map(|(at, print)| Met { print, at, row: None });
+                let known = lane.restored(self.met).map(|(at, print)| Met { print, at, what: None });
                 let met = split.met.stream().concat(known);
-                once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met)
+                let first = once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met);
+                first.map(|(at, row)| Declared { at, row })
             }
             None => split.events.stream(),
         };

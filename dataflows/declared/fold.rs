@@ -1,6 +1,7 @@
 //! Of the events of an epoch to what they say of groups: one operator, whatever the number of metrics.
 
 use crate::Stream;
+use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::encode;
 use crate::declared::eval::{eval, is_true};
@@ -105,7 +106,8 @@ impl Reading {
             self.by_value.len() - 1
         });
         let ByValue { texts, numbers, .. } = &mut self.by_value[known];
-        for value in values {
+        let looked_up = if is_broken(Law::EachValueIsLookedUp) { 1 } else { values.len() };
+        for value in values.iter().take(looked_up) {
             let none = || vec![0; self.words];
             let truths = match value {
                 Literal::Text(text) => texts.entry(text.clone()).or_insert_with(none),
@@ -151,7 +153,8 @@ fn has_one_of(condition: &Expr) -> Option<(usize, &[Literal])> {
 /// What must be true for an expression to be: each of these. (That one of them is null makes it as little true.)
 fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
     if let Node::And(all) = &expr.node {
-        return Box::new(all.iter().flat_map(parts));
+        let asked = if is_broken(Law::EachConditionIsAsked) { 1 } else { all.len() };
+        return Box::new(all.iter().take(asked).flat_map(parts));
     }
     Box::new(std::iter::once(expr))
 }
@@ -197,18 +200,21 @@ impl Folding {
         reading.look(row, truths);
         let fits = |mask: &Mask| mask.iter().zip(&*truths).all(|(must, is)| must & is == *must);
         for Reads { number, filter, keys, filters, layout } in &reading.metrics {
-            if !fits(filter) {
+            if !fits(filter) && !is_broken(Law::WhereIsAsked) {
                 continue;
             }
             begin(*number, key);
             keys.iter().for_each(|(of, is_person)| encode::push(&eval(of, row), *is_person, key));
             let hash = hash(key);
-            let to = (hash >> 32) as usize % parts.len();
+            // By the event, and not by the group.
+            let by = if is_broken(Law::AGroupIsInOnePlace) { row.column(0) } else { Datum::Null };
+            let by = if let Datum::Instant(at) = by { at as usize } else { 0 };
+            let to = ((hash >> 32) as usize ^ by) % parts.len();
             let part = &mut parts[to];
             // Metrics with the same keys are many.
             let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);
             for (aggregate, filter) in filters.iter().enumerate() {
-                if fits(filter) {
+                if fits(filter) || is_broken(Law::FilterIsAsked) {
                     layout.add(aggregate, row, part.said.partial(place), spare);
                 }
             }

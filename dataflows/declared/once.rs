@@ -1,24 +1,11 @@
-//! Events that are repeated count once.
+//! By what declared events are known again.
 
-use crate::Stream;
 use crate::declared::encode;
-use crate::declared::row::{Declared, Row};
-use crate::declared::sip;
-use crate::dense::SLICE;
-use crate::hash::{Map, Set};
-use crate::operators::{Epoch, per_epoch};
+use crate::declared::row::Row;
 use crate::persons::Renaming;
-use crate::state::{Forgets, Kept, Ledger};
-use crate::time::{Instant, Settings};
-use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
-use std::rc::Rc;
-use timely::dataflow::channels::pact::Exchange;
-
-/// Hashes are let go of by the hour of their events.
-const PANE_MS: i64 = 60 * 60 * 1000;
+use crate::sip;
+use crate::state::Forgets;
+use crate::time::Instant;
 
 /// Not secret, so that who may choose texts could choose two that hash alike. A key of its own for each `state_dir` would
 /// be better: it would come in here.
@@ -42,81 +29,3 @@ pub const FORGETS: Forgets<(Instant, u128)> =
         }
         None => false,
     });
-
-/// An event, or that there was one in an earlier run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Met {
-    /// What stands for it.
-    pub print: u128,
-    /// When it happened.
-    pub at: Instant,
-    /// What it was.
-    pub row: Option<Row>,
-}
-
-#[derive(Default)]
-struct Panes(BTreeMap<Instant, Rc<Set<u128>>>);
-
-fn pane(at: Instant) -> Instant {
-    at.div_euclid(PANE_MS)
-}
-
-/// Lets each event through once.
-///
-/// **Law.** Of events that are equal in the columns that count, one comes out, in the first epoch that has any. If
-/// those are all columns, they are one event, and what comes out does not depend on how events came. If they are not,
-/// the one with the least row of that epoch does: then the other columns depend on which events an epoch has, and SQL
-/// over all events is exact for the columns that count alone. The time of an event is one of them: those that are
-/// equal are in one pane, and when that has passed, whatever is still to come is late. Two different events of one hash
-/// of 128 bits would count as one.
-pub fn once<'s>(
-    met: Stream<'s, Met>,
-    watermarks: Stream<'s, Instant>,
-    settings: &Settings,
-    ledger: &Ledger,
-    kept: &'static Kept<(Instant, u128)>,
-) -> Stream<'s, Declared> {
-    let held = Rc::new(RefCell::new(Panes::default()));
-    ledger.count(kept.name, &held, |Panes(panes)| panes.values().map(|prints| prints.len()).sum());
-    ledger.keep(kept, &held, |Panes(panes)| {
-        panes.clone().into_iter().flat_map(|(pane, prints)| {
-            let prints: Vec<_> = prints.iter().map(|print| (pane.saturating_mul(PANE_MS), *print)).collect();
-            // A pane that is listed need not be copied any more.
-            let slices: Vec<Vec<_>> = prints.chunks(SLICE).map(<[_]>::to_vec).collect();
-            slices
-        })
-    });
-    let settings = settings.clone();
-    let by_print = Exchange::new(|Met { print, .. }: &Met| *print as u64);
-    let step = move |Epoch { input, watermark, .. }: Epoch<Met>, out: &mut Vec<_>, _: &mut Vec<()>| {
-        let Panes(panes) = &mut *held.borrow_mut();
-        // In the order in which they came: what is read one after the other lies so in memory too.
-        let (mut fresh, mut places) = (Vec::<Met>::new(), Map::<u128, usize>::default());
-        for met in Epoch::records(input) {
-            if panes.get(&pane(met.at)).is_some_and(|prints| prints.contains(&met.print)) {
-                continue;
-            }
-            match places.entry(met.print) {
-                Entry::Vacant(place) => {
-                    place.insert(fresh.len());
-                    fresh.push(met);
-                }
-                Entry::Occupied(place) => {
-                    let least = &mut fresh[*place.get()];
-                    if met.row < least.row {
-                        *least = met;
-                    }
-                }
-            }
-        }
-        for Met { print, at, row } in fresh {
-            Rc::make_mut(panes.entry(pane(at)).or_default()).insert(print);
-            out.extend(row.map(|row| Declared { at, row }));
-        }
-        let cut = settings.forget_cut(watermark);
-        while panes.first_key_value().is_some_and(|(pane, _)| (pane + 1).saturating_mul(PANE_MS) <= cut) {
-            panes.pop_first();
-        }
-    };
-    per_epoch(met, watermarks, by_print, kept.name, step).0
-}

@@ -7,6 +7,7 @@ use crate::persons::NOBODY_CALLED;
 use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
 use crate::wire::{Broken, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
+use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub const ADDRESS_IN_KEY: Reason =
     Reason::of_family("address_in_key", "An id holds an e-mail address, which is never stored.");
 
 /// The field by which events of several families are told apart.
-const EVENT_NAME: &str = "event_name";
+pub const EVENT_NAME: &str = "event_name";
 
 /// All of these.
 pub const REASONS: &[Reason] = &[BAD_NUMBER, BAD_TEXT, OUT_OF_RANGE, NOT_ONE_OF, NOBODY_IN_KEY, ADDRESS_IN_KEY];
@@ -62,17 +63,6 @@ pub enum Case {
     Lower,
     /// In upper case.
     Upper,
-}
-
-impl Case {
-    /// A text as it is kept.
-    pub fn of(self, text: &str) -> Cow<'_, str> {
-        match self {
-            Case::Kept => text.into(),
-            Case::Lower => text.to_lowercase().into(),
-            Case::Upper => text.to_uppercase().into(),
-        }
-    }
 }
 
 /// The texts that a column takes.
@@ -215,7 +205,7 @@ thread_local! {
 }
 
 impl Judge<Declared> for Reader {
-    fn names(&self) -> &Names {
+    fn names(&'static self, _rules: &dyn Any) -> &'static Names {
         self.names()
     }
 
@@ -245,7 +235,28 @@ fn first<'w, 'a>(wire: &'w Wire<'_, 'a>, slots: &[Slot]) -> Result<Option<(Slot,
     Ok(None)
 }
 
+impl Case {
+    /// A text as it is kept.
+    pub fn of<'t>(self, text: Cow<'t, str>) -> Cow<'t, str> {
+        match self {
+            Case::Kept => text,
+            Case::Lower => text.to_lowercase().into(),
+            Case::Upper => text.to_uppercase().into(),
+        }
+    }
+}
+
 impl Reading {
+    /// Whether this is a text that the column takes.
+    pub fn takes_text(&self, text: &str) -> bool {
+        match &self.takes {
+            Takes::Text { case, one_of, is_person: _ } => {
+                one_of.as_ref().is_none_or(|one_of| one_of.place(&case.of(text.into())).is_some())
+            }
+            Takes::Boolean | Takes::Number(..) | Takes::Instant => false,
+        }
+    }
+
     fn value<'w>(
         &'w self,
         wire: &Wire<'_, '_>,
@@ -263,10 +274,7 @@ impl Reading {
                 .map_err(|why| wire.broken(slot, Reason::BAD_TIMESTAMP, value, &why)),
             Takes::Text { case, one_of, is_person } => {
                 let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text"))?;
-                let text = match case {
-                    Case::Kept => text,
-                    Case::Lower | Case::Upper => case.of(&text).into_owned().into(),
-                };
+                let text = case.of(text);
                 if let Some(one_of) = one_of {
                     return one_of
                         .place(&text)

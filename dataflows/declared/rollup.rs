@@ -1,6 +1,7 @@
 //! Of what is said of groups to rows: one operator, whatever the number of metrics.
 
 use crate::Stream;
+use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Layout, Partial};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
@@ -92,7 +93,7 @@ impl Rows {
             let Datum::Instant(start) = encode::at(keys(key), *place) else { return None };
             Some(window.end(start))
         });
-        ends.min()
+        if is_broken(Law::EarliestWindowCounts) { ends.max() } else { ends.min() }
     }
 
     fn of_group<'g>(&'g self, key: &'g GroupKey, group: &'g Group, passed: Instant) -> OfGroup<'g> {
@@ -101,7 +102,7 @@ impl Rows {
     }
 
     fn is_shown(&self, group: &OfGroup<'_>) -> bool {
-        self.having.as_ref().is_none_or(|having| is_true(having, group))
+        self.having.as_ref().is_none_or(|having| is_true(having, group)) || is_broken(Law::HavingIsAsked)
     }
 
     /// What may change of a group's row, as bytes: two rows of a group are equal if these are.
@@ -231,7 +232,7 @@ impl Touched {
             {
                 spare.clear();
                 of_metric.packed(&group, &mut spare);
-                if spare == packed[had.clone()] {
+                if spare == packed[had.clone()] && !is_broken(Law::OnlyChangesAreSaid) {
                     continue;
                 }
             }
@@ -324,7 +325,9 @@ pub fn rollup<'s>(
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let Groups { groups, due, passed } = &mut *held.borrow_mut();
         let before = passed.unwrap_or(Instant::MIN);
-        let now = settings.final_cut(watermark);
+        let now = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
+        let due_to = if is_broken(Law::GroupsWaitForLateness) { watermark } else { now };
+        let is_silent = |time| is_silent(time) && !is_broken(Law::OddEpochsAreSilent);
         let mut touched = Touched::default();
         for mut said in Epoch::records(input) {
             for of in 0..said.groups() {
@@ -348,16 +351,18 @@ pub fn rollup<'s>(
             }
         }
         let mut ended = Vec::new();
-        while let Some(first) = due.first_entry().filter(|first| *first.key() <= now) {
+        while let Some(first) = due.first_entry().filter(|first| *first.key() <= due_to) {
             let (end, places) = first.remove_entry();
             for place in &places {
                 let (key, group) = groups.at(*place);
-                let of_metric = rows.get(number(key)).filter(|of_metric| of_metric.asks_is_final);
+                let is_asked = |of_metric: &&Rows| of_metric.asks_is_final && !is_broken(Law::FinalIsSaid);
+                let of_metric = rows.get(number(key)).filter(is_asked);
                 if let Some(of_metric) = of_metric.filter(|_| !touched.has(group.mark, *place)) {
                     touched.add(*place, Some((of_metric, of_metric.of_group(key, group, before))));
                 }
             }
-            if end <= settings.forget_cut(watermark) {
+            let leaves = end <= settings.forget_cut(watermark) || is_broken(Law::GroupsWaitForLateness);
+            if leaves && !is_broken(Law::GroupsLeave) {
                 ended.extend(places);
             }
         }

@@ -10,8 +10,10 @@ pub mod catalog;
 pub mod checkout;
 pub mod item_rating;
 pub mod item_view;
+pub mod naming;
 pub mod purchase;
 pub mod registration;
+pub mod rules;
 pub mod shared;
 pub mod sign;
 
@@ -20,38 +22,16 @@ pub use catalog::{CatalogContent, CatalogItem};
 pub use checkout::Checkout;
 pub use item_rating::ItemRating;
 pub use item_view::ItemView;
+pub use naming::{ByNames, Naming};
 pub use purchase::Purchase;
 pub use registration::Registration;
+pub use rules::Rules;
 pub use sign::Sign;
 
 use crate::time::Instant;
-use crate::wire::{Page, Reason, Topic, Vocabulary, Write, Written};
+use crate::wire::{Alias, Page, Reason, Topic, TwoWays, Vocabulary, Write, Written};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
-
-/// The bounds of what is accepted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
-    /// Smallest and largest `user_id`.
-    pub user_id: (u64, u64),
-    /// Smallest and largest `age`, in years.
-    pub age: (u32, u32),
-    /// Languages, in addition to none.
-    pub preferred_language: Vec<String>,
-    /// Methods of payment.
-    pub payment_method: Vec<String>,
-}
-
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules {
-            user_id: (1, 1_000_000),
-            age: (18, 95),
-            preferred_language: vec!["eng".to_owned(), "geo".to_owned()],
-            payment_method: vec!["Cash".to_owned(), "Card".to_owned()],
-        }
-    }
-}
 
 /// Declares the events once: the variant, what it holds, and its page.
 macro_rules! events {
@@ -71,6 +51,18 @@ macro_rules! events {
             pub const ALL: &'static [EventName] = &[$(EventName::$variant),*];
 
             const PAGES: &'static [Page<Event, Rules>] = &[$($page),*];
+
+            /// The vocabulary of these pages, of records that call events and fields as `alias` says.
+            fn vocabulary(
+                mut alias: impl FnMut(&'static str) -> Alias,
+            ) -> Result<Vocabulary<Event, Rules>, (&'static str, TwoWays)> {
+                let mut vocabulary = Vocabulary::default();
+                $({
+                    let name = $page.topic.event;
+                    vocabulary.add_as($page, alias(name)).map_err(|twice| (name, twice))?;
+                })*
+                Ok(vocabulary)
+            }
 
             /// The name on the wire.
             pub const fn as_str(self) -> &'static str {
@@ -121,11 +113,9 @@ macro_rules! events {
             }
         }
 
-        /// By which records become events.
+        /// By which records become events that call them and their fields as we do.
         pub static FAMILY: LazyLock<Vocabulary<Event, Rules>> = LazyLock::new(|| {
-            let mut vocabulary = Vocabulary::default();
-            $(vocabulary.add($page);)*
-            vocabulary
+            EventName::vocabulary(|_| Alias::default()).expect("the pages read each field in one way")
         });
     };
 }

@@ -2,7 +2,8 @@
 
 use crate::events::{CatalogContent, Event, Logs, Origin};
 use crate::item::ItemId;
-use crate::raw::{Append, origin_values, raw_table, uuid_text};
+use crate::raw::{Append, origin_values, raw_table};
+use crate::shop::cart::CartId;
 use crate::table::{Column, Declared, Field, Person, Role, TableId, Type, Value, column, field, incidental, nullable};
 use crate::time::Instant;
 use std::sync::LazyLock;
@@ -66,7 +67,11 @@ static CART: Declared = Declared::new("cart_events", || {
         user_id(),
         Column {
             person: Some(Person::Called(BUYER)),
-            ..column("cart_id", Type::Text, "UUID of the cart; `user:<user_id>` for a purchase, which has no cart.")
+            ..column(
+                "cart_id",
+                Type::Text,
+                "Id of the cart, such as a UUID; `user:<user_id>` for a purchase, which has no cart.",
+            )
         },
         nullable("item_id", Type::Text, "Id of the item that was added or purchased; null for a checkout."),
         nullable(
@@ -185,7 +190,7 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
     let user = |user_id: u64| Value::Integer(user_id as i64);
     let text = |text: &String| Value::Text(text.clone());
     let item = |id: &ItemId| Value::Text(id.to_string());
-    let cart = |cart_id: u128| Value::Text(uuid_text(cart_id));
+    let cart = |cart_id: &CartId| Value::Text(cart_id.to_string());
     let mut values = Vec::with_capacity(10);
     values.extend(origin_values(origin, logs));
     if event.carries_time() {
@@ -210,11 +215,11 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
             ITEM_VIEW_EVENTS
         }
         Event::AddedToCart(e) => {
-            values.extend([user(e.user_id), cart(e.cart_id), item(&e.item_id), Value::Null, Value::Null]);
+            values.extend([user(e.user_id), cart(&e.cart_id), item(&e.item_id), Value::Null, Value::Null]);
             CART_EVENTS
         }
         Event::Checkout(e) => {
-            values.extend([user(e.user_id), cart(e.cart_id), Value::Null, text(&e.payment_method), Value::Null]);
+            values.extend([user(e.user_id), cart(&e.cart_id), Value::Null, text(&e.payment_method), Value::Null]);
             CART_EVENTS
         }
         Event::Purchase(e) => {
@@ -257,11 +262,11 @@ mod tests {
             Event::ItemView(ItemView { timestamp: 1, user_id: 2, item_id: "3".into() }),
             Event::AddedToCart(crate::events::AddedToCart {
                 timestamp: 1,
-                cart_id: 9,
+                cart_id: 9.into(),
                 user_id: 2,
                 item_id: "3".into(),
             }),
-            Event::Checkout(Checkout { timestamp: 1, cart_id: 9, user_id: 2, payment_method: "Card".into() }),
+            Event::Checkout(Checkout { timestamp: 1, cart_id: 9.into(), user_id: 2, payment_method: "Card".into() }),
             Event::Purchase(Purchase { timestamp: 1, user_id: 2, movie_id: "3".into(), purchase_amount_cents: 4 }),
             Event::ItemRating(ItemRating { timestamp: 1, user_id: 2, item_id: "3".into(), rating: 5 }),
             Event::Catalog(Box::new(CatalogItem {
@@ -280,6 +285,7 @@ mod tests {
                 assert!(column.nullable || *value != Value::Null, "{}: `{}` is null", event.name(), column.name);
             }
         }
-        assert_eq!(uuid_text(0x0123456789abcdef0123456789abcdef), "01234567-89ab-cdef-0123-456789abcdef");
+        let id = CartId::from(0x0123456789abcdef0123456789abcdef);
+        assert_eq!(id.to_string(), "01234567-89ab-cdef-0123-456789abcdef");
     }
 }

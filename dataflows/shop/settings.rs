@@ -1,5 +1,6 @@
 //! What the shop's metrics are computed by.
 
+use crate::family::ONCE;
 use crate::time::DAY_MS;
 use crate::time::{self, Instant};
 
@@ -18,6 +19,8 @@ pub struct Settings {
     pub price_backfill_ms: i64,
     /// Where the segments of users begin.
     pub segments: Thresholds,
+    /// Whether events that are equal in every column count once.
+    pub once: bool,
 }
 
 /// Where the segments of users begin.
@@ -53,6 +56,7 @@ impl Default for Settings {
             cart_ttl_ms: 30 * DAY_MS,
             price_backfill_ms: 7 * DAY_MS,
             segments: Thresholds::default(),
+            once: false,
         }
     }
 }
@@ -123,6 +127,7 @@ impl Settings {
             (":frequent_within_ms", frequent_within_ms),
             (":new_within_ms", new_within_ms),
             (":inactive_after_ms", inactive_after_ms),
+            (ONCE, self.once.into()),
         ]);
         parameters
     }

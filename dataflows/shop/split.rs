@@ -5,12 +5,15 @@ use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
 use super::over::Readers;
 use super::raw::append;
-use crate::declared::row::Declared;
+use crate::declared::row::{Declared, Row};
 use crate::events::{CatalogItem, Event, Logs, Origin, Registration};
 use crate::item::ItemId;
-use crate::operators::Judged;
+use crate::operators::{Judged, Met};
 use crate::raw::Append;
+use crate::shop::cart::CartId;
 use crate::shop::settings::Settings;
+use crate::sip;
+use crate::table::Value;
 use crate::time::{Instant, Timed};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,46 @@ pub enum Did {
     Other,
 }
 
+/// A view of an item: who looked at what. When it was is said beside it.
+pub type Viewed = (u64, ItemId);
+
+/// Not secret, as that of declared events is not.
+const KEY: [u64; 2] = [0x7461_6d61_7274_6c65, 0x6f6e_6365_0000_0002];
+
+/// A view by all that it says: of other events each way to read them counts a repeated one once.
+fn met(at: Instant, user_id: u64, item_id: &ItemId, spare: &mut Vec<u8>) -> Met<Viewed> {
+    spare.clear();
+    spare.extend_from_slice(&at.to_le_bytes());
+    spare.extend_from_slice(&user_id.to_le_bytes());
+    match item_id.parts() {
+        Ok(number) => spare.extend_from_slice(&number.to_le_bytes()),
+        Err(text) => spare.extend(text.bytes().chain([0])),
+    }
+    spare.push(item_id.parts().is_ok().into());
+    Met { print: sip::hash(KEY, spare), at, what: Some((user_id, item_id.clone())) }
+}
+
+/// An event by its row in a raw table, without where it came from: SQL that is declared need not read all of it.
+fn print(row: &Append, spare: &mut Vec<u8>) -> u128 {
+    spare.clear();
+    spare.extend(row.table.name().bytes().chain([0]));
+    for value in &row.values[row.table.table().key_columns..] {
+        let bytes: &[u8] = match value {
+            Value::Null => &[],
+            Value::Boolean(value) => &[u8::from(*value)],
+            Value::Integer(number) | Value::Cents(number) | Value::Milli(number) | Value::Instant(number) => {
+                &number.to_le_bytes()
+            }
+            Value::Text(text) => text.as_bytes(),
+            Value::Bytes(bytes) => bytes,
+        };
+        spare.push(u8::from(*value != Value::Null));
+        spare.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        spare.extend_from_slice(bytes);
+    }
+    sip::hash(KEY, spare)
+}
+
 crate::taps! {
     /// Registrations, late ones too.
     registrations: Registration;
@@ -45,20 +88,26 @@ crate::taps! {
     checked_out: (Instant, u64);
     /// When who signed in or out.
     signs: (u64, SignAt);
-    /// What happened to carts.
+    /// What happened to carts that have a UUID.
     carts: (u128, CartEvent);
+    /// What happened to carts that have another id.
+    carts_of_texts: (Box<str>, CartEvent);
     /// Finished purchases.
     purchases: Line;
     /// Who did something, and when.
     deeds: Deed;
-    /// Views of items.
+    /// Views of items, where each counts.
     views: ItemId;
+    /// Views of items, where those that are repeated count once.
+    viewed: Met<Viewed>;
     /// Ratings: who rated what, when, and how.
     ratings: ((u64, ItemId), (Instant, u32));
     /// Catalog versions; never late.
     catalog: (ItemId, Version);
     /// What metrics read that are declared in SQL: which of them, by its place, and the event.
     declared: (usize, Declared);
+    /// The same, where events that are repeated count once.
+    declared_met: Met<(usize, Row)>;
     /// Rows of the raw tables, of late events too.
     raw: Append;
 }
@@ -81,20 +130,26 @@ pub(super) fn route(
     readers: Readers,
     logs: Logs,
 ) -> impl FnMut(Event, &Origin, Judged) + 'static {
-    let settings = settings.clone();
+    let (settings, mut spare) = (settings.clone(), Vec::new());
     move |event, origin, Judged { is_late, watermark }| {
         let effective_at = event.timestamp().max(settings.catalog_cut(watermark));
         let is_read = !is_late && !readers.is_empty();
         if settings.lane.raw || is_read {
             let row = append(&event, origin, effective_at, &logs);
             let read = if is_read { readers.event(row.table, event.timestamp(), &row.values) } else { None };
-            read.into_iter().for_each(|read| routes.declared.put(|| read));
+            match read {
+                Some((place, Declared { at, row: event })) if settings.once => routes.declared_met.put(|| {
+                    let print = print(&row, &mut spare);
+                    Met { print, at, what: Some((place, event)) }
+                }),
+                read => read.into_iter().for_each(|read| routes.declared.put(|| read)),
+            }
             if settings.lane.raw {
                 routes.raw.put(|| row);
             }
         }
         if !is_late {
-            in_time(&event, &routes);
+            in_time(&event, &routes, settings.once.then_some(&mut spare));
         }
         match event {
             Event::Registration(event) => routes.registrations.put(|| event),
@@ -113,7 +168,15 @@ pub(super) fn route(
     }
 }
 
-fn in_time(event: &Event, routes: &Routes) {
+fn in_cart(id: &CartId, event: impl FnOnce() -> CartEvent, routes: &Routes) {
+    match id.parts() {
+        Ok(id) => routes.carts.put(|| (id, event())),
+        Err(text) => routes.carts_of_texts.put(|| (text.into(), event())),
+    }
+}
+
+/// `once` is where what stands for an event is made, if those that are repeated count once.
+fn in_time(event: &Event, routes: &Routes, once: Option<&mut Vec<u8>>) {
     let at = event.timestamp();
     let (user_id, what) = match event {
         Event::Registration(event) => {
@@ -126,17 +189,20 @@ fn in_time(event: &Event, routes: &Routes) {
             (sign.user_id, Did::Other)
         }
         Event::ItemView(event) => {
+            if let Some(spare) = once {
+                return routes.viewed.put(|| met(at, event.user_id, &event.item_id, spare));
+            }
             routes.views.put(|| event.item_id.clone());
             (event.user_id, Did::View)
         }
         Event::AddedToCart(event) => {
             let what = || InCart::Add(event.item_id.clone(), event.user_id);
-            routes.carts.put(|| (event.cart_id, CartEvent { at, what: what() }));
+            in_cart(&event.cart_id, || CartEvent { at, what: what() }, routes);
             (event.user_id, Did::Other)
         }
         Event::Checkout(event) => {
             routes.checked_out.put(|| (at, event.user_id));
-            routes.carts.put(|| (event.cart_id, CartEvent { at, what: InCart::Checkout(event.user_id) }));
+            in_cart(&event.cart_id, || CartEvent { at, what: InCart::Checkout(event.user_id) }, routes);
             (event.user_id, Did::Other)
         }
         Event::Purchase(event) => {

@@ -107,6 +107,14 @@ impl<'n, 'a> Wire<'n, 'a> {
         }
     }
 
+    /// Puts the value of a field there, which was read in another way.
+    pub fn put(&mut self, slot: Slot, value: Scalar<'a>) {
+        self.make_room(self.names.set(slot));
+        let value = Value::Scalar(value);
+        self.owns |= value.owns();
+        *self.place(slot) = Some(value);
+    }
+
     /// Nothing more is needed of it. Places that own nothing are not looked through for what is to be freed: that
     /// would take as long as to read some fields.
     #[inline]

@@ -1,5 +1,7 @@
 //! The names of the fields that a family reads, made once at its start.
 
+use std::collections::BTreeMap;
+
 /// How a field is read, whatever its writer calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -100,6 +102,21 @@ impl Names {
         self.table(set).find(name).map(Slot)
     }
 
+    /// The field of all events that has this path, `device.type`, if it holds a single value.
+    pub fn at_path(&self, path: &str) -> Option<Slot> {
+        let is_meant = |field: &Field| field.path == path && self.is_of_all(field.set);
+        let place = self.fields.iter().position(is_meant)?;
+        match self.fields[place].kind {
+            Kind::Text | Kind::Address | Kind::Plain | Kind::Instant => Some(Slot(place)),
+            Kind::Texts | Kind::Attributes | Kind::Object(_) => None,
+        }
+    }
+
+    /// Whether a set is that of all events, or that of an object in them.
+    fn is_of_all(&self, set: Set) -> bool {
+        set == Set::ALL || self.fields.iter().any(|field| field.kind == Kind::Object(set) && self.is_of_all(field.set))
+    }
+
     /// The fields of a set by their names.
     #[inline]
     pub(super) fn table(&self, set: Set) -> &Table {
@@ -112,8 +129,14 @@ impl Names {
     }
 
     /// The fields that say whom an event is of.
-    pub fn persons(&self) -> &[&'static str] {
-        &self.persons
+    pub fn persons(&self) -> impl Iterator<Item = &'static str> {
+        self.persons.iter().copied()
+    }
+
+    fn add_person(&mut self, name: &'static str) {
+        if !self.persons.contains(&name) {
+            self.persons.push(name);
+        }
     }
 
     fn another_set(&mut self) -> Set {
@@ -141,17 +164,48 @@ impl Names {
     }
 }
 
+/// What the records of an event call its fields, by the names that its page has for them: a name, or a path into objects
+/// (`user.id`).
+pub type Called = BTreeMap<&'static str, &'static str>;
+
+/// A field that would be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoWays {
+    /// What the page calls it.
+    pub field: &'static str,
+    /// What records call it.
+    pub path: &'static str,
+}
+
 /// Where a page says what it reads.
 #[derive(Debug)]
 pub struct Fields<'n> {
     names: &'n mut Names,
     set: Set,
     rest: Option<Set>,
+    called: Called,
+    asked: Vec<&'static str>,
+    two_ways: Option<TwoWays>,
 }
 
 impl Fields<'_> {
     pub(super) fn new(names: &mut Names) -> Fields<'_> {
-        Fields { names, set: Set::ALL, rest: None }
+        Fields::called(names, Called::new())
+    }
+
+    /// Of an event whose records call its fields so.
+    pub(super) fn called(names: &mut Names, called: Called) -> Fields<'_> {
+        Fields { names, set: Set::ALL, rest: None, called, asked: Vec::new(), two_ways: None }
+    }
+
+    /// What the page calls the fields that it read.
+    pub(super) fn asked(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// The first field that would be read in two ways.
+    pub(super) fn two_ways(&self) -> Option<TwoWays> {
+        self.two_ways
     }
 
     /// What the page reads in addition, if it does.
@@ -166,9 +220,20 @@ impl Fields<'_> {
         self.rest = Some(self.set);
     }
 
-    /// A field, and how it is read.
+    /// What records call a field.
+    fn path(&self, name: &'static str) -> &'static str {
+        self.called.get(name).copied().unwrap_or(name)
+    }
+
+    /// A field by its name on the page, and how it is read.
     pub fn field(&mut self, name: &'static str, kind: Kind) -> Slot {
-        self.names.add(self.set, (name, name), kind)
+        self.asked.push(name);
+        let path = self.path(name);
+        self.within(path, kind).unwrap_or_else(|| {
+            self.two_ways.get_or_insert(TwoWays { field: name, path });
+            // Nothing is read by names that are refused.
+            Slot(0)
+        })
     }
 
     /// A field in an object, or in an object that is in one: `device.type`. Nothing if one of its names is that of a field
@@ -194,12 +259,13 @@ impl Fields<'_> {
 
     /// The field of this name says whom the event is of.
     pub fn names_person(&mut self, name: &'static str) {
-        self.names.persons.push(name);
+        self.names.add_person(name);
     }
 
     /// The field that says whom the event is of.
     pub fn person(&mut self, name: &'static str) -> Slot {
-        self.names_person(name);
+        let path = self.path(name);
+        self.names.add_person(path.rsplit('.').next().unwrap_or(path));
         self.field(name, Kind::Plain)
     }
 }

@@ -1,7 +1,7 @@
 //! The vocabulary of a family: what each of its events is, said by its page, and how a record becomes one of them.
 
 use super::instant;
-use super::names::{Fields, Kind, Names, Set, Slot, Table};
+use super::names::{Called, Fields, Kind, Names, Set, Slot, Table, TwoWays};
 use super::nearest::nearest;
 use super::reason::{Broken, Reason, Rejection};
 use super::scalar::Scalar;
@@ -106,16 +106,61 @@ pub type Accept<E, R> = Box<dyn Fn(&mut Record<'_, '_, '_>, &R) -> Result<E, Bro
 pub struct Vocabulary<E, R> {
     names: Names,
     events: Vec<Entry<E, R>>,
-    by_name: Table,
-    event_name: Slot,
-    timestamp: Slot,
+    /// Events by our names for them: what topics carry.
+    carried: Table,
+    /// The fields that say which event a record is, and which of their values say which.
+    named: Vec<NamedBy>,
+}
+
+/// A field that says which event a record is.
+struct NamedBy {
+    slot: Slot,
+    /// The places of events, by what it says of them.
+    events: Vec<(&'static str, usize)>,
+    table: Table,
+}
+
+/// What the records of an event call it and its fields, where that is something else than what its page does.
+#[derive(Clone, Debug, Default)]
+pub struct Alias {
+    /// The event.
+    pub event: Option<&'static str>,
+    /// Its fields.
+    pub fields: Called,
+}
+
+/// An event of a family, as its records call it.
+pub struct Spoken<'v, E, R> {
+    /// The event.
+    pub page: &'v Page<E, R>,
+    /// What its records call it.
+    pub name: &'static str,
+    /// What the page calls the fields that it reads, those that all events have first.
+    pub fields: &'v [&'static str],
+    called: &'v Called,
+}
+
+impl<E, R> Spoken<'_, E, R> {
+    /// What records call a field.
+    pub fn called(&self, field: &'static str) -> &'static str {
+        self.called.get(field).copied().unwrap_or(field)
+    }
 }
 
 struct Entry<E, R> {
     page: Page<E, R>,
     accept: Accept<E, R>,
+    timestamp: Slot,
     rest: Option<Set>,
+    name: &'static str,
+    asked: Vec<&'static str>,
+    called: Called,
 }
+
+/// The field that says which event a record is.
+pub const EVENT_NAME: &str = "event_name";
+/// The field with the time of an event.
+pub const TIMESTAMP: &str = "timestamp";
 
 impl<E, R> fmt::Debug for Vocabulary<E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,23 +170,45 @@ impl<E, R> fmt::Debug for Vocabulary<E, R> {
 
 impl<E, R> Default for Vocabulary<E, R> {
     fn default() -> Self {
-        let mut names = Names::default();
-        let mut fields = Fields::new(&mut names);
-        let event_name = fields.field("event_name", Kind::Text);
-        let timestamp = fields.field("timestamp", Kind::Instant);
-        Vocabulary { names, events: Vec::new(), by_name: Table::default(), event_name, timestamp }
+        let (names, events, carried, named) = Default::default();
+        Vocabulary { names, events, carried, named }
     }
 }
 
 impl<E, R> Vocabulary<E, R> {
     /// Adds an event.
+    ///
+    /// # Panics
+    /// If a field of it is read in another way than another event reads it.
     pub fn add(&mut self, page: Page<E, R>) {
-        let mut fields = Fields::new(&mut self.names);
+        let name = page.topic.event;
+        let added = self.add_as(page, Alias::default());
+        assert_eq!(added, Ok(()), "a field of `{name}` is read in two ways");
+    }
+
+    /// Adds an event whose records call it, and its fields, something else.
+    ///
+    /// # Errors
+    /// The first field that would be read in two ways.
+    pub fn add_as(&mut self, page: Page<E, R>, Alias { event, fields: called }: Alias) -> Result<(), TwoWays> {
+        let mut fields = Fields::called(&mut self.names, called.clone());
+        let event_name = fields.field(EVENT_NAME, Kind::Text);
+        let timestamp = fields.field(TIMESTAMP, Kind::Instant);
         let accept = (page.accept)(&mut fields);
-        let rest = fields.rest();
-        self.events.push(Entry { page, accept, rest });
-        let names = self.events.iter().map(|entry| entry.page.topic.event);
-        self.by_name = Table::of(names.enumerate().map(|(place, name)| (name, place)));
+        let (rest, asked) = (fields.rest(), fields.asked());
+        fields.two_ways().map_or(Ok(()), Err)?;
+        let (name, place) = (event.unwrap_or(page.topic.event), self.events.len());
+        self.events.push(Entry { page, accept, timestamp, rest, name, asked, called });
+        let ours = self.events.iter().map(|entry| entry.page.topic.event);
+        self.carried = Table::of(ours.enumerate().map(|(place, name)| (name, place)));
+        let at = self.named.iter().position(|by| by.slot == event_name).unwrap_or_else(|| {
+            self.named.push(NamedBy { slot: event_name, events: Vec::new(), table: Table::default() });
+            self.named.len() - 1
+        });
+        let NamedBy { events, table, .. } = &mut self.named[at];
+        events.push((name, place));
+        *table = Table::of(events.iter().copied());
+        Ok(())
     }
 
     /// What its events are.
@@ -149,14 +216,14 @@ impl<E, R> Vocabulary<E, R> {
         self.events.iter().map(|entry| &entry.page)
     }
 
+    /// What its events are, as records call them.
+    pub fn spoken(&self) -> impl Iterator<Item = Spoken<'_, E, R>> {
+        self.events.iter().map(|Entry { page, name, asked, called, .. }| Spoken { page, name, fields: asked, called })
+    }
+
     /// The names of the fields that are read.
     pub fn names(&self) -> &Names {
         &self.names
-    }
-
-    fn by_name(&self, name: &str) -> Option<&Entry<E, R>> {
-        let place = self.by_name.find(name)?;
-        Some(&self.events[place])
     }
 
     /// Judges the fields of all events that a record has; tells too whether an e-mail address came in clear, in any
@@ -173,7 +240,7 @@ impl<E, R> Vocabulary<E, R> {
         rest: impl FnOnce(&mut Wire<'n, 'a>, Set) -> Result<(), Rejection>,
     ) -> Result<(E, bool), Broken> {
         let entry = self.event(wire, carries)?;
-        let timestamp = event_time(wire, self.timestamp, time, clock)?;
+        let timestamp = event_time(wire, entry.timestamp, time, clock)?;
         if let Some(set) = entry.rest {
             wire.make_room(set);
             rest(wire, set)?;
@@ -184,19 +251,33 @@ impl<E, R> Vocabulary<E, R> {
         Ok((event, record.masked))
     }
 
+    /// The event that a record is: that which it names; else that which its topic carries. Several fields may name
+    /// events, if the records of one event call it otherwise than those of another: one that names none of its own is
+    /// something else in records of the other.
     fn event(&self, wire: &Wire<'_, '_>, carries: Option<&str>) -> Result<&Entry<E, R>, Broken> {
-        let Some(name) = wire.value(self.event_name)? else {
-            return carries.and_then(|carries| self.by_name(carries)).ok_or(Broken::Missing("event_name"));
+        let mut unknown = None;
+        for NamedBy { slot, table, .. } in &self.named {
+            let Some(name) = wire.value(*slot)? else { continue };
+            match name.text().as_deref().map(|name| table.find(name)) {
+                Some(Some(place)) => return Ok(&self.events[place]),
+                found => unknown = unknown.or(Some((*slot, name, found.is_some()))),
+            }
+        }
+        let Some((slot, name, is_text)) = unknown else {
+            let carried = carries.and_then(|carries| self.carried.find(carries)).map(|place| &self.events[place]);
+            let missing = || Broken::Missing(self.named.first().map_or(EVENT_NAME, |by| self.names.name(by.slot)));
+            return carried.ok_or_else(missing);
         };
-        let text = name.text().ok_or_else(|| wire.wrong_type(self.event_name, name, "a text"))?;
-        self.by_name(&text).ok_or_else(|| {
-            let known: Vec<&str> = self.pages().map(|page| page.topic.event).collect();
-            let expected = match nearest(&text, known.iter().copied()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("expected one of {}", known.join(", ")),
-            };
-            wire.broken(self.event_name, Reason::UNKNOWN_EVENT, name, &expected)
-        })
+        if !is_text {
+            return Err(wire.wrong_type(slot, name, "a text"));
+        }
+        let known: Vec<&str> = self.spoken().map(|event| event.name).collect();
+        let text = name.text().unwrap_or_default();
+        let expected = match nearest(&text, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("expected one of {}", known.join(", ")),
+        };
+        Err(wire.broken(slot, Reason::UNKNOWN_EVENT, name, &expected))
     }
 }
 

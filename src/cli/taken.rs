@@ -103,7 +103,9 @@ Examples:
 Examples:
   deltamart explain orders_by_day
   deltamart explain checkout_metrics --sql sqlite
-  deltamart explain --language",
+  deltamart explain orders_by_day --sql duckdb
+  deltamart explain --language
+  deltamart explain --duckdb > model/duckdb.sql",
     },
     Taken {
         name: "try",
@@ -115,11 +117,12 @@ Examples:
     },
     Taken {
         name: "declare",
-        flags: &[],
+        flags: &[SETTINGS, &["registry"]],
         examples: "\
 Examples:
   deltamart declare orders.jsonl > model/orders.toml
-  deltamart declare logs --name store_events",
+  deltamart declare orders.csv --name store_orders
+  deltamart declare orders-value --registry http://127.0.0.1:8081",
     },
     Taken {
         name: "replay-rejected",

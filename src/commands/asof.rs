@@ -10,6 +10,7 @@ use crate::source::lines::{Extent, Lines};
 use crate::source::sniff::Kind;
 use anyhow::Result;
 use dataflows::Instant;
+use dataflows::wire::TIMESTAMP;
 use memchr::{memchr, memchr2, memmem};
 use std::path::PathBuf;
 
@@ -24,13 +25,20 @@ pub(super) fn as_of(config: &Config, given: Option<Instant>, files: &[PathBuf]) 
 /// The time of the earliest event of these files that will be accepted.
 pub(super) fn first_event(rules: &Rules, files: &[PathBuf]) -> Result<Option<Instant>> {
     let (mut glance, clock_ms, format) = (Glance::new(rules.time.min_event_time), instant::now(), Format::Json(None));
+    let mut events = rules.shop.naming.vocabulary().spoken();
+    // A line that has its time elsewhere may have another one here.
+    let is_plain = events.all(|event| event.called(TIMESTAMP) == TIMESTAMP);
     let (mut first, mut line) = (None, Vec::new());
     for file in files {
         let mut lines = Lines::open(file, Kind::Events)?;
+        if lines.separator().is_some() {
+            // No event of the shop, whose the catalog is.
+            continue;
+        }
         // What is damaged is reported by the code that reads it.
         while let Ok(Some(read)) = lines.read(&mut line) {
             // Only a line that may be the earliest so far is worth a whole reading.
-            if read.extent == Extent::Whole && glance.may_be_before(first, &line) {
+            if read.extent == Extent::Whole && (!is_plain || glance.may_be_before(first, &line)) {
                 first = first.into_iter().chain(accepted_at(&line, &format, rules, clock_ms)).min();
             }
             line.clear();

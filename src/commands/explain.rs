@@ -5,18 +5,19 @@ use super::rows::prose;
 use super::show::no_table;
 use super::text::{count, grouped};
 use super::{Refused, open_to_read};
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, SqlOf};
 use crate::config::Config;
 use crate::families::{self, all};
 use crate::model::events::Events;
 use crate::model::language::SUMMARY;
 use crate::model::load::Loaded;
+use crate::model::{duckdb, snowflake};
 use crate::shown;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dataflows::declared::plan::{Family, Literal, Metric};
 use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
 use dataflows::shop::over;
-use dataflows::table::Table;
+use dataflows::table::{Table, TableId};
 use std::path::Path;
 
 /// Says what a metric can have.
@@ -26,6 +27,9 @@ pub(super) fn language() -> Result<()> {
 }
 
 pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
+    if arguments.duckdb {
+        return views(config);
+    }
     let Some(name) = &arguments.name else {
         return Err(Refused("which table? `explain NAME`; `show` lists them".to_owned()).into());
     };
@@ -35,12 +39,12 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         return Err(no_table(name, &names));
     };
     let sql = all().metrics().iter().find(|(metric, _)| *metric == id).map(|(_, sql)| *sql);
-    if arguments.sql.is_some() {
+    if let Some(of) = arguments.sql {
         let Some(sql) = sql else {
             let why = format!("`{}` is no metric: its rows are records as they came, and no SQL makes them", id.name());
             return Err(Refused(why).into());
         };
-        say_as_is!("{}", sql.trim());
+        say_as_is!("{}", sql_of(config, of, id, sql)?.trim());
         return Ok(());
     }
     if let Some((metrics, metric)) = families::metric(id) {
@@ -64,6 +68,48 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The SQL of a metric for a database; `sql` is that for SQLite.
+fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> {
+    if of == SqlOf::Sqlite {
+        return Ok(sql.to_owned());
+    }
+    let Some((loaded, metric)) = declared(id) else {
+        let why = format!("`{}` reads no events of a model: there is SQL of it for `--sql sqlite` only", id.name());
+        return Err(Refused(why).into());
+    };
+    let Loaded { family, events } = loaded;
+    let lateness_ms = lateness(config, &family.plan().name);
+    if of == SqlOf::Snowflake {
+        return Ok(snowflake::select(family, metric, &config.snowflake, lateness_ms));
+    }
+    let file = config.model.join(format!("{}.sql", metric.name));
+    let text = std::fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
+    Ok(match config.feed.is_given() {
+        true => duckdb::over_feed(family.plan(), metric, &text, lateness_ms),
+        false => duckdb::over_lines(family.plan(), &events.readings, &text),
+    })
+}
+
+/// The file of views for DuckDB.
+fn views(config: &Config) -> Result<()> {
+    let declared = families::declared();
+    if declared.is_empty() {
+        let why = format!("the model `{}` declares no events, and there is nothing to view", config.model.display());
+        return Err(Refused(why).into());
+    }
+    let all = declared.iter().map(|Loaded { family, events }| (family.plan(), events.readings.as_slice()));
+    say_as_is!("{}", duckdb::views(all).trim_end());
+    Ok(())
+}
+
+/// The metric that is declared in a file, if the table is of one.
+fn declared(id: TableId) -> Option<(&'static Loaded, &'static Metric)> {
+    families::declared().iter().find_map(|loaded| {
+        let place = loaded.family.tables().iter().position(|table| *table == id)?;
+        Some((loaded, loaded.family.plan().metrics.get(place)?))
+    })
 }
 
 fn titled(table: &Table) -> String {
@@ -98,15 +144,27 @@ fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
     fact("topics", &events.topics.join(", "))?;
     fact("time", name(plan.time))?;
     fact("person", plan.person.map_or("none", name))?;
-    fact(
-        "once",
-        if plan.once.is_some() { "events that are equal in every column count once" } else { "no: each event counts" },
-    )?;
+    fact("once", &counts_once(plan))?;
     fact("lateness", &late_by(lateness(config, &plan.name)))?;
     let metrics: Vec<_> = plan.metrics.iter().map(|metric| metric.name.as_str()).collect();
     fact("metrics", &if metrics.is_empty() { "none yet".to_owned() } else { metrics.join(", ") })?;
     say_as_is!("\n{}", columns(&with_takes(family.raw_table().table(), events)));
     Ok(())
+}
+
+/// By which columns an event is known again that comes twice.
+fn counts_once(plan: &Family) -> String {
+    match &plan.once {
+        None => "each event counts".to_owned(),
+        Some(once) if once.of.len() == plan.columns.len() => {
+            "events that are equal in every column count once".to_owned()
+        }
+        Some(once) => {
+            let names = once.of.iter().filter_map(|place| plan.columns.get(*place)).map(|column| column.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            format!("events that are equal in {names} count once; metrics read these columns alone")
+        }
+    }
 }
 
 /// The table, of which each column also says what it takes.
@@ -175,7 +233,7 @@ pub(super) fn model(config: &Config) -> Result<()> {
         let Loaded { family, events } = loaded;
         let plan = family.plan();
         let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
-        let once = if plan.once.is_some() { "equal events count once" } else { "each event counts" };
+        let once = counts_once(plan);
         say!(
             "#   {}: topics {}; time {}; person {}; {once}; lateness {}",
             plan.name,

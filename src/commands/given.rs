@@ -48,7 +48,7 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
         recognise(&named.files, &KnownSource::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
     let mut found = found.map_err(|refusal| refused(config, refusal))?;
     for found in &mut found {
-        found.family = whose(&found.path, &named.whose)?;
+        found.family = whose(&found.path, &named.whose, &config.rules)?;
     }
     for found in found.iter().filter(|found| found.opened.is_none()) {
         refuse_rejects(config, (Kind::Events, found.family), Tail::Wait, &found.path)?;
@@ -168,6 +168,10 @@ fn mended(config: &Config, differs: &Differs) -> Result<String> {
         rejected.extend(of_file.filter(|row| has_all(&row.detail)).map(|row| (row.offset, row.raw)));
     }
     let (mut content, mut line) = (Content::open(&differs.path)?, Vec::new());
+    if content.separator().is_some() {
+        // They are not kept as they stand there.
+        return Ok(String::new());
+    }
     let mut others = Vec::new();
     while let Some(read) = content.read_line(&mut line)? {
         // Kept bytes are masked.
@@ -196,7 +200,7 @@ pub(super) fn whole(config: &Config, files: &[PathBuf], said: &Whose, another: &
         refusal @ (Refusal::Differs(_) | Refusal::Twice(_)) => Refused(refusal.to_string()).into(),
     })?;
     for found in &mut found {
-        found.family = whose(&found.path, said)?;
+        found.family = whose(&found.path, said, &config.rules)?;
         refuse_rejects(config, (Kind::Events, found.family), Tail::Take, &found.path)?;
     }
     Ok(found)

@@ -3,8 +3,8 @@
 use super::{Refused, text};
 use crate::config::DEFAULT_FILE;
 use crate::config::written::commented;
-use crate::model::example::FILES;
-use anyhow::{Context, Result};
+use crate::model::example::{FILES, views};
+use anyhow::{Context, Result, anyhow};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -53,13 +53,16 @@ fn model(folder: &Path) -> Result<()> {
         }
         made => made.with_context(|| format!("could not make the folder `{}`", folder.display()))?,
     }
-    for (name, text) in FILES {
+    let views = views().map_err(|_| anyhow!("the model that this program ships cannot be read"))?;
+    let files: Vec<_> = FILES.iter().copied().chain([("duckdb.sql", views.as_str())]).collect();
+    for (name, text) in &files {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("could not write `{}`", path.display()))?;
     }
-    let names: Vec<_> = FILES.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let names: Vec<_> = files.iter().map(|(name, _)| format!("`{name}`")).collect();
     say!(
-        "folder `{}` has events and a metric to begin with ({}): change them, or delete the folder if you need none",
+        "folder `{}` has events and a metric to begin with, and views of the events for DuckDB ({}): change them, or delete \
+         the folder if you need none",
         folder.display(),
         names.join(", ")
     );

@@ -21,6 +21,7 @@ use crate::source::lines::Lines;
 use crate::source::movies::Movies;
 use crate::source::sniff::Kind;
 use crate::source::span::Span;
+use crate::source::whose::whose;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
@@ -161,10 +162,13 @@ fn shop(config: &Config, named: &Named) -> Result<Box<dyn Source>> {
 }
 
 /// Looks at every file that is named: what cannot be read is said before anything is made.
-pub(super) fn look(named: &Named) -> Result<()> {
+pub(super) fn look(config: &Config, named: &Named) -> Result<()> {
     for (paths, kind) in [(&named.catalogs, Kind::Catalog), (&named.files, Kind::Events)] {
         for path in paths {
-            Lines::open(path, kind)?;
+            if Lines::open(path, kind)?.separator().is_some() {
+                // A header that says too little is a mistake of the file too.
+                whose(path, &named.whose, &config.rules)?;
+            }
         }
     }
     Ok(())

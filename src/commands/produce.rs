@@ -14,8 +14,10 @@ use crate::simulate::shop::Shop;
 use crate::simulate::wire::{Encoder, json, json_produced};
 use crate::simulate::{SAMPLE, items_of};
 use crate::source::movies::Movies;
+use crate::spoken::spoken;
 use anyhow::{Result, bail};
 use dataflows::events::{CatalogItem, Event};
+use dataflows::shop::events::Naming;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ struct Sender {
     producer: Producer,
     format: Format,
     encoder: Encoder,
+    /// What JSON calls events and fields.
+    naming: Naming,
     /// What each of [`TOPICS`] is called; none is not sent.
     topics: Vec<Option<String>>,
     payload: Vec<u8>,
@@ -42,7 +46,13 @@ impl Sender {
         config.kafka.topics().into_iter().for_each(|(place, name)| topics[place] = Some(name));
         let names: Vec<&str> = topics.iter().flatten().map(String::as_str).collect();
         let mut ids: Vec<u32> = vec![0; TOPICS.len()];
+        let naming = config.rules.shop.naming;
         match format {
+            Format::Avro if naming != Naming::default() => bail!(
+                "the shipped schemas have deltamart's own names, and `[events]` of the settings says that records have \
+                 others: what would be sent could not be read by these settings. Send JSON, `--set kafka.format=json`, or \
+                 send with settings without `[events]`"
+            ),
             Format::Avro => {
                 let registry = Registry::open(&config.registry)?;
                 for (place, name) in topics.iter().enumerate() {
@@ -67,7 +77,7 @@ impl Sender {
         }
         let producer = Producer::new(&config.kafka)?;
         let encoder = Encoder::with_ids(ids);
-        Ok(Sender { producer, format: *format, encoder, topics, payload: Vec::new(), sent: 0 })
+        Ok(Sender { producer, format: *format, encoder, naming, topics, payload: Vec::new(), sent: 0 })
     }
 
     fn catalog(&mut self, items: Vec<CatalogItem>) -> Result<(), KafkaError> {
@@ -76,7 +86,7 @@ impl Sender {
             let topic = match self.format {
                 Format::Avro => self.encoder.avro(&event, None, &mut self.payload),
                 Format::Json | Format::JsonSchema => {
-                    self.payload = json(&event).into_bytes();
+                    self.payload = spoken(self.naming, &json(&event)).into_bytes();
                     crate::simulate::wire::topic_of(&event)
                 }
             };
@@ -107,7 +117,7 @@ impl Sender {
             let topic = match self.format {
                 Format::Avro => self.encoder.avro_produced(&produced, &mut self.payload),
                 Format::Json | Format::JsonSchema => {
-                    self.payload = json_produced(&produced).into_bytes();
+                    self.payload = spoken(self.naming, &json_produced(&produced)).into_bytes();
                     crate::simulate::wire::topic_of(&produced.event)
                 }
             };

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
 use crate::families::all;
-use crate::fingerprint;
+use crate::fingerprint::{self, BACKFILL};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
@@ -33,6 +33,7 @@ use crate::stats::Stats;
 use crate::store;
 use anyhow::{Context, Result, bail};
 use dataflows::delta::Delta;
+use dataflows::shop::events::Naming;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -50,7 +51,13 @@ enum After {
 }
 
 pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcome> {
-    look(named)?;
+    look(config, named)?;
+    let mut config = config.clone();
+    if simulates(&config, named) {
+        // It speaks as we do, whatever others call events.
+        config.rules.shop.naming = Naming::default();
+    }
+    let config = &config;
     let signalled = stop_on_signals()?;
     let mut begin = begin;
     let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
@@ -308,7 +315,7 @@ impl Run<'_> {
         of_families.extend(inputs.families());
         let mut fingerprint = fingerprint::of(all(), &families(config, MadeBy::Run));
         if let Some(until) = self.named.backfill_until {
-            fingerprint.insert("setting backfill until".to_owned(), instant::show(until));
+            fingerprint.insert(BACKFILL.to_owned(), instant::show(until));
         }
         Generation {
             nonce: uuid::Uuid::new_v4().to_string(),
@@ -386,10 +393,15 @@ pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
     }
 }
 
+/// Whether the simulated shop is read.
+fn simulates(config: &Config, named: &Named) -> bool {
+    named.files.is_empty() && !config.kafka.is_given()
+}
+
 /// A warehouse goes on with what it was made from; what is simulated is mixed with nothing.
 fn refuse_what_another_made(config: &Config, named: &Named, sink: &mut Sqlite) -> Result<()> {
     let Some(found) = sink.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
-    let simulates = named.files.is_empty() && !config.kafka.is_given();
+    let simulates = simulates(config, named);
     let (path, program, epoch) = (config.warehouse.display(), super::text::program(), found.epoch);
     let why = match found.made_by {
         MadeBy::Batch => format!(

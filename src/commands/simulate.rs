@@ -8,6 +8,7 @@ use crate::simulate::items_of;
 use crate::simulate::shop::Shop;
 use crate::simulate::wire::json_produced;
 use crate::source::movies::Movies;
+use crate::spoken::spoken;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,9 +22,10 @@ pub(super) fn simulate(config: &Config, out: &Path, items: usize) -> Result<Outc
     let sold = items_of(Movies::file("Movies.txt", &catalog, config.simulate.start - 1)?)?;
     let events = out.join("events.jsonl");
     let written = || format!("could not write `{}`", events.display());
+    let naming = config.rules.shop.naming;
     let mut file = BufWriter::new(File::create(&events).with_context(written)?);
     for produced in Shop::new(config, sold.iter().map(|item| item.item_id.clone()).collect()) {
-        writeln!(file, "{}", json_produced(&produced)).with_context(written)?;
+        writeln!(file, "{}", spoken(naming, &json_produced(&produced))).with_context(written)?;
     }
     file.flush().with_context(written)?;
     say!("{} items in {}", grouped(items as u64), catalog.display());

@@ -7,14 +7,15 @@ use super::text::{at, cut, grouped, program};
 use crate::config::Config;
 use crate::decode::Reason;
 use crate::families::all;
+use crate::fingerprint::{self, BACKFILL};
 use crate::instant;
 use crate::reconcile::{Differ, differences};
-use crate::sink::Sink;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted, read_value};
+use crate::sink::{MadeBy, Sink};
 use crate::specification;
-use crate::state_dir::StateDir;
+use crate::state_dir::{Generation, StateDir};
 use crate::store;
 use anyhow::{Context, Result, anyhow, bail};
 use dataflows::delta::Delta;
@@ -113,14 +114,36 @@ fn compare(config: &Config, only: Option<TableId>, sink: &mut Sqlite) -> Result<
     let outcome = Outcome::of(false).with("epoch", progress.epoch).with("differ", wrong).with("tables", tables);
     if wrong > 0 {
         let rows = if wrong == 1 { format!("1 row of `{path}` is") } else { format!("{wrong} rows of `{path}` are") };
-        let why = format!(
-            "{rows} not what its raw events say; whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{} verify{}` too",
-            program(),
-            at(config)
-        );
+        let (program, at, otherwise) = (program(), at(config), since_the_run(config));
+        let set = if otherwise.is_empty() {
+            format!(
+                "whatever was set for the run (`lateness`, `session_timeout`, ...) must be set for `{program} verify{at}` too"
+            )
+        } else {
+            format!(
+                "since the run something is set otherwise, and `{program} verify{at}` needs what the run has: {}",
+                otherwise.join(", ")
+            )
+        };
+        let why = format!("{rows} not what its raw events say; {set}");
         return Ok(outcome.complaining(FAILED, why));
     }
     Ok(outcome)
+}
+
+/// What is set otherwise than for the last run, as its state says; nothing where there is no state.
+fn since_the_run(config: &Config) -> Vec<String> {
+    let facts = || {
+        let dir = StateDir::open_to_read(store::open_to_read(&config.state_place()).ok()?).ok()??;
+        dir.generation(dir.last_generation().ok()?).ok()
+    };
+    let Some(Generation { fingerprint: before, .. }) = facts() else { return Vec::new() };
+    let mut now = fingerprint::of(all(), &super::families(config, MadeBy::Run));
+    // What a run was told beside its settings is no part of them.
+    now.extend(
+        before.iter().filter(|(name, _)| name.as_str() == BACKFILL).map(|(name, print)| (name.clone(), print.clone())),
+    );
+    fingerprint::differences(&before, &now)
 }
 
 /// What was deleted before it was read: neither the tables nor their SQL know it.

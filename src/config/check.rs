@@ -26,6 +26,7 @@ impl Config {
         }
         self.wrong_addresses(&mut wrongs);
         self.wrong_rules(&mut wrongs);
+        self.events.wrong(&mut wrongs);
         self.wrong_segments(&mut wrongs);
         self.simulate.wrong(&mut wrongs);
         self.kafka.wrong(&mut wrongs);

@@ -6,6 +6,8 @@ use super::layers::{Given, Layers};
 use super::origin::{Flag, Mistake, Origin, dotted};
 use super::settings::{at, settings};
 use crate::families;
+use crate::rules::Rules;
+use dataflows::shop::events::rules::Profile;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -98,7 +100,7 @@ pub(super) fn of_layers(layers: Layers, tried: Option<&Path>) -> Result<Loaded, 
             }
         }
     }
-    let config = match read(table, 0) {
+    let mut config = match read(table, 0) {
         Ok(config) => config,
         // Each was good alone.
         Err(why) => {
@@ -106,6 +108,17 @@ pub(super) fn of_layers(layers: Layers, tried: Option<&Path>) -> Result<Loaded, 
             return Err(ConfigError::of(mistakes));
         }
     };
+    // What cannot be mapped is said with all else that is wrong.
+    config.rules.shop.naming = config.events.naming().unwrap_or_default();
+    if config.rules.shop.profile != Profile::default() {
+        let profile = origins.get("rules.profile").cloned().unwrap_or(Origin::Default);
+        for key in Rules::OF_PROFILE {
+            let origin = origins.entry(key.to_owned()).or_insert(Origin::Default);
+            if *origin == Origin::Default {
+                origin.clone_from(&profile);
+            }
+        }
+    }
     let loaded = Loaded { config, origins };
     if let Err(wrong) = loaded.model(tried) {
         mistakes.extend(wrong.into_iter().map(|why| Mistake::new(&loaded.origin("model"), why)));

@@ -1,7 +1,7 @@
 //! Every setting there is: its key, its meaning and its default, and which one a name that is none is nearest to.
 
 use super::Config;
-use super::{Segments, Simulate, feed::Feed, kafka, publish::Publish, retention::Retention, snowflake};
+use super::{Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, retention::Retention, snowflake};
 use crate::declared::{Declared, Field};
 use crate::rules::Rules;
 use std::sync::LazyLock;
@@ -32,11 +32,10 @@ pub struct Setting {
 }
 
 /// Where the settings of each section are declared.
-static DECLARED: LazyLock<[(&str, &[Field]); 11]> = LazyLock::new(|| {
-    [
-        ("", Config::FIELDS),
-        ("segments", Segments::FIELDS),
-        ("rules", Rules::declared()),
+static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
+    let events = [("events", Events::FIELDS)].into_iter().chain(Events::SECTIONS.iter().copied());
+    let before = [("", Config::FIELDS), ("segments", Segments::FIELDS), ("rules", Rules::declared())];
+    let after = [
         ("simulate", Simulate::FIELDS),
         ("kafka", kafka::Kafka::FIELDS),
         ("registry", kafka::Registry::FIELDS),
@@ -45,7 +44,8 @@ static DECLARED: LazyLock<[(&str, &[Field]); 11]> = LazyLock::new(|| {
         ("snowflake", snowflake::Snowflake::FIELDS),
         ("snowflake.schemas", snowflake::Schemas::FIELDS),
         ("retention", Retention::FIELDS),
-    ]
+    ];
+    before.into_iter().chain(events).chain(after).collect()
 });
 
 static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
@@ -98,9 +98,10 @@ pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
         // The right name in a wrong section, or in none.
         let elsewhere = strsim::osa_distance(&last(&unknown), &last(known)) + 1;
         let is_far = |distance: usize, of: &str| distance > 1 + of.len() / 4;
-        let whole = Some(whole).filter(|distance| !is_far(*distance, &unknown));
+        let whole = Some(whole).filter(|distance| !is_far(*distance, &unknown)).map(|distance| (distance, false));
         let elsewhere = Some(elsewhere).filter(|distance| !is_far(*distance, &last(&unknown)));
-        whole.into_iter().chain(elsewhere).min()
+        // Many sections have a setting of one name: that which is meant is near as a whole.
+        whole.into_iter().chain(elsewhere.map(|distance| (distance, true))).min()
     };
     keys.filter_map(|known| Some((distance(known)?, known))).min_by_key(|(distance, _)| *distance).map(|(_, key)| key)
 }
@@ -156,6 +157,8 @@ mod tests {
             ("kafak", Some("kafka")),
             ("snowflake.schemas.mart", Some("snowflake.schemas.marts")),
             ("snowflake.raw", Some("raw")),
+            ("events.sign_inn.name", Some("events.sign_in.name")),
+            ("event.purchase.fields", Some("events.purchase.fields")),
             ("something", None),
         ] {
             assert_eq!(nearest(unknown), near, "{unknown}");

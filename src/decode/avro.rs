@@ -7,7 +7,7 @@ pub mod schema;
 
 use super::hints::Outline;
 use super::{Reason, Rejection};
-use crate::families::{self, TOPICS};
+use crate::families::{SHOP, TOPICS};
 use arc_swap::ArcSwap;
 use dataflows::wire::{Names, Set, Wire};
 use schema::Branch;
@@ -16,9 +16,9 @@ use serde_avro_fast::Schema;
 use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_json::Value as Json;
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::Read as _;
 use std::marker::PhantomData;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// No list or map of an event is longer than this many entries.
 const SEQUENCE_MAX: usize = 10_000;
@@ -35,9 +35,19 @@ pub static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub struct Writer {
     schema: Schema,
-    /// What a datum may be of, more than one if the schema is a union; as each family reads it.
-    branches: Vec<(&'static Names, Vec<Branch>)>,
+    /// As it stands in the registry, with what it refers to.
+    json: Json,
+    read: OnceLock<Box<Read>>,
     is_union: bool,
+}
+
+/// What a datum may be of, more than one if the schema is a union, as it is read by some names. Others may follow: names
+/// may come to be known later than schemas.
+#[derive(Debug)]
+struct Read {
+    names: &'static Names,
+    branches: Vec<Branch>,
+    next: OnceLock<Box<Read>>,
 }
 
 impl Writer {
@@ -58,23 +68,33 @@ impl Writer {
         let json = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| wrong(&error));
         let referred = references.iter().map(|text| json(text)).collect::<Result<Vec<_>, _>>()?;
         let json = references::resolved(json(text)?, &referred);
-        let read = |names| (names, schema::read(&json, names));
-        let branches = families::names().map(read).collect();
         let layout = schema::layout(&json);
         let schema = layout.to_string().parse().map_err(|error| wrong(&error))?;
-        Ok(Writer { schema, branches, is_union: layout.is_array() })
+        let is_union = layout.is_array();
+        Ok(Writer { schema, json, read: OnceLock::new(), is_union })
+    }
+
+    /// What a datum may be of, as it is read by these names.
+    fn branches(&self, names: &'static Names) -> &[Branch] {
+        let mut place = &self.read;
+        loop {
+            let made = || Box::new(Read { names, branches: schema::read(&self.json, names), next: OnceLock::new() });
+            let read = place.get_or_init(made);
+            if std::ptr::eq(read.names, names) {
+                return &read.branches;
+            }
+            place = &read.next;
+        }
     }
 
     /// What this datum is of, as a family reads it that has these names.
-    fn branch(&self, names: &Names, datum: &[u8]) -> Option<&Branch> {
-        let (_, branches) = self.branches.iter().find(|(of, _)| std::ptr::eq(*of, names))?;
-        branches.get(if self.is_union { first_number(datum)? } else { 0 })
+    fn branch(&self, names: &'static Names, datum: &[u8]) -> Option<&Branch> {
+        self.branches(names).get(if self.is_union { first_number(datum)? } else { 0 })
     }
 
     /// The names of the fields that this datum has.
     fn outline(&self, datum: &[u8]) -> Option<&Outline> {
-        let (names, _) = self.branches.first()?;
-        Some(&self.branch(names, datum)?.outline)
+        Some(&self.branch(SHOP.names(), datum)?.outline)
     }
 }
 
@@ -177,7 +197,12 @@ pub fn split(payload: &[u8]) -> Result<(u32, &[u8]), Rejection> {
 ///
 /// # Errors
 /// If it is not in the wire format, names an unknown schema, or does not follow it.
-pub fn decode<'a>(payload: &'a [u8], schemas: &Schemas, wire: &mut Wire<'_, 'a>, set: Set) -> Result<u32, Rejection> {
+pub fn decode<'a>(
+    payload: &'a [u8],
+    schemas: &Schemas,
+    wire: &mut Wire<'static, 'a>,
+    set: Set,
+) -> Result<u32, Rejection> {
     let (id, datum) = split(payload)?;
     let rejected = |reason, detail| Rejection { reason, detail, schema_id: Some(id) };
     let known = schemas.0.load();

@@ -162,7 +162,7 @@ fn is_change(has: impl Fn(&str) -> bool) -> bool {
 
 fn is_event(fields: &[String]) -> bool {
     let has = |name: &str| fields.iter().any(|field| field == name);
-    has("timestamp") && (has("event_name") || families::names().flat_map(|names| names.persons()).copied().any(has))
+    has("timestamp") && (has("event_name") || families::names().flat_map(|names| names.persons()).any(has))
 }
 
 /// So much is shown of what is no JSON at all.

@@ -36,7 +36,7 @@ pub fn record(format: &Format, payload: &[u8]) -> Masked {
     let from = match format {
         // The id of a schema is not text.
         Format::Avro(..) | Format::JsonSchema(_) => payload.len().min(HEADER_BYTES),
-        Format::Json(_) | Format::MoviesTxt(_) => 0,
+        Format::Json(_) | Format::Csv(_) | Format::MoviesTxt(_) => 0,
     };
     let datum = &mut bytes[from..];
     match format {
@@ -59,7 +59,7 @@ pub fn record(format: &Format, payload: &[u8]) -> Masked {
             }
             mask(datum, false);
         }
-        Format::MoviesTxt(_) => mask(datum, false),
+        Format::Csv(_) | Format::MoviesTxt(_) => mask(datum, false),
     }
     Masked { differs: bytes != payload, bytes }
 }

@@ -8,6 +8,7 @@ use crate::kafka::KafkaError;
 use crate::kafka::registry::Registry;
 use dataflows::family::FamilyId;
 use dataflows::persons::Id;
+use dataflows::wire::Names;
 use dataflows::wire::number::whole;
 use dataflows::wire::scalar::Scalar;
 use dataflows::wire::sounds_like;
@@ -105,7 +106,7 @@ fn is_json(datum: &[u8]) -> bool {
 
 /// Whether a field says whom an event of a family is of: names differ in case and in how their words are joined.
 fn is_of_person(family: FamilyId, field: &str) -> bool {
-    family.names().persons().iter().any(|person| sounds_like(field, person))
+    families::names_of(family).flat_map(Names::persons).any(|person| sounds_like(field, person))
 }
 
 /// Everybody whom JSON names, at any depth, in what is no JSON any more too; nothing for a name that is none.

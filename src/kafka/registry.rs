@@ -10,6 +10,7 @@ mod tls;
 use super::KafkaError;
 use crate::config::kafka::Registry as Config;
 use crate::decode::avro::{Schemas, Writer};
+use crate::model::subject::Language;
 use crate::source::Trouble;
 use crate::state_dir::StateDir;
 use crate::state_dir::schemas::Kept;
@@ -154,6 +155,27 @@ impl Registry {
     /// If there is none of that number, or the registry is unavailable.
     pub fn schema(&self, id: u32) -> Result<String, KafkaError> {
         self.fetched(id).map(|(_, kept)| kept.schema)
+    }
+
+    /// The newest schema of a subject, what it is written in, and the texts that it refers to.
+    ///
+    /// # Errors
+    /// If there is no such subject, its schemas are of neither language, or the registry is unavailable.
+    pub fn latest(&self, subject: &str) -> Result<(Language, String, Vec<String>), KafkaError> {
+        let (written, schema, references) = self.client.latest(subject)?;
+        let language = match written {
+            SchemaType::Avro => Language::Avro,
+            SchemaType::Json => Language::JsonSchema,
+            // Protobuf, and what other registries have.
+            other @ (SchemaType::Protobuf | SchemaType::Other(_) | _) => {
+                let url = &self.client.url;
+                let why = format!(
+                    "registry {url}: the schema of `{subject}` is of type {other:?}; expected Avro or JSON Schema"
+                );
+                return Err(KafkaError::Refused(why));
+            }
+        };
+        Ok((language, schema, references))
     }
 
     fn fetched(&self, id: u32) -> Result<(Writer, Kept), KafkaError> {

@@ -1,11 +1,12 @@
 //! A family of events as a file of TOML declares it.
 
+mod once;
 mod person;
 
 use super::messages::{Mistake, Span};
 use super::types::names;
 use crate::instant;
-use dataflows::declared::plan::{Column, Family, Literal, Once, Type};
+use dataflows::declared::plan::{Column, Family, Literal, Type};
 use dataflows::declared::reading::{Case, Empty, OneOf, Reading, Takes, of_digits};
 use dataflows::wire::money::CENTS_MAX;
 use std::collections::BTreeMap;
@@ -108,14 +109,7 @@ impl File<'_> {
         let names: Vec<String> = columns.iter().map(|said| said.column.name.clone()).collect();
         let time = self.time(table, &columns, &names);
         let person = self.person(table, &columns, &names);
-        let once = table.get("once").map(|once| match once.as_str() {
-            Some("everything") => (),
-            Some(_) | None => {
-                let instead = "Events that are equal in every column count once by `once = \"everything\"`; leave it out for \
-                               events that never repeat.";
-                self.of(once, "`once` is not \"everything\".", instead);
-            }
-        });
+        let once = self.once(table, &names, time);
         let span = |file: &mut Self, key: &str| table.get(key).and_then(|item| file.span(key, item));
         let (out_of_orderness_ms, idle_timeout_ms) = (span(self, "out_of_orderness"), span(self, "idle_timeout"));
         let lateness_ms = match table.get("lateness") {
@@ -133,9 +127,7 @@ impl File<'_> {
             declared.push(column);
             readings.push(reading);
         }
-        // What is emptied later must not decide whether two events are one.
-        let of = (0..declared.len()).filter(|place| !declared[*place].is_personal);
-        let once = once.map(|()| Once { of: of.collect() });
+        let once = once.map(|once| self.without_personal(table, once, &declared));
         let metrics = Vec::new();
         let family = Family { name: name.to_owned(), doc, columns: declared, time, person, once, metrics };
         Some(Events { family, readings, topics, lateness_ms, out_of_orderness_ms, idle_timeout_ms })

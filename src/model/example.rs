@@ -1,14 +1,31 @@
 //! A model to begin with: one kind of events, and one metric of it.
 
+use super::messages::Mistake;
+use super::{duckdb, events};
+
 /// Its files, by their names.
 pub const FILES: &[(&str, &str)] = &[
     ("orders.toml", include_str!("example/orders.toml")),
     ("orders_by_day.sql", include_str!("example/orders_by_day.sql")),
 ];
 
+/// What stands beside them: the file of views for DuckDB.
+///
+/// # Errors
+/// If the events that are shipped are wrong.
+pub fn views() -> Result<String, Vec<Mistake>> {
+    let mut all = Vec::new();
+    for (file, text) in FILES {
+        if let Some(name) = file.strip_suffix(".toml") {
+            all.push(events::read(name, text)?);
+        }
+    }
+    Ok(duckdb::views(all.iter().map(|events| (&events.family, events.readings.as_slice()))))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::FILES;
+    use super::{FILES, views};
     use crate::families::is_ours;
     use crate::model::load::load;
 
@@ -21,5 +38,6 @@ mod tests {
         let loaded =
             load(folder.path(), None, &is_ours, Vec::new()).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
         assert_eq!(loaded.families[0].family.plan().metrics.len(), 1);
+        assert!(views().expect("no mistake").contains("CREATE OR REPLACE VIEW \"orders\" AS"));
     }
 }

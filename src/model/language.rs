@@ -4,8 +4,10 @@
 //! taken apart field by field, so that nothing is dropped silently, and a field that a newer version adds does not
 //! compile. What is not in the language is refused by one table of sentences ([`refusals`]).
 
+mod calls;
 mod clauses;
 mod expressions;
+mod literals;
 pub mod refusals;
 mod tokens;
 

@@ -69,6 +69,7 @@ pub fn load(
             Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
         }
     }
+    wrong.extend(shared_topics(&families));
     let are_all_known = families.len() == files.events.len();
     let plans: Vec<_> = families.iter().map(|(_, events)| events.family.clone()).chain(ours).collect();
     let mut metrics: Vec<Vec<Metric>> = vec![Vec::new(); plans.len()];
@@ -115,6 +116,27 @@ fn with_metrics(mut plan: Family, metrics: Vec<Metric>) -> (Family, Vec<Known>) 
     let known = metrics.iter().map(known).collect();
     plan.metrics = metrics;
     (plan, known)
+}
+
+/// What is wrong with topics: a partition is of one family, which has a watermark of its own.
+fn shared_topics(families: &[(&PathBuf, Events)]) -> Vec<String> {
+    let (mut of, mut wrong) = (BTreeMap::<&str, &Path>::new(), Vec::new());
+    for (path, events) in families {
+        for topic in &events.topics {
+            let Some(other) = of.insert(topic, path) else { continue };
+            let (path, other) = (path.display(), other.display());
+            wrong.push(if path.to_string() == other.to_string() {
+                format!("{path}: `topics` names `{topic}` twice. Name it once.")
+            } else {
+                format!(
+                    "{path}: `{other}` reads the topic `{topic}` too, and all records of a topic are of one family. Declare one \
+                     family of both, with a column that reads the name of the event (`event_name`), and metrics that ask for it \
+                     in WHERE"
+                )
+            });
+        }
+    }
+    wrong
 }
 
 /// The files, and which of them cannot be read.

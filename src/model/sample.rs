@@ -1,20 +1,17 @@
 //! A file of a family of events, made of a sample of them: to be read, corrected and kept.
 
 mod json;
-mod seen;
+pub(super) mod seen;
+pub(super) mod written;
 
 use super::types::names;
 use json::Json;
-use seen::{Kind, Seen, quoted, words};
+use seen::{Kind, Seen, quoted};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use written::{Column, Title, file, free};
 
 /// The field by which events of several families are told apart.
 const EVENT_NAME: &str = "event_name";
-/// Words in the name of whoever an event is of.
-const PERSONS: &[&str] = &["user", "customer", "client", "consumer", "member", "person", "visitor", "buyer", "account"];
-/// Names of the time of an event, the likeliest first.
-const TIMES: &[&str] = &["event_time", "timestamp", "occurred_at", "happened_at", "time", "ts", "created_at"];
 /// Objects within objects are looked into so deep.
 const DEEPEST: usize = 8;
 /// More fields are not looked at.
@@ -32,15 +29,6 @@ pub struct Sample {
     events: BTreeSet<String>,
 }
 
-/// A field that becomes a column.
-struct Column<'s> {
-    name: String,
-    path: &'s str,
-    seen: &'s Seen,
-    kind: Kind,
-    null: bool,
-}
-
 impl Sample {
     /// Looks at a record; false if it is no object of JSON.
     pub fn see(&mut self, record: &[u8]) -> bool {
@@ -48,6 +36,23 @@ impl Sample {
         self.records += 1;
         self.fields("", &fields, 0);
         true
+    }
+
+    /// Looks at a record of separated values, behind a header: all of them are texts, and an empty one is none.
+    pub fn see_values(&mut self, header: &[String], values: &[String]) {
+        self.records += 1;
+        for (place, (path, value)) in header.iter().zip(values).enumerate() {
+            // The header names each field by its path.
+            if path.split('.').any(str::is_empty) || header[..place].contains(path) {
+                self.unnamed.insert(path.clone());
+                continue;
+            }
+            let name = path.rsplit('.').next().unwrap_or(path);
+            if let Some(place) = self.field(path) {
+                self.fields[place].1.see_written(name, value);
+            }
+            self.note_event(path, value);
+        }
     }
 
     /// How many records were looked at.
@@ -62,26 +67,35 @@ impl Sample {
                 continue;
             }
             let path = format!("{within}{name}");
-            if let (EVENT_NAME, Json::Text(event)) = (path.as_str(), value)
-                && self.events.len() < 2
-            {
-                self.events.insert(event.clone());
+            if let Json::Text(event) = value {
+                self.note_event(&path, event);
             }
-            let next = self.fields.len();
-            let place = match self.places.get(&path) {
-                Some(place) => *place,
-                None if next == FIELDS_MAX => continue,
-                None => {
-                    self.places.insert(path.clone(), next);
-                    self.fields.push((path.clone(), Seen::default()));
-                    next
-                }
-            };
+            let Some(place) = self.field(&path) else { continue };
             self.fields[place].1.see(name, value);
             if let Json::Object(inner) = value
                 && depth < DEEPEST
             {
                 self.fields(&format!("{path}."), inner, depth + 1);
+            }
+        }
+    }
+
+    fn note_event(&mut self, path: &str, event: &str) {
+        if path == EVENT_NAME && self.events.len() < 2 {
+            self.events.insert(event.to_owned());
+        }
+    }
+
+    /// The place of a field, unless there are too many.
+    fn field(&mut self, path: &str) -> Option<usize> {
+        let next = self.fields.len();
+        match self.places.get(path) {
+            Some(place) => Some(*place),
+            None if next == FIELDS_MAX => None,
+            None => {
+                self.places.insert(path.to_owned(), next);
+                self.fields.push((path.to_owned(), Seen::default()));
+                Some(next)
             }
         }
     }
@@ -94,45 +108,15 @@ impl Sample {
 
     /// The file of a family of this name, made of `from`.
     pub fn declared(&self, name: &str, from: &str) -> String {
-        let (columns, refused) = self.columns(name);
-        let person = columns.iter().find(|column| is_person(column));
-        let mut text = format!(
-            "# Made of {} records of {}. A sample does not show everything: read each line.\n\
-             doc = \"One row per accepted event of {name}.\"\n\
-             topics = [{}]\n",
-            self.records,
-            quoted(from),
-            quoted(name)
-        );
-        match time(&columns) {
-            Some(time) => text += &format!("time = \"{}\"\n", time.name),
-            None => {
-                text += "# time = \"...\"       # Which column is the time of an event? None was found. It is needed.\n"
-            }
-        }
-        match person {
-            Some(person) => text += &format!("person = \"{}\"      # `deltamart forget` goes by it.\n", person.name),
-            None => {
-                text += "# person = \"...\"     # Which column is the id of a person? None was found. It is needed; or \"none\".\n";
-            }
-        }
-        text += "# once = \"everything\"      # Events that are equal in every column count once.\n\
-                 # lateness = \"48h\"         # An event that is later corrects nothing. The default is the setting.\n\
-                 \n[columns]\n";
-        for column in &columns {
-            column.write(&mut text, self.records, person.is_some_and(|person| person.name == column.name));
-        }
-        for (path, why) in refused {
-            let _ = writeln!(text, "# not a column: field {} {why}.", quoted(path));
-        }
-        for path in &self.unnamed {
-            let _ = writeln!(text, "# not a column: field {} has no name that can be written here.", quoted(path));
-        }
-        text
+        let (columns, mut refused) = self.columns(name);
+        let unnamed = self.unnamed.iter().map(|path| (path.clone(), "has no name that can be written here".to_owned()));
+        refused.extend(unnamed);
+        let made_of = format!("{} records of {}. A sample does not show everything.", self.records, quoted(from));
+        file(&Title { made_of, family: name, topic: name }, &columns, &refused)
     }
 
-    fn columns(&self, family: &str) -> (Vec<Column<'_>>, Vec<(&str, &'static str)>) {
-        let (mut columns, mut refused) = (Vec::<Column<'_>>::new(), Vec::new());
+    fn columns(&self, family: &str) -> (Vec<Column>, Vec<(String, String)>) {
+        let (mut columns, mut refused) = (Vec::<Column>::new(), Vec::<(String, String)>::new());
         for (path, seen) in &self.fields {
             // Who names the family says nothing else.
             if path == EVENT_NAME && self.events.len() == 1 && self.events.contains(family) {
@@ -140,79 +124,33 @@ impl Sample {
             }
             let is_within_refused = refused
                 .iter()
-                .any(|(outer, _)| path.strip_prefix(*outer).is_some_and(|rest: &str| rest.starts_with('.')));
+                .any(|(outer, _)| path.strip_prefix(outer.as_str()).is_some_and(|rest: &str| rest.starts_with('.')));
             if is_within_refused || seen.filled == 0 && seen.objects > 0 {
                 continue;
             }
             let last = path.rsplit('.').next().unwrap_or(path);
             match seen.kind(last) {
-                Ok(kind) => {
-                    let name = free(path, &columns);
-                    columns.push(Column { name, path, seen, kind, null: seen.filled < self.records });
-                }
-                Err(why) => refused.push((path.as_str(), why)),
+                Ok(kind) => columns.push(self.column(free(path, &columns), path, seen, kind)),
+                Err(why) => refused.push((path.clone(), why.to_owned())),
             }
         }
         (columns, refused)
     }
-}
 
-/// A name that no column has and that can be one.
-fn free(path: &str, columns: &[Column<'_>]) -> String {
-    let mut name: String = words(path).join("_").chars().take(50).collect();
-    if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        name = format!("field_{name}");
-    }
-    if names::wrong(&name).is_some() {
-        name += "_value";
-    }
-    let is_free = |name: &String| columns.iter().all(|column| column.name != *name);
-    let numbered = (2..).map(|n| format!("{name}_{n}"));
-    std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
-}
-
-fn time<'c>(columns: &'c [Column<'_>]) -> Option<&'c Column<'c>> {
-    let can = |column: &&Column<'_>| column.kind == Kind::Instant && !column.null;
-    let named = TIMES.iter().find_map(|name| columns.iter().filter(can).find(|column| column.name == *name));
-    named.or_else(|| columns.iter().find(can))
-}
-
-fn is_person(column: &Column<'_>) -> bool {
-    let words = words(column.path);
-    let of_person = words.iter().any(|word| PERSONS.contains(&word.as_str()));
-    let is_id = words.last().is_some_and(|word| word == "id" || PERSONS.contains(&word.as_str()));
-    let can = match column.kind {
-        Kind::Integer => column.seen.least() >= Some(0),
-        Kind::Text => true,
-        Kind::Boolean | Kind::Instant | Kind::Money | Kind::Decimal => false,
-    };
-    of_person && is_id && can
-}
-
-impl Column<'_> {
-    fn write(&self, text: &mut String, records: usize, is_person: bool) {
-        let Column { name, path, seen, kind, null } = self;
-        let mut facts = Vec::new();
-        if *null {
-            facts.push(format!("in {} of {records} records", seen.filled));
+    fn column(&self, name: String, path: &str, seen: &Seen, kind: Kind) -> Column {
+        let (null, mut facts) = (seen.filled < self.records, Vec::new());
+        if null {
+            facts.push(format!("in {} of {} records", seen.filled, self.records));
         }
-        facts.extend(Some(seen.said(*kind)).filter(|said| !said.is_empty()));
-        if *kind == Kind::Text
-            && !is_person
-            && let Some(one_of) = seen.one_of()
-        {
+        facts.extend(Some(seen.said(kind)).filter(|said| !said.is_empty()));
+        // Other texts may come: that these are all is for the reader to say.
+        if let Some(one_of) = seen.one_of().filter(|_| kind == Kind::Text) {
             facts.push(format!("one_of = [{}]", one_of.join(", ")));
         }
-        let from = if name == path { String::new() } else { format!(", from = {}", quoted(path)) };
-        let null = if *null { ", null = true" } else { "" };
-        let min = match (is_person && *kind == Kind::Integer, seen.least()) {
-            (true, Some(least)) => format!(", min = {}", least.min(1)),
-            (true, None) | (false, _) => String::new(),
-        };
-        let (kind, doc) = (kind.name(), quoted(&format!("Field {path}.")));
-        let _ = write!(text, "{name} = {{ type = \"{kind}\"{from}{min}{null}, doc = {doc} }}");
-        let seen = if facts.is_empty() { String::new() } else { format!("   # {}", facts.join("; ")) };
-        let _ = writeln!(text, "{seen}");
+        let (path, doc) = (path.to_owned(), format!("Field {path}."));
+        // Of a number with a person's name nothing is less than 0, or it is no id.
+        let least = seen.least();
+        Column { name, path, kind, null, doc, least, one_of: None, facts }
     }
 }
 

@@ -6,11 +6,13 @@
 //! ignores case. Names of ours begin with `_`, as no column of a family does.
 
 mod aggregates;
+pub(super) mod broken;
 mod expressions;
 mod numbers;
 
 use super::types::walk;
 use aggregates::Slots;
+use broken::{Rule, is_broken};
 use dataflows::declared::plan::{Expr, Family, Metric, Output};
 use expressions::Printer;
 use std::collections::BTreeSet;
@@ -23,7 +25,7 @@ pub fn select(family: &Family, metric: &Metric) -> String {
     let groups = Printer::of_groups(metric);
     let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
     let mut parts = vec![("_events", in_time(family, metric))];
-    let filter = metric.filter.as_ref().map(|filter| events.value(filter));
+    let filter = metric.filter.as_ref().filter(|_| !is_broken(Rule::WhereIsAsked)).map(|filter| events.value(filter));
     // Which of the events in time is the first or the last of its group is numbered before they are grouped.
     let ranks = slots.ranks(&events, &keys);
     let (from, filter) = if ranks.is_empty() {
@@ -57,7 +59,7 @@ pub fn select(family: &Family, metric: &Metric) -> String {
         .iter()
         .map(|Output { name, doc: _, value }| format!("{} AS {}", groups.value(value), quoted(name)))
         .collect();
-    let having = metric.having.as_ref().map(|having| groups.value(having));
+    let having = metric.having.as_ref().filter(|_| !is_broken(Rule::HavingIsAsked)).map(|having| groups.value(having));
     let parts: Vec<_> =
         parts.iter().map(|(name, text)| format!("{name} AS (\n    {}\n)", text.replace('\n', "\n    "))).collect();
     format!(
@@ -72,7 +74,10 @@ pub fn select(family: &Family, metric: &Metric) -> String {
 fn in_time(family: &Family, metric: &Metric) -> String {
     let name = |column: &usize| family.columns.get(*column).map(|column| quoted(&column.name));
     let (distinct, columns): (_, Vec<_>) = match &family.once {
-        Some(once) => ("DISTINCT ", once.of.iter().filter_map(name).collect()),
+        Some(once) => {
+            let distinct = if is_broken(Rule::OnceIsDistinct) { "" } else { "DISTINCT " };
+            (distinct, once.of.iter().filter_map(name).collect())
+        }
         None => {
             let mut used = BTreeSet::new();
             walk::of_events(metric).into_iter().for_each(|expr: &Expr| walk::columns(expr, &mut used));
@@ -81,7 +86,8 @@ fn in_time(family: &Family, metric: &Metric) -> String {
     };
     // A metric may count events and look at nothing of them.
     let columns = if columns.is_empty() { "1 AS _one".to_owned() } else { columns.join(", ") };
-    format!("SELECT {distinct}{columns}\nFROM {} WHERE NOT late", quoted(&family.name))
+    let in_time = if is_broken(Rule::InTimeOnly) { "" } else { " WHERE NOT late" };
+    format!("SELECT {distinct}{columns}\nFROM {}{in_time}", quoted(&family.name))
 }
 
 fn clause(word: &str, condition: Option<&String>) -> String {
@@ -89,6 +95,6 @@ fn clause(word: &str, condition: Option<&String>) -> String {
 }
 
 /// A name in quotes.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,10 +1,13 @@
 //! Texts of SQL, from the words to the rows.
 
 mod dice;
+mod drawn;
 mod fuzz;
 mod naive;
+mod random;
 mod refused;
 mod rows;
+mod second;
 mod typed;
 
 use super::messages::shown;

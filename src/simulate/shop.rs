@@ -3,6 +3,8 @@
 use crate::config::{Config, Simulate};
 use dataflows::events::{AddedToCart, Checkout, Event, ItemRating, ItemView, Purchase, Registration, Sign};
 use dataflows::item::ItemId;
+use dataflows::shop::cart::CartId;
+use dataflows::shop::events::rules::{Profile, Rules, Words};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, Zipf};
@@ -99,22 +101,36 @@ pub struct Shop {
     left: u64,
 }
 
+/// The rules that events are drawn from: of what may be anything, those of the strict profile.
+fn drawn_from(rules: &Rules) -> Rules {
+    let (strict, open) = (Rules::of(Profile::Strict), Rules::of(Profile::Open));
+    let of_words = |is: &Words, strict: Words| if is.named().is_empty() { strict } else { is.clone() };
+    Rules {
+        user_id: if rules.user_id == open.user_id { strict.user_id } else { rules.user_id },
+        age: if rules.age == open.age { strict.age } else { rules.age },
+        preferred_language: of_words(&rules.preferred_language, strict.preferred_language),
+        payment_method: of_words(&rules.payment_method, strict.payment_method),
+        ..rules.clone()
+    }
+}
+
 impl Shop {
     /// A shop that sells these items.
     pub fn new(config: &Config, items: Vec<ItemId>) -> Shop {
         let simulate = config.simulate.clone();
         let visits = (simulate.events as f64 / events_per_visit(&simulate)).max(1.0);
         let span_ms = f64::from(simulate.days) * 24.0 * HOUR_MS as f64;
-        let (least, most) = config.rules.shop.user_id;
+        let rules = drawn_from(&config.rules.shop);
+        let (least, most) = rules.user_id;
         Shop {
             random: ChaCha8Rng::seed_from_u64(simulate.seed),
             lateness_ms: config.lateness.unwrap_or(48 * HOUR_MS),
             out_of_orderness_ms: config.out_of_orderness,
             users_first: least.max(1),
             users_max: most - least.max(1) + 1,
-            languages: config.rules.shop.preferred_language.clone(),
-            payment_methods: config.rules.shop.payment_method.clone(),
-            ages: config.rules.shop.age,
+            languages: rules.preferred_language.named().to_vec(),
+            payment_methods: rules.payment_method.named().to_vec(),
+            ages: rules.age,
             popularity: Zipf::new(items.len() as f64, 1.05).expect("a shop sells at least one item"),
             between_visits: Exp::new(visits / span_ms).expect("the rate of visits is positive"),
             items,
@@ -170,7 +186,7 @@ impl Shop {
         };
         let timestamp = later(&mut self.random);
         self.send(Event::SignIn(Sign { timestamp, user_id }));
-        let cart_id = uuid::Builder::from_random_bytes(self.random.random()).into_uuid().as_u128();
+        let cart_id = uuid::Builder::from_random_bytes(self.random.random()).into_uuid().as_u128().into();
         let mut in_cart = Vec::new();
         for _ in 0..self.random.random_range(1..=self.simulate.views_max) {
             let item_id = self.item();
@@ -178,7 +194,12 @@ impl Shop {
             self.send(Event::ItemView(ItemView { timestamp, user_id, item_id: item_id.clone() }));
             if self.permille(self.simulate.add_permille) {
                 let timestamp = later(&mut self.random);
-                self.send(Event::AddedToCart(AddedToCart { timestamp, cart_id, user_id, item_id: item_id.clone() }));
+                self.send(Event::AddedToCart(AddedToCart {
+                    timestamp,
+                    cart_id: CartId::clone(&cart_id),
+                    user_id,
+                    item_id: item_id.clone(),
+                }));
                 in_cart.push(item_id);
             }
         }

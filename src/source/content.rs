@@ -97,6 +97,11 @@ impl Content {
         self.lines.file_bytes()
     }
 
+    /// What stands between the values of a record, if that is how records are written.
+    pub fn separator(&self) -> Option<u8> {
+        self.lines.separator()
+    }
+
     /// The number of the next line.
     pub fn next(&self) -> i64 {
         self.next

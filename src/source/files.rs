@@ -1,4 +1,4 @@
-//! Events from files: one JSON object a line, `.gz` too, many files in the order given.
+//! Events from files: one JSON object a line, or separated values behind a header; `.gz` too, many files in the order given.
 
 use super::content::{Content, Read, Skipped, Tail};
 use super::lines::LINE_BYTES_MAX;
@@ -65,7 +65,9 @@ impl Files {
 
     /// The line of the current file where reading goes on.
     fn next_line(&self) -> i64 {
-        self.next_lines.get(&self.current).copied().unwrap_or(1)
+        let header = self.files.get(self.current as usize).and_then(|found| found.header.as_ref());
+        let first = header.map_or(1, |header| header.line + 1);
+        self.next_lines.get(&self.current).copied().unwrap_or(first).max(first)
     }
 
     /// Opens the current file.
@@ -114,7 +116,7 @@ impl Source for Files {
             topic: found.topic.clone(),
             partition: found.number,
             family: found.family,
-            format: Format::Json(None),
+            format: found.header.as_ref().map_or(Format::Json(None), |header| header.format(found.family)),
             status: if number == 0 { Status::Live } else { Status::Waiting },
         };
         self.files.iter().enumerate().map(partition).collect()

@@ -1,19 +1,23 @@
 //! A file's lines with their numbers, whatever it is packed in and however its text is written.
 //!
 //! In layers: bytes, unpacked if they are gzip; UTF-8, if they were UTF-16; lines, by `\n`, `\r\n` or, where
-//! only that is used, `\r`; and for events objects, if several stand on one line. A line is never more in
+//! only that is used, `\r`; for events objects, if several stand on one line; and of separated values records, if one
+//! stands on several lines, which is a line here, numbered as the first of them. A line is never more in
 //! memory than [`LINE_BYTES_MAX`]: a longer one is gone over part by part, and counted. A call never does more
 //! work than such a line makes.
 
 mod objects;
 mod packed;
+mod quotes;
 mod text;
 
 use super::SourceError;
 use super::sniff::{self, Kind};
 use crate::bounds::{BEGINNING_BYTES, RECORD_BYTES_MAX};
+use crate::families;
 use objects::{Found, Scan};
 use packed::{Damage, Got, Packed};
+use quotes::Quotes;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
@@ -96,6 +100,8 @@ enum Break {
 pub struct Lines {
     path: PathBuf,
     kind: Kind,
+    /// What stands between the values of a record, where records are such.
+    separator: Option<u8>,
     packed: Packed,
     utf16: Option<Utf16>,
     line_break: Break,
@@ -107,6 +113,9 @@ pub struct Lines {
     /// So many of the bytes held hold no end of a line.
     clear: usize,
     scan: Scan,
+    quotes: Quotes,
+    /// Line ends in the texts of the record.
+    within: i64,
     /// A `\r` was the end of a line; a `\n` right behind it belongs to it.
     behind_cr: bool,
     /// The line is too long, and its end not found yet.
@@ -130,16 +139,35 @@ impl Lines {
         self.packed.file_bytes()
     }
 
-    /// Opens a file at its first line, after a look at what it is.
+    /// Opens a file at its first line, after a look at what it is. Separated values are events of declared families alone:
+    /// where there are none, they are refused.
     ///
     /// # Errors
     /// If it cannot be opened; [`SourceError::Refused`] if it is of a format that is not read, with what to
     /// do.
     pub fn open(path: &Path, kind: Kind) -> Result<Lines, SourceError> {
+        Lines::opened(path, kind, !families::declared().is_empty())
+    }
+
+    /// Opens a file of events of which nobody said yet what they are.
+    ///
+    /// # Errors
+    /// As [`Lines::open`].
+    pub fn sample(path: &Path) -> Result<Lines, SourceError> {
+        Lines::opened(path, Kind::Events, true)
+    }
+
+    /// What stands between the values of a record, if that is how records are written: the first one is the header.
+    pub fn separator(&self) -> Option<u8> {
+        self.separator
+    }
+
+    fn opened(path: &Path, kind: Kind, takes_tables: bool) -> Result<Lines, SourceError> {
         let packed = Packed::new(open(path)?).map_err(|damage| damaged(path, &damage, 0, 0))?;
         let mut lines = Lines {
             path: path.to_owned(),
             kind,
+            separator: None,
             packed,
             utf16: None,
             line_break: Break::Lf,
@@ -148,6 +176,8 @@ impl Lines {
             end: 0,
             clear: 0,
             scan: Scan::default(),
+            quotes: Quotes::default(),
+            within: 0,
             behind_cr: false,
             long: None,
             passed: 0..0,
@@ -174,10 +204,14 @@ impl Lines {
             lines.fill_head();
         }
         let head = &lines.buffer[..lines.end];
-        if let Some(foreign) = sniff::text(head, kind) {
+        lines.separator = sniff::separator(head, path).filter(|_| kind == Kind::Events && takes_tables);
+        if let Some(foreign) = sniff::text(head, kind).filter(|_| lines.separator.is_none()) {
             return refuse(foreign, &lines.packed);
         }
-        lines.line_break = line_break(head, kind);
+        if lines.separator.is_some() {
+            lines.kind = Kind::Table;
+        }
+        lines.line_break = line_break(head, lines.kind);
         Ok(lines)
     }
 
@@ -203,7 +237,10 @@ impl Lines {
                 self.at += brace + 2;
                 return Ok(Some(self.begin(0, true)));
             }
-            let found = find(self.line_break, held, self.clear);
+            let found = match self.separator {
+                Some(separator) => self.quotes.find(separator, self.line_break, held),
+                None => find(self.line_break, held, self.clear),
+            };
             let length = found.unwrap_or(held.len());
             if length - may_end(&held[..length]) > LINE_BYTES_MAX {
                 return Ok(Some(self.begin_long(bytes)));
@@ -242,9 +279,15 @@ impl Lines {
             }
         }
         bytes.extend_from_slice(line);
+        self.within += self.line_ends(line);
         self.behind_cr = ended && held[length] == b'\r';
         self.at += length + usize::from(ended);
         self.begin(0, ended)
+    }
+
+    /// How many line ends there are in the texts of a record.
+    fn line_ends(&self, line: &[u8]) -> i64 {
+        if self.kind == Kind::Table { memchr::memchr_iter(b'\n', line).count() as i64 } else { 0 }
     }
 
     /// Takes one object; another one begins at `next`, and the line of the file ends at `length`, or later.
@@ -281,6 +324,7 @@ impl Lines {
     /// Goes over so much of what is held of a line that is too long, and has not come to its end.
     fn pass(&mut self, length: usize) -> Line {
         self.passed = self.at..self.at + length;
+        self.within += self.line_ends(&self.buffer[self.passed.clone()]);
         self.at += length;
         self.scan.drop_first(length);
         self.clear = 0;
@@ -330,8 +374,8 @@ impl Lines {
     /// A line was taken; of the next one so many bytes hold no end of a line.
     fn begin(&mut self, clear: usize, ended: bool) -> Line {
         let number = self.next;
-        self.next += 1;
-        (self.clear, self.scan) = (clear, Scan::default());
+        self.next += 1 + std::mem::take(&mut self.within);
+        (self.clear, self.scan, self.quotes) = (clear, Scan::default(), Quotes::default());
         let taken = self.before + self.at as u64;
         while let Some(end) = self.sound.front().copied() {
             if taken <= end {
@@ -353,7 +397,7 @@ impl Lines {
         }
         while self.buffer[self.at..self.end].starts_with(BYTE_ORDER_MARK) {
             self.at += BYTE_ORDER_MARK.len();
-            (self.clear, self.scan) = (0, Scan::default());
+            (self.clear, self.scan, self.quotes) = (0, Scan::default(), Quotes::default());
         }
     }
 

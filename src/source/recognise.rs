@@ -16,6 +16,7 @@ use super::SourceError;
 use super::content::{Content, Tail};
 use super::marks::Marks;
 use super::names::{as_text, called, first_line_of};
+use super::table::Header;
 use crate::families::SHOP;
 use dataflows::family::FamilyId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,8 +63,10 @@ pub struct Found {
     pub family: FamilyId,
     /// Where it is.
     pub path: PathBuf,
-    /// The sum of its first line.
+    /// The sum of its first line; of separated values, that of the header and the first record.
     pub first: u32,
+    /// What its header says, if its records are separated values.
+    pub header: Option<Header>,
     /// Open at the line where reading goes on, if it was read before.
     pub opened: Option<Content>,
 }
@@ -145,8 +148,8 @@ pub fn recognise(
 ) -> Result<Vec<Found>, Refusal> {
     let mut given = Vec::new();
     for path in paths {
-        if let Some(first) = first_line(path, tail)? {
-            given.push(Given { path, name: name(path), first, is_another: another.contains(path) });
+        if let Some((first, header)) = first_line(path, tail)? {
+            given.push(Given { path, name: name(path), first, header, is_another: another.contains(path) });
         }
     }
     refuse_copies(&given, tail)?;
@@ -172,7 +175,16 @@ struct Given<'a> {
     path: &'a PathBuf,
     name: String,
     first: u32,
+    header: Option<Header>,
     is_another: bool,
+}
+
+impl Given<'_> {
+    /// As what it was found.
+    fn found(&self, topic: String, number: i32, opened: Option<Content>) -> Found {
+        let (path, header) = (self.path.clone(), self.header.clone());
+        Found { topic, number, family: SHOP, path, first: self.first, header, opened }
+    }
 }
 
 struct Recognition<'a> {
@@ -235,8 +247,7 @@ impl<'a> Recognition<'a> {
         }
         let next = self.numbers.entry(topic.clone()).or_default();
         *next = (number + 1).max(*next);
-        let path = given.path.clone();
-        self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: Some(opened) });
+        self.found.insert(place, given.found(topic, number, Some(opened)));
         Ok(())
     }
 
@@ -254,8 +265,7 @@ impl<'a> Recognition<'a> {
                 && !taken.contains(&known.number)
         });
         if let Some(begun) = begun {
-            let (number, path) = (begun.number, given.path.clone());
-            self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: None });
+            self.found.insert(place, given.found(topic, begun.number, None));
             return Ok(());
         }
         let next = self.numbers.entry(topic.clone()).or_default();
@@ -264,8 +274,7 @@ impl<'a> Recognition<'a> {
         }
         let number = *next;
         *next += 1;
-        let path = given.path.clone();
-        self.found.insert(place, Found { topic, number, family: SHOP, path, first: given.first, opened: None });
+        self.found.insert(place, given.found(topic, number, None));
         Ok(())
     }
 
@@ -304,6 +313,7 @@ impl<'a> Recognition<'a> {
 pub fn left_out(path: &Path) -> Result<String, SourceError> {
     let named = called(path);
     Ok(match first_line(path, Tail::Take)? {
+        None if Header::of(path)?.is_some() => format!("{named} has a header and no record"),
         None => format!("{named} is empty"),
         Some(_) => format!(
             "the first line of {named} has no line end yet; nothing was read; if the file is whole, end it with a line feed"
@@ -316,11 +326,13 @@ fn name(path: &Path) -> String {
     as_text(path.file_name().unwrap_or(path.as_os_str()))
 }
 
-/// The sum of the first line, if there is a whole one.
-fn first_line(path: &Path, tail: Tail) -> Result<Option<u32>, SourceError> {
+/// The sum of the first line, if there is a whole one. All files of one kind of separated values have one header: they
+/// are told apart by it and their first record.
+fn first_line(path: &Path, tail: Tail) -> Result<Option<(u32, Option<Header>)>, SourceError> {
     let mut content = Content::open(path)?;
+    let header = Header::read(path, &mut content)?;
     let line = content.read_line(&mut Vec::new())?;
-    Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| line.sum))
+    Ok(line.filter(|line| line.ended || tail == Tail::Take).map(|line| (line.sum, header)))
 }
 
 /// Of two given files with the same first line: whether lines of both are the same.

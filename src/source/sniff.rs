@@ -15,6 +15,8 @@ const LINES: usize = 20;
 pub enum Kind {
     /// Objects of JSON. Each counts as a line, where several stand on one.
     Events,
+    /// Records of separated values, behind a header.
+    Table,
     /// Lines of `Movies.txt`.
     Catalog,
 }
@@ -126,7 +128,7 @@ pub(super) fn text(head: &[u8], kind: Kind) -> Option<Foreign> {
         }
         Kind::Events if is_separated(head, |line| line.contains(&b'{')) => separated(),
         Kind::Catalog if is_separated(head, |line| line.contains(&b'=') || starts_item(line)) => separated(),
-        Kind::Events | Kind::Catalog => None,
+        Kind::Events | Kind::Table | Kind::Catalog => None,
     }
 }
 
@@ -172,11 +174,44 @@ fn is_spread(head: &[u8]) -> bool {
     }
 }
 
+/// What stands between the values of a table that begins so: its name says that it is one, or all of its lines do.
+pub(super) fn separator(head: &[u8], path: &Path) -> Option<u8> {
+    let trimmed = trimmed(head);
+    let first = lines(head).next()?;
+    let is_other = matches!(trimmed, [b'{' | b'[' | b'<' | 0x1E, ..])
+        || first.starts_with(b"product/productId:")
+        || starts_item(first);
+    let is_named = named_separator(path);
+    let is_table = is_named.is_some() || is_separated(head, |line| line.contains(&b'{'));
+    if is_other || !is_table {
+        return None;
+    }
+    most(first).or(is_named)
+}
+
+/// What the name of a file says: `.csv` and `.tsv`, packed or not.
+fn named_separator(path: &Path) -> Option<u8> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    match name.rsplit_once('.')?.1 {
+        "csv" => Some(b','),
+        "tsv" | "tab" => Some(b'\t'),
+        _ => None,
+    }
+}
+
+/// The separator that stands most often in a line, if any does.
+fn most(line: &[u8]) -> Option<u8> {
+    let count = |separator: u8| memchr::memchr_iter(separator, line).count();
+    // Of as many the first: the last of the greatest is found.
+    b"|;\t,".iter().copied().max_by_key(|separator| count(*separator)).filter(|separator| count(*separator) > 0)
+}
+
 /// Whether the first lines are parted into equally many columns, and none `says` otherwise.
 fn is_separated(head: &[u8], says: impl Fn(&[u8]) -> bool) -> bool {
     let lines: Vec<_> = lines(head).collect();
     let Some(first) = lines.first() else { return false };
-    let separator = b",\t;|".iter().copied().max_by_key(|separator| memchr::memchr_iter(*separator, first).count());
+    let separator = most(first);
     let count = |line: &[u8]| separator.map_or(0, |separator| memchr::memchr_iter(separator, line).count());
     // Values may hold more separators, in quotes.
     let enough = |line: &&[u8]| count(line) >= count(first);
@@ -189,7 +224,7 @@ impl Foreign {
         let (file, expected) = (
             path.display(),
             match kind {
-                Kind::Events => "events as lines of JSON",
+                Kind::Events | Kind::Table => "events as lines of JSON",
                 Kind::Catalog => "a catalog such as `Movies.txt`",
             },
         );
@@ -211,7 +246,7 @@ impl Foreign {
 /// A name for the lines made of a file.
 fn target(path: &Path, kind: Kind) -> String {
     let ending = match kind {
-        Kind::Events => "jsonl",
+        Kind::Events | Kind::Table => "jsonl",
         Kind::Catalog => "txt",
     };
     let mut stem = path.to_owned();

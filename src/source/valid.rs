@@ -8,7 +8,9 @@ use crate::source::lines::{Extent, Lines};
 use crate::source::movies::Movies;
 use crate::source::names::called;
 use crate::source::sniff::Kind;
+use crate::source::table::Header;
 use crate::source::{Poll, Source, SourceError};
+use crate::spoken::needed as of_shop;
 use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,13 +42,13 @@ pub fn has_valid_record(
         judged_so.map_err(|rejection| judged.reject(line, rejection)).is_ok()
     };
     let found = match kind {
-        Kind::Events => event(path, takes_tail, &mut judge),
+        Kind::Events | Kind::Table => event((path, family), takes_tail, &mut judge),
         Kind::Catalog => item(path, &mut judge),
     };
     match found {
         Ok(true) => Ok(()),
         // Reading it comes to what is damaged.
-        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, kind),
+        Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, (kind, family), rules),
         Err(error) => Err(error),
     }
 }
@@ -54,8 +56,11 @@ pub fn has_valid_record(
 /// Of the line of a record, its format, its bytes, and how many those are.
 type Judge<'a> = &'a mut dyn FnMut(i64, &Format, &[u8], u64) -> bool;
 
-fn event(path: &Path, takes_tail: bool, judge: Judge) -> Result<bool, SourceError> {
+fn event((path, family): (&Path, FamilyId), takes_tail: bool, judge: Judge) -> Result<bool, SourceError> {
     let mut lines = Lines::open(path, Kind::Events)?;
+    let header = Header::of(path)?;
+    let format = header.as_ref().map_or(Format::Json(None), |header| header.format(family));
+    let first = header.map_or(1, |header| header.line + 1);
     let (mut bytes, mut text, mut records) = (0, Vec::new(), 0);
     for _ in 0..LINES {
         text.clear();
@@ -69,11 +74,12 @@ fn event(path: &Path, takes_tail: bool, judge: Judge) -> Result<bool, SourceErro
                 continue;
             }
             _ if !line.ended && !takes_tail => break,
+            Extent::Whole | Extent::Beginning(_) if line.number < first => continue,
             Extent::Whole if text.trim_ascii().is_empty() => continue,
             Extent::Whole | Extent::Beginning(_) => {}
         }
         (bytes, records) = (bytes + text.len(), records + 1);
-        if judge(line.number, &Format::Json(None), &text, line.bytes(text.len())) {
+        if judge(line.number, &format, &text, line.bytes(text.len())) {
             return Ok(true);
         }
         if records >= RECORDS || bytes >= BYTES {
@@ -109,13 +115,12 @@ fn item(path: &Path, judge: Judge) -> Result<bool, SourceError> {
 }
 
 /// What an event needs, and where to see one.
-fn needed() -> String {
-    let names: Vec<_> = families::TOPICS.iter().map(|topic| format!("`{}`", topic.event)).collect();
-    format!(
-        "An event needs `event_name` (one of {}), `timestamp`, and the fields of its event. \
-         An example of each: `deltamart schema --events`\n",
-        names.join(", ")
-    )
+fn needed(family: FamilyId, rules: &Rules) -> String {
+    if family == families::SHOP {
+        return of_shop(rules);
+    }
+    let name = family.name();
+    format!("What an event of `{name}` needs: `deltamart explain {name}`\n")
 }
 
 #[derive(Default)]
@@ -130,7 +135,7 @@ impl Judged {
         self.first.get_or_insert((line, rejection));
     }
 
-    fn verdict(self, path: &Path, kind: Kind) -> Result<(), SourceError> {
+    fn verdict(self, path: &Path, (kind, family): (Kind, FamilyId), rules: &Rules) -> Result<(), SourceError> {
         let Some((line, Rejection { reason, detail, .. })) = self.first else { return Ok(()) };
         let records: usize = self.reasons.values().sum();
         let (which, verb) = match records {
@@ -145,16 +150,16 @@ impl Judged {
         let reasons: Vec<_> = codes.filter_map(count).collect();
         let detail = detail.replace(char::is_control, "\u{FFFD}");
         let needs = match kind {
-            Kind::Events if !reason.is_of_rules() => needed(),
-            Kind::Events | Kind::Catalog => String::new(),
+            Kind::Events if !reason.is_of_rules() => needed(family, rules),
+            Kind::Events | Kind::Table | Kind::Catalog => String::new(),
         };
         let (file, reasons, reason) = (called(path), reasons.join(", "), reason.code());
         let file = if file.starts_with('`') { format!("file {file}") } else { file };
-        let rules = if may_be_rules { ", or the settings `rules`" } else { "" };
+        let or_rules = if may_be_rules { ", or the settings `rules`" } else { "" };
         Err(SourceError::NoneValid(format!(
             "{which} of {file} {verb}, and so it is not read ({reasons}).\n\
              The first, in line {line}: {reason}: {detail}\n{needs}\
-             What to do: correct the file{rules}; or have all of it rejected: `--accept-rejects`"
+             What to do: correct the file{or_rules}; or have all of it rejected: `--accept-rejects`"
         )))
     }
 }

@@ -3,7 +3,11 @@
 use super::SourceError;
 use super::lines::{Extent, Lines};
 use super::sniff::Kind;
+use super::table::Header;
 use crate::families::{self, SHOP};
+use crate::rules::Rules;
+use crate::spoken::is_named;
+use dataflows::declared::reading::{EVENT_NAME, Reading};
 use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,24 +18,35 @@ pub type Whose = BTreeMap<PathBuf, FamilyId>;
 /// So many lines are looked through for one that is not empty.
 const LINES: usize = 10_000;
 
-/// The family of a file: that which was said; else the declared one that its first record names as its `event_name`; else
-/// the only declared one, if the record names none; else the movie shop.
+/// The family of a file: that which was said; else the movie shop, if the first record is one of its events by the names
+/// that are configured for them; else the declared one that its first record names as its `event_name`, or the
+/// only one that has a column for such names; else the only declared one, if the record names none; else the movie shop. Of
+/// separated values, which the movie shop does not read, the only declared one.
 ///
 /// # Errors
 /// If it cannot be read, or cannot be told.
-pub fn whose(path: &Path, said: &Whose) -> Result<FamilyId, SourceError> {
+pub fn whose(path: &Path, said: &Whose, rules: &Rules) -> Result<FamilyId, SourceError> {
     if let Some(family) = said.get(path) {
+        if let Some(header) = Header::of(path)? {
+            named(path, &header, *family)?;
+        }
         return Ok(*family);
     }
     let declared = families::declared();
     if declared.is_empty() {
         return Ok(SHOP);
     }
+    if let Some(header) = Header::of(path)? {
+        return of_table(path, &header);
+    }
     let Some(first) = first_record(path)? else { return Ok(SHOP) };
+    if is_named(rules, &first) {
+        return Ok(SHOP);
+    }
     match (first.get("event_name").and_then(|name| name.as_str()), declared) {
         (Some(name), _) => {
             let named = declared.iter().map(|loaded| FamilyId(loaded.family)).find(|family| family.name() == name);
-            Ok(named.unwrap_or(SHOP))
+            Ok(named.or_else(|| of_event(name)).unwrap_or(SHOP))
         }
         (None, [one]) => Ok(FamilyId(one.family)),
         (None, _) => {
@@ -43,6 +58,47 @@ pub fn whose(path: &Path, said: &Whose) -> Result<FamilyId, SourceError> {
             Err(SourceError::Refused(why))
         }
     }
+}
+
+/// The only declared family that has this event among others, if the shop has none of this name: a column of it reads the
+/// name of the event.
+fn of_event(name: &str) -> Option<FamilyId> {
+    let has = |reading: &&Reading| reading.from.contains(&EVENT_NAME) && reading.takes_text(name);
+    let mut all = families::declared().iter().filter(|loaded| loaded.events.readings.iter().any(|it| has(&it)));
+    let one = all.next().filter(|_| families::TOPICS.iter().all(|topic| topic.event != name))?;
+    all.next().is_none().then_some(FamilyId(one.family))
+}
+
+/// The family of a file of separated values, of which nobody said it: the only declared one.
+fn of_table(path: &Path, header: &Header) -> Result<FamilyId, SourceError> {
+    match families::declared() {
+        [one] => named(path, header, FamilyId(one.family)),
+        all => {
+            let (file, names) = (path.display(), all.iter().map(|loaded| loaded.family.plan().name.as_str()));
+            let first = all.first().map_or("", |loaded| &loaded.family.plan().name);
+            let why = format!(
+                "file `{file}` has separated values (CSV), and it is not known of which family: name it with the file, such as \
+                 `{first}={file}`. The model has: {}",
+                names.collect::<Vec<_>>().join(", ")
+            );
+            Err(SourceError::Refused(why))
+        }
+    }
+}
+
+/// The family that was named, if it can read the file.
+fn named(path: &Path, header: &Header, family: FamilyId) -> Result<FamilyId, SourceError> {
+    if families::declared().iter().all(|loaded| FamilyId(loaded.family) != family) {
+        let why = format!(
+            "file `{}` has separated values (CSV), and `{}` reads lines of JSON. Separated values are events of families \
+             that are declared in `model`.\nWhat to do: turn it into lines of JSON (`mlr --icsv --ojsonl cat`)",
+            path.display(),
+            family.name()
+        );
+        return Err(SourceError::Refused(why));
+    }
+    header.suffices(path, family)?;
+    Ok(family)
 }
 
 /// The first record, if it is an object.

@@ -2,6 +2,9 @@
 
 use super::stack::{Stack, framed, long, text};
 use crate::support::MONDAY_MS;
+use deltamart::decode::avro::header;
+use schema_registry_converter::blocking::schema_registry::{SrSettings, post_schema};
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 
 const SCHEMA: &str = r#"{"type":"record","name":"Play","fields":[
     {"name":"at","type":{"type":"long","logicalType":"timestamp-micros"}},
@@ -70,4 +73,89 @@ fn nested_avro_of_a_model_is_read_beside_the_shop() {
     stack.verify(&[]);
     let plays: i64 = stack.value("deltamart.db", "SELECT plays FROM plays_per_hour WHERE kind = 'tv'");
     assert_eq!(plays, 4);
+}
+
+const OF_JSON: &str = r#"{"type":"object","required":["at","listener"],"properties":{
+    "at":{"type":"string","format":"date-time","description":"When it began, UTC."},
+    "listener":{"type":"integer","minimum":1},
+    "device":{"type":"object","properties":{"kind":{"enum":["tv","phone"]},"price":{"type":"number"}}}}}"#;
+
+/// Objects of JSON, bare and in the wire format; what is neither is rejected.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn json_of_a_model_is_read_bare_and_with_a_schema() {
+    let stack = Stack::reading("declared-json", |event| event == "sign_in");
+    stack.creates("sign_in", 1, "delete");
+    stack.creates("plays", 1, "delete");
+    let settings = SrSettings::new(stack.registry.clone());
+    let supplied = SuppliedSchema::new(None, SchemaType::Json, OF_JSON.to_owned());
+    let subject = format!("{}-value", stack.topic("plays"));
+    let id = post_schema(&settings, subject.clone(), supplied).expect("registers").id;
+    // The model is what is made of the schema.
+    let model = stack.succeeds(&["declare", &subject, "--name", "plays"]);
+    std::fs::create_dir(stack.path("model")).expect("makes it");
+    let person = model.replace("# person = \"...\"", "person = \"none\" #");
+    std::fs::write(stack.path("model/plays.toml"), person).expect("writes");
+    let play = |listener: &str, device: &str| {
+        format!(r#"{{"at":"2026-01-05T10:00:00Z","listener":{listener},"device":{device}}}"#).into_bytes()
+    };
+    let plays = [
+        play("1", r#"{"kind":"tv","price":1.5}"#),
+        play("\"2\"", "null"),
+        play("3", r#"{"kind":"radio"}"#),
+        play("null", "{}"),
+        b"no play".to_vec(),
+    ];
+    let wired = plays.clone().map(|play| Some([&header(id)[..], &play].concat()));
+    stack.sends("plays", 0, plays.into_iter().map(Some).chain(wired));
+    let rejected = |warehouse: &str| -> String {
+        let sql = "SELECT group_concat(n || ' ' || reason, ', ') FROM \
+                   (SELECT reason, count(*) AS n FROM rejected_events GROUP BY reason ORDER BY reason)";
+        stack.value(warehouse, sql)
+    };
+    for (format, warehouse, reasons) in [
+        ("json", "json.db", "1 missing_field, 1 not_one_of, 6 undecodable"),
+        ("json_schema", "schema.db", "5 bad_magic_byte, 1 missing_field, 1 not_one_of, 1 undecodable"),
+    ] {
+        let format = format!("kafka.format={format}");
+        stack.succeeds(&["run", "--to-end", "--set", &format, "--warehouse", warehouse]);
+        let rows: String = stack.value(
+            warehouse,
+            "SELECT group_concat(listener || ' ' || coalesce(device_kind, '-') || ' ' || coalesce(device_price, '-'), ', ') \
+             FROM (SELECT * FROM plays ORDER BY _offset)",
+        );
+        assert_eq!(rows, "1 tv 1.5, 2 - -", "{format}");
+        assert_eq!(rejected(warehouse), reasons, "{format}");
+    }
+}
+
+/// What is made of a schema of Avro is a model that reads the records of its writers.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn a_subject_becomes_a_model() {
+    let stack = Stack::reading("declared-subject", |event| event == "sign_in");
+    stack.creates("sign_in", 1, "delete");
+    stack.creates("songs", 1, "delete");
+    let schema = stack.registers("songs-value", SCHEMA);
+    let subject = format!("{}-value", stack.topic("songs"));
+    let model = stack.succeeds(&["declare", &subject, "--name", "songs"]);
+    for said in [
+        "at_value = { type = \"instant\", from = \"at\"",
+        "device_kind = { type = \"text\", from = \"device.kind\", null = true",
+        "device_built = { type = \"instant\", from = \"device.built\", null = true",
+        "device_price = { type = \"money\", from = \"device.price\", null = true",
+    ] {
+        assert!(model.contains(said), "`{said}` is missing:\n{model}");
+    }
+    std::fs::create_dir(stack.path("model")).expect("makes it");
+    let model = model.replace("# person = \"...\"", "person = \"none\" #");
+    std::fs::write(stack.path("model/songs.toml"), model).expect("writes");
+    stack.succeeds(&["check"]);
+    let device = [long(1), text("tv"), long(20_458), text("A")].concat();
+    stack.sends("songs", 0, [Some(framed(schema, &[long(MONDAY_MS * 1_000), long(5), device]))]);
+    stack.succeeds(&["run", "--to-end"]);
+    let song: String =
+        stack.value("deltamart.db", "SELECT listener || ' ' || device_kind || ' ' || device_price FROM songs");
+    assert_eq!(song, "5 tv 0.65");
+    stack.refuses(&["declare", "nobody-value"], &["the subject `nobody-value` is not there"]);
 }

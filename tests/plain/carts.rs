@@ -5,13 +5,16 @@ use crate::support::MINUTE_MS;
 use dataflows::item::ItemId;
 use dataflows::lane::Lane;
 use dataflows::shop::Settings;
-use dataflows::shop::operators::carts::{Asked, Cart, CartEvent, CartFact, EVENTS, InCart, Line, carts};
+use dataflows::shop::operators::carts::{Asked, CartEvent, CartFact, EVENTS, EVENTS_OF_TEXTS, Id, InCart, Line, carts};
 use dataflows::shop::settings::Thresholds;
+use dataflows::state::Kept;
 use dataflows::table::Tables;
 use dataflows::{Collection, Instant};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::hash::Hash;
+use std::marker::PhantomData;
 use std::rc::Rc;
 use timely::dataflow::operators::Concat;
 
@@ -21,10 +24,23 @@ enum CartsRow {
     Fact(CartFact),
 }
 
-struct Carts;
+/// Carts whose ids are of a kind.
+struct Carts<I>(PhantomData<I>);
 
-impl Law for Carts {
-    type Event = (u128, CartEvent);
+trait Kind: Id + Hash + Sync {
+    const KEPT: &'static Kept<(Self, CartEvent)>;
+}
+
+impl Kind for u128 {
+    const KEPT: &'static Kept<(u128, CartEvent)> = &EVENTS;
+}
+
+impl Kind for Box<str> {
+    const KEPT: &'static Kept<(Box<str>, CartEvent)> = &EVENTS_OF_TEXTS;
+}
+
+impl<I: Kind> Law for Carts<I> {
+    type Event = (I, CartEvent);
     type Row = CartsRow;
 
     fn keyed<'s>(
@@ -35,8 +51,8 @@ impl Law for Carts {
         let asked = Rc::<Asked>::default();
         asked.facts.set(true);
         asked.abandoned.set(lane.settings.tables == Tables::ALL);
-        let events = stream(events).concat(lane.restored(&EVENTS));
-        let (lines, facts) = carts(events, lane.watermarks(), settings, &lane.ledger, asked);
+        let events = stream(events).concat(lane.restored(I::KEPT));
+        let (lines, facts) = carts(events, lane.watermarks(), settings, (&lane.ledger, I::KEPT), asked);
         lines.map(CartsRow::Line).concat(facts.map(CartsRow::Fact))
     }
 
@@ -56,7 +72,7 @@ impl Law for Carts {
                 }
             }
             for cart in carts {
-                out.extend(cart_says(*id, &cart, &settings).into_iter().map(|said| (said, 1)));
+                out.extend(cart_says(id, &cart, &settings).into_iter().map(|said| (said, 1)));
             }
         });
         said.map(|(_, said)| said)
@@ -64,7 +80,7 @@ impl Law for Carts {
 }
 
 /// All that one cart says.
-fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<CartsRow> {
+fn cart_says<I: Id>(id: &I, cart: &[&CartEvent], settings: &Settings) -> Vec<CartsRow> {
     let adds: Vec<_> = cart
         .iter()
         .filter_map(|event| match &event.what {
@@ -85,7 +101,7 @@ fn cart_says(id: u128, cart: &[&CartEvent], settings: &Settings) -> Vec<CartsRow
         let bought: BTreeSet<_> =
             adds.iter().filter(|(at, ..)| *at <= sold_at).map(|(at, item, _)| (at, item)).collect();
         said.extend(bought.into_iter().map(|(added_at, movie_id)| {
-            let (cart, movie_id) = (Cart::uuid(id), ItemId::clone(movie_id));
+            let (cart, movie_id) = (id.cart(), ItemId::clone(movie_id));
             CartsRow::Line(Line { cart, movie_id, added_at: *added_at, user_id, sold_at, own_cents: None })
         }));
     }
@@ -140,6 +156,18 @@ proptest! {
     fn lines_and_facts_of_carts(beats in beats(in_cart(), 12), settings in settings(), run in run()) {
         let scenes = play(&beats, TICK_MS, settings.lane.lateness_ms);
         let history = moments(&scenes, |at, (id, what)| (id, CartEvent { at, what }));
-        assert_agree::<Carts>(&history, &settings, &run);
+        assert_agree::<Carts<u128>>(&history, &settings, &run);
+    }
+
+    #[test]
+    fn lines_and_facts_of_carts_whose_ids_are_texts(
+        beats in beats(in_cart(), 12),
+        settings in settings(),
+        run in run(),
+    ) {
+        let scenes = play(&beats, TICK_MS, settings.lane.lateness_ms);
+        let of_text = |id: u128| format!("cart {id}").into_boxed_str();
+        let history = moments(&scenes, |at, (id, what)| (of_text(id), CartEvent { at, what }));
+        assert_agree::<Carts<Box<str>>>(&history, &settings, &run);
     }
 }

@@ -51,7 +51,7 @@ impl Law for PricedLines {
             Of::Line(_) => None,
         });
         let lines = events.flat_map(|of| match of {
-            Of::Line(line) => Some(((line.movie_id.clone(), line.cart, line.added_at, line.sold_at), line)),
+            Of::Line(line) => Some(((line.movie_id.clone(), line.cart.clone(), line.added_at, line.sold_at), line)),
             Of::Price(..) => None,
         });
         // A purchase said twice: with two amounts the greater one counts.

@@ -1,6 +1,8 @@
 //! Random metrics over random histories: what the dataflow keeps is what plain loops over all accepted events find.
 
 mod harness;
+/// Each law broken once.
+mod mutants;
 mod naive;
 mod pool;
 
@@ -94,51 +96,62 @@ fn apply(deltas: &[(TableId, Vec<Delta>)], contents: &mut Contents) -> Result<()
             match delta {
                 Delta::Upsert(row) => {
                     let had = contents.insert(key, row.clone());
-                    prop_assert_ne!(had.as_ref(), Some(row), "it was that");
+                    prop_assert_ne!(had.as_ref(), Some(row), "a change that changes nothing");
                 }
-                Delta::Delete(_) => prop_assert!(contents.remove(&key).is_some(), "{key:?} was not there"),
+                Delta::Delete(_) => {
+                    prop_assert!(contents.remove(&key).is_some(), "a change that changes nothing: {key:?} is not there")
+                }
             }
         }
     }
     Ok(())
 }
 
+/// Plays a case, and compares after each epoch. `note` is told what was met.
+fn compare(case: &Case, note: &dyn Fn(&str, usize)) -> Result<(), TestCaseError> {
+    let made = made(&case.specs, case.once.then(|| Once { of: (0..pool::COLUMNS).collect() }));
+    let history = case.history();
+    let played = play(made, &case.settings(), &history);
+    let (mut contents, mut events) = (Contents::new(), Vec::new());
+    for (n, moment) in history.moments.iter().enumerate() {
+        let before = n.checked_sub(1).map_or(0, |n| history.moments[n].watermark);
+        let (accepted, late) = in_time(&moment.events, before, case.lateness_ms);
+        events.extend(accepted);
+        note("late events", late);
+        apply(&played.deltas[n], &mut contents)?;
+        let passed = moment.watermark - case.lateness_ms.unwrap_or(0);
+        let should = expected(&case.specs, &events, case.once, passed);
+        prop_assert_eq!(&contents, &should, "rows after moment {}", n);
+        note("changes", played.deltas[n].iter().map(|(_, deltas)| deltas.len()).sum());
+        let deletes = played.deltas[n].iter().flat_map(|(_, deltas)| deltas);
+        note("deletes", deletes.filter(|delta| matches!(delta, Delta::Delete(_))).count());
+    }
+    prop_assert_eq!(played.raw, history.moments.iter().map(|moment| moment.events.len()).sum::<usize>());
+    // What is still in memory at the end: what has no window, if anything is forgotten.
+    let forgets = case.forget && case.lateness_ms.is_some();
+    let groups = naive::groups(&case.specs, &events, case.once, |spec| !forgets || !spec.has_window());
+    let prints = if case.once && !forgets { naive::once(&events).len() } else { 0 };
+    prop_assert_eq!(played.live("groups"), groups, "groups in memory");
+    prop_assert_eq!(played.live("once"), prints, "hashes in memory");
+    case.specs.iter().flat_map(Spec::words).for_each(|word| note(word, 1));
+    note("rows", contents.len());
+    note("restarts", history.segments.iter().filter(|segment| segment.moments.start > 0).count());
+    note("metrics", case.specs.len());
+    Ok(())
+}
+
+/// How many cases: as many as are asked for in a sweep.
+fn cases() -> u32 {
+    std::env::var("DELTAMART_SWEEP").ok().and_then(|cases| cases.parse().ok()).unwrap_or(600)
+}
+
 #[test]
 fn what_is_kept_is_what_plain_loops_over_all_accepted_events_find() {
-    let cases = 400;
+    let cases = cases();
     let met = RefCell::new(BTreeMap::<String, usize>::new());
     let note = |what: &str, times: usize| *met.borrow_mut().entry(what.to_owned()).or_default() += times;
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&case(), |case| {
-        let made = made(&case.specs, case.once.then(|| Once { of: (0..pool::COLUMNS).collect() }));
-        let history = case.history();
-        let played = play(made, &case.settings(), &history);
-        let (mut contents, mut events) = (Contents::new(), Vec::new());
-        for (n, moment) in history.moments.iter().enumerate() {
-            let before = n.checked_sub(1).map_or(0, |n| history.moments[n].watermark);
-            let (accepted, late) = in_time(&moment.events, before, case.lateness_ms);
-            events.extend(accepted);
-            note("late events", late);
-            apply(&played.deltas[n], &mut contents)?;
-            let passed = moment.watermark - case.lateness_ms.unwrap_or(0);
-            let should = expected(&case.specs, &events, case.once, passed);
-            prop_assert_eq!(&contents, &should, "after moment {}", n);
-            note("changes", played.deltas[n].iter().map(|(_, deltas)| deltas.len()).sum());
-            let deletes = played.deltas[n].iter().flat_map(|(_, deltas)| deltas);
-            note("deletes", deletes.filter(|delta| matches!(delta, Delta::Delete(_))).count());
-        }
-        prop_assert_eq!(played.raw, history.moments.iter().map(|moment| moment.events.len()).sum::<usize>());
-        // What is still in memory at the end: what has no window, if anything is forgotten.
-        let forgets = case.forget && case.lateness_ms.is_some();
-        let groups = naive::groups(&case.specs, &events, case.once, |spec| !forgets || !spec.has_window());
-        let prints = if case.once && !forgets { naive::once(&events).len() } else { 0 };
-        prop_assert_eq!(played.live("groups"), groups);
-        prop_assert_eq!(played.live("once"), prints);
-        case.specs.iter().flat_map(Spec::words).for_each(|word| note(word, 1));
-        note("rows", contents.len());
-        note("restarts", history.segments.iter().filter(|segment| segment.moments.start > 0).count());
-        Ok(())
-    });
+    let outcome = runner.run(&case(), |case| compare(&case, &note));
     outcome.unwrap_or_else(|why| panic!("{why}"));
     let met = met.into_inner();
     println!("{met:#?}");

@@ -3,7 +3,7 @@
 use super::shared::{self, ADDRESS_IN_KEY, BAD_CART_ID, BAD_ITEM_ID, USER_ID_OUT_OF_RANGE};
 use super::{Event, Rules};
 use crate::item::ItemId;
-use crate::raw::uuid_text;
+use crate::shop::cart::CartId;
 use crate::time::Instant;
 use crate::wire::{Accept, Fields, Flaw, Page, Reason, Topic, Write, Written};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct AddedToCart {
     /// Event time.
     pub timestamp: Instant,
-    /// Which cart (a UUID).
-    pub cart_id: u128,
+    /// Which cart.
+    pub cart_id: CartId,
     /// Whose.
     pub user_id: u64,
     /// What.
@@ -54,7 +54,7 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
     let item_id = shared::item_id(fields, "item_id");
     Box::new(move |record, rules| {
         let wire = &*record.wire;
-        let (user_id, cart_id, item_id) = (user_id(wire, rules)?, cart_id(wire)?, item_id(wire)?);
+        let (user_id, cart_id, item_id) = (user_id(wire, rules)?, cart_id(wire, rules)?, item_id(wire)?);
         Ok(Event::AddedToCart(AddedToCart { timestamp: record.timestamp, cart_id, user_id, item_id }))
     })
 }
@@ -64,7 +64,7 @@ impl Write for AddedToCart {
         vec![
             ("item_id", Written::Text(self.item_id.to_string().into())),
             ("user_id", Written::Long(self.user_id as i64)),
-            ("cart_id", Written::Text(uuid_text(self.cart_id).into())),
+            ("cart_id", Written::Text(self.cart_id.to_string().into())),
         ]
     }
 

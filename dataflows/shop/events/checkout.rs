@@ -2,7 +2,7 @@
 
 use super::shared::{self, BAD_CART_ID, USER_ID_OUT_OF_RANGE};
 use super::{Event, Rules};
-use crate::raw::uuid_text;
+use crate::shop::cart::CartId;
 use crate::time::Instant;
 use crate::wire::{Accept, Fields, Flaw, Kind, Page, Reason, Topic, Write, Written};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Checkout {
     /// Event time.
     pub timestamp: Instant,
-    /// Which cart (a UUID).
-    pub cart_id: u128,
+    /// Which cart.
+    pub cart_id: CartId,
     /// Whose.
     pub user_id: u64,
     /// How it was paid.
@@ -55,12 +55,11 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
     let payment_method = fields.field("payment_method", Kind::Text);
     Box::new(move |record, rules| {
         let wire = &mut *record.wire;
-        let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire)?);
-        let payment_method = wire.text(payment_method)?;
-        if !rules.payment_method.contains(&payment_method) {
-            let (expected, known) = (rules.payment_method.join(" or "), &rules.payment_method);
-            return Err(shared::unknown("payment_method", &payment_method, &expected, known, UNKNOWN_PAYMENT_METHOD));
-        }
+        let (user_id, cart_id) = (user_id(wire, rules)?, cart_id(wire, rules)?);
+        let expected = |known: &[String]| known.join(" or ");
+        let (payment_method, masked) =
+            shared::word(wire, (payment_method, UNKNOWN_PAYMENT_METHOD), (&rules.payment_method, false), expected)?;
+        record.masked = masked;
         Ok(Event::Checkout(Checkout { timestamp: record.timestamp, cart_id, user_id, payment_method }))
     })
 }
@@ -69,7 +68,7 @@ impl Write for Checkout {
     fn fields(&self) -> Vec<(&'static str, Written<'_>)> {
         vec![
             ("user_id", Written::Long(self.user_id as i64)),
-            ("cart_id", Written::Text(uuid_text(self.cart_id).into())),
+            ("cart_id", Written::Text(self.cart_id.to_string().into())),
             ("payment_method", Written::Text((&self.payment_method).into())),
         ]
     }

@@ -69,14 +69,11 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
         let (least, most) = rules.age;
         let age = wire.number(age, (least.into(), most.into()), AGE_OUT_OF_RANGE)? as u32;
         let user_id = user_id(wire, rules)?;
-        let language = wire.text(preferred_language)?;
-        if !language.is_empty() && !rules.preferred_language.contains(&language) {
-            let expected = format!("{} or empty", rules.preferred_language.join(", "));
-            let known = &rules.preferred_language;
-            return Err(shared::unknown("preferred_language", &language, &expected, known, UNKNOWN_LANGUAGE));
-        }
+        let expected = |known: &[String]| format!("{} or empty", known.join(", "));
+        let (language, masked) =
+            shared::word(wire, (preferred_language, UNKNOWN_LANGUAGE), (&rules.preferred_language, true), expected)?;
         let (masked_email, was_clear) = wire.address(masked_email)?;
-        record.masked = was_clear;
+        record.masked = was_clear | masked;
         let timestamp = record.timestamp;
         Ok(Event::Registration(Registration { timestamp, user_id, age, masked_email, preferred_language: language }))
     })

@@ -32,10 +32,11 @@ fn fields() -> Vec<Field<PricedLine>> {
         key(
             "cart_id",
             Type::Text,
-            "UUID of the cart; `user:<user_id>` for a purchase, which has no cart.",
+            "Id of the cart, such as a UUID; `user:<user_id>` for a purchase, which has no cart.",
             |row: &PricedLine| {
-                Value::Text(match row.line.cart {
-                    Cart::Uuid(high, low) => uuid_text(u128::from(high) << 64 | u128::from(low)),
+                Value::Text(match &row.line.cart {
+                    Cart::Uuid(high, low) => uuid_text(u128::from(*high) << 64 | u128::from(*low)),
+                    Cart::Text(text) => text.to_string(),
                     Cart::Purchase(user) => format!("{BUYER}{user}"),
                 })
             },

@@ -111,7 +111,7 @@ pub static SUMS: Kept<(ItemId, Statistics)> =
     Kept { name: "shop/movie_statistics/sums", version: 1, forgets: Forgets::NamesNobody };
 
 fn build(shop: &mut Shop<'_>) {
-    let views = shop.split.views.stream().map(|item| (item, Statistics { views: 1, ..Statistics::default() }));
+    let views = shop.views().map(|item| (item, Statistics { views: 1, ..Statistics::default() }));
     let adds = shop.cart_facts().inner.flat_map(|(fact, _, diff)| match fact {
         CartFact::Added(_, item) => Some((item, Statistics { adds: diff as i64, ..Statistics::default() })),
         CartFact::Sold(_) | CartFact::Abandoned(..) => None,

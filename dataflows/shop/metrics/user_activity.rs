@@ -119,7 +119,7 @@ pub static SUMS: Kept<(u64, Activity)> =
     Kept { name: "shop/user_activity/sums", version: 1, forgets: Forgets::BecomesNobodys(rename) };
 
 fn build(shop: &mut Shop<'_>) {
-    let seen = shop.split.deeds.stream().map(|Deed { user_id, at, what }| {
+    let seen = shop.deeds().map(|Deed { user_id, at, what }| {
         (user_id, Activity { views: i64::from(what == Did::View), first_seen: at, last_seen: at, ..NONE })
     });
     let carts = shop.cart_facts().inner.flat_map(|(fact, _, diff)| match fact {

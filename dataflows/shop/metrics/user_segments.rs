@@ -55,7 +55,7 @@ fn name(segment: Segment) -> &'static str {
 }
 
 fn build(shop: &mut Shop<'_>) {
-    let done = shop.split.deeds.stream().flat_map(|Deed { user_id, at, what }| {
+    let done = shop.deeds().flat_map(|Deed { user_id, at, what }| {
         let also = match what {
             Did::Register => Some(Fact::Registered(at)),
             Did::View => Some(Fact::Viewed(at)),

@@ -1,5 +1,6 @@
 //! Cart events to sale lines, per cart.
 
+pub mod id;
 mod written;
 
 use super::renamed;
@@ -10,8 +11,9 @@ use crate::shop::settings::Settings;
 use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, is_silent};
 use crate::{Collection, Stream};
+use differential_dataflow::AsCollection;
 use differential_dataflow::consolidation::consolidate;
-use differential_dataflow::{AsCollection, Hashable};
+pub use id::{Cart, Id};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -35,22 +37,6 @@ pub enum InCart {
     Add(ItemId, u64),
     /// A user checked out.
     Checkout(u64),
-}
-
-/// What a line was sold in. Two halves instead of a `u128` keep it in three words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Cart {
-    /// A cart, by its UUID.
-    Uuid(u64, u64),
-    /// A finished purchase, by its user.
-    Purchase(u64),
-}
-
-impl Cart {
-    /// The cart of that UUID.
-    pub fn uuid(id: u128) -> Cart {
-        Cart::Uuid((id >> 64) as u64, id as u64)
-    }
 }
 
 /// An item that was sold. The order puts the key of its row first.
@@ -105,14 +91,25 @@ pub struct Asked {
     pub abandoned: Cell<bool>,
 }
 
-/// What happened to a cart.
+/// What happened to a cart that has a UUID.
 pub static EVENTS: Kept<(u128, CartEvent)> = Kept {
     name: "shop/carts/events",
     version: 1,
-    forgets: Forgets::BecomesNobodys(|(_, event), user, nobody| match &mut event.what {
-        InCart::Add(_, by) | InCart::Checkout(by) => renamed(by, user, nobody),
-    }),
+    forgets: Forgets::BecomesNobodys(|(_, event), user, nobody| becomes(event, user, nobody)),
 };
+
+/// What happened to a cart that has another id. Apart from the others: those are most, and their ids are in two words.
+pub static EVENTS_OF_TEXTS: Kept<(Box<str>, CartEvent)> = Kept {
+    name: "shop/carts/events_of_texts",
+    version: 1,
+    forgets: Forgets::BecomesNobodys(|(_, event), user, nobody| becomes(event, user, nobody)),
+};
+
+fn becomes(event: &mut CartEvent, user: u64, nobody: u64) -> bool {
+    match &mut event.what {
+        InCart::Add(_, by) | InCart::Checkout(by) => renamed(by, user, nobody),
+    }
+}
 
 /// What an epoch changes.
 #[derive(Default)]
@@ -149,7 +146,7 @@ impl Events {
     }
 
     /// Takes an epoch's events in (sorted) and says what that changes; tells how many were new.
-    fn take_in(&mut self, id: u128, fresh: &[(u128, CartEvent)], law: Law, said: &mut EpochChanges) -> usize {
+    fn take_in<I: Id>(&mut self, id: &I, fresh: &[(I, CartEvent)], law: Law, said: &mut EpochChanges) -> usize {
         let before = self.events.len();
         let insert = |events: &mut Events, said: &mut EpochChanges, sold: Option<(Instant, u64)>| {
             for (_, event) in fresh {
@@ -179,7 +176,7 @@ impl Events {
     }
 
     /// Whether this is certainly one cart, without and with these events.
-    fn stays_one_with(&self, fresh: &[(u128, CartEvent)], law: Law) -> bool {
+    fn stays_one_with<I>(&self, fresh: &[(I, CartEvent)], law: Law) -> bool {
         let ends = |events: &[CartEvent]| Some((events.first()?.at, events.last()?.at));
         let new = (fresh[0].1.at, fresh[fresh.len() - 1].1.at);
         let (first, last) = ends(&self.events).map_or(new, |(first, last)| (first.min(new.0), last.max(new.1)));
@@ -195,7 +192,7 @@ impl Events {
     }
 
     /// Everything that a cart id says: sold lines, carts bought, carts abandoned.
-    fn say(&self, id: u128, law: Law, diff: isize, said: &mut EpochChanges) {
+    fn say<I: Id>(&self, id: &I, law: Law, diff: isize, said: &mut EpochChanges) {
         for cart in self.carts(law) {
             let sold = earliest_checkout(cart);
             if let Some(sold) = sold {
@@ -231,13 +228,13 @@ fn earliest_checkout(events: &[CartEvent]) -> Option<(Instant, u64)> {
     })
 }
 
-fn line(id: u128, event: &CartEvent, (sold_at, user_id): (Instant, u64)) -> Option<Line> {
+fn line<I: Id>(id: &I, event: &CartEvent, (sold_at, user_id): (Instant, u64)) -> Option<Line> {
     match &event.what {
         InCart::Add(movie_id, _) if event.at <= sold_at => Some(Line {
             movie_id: movie_id.clone(),
             sold_at,
             added_at: event.at,
-            cart: Cart::uuid(id),
+            cart: id.cart(),
             user_id,
             own_cents: None,
         }),
@@ -270,10 +267,8 @@ fn abandoned(
 }
 
 /// Carts by id, and when which of them may leave: each cart once, by its place.
-#[derive(Default)]
-struct Carts {
-    /// The halves of the id instead of a `u128`, which would keep every entry at sixteen bytes' distance.
-    carts: Dense<(u64, u64), Written>,
+struct Carts<I: Id> {
+    carts: Dense<I::Held, Written>,
     due: BTreeMap<Instant, Vec<u32>>,
     live: usize,
     /// The cart that is looked at.
@@ -281,26 +276,25 @@ struct Carts {
     buffer: Vec<u8>,
 }
 
+impl<I: Id> Default for Carts<I> {
+    fn default() -> Self {
+        let (due, live, cart, buffer) = Default::default();
+        Carts { carts: Dense::default(), due, live, cart, buffer }
+    }
+}
+
 /// Carts are looked through this often.
 const SWEEP_MS: i64 = 60 * 60_000;
 
-fn halves(id: u128) -> (u64, u64) {
-    ((id >> 64) as u64, id as u64)
-}
-
-fn whole((high, low): (u64, u64)) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}
-
-impl Carts {
+impl<I: Id> Carts<I> {
     fn schedule(&mut self, place: u32, end: Instant) {
         self.due.entry(end - end.rem_euclid(SWEEP_MS) + SWEEP_MS).or_default().push(place);
     }
 
     /// Takes in what an epoch has of a cart, sorted.
-    fn take_in(&mut self, fresh: &[(u128, CartEvent)], law: Law, said: &mut EpochChanges) {
-        let id = fresh[0].0;
-        let place = self.carts.place(halves(id));
+    fn take_in(&mut self, fresh: &[(I, CartEvent)], law: Law, said: &mut EpochChanges) {
+        let id = &fresh[0].0;
+        let place = self.carts.place(id.held());
         let kept = &self.carts.at(place).1;
         let is_new = kept.is_empty();
         self.cart.events.clear();
@@ -344,28 +338,28 @@ impl Carts {
 /// cart id is split where it is silent for `cart_ttl`, each cart is sold by its earliest checkout,
 /// each add up to then is a line. A cart leaves, whole and without a word, once the cut has passed
 /// its last event by `cart_ttl`: nothing can join it any more.
-pub fn carts<'s>(
-    events: Stream<'s, (u128, CartEvent)>,
+pub fn carts<'s, I: Id>(
+    events: Stream<'s, (I, CartEvent)>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
-    ledger: &Ledger,
+    (ledger, kept): (&Ledger, &'static Kept<(I, CartEvent)>),
     asked: Rc<Asked>,
 ) -> (Collection<'s, Line>, Collection<'s, CartFact>) {
-    let held = Rc::new(RefCell::new(Carts::default()));
-    ledger.count(EVENTS.name, &held, |held| held.live);
-    ledger.keep(&EVENTS, &held, |held| {
+    let held = Rc::new(RefCell::new(Carts::<I>::default()));
+    ledger.count(kept.name, &held, |held| held.live);
+    ledger.keep(kept, &held, |held| {
         let mut events = Vec::new();
         held.carts.frozen(move |id, kept, out| {
             kept.read(&mut events);
-            out.extend(events.drain(..).map(|event| (whole(*id), event)));
+            out.extend(events.drain(..).map(|event| (I::of(id), event)));
         })
     });
     let thresholds = &settings.segments;
     let abandoned_ms = (thresholds.abandoned_after_ms, thresholds.abandoned_within_ms);
     let settings = settings.clone();
-    let by_cart = Exchange::new(|(id, _): &(u128, CartEvent)| id.hashed());
+    let by_cart = Exchange::new(|(id, _): &(I, CartEvent)| id.hashed());
     let mut of_epoch = Vec::new();
-    let step = move |epoch: Epoch<(u128, CartEvent)>, out: &mut Vec<_>, told: &mut Vec<_>| {
+    let step = move |epoch: Epoch<(I, CartEvent)>, out: &mut Vec<_>, told: &mut Vec<_>| {
         let Epoch { time, input, watermark } = epoch;
         let mut held = held.borrow_mut();
         of_epoch.clear();
@@ -389,6 +383,6 @@ pub fn carts<'s>(
             held.forget(settings.lane.forget_cut(watermark), law);
         }
     };
-    let (lines, facts) = per_epoch(events, watermarks, by_cart, "carts", step);
+    let (lines, facts) = per_epoch(events, watermarks, by_cart, kept.name, step);
     (lines.as_collection(), facts.as_collection())
 }

@@ -48,7 +48,7 @@ pub static LINES: Kept<(Line, Option<i64>)> = Kept {
     forgets: Forgets::BecomesNobodys(|(line, _), user, nobody| {
         let bought = match &mut line.cart {
             Cart::Purchase(buyer) => renamed(buyer, user, nobody),
-            Cart::Uuid(..) => false,
+            Cart::Uuid(..) | Cart::Text(_) => false,
         };
         renamed(&mut line.user_id, user, nobody) | bought
     }),
@@ -135,21 +135,21 @@ impl Items {
         for (place, sold) in item.lines.range(first..).take_while(|(place, _)| place.0 < range.end) {
             let amount_cents = sold.own_cents.or_else(|| item.price_at(place.0, backfill_ms));
             if amount_cents != sold.amount_cents {
-                said.push((told(id, *place, sold), -1));
-                again.push((*place, Sold { amount_cents, ..sold.clone() }));
+                said.push((told(id, place.clone(), sold), -1));
+                again.push((place.clone(), Sold { amount_cents, ..sold.clone() }));
             }
         }
         if !again.is_empty() {
             let lines = Rc::make_mut(&mut item.lines);
             for (place, sold) in again {
-                said.push((told(id, place, &sold), 1));
+                said.push((told(id, place.clone(), &sold), 1));
                 lines.insert(place, sold);
             }
         }
     }
 
     fn remove(&mut self, line: &Line, said: &mut Vec<(PricedLine, isize)>) {
-        let place = (line.sold_at, line.added_at, line.cart);
+        let place = (line.sold_at, line.added_at, line.cart.clone());
         let Some(item) = self.items.get_mut(&line.movie_id) else { return };
         if let Some(sold) = Rc::make_mut(&mut item.lines).remove(&place) {
             self.lines -= 1;
@@ -158,7 +158,7 @@ impl Items {
     }
 
     fn insert(&mut self, line: Line, backfill_ms: i64, said: &mut Vec<(PricedLine, isize)>) {
-        let place = (line.sold_at, line.added_at, line.cart);
+        let place = (line.sold_at, line.added_at, line.cart.clone());
         let item = self.items.get_or_default(line.movie_id.clone());
         let mut own_cents = line.own_cents;
         if let Some(stood) = item.lines.get(&place) {
@@ -166,12 +166,12 @@ impl Items {
             if stood.own_cents >= own_cents {
                 return;
             }
-            said.push((told(&line.movie_id, place, stood), -1));
+            said.push((told(&line.movie_id, place.clone(), stood), -1));
             own_cents = own_cents.max(stood.own_cents);
         }
         let amount_cents = own_cents.or_else(|| item.price_at(line.sold_at, backfill_ms));
         let sold = Sold { user_id: line.user_id, own_cents, amount_cents };
-        said.push((told(&line.movie_id, place, &sold), 1));
+        said.push((told(&line.movie_id, place.clone(), &sold), 1));
         self.hold(line.movie_id, place, sold);
     }
 
@@ -216,7 +216,7 @@ pub fn prices<'s>(
     ledger.count(LINES.name, &held, |held| held.lines);
     ledger.keep(&LINES, &held, |held| {
         held.items.frozen(|id, item, out| {
-            let lines = item.lines.iter().map(|(place, sold)| told(id, *place, sold));
+            let lines = item.lines.iter().map(|(place, sold)| told(id, place.clone(), sold));
             out.extend(lines.map(|told| (told.line, told.amount_cents)));
         })
     });

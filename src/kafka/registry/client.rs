@@ -6,9 +6,13 @@ use crate::config::kafka::Registry as Config;
 use crate::config::secret;
 use crate::decode::avro::Writer;
 use crate::state_dir::schemas::Kept;
-use schema_registry_converter::blocking::schema_registry::{SrSettings, get_referenced_schema, get_schema_by_id};
+use schema_registry_converter::blocking::schema_registry::{
+    SrSettings, get_referenced_schema, get_schema_by_id, get_schema_by_subject,
+};
 use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{RawError, RegisteredReference, SchemaType};
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredReference, SchemaType, SubjectNameStrategy,
+};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
@@ -85,6 +89,21 @@ impl Client {
             }
             Err(why) => Answer::Useless(why),
         }
+    }
+
+    /// The newest schema of a subject, what it is written in, and all that it refers to.
+    pub fn latest(&self, subject: &str) -> Result<(SchemaType, String, Vec<String>), KafkaError> {
+        let refused = |why: &str| KafkaError::Refused(format!("registry {}: the subject `{subject}` {why}", self.url));
+        let strategy = SubjectNameStrategy::RecordNameStrategy(subject.to_owned());
+        let found = get_schema_by_subject(&self.settings, &strategy).map_err(|error| match is_absent(&error) {
+            true => refused("is not there: `curl URL/subjects` lists those that are"),
+            false => self.failed(&format!("fetch the schema of `{subject}`"), &error),
+        })?;
+        let references = self.references(found.id, &found.references).map_err(|answer| match answer {
+            Answer::Useless(why) | Answer::Unclear(why) => refused(&format!("has a schema that {why}")),
+            Answer::Absent | Answer::Found(..) => refused("refers to a schema that is not there"),
+        })?;
+        Ok((found.schema_type, found.schema, references))
     }
 
     /// The texts of what a schema refers to, and what those refer to.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::messages::shown;
+use dataflows::declared::plan::Once;
 
 const STORE: &str = include_str!("../tests/store/store_events.toml");
 
@@ -57,7 +58,12 @@ fn what_is_wrong_is_said_where_it_stands() {
         (3, "person = \"device\"", "is no id"),
         (4, "lateness = \"soon\"", "plays.toml:4:12: `lateness` is not a duration"),
         (4, "lateness = 3600", "Write it as text"),
-        (4, "once = true", "`once` is not \"everything\""),
+        (4, "once = true", "`once` is neither \"everything\" nor a list of columns"),
+        (4, "once = \"listener\"", "`once` is neither \"everything\" nor a list of columns"),
+        (4, "once = []", "`once` is neither \"everything\" nor a list of columns"),
+        (4, "once = [\"listener\", \"devise\"]", "plays.toml:4:21: `once` is not the name of a column"),
+        (4, "once = [\"devise\"]", "Did you mean \"device\"?"),
+        (4, "once = [3]", "`once` is not the name of a column"),
         (4, "topics = [\"\"]", "`topics` is not a list of texts"),
         (4, "x = = 1", "this is not TOML"),
         (6, "at_time = { type = \"instant\", null = true, doc = \"When, UTC.\" }", "cannot be the time"),
@@ -95,6 +101,21 @@ fn what_is_wrong_is_said_where_it_stands() {
     ] {
         let shown = spoiled(line, by);
         assert!(shown.contains(said), "{by}:\n{shown}");
+    }
+}
+
+/// The time is one of them, said or not; named twice, a column is one.
+#[test]
+fn events_count_once_by_the_columns_that_are_named() {
+    for (said, of) in [
+        ("[\"listener\"]", vec![0, 1]),
+        ("[\"device\", \"listener\", \"device\"]", vec![0, 1, 2]),
+        ("[\"at_time\"]", vec![0]),
+        ("\"everything\"", vec![0, 1, 2, 3]),
+    ] {
+        let text = GOOD.replace("lateness = \"1h\"", &format!("once = {said}"));
+        let events = read("plays", &text).unwrap_or_else(|wrong| panic!("{}", shown("plays.toml", &text, &wrong)));
+        assert_eq!(events.family.once, Some(Once { of }), "{said}");
     }
 }
 

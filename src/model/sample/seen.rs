@@ -19,7 +19,7 @@ const TIME: &[&str] = &["time", "timestamp", "at", "date", "ts"];
 
 /// What was seen of a field.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(in crate::model) struct Seen {
     /// In how many records it has a value.
     pub filled: usize,
     booleans: usize,
@@ -33,6 +33,10 @@ pub(super) struct Seen {
     numbers: usize,
     /// A list, or a number that is none of 64 bits.
     others: usize,
+    /// Texts that say yes or no.
+    truths: usize,
+    /// Every value is a text, as separated values are: what they mean is in their writing alone.
+    is_written: bool,
     /// In how many records it has fields of its own.
     pub objects: usize,
     /// The most decimals of a number, up to 4.
@@ -46,7 +50,7 @@ pub(super) struct Seen {
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::model) enum Kind {
     Integer,
     Boolean,
     Instant,
@@ -57,7 +61,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// As it is written.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::model) fn name(self) -> &'static str {
         match self {
             Kind::Integer => "integer",
             Kind::Boolean => "boolean",
@@ -88,6 +92,21 @@ impl Seen {
         self.filled += 1;
     }
 
+    /// Sees a value of the field of this name, where every value is a text.
+    pub(super) fn see_written(&mut self, name: &str, text: &str) {
+        self.is_written = true;
+        if text.is_empty() {
+            return;
+        }
+        self.filled += 1;
+        let before = self.instants;
+        self.text(name, text);
+        self.truths += usize::from(matches!(text, "true" | "false"));
+        if self.instants == before && is_time(name) && when::instant(&Scalar::Text(text.into())).is_ok() {
+            self.instants += 1;
+        }
+    }
+
     fn integer(&mut self, name: &str, number: i128) {
         let Ok(whole) = i64::try_from(number) else {
             self.others += 1;
@@ -96,8 +115,7 @@ impl Seen {
         self.integers += 1;
         self.within(number * 1000);
         // Milliseconds since 1970 are instants only where the name says so: an id may be as long.
-        let is_time = words(name).last().is_some_and(|word| TIME.contains(&word.as_str()));
-        self.instants += usize::from(is_time && when::instant(&Scalar::Long(whole)).is_ok());
+        self.instants += usize::from(is_time(name) && when::instant(&Scalar::Long(whole)).is_ok());
     }
 
     fn number(&mut self, number: f64) {
@@ -118,8 +136,7 @@ impl Seen {
 
     fn text(&mut self, name: &str, text: &str) {
         self.texts += 1;
-        let is_time = words(name).last().is_some_and(|word| TIME.contains(&word.as_str()));
-        let looks_so = text.contains(['-', ':', 'T']) || is_time;
+        let looks_so = text.contains(['-', ':', 'T']) || is_time(name);
         self.instants += usize::from(looks_so && instant::parse(text).is_some());
         // An id may begin with a zero that says something.
         let is_plain = text == "0" || !text.trim_start_matches('-').starts_with('0') || text.contains('.');
@@ -149,14 +166,15 @@ impl Seen {
         let all = self.filled;
         let (words, numbers) = (words(name), self.integers + self.decimals);
         let is_money = |word: &String| MONEY.contains(&word.as_str());
-        let named_so = words.last().is_some_and(is_money) || self.decimals > 0 && words.iter().any(is_money);
+        let has_decimals = self.decimals > 0 || self.is_written && self.places > 0;
+        let named_so = words.last().is_some_and(is_money) || has_decimals && words.iter().any(is_money);
         match () {
             () if all == 0 && self.objects == 0 => Err("is empty in every record"),
             () if self.others == all && all > 0 => Err("holds lists, which are not read"),
             () if self.objects > 0 && all > 0 => Err("holds objects and values"),
             () if self.instants == all => Ok(Kind::Instant),
-            () if self.booleans == all => Ok(Kind::Boolean),
-            () if numbers + self.numbers == all && (numbers > 0 || named_so) => match self.places {
+            () if self.booleans == all || self.truths == all => Ok(Kind::Boolean),
+            () if numbers + self.numbers == all && (numbers > 0 || named_so || self.is_written) => match self.places {
                 0..=2 if named_so => Ok(Kind::Money),
                 0 if self.digits == self.texts => Ok(Kind::Integer),
                 0..=3 => Ok(Kind::Decimal),
@@ -201,6 +219,16 @@ impl Seen {
     }
 }
 
+/// Whether a name sounds like an instant.
+pub(in crate::model) fn is_time(name: &str) -> bool {
+    words(name).last().is_some_and(|word| TIME.contains(&word.as_str()))
+}
+
+/// Whether a name sounds like money.
+pub(in crate::model) fn sounds_like_money(name: &str) -> bool {
+    words(name).last().is_some_and(|word| MONEY.contains(&word.as_str()))
+}
+
 /// A text as it may be shown: cut, and without an e-mail address.
 fn example(text: &str) -> String {
     let text = mask::text(text).unwrap_or_else(|| text.to_owned());
@@ -209,7 +237,7 @@ fn example(text: &str) -> String {
 }
 
 /// A text in quotes, on one line.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::model) fn quoted(text: &str) -> String {
     let mut written = String::from("\"");
     for letter in text.chars() {
         match letter {
@@ -223,7 +251,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The words of a name: `eventTime` and `event_time` have two.
-pub(super) fn words(name: &str) -> Vec<String> {
+pub(in crate::model) fn words(name: &str) -> Vec<String> {
     let (mut words, mut was_small) = (vec![String::new()], false);
     for letter in name.chars() {
         if !letter.is_ascii_alphanumeric() || letter.is_ascii_uppercase() && was_small {

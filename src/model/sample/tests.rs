@@ -1,3 +1,4 @@
+use super::seen::words;
 use super::*;
 use crate::model::events;
 use crate::model::messages::shown;

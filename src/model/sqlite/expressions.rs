@@ -1,5 +1,6 @@
 //! Expressions as SQLite writes them.
 
+use super::broken::{Rule, is_broken};
 use super::numbers::{absolute, is_plain, quotient, whole};
 use super::quoted;
 use dataflows::declared::plan::{Arithmetic, Compare, Expr, Family, Literal, Metric, Node, Type, Window};
@@ -44,7 +45,10 @@ impl<'p> Printer<'p> {
                 };
                 format!("({} {sign} {})", self.value(a), self.value(b))
             }
-            Node::IsDistinct(a, b) => format!("({} IS NOT {})", self.value(a), self.value(b)),
+            Node::IsDistinct(a, b) => {
+                let sign = if is_broken(Rule::DistinctKnowsNull) { "<>" } else { "IS NOT" };
+                format!("({} {sign} {})", self.value(a), self.value(b))
+            }
             Node::And(all) => self.joined(all, "AND"),
             Node::Or(all) => self.joined(all, "OR"),
             Node::Not(of) => format!("(NOT {})", self.value(of)),
@@ -52,6 +56,9 @@ impl<'p> Printer<'p> {
             Node::In(of, literals) => {
                 let literals: Vec<_> = literals.iter().map(|literal| self.literal(literal)).collect();
                 format!("({} IN ({}))", self.value(of), literals.join(", "))
+            }
+            Node::Like(of, pattern) if is_broken(Rule::LikeMindsCase) => {
+                format!("({} LIKE {})", self.value(of), text(pattern))
             }
             Node::Like(of, pattern) => format!("({} GLOB {})", self.value(of), text(&glob(pattern))),
             Node::Case(whens, last) => {
@@ -88,6 +95,9 @@ impl<'p> Printer<'p> {
                 let floor = |at: &Expr| self.floor(Window::Width(*unit), at);
                 match unit {
                     1 => format!("({} - {})", self.value(to), self.value(from)),
+                    unit if is_broken(Rule::BoundariesAreCounted) => {
+                        format!("(({} - {}) / {unit})", self.value(to), self.value(from))
+                    }
                     unit => format!("(({} - {}) / {unit})", floor(to), floor(from)),
                 }
             }
@@ -97,6 +107,7 @@ impl<'p> Printer<'p> {
     /// A number that is a float if it overflowed on the way: what is computed of a float is one, or null.
     fn number(&self, expr: &Expr) -> String {
         match &expr.node {
+            Node::Scaled(of, _) if is_broken(Rule::ScalesAreEqual) => self.number(of),
             Node::Scaled(of, power) => {
                 format!("({} * {})", self.number(of), 10_i64.checked_pow((*power).into()).unwrap_or(i64::MAX))
             }
@@ -183,27 +194,37 @@ impl<'p> Printer<'p> {
                 Window::Width(width) => format!("_key{key} + {width}"),
                 Window::Week => format!("_key{key} + {}", 7 * DAY_MS),
                 // No month is longer, and none is shorter than 28 days.
-                Window::Month => floor(&format!("(_key{key} + {})", 31 * DAY_MS), Window::Month, false),
+                Window::Month => {
+                    let days = if is_broken(Rule::MonthsHave31Days) { 30 } else { 31 };
+                    floor(&format!("(_key{key} + {})", days * DAY_MS), Window::Month, false)
+                }
             })
             .collect();
         let end = match ends.as_slice() {
             [one] => one.clone(),
+            many if is_broken(Rule::EarliestWindowCounts) => format!("max({})", many.join(", ")),
             many => format!("min({})", many.join(", ")),
         };
-        format!("({end} <= :watermark - :lateness_ms)")
+        if is_broken(Rule::FinalWaitsForLateness) {
+            return format!("({end} <= :watermark)");
+        }
+        let sign = if is_broken(Rule::FinalAtTheCut) { "<" } else { "<=" };
+        format!("({end} {sign} :watermark - :lateness_ms)")
     }
 }
 
 fn floor(at: &str, window: Window, is_since_1970: bool) -> String {
     let within = |at: &str, width: i64| {
+        let is_since_1970 = is_since_1970 || is_broken(Rule::WindowsBefore1970);
         if is_since_1970 { format!("{at} % {width}") } else { format!("({at} % {width} + {width}) % {width}") }
     };
     match window {
         Window::Width(1) => at.to_owned(),
         Window::Width(width) => format!("({at} - {})", within(at, width)),
+        Window::Week if is_broken(Rule::WeeksBeginOnMonday) => format!("({at} - {})", within(at, 7 * DAY_MS)),
         // 1970 began on a Thursday.
         Window::Week => format!("({at} - {})", within(&format!("({at} + {})", 3 * DAY_MS), 7 * DAY_MS)),
-        Window::Month if is_since_1970 => month(at),
+        Window::Month if is_since_1970 || is_broken(Rule::MonthsBefore1970) => month(at),
         // Months are the same every 400 years, and SQLite knows them from year 0 to 9999.
         Window::Month => {
             let years = 146_097 * DAY_MS;
@@ -233,7 +254,7 @@ fn glob(pattern: &str) -> String {
     let letter = |letter: char| match letter {
         '%' => "*".to_owned(),
         '_' => "?".to_owned(),
-        '[' | '*' | '?' => format!("[{letter}]"),
+        '[' | '*' | '?' if !is_broken(Rule::GlobIsEscaped) => format!("[{letter}]"),
         other => other.to_string(),
     };
     pattern.chars().map(letter).collect()

@@ -1,9 +1,14 @@
 //! Numbers whose traps in SQLite are closed.
 
+use super::broken::{Rule, is_broken};
+
 /// The whole number that an expression is; null if it overflowed, which made a float of it.
 ///
 /// The expression is written twice if it is plain. Otherwise it would grow with every nesting, and is named instead.
 pub(super) fn whole(expr: &str) -> String {
+    if is_broken(Rule::OverflowIsNull) {
+        return expr.to_owned();
+    }
     if is_plain(expr) {
         format!("iif(typeof({expr}) = 'integer', {expr}, NULL)")
     } else {
@@ -13,6 +18,9 @@ pub(super) fn whole(expr: &str) -> String {
 
 /// Without its sign. `abs()` of the least number ends the query.
 pub(super) fn absolute(expr: &str) -> String {
+    if is_broken(Rule::LeastHasNoOpposite) {
+        return format!("abs({expr})");
+    }
     if is_plain(expr) {
         format!("iif({expr} < 0, -({expr}), {expr})")
     } else {
@@ -35,6 +43,7 @@ pub(super) fn quotient(a: &str, b: &str, power: i32) -> String {
     let (a_limit, b_limit) = if power >= 0 { (limit, i64::MAX / 4) } else { (i64::MAX / 4, limit) };
     let edge = whole("(SELECT iif((_a < 0) = (_b < 0), -_q, _q) FROM (SELECT 0 AS _q))")
         .replace("(SELECT 0 AS _q)", &at_the_edges(power));
+    let edge = if is_broken(Rule::EdgesAreExact) { "NULL".to_owned() } else { edge };
     format!(
         "(SELECT CASE WHEN _a BETWEEN -{a_limit} AND {a_limit} AND _b BETWEEN -{b_limit} AND {b_limit} \
          THEN {plain} ELSE {edge} END FROM (SELECT {a} AS _a, {b} AS _b))"
@@ -48,9 +57,15 @@ fn plain_quotient(a: &str, b: &str, power: i32) -> String {
         1.. => (format!("{factor} * "), String::new()),
         _ => (String::new(), format!("{factor} * ")),
     };
-    format!(
-        "iif(({a} < 0) = ({b} < 0), 1, -1) * ((2 * {times_a}abs({a}) + {times_b}abs({b})) / (2 * {times_b}abs({b})))"
-    )
+    let sign = match is_broken(Rule::QuotientHasASign) {
+        true => "1".to_owned(),
+        false => format!("iif(({a} < 0) = ({b} < 0), 1, -1)"),
+    };
+    let half = match is_broken(Rule::HalvesGoAway) {
+        true => String::new(),
+        false => format!(" + {times_b}abs({b})"),
+    };
+    format!("{sign} * ((2 * {times_a}abs({a}){half}) / (2 * {times_b}abs({b})))")
 }
 
 /// A table of one row: the rounded quotient of `_a` and `_b`, below zero.

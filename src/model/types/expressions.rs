@@ -128,7 +128,9 @@ impl Typer<'_> {
                 let what = format!(
                     "`{name}` is not one of the columns by which an event counts once: repeated, it may differ."
                 );
-                return self.wrong(span, what, "Add it to `once` in the family's file.");
+                let instead =
+                    format!("Add it to `once` of `{}`; events that differ in it count apart then.", self.family.name);
+                return self.wrong(span, what, instead);
             }
             return Some(self.column(column));
         };

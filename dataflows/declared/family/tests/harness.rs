@@ -1,6 +1,7 @@
 //! Plays a history: segment by segment, each on so many workers, each from what the one before has kept.
 
 use super::pool::{Ev, Spec, columns};
+use crate::broken::{self, breaking};
 use crate::declared::family::{Known, Made, WithSettings};
 use crate::declared::plan::{Family as Plan, Once};
 use crate::declared::reading::Reader;
@@ -110,7 +111,8 @@ pub fn play_from(
 ) -> Played {
     let (history, of_segment, sections) = (history.clone(), segment.clone(), sections.to_vec());
     let lane = WithSettings { family: made, lane: settings.clone() };
-    let guards = timely::execute(timely::Config::process(segment.workers), move |worker| {
+    let law = broken::now();
+    let work = move |worker: &mut timely::worker::Worker| {
         let (index, peers) = (worker.index(), worker.peers());
         let Segment { moments, ahead, .. } = of_segment.clone();
         let at = |n: usize| 2 * n as Time + 2;
@@ -172,7 +174,9 @@ pub fn play_from(
             moments.map(|n| changed(n).into_iter().map(|changed| changed.expect("no bug")).collect()).collect();
         assert!(changes.borrow().is_empty(), "other epochs change nothing");
         (deltas, sections, live, raw)
-    });
+    };
+    let guards =
+        timely::execute(timely::Config::process(segment.workers), move |worker| breaking(law, || work(worker)));
     let mut all = Played { deltas: vec![Vec::new(); segment.moments.len()], ..Played::default() };
     for joined in guards.expect("starts").join() {
         let (deltas, sections, live, raw) = joined.expect("ends");

@@ -222,6 +222,7 @@ pub static CONDITIONS: LazyLock<Vec<Item>> = LazyLock::new(|| {
     let boolean = |node| e(node, Type::Boolean);
     let is = |kind: &str| e(Node::Compare(Compare::Equal, bx(c(1)), bx(text(kind))), Type::Boolean);
     let positive = || e(Node::Compare(Compare::GreaterOrEqual, bx(c(3)), bx(num(0, 2))), Type::Boolean);
+    let no_five = || e(Node::NullIf(bx(c(3)), bx(num(5, 2))), MONEY);
     let one_of = ["a", "é"].map(|text| Literal::Text(text.to_owned())).to_vec();
     vec![
         item("equal", is("buy"), |event| Value::Boolean(event.kind == "buy")),
@@ -240,6 +241,9 @@ pub static CONDITIONS: LazyLock<Vec<Item>> = LazyLock::new(|| {
         }),
         item("is distinct", boolean(Node::IsDistinct(bx(c(3)), bx(num(5, 2)))), |event| {
             Value::Boolean(event.price != Some(5))
+        }),
+        item("is distinct of nulls", boolean(Node::IsDistinct(bx(c(3)), bx(no_five()))), |event| {
+            Value::Boolean(event.price == Some(5))
         }),
         item("and", boolean(Node::And(vec![is("buy"), boolean(Node::And(vec![positive(), c(5)]))])), |event| {
             let parts = [Some(event.kind == "buy"), event.price.map(|price| price >= 0), event.flag];

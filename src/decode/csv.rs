@@ -1,0 +1,222 @@
+//! Records of separated values: a header names the fields once, and each record has their values in its order.
+//!
+//! As RFC 4180 has it, and the crate `csv` by its defaults: a quote opens a text at the beginning of a field alone, two of
+//! them in it are one, and what stands behind its end belongs to the field. A record is read where it lies: its line was
+//! found before, by the same rules.
+
+use super::{Reason, Rejection};
+use dataflows::wire::scalar::{Scalar, first, short};
+use dataflows::wire::{Names, Slot, Wire};
+use memchr::memchr;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// So much is shown of a name.
+const NAME_SHOWN: usize = 100;
+
+/// How records of separated values are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csv {
+    separator: u8,
+    columns: Arc<[Column]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    name: String,
+    /// Where its value is put, if it is read.
+    slot: Option<Slot>,
+}
+
+/// Why a record has no fields.
+enum Wrong {
+    /// It has so many.
+    Count(usize),
+    /// The text of the field at this place has no end.
+    Open(usize),
+    /// The field at this place is no text.
+    NoText(usize),
+}
+
+impl Csv {
+    /// Of what stands between the values, the header, and the names of the fields that a family reads. Of two columns of
+    /// one name the first is read.
+    pub fn new(separator: u8, header: &[String], names: &Names) -> Csv {
+        let column = |(place, name): (usize, &String)| {
+            let is_first = !header[..place].contains(name);
+            Column { name: name.clone(), slot: names.at_path(name).filter(|_| is_first) }
+        };
+        Csv { separator, columns: header.iter().enumerate().map(column).collect() }
+    }
+
+    /// Whether the header names the field.
+    pub fn has(&self, field: &str) -> bool {
+        self.columns.iter().any(|column| column.name == field)
+    }
+
+    /// Reads the values of a record. An empty one is none.
+    ///
+    /// # Errors
+    /// If they are not as many as the header names, or one of them is no text.
+    pub fn read<'a>(&self, record: &'a [u8], wire: &mut Wire<'_, 'a>) -> Result<(), Rejection> {
+        self.values(record, |column, text| {
+            if let Some(slot) = column.slot.filter(|_| !text.is_empty()) {
+                wire.put(slot, Scalar::Text(text));
+            }
+        })
+        .map_err(|wrong| Rejection::new(Reason::UNDECODABLE, self.explained(&wrong)))
+    }
+
+    /// The record as an object of JSON, in which it can be read without its header; nothing if it cannot be read.
+    pub fn json(&self, record: &[u8]) -> Option<Vec<u8>> {
+        let mut object = Map::new();
+        let read = self.values(record, |column, text| {
+            let names: Vec<&str> = match column.slot {
+                Some(_) => column.name.split('.').collect(),
+                None => vec![&column.name],
+            };
+            place(&mut object, &names, text.into_owned());
+        });
+        read.ok()?;
+        serde_json::to_vec(&Value::Object(object)).ok()
+    }
+
+    fn values<'a>(&self, record: &'a [u8], mut with: impl FnMut(&Column, Cow<'a, str>)) -> Result<(), Wrong> {
+        let mut count = 0;
+        for field in (Fields { rest: Some(record), separator: self.separator }) {
+            if let (Some(column), Some(field)) = (self.columns.get(count), &field) {
+                let text = match field {
+                    Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+                    Cow::Owned(bytes) => std::str::from_utf8(bytes).ok().map(|text| Cow::Owned(text.to_owned())),
+                };
+                with(column, text.ok_or(Wrong::NoText(count))?);
+            }
+            field.ok_or(Wrong::Open(count))?;
+            count += 1;
+        }
+        if count == self.columns.len() { Ok(()) } else { Err(Wrong::Count(count)) }
+    }
+
+    fn explained(&self, wrong: &Wrong) -> String {
+        let name = |place: &usize| match self.columns.get(*place) {
+            Some(column) => format!("`{}`", first(&short(&column.name), NAME_SHOWN)),
+            None => format!("value {}", place + 1),
+        };
+        match wrong {
+            Wrong::Count(count) => {
+                let values = if *count == 1 { "value" } else { "values" };
+                format!(
+                    "no event as separated values: it has {count} {values}, and the header has {}; a text with the separator \
+                     in it is written in quotes",
+                    self.columns.len()
+                )
+            }
+            Wrong::Open(place) => format!(
+                "no event as separated values: the text of {} begins with a quote and has no quote at its end; a quote in a \
+                 text is written twice, and the whole text in quotes",
+                name(place)
+            ),
+            Wrong::NoText(place) => {
+                format!("no event as separated values: {} has bytes that are not UTF-8", name(place))
+            }
+        }
+    }
+}
+
+/// Puts a text into an object, within others by their names.
+fn place(object: &mut Map<String, Value>, names: &[&str], text: String) {
+    match names {
+        [] => {}
+        // Of two columns of one name the first is read.
+        [name] => {
+            let value = if text.is_empty() { Value::Null } else { Value::String(text) };
+            object.entry(*name).or_insert(value);
+        }
+        [outer, rest @ ..] => {
+            let inner = object.entry(*outer).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                place(inner, rest, text);
+            }
+        }
+    }
+}
+
+/// The names of a header.
+///
+/// # Errors
+/// Why it is none.
+pub fn header(record: &[u8], separator: u8) -> Result<Vec<String>, String> {
+    let named = |(place, field): (usize, Option<Cow<'_, [u8]>>)| {
+        let bytes = field.ok_or_else(|| format!("its name {} has no quote at its end", place + 1))?;
+        let name = std::str::from_utf8(&bytes).map_err(|_| format!("its name {} is not UTF-8", place + 1))?;
+        Ok(name.trim().to_owned())
+    };
+    Fields { rest: Some(record), separator }.enumerate().map(named).collect()
+}
+
+/// The values of a record, if all are texts.
+pub fn texts(record: &[u8], separator: u8) -> Option<Vec<String>> {
+    let text = |field: Option<Cow<'_, [u8]>>| std::str::from_utf8(&field?).ok().map(|text| text.trim().to_owned());
+    Fields { rest: Some(record), separator }.map(text).collect()
+}
+
+/// The values of a record, in their order; nothing for a text that has no end.
+struct Fields<'a> {
+    rest: Option<&'a [u8]>,
+    separator: u8,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<Cow<'a, [u8]>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.take()?;
+        let Some(quoted) = rest.strip_prefix(b"\"") else { return Some(Some(self.plain(rest).into())) };
+        let Some(end) = memchr(b'"', quoted) else { return Some(None) };
+        if self.ends(quoted, end + 1) {
+            return Some(Some(Cow::Borrowed(&quoted[..end])));
+        }
+        // Quotes in it, or something behind it: it is not what lies there.
+        let (mut text, mut from) = (Vec::new(), quoted);
+        loop {
+            let Some(end) = memchr(b'"', from) else { return Some(None) };
+            text.extend_from_slice(&from[..end]);
+            from = &from[end + 1..];
+            if from.first() != Some(&b'"') {
+                text.extend_from_slice(self.plain(from));
+                return Some(Some(Cow::Owned(text)));
+            }
+            text.push(b'"');
+            from = &from[1..];
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Up to the next separator; what comes behind it is left.
+    fn plain(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        match memchr(self.separator, rest) {
+            Some(end) => {
+                self.rest = Some(&rest[end + 1..]);
+                &rest[..end]
+            }
+            None => rest,
+        }
+    }
+
+    /// Whether the value ends here; what comes behind the separator is left.
+    fn ends(&mut self, text: &'a [u8], at: usize) -> bool {
+        match text.get(at) {
+            None => true,
+            Some(byte) if *byte == self.separator => {
+                self.rest = Some(&text[at + 1..]);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

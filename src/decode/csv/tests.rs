@@ -1,0 +1,78 @@
+use super::*;
+use dataflows::wire::Kind;
+
+fn fields(record: &[u8]) -> Option<Vec<Vec<u8>>> {
+    Fields { rest: Some(record), separator: b',' }.map(|field| field.map(Cow::into_owned)).collect()
+}
+
+fn by_the_crate(record: &[u8]) -> Vec<Vec<u8>> {
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .terminator(::csv::Terminator::Any(0))
+        .from_reader(record);
+    let mut read = ::csv::ByteRecord::new();
+    assert!(reader.read_byte_record(&mut read).expect("memory can be read"));
+    read.iter().map(<[u8]>::to_vec).collect()
+}
+
+/// Every text of these bytes up to a length has the fields that the crate `csv` finds in it.
+#[test]
+fn fields_are_those_of_the_crate() {
+    const BYTES: &[u8] = b"\",a\n\xff";
+    let (mut texts, mut open) = (vec![Vec::new()], 0);
+    for length in 1..=7 {
+        texts = texts.iter().flat_map(|text| BYTES.iter().map(move |byte| [&text[..], &[*byte]].concat())).collect();
+        for text in &texts {
+            let theirs = by_the_crate(text);
+            match fields(text) {
+                Some(ours) => assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(text)),
+                // The crate takes what there is for the whole text.
+                None => open += 1,
+            }
+        }
+        assert_eq!(texts.len(), BYTES.len().pow(length));
+    }
+    assert!(open > 1_000 && open < texts.len(), "{open}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_says_why() {
+    let mut names = Names::default();
+    let slot = names.fields().within("device.type", Kind::Text).expect("free");
+    let header: Vec<String> = ["a", "device.type", "a"].map(str::to_owned).to_vec();
+    let csv = Csv::new(b';', &header, &names);
+    let read = |record: &'static [u8]| {
+        let mut wire = Wire::new(&names);
+        csv.read(record, &mut wire).map(|()| wire.value(slot).ok().flatten().map(ToString::to_string))
+    };
+    assert_eq!(read(b"1;\"t;\"\"v\";"), Ok(Some("the text \"t;\\\"v\"".to_owned())));
+    assert_eq!(read(b"1;;2"), Ok(None));
+    for (record, why) in [
+        (&b"1;tv"[..], "it has 2 values, and the header has 3"),
+        (b"1;tv;3;4", "it has 4 values, and the header has 3"),
+        (b"", "it has 1 value, and the header has 3"),
+        (b"1;\"tv;3", "the text of `device.type` begins with a quote and has no quote at its end"),
+        (b"1;\"tv\"\"", "the text of `device.type` begins with a quote"),
+        (b"1;t\xffv;3", "`device.type` has bytes that are not UTF-8"),
+    ] {
+        let rejection = read(record).expect_err(why);
+        assert!(rejection.detail.contains(why), "{}", rejection.detail);
+        assert_eq!(rejection.reason, Reason::UNDECODABLE);
+    }
+    for (record, json) in [
+        (&b"1;tv;2"[..], r#"{"a":"1","device":{"type":"tv"}}"#),
+        // An empty value is none.
+        (b";\"\";2", r#"{"a":null,"device":{"type":null}}"#),
+    ] {
+        assert_eq!(csv.json(record).map(|json| String::from_utf8_lossy(&json).into_owned()).as_deref(), Some(json));
+    }
+    assert_eq!(csv.json(b"1;tv"), None);
+}
+
+#[test]
+fn a_header_has_names() {
+    assert_eq!(header(b" a,\"b\",c.d ", b','), Ok(vec!["a".to_owned(), "b".to_owned(), "c.d".to_owned()]));
+    assert!(header(b"a,\"b", b',').is_err_and(|why| why.contains("its name 2 has no quote")));
+    assert!(header(b"a\xff", b',').is_err_and(|why| why.contains("its name 1 is not UTF-8")));
+}
