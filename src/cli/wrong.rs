@@ -143,7 +143,6 @@ mod tests {
             ("show users --format xml", "`--format xml`: expected one of `table`, `csv`, `json`, `markdown`"),
             ("show users --last --order age", "`--last` cannot be used with `--order`"),
             ("show --where 1", "`TABLE` is required and missing"),
-            ("forget me", "USER_ID `me`: expected a whole number, 0 or more"),
             ("show users orders", "`deltamart show` does not expect `orders` there"),
             ("sho", "there is no command `sho`; did you mean `show`?"),
             ("events.jsonl", "there is no command `events.jsonl`; to read a file: deltamart run events.jsonl"),
