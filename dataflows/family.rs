@@ -42,10 +42,10 @@ pub trait Family: Sync {
         said.parse().ok().filter(|id| *id < NOBODY).map(Id::Number)
     }
 
-    /// By what the event of a row of a raw table is known again, if what its operators keep knows events by a hash.
-    fn print_of(&self, row: &[Value]) -> Option<u128> {
-        let _ = row;
-        None
+    /// By what the event of a row of a raw table is known again, where what its operators keep knows events by hashes.
+    fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {
+        let _ = (id, row);
+        Vec::new()
     }
 
     /// Everything that its operators keep.

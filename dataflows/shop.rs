@@ -17,6 +17,7 @@ pub mod split;
 
 pub use settings::Settings;
 
+use crate::declared::once::FORGETS;
 use crate::declared::row::Declared;
 use crate::events::{Arrival, Event};
 use crate::family::{Configured, Family, FamilyId};
@@ -25,8 +26,8 @@ use crate::gate::{Events, Gate};
 use crate::item::ItemId;
 use crate::lane::Lane;
 use crate::operators::{LateSplit, Met, Watermarks, once, watermark};
-use crate::state::{Forgets, Kept, KeptBy, Ledger, Section};
-use crate::table::TableId;
+use crate::state::{Kept, KeptBy, Ledger, Section};
+use crate::table::{TableId, Value};
 use crate::time::{Instant, Time};
 use crate::wire::{Names, Reason};
 use crate::{Collection, Stream};
@@ -116,6 +117,10 @@ impl Family for MovieShop {
         METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).chain(met).collect()
     }
 
+    fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {
+        split::prints(id, row)
+    }
+
     fn sections_of_before(&self, bytes: &[u8]) -> Option<Result<Vec<Section>, String>> {
         Some(before::sections(bytes))
     }
@@ -135,12 +140,11 @@ pub struct Shop<'s> {
     viewed: Option<Stream<'s, (Instant, Viewed)>>,
 }
 
-/// Which views there were, where those that are repeated count once. A hash names nobody.
-pub static VIEWED: Kept<(Instant, u128)> = Kept { name: "shop/views/once", version: 1, forgets: Forgets::NamesNobody };
+/// Which views there were, where those that are repeated count once.
+pub static VIEWED: Kept<(Instant, u128)> = Kept { name: "shop/views/once", version: 1, forgets: FORGETS };
 
 /// Which events there were that metrics read which are declared in SQL, where those that are repeated count once.
-pub static DECLARED: Kept<(Instant, u128)> =
-    Kept { name: "shop/declared/once", version: 1, forgets: Forgets::NamesNobody };
+pub static DECLARED: Kept<(Instant, u128)> = Kept { name: "shop/declared/once", version: 1, forgets: FORGETS };
 
 #[derive(Clone)]
 struct Sales<'s> {

@@ -11,9 +11,11 @@
 
 mod named;
 mod payloads;
+mod sought;
 
-pub use named::{Named, Sought, Touched, sought};
+pub use named::{Named, Touched};
 pub use payloads::Payloads;
+pub use sought::{Sought, sought};
 
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
@@ -112,6 +114,9 @@ fn begin(dir: &StateDir, state: &[Section], named: &Named<'_>) -> Result<Vec<Ren
     let mut renamings = renamings(named);
     for (sought, renaming) in named.sought().iter().zip(&mut renamings) {
         match all.iter_mut().find(|begun| is_of(begun, sought)) {
+            Some(begun) if begun.deletes_raw != named.deletes_raw => {
+                return Err(dir.refused(Obstacle::ForgettingOtherwise { deletes_raw: begun.deletes_raw }));
+            }
             Some(begun) => {
                 let before = Renaming::new(begun.nobody.clone(), renaming.nobody.clone());
                 let is_theirs =
@@ -128,6 +133,7 @@ fn begin(dir: &StateDir, state: &[Section], named: &Named<'_>) -> Result<Vec<Ren
                 family: sought.family.name().to_owned(),
                 person: sought.person.clone(),
                 nobody: renaming.nobody.clone(),
+                deletes_raw: named.deletes_raw,
             }),
         }
     }

@@ -69,6 +69,16 @@ fn nothing() -> Masked {
     Masked { bytes: Vec::new(), differs: false }
 }
 
+/// The bytes of a late event, as they are kept: all of them. Of separated values, whose header stands elsewhere, the record
+/// with its names.
+pub fn late(format: &Format, payload: &[u8]) -> Vec<u8> {
+    let json = if let Format::Csv(csv) = format { csv.json(payload) } else { None };
+    match json {
+        Some(json) => mask::record(&Format::Json(None), &json).bytes,
+        None => mask::record(format, payload).bytes,
+    }
+}
+
 /// As many bytes of a record as are kept, masked. Of separated values an object of JSON: nobody could read them without the
 /// header of their file.
 fn kept(format: &Format, payload: &[u8]) -> Masked {

@@ -135,6 +135,9 @@ pub struct Begun {
     pub person: Id,
     /// Which nobody is there instead, in whatever has it already.
     pub nobody: Id,
+    /// Raw rows are deleted.
+    #[serde(default)]
+    pub deletes_raw: bool,
 }
 
 /// The state of one pipeline.

@@ -157,11 +157,12 @@ impl Family for Made {
         }
     }
 
-    fn print_of(&self, row: &[Value]) -> Option<u128> {
-        let Once { of } = self.plan().once.as_ref()?;
-        let own = row.get(self.raw.table().key_columns..)?;
+    fn prints_of(&self, _: TableId, row: &[Value]) -> Vec<u128> {
+        let (Some(Once { of }), Some(own)) = (&self.plan().once, row.get(self.raw.table().key_columns..)) else {
+            return Vec::new();
+        };
         let row: Row = own.iter().map(of_value).collect();
-        Some(print(&row, of, &mut Vec::new()))
+        vec![print(&row, of, &mut Vec::new())]
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {

@@ -63,6 +63,7 @@ pub struct Rows {
     /// What is computed.
     print: u64,
     layout: Rc<Layout>,
+    keys: usize,
     leaves: Vec<(usize, Window)>,
     having: Option<Expr>,
     outputs: Vec<Expr>,
@@ -73,11 +74,12 @@ impl Rows {
     /// Of all metrics, by their numbers.
     pub fn of(family: &Family, prints: &[u64], layouts: &[Rc<Layout>]) -> Rc<[Rows]> {
         let metrics = family.metrics.iter().zip(prints).zip(layouts);
-        let rows = metrics.map(|((Metric { leaves, having, outputs, .. }, print), layout)| {
+        let rows = metrics.map(|((Metric { keys, leaves, having, outputs, .. }, print), layout)| {
             let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
             Rows {
                 print: *print,
                 layout: Rc::clone(layout),
+                keys: keys.len(),
                 leaves: leaves.clone(),
                 asks_is_final: outputs.iter().chain(having).any(asks_is_final),
                 having: having.clone(),
@@ -118,8 +120,8 @@ impl Rows {
 
     /// The key of a group's row: its first columns.
     fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
-        let keys = self.outputs.iter().take_while(|output| matches!(output.node, Node::Key(_)));
-        keys.map(|output| value(eval(output, group), output.ty)).collect()
+        // A key may stand among the other columns again.
+        self.outputs.iter().take(self.keys).map(|output| value(eval(output, group), output.ty)).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::operators::carts::{Cart, CartEvent, InCart, Line};
 use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
 use super::over::Readers;
-use super::raw::append;
+use super::raw::{ITEM_VIEW_EVENTS, append};
 use crate::declared::row::{Declared, Row};
 use crate::events::{CatalogItem, Event, Logs, Origin, Registration};
 use crate::item::ItemId;
@@ -13,7 +13,7 @@ use crate::raw::Append;
 use crate::shop::cart::CartId;
 use crate::shop::settings::Settings;
 use crate::sip;
-use crate::table::Value;
+use crate::table::{TableId, Value};
 use crate::time::{Instant, Timed};
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +59,10 @@ fn met(at: Instant, user_id: u64, item_id: &ItemId, spare: &mut Vec<u8>) -> Met<
 }
 
 /// An event by its row in a raw table, without where it came from: SQL that is declared need not read all of it.
-fn print(row: &Append, spare: &mut Vec<u8>) -> u128 {
+fn print(id: TableId, row: &[Value], spare: &mut Vec<u8>) -> u128 {
     spare.clear();
-    spare.extend(row.table.name().bytes().chain([0]));
-    for value in &row.values[row.table.table().key_columns..] {
+    spare.extend(id.name().bytes().chain([0]));
+    for value in row.iter().skip(id.table().key_columns) {
         let bytes: &[u8] = match value {
             Value::Null => &[],
             Value::Boolean(value) => &[u8::from(*value)],
@@ -77,6 +77,20 @@ fn print(row: &Append, spare: &mut Vec<u8>) -> u128 {
         spare.extend_from_slice(bytes);
     }
     sip::hash(KEY, spare)
+}
+
+/// By what the event of a row of a raw table is known again: as what SQL reads, and a view as a view.
+pub(super) fn prints(id: TableId, row: &[Value]) -> Vec<u128> {
+    let mut spare = Vec::new();
+    let mut prints = vec![print(id, row, &mut spare)];
+    // Behind where it came from: its name, its time, its user and its item.
+    if id == ITEM_VIEW_EVENTS
+        && let Some([_, Value::Instant(at), Value::Integer(user_id), Value::Text(item)]) =
+            row.get(id.table().key_columns..)
+    {
+        prints.push(met(*at, *user_id as u64, &ItemId::from(item.as_str()), &mut spare).print);
+    }
+    prints
 }
 
 crate::taps! {
@@ -139,7 +153,7 @@ pub(super) fn route(
             let read = if is_read { readers.event(row.table, event.timestamp(), &row.values) } else { None };
             match read {
                 Some((place, Declared { at, row: event })) if settings.once => routes.declared_met.put(|| {
-                    let print = print(&row, &mut spare);
+                    let print = print(row.table, &row.values, &mut spare);
                     Met { print, at, what: Some((place, event)) }
                 }),
                 read => read.into_iter().for_each(|read| routes.declared.put(|| read)),

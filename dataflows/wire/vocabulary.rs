@@ -263,8 +263,15 @@ impl<E, R> Vocabulary<E, R> {
                 found => unknown = unknown.or(Some((*slot, name, found.is_some()))),
             }
         }
+        let carried = carries.and_then(|carries| self.carried.find(carries));
+        let own = |place: &usize| self.named.iter().find(|by| by.events.iter().any(|(_, of)| of == place));
+        // A field by which others are named says nothing of an event that its topic tells, and that is named by another.
+        let is_not_named = |place: &usize| own(place).is_some_and(|by| matches!(wire.value(by.slot), Ok(None)));
+        if let Some(place) = carried.filter(|place| unknown.is_some() && is_not_named(place)) {
+            return Ok(&self.events[place]);
+        }
+        let carried = carried.map(|place| &self.events[place]);
         let Some((slot, name, is_text)) = unknown else {
-            let carried = carries.and_then(|carries| self.carried.find(carries)).map(|place| &self.events[place]);
             let missing = || Broken::Missing(self.named.first().map_or(EVENT_NAME, |by| self.names.name(by.slot)));
             return carried.ok_or_else(missing);
         };

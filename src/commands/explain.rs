@@ -76,7 +76,7 @@ fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> 
         return Ok(sql.to_owned());
     }
     let Some((loaded, metric)) = declared(id) else {
-        let why = format!("`{}` reads no events of a model: there is SQL of it for `--sql sqlite` only", id.name());
+        let why = format!("`{}` reads events of the movie shop: there is SQL of it for `--sql sqlite` only", id.name());
         return Err(Refused(why).into());
     };
     let Loaded { family, events } = loaded;

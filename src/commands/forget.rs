@@ -159,7 +159,7 @@ fn say_what_is_left(config: &Config, named: &Named<'_>, forgotten: &Forgotten) -
         }
     }
     if forgotten.unread > 0 {
-        say!("  `rejected_events`: {} whose user is unknown", count(forgotten.unread, "record"));
+        say!("  `rejected_events` and `late_events`: {} whose user is unknown", count(forgotten.unread, "record"));
     }
     if config.kafka.is_given() {
         let topics: Vec<_> = config.kafka.topics().into_iter().map(|(_, name)| name).collect();

@@ -3,7 +3,7 @@
 use super::Refused;
 use super::outcome::{FAILED, Outcome};
 use super::show::no_table;
-use super::text::{at, cut, grouped, program};
+use super::text::{at, cut, grouped, program, word};
 use crate::config::Config;
 use crate::decode::Reason;
 use crate::families::all;
@@ -197,8 +197,10 @@ fn refuse_what_is_half_done(config: &Config, path: &str) -> Result<()> {
     let (program, at) = (program(), at(config));
     let why = format!(
         "`{path}` cannot be verified: a user was begun to be forgotten, and that was broken off. End it by:\n\
-         {program} forget {} --family {}{at}",
-        begun.person, begun.family
+         {program} forget --family {}{}{at} -- {}",
+        begun.family,
+        if begun.deletes_raw { " --delete-raw" } else { "" },
+        word(&begun.person.to_string())
     );
     Err(Refused(why).into())
 }

@@ -9,7 +9,7 @@ use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
 use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
-use crate::decode::{Clock, Format, Rejection, decode_record, mask};
+use crate::decode::{Clock, Format, Rejection, decode_record};
 use crate::kept;
 use crate::source::{Batch, Poll, Record, Refused};
 use crate::turns::Turn;
@@ -170,7 +170,7 @@ impl Worker {
             }
             let partitions = Arc::clone(shared);
             let as_kept = move |partition: u32, payload: &[u8]| {
-                mask::record(&partitions.intake.partitions[partition as usize].format, payload).bytes
+                kept::late(&partitions.intake.partitions[partition as usize].format, payload)
             };
             let delivered = deliver(outputs, logs(&(0..0)), as_kept, Rc::clone(&asides), outbox);
             (lanes, paces, delivered)

@@ -1,31 +1,17 @@
 //! Which rows name a person, and what becomes of them.
 
 use super::payloads::Payloads;
+use super::sought::Sought;
 use crate::sink::{SinkError, Warehouse};
 use dataflows::delta::Delta;
 use dataflows::family::{Catalogue, FamilyId};
-use dataflows::persons::{Id, Renaming};
+use dataflows::persons::Renaming;
 use dataflows::table::{Role, TableId, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rows are read at a time.
 const PAGE: usize = 4096;
-
-/// Whom a family is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sought {
-    /// Which family.
-    pub family: FamilyId,
-    /// Whom.
-    pub person: Id,
-}
-
-/// Whom a text names: in one family, or in each in which it can name somebody.
-pub fn sought(catalogue: Catalogue, said: &str, only: Option<FamilyId>) -> Vec<Sought> {
-    let asked = catalogue.families().iter().copied().filter(|family| only.is_none_or(|only| only == *family));
-    asked.filter_map(|family| family.person(said).map(|person| Sought { family, person })).collect()
-}
 
 /// How many rows of a table were changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,14 +144,16 @@ impl<'a> Named<'a> {
             for id in family.raw() {
                 pages(sink, id, |row| {
                     let (before, after) = if id.table().names(row, &there.person) {
-                        (family.print_of(row), family.print_of(&id.table().renamed(row, &there)))
+                        (family.prints_of(id, row), family.prints_of(id, &id.table().renamed(row, &there)))
                     } else if id.table().names(row, &there.nobody) {
                         // What was emptied is no part of it.
-                        (family.print_of(&id.table().renamed(row, &back)), family.print_of(row))
+                        (family.prints_of(id, &id.table().renamed(row, &back)), family.prints_of(id, row))
                     } else {
                         return;
                     };
-                    renaming.prints.extend(before.zip(after));
+                    renaming.prints.extend(before.into_iter().zip(after));
+                    // Late events are known by where their raw rows came from, also where those are nobody's already.
+                    self.origins.borrow_mut().insert(row[..id.table().key_columns].to_vec());
                 })?;
             }
         }

@@ -1,6 +1,6 @@
 //! Whom records name that are kept as they came.
 
-use super::named::Sought;
+use super::sought::Sought;
 use crate::decode::avro::{self, Schemas, leaves};
 use crate::decode::members::{Member, values_of};
 use crate::families;

@@ -8,7 +8,7 @@ use crate::decode::csv::{Csv, header};
 use crate::families;
 use dataflows::declared::reading::Empty;
 use dataflows::family::FamilyId;
-use dataflows::wire::nearest;
+use dataflows::wire::{mask, nearest};
 use std::path::Path;
 
 /// The names of a longer header are not all listed.
@@ -90,14 +90,16 @@ impl Header {
                 continue;
             }
             let field = reading.from.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(" or ");
-            let near = reading.from.iter().find_map(|field| nearest(field, self.names.iter().map(String::as_str)));
+            // What was taken for a header may be an event.
+            let shown: Vec<_> = self.names.iter().map(|name| shown(name)).collect();
+            let near = reading.from.iter().find_map(|field| nearest(field, shown.iter().map(String::as_str)));
             let meant = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             let more = if self.names.len() > NAMES_SHOWN { ", ..." } else { "" };
-            let names = self.names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let names = shown.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
             let why = format!(
                 "file {file}: its header does not name the field {field}, which column `{}` of `{name}` needs{meant}\n\
                  The header has: {names}{more}\n\
-                 What to do: correct the first line of the file; or name the field in `model` by `from`; or give the column \
+                 What to do: correct the first line of the file, or add one if it is an event; or name the field in `model` by `from`; or give the column \
                  `null` or `empty`",
                 reading.column
             );
@@ -105,4 +107,9 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// A name of a header, as it may be shown.
+fn shown(name: &str) -> String {
+    mask::text(name).unwrap_or_else(|| name.to_owned()).replace(char::is_control, "\u{FFFD}")
 }

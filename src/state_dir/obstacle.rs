@@ -166,6 +166,16 @@ pub enum Obstacle {
         /// How many records.
         records: u64,
     },
+    /// The same person was begun to be forgotten in another way: sinks would differ.
+    #[error(
+        "`forget` of this user was broken off, and raw rows were to {}. End that first: ask again {} `--delete-raw`",
+        if *.deletes_raw { "be deleted" } else { "stay, as nobody's" },
+        if *.deletes_raw { "with" } else { "without" }
+    )]
+    ForgettingOtherwise {
+        /// Whether they were to be deleted.
+        deletes_raw: bool,
+    },
     /// What an operator keeps cannot be read.
     #[error("{0}")]
     Unreadable(String),

@@ -8,7 +8,7 @@ mod pool;
 
 use super::*;
 use crate::declared::encode;
-use crate::declared::plan::Once;
+use crate::declared::plan::{Compare, Expr, Literal, Node, Once, Output, Type};
 use crate::declared::row::Datum;
 use crate::declared::said::{begin, keys, number};
 use crate::delta::Delta;
@@ -266,4 +266,26 @@ fn tables_are_as_the_plan_says_and_persons_are_known() {
     begin(3, &mut key);
     encode::push(&Datum::Number(5), true, &mut key);
     assert_eq!((number(&key), encode::at(keys(&key), 0)), (3, Datum::Number(5)));
+}
+
+/// A key may stand among the other columns too: a row that is gone is told by its keys alone.
+#[test]
+fn of_a_row_that_is_gone_only_the_key_is_said() {
+    let by_kind = Spec::one(pool::KIND, "count(*)", 0);
+    let mut metric = by_kind.metric("kinds");
+    let again = Output { name: "again".to_owned(), ..metric.outputs[0].clone() };
+    metric.outputs.insert(1, again);
+    let number = |node| Expr { node, ty: Type::Number(0), nullable: false };
+    let (count, two) = (number(Node::Slot(0)), number(Node::Literal(Literal::Number(2))));
+    let few = Node::Compare(Compare::Less, Box::new(count), Box::new(two));
+    metric.having = Some(Expr { node: few, ty: Type::Boolean, nullable: false });
+    let made = harness::made_with(vec![metric]);
+    let of = |user: i64| Ev { at: MONDAY_MS, user, kind: "buy".to_owned(), ..Ev::default() };
+    let moment = |event| Moment { events: vec![event], watermark: MONDAY_MS };
+    let segments = vec![Segment { workers: 1, moments: 0..2, ahead: false }];
+    let history = History { moments: vec![moment(of(1)), moment(of(2))], segments };
+    let played = play(made, &Settings::default(), &history);
+    let (key, table) = (Value::Text("buy".to_owned()), made.tables()[0]);
+    let first = Delta::Upsert(vec![key.clone(), key.clone(), Value::Integer(1)]);
+    assert_eq!(played.deltas, [vec![(table, vec![first])], vec![(table, vec![Delta::Delete(vec![key])])]]);
 }

@@ -3,7 +3,7 @@
 use super::pool::{Ev, Spec, columns};
 use crate::broken::{self, breaking};
 use crate::declared::family::{Known, Made, WithSettings};
-use crate::declared::plan::{Family as Plan, Once};
+use crate::declared::plan::{Family as Plan, Metric, Once};
 use crate::declared::reading::Reader;
 use crate::delta::Delta;
 use crate::events::{Logs, Origin};
@@ -75,18 +75,28 @@ pub fn made(specs: &[Spec], once: Option<Once>) -> &'static Made {
     made_of((0..).zip(&names).zip(specs).map(|((n, name), spec)| (name.as_str(), spec, 1000 + n)).collect(), once)
 }
 
+/// Of metrics as they are.
+pub fn made_with(metrics: Vec<Metric>) -> &'static Made {
+    let known = (0..).zip(&metrics).map(|(print, _)| Known { sql: "", print }).collect();
+    Made::leaked(Plan { metrics, ..plan(None) }, known, &READER)
+}
+
 pub fn made_of(metrics: Vec<(&str, &Spec, u64)>, once: Option<Once>) -> &'static Made {
     let known = metrics.iter().map(|(_, _, print)| Known { sql: "", print: *print }).collect();
-    let plan = Plan {
+    let metrics = metrics.into_iter().map(|(name, spec, _)| spec.metric(name)).collect();
+    Made::leaked(Plan { metrics, ..plan(once) }, known, &READER)
+}
+
+fn plan(once: Option<Once>) -> Plan {
+    Plan {
         name: "store_events".to_owned(),
         doc: "One row per accepted event.".to_owned(),
         columns: columns(),
         time: 0,
         person: Some(2),
         once,
-        metrics: metrics.into_iter().map(|(name, spec, _)| spec.metric(name)).collect(),
-    };
-    Made::leaked(plan, known, &READER)
+        metrics: Vec::new(),
+    }
 }
 
 pub fn play(made: &'static Made, settings: &Settings, history: &History) -> Played {
