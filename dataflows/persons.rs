@@ -1,6 +1,6 @@
 //! Who somebody is, and nobody, who stands there once somebody was forgotten.
 
-use crate::table::{Column, Table, Value};
+use crate::table::{Column, Person, Table, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,17 +72,6 @@ impl Renaming {
             (Id::Number(_) | Id::Text(_), _) => None,
         }
     }
-}
-
-/// How a column names a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Person {
-    /// By the number.
-    Number,
-    /// By the text.
-    Text,
-    /// By text: this, and the number.
-    Called(&'static str),
 }
 
 impl Person {

@@ -1,7 +1,5 @@
 //! Tables, declared once. DDL, feeds and documentation are made from these declarations.
 
-pub use crate::persons::Person;
-
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -76,6 +74,17 @@ impl Value {
                 | Value::Milli(_) => 0,
             }
     }
+}
+
+/// How a column names a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// By the number.
+    Number,
+    /// By the text.
+    Text,
+    /// By text: this, and the number.
+    Called(&'static str),
 }
 
 /// A column.

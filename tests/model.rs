@@ -229,7 +229,7 @@ fn a_table_is_explained() {
             "WHEN 'page_view' THEN 'view'",
         ],
     );
-    has(&says(at, 2, &["explain", "users", "--sql", "snowflake"]), &["reads no events of a model"]);
+    has(&says(at, 2, &["explain", "users", "--sql", "snowflake"]), &["reads events of the movie shop"]);
     // The SQL is all that is printed, and SQLite runs it.
     let sql = says(at, 0, &["explain", "daily_revenue", "--sql", "sqlite"]);
     assert!(sql.starts_with("WITH _events AS ("), "{sql}");
