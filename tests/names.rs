@@ -161,6 +161,24 @@ fn a_repeated_view_counts_once_where_that_is_said() {
     assert_eq!((views(false), views(true)), (number([5, 4, 1]), number([3, 2, 1])));
 }
 
+/// Where an event is told by its topic, a field by which another event is named is any other field.
+#[test]
+fn a_field_that_names_other_events_says_nothing_of_the_event_of_a_topic() {
+    let theirs = rules(&["events.sign_in.name=login", "events.sign_in.fields.event_name=type"]);
+    let of_topic = |topic: &'static str, text: &str| {
+        let accepted = accept(&Format::Json(Some(topic)), text.as_bytes(), &theirs, i64::MAX);
+        accepted.map(drop).map_err(|rejection| rejection.reason.code())
+    };
+    let rest = r#""timestamp":"2026-01-05T10:00:00Z","user_id":1,"item_id":"7"}"#;
+    for kind in [r#""mobile""#, "5", "null", r#"{"of":"view"}"#] {
+        assert_eq!(of_topic("item_view", &format!(r#"{{"type":{kind},{rest}"#)), Ok(()), "{kind}");
+    }
+    // What names itself is what it says, in any topic.
+    assert_eq!(of_topic("item_view", &format!(r#"{{"type":"login",{rest}"#)), Ok(()));
+    assert_eq!(of_topic("item_view", &format!(r#"{{"event_name":"item_veiw",{rest}"#)), Err("unknown_event"));
+    assert_eq!(of_topic("sign_in", &format!(r#"{{"type":"mobile",{rest}"#)), Err("unknown_event"));
+}
+
 /// What is wrong is said in the names of who sent it.
 #[test]
 fn what_is_rejected_is_told_in_their_names() {

@@ -5,7 +5,7 @@
 
 use super::sqlite::quoted;
 use dataflows::declared::plan::{Column, Family, Literal, Metric, Window};
-use dataflows::declared::reading::{Case, Empty, Reading, Takes, shown};
+use dataflows::declared::reading::{Case, EVENT_NAME, Empty, Reading, Takes, shown};
 use dataflows::raw::LATE_EVENTS;
 use std::fmt::Write;
 
@@ -21,13 +21,14 @@ pub fn views<'f>(families: impl IntoIterator<Item = (&'f Family, &'f [Reading])>
 -- To write a metric in DuckDB first: `duckdb -init model/duckdb.sql`. `deltamart explain --duckdb` prints this file.
 -- A view has the name of a family and reads NAME.jsonl, a file of JSON lines. To read other files, say so first:
 --   SET VARIABLE NAME = 'folder/*.jsonl';
--- A record that `run` rejects for a missing or a wrong value is left out. No event is late here, and no row is final.
+-- A record that `run` rejects for a missing or a wrong value is left out. No event is late here, or too old, or of the future;
+-- and no row is final.
 "
     .to_owned();
     sql += UTC;
     sql += IS_FINAL;
     for (family, readings) in families {
-        let (name, doc) = (quoted(&family.name), family.doc.replace('\n', " "));
+        let (name, doc) = (quoted(&family.name), family.doc.replace(char::is_control, " "));
         let _ = write!(sql, "\n-- {doc}\nCREATE OR REPLACE VIEW {name} AS\n{};\n", of_lines(family, readings));
     }
     sql
@@ -125,11 +126,11 @@ fn of_lines(family: &Family, readings: &[Reading]) -> String {
     let columns: Vec<_> =
         readings.iter().map(|reading| format!("{} AS {}", read(reading), quoted(reading.column))).collect();
     let all = family.columns.iter().zip(readings).filter_map(|(column, reading)| must(column.nullable, reading));
-    let must: Vec<_> = all.collect();
+    let must: Vec<_> = all.chain(is_named(family, readings)).collect();
     let such = if must.is_empty() { String::new() } else { format!("\nWHERE {}", must.join("\n    AND ")) };
     let file = format!("coalesce(getvariable('{0}'), '{0}.jsonl')", family.name);
     format!(
-        "SELECT {} FROM (\n    SELECT {}\n    FROM read_ndjson_objects({file}, ignore_errors = true)\n){such}",
+        "SELECT {} FROM (\n    SELECT json AS _json,\n        {}\n    FROM read_ndjson_objects({file}, ignore_errors = true)\n){such}",
         counted(family),
         columns.join(",\n        ")
     )
@@ -148,17 +149,34 @@ fn must(nullable: bool, reading: &Reading) -> Option<String> {
         }
         Takes::Number(..) | Takes::Text { one_of: None, .. } | Takes::Boolean | Takes::Instant => None,
     };
+    let is_text = matches!(reading.takes, Takes::Text { .. });
     match (limits, nullable) {
-        (Some(limits), true) => Some(format!("({limits} OR {column} IS NULL)")),
+        (None, true) if is_text => None,
+        // A value that cannot be read is not nothing.
+        (limits, true) => {
+            let is = limits.unwrap_or_else(|| format!("{column} IS NOT NULL"));
+            Some(format!("({is} OR {})", nothing(&fields(reading, "_json"))))
+        }
         (Some(limits), false) => Some(limits),
-        (None, true) => None,
         (None, false) => Some(format!("{column} IS NOT NULL")),
     }
 }
 
+/// That a record names no other event, where no column reads such a name.
+fn is_named(family: &Family, readings: &[Reading]) -> Option<String> {
+    let is_read = readings.iter().any(|reading| reading.from.contains(&EVENT_NAME));
+    let name = format!("(_json->>{})", path(EVENT_NAME));
+    (!is_read).then(|| format!("({name} IS NULL OR {name} = {})", text(&family.name)))
+}
+
+/// The fields that a column is read of; none of them holds an empty text.
+fn fields(reading: &Reading, record: &str) -> Vec<String> {
+    reading.from.iter().map(|field| format!("nullif({record}->>{}, '')", path(field))).collect()
+}
+
 /// How a column is read of a record, which is called `json`.
 fn read(reading: &Reading) -> String {
-    let fields: Vec<_> = reading.from.iter().map(|field| format!("nullif(json->>{}, '')", path(field))).collect();
+    let fields = fields(reading, "json");
     let field = match fields.as_slice() {
         [one] => one.clone(),
         many => format!("coalesce({})", many.join(", ")),
@@ -217,7 +235,8 @@ fn said(literal: &Literal, reading: &Reading) -> String {
 
 /// Where a field stands in a record, as a path of JSON.
 fn path(field: &str) -> String {
-    let steps: String = field.split('.').map(|step| format!(".\"{}\"", step.replace('"', "\\\""))).collect();
+    let steps: String =
+        field.split('.').map(|step| format!(".\"{}\"", step.replace('\\', "\\\\").replace('"', "\\\""))).collect();
     text(&format!("${steps}"))
 }
 

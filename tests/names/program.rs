@@ -192,14 +192,25 @@ fn what_counts_once_does_so_in_metrics_of_sql() {
     let (view, add) = (event("item_view", 0, ""), event("added_to_cart", 1, &cart(1)));
     let first = [&view, &view, &add].map(String::as_str).join("\n") + "\n";
     let second = [view, add, event("item_view", 2, ""), event("added_to_cart", 1, &cart(2))].join("\n") + "\n";
-    for lines in [first.clone(), first + &second] {
+    let run = |lines: &str| {
         std::fs::write(folder.path().join("events.jsonl"), lines).expect("writes");
         good(folder.path(), &["run", "events.jsonl"]);
         let text = good(folder.path(), &["verify"]);
         assert!(text.contains("looked_at: 1 rows, 0 differ") && text.contains("carried: 1 rows, 0 differ"), "{text}");
-    }
-    for table in ["looked_at", "carried"] {
-        let text = good(folder.path(), &["show", table, "--format", "json"]);
-        assert!(text.contains(r#""n":2"#), "{table}: {text}");
-    }
+    };
+    let counted = |times: usize| {
+        for table in ["looked_at", "carried"] {
+            let text = good(folder.path(), &["show", table, "--format", "json"]);
+            assert!(text.contains(&format!(r#""n":{times},"#)), "{table}: {text}");
+        }
+    };
+    run(&first);
+    let all = first.clone() + &second;
+    run(&all);
+    counted(2);
+    // The events of a user who was forgotten are nobody's: if they come again, they are another's.
+    good(folder.path(), &["forget", "1"]);
+    good(folder.path(), &["verify"]);
+    run(&(all + &first));
+    counted(3);
 }
