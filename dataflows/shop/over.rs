@@ -87,9 +87,9 @@ impl Readers {
         Readers(metrics.iter().filter_map(table).map(|id| (id, places(id))).collect())
     }
 
-    /// Whether nothing is read.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether events of a raw table are read.
+    pub(super) fn read(&self, id: TableId) -> bool {
+        self.0.iter().any(|(table, _)| *table == id)
     }
 
     /// The event of a row of a raw table, for those metrics that read it: which, by their place.

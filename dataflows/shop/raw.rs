@@ -185,6 +185,17 @@ pub fn content_fields<R: 'static>(
 /// Those of the content alone.
 static CONTENT: LazyLock<Vec<Field<CatalogContent>>> = LazyLock::new(|| content_fields(|content| content));
 
+/// The raw table of an event.
+pub fn table_of(event: &Event) -> TableId {
+    match event {
+        Event::Registration(_) | Event::SignIn(_) | Event::SignOut(_) => CONSUMER_EVENTS,
+        Event::ItemView(_) => ITEM_VIEW_EVENTS,
+        Event::AddedToCart(_) | Event::Checkout(_) | Event::Purchase(_) => CART_EVENTS,
+        Event::ItemRating(_) => RATING_EVENTS,
+        Event::Catalog(_) => CATALOG_EVENTS,
+    }
+}
+
 /// The row of an accepted event in its raw table.
 pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs) -> Append {
     let user = |user_id: u64| Value::Integer(user_id as i64);
@@ -196,7 +207,7 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
     if event.carries_time() {
         values.extend([Value::Text(event.name().to_owned()), Value::Instant(event.timestamp())]);
     }
-    let table = match event {
+    match event {
         Event::Registration(e) => {
             values.extend([
                 user(e.user_id),
@@ -204,41 +215,33 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
                 text(&e.masked_email),
                 text(&e.preferred_language),
             ]);
-            CONSUMER_EVENTS
         }
         Event::SignIn(e) | Event::SignOut(e) => {
             values.extend([user(e.user_id), Value::Null, Value::Null, Value::Null]);
-            CONSUMER_EVENTS
         }
         Event::ItemView(e) => {
             values.extend([user(e.user_id), item(&e.item_id)]);
-            ITEM_VIEW_EVENTS
         }
         Event::AddedToCart(e) => {
             values.extend([user(e.user_id), cart(&e.cart_id), item(&e.item_id), Value::Null, Value::Null]);
-            CART_EVENTS
         }
         Event::Checkout(e) => {
             values.extend([user(e.user_id), cart(&e.cart_id), Value::Null, text(&e.payment_method), Value::Null]);
-            CART_EVENTS
         }
         Event::Purchase(e) => {
             let cart = Value::Text(format!("{BUYER}{}", e.user_id));
             let amount = Value::Cents(e.purchase_amount_cents);
             values.extend([user(e.user_id), cart, item(&e.movie_id), Value::Null, amount]);
-            CART_EVENTS
         }
         Event::ItemRating(e) => {
             values.extend([user(e.user_id), item(&e.item_id), Value::Integer(e.rating.into())]);
-            RATING_EVENTS
         }
         Event::Catalog(e) => {
             values.extend([Value::Instant(effective_at), Value::Instant(e.timestamp), item(&e.item_id)]);
             values.extend(CONTENT.iter().map(|field| (field.value)(&e.content)));
-            CATALOG_EVENTS
         }
-    };
-    Append { table, values }
+    }
+    Append { table: table_of(event), values }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::operators::carts::{Cart, CartEvent, InCart, Line};
 use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
 use super::over::Readers;
-use super::raw::{ITEM_VIEW_EVENTS, append};
+use super::raw::{ITEM_VIEW_EVENTS, append, table_of};
 use crate::declared::row::{Declared, Row};
 use crate::events::{CatalogItem, Event, Logs, Origin, Registration};
 use crate::item::ItemId;
@@ -147,7 +147,7 @@ pub(super) fn route(
     let (settings, mut spare) = (settings.clone(), Vec::new());
     move |event, origin, Judged { is_late, watermark }| {
         let effective_at = event.timestamp().max(settings.catalog_cut(watermark));
-        let is_read = !is_late && !readers.is_empty();
+        let is_read = !is_late && readers.read(table_of(&event));
         if settings.lane.raw || is_read {
             let row = append(&event, origin, effective_at, &logs);
             let read = if is_read { readers.event(row.table, event.timestamp(), &row.values) } else { None };
