@@ -82,6 +82,7 @@ fn a_store_is_run_shown_and_verified() {
         &says(at, 0, &["verify"]),
         &["product_sales: 2 rows, 0 differ", "daily_revenue: 1 rows, 0 differ", "users: 0 rows"],
     );
+    has(&says(at, 0, &["explain", "product_sales"]), &["now      2 groups in memory, when the run was last heard of"]);
     let one = says(at, 0, &["verify", "daily_revenue"]);
     assert!(one.starts_with("daily_revenue: 1 rows, 0 differ from its SQL\nas of epoch"), "{one}");
     has(&says(at, 2, &["verify", "daily_revenu"]), &["no table `daily_revenu`; did you mean `daily_revenue`?"]);

@@ -30,6 +30,8 @@ pub struct Metrics {
     known: Vec<Known>,
     tables: Vec<TableId>,
     groups: &'static Kept<Record>,
+    /// Under which names the groups of each are counted.
+    counted: Vec<&'static str>,
 }
 
 pub(super) fn leaked(text: &str) -> &'static str {
@@ -89,7 +91,8 @@ impl Metrics {
         let name = leaked(&format!("{called}/groups"));
         let groups = Box::leak(Box::new(Kept { name, version: 1, forgets: FORGETS }));
         let tables = plan.metrics.iter().map(|metric| TableId::leaked(metric_table(&plan, metric))).collect();
-        Box::leak(Box::new(Metrics { plan, known, tables, groups }))
+        let counted = plan.metrics.iter().map(|metric| leaked(&format!("{name}/{}", metric.name))).collect();
+        Box::leak(Box::new(Metrics { plan, known, tables, groups, counted }))
     }
 
     /// What they are of, and what they are.
@@ -105,6 +108,12 @@ impl Metrics {
     /// Their tables, and the SQL of each.
     pub fn with_sql(&self) -> impl Iterator<Item = (TableId, &'static str)> {
         self.tables.iter().zip(&self.known).map(|(id, known)| (*id, known.sql))
+    }
+
+    /// Under which name the groups of one are counted that are in memory.
+    pub fn counted(&self, table: TableId) -> Option<&'static str> {
+        let place = self.tables.iter().position(|id| *id == table)?;
+        self.counted.get(place).copied()
     }
 
     /// What is kept of them.
@@ -123,7 +132,7 @@ impl Metrics {
         let layout = |metric: &Metric| Rc::new(Layout::of(&metric.aggregates, self.plan.person));
         let layouts: Vec<_> = self.plan.metrics.iter().map(layout).collect();
         let prints: Vec<u64> = self.known.iter().map(|known| known.print).collect();
-        let rows = Rows::of(&self.plan, &prints, &layouts);
+        let rows = Rows::of(&self.plan, &prints, &self.counted, &layouts);
         let fold_name = leaked(&self.groups.name.replace("groups", "fold"));
         let said = fold(events, Reading::of(&self.plan, &layouts, |number| kept[number]), fold_name);
         // What was kept of a metric that there is no more is let go of.

@@ -62,6 +62,8 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
 pub struct Rows {
     /// What is computed.
     print: u64,
+    /// What it is called, how many groups there are.
+    counted: &'static str,
     layout: Rc<Layout>,
     keys: usize,
     leaves: Vec<(usize, Window)>,
@@ -72,12 +74,13 @@ pub struct Rows {
 
 impl Rows {
     /// Of all metrics, by their numbers.
-    pub fn of(family: &Family, prints: &[u64], layouts: &[Rc<Layout>]) -> Rc<[Rows]> {
-        let metrics = family.metrics.iter().zip(prints).zip(layouts);
-        let rows = metrics.map(|((Metric { keys, leaves, having, outputs, .. }, print), layout)| {
+    pub fn of(family: &Family, prints: &[u64], counted: &[&'static str], layouts: &[Rc<Layout>]) -> Rc<[Rows]> {
+        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts);
+        let rows = metrics.map(|(((Metric { keys, leaves, having, outputs, .. }, print), counted), layout)| {
             let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
             Rows {
                 print: *print,
+                counted,
                 layout: Rc::clone(layout),
                 keys: keys.len(),
                 leaves: leaves.clone(),
@@ -272,6 +275,20 @@ struct Groups {
     due: BTreeMap<Instant, Vec<u32>>,
     /// What ended up to here cannot change.
     passed: Option<Instant>,
+    /// Of each metric, how many groups there are.
+    live: Vec<usize>,
+}
+
+impl Groups {
+    fn of(metrics: usize) -> Groups {
+        Groups { live: vec![0; metrics], ..Groups::default() }
+    }
+
+    /// A group leaves.
+    fn vacate(&mut self, place: u32) {
+        self.live[number(&self.groups.at(place).0)] -= 1;
+        self.groups.vacate(place);
+    }
 }
 
 /// The records of a group: different values are many, and are written down in several.
@@ -312,8 +329,11 @@ pub fn rollup<'s>(
     kept: &'static Kept<Record>,
     rows: Rc<[Rows]>,
 ) -> Stream<'s, (u16, Delta)> {
-    let held = Rc::new(RefCell::new(Groups::default()));
+    let held = Rc::new(RefCell::new(Groups::of(rows.len())));
     ledger.count(kept.name, &held, |held| held.groups.len());
+    for (metric, rows) in rows.iter().enumerate() {
+        ledger.count(rows.counted, &held, move |held| held.live[metric]);
+    }
     let prints: Vec<u64> = rows.iter().map(|rows| rows.print).collect();
     ledger.keep(kept, &held, move |held| {
         let prints = prints.clone();
@@ -325,7 +345,8 @@ pub fn rollup<'s>(
     let settings = settings.clone();
     let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
-        let Groups { groups, due, passed } = &mut *held.borrow_mut();
+        let held = &mut *held.borrow_mut();
+        let Groups { groups, due, passed, live } = held;
         let before = passed.unwrap_or(Instant::MIN);
         let now = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
         let due_to = if is_broken(Law::GroupsWaitForLateness) { watermark } else { now };
@@ -336,10 +357,9 @@ pub fn rollup<'s>(
                 let Some(of_metric) = rows.get(number(said.key(of))) else { continue };
                 let place = groups.place_of(said.key(of));
                 let (key, group) = groups.at(place);
-                if !group.is_known
-                    && let Some(end) = of_metric.end(key)
-                {
-                    due.entry(end).or_default().push(place);
+                if !group.is_known {
+                    live[number(key)] += 1;
+                    of_metric.end(key).into_iter().for_each(|end| due.entry(end).or_default().push(place));
                 }
                 let mut mark = group.mark;
                 if !is_silent(time) && !touched.has(mark, place) {
@@ -372,7 +392,7 @@ pub fn rollup<'s>(
         if !is_silent(time) {
             touched.changes(groups, &rows, now, out);
         }
-        ended.into_iter().for_each(|place| groups.vacate(place));
+        ended.into_iter().for_each(|place| held.vacate(place));
     };
     per_epoch(said, watermarks, by_worker, kept.name, step).0
 }

@@ -3,6 +3,7 @@
 use super::meaning::{columns, conditions, kept, key, late_by, lateness, reads};
 use super::rows::prose;
 use super::show::no_table;
+use super::state;
 use super::text::{count, grouped};
 use super::{Refused, open_to_read};
 use crate::cli::{ExplainArgs, SqlOf};
@@ -50,6 +51,9 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
     if let Some((metrics, metric)) = families::metric(id) {
         let file = config.model.join(format!("{}.sql", metric.name));
         metric_said(config, metrics.plan(), metric, &file)?;
+        if let Some(groups) = metrics.counted(id).and_then(|name| state::last_heard(config, name)) {
+            fact("now", &format!("{} in memory, when the run was last heard of", count(groups as u64, "group")))?;
+        }
         say_as_is!("\n{}", columns(id.table()));
     } else if let Some(loaded) = families::declared().iter().find(|loaded| loaded.family.raw_table() == id) {
         family_said(config, loaded)?;
