@@ -1,6 +1,6 @@
 //! `forget` of persons of declared families, by the program as it is used.
 
-use crate::cli::{deltamart, said};
+use crate::model::{has, says};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -83,19 +83,6 @@ fn put(folder: &Path, name: &str, text: &str) {
 fn add(folder: &Path, name: &str, text: &str) {
     let before = std::fs::read_to_string(folder.join(name)).expect(name);
     put(folder, name, &(before + text));
-}
-
-/// What a command says that ends with this code.
-fn says(folder: &Path, expected: i32, arguments: &[&str]) -> String {
-    let (code, text) = said(&deltamart(folder, arguments));
-    assert_eq!(code, Some(expected), "{arguments:?}:\n{text}");
-    text
-}
-
-fn has(text: &str, all: &[&str]) {
-    for part in all {
-        assert!(text.contains(part), "`{part}` is missing:\n{text}");
-    }
 }
 
 const RUN: [&str; 3] = ["run", "plays=plays.jsonl", "orders=orders.jsonl"];

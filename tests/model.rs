@@ -54,13 +54,14 @@ fn store() -> TempDir {
 }
 
 /// What a command says that ends with this code.
-fn says(folder: &Path, expected: i32, arguments: &[&str]) -> String {
+pub fn says(folder: &Path, expected: i32, arguments: &[&str]) -> String {
     let (code, text) = said(&deltamart(folder, arguments));
     assert_eq!(code, Some(expected), "{arguments:?}:\n{text}");
     text
 }
 
-fn has(text: &str, all: &[&str]) {
+/// That a text has all these parts.
+pub fn has(text: &str, all: &[&str]) {
     for part in all {
         assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }

@@ -255,7 +255,6 @@ fn hostile_records_of_a_declared_family_are_accepted_or_rejected() {
         ("CSV", Format::Csv(Csv::new(b',', &header, made.names())), csv),
         ("Avro", Format::Avro("plays", schemas), avro),
     ];
-    let begun = std::time::Instant::now();
     for (name, format, record) in formats {
         let mut said = BTreeMap::<&str, usize>::new();
         for _ in 0..each {
@@ -283,7 +282,6 @@ fn hostile_records_of_a_declared_family_are_accepted_or_rejected() {
             assert!(said.contains_key(reason), "{name}: none was {reason}: {said:?}");
         }
     }
-    println!("{:.1} s", begun.elapsed().as_secs_f64());
 }
 
 /// Whatever stands in a file, its records are found, and each is as long as it may be.
