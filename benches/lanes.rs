@@ -59,6 +59,10 @@ impl Configured for OneOf {
         self.0.lane()
     }
 
+    fn with(&self, lane: dataflows::Settings) -> Arc<dyn Configured> {
+        Arc::new(OneOf(Library(lane)))
+    }
+
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, _: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {
         let own = Ledger::restoring_at(1);
         let built = self.0.build(scope, inputs, &own);

@@ -8,8 +8,10 @@ use crate::state::{KeptBy, Ledger, Section};
 use crate::table::{Role, TableId, Value};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use timely::dataflow::Scope;
 
 /// A family: events of one shop, with the tables that are made of them.
@@ -45,6 +47,21 @@ pub trait Family: Sync {
     /// By what the event of a row of a raw table is known again, where what its operators keep knows events by hashes.
     fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {
         let _ = (id, row);
+        Vec::new()
+    }
+
+    /// The event of a row of a raw table, for its gate to [take](Gate::take); nothing if no event makes such a row.
+    fn event_of(&self, id: TableId, row: &[Value]) -> Option<Box<dyn Any>>;
+
+    /// Which columns of a metric's key are windows of the event's time; nothing if it is not known.
+    fn windows(&self, id: TableId) -> Vec<usize> {
+        let _ = id;
+        Vec::new()
+    }
+
+    /// Under which names operators keep records that are each of one metric: of some metrics they are what those of other
+    /// metrics are beside.
+    fn kept_by_metric(&self) -> Vec<&'static str> {
         Vec::new()
     }
 
@@ -95,6 +112,9 @@ pub trait Configured: Send + Sync {
 
     /// What every lane has.
     fn lane(&self) -> &Settings;
+
+    /// The same, with these settings of the lane.
+    fn with(&self, lane: Settings) -> Arc<dyn Configured>;
 
     /// Whether it matters what came before a line of a sequence.
     fn judges_lines(&self) -> bool {

@@ -41,7 +41,9 @@ use operators::sessions::{OfMinutes, SIGNS, Session, sessions};
 use operators::versions::{Prices, VERSIONS, Version, in_force};
 use over::Readers;
 use split::{Deed, Did, Split, Viewed};
+use std::any::Any;
 use std::rc::Rc;
+use std::sync::Arc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::{Filter, Map};
 use timely::dataflow::operators::{Concat, Concatenate};
@@ -115,6 +117,18 @@ impl Family for MovieShop {
         // Nothing is repeated that nobody reads.
         let met: Option<&'static dyn KeptBy> = (!over::declared().is_empty()).then_some(&DECLARED);
         METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).chain(met).collect()
+    }
+
+    fn event_of(&self, id: TableId, row: &[Value]) -> Option<Box<dyn Any>> {
+        Some(Box::new(raw::event(id, row)?))
+    }
+
+    fn windows(&self, id: TableId) -> Vec<usize> {
+        over::declared().iter().flat_map(|metrics| metrics.windows(id)).collect()
+    }
+
+    fn kept_by_metric(&self) -> Vec<&'static str> {
+        over::declared().iter().map(|metrics| metrics.kept().name()).collect()
     }
 
     fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {
@@ -276,6 +290,10 @@ impl Configured for Settings {
 
     fn lane(&self) -> &crate::Settings {
         &self.lane
+    }
+
+    fn with(&self, lane: crate::Settings) -> Arc<dyn Configured> {
+        Arc::new(Settings { lane, ..self.clone() })
     }
 
     fn judges_lines(&self) -> bool {

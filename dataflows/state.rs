@@ -221,6 +221,11 @@ impl Ledger {
         stream
     }
 
+    /// The names of what the operators keep, before anything is given back.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.entries.borrow().restoring.iter().map(|(name, _)| *name).collect()
+    }
+
     /// Gives the records of a section back to the operator that kept them; tells whether there is one.
     ///
     /// # Errors

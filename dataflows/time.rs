@@ -5,7 +5,8 @@
 //! housekeeping**: state of an earlier run enters in them, and nothing downstream of
 //! [`freeze`](crate::operators::freeze) ever sees an update of an odd epoch.
 
-use crate::table::Tables;
+use crate::table::{TableId, Tables};
+use std::collections::BTreeMap;
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub whole_input: bool,
     /// Which upsert tables are kept.
     pub tables: Tables,
+    /// Of tables that were begun when old events were not kept any more: their groups begin here or later.
+    pub since: BTreeMap<TableId, Instant>,
     /// Whether the raw tables are written.
     pub raw: bool,
     /// Whether state leaves memory once no accepted event can change it. Off, the same events give
@@ -70,6 +73,7 @@ impl Default for Settings {
             lateness_ms: Some(2 * DAY_MS),
             whole_input: false,
             tables: Tables::ALL,
+            since: BTreeMap::new(),
             raw: true,
             forget: true,
         }

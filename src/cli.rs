@@ -135,6 +135,12 @@ pub struct RunArgs {
     /// Go on although this machine's clock is behind that of the last run
     #[arg(long)]
     pub accept_clock: bool,
+    /// Of a table that changed, keep rows that raw rows cannot tell any more (`[retention]`), as they were
+    #[arg(long)]
+    pub keep_old: bool,
+    /// Have a new table whose key has no time count the raw rows that are kept, where old ones were removed
+    #[arg(long)]
+    pub since_kept: bool,
     /// Begin although another run may be active: if you know that it has ended, or want it to end
     #[arg(long)]
     pub take_over: bool,

@@ -21,6 +21,7 @@ mod awaited;
 mod batch;
 mod beat;
 mod beside;
+mod changed;
 mod check;
 mod clock;
 mod damage;
@@ -346,7 +347,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
             whole_input: made_by == MadeBy::Batch,
             tables: config.kept_tables().expect("checked when it was read"),
             raw: config.raw,
-            forget: true,
+            ..Default::default()
         },
         catalog_lateness_ms: limited(config.catalog_lateness),
         session_timeout_ms: (config.session_timeout > 0).then_some(config.session_timeout),
@@ -360,15 +361,16 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
 /// The families, with their settings.
 fn families(config: &Config, made_by: MadeBy) -> Vec<Arc<dyn Configured>> {
     let shop = settings(config, made_by);
-    let declared = families::declared().iter().map(|model::load::Loaded { family, events }| -> Arc<dyn Configured> {
-        let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
-        let lane = dataflows::Settings {
-            lateness_ms: limited(events.lateness_ms.unwrap_or(config.lateness)),
-            out_of_orderness_ms: events.out_of_orderness_ms.unwrap_or(config.out_of_orderness),
-            ..shop.lane.clone()
-        };
-        Arc::new(WithSettings { family, lane })
-    });
+    let declared =
+        families::declared().iter().map(|model::load::Loaded { family, events, .. }| -> Arc<dyn Configured> {
+            let limited = |limit: Option<i64>| limit.filter(|_| made_by != MadeBy::Batch);
+            let lane = dataflows::Settings {
+                lateness_ms: limited(events.lateness_ms.unwrap_or(config.lateness)),
+                out_of_orderness_ms: events.out_of_orderness_ms.unwrap_or(config.out_of_orderness),
+                ..shop.lane.clone()
+            };
+            Arc::new(WithSettings { family, lane })
+        });
     let declared: Vec<_> = declared.collect();
     std::iter::once(Arc::new(shop.clone()) as Arc<dyn Configured>).chain(declared).collect()
 }

@@ -10,7 +10,7 @@ mod intake;
 mod worker;
 
 use crate::commit::{self, CommitError, LaneLogs, Message, Piece, Signals, SnapshotFacts, Sources, StreamPosition};
-use crate::decode::{Reason, Rejection};
+use crate::decode::{self, Reason, Rejection};
 use crate::lanes::Lanes;
 use crate::rules::Rules;
 use crate::sink::{Claim, Sink, SinkError};
@@ -21,7 +21,9 @@ use crate::state_dir::journal::{Entry, Rejected};
 use crate::state_dir::obstacle::Obstacle;
 use crate::stats::Stats;
 use crate::turns::Turns;
-use dataflows::family::{Catalogue, Configured};
+use dataflows::declared::reading::Reader;
+use dataflows::family::{Catalogue, Configured, FamilyId};
+use dataflows::gate::Bounds;
 use dataflows::operators::TopTwo;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
@@ -106,16 +108,25 @@ pub struct Replayed {
     pub entry: Entry,
     /// What was accepted then.
     pub rules: Rules,
+    /// What read the events of families that are declared otherwise now.
+    pub readers: Arc<Readers>,
     /// Why each of `entry.rejected` was.
     reasons: Vec<Reason>,
 }
+
+/// What reads the events of families, by their names.
+pub type Readers = BTreeMap<String, &'static Reader>;
 
 impl Replayed {
     /// An epoch as the journal has it.
     ///
     /// # Errors
     /// If it names a reason that this version does not know: its records would be decoded again, and perhaps accepted.
-    pub fn new(catalogue: Catalogue, entry: Entry, rules: Rules) -> Result<Replayed, Obstacle> {
+    pub fn new(
+        catalogue: Catalogue,
+        entry: Entry,
+        (rules, readers): (Rules, Arc<Readers>),
+    ) -> Result<Replayed, Obstacle> {
         let reason = |rejected: &Rejected| {
             catalogue.reason_of(&rejected.reason).ok_or_else(|| Obstacle::UnknownReason {
                 partition: rejected.partition.clone(),
@@ -125,7 +136,16 @@ impl Replayed {
             })
         };
         let reasons = entry.rejected.iter().map(reason).collect::<Result<_, _>>()?;
-        Ok(Replayed { entry, rules, reasons })
+        Ok(Replayed { entry, rules, readers, reasons })
+    }
+
+    /// By what records of a family are judged.
+    fn bounds(&self, family: FamilyId, clock: decode::Clock) -> Bounds<'_> {
+        let bounds = self.rules.bounds(family, clock);
+        match self.readers.get(family.name()) {
+            Some(reader) => Bounds { rules: reader, ..bounds },
+            None => bounds,
+        }
     }
 
     /// Whether a record was rejected for a reason that its bytes do not tell.
@@ -404,12 +424,12 @@ mod tests {
 
     #[test]
     fn a_reason_that_is_not_known_is_refused_and_not_decoded_anew() {
-        let known = Replayed::new(crate::families::all(), entry(["unreadable", "unknown_schema"]), Rules::default())
+        let known = Replayed::new(crate::families::all(), entry(["unreadable", "unknown_schema"]), Default::default())
             .expect("known");
         let why = |offset| known.rejected("shop/0", offset).map(|rejection| rejection.reason);
         assert_eq!([3, 4, 5].map(why), [Some(Reason::UNREADABLE), None, Some(Reason::UNKNOWN_SCHEMA)]);
         let refused =
-            Replayed::new(crate::families::all(), entry(["unreadable", "schema_withdrawn"]), Rules::default());
+            Replayed::new(crate::families::all(), entry(["unreadable", "schema_withdrawn"]), Default::default());
         let why = refused.err().expect("refused").to_string();
         for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]
         {

@@ -44,7 +44,7 @@ impl Everything {
             name: topic.name,
             is_read_first: topic.is_read_first,
         });
-        let theirs = declared.iter().flat_map(|Loaded { family, events }| {
+        let theirs = declared.iter().flat_map(|Loaded { family, events, .. }| {
             let family = FamilyId(*family);
             let carried = move |name| Carried { family, event: family.name(), name, is_read_first: false };
             events.topics.iter().map(String::as_str).map(carried)

@@ -7,6 +7,7 @@
 
 use crate::families::SHOP;
 use crate::instant::span;
+use crate::specification::{reads, without_comments, words};
 use dataflows::family::{Catalogue, Configured, FamilyId};
 use dataflows::table::{Column, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,16 @@ const NONE: &str = "none";
 
 /// The name under which it stands up to when a run takes history into its tables.
 pub const BACKFILL: &str = "setting backfill until";
+
+/// What stands before the name of a table that was begun when old events were not kept any more. It is no setting: it stays
+/// as it was, until the table is computed again.
+const SINCE: &str = "since ";
+
+/// From when on tables of a family are whole, as prints say.
+pub fn since(prints: &BTreeMap<String, String>, family: FamilyId) -> BTreeMap<TableId, i64> {
+    let since = |id: TableId| prints.get(&format!("{SINCE}{}{}", prefix(family), id.name()))?.parse().ok();
+    family.metrics().into_iter().filter_map(|(id, _)| Some((id, since(id)?))).collect()
+}
 
 /// The name under which it stands how prints are made.
 const MADE: &str = "how prints are made";
@@ -73,6 +84,9 @@ pub fn of(catalogue: Catalogue, families: &[Arc<dyn Configured>]) -> BTreeMap<St
             let shape = shape(id.table());
             let texts: Vec<&str> = texts.iter().map(String::as_str).chain([shape.as_str()]).collect();
             prints.insert(format!("table {prefix}{}", id.name()), hash(&texts));
+            if let Some(since) = lane.since.get(&id) {
+                prints.insert(format!("{SINCE}{prefix}{}", id.name()), since.to_string());
+            }
         }
     }
     prints
@@ -90,24 +104,13 @@ fn kept(family: &dyn Configured) -> impl Iterator<Item = TableId> {
 
 /// The SQL of a metric, and of every piece and metric that it reads, or that one of these does: without comments.
 fn sql_of(catalogue: Catalogue, id: TableId) -> Vec<String> {
+    let read = reads(catalogue, id);
     let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
-    let all: Vec<(&str, &str)> = catalogue.pieces().iter().copied().chain(metrics).collect();
-    let (mut read, mut texts, mut open) = (BTreeSet::from([id.name()]), Vec::new(), vec![id.name()]);
-    while let Some(name) = open.pop() {
-        let Some((_, sql)) = all.iter().find(|(known, _)| *known == name) else { continue };
-        let sql: String =
-            sql.lines().map(|line| line.split("--").next().unwrap_or_default().trim()).collect::<Vec<_>>().join("\n");
-        let others: BTreeSet<&str> = words(&sql).collect();
-        open.extend(all.iter().map(|(known, _)| *known).filter(|known| others.contains(known) && read.insert(known)));
-        texts.push(format!("{name}\n{sql}"));
-    }
-    // In whatever order it was found.
+    let all = catalogue.pieces().iter().copied().chain(metrics).filter(|(name, _)| read.contains(name));
+    let mut texts: Vec<_> = all.map(|(name, sql)| format!("{name}\n{}", without_comments(sql))).collect();
+    // In whatever order they are found.
     texts.sort();
     texts
-}
-
-fn words(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
 }
 
 fn shape(table: &Table) -> String {
@@ -146,6 +149,60 @@ fn family_of(print: &str) -> Option<&str> {
     Some(named.split_once('.')?.0)
 }
 
+/// What a change of what tables mean asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Tables that are new, or computed otherwise: what is held of them is of no use.
+    pub tables: BTreeSet<TableId>,
+    /// Families whose file says something else of their events: what, their files tell.
+    pub declared: BTreeSet<String>,
+    /// What cannot be mended table by table, for people.
+    pub refused: Vec<String>,
+}
+
+/// Settings that decide what was counted, for all tables of a family at once: what was read by others is not read again.
+const OF_ALL: [&str; 5] = ["lateness_ms", "whole_input", "raw", "catalog_lateness_ms", "events/once"];
+
+/// The setting that stands for what a family's file says of its events.
+const DECLARATION: &str = "declaration";
+
+/// What a start asks for that knows these prints, where those stood before. What is kept no more is no obstacle.
+pub fn changes(catalogue: Catalogue, before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Changes {
+    let before = &as_of_today(before, now);
+    let families = |prints: &BTreeMap<String, String>| -> BTreeSet<String> {
+        prints.keys().filter_map(|name| family_of(name)).map(str::to_owned).collect()
+    };
+    let (known, there) = (families(before), families(now));
+    // A family that is new has read nothing.
+    let is_known = |name: &str| family_of(name).is_none_or(|family| known.contains(family));
+    let kept = |family: &str, table: TableId| {
+        let prefix = if family == SHOP.name() { String::new() } else { format!("{family}.") };
+        now.contains_key(&format!("table {prefix}{}", table.name()))
+    };
+    let mut changes = Changes::default();
+    let names: BTreeSet<_> = before.keys().chain(now.keys()).filter(|name| is_known(name)).collect();
+    let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+    for name in differing.filter(|name| !name.starts_with(SINCE)) {
+        let of = |prints: &BTreeMap<String, String>| prints.get(name).cloned().unwrap_or(NONE.to_owned());
+        let family = family_of(name).unwrap_or(SHOP.name());
+        let own = name.rsplit(['.', ' ']).next().unwrap_or_default();
+        let is_gone = family_of(name).is_some_and(|family| !there.contains(family));
+        if own == DECLARATION && !is_gone {
+            changes.declared.insert(family.to_owned());
+        } else if name.starts_with("table ") && !is_gone {
+            changes.tables.extend(catalogue.by_name(own).filter(|table| kept(family, *table)));
+        } else if name.starts_with("setting ") && name != BACKFILL && !OF_ALL.contains(&own) && !is_gone {
+            let of_family = catalogue.family(family).map(|family| family.metrics()).unwrap_or_default();
+            let reads =
+                |table: &TableId| sql_of(catalogue, *table).iter().any(|sql| words(sql).any(|word| word == own));
+            changes.tables.extend(of_family.into_iter().map(|(id, _)| id).filter(|id| kept(family, *id)).filter(reads));
+        } else {
+            changes.refused.push(told(name, &of(before), &of(now)));
+        }
+    }
+    changes
+}
+
 /// What differs, for people. A family of which nothing stood there is new: its tables begin empty, whatever they mean.
 pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let before = &as_of_today(before, now);
@@ -157,6 +214,7 @@ pub fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, Str
     let of = |prints: &BTreeMap<String, String>, name: &String| prints.get(name).cloned().unwrap_or(NONE.to_owned());
     let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let differing = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+    let differing = differing.filter(|name| !name.starts_with(SINCE));
     differing.map(|name| told(name, &of(before, name), &of(now, name))).collect()
 }
 

@@ -17,11 +17,11 @@ pub use named::{Named, Touched};
 pub use payloads::Payloads;
 pub use sought::{Sought, sought};
 
+use crate::at_rest::{ended_in_order, write_down};
 use crate::recovery::{self, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
-use crate::state_dir::journal::{Entry, Group};
 use crate::state_dir::obstacle::{Obstacle, Unrest};
-use crate::state_dir::snapshot::{Manifest, encode};
+use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Begun, Generation, StateDir, StateError};
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
@@ -30,9 +30,6 @@ use dataflows::state::Section;
 use dataflows::table::{Role, TableId};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
-
-/// A part is written when so many bytes have come together.
-const PART_BYTES: usize = 4 << 20;
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,22 +144,6 @@ fn renamings(named: &Named<'_>) -> Vec<Renaming> {
     named.sought().iter().map(renaming).collect()
 }
 
-/// The last snapshot, after which nothing was read: every sink has what it has.
-fn ended_in_order(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<Manifest, StartError> {
-    let refused = |why| dir.refused(Obstacle::NotAtRest(why));
-    let chain = dir.chain()?;
-    let snapshot = dir.newest_snapshot(&chain, Time::MAX)?.filter(|snapshot| snapshot.epoch == chain.end());
-    let snapshot = snapshot.ok_or_else(|| refused(Unrest::NotEnded))?;
-    for sink in sinks {
-        let at = sink.position()?.map_or(0, |progress| progress.epoch);
-        if at != snapshot.epoch {
-            let (state, sink) = (snapshot.epoch, sink.name());
-            return Err(refused(Unrest::SinkElsewhere { state, sink, at }).into());
-        }
-    }
-    Ok(snapshot)
-}
-
 /// Makes a user's records those of nobody; tells how many. Of what no operator of this program reads nobody can tell
 /// whom it names.
 fn in_state(
@@ -188,29 +169,6 @@ fn in_family(state: &mut [Section], Sought { family, .. }: &Sought, renaming: &R
         }
     }
     Ok(records)
-}
-
-/// Journals the epoch, and writes what is held after it.
-fn write_down(
-    dir: &StateDir,
-    state: &[Section],
-    manifest: Manifest,
-    follows: (Time, Option<u64>),
-) -> Result<(), StateError> {
-    let Manifest { epoch, generation, clock_ms, .. } = manifest;
-    let entry = Entry { epoch, opened_ms: clock_ms, clock_ms, ..Entry::default() };
-    let (follows, follows_generation) = follows;
-    dir.journal(generation, &Group { follows, follows_generation, entries: vec![entry] })?;
-    let (mut parts, mut bytes, mut records) = (Vec::new(), Vec::new(), 0);
-    for (number, section) in (1..).zip(state) {
-        encode(section, &mut bytes);
-        records += section.records;
-        if bytes.len() >= PART_BYTES || number == state.len() {
-            parts.push(dir.write_part((epoch, generation), parts.len(), records, &bytes)?);
-            (bytes, records) = (Vec::new(), 0);
-        }
-    }
-    dir.publish(&Manifest { parts, ..manifest })
 }
 
 /// Forgets a user where no state is kept: what made the rows can make them again.

@@ -81,6 +81,8 @@ pub mod commit;
 pub mod reconcile;
 pub mod sink;
 
+pub mod at_rest;
+pub mod change;
 pub mod fingerprint;
 pub mod forget;
 pub mod recovery;

@@ -9,6 +9,7 @@ pub mod load;
 pub mod messages;
 
 pub mod events;
+pub mod grown;
 
 pub mod language;
 pub mod types;

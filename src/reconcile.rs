@@ -55,7 +55,10 @@ pub fn differences(
     differ: Differ,
 ) -> Result<Vec<Delta>, SinkError> {
     let table = id.table();
+    // What is of another shape is made anew.
+    let nothing = stored.has_another_shape(id)?;
     let (mut desired, mut stored) = (Rows::new(desired, id), Rows::new(stored, id));
+    stored.more = !nothing;
     let (mut wanted, mut found) = (desired.next()?, stored.next()?);
     let mut deltas = Vec::new();
     loop {
@@ -100,7 +103,7 @@ pub fn reconcile(
     let mut deltas = BTreeMap::new();
     for id in desired.catalogue().tables() {
         let changed = differences(desired, stored, *id, differ)?;
-        if !changed.is_empty() {
+        if !changed.is_empty() || stored.has_another_shape(*id)? {
             deltas.insert(*id, changed);
         }
     }

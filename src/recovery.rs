@@ -5,10 +5,13 @@
 //! whatever it still journals can never be committed.
 
 use crate::commit::add_sums;
-use crate::engine::{Replayed, Resume};
+use crate::engine::{Readers, Replayed, Resume};
 use crate::families::SHOP;
-use crate::fingerprint;
+use crate::fingerprint::{self, Changes};
 use crate::lanes::Lanes;
+use crate::model::events;
+use crate::model::grown::grown;
+use crate::model::load::reader;
 use crate::reconcile::{Differ, reconcile};
 use crate::rules::Rules;
 use crate::simulate::is_simulated;
@@ -20,8 +23,10 @@ use crate::state_dir::obstacle::Obstacle;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Generation, Lost, StateDir, StateError};
 use dataflows::family::Catalogue;
+use dataflows::table::TableId;
 use dataflows::{Instant, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The version of decoder and rules: raised when they say something else of the same bytes.
 pub const DECODER: u32 = 3;
@@ -58,6 +63,8 @@ pub struct Past {
     pub clock_ms: Option<Instant>,
     /// The rules of the last start.
     pub rules: Option<Rules>,
+    /// What tables meant after the last snapshot.
+    pub prints: BTreeMap<String, String>,
 }
 
 impl Past {
@@ -91,7 +98,7 @@ impl Past {
                 past.identities.entry(partition).or_insert(identity);
             }
             (past.sums, past.lanes, from) = (manifest.sums, manifest.lanes, manifest.epoch);
-            past.positions = manifest.positions;
+            (past.positions, past.prints) = (manifest.positions, manifest.fingerprint);
         }
         for (_, entry) in chain.entries.range(from + 1..).map(|(_, entry)| entry) {
             add_sums(&mut past.sums, entry);
@@ -139,7 +146,8 @@ pub fn start(
     }
     if let Some(at) = first_at {
         // What is refused is refused before a number is taken: the version that wrote the state can still go on with it.
-        Plan::make(dir, &[at])?.checked(catalogue, dir, facts, identities)?;
+        let checked = Plan::make(dir, &[at])?.checked(catalogue, dir, facts, identities)?;
+        refuse_changed(dir, &checked)?;
     }
     let generation = dir.begin(facts, above)?;
     let (claims, mut positions) = claim(dir, sinks, facts, generation)?;
@@ -148,7 +156,8 @@ pub fn start(
         // Whatever is wrong with the first one is said before anything is written to others.
         Plan::make(dir, &[at])?;
         for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
-            if *position < at && (*position == 0 || !can_follow(dir, at, *position)?) {
+            if *position < at && (*position == 0 || !can_follow((catalogue, dir), (facts, identities), at, *position)?)
+            {
                 tracing::info!("{} is brought to where {} is: epoch {at}", sink.name(), first.name());
                 reconcile(&mut **first, &mut **sink, claim, Differ::InAnything, |_| at)?;
                 *position = at;
@@ -156,7 +165,48 @@ pub fn start(
         }
     }
     let resume = Plan::make(dir, &positions)?.resume(catalogue, dir, facts, identities, threads)?;
+    // What was written down ahead of all sinks by a start that changed tables, and that they never had, is not true.
+    dir.forget_snapshots_ahead(resume.epoch, &facts.fingerprint)?;
     Ok(Start { generation, claims, resume })
+}
+
+/// The tables that must be computed of the raw rows before a start with these facts can go on: they are new, or mean
+/// something else than what was written down. Nothing is claimed or written.
+///
+/// # Errors
+/// If going on would lose or double something, whatever tables there are.
+pub fn changed(
+    catalogue: Catalogue,
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    (facts, identities): (&Generation, &BTreeMap<String, String>),
+) -> Result<BTreeSet<TableId>, StartError> {
+    let mut positions = Vec::new();
+    for sink in sinks.iter_mut() {
+        let found = sink.position()?;
+        refuse_anothers(dir, &**sink, found.as_ref())?;
+        positions.push(found.map_or(0, |found| found.epoch));
+    }
+    let Some((first, others)) = positions.split_first() else { return Ok(BTreeSet::new()) };
+    let mut changed = Plan::make(dir, &[*first])?.checked(catalogue, dir, facts, identities)?.changed;
+    for other in others.iter().filter(|other| (1..*first).contains(*other)) {
+        // One that cannot follow is brought to where the first is.
+        if let Ok(plan) = Plan::make(dir, &[*first, *other])
+            && let Ok(checked) = plan.checked(catalogue, dir, facts, identities)
+        {
+            changed.extend(checked.changed);
+        }
+    }
+    Ok(changed)
+}
+
+/// Tables that changed are computed before a start.
+fn refuse_changed(dir: &StateDir, Checked { changed, .. }: &Checked) -> Result<(), StateError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let differing = changed.iter().map(|table| format!("what table `{}` is computed by", table.name())).collect();
+    Err(dir.refused(Obstacle::MeansOther { differing }))
 }
 
 type Claimed = (Vec<Claim>, Vec<Time>);
@@ -192,9 +242,16 @@ fn refuse_anothers(dir: &StateDir, sink: &dyn Sink, found: Option<&Progress>) ->
 }
 
 /// Whether what is kept brings a sink on from an epoch, as far as the first one is.
-fn can_follow(dir: &StateDir, first: Time, epoch: Time) -> Result<bool, StateError> {
-    match Plan::make(dir, &[first, epoch]) {
-        Ok(_) => Ok(true),
+fn can_follow(
+    (catalogue, dir): (Catalogue, &StateDir),
+    (facts, identities): (&Generation, &BTreeMap<String, String>),
+    first: Time,
+    epoch: Time,
+) -> Result<bool, StateError> {
+    let checked = Plan::make(dir, &[first, epoch]).and_then(|plan| plan.checked(catalogue, dir, facts, identities));
+    match checked {
+        // What its tables were then it cannot be told by what they are now.
+        Ok(Checked { changed, .. }) => Ok(changed.is_empty()),
         Err(StateError::Refused { .. }) => Ok(false),
         Err(other) => Err(other),
     }
@@ -244,6 +301,14 @@ pub fn start_again(
     Ok((claim(dir, sinks, &facts, generation)?.0, at))
 }
 
+/// What is gone on from, and what must be done before.
+struct Checked {
+    snapshot: Option<Manifest>,
+    replay: Vec<Replayed>,
+    /// Tables that are new or mean something else.
+    changed: BTreeSet<TableId>,
+}
+
 /// What is there, and what of it is needed.
 struct Plan {
     chain: Chain,
@@ -276,14 +341,15 @@ impl Plan {
         Ok(Plan { chain, snapshot })
     }
 
-    /// The snapshot that is gone on from and the epochs that are replayed after it, if both mean what they would today.
+    /// The snapshot that is gone on from and the epochs that are replayed after it, if both mean what they would today; and the
+    /// tables that do not.
     fn checked(
         self,
         catalogue: Catalogue,
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
-    ) -> Result<(Option<Manifest>, Vec<Replayed>), StateError> {
+    ) -> Result<Checked, StateError> {
         let from = self.snapshot.as_ref().map_or(0, |manifest| manifest.epoch);
         let mut generations = BTreeMap::<u64, Generation>::new();
         let mut journaled = Vec::new();
@@ -296,14 +362,22 @@ impl Plan {
             }
             journaled.push((by, entry));
         }
-        let of_snapshot = self.snapshot.iter().map(|manifest| (&manifest.fingerprint, &manifest.identities));
-        let of_generations = generations.values().map(|generation| (&generation.fingerprint, &generation.identities));
+        let of_generations = generations.values().map(|known| (known, &known.fingerprint, &known.identities));
         let taken_by = self.snapshot.as_ref().map(|manifest| dir.generation(manifest.generation)).transpose()?;
+        let of_snapshot = self.snapshot.iter().zip(&taken_by);
+        let of_snapshot = of_snapshot.map(|(manifest, by)| (by, &manifest.fingerprint, &manifest.identities));
         for known in generations.values().chain(&taken_by) {
             check_families(dir, known, facts)?;
         }
-        for (print, known) in of_snapshot.chain(of_generations) {
-            check_meaning(dir, print, &facts.fingerprint)?;
+        let mut changed = BTreeSet::new();
+        for (by, print, known) in of_snapshot.chain(of_generations) {
+            let changes = fingerprint::changes(catalogue, print, &facts.fingerprint);
+            let Changes { tables, declared, refused: mut differing } = changes;
+            differing.extend(declared.iter().filter_map(|family| may_not_become(family, &by.model, &facts.model)));
+            if !differing.is_empty() {
+                return Err(dir.refused(Obstacle::MeansOther { differing }));
+            }
+            changed.extend(tables);
             check_identities(dir, known, identities)?;
         }
         if let Some(other) = generations.values().find(|generation| generation.decoder != facts.decoder) {
@@ -314,9 +388,14 @@ impl Plan {
             }));
         }
         // After the above, which knows the version that wrote it.
-        let replayed = |(by, entry)| Replayed::new(catalogue, entry, generations[&by].rules.clone());
+        let mut judged = BTreeMap::new();
+        for (by, generation) in generations {
+            let readers = readers(&generation.model, &facts.model).map_err(|why| dir.refused(why))?;
+            judged.insert(by, (generation.rules, Arc::new(readers)));
+        }
+        let replayed = |(by, entry)| Replayed::new(catalogue, entry, judged[&by].clone());
         let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| dir.refused(why))?;
-        Ok((self.snapshot, replay))
+        Ok(Checked { snapshot: self.snapshot, replay, changed })
     }
 
     fn resume(
@@ -328,7 +407,9 @@ impl Plan {
         threads: usize,
     ) -> Result<Resume, StateError> {
         let (_, journaled_by) = self.chain.last();
-        let (snapshot, replay) = self.checked(catalogue, dir, facts, identities)?;
+        let checked = self.checked(catalogue, dir, facts, identities)?;
+        refuse_changed(dir, &checked)?;
+        let Checked { snapshot, replay, .. } = checked;
         let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
         let state = dir.read_snapshot(catalogue, &manifest, threads)?;
         let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, .. } = manifest;
@@ -336,16 +417,26 @@ impl Plan {
     }
 }
 
-fn check_meaning(
-    dir: &StateDir,
-    before: &BTreeMap<String, String>,
-    now: &BTreeMap<String, String>,
-) -> Result<(), StateError> {
-    let differing = fingerprint::differences(before, now);
-    if differing.is_empty() {
-        return Ok(());
+/// Why what a family was cannot become what it is, if it cannot.
+fn may_not_become(family: &str, before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
+    match (before.get(family), now.get(family)) {
+        (Some(before), Some(now)) => grown(family, before, now).err(),
+        // An earlier version did not write down what was declared.
+        _ => Some(format!("what `{family}.toml` declares")),
     }
-    Err(dir.refused(Obstacle::MeansOther { differing }))
+}
+
+/// What read the events of families that are declared otherwise now.
+fn readers(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<Readers, Obstacle> {
+    let mut readers = Readers::new();
+    for (family, text) in before.iter().filter(|(family, text)| now.get(*family).is_some_and(|now| now != *text)) {
+        let read = events::read(family, text).ok().and_then(|events| reader(&events).ok());
+        let reader = read.ok_or_else(|| Obstacle::MeansOther {
+            differing: vec![format!("what `{family}.toml` declared, of which something is to be read again")],
+        })?;
+        readers.insert(family.clone(), Box::leak(Box::new(reader)));
+    }
+    Ok(readers)
 }
 
 fn check_identities(

@@ -273,6 +273,35 @@ pub trait Stored {
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
 
+    /// Whether there is a table of that name with other columns or another key. The next commit with changes of it, be they
+    /// none, must have all its rows: the sink makes it anew then.
+    ///
+    /// # Errors
+    /// If it cannot be told, or the sink cannot make such a table anew.
+    fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError>;
+
+    /// Whether a table of another shape is made anew within a commit. Where not, there is none.
+    fn makes_anew(&self) -> bool {
+        true
+    }
+
+    /// From when on a table has all its rows, if old ones were removed. Asked of the first sink alone.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {
+        let _ = table;
+        Ok(None)
+    }
+
+    /// Whether raw rows of somebody who was forgotten were deleted. Asked of the first sink alone.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn lacks_somebody(&mut self) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
     /// Removes what is left of rows that were deleted: earlier versions of them, wherever the sink keeps such.
     /// `was` tells them from others, by a row or by what is left of it. Tells what is beyond its reach, a sentence each.
     ///

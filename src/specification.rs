@@ -1,8 +1,11 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
+use crate::sink::sqlite::{quoted, read_value};
 use dataflows::family::{Catalogue, FamilyId, ONCE};
-use dataflows::table::{Column, Role, TableId, Type};
+use dataflows::table::{Column, Role, TableId, Type, Value};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use std::collections::BTreeSet;
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
 /// first, and each may read those before it. The raw tables must be there, with instants in milliseconds, money in
@@ -19,13 +22,27 @@ pub fn execute(catalogue: Catalogue, connection: &Connection, parameters: &Param
 /// # Errors
 /// If the SQL is wrong.
 pub fn execute_of(families: &[FamilyId], connection: &Connection, parameters: &Parameters<'_>) -> rusqlite::Result<()> {
+    execute_named(families, connection, parameters, &|_| true)
+}
+
+/// The same, of pieces and metrics of some names; of the raw tables only those must be there that have one.
+///
+/// # Errors
+/// If the SQL is wrong.
+pub fn execute_named(
+    families: &[FamilyId],
+    connection: &Connection,
+    parameters: &Parameters<'_>,
+    is_named: &dyn Fn(&str) -> bool,
+) -> rusqlite::Result<()> {
+    let is_metric = |(id, _): &(TableId, _)| is_named(id.name());
     for family in families {
         let parameters = parameters(*family);
         if parameters.contains(&(ONCE, 1)) {
-            repeated_once(*family, connection)?;
+            repeated_once(*family, connection, is_named)?;
         }
         let metrics = family.metrics().into_iter().map(|(id, sql)| (id.name(), sql));
-        for (name, sql) in family.pieces().into_iter().chain(metrics) {
+        for (name, sql) in family.pieces().into_iter().chain(metrics).filter(|(name, _)| is_named(name)) {
             let mut statement = connection.prepare(&format!("CREATE TEMP TABLE {name} AS\n{sql}"))?;
             for (parameter, value) in &parameters {
                 if let Some(place) = statement.parameter_index(parameter)? {
@@ -36,7 +53,8 @@ pub fn execute_of(families: &[FamilyId], connection: &Connection, parameters: &P
         }
     }
     // Only now: what is computed of the rows of those who were forgotten counts in metrics that read them.
-    families.iter().flat_map(|family| family.metrics()).try_for_each(|(id, _)| hide_nobody(id, connection))
+    let metrics = families.iter().flat_map(|family| family.metrics()).filter(is_metric);
+    metrics.into_iter().try_for_each(|(id, _)| hide_nobody(id, connection))
 }
 
 /// Rows of nobody are not shown.
@@ -54,8 +72,8 @@ fn hide_nobody(id: TableId, connection: &Connection) -> rusqlite::Result<()> {
 
 /// Raw tables in which events that are equal in every column are one row, in the place of those that are there. Where
 /// they came from is no column of an event. One that is late is another: it came after the metrics had counted.
-fn repeated_once(family: FamilyId, connection: &Connection) -> rusqlite::Result<()> {
-    let raw = family.raw().into_iter().map(TableId::table);
+fn repeated_once(family: FamilyId, connection: &Connection, is_named: &dyn Fn(&str) -> bool) -> rusqlite::Result<()> {
+    let raw = family.raw().into_iter().map(TableId::table).filter(|table| is_named(table.name));
     for table in raw.filter(|table| matches!(table.role, Role::Raw { at: Some(_) })) {
         let columns: Vec<_> = table.columns[table.key_columns..].iter().map(|column| column.name).collect();
         let (name, columns) = (table.name, columns.join(", "));
@@ -64,6 +82,52 @@ fn repeated_once(family: FamilyId, connection: &Connection) -> rusqlite::Result<
              DROP TABLE IF EXISTS temp.{name};
              ALTER TABLE temp.once RENAME TO {name}"
         ))?;
+    }
+    Ok(())
+}
+
+/// The words of a text of SQL: whatever stands there for a name.
+pub fn words(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+}
+
+/// A text of SQL without its comments.
+pub fn without_comments(sql: &str) -> String {
+    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default().trim());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What a metric reads, and what that reads, and so on: names of pieces, metrics and raw tables, its own among them.
+pub fn reads(catalogue: Catalogue, id: TableId) -> BTreeSet<&'static str> {
+    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
+    let raw = catalogue.raw().map(|id| (id.name(), ""));
+    let all: Vec<(&str, &str)> = catalogue.pieces().iter().copied().chain(metrics).chain(raw).collect();
+    let (mut read, mut open) = (BTreeSet::from([id.name()]), vec![id.name()]);
+    while let Some(name) = open.pop() {
+        let Some((_, sql)) = all.iter().find(|(known, _)| *known == name) else { continue };
+        let sql = without_comments(sql);
+        let others: BTreeSet<&str> = words(&sql).collect();
+        open.extend(all.iter().map(|(known, _)| *known).filter(|known| others.contains(known) && read.insert(known)));
+    }
+    read
+}
+
+/// What the SQL of a metric says, once it was executed.
+///
+/// # Errors
+/// If the connection fails.
+pub fn rows(connection: &Connection, id: TableId, mut each: impl FnMut(Vec<Value>)) -> rusqlite::Result<()> {
+    let table = id.table();
+    let mut statement = connection.prepare(&format!("SELECT * FROM temp.{}", quoted(table.name)))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let values = table.columns.iter().enumerate().map(|(n, column)| match (column.ty, row.get_ref(n)?) {
+            (Type::Instant, ValueRef::Integer(at)) => Ok(Value::Instant(at)),
+            (Type::Money, ValueRef::Integer(cents)) => Ok(Value::Cents(cents)),
+            (Type::Milli, ValueRef::Integer(milli)) => Ok(Value::Milli(milli)),
+            (_, value) => read_value(column, value),
+        });
+        each(values.collect::<rusqlite::Result<_>>()?);
     }
     Ok(())
 }

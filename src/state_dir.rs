@@ -91,6 +91,9 @@ pub struct Generation {
     /// count any more, nor do the rows of a sink that has not come further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt_after: Option<Time>,
+    /// The files of the families that were declared, by their names: what was read by them is replayed by them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model: BTreeMap<String, String>,
     /// What makes each partition the log that is read, where its source can tell.
     pub identities: BTreeMap<String, String>,
     /// Of which family each partition was read, by this start and those before it. One that is known and not named here

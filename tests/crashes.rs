@@ -225,22 +225,45 @@ impl World {
 
 /// When a process goes away, in addition to what the disk does to it.
 #[derive(Clone, Default)]
-struct Fate {
+pub struct Fate {
     /// At which call of a sink or a source; it is counted down by all of them.
-    calls: Option<u64>,
+    pub calls: Option<u64>,
     /// Done at that call instead of dying: the process sleeps meanwhile, and wakes up.
     sleeps: Option<Arc<dyn Fn() + Send + Sync>>,
     /// At the first call of a sink of which this is true, which is not done.
     before: Option<fn(Call<'_>) -> bool>,
 }
 
+impl Fate {
+    /// It goes away at so many calls of sinks and sources.
+    pub fn at_call(calls: u64) -> Fate {
+        Fate { calls: Some(calls), ..Fate::default() }
+    }
+}
+
+/// One life of a process: what it does to the world ends with it.
 #[derive(Clone)]
-struct Life {
+pub struct Life {
     disk: SimulatedDisk,
     fate: Arc<Mutex<Fate>>,
 }
 
 impl Life {
+    pub fn of(disk: &SimulatedDisk, fate: Fate) -> Life {
+        Life { disk: disk.clone(), fate: Arc::new(Mutex::new(fate)) }
+    }
+
+    /// A sink that goes away with the process.
+    pub fn sink(&self, sink: &Memory) -> Box<dyn Warehouse> {
+        let (inner, asked, life) = (sink.clone(), sink.clone(), self.clone());
+        Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call)))
+    }
+
+    /// A source that does.
+    pub fn source(&self, script: Box<dyn Source>) -> Box<dyn Source> {
+        Box::new(Mortal { script, life: self.clone() })
+    }
+
     /// What a sink answers before it is called.
     fn asked(&self, sink: &Memory, call: Call<'_>) -> Result<(), SinkError> {
         let gone = || Err(SinkError::Failed("gone".to_owned()));
@@ -293,7 +316,7 @@ impl Life {
 }
 
 struct Mortal {
-    script: Script,
+    script: Box<dyn Source>,
     life: Life,
 }
 
@@ -320,20 +343,16 @@ impl Source for Mortal {
 
 /// One life of the pipeline.
 fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<dyn Error>> {
-    let life = Life { disk: world.disk.clone(), fate: Arc::new(Mutex::new(fate)) };
+    let life = Life::of(&world.disk, fate);
     let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state")?);
     let dir = StateDir::open(store, None)?;
     let mut options = world.options.clone();
     options.workers = workers;
     options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
     let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
-    let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
-    for sink in &world.sinks {
-        let (inner, asked, life) = (sink.clone(), sink.clone(), life.clone());
-        sinks.push(Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call))));
-    }
+    let mut sinks: Vec<_> = world.sinks.iter().map(|sink| life.sink(sink)).collect();
     let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
-    let mortal = |script| -> Box<dyn Source> { Box::new(Mortal { script, life: life.clone() }) };
+    let mortal = |script| life.source(Box::new(script));
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
         sources: world.sources().into_iter().map(mortal).collect(),
@@ -495,7 +514,7 @@ fn whole(catalogue: Catalogue, contents: &Contents, retention: &Retention) -> Co
 }
 
 /// What commits write.
-fn written(commits: &[Commit]) -> Contents {
+pub fn written(commits: &[Commit]) -> Contents {
     let mut contents = Contents::default();
     commits.iter().for_each(|commit| contents.write(commit));
     contents

@@ -36,7 +36,7 @@ const COLUMNS: [(&str, Type, bool); 9] = [
     ("x", Type::Boolean, true),
 ];
 
-fn things(once: Option<Once>) -> Family {
+pub fn things(once: Option<Once>) -> Family {
     let column = |(name, ty, nullable): (&str, Type, bool)| {
         let doc = "What it is, UTC.".to_owned();
         Column { name: name.to_owned(), doc, ty, nullable, is_personal: false }
@@ -52,7 +52,7 @@ fn things(once: Option<Once>) -> Family {
     }
 }
 
-fn reader() -> &'static Reader {
+pub fn reader() -> &'static Reader {
     let reading = |(column, ty, nullable): (&'static str, Type, bool)| {
         let takes = match ty {
             Type::Boolean => Takes::Boolean,
@@ -72,7 +72,7 @@ fn reader() -> &'static Reader {
 }
 
 /// By which columns events count once: none, all, or all but some, of which the time is none.
-fn once(dice: &mut Dice) -> Option<Once> {
+pub fn once(dice: &mut Dice) -> Option<Once> {
     let all = 0..COLUMNS.len();
     match dice.of(3) {
         0 => None,
@@ -103,7 +103,7 @@ fn made(dice: &mut Dice, drawn: &mut Drawn) -> &'static Made {
 }
 
 /// What happens: mostly in order, some of it late, twice, or nothing that is accepted.
-fn steps(dice: &mut Dice, once: Option<&Once>) -> Vec<Step> {
+pub fn steps(dice: &mut Dice, once: Option<&Once>) -> Vec<Step> {
     let (mut now, mut steps, mut said) = (MONDAY_MS, Vec::new(), Vec::<String>::new());
     let may_differ: Vec<usize> = match once {
         Some(once) => (0..COLUMNS.len()).filter(|place| !once.of.contains(place)).collect(),
@@ -165,7 +165,7 @@ fn differing(thing: &str, other: &str, field: &str) -> String {
     serde_json::to_string(&thing).expect("an object")
 }
 
-fn script(made: &'static Made, steps: &[Step], is_sequence: bool) -> Box<dyn Source> {
+pub fn script(made: &'static Made, steps: &[Step], is_sequence: bool) -> Box<dyn Source> {
     let partition = |partition| Partition {
         topic: "things".to_owned(),
         partition,

@@ -253,6 +253,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         decoder: 1,
         rules: Rules::default(),
         fingerprint: manifest().fingerprint,
+        model: BTreeMap::new(),
         rebuilt_after: Some(38),
         identities: manifest().identities,
         families: BTreeMap::from([("events.jsonl/0".to_owned(), "shop".to_owned())]),

@@ -29,6 +29,8 @@ mod callers;
 mod cases;
 /// Catalogs: where items begin, and from when on their prices count.
 mod catalog;
+/// Tables that change from start to start, each start killed anywhere.
+mod changes;
 /// The program itself, as it is used.
 mod cli;
 /// One suite for every sink, one for every source.

@@ -54,6 +54,10 @@ impl Family for Numbers {
         Vec::new()
     }
 
+    fn event_of(&self, _: TableId, _: &[Value]) -> Option<Box<dyn std::any::Any>> {
+        None
+    }
+
     fn names(&self) -> &'static Names {
         static NONE: LazyLock<Names> = LazyLock::new(Names::default);
         &NONE

@@ -65,6 +65,7 @@ pub fn start_of(nonce: String, options: &Options, identities: BTreeMap<String, S
         program: "test".to_owned(),
         decoder: DECODER,
         rules: options.rules.clone(),
+        model: BTreeMap::new(),
         fingerprint: fingerprint::of(options.commit.catalogue, &families),
         identities,
         families: BTreeMap::new(),

@@ -20,6 +20,8 @@ use crate::state::{Kept, KeptBy, Ledger};
 use crate::table::{Column, Role, Table, TableId, Value};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
+use std::any::Any;
+use std::sync::Arc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
@@ -165,6 +167,20 @@ impl Family for Made {
         vec![print(&row, of, &mut Vec::new())]
     }
 
+    fn event_of(&self, _: TableId, row: &[Value]) -> Option<Box<dyn Any>> {
+        let own = row.get(self.raw.table().key_columns..)?;
+        let Value::Instant(at) = own.get(self.plan().time)? else { return None };
+        Some(Box::new(Declared { at: *at, row: own.iter().map(of_value).collect() }))
+    }
+
+    fn windows(&self, id: TableId) -> Vec<usize> {
+        self.metrics.windows(id)
+    }
+
+    fn kept_by_metric(&self) -> Vec<&'static str> {
+        vec![self.metrics.kept().name()]
+    }
+
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         let met: Option<&'static dyn KeptBy> = self.plan().once.is_some().then_some(self.met);
         met.into_iter().chain([self.metrics.kept()]).collect()
@@ -187,6 +203,10 @@ impl Configured for WithSettings {
 
     fn lane(&self) -> &Settings {
         &self.lane
+    }
+
+    fn with(&self, lane: Settings) -> Arc<dyn Configured> {
+        Arc::new(WithSettings { family: self.family, lane })
     }
 
     fn unnamed(&self) -> Vec<(&'static str, Option<i64>)> {

@@ -116,6 +116,13 @@ impl Metrics {
         self.counted.get(place).copied()
     }
 
+    /// Which columns of a table's key are windows of the event's time; none if it is none of these.
+    pub fn windows(&self, table: TableId) -> Vec<usize> {
+        let place = self.tables.iter().position(|id| *id == table);
+        let metric = place.and_then(|place| self.plan.metrics.get(place));
+        metric.map(|metric| metric.leaves.iter().map(|(place, _)| *place).collect()).unwrap_or_default()
+    }
+
     /// What is kept of them.
     pub fn kept(&self) -> &'static dyn KeptBy {
         self.groups
@@ -132,7 +139,9 @@ impl Metrics {
         let layout = |metric: &Metric| Rc::new(Layout::of(&metric.aggregates, self.plan.person));
         let layouts: Vec<_> = self.plan.metrics.iter().map(layout).collect();
         let prints: Vec<u64> = self.known.iter().map(|known| known.print).collect();
-        let rows = Rows::of(&self.plan, &prints, &self.counted, &layouts);
+        let rows = Rows::of(&self.plan, (&prints, &self.counted), &layouts, |number| {
+            lane.settings.since.get(&self.tables[number]).copied()
+        });
         let fold_name = leaked(&self.groups.name.replace("groups", "fold"));
         let said = fold(events, Reading::of(&self.plan, &layouts, |number| kept[number]), fold_name);
         // What was kept of a metric that there is no more is let go of.

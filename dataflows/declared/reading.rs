@@ -204,9 +204,14 @@ thread_local! {
     static ROW: RefCell<Builder> = RefCell::default();
 }
 
+/// The reader that a record is to be read by: that of when it was read first. Where there is none, it is ours.
+fn by(rules: &dyn Any) -> Option<&'static Reader> {
+    rules.downcast_ref().copied()
+}
+
 impl Judge<Declared> for Reader {
-    fn names(&'static self, _rules: &dyn Any) -> &'static Names {
-        self.names()
+    fn names(&'static self, rules: &dyn Any) -> &'static Names {
+        by(rules).unwrap_or(self).names()
     }
 
     fn judge<'n, 'a>(
@@ -219,7 +224,7 @@ impl Judge<Declared> for Reader {
         ROW.with_borrow_mut(|row| {
             // What was begun of a record that broke a rule is no part of the next.
             row.clear();
-            self.read(wire, &bounds, row)
+            by(bounds.rules).unwrap_or(self).read(wire, &bounds, row)
         })
     }
 }

@@ -67,16 +67,25 @@ pub struct Rows {
     layout: Rc<Layout>,
     keys: usize,
     leaves: Vec<(usize, Window)>,
+    /// Groups whose last window begins before are not whole.
+    since: Option<Instant>,
     having: Option<Expr>,
     outputs: Vec<Expr>,
     asks_is_final: bool,
 }
 
 impl Rows {
-    /// Of all metrics, by their numbers.
-    pub fn of(family: &Family, prints: &[u64], counted: &[&'static str], layouts: &[Rc<Layout>]) -> Rc<[Rows]> {
-        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts);
-        let rows = metrics.map(|(((Metric { keys, leaves, having, outputs, .. }, print), counted), layout)| {
+    /// Of all metrics, by their numbers: what is computed, and how many groups there are called what; from when on groups
+    /// are whole.
+    pub fn of(
+        family: &Family,
+        (prints, counted): (&[u64], &[&'static str]),
+        layouts: &[Rc<Layout>],
+        since: impl Fn(usize) -> Option<Instant>,
+    ) -> Rc<[Rows]> {
+        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts).enumerate();
+        let rows = metrics.map(|(number, (((metric, print), counted), layout))| {
+            let Metric { keys, leaves, having, outputs, .. } = metric;
             let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
             Rows {
                 print: *print,
@@ -84,6 +93,7 @@ impl Rows {
                 layout: Rc::clone(layout),
                 keys: keys.len(),
                 leaves: leaves.clone(),
+                since: since(number),
                 asks_is_final: outputs.iter().chain(having).any(asks_is_final),
                 having: having.clone(),
                 outputs,
@@ -107,7 +117,18 @@ impl Rows {
     }
 
     fn is_shown(&self, group: &OfGroup<'_>) -> bool {
-        self.having.as_ref().is_none_or(|having| is_true(having, group)) || is_broken(Law::HavingIsAsked)
+        self.is_whole(group) && self.having.as_ref().is_none_or(|having| is_true(having, group))
+            || is_broken(Law::HavingIsAsked)
+    }
+
+    /// Whether all events of the group are known. It lies in all its windows: the last of them to begin says it.
+    fn is_whole(&self, group: &OfGroup<'_>) -> bool {
+        let Some(since) = self.since else { return true };
+        let starts = self.leaves.iter().filter_map(|(place, _)| match encode::at(group.keys, *place) {
+            Datum::Instant(start) => Some(start),
+            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
+        });
+        starts.max().is_some_and(|start| start >= since)
     }
 
     /// What may change of a group's row, as bytes: two rows of a group are equal if these are.

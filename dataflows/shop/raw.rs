@@ -1,6 +1,9 @@
 //! The raw tables of the shop: every accepted event as it came.
 
-use crate::events::{CatalogContent, Event, Logs, Origin};
+use crate::events::{
+    AddedToCart, CatalogContent, CatalogItem, Checkout, Event, EventName, ItemRating, ItemView, Logs, Origin, Purchase,
+    Registration, Sign,
+};
 use crate::item::ItemId;
 use crate::raw::{Append, origin_values, raw_table};
 use crate::shop::cart::CartId;
@@ -244,10 +247,89 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
     Append { table: table_of(event), values }
 }
 
+/// The event of a row of a raw table; nothing if no event makes such a row.
+pub fn event(id: TableId, row: &[Value]) -> Option<Event> {
+    let own = row.get(id.table().key_columns..)?;
+    if id == CATALOG_EVENTS {
+        let [Value::Instant(decided), Value::Instant(timestamp), Value::Text(item), content @ ..] = own else {
+            return None;
+        };
+        let content = content_of(content)?;
+        let (timestamp, item_id) = (*timestamp, item.as_str().into());
+        return Some(Event::Catalog(Box::new(CatalogItem { timestamp, item_id, content, decided: Some(*decided) })));
+    }
+    let [Value::Text(name), Value::Instant(timestamp), Value::Integer(user), rest @ ..] = own else { return None };
+    let (timestamp, user_id) = (*timestamp, *user as u64);
+    let sign = || Sign { timestamp, user_id };
+    let name = *EventName::ALL.iter().find(|known| known.as_str() == name)?;
+    Some(match (name, rest) {
+        (EventName::Registration, [Value::Integer(age), email, Value::Text(language)]) => {
+            Event::Registration(Registration {
+                timestamp,
+                user_id,
+                age: u32::try_from(*age).ok()?,
+                // It is emptied when the user is forgotten.
+                masked_email: if let Value::Text(email) = email { email.clone() } else { String::new() },
+                preferred_language: language.clone(),
+            })
+        }
+        (EventName::SignIn, _) => Event::SignIn(sign()),
+        (EventName::SignOut, _) => Event::SignOut(sign()),
+        (EventName::ItemView, [Value::Text(item)]) => {
+            Event::ItemView(ItemView { timestamp, user_id, item_id: item.as_str().into() })
+        }
+        (EventName::AddedToCart, [Value::Text(cart), Value::Text(item), ..]) => Event::AddedToCart(AddedToCart {
+            timestamp,
+            cart_id: cart.as_str().into(),
+            user_id,
+            item_id: item.as_str().into(),
+        }),
+        (EventName::Checkout, [Value::Text(cart), _, Value::Text(method), ..]) => Event::Checkout(Checkout {
+            timestamp,
+            cart_id: cart.as_str().into(),
+            user_id,
+            payment_method: method.clone(),
+        }),
+        (EventName::Purchase, [_, Value::Text(item), _, Value::Cents(purchase_amount_cents)]) => {
+            let (movie_id, purchase_amount_cents) = (item.as_str().into(), *purchase_amount_cents);
+            Event::Purchase(Purchase { timestamp, user_id, movie_id, purchase_amount_cents })
+        }
+        (EventName::ItemRating, [Value::Text(item), Value::Integer(rating)]) => Event::ItemRating(ItemRating {
+            timestamp,
+            user_id,
+            item_id: item.as_str().into(),
+            rating: u32::try_from(*rating).ok()?,
+        }),
+        _ => return None,
+    })
+}
+
+/// The content of a version, of the columns that [`content_fields`] makes of it.
+fn content_of(values: &[Value]) -> Option<CatalogContent> {
+    let text = |place: usize| if let Value::Text(text) = values.get(place)? { Some(text.clone()) } else { None };
+    Some(CatalogContent {
+        title: text(0)?,
+        price_cents: if let Value::Cents(cents) = values.get(1)? { Some(*cents) } else { None },
+        price_reason: text(2),
+        list_price_raw: text(3),
+        product_group: text(4),
+        binding: text(5),
+        genre: text(6),
+        studio: text(7),
+        brand: text(8),
+        release_date: text(9),
+        audience_rating: text(10),
+        running_time: text(11),
+        directors: text(12)?,
+        actors: text(13)?,
+        languages: text(14)?,
+        attributes: text(15)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{CatalogItem, Checkout, ItemRating, ItemView, Purchase, Registration, Sign};
 
     #[test]
     fn every_event_fills_the_columns_of_its_table() {
@@ -263,25 +345,27 @@ mod tests {
             Event::SignIn(sign.clone()),
             Event::SignOut(sign),
             Event::ItemView(ItemView { timestamp: 1, user_id: 2, item_id: "3".into() }),
-            Event::AddedToCart(crate::events::AddedToCart {
-                timestamp: 1,
-                cart_id: 9.into(),
-                user_id: 2,
-                item_id: "3".into(),
-            }),
+            Event::AddedToCart(AddedToCart { timestamp: 1, cart_id: 9.into(), user_id: 2, item_id: "3".into() }),
             Event::Checkout(Checkout { timestamp: 1, cart_id: 9.into(), user_id: 2, payment_method: "Card".into() }),
             Event::Purchase(Purchase { timestamp: 1, user_id: 2, movie_id: "3".into(), purchase_amount_cents: 4 }),
             Event::ItemRating(ItemRating { timestamp: 1, user_id: 2, item_id: "3".into(), rating: 5 }),
             Event::Catalog(Box::new(CatalogItem {
                 timestamp: 1,
                 item_id: "3".into(),
-                content: CatalogContent::default(),
+                content: CatalogContent {
+                    price_cents: Some(5),
+                    genre: Some("Noir".into()),
+                    ..CatalogContent::default()
+                },
+                decided: Some(7),
             })),
         ];
         let logs = Logs { partitions: vec![("topic".into(), 0)], sequence: 0..0 };
         let origin = Origin { partition: 0, offset: 5, slot: (0, 0) };
         for event in events {
-            let row = append(&event, &origin, 1, &logs);
+            let decided = if let Event::Catalog(item) = &event { item.decided } else { None };
+            let row = append(&event, &origin, decided.unwrap_or(1), &logs);
+            assert_eq!(super::event(row.table, &row.values), Some(event.clone()), "{}", event.name());
             let columns = &row.table.table().columns;
             assert_eq!(row.values.len(), columns.len(), "{}", event.name());
             for (column, value) in columns.iter().zip(&row.values) {

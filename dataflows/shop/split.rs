@@ -146,7 +146,8 @@ pub(super) fn route(
 ) -> impl FnMut(Event, &Origin, Judged) + 'static {
     let (settings, mut spare) = (settings.clone(), Vec::new());
     move |event, origin, Judged { is_late, watermark }| {
-        let effective_at = event.timestamp().max(settings.catalog_cut(watermark));
+        let decided = if let Event::Catalog(item) = &event { item.decided } else { None };
+        let effective_at = decided.unwrap_or_else(|| event.timestamp().max(settings.catalog_cut(watermark)));
         let is_read = !is_late && readers.read(table_of(&event));
         if settings.lane.raw || is_read {
             let row = append(&event, origin, effective_at, &logs);
@@ -168,7 +169,7 @@ pub(super) fn route(
         match event {
             Event::Registration(event) => routes.registrations.put(|| event),
             Event::Catalog(event) => routes.catalog.put(|| {
-                let CatalogItem { item_id, content, timestamp } = *event;
+                let CatalogItem { item_id, content, timestamp, decided: _ } = *event;
                 (item_id, Version { effective_at, timestamp, content: Box::new(content) })
             }),
             Event::SignIn(_)

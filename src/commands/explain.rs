@@ -83,7 +83,7 @@ fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> 
         let why = format!("`{}` reads events of the movie shop: there is SQL of it for `--sql sqlite` only", id.name());
         return Err(Refused(why).into());
     };
-    let Loaded { family, events } = loaded;
+    let Loaded { family, events, .. } = loaded;
     let lateness_ms = lateness(config, &family.plan().name);
     if of == SqlOf::Snowflake {
         return Ok(snowflake::select(family, metric, &config.snowflake, lateness_ms));
@@ -103,7 +103,7 @@ fn views(config: &Config) -> Result<()> {
         let why = format!("the model `{}` declares no events, and there is nothing to view", config.model.display());
         return Err(Refused(why).into());
     }
-    let all = declared.iter().map(|Loaded { family, events }| (family.plan(), events.readings.as_slice()));
+    let all = declared.iter().map(|Loaded { family, events, .. }| (family.plan(), events.readings.as_slice()));
     say_as_is!("{}", duckdb::views(all).trim_end());
     Ok(())
 }
@@ -141,7 +141,7 @@ pub(super) fn metric_said(config: &Config, events: &Family, metric: &Metric, fil
 }
 
 fn family_said(config: &Config, loaded: &Loaded) -> Result<()> {
-    let Loaded { family, events } = loaded;
+    let Loaded { family, events, .. } = loaded;
     let plan = family.plan();
     say!("{}\n", titled(family.raw_table().table()));
     let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
@@ -234,7 +234,7 @@ pub(super) fn model(config: &Config) -> Result<()> {
         count(metrics as u64, "metric")
     );
     for loaded in declared {
-        let Loaded { family, events } = loaded;
+        let Loaded { family, events, .. } = loaded;
         let plan = family.plan();
         let name = |place: usize| plan.columns.get(place).map_or("", |column| column.name.as_str());
         let once = counts_once(plan);

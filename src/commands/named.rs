@@ -2,6 +2,7 @@
 
 use super::paths::{Expected, Stdin, events, expand};
 use super::{IN_MEMORY, Refused, given_instant};
+use crate::change::Gone;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::source::whose::Whose;
@@ -26,6 +27,8 @@ pub(super) struct Named {
     pub backfill_until: Option<Instant>,
     /// Kafka is read to where it ends now.
     pub to_end: bool,
+    /// What is done with tables that changed, where old raw rows were removed.
+    pub gone: Gone,
 }
 
 /// How a run begins.
@@ -86,7 +89,8 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
         false => Begin::GoOn { accept_clock: *accept_clock, accept_loss: *accept_loss },
     };
     let another = another_of(arguments.another.clone(), &files)?;
-    let named = Named { files, whose, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild };
+    let gone = Gone { since_kept: arguments.since_kept, keep_old: arguments.keep_old };
+    let named = Named { files, whose, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild, gone };
     Ok((named, begin, stdin))
 }
 

@@ -2,6 +2,7 @@
 
 use super::beat::{Heartbeats, heartbeats};
 use super::beside::Beside;
+use super::changed::publish;
 use super::clock::{self, Verdict};
 use super::damage::{Looked, Looking};
 use super::inputs::{Inputs, look, refused};
@@ -13,12 +14,13 @@ use super::story::{say_what_is_read, say_where_it_goes_on};
 use super::summary::{Ended, summary, summary_of_memory};
 use super::text::{at, grouped, program};
 use super::waiting::{insist, patiently, waited_for};
-use super::{IN_MEMORY, Refused, again, check_folder, families, options, sinks, stop_on_signals};
+use super::{IN_MEMORY, Refused, again, check_folder, options, sinks, stop_on_signals};
+use crate::change::{self, Asked, Due};
 use crate::commit::CommitError;
 use crate::config::Config;
 use crate::config::retention::Retention;
-use crate::engine::{self, EngineError, Job, Keep, Options, Resume};
-use crate::families::all;
+use crate::engine::{self, EngineError, Job, Keep, Lane, Options, Resume};
+use crate::families::{all, declared};
 use crate::fingerprint::{self, BACKFILL};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
@@ -48,6 +50,8 @@ enum After {
     Done(Outcome),
     /// There are partitions that were not there: with them, from where we are.
     GoOn,
+    /// What was to be done before a run could go on is done.
+    Begin,
 }
 
 pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcome> {
@@ -71,9 +75,10 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
         }
         match done? {
             After::Done(outcome) => return Ok(outcome),
-            After::GoOn => begin = Begin::GoOn { accept_clock: true, accept_loss },
+            After::GoOn => tracing::info!("going on with the new partitions"),
+            After::Begin => {}
         }
-        tracing::info!("going on with the new partitions");
+        begin = Begin::GoOn { accept_clock: true, accept_loss };
     }
 }
 
@@ -88,7 +93,8 @@ fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
-        return run.to_its_end(inputs, sinks, None, Resume::default(), Some(&memory));
+        let options = options(config, MadeBy::Run);
+        return run.to_its_end((inputs, options), sinks, None, Resume::default(), Some(&memory));
     }
     check_folder(config)?;
     let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(all(), &config.warehouse))?;
@@ -161,10 +167,41 @@ impl Run<'_> {
             say_what_passes_now(self.config, &sink)?;
         }
         let inputs = self.open(&past, Some(&dir), begin, signalled)?;
-        let facts = self.facts(&inputs, past);
+        let mut options = options(self.config, MadeBy::Run);
+        options.lanes = change::since(options.lanes, &past.prints);
+        let mut facts = self.facts(&inputs, past, &options.lanes);
         let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
+        let due = insist(signalled, &self.stats, held, || {
+            let (facts, meaning) = ((&facts, &identities), &|lanes: &[Lane]| self.meaning(lanes));
+            change::due((all(), &dir), &mut sinks, (&options.lanes, self.named.gone), facts, meaning)
+        });
+        let is_ending = match due.map_err(|error| superseded(&dir, error))? {
+            Due::Nothing => false,
+            Due::TheLastRun(lanes, fingerprint) => {
+                (options.lanes, facts.fingerprint) = (lanes, fingerprint);
+                // Of what is there now tables can be computed.
+                options.commit.retention = Retention::default();
+                // What was begun is replayed to its end all the same.
+                self.stop.store(true, Release);
+                true
+            }
+            Due::Tables(tables) => {
+                let asked = Asked {
+                    catalogue: all(),
+                    lanes: &options.lanes,
+                    tables: &tables,
+                    facts: &facts,
+                    meaning: &|lanes| self.meaning(lanes),
+                    gone: self.named.gone,
+                    now_ms: instant::now(),
+                    threads,
+                };
+                publish(&dir, &mut sinks, &asked, (signalled, &self.stats))?;
+                return Ok(After::Begin);
+            }
+        };
         let start = insist(signalled, &self.stats, held, || {
             recovery::start(all(), &dir, &mut sinks, &facts, &identities, threads)
         });
@@ -183,7 +220,12 @@ impl Run<'_> {
         let Generation { fingerprint, identities, .. } = facts;
         let keep = Keep { dir, generation: start.generation, fingerprint, identities };
         let sinks = sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect();
-        self.to_its_end(inputs, sinks, Some(keep), start.resume, None)
+        if !is_ending {
+            return self.to_its_end((inputs, options), sinks, Some(keep), start.resume, None);
+        }
+        tracing::info!("what the last run began is ended first");
+        self.compute(inputs, sinks, Some(keep), start.resume, options)?;
+        Ok(After::Begin)
     }
 
     /// Computes everything beside the warehouse, and publishes what differs, there and in every other sink.
@@ -202,7 +244,7 @@ impl Run<'_> {
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new(), &[]).map_err(refused)?;
         }
-        let facts = self.facts(&inputs, past);
+        let facts = self.facts(&inputs, past, &options(config, MadeBy::Run).lanes);
         let mut sinks = sinks::all(config, sink, signalled, &self.stats)?;
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(|error| superseded(&dir, error))?;
@@ -220,6 +262,7 @@ impl Run<'_> {
         let mut options = options(config, MadeBy::Run);
         // Whether rows are missing is said of the warehouse, not of what is computed beside it: that one keeps them.
         options.commit.retention = Retention::default();
+        self.say_what_begins(&inputs, &resume);
         let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume, options)?;
         if stopped {
             bail!(
@@ -246,18 +289,18 @@ impl Run<'_> {
 
     fn to_its_end(
         &self,
-        inputs: Inputs,
+        (inputs, options): (Inputs, Options),
         sinks: Sinks,
         keep: Option<Keep>,
         resume: Resume,
         memory: Option<&Memory>,
     ) -> Result<After> {
-        let options = options(self.config, MadeBy::Run);
         let looking = keep.as_ref().map(|keep| {
             let (dir, path, clock) = (keep.dir.clone(), self.config.warehouse.clone(), Arc::clone(&options.clock));
             let (stats, stop) = (Arc::clone(&self.stats), Arc::clone(&self.stop));
             Looking::start(Looked { path, dir, stats, stop, clock })
         });
+        self.say_what_begins(&inputs, &resume);
         let computed = self.compute(inputs, sinks, keep, resume, options);
         if let Some(damage) = looking.and_then(|looking| looking.end(self.stop.load(Acquire))) {
             bail!(damage);
@@ -274,6 +317,11 @@ impl Run<'_> {
         outcome.map(After::Done)
     }
 
+    fn say_what_begins(&self, inputs: &Inputs, resume: &Resume) {
+        say_what_is_read(self.config, self.named, inputs.cluster.as_ref(), resume);
+        say_where_it_goes_on(resume);
+    }
+
     fn ended<'a>(&self, stats: &'a Stats, watch: Progress, stopped: bool) -> Ended<'a> {
         Ended { stats, elapsed: watch.stop(), stopped, files: self.named.files.len() + self.named.catalogs.len() }
     }
@@ -288,8 +336,6 @@ impl Run<'_> {
         options: Options,
     ) -> Result<(Arc<Stats>, bool, Progress)> {
         let stats = Arc::clone(&self.stats);
-        say_what_is_read(self.config, self.named, inputs.cluster.as_ref(), &resume);
-        say_where_it_goes_on(&resume);
         let watch = Progress::start(&stats);
         let dir = keep.as_ref().map(|keep| keep.dir.clone());
         let Inputs { sources, watch: partitions, .. } = inputs;
@@ -307,16 +353,23 @@ impl Run<'_> {
         Ok((stats, self.stop.load(Acquire), watch))
     }
 
-    fn facts(&self, inputs: &Inputs, past: Past) -> Generation {
+    /// What tables mean, by the settings of their families.
+    fn meaning(&self, lanes: &[Lane]) -> BTreeMap<String, String> {
+        let families: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.family)).collect();
+        let mut fingerprint = fingerprint::of(all(), &families);
+        if let Some(until) = self.named.backfill_until {
+            fingerprint.insert(BACKFILL.to_owned(), instant::show(until));
+        }
+        fingerprint
+    }
+
+    fn facts(&self, inputs: &Inputs, past: Past, lanes: &[Lane]) -> Generation {
         let config = self.config;
         let mut identities = past.identities;
         identities.extend(inputs.identities());
         let mut of_families = past.families;
         of_families.extend(inputs.families());
-        let mut fingerprint = fingerprint::of(all(), &families(config, MadeBy::Run));
-        if let Some(until) = self.named.backfill_until {
-            fingerprint.insert(BACKFILL.to_owned(), instant::show(until));
-        }
+        let fingerprint = self.meaning(lanes);
         Generation {
             nonce: uuid::Uuid::new_v4().to_string(),
             started_at: instant::show(instant::now()),
@@ -324,6 +377,7 @@ impl Run<'_> {
             decoder: DECODER,
             rules: config.rules.clone(),
             fingerprint,
+            model: declared().iter().map(|it| (it.family.raw_table().name().to_owned(), it.text.to_owned())).collect(),
             rebuilt_after: None,
             identities,
             families: of_families,
@@ -376,7 +430,7 @@ fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
 }
 
 /// As below; of two that started at once, the one that came too late is told who runs.
-fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
+pub(super) fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
     match error {
         StartError::Sink(fenced @ SinkError::Fenced { .. }) => Refused(format!("{}: {fenced}", successor(dir))).into(),
         other @ (StartError::Sink(_) | StartError::State(_)) => refused_or_failed(other),

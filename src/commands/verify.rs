@@ -12,7 +12,7 @@ use crate::instant;
 use crate::reconcile::{Differ, differences};
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
-use crate::sink::sqlite::{Sqlite, quoted, read_value};
+use crate::sink::sqlite::{Sqlite, quoted};
 use crate::sink::{MadeBy, Sink};
 use crate::specification;
 use crate::state_dir::{Generation, StateDir};
@@ -21,7 +21,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use dataflows::delta::Delta;
 use dataflows::family::FamilyId;
 use dataflows::raw::REJECTED_EVENTS;
-use dataflows::table::{Role, TableId, Type, Value};
+use dataflows::table::{Role, TableId, Value};
 
 /// How many differences are shown per table.
 const SHOWN: usize = 10;
@@ -224,21 +224,10 @@ fn copy(id: TableId) -> String {
 
 /// What a metric's SQL says.
 fn computed(sink: &Sqlite, id: TableId) -> Result<Memory> {
-    let table = id.table();
-    let mut statement = sink.connection().prepare(&format!("SELECT * FROM temp.{}", quoted(table.name)))?;
     let desired = Memory::default();
-    let mut rows = statement.query([])?;
     let mut contents = desired.contents();
     let into = contents.tables.entry(id).or_default();
-    while let Some(row) = rows.next()? {
-        let values = table.columns.iter().enumerate().map(|(n, column)| match (column.ty, row.get_ref(n)?) {
-            (Type::Instant, rusqlite::types::ValueRef::Integer(at)) => Ok(Value::Instant(at)),
-            (Type::Money, rusqlite::types::ValueRef::Integer(cents)) => Ok(Value::Cents(cents)),
-            (Type::Milli, rusqlite::types::ValueRef::Integer(milli)) => Ok(Value::Milli(milli)),
-            (_, value) => read_value(column, value),
-        });
-        into.put(&values.collect::<rusqlite::Result<Vec<_>>>()?, table.key_columns);
-    }
+    specification::rows(sink.connection(), id, |row| into.put(&row, id.table().key_columns))?;
     drop(contents);
     Ok(desired)
 }

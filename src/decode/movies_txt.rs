@@ -84,7 +84,12 @@ pub fn parse(block: &[u8], as_of: i64) -> Result<CatalogItem, Rejection> {
         return Err(Rejection::new(BAD_ITEM_BLOCK, detail));
     };
     let values = values(lines, number)?;
-    Ok(CatalogItem { timestamp: as_of, item_id: number.to_string().as_str().into(), content: content(values) })
+    Ok(CatalogItem {
+        timestamp: as_of,
+        item_id: number.to_string().as_str().into(),
+        content: content(values),
+        decided: None,
+    })
 }
 
 /// The values of each key.

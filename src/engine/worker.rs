@@ -186,10 +186,9 @@ impl Worker {
         });
         lanes.iter_mut().for_each(|lane| lane.advance_to(silent));
         while let Some(section) = shared.take_share() {
-            // It was read once before the start, and the tables that are kept are those that were.
-            match ledger.restore(&section) {
-                Ok(is_kept) => assert!(is_kept, "nobody keeps `{}` any more", section.name),
-                Err(why) => panic!("what was read cannot be restored: {why}"),
+            // It was read once before the start. What was held of tables that are not kept any more is let go of.
+            if let Err(why) = ledger.restore(&section) {
+                panic!("what was read cannot be restored: {why}");
             }
             // Not all of them at once.
             timely.step();
@@ -433,7 +432,11 @@ impl Worker {
                 // later, unless it is nonsense: some producers write 0.
                 let log_ms = Some(record.appended_ms).filter(|&ms| ms >= rules.time.min_event_time);
                 let clock = Clock { reader_ms: self.clock_ms, log_ms };
-                decode_record(&partition.format, (payload, record.bytes), gate, rules.bounds(partition.family, clock))
+                let bounds = match replayed {
+                    Some(replayed) => replayed.bounds(partition.family, clock),
+                    None => options.rules.bounds(partition.family, clock),
+                };
+                decode_record(&partition.format, (payload, record.bytes), gate, bounds)
             }
         };
         match decoded {

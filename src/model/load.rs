@@ -18,6 +18,8 @@ pub struct Loaded {
     pub family: &'static Made,
     /// What its file says beside it.
     pub events: &'static Events,
+    /// Its file.
+    pub text: &'static str,
 }
 
 /// What a folder declares.
@@ -81,15 +83,13 @@ pub fn load(
             Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
         }
     }
-    let readers = families.iter().map(|(path, Events { family, readings, .. })| {
-        Reader::of(String::leak(family.name.clone()), readings.clone(), family.time, family.person).map_err(
-            |Conflict { column, field }| {
-                format!(
-                    "{}: column `{column}` reads `{field}`, which another column reads as something else",
-                    path.display()
-                )
-            },
-        )
+    let readers = families.iter().map(|(path, events)| {
+        reader(events).map_err(|Conflict { column, field }| {
+            format!(
+                "{}: column `{column}` reads `{field}`, which another column reads as something else",
+                path.display()
+            )
+        })
     });
     let readers: Vec<_> = readers.filter_map(|reader| reader.map_err(|why| wrong.push(why)).ok()).collect();
     if !wrong.is_empty() {
@@ -98,6 +98,7 @@ pub fn load(
     let mut plans = plans.into_iter().zip(metrics).map(|(plan, metrics)| with_metrics(plan, metrics));
     let families =
         families.into_iter().zip(readers).zip(plans.by_ref()).map(|(((_, events), reader), (plan, known))| Loaded {
+            text: files.events.get(&plan.name).map_or("", |(_, text)| String::leak(text.clone())),
             family: Made::leaked(plan, known, Box::leak(Box::new(reader))),
             events: Box::leak(Box::new(events)),
         });
@@ -108,6 +109,14 @@ pub fn load(
         Metrics::leaked(plan, known, &called)
     });
     Ok(Model { families, over: over.collect() })
+}
+
+/// What reads the events that a file declares.
+///
+/// # Errors
+/// If two columns read one field in two ways.
+pub fn reader(Events { family, readings, .. }: &Events) -> Result<Reader, Conflict> {
+    Reader::of(String::leak(family.name.clone()), readings.clone(), family.time, family.person)
 }
 
 /// The plan of events with their metrics, and what is known of these.

@@ -415,6 +415,14 @@ impl Stored for Kafka {
         Ok(rows.range((from, std::ops::Bound::Unbounded)).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
+    fn has_another_shape(&mut self, _: TableId) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
+    fn makes_anew(&self) -> bool {
+        false
+    }
+
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let when = "once brokers compact a segment that is closed (`segment.ms`, `max.compaction.lag.ms`)";
         Ok(vec![format!("{}: tombstones and the rows of nobody are sent; the rows of before go {when}", self.name())])

@@ -6,13 +6,22 @@ mod rows;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::lanes::Watermarks;
+use dataflows::Instant;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
-use dataflows::table::{TableId, Value};
+use dataflows::table::{TableId, Type, Value};
 use parking_lot::{Mutex, MutexGuard};
 use rows::Rows;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// The names and types of a table's columns, and how many of them are its key.
+pub type Shape = (Vec<(&'static str, Type)>, usize);
+
+fn shape(table: TableId) -> Shape {
+    let table = table.table();
+    (table.columns.iter().map(|column| (column.name, column.ty)).collect(), table.key_columns)
+}
 
 /// What the sink holds.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +30,10 @@ pub struct Contents {
     pub progress: Option<Progress>,
     /// The rows of each.
     pub tables: BTreeMap<TableId, Rows>,
+    /// The columns and the key that the rows of each were written with.
+    pub shapes: BTreeMap<TableId, Shape>,
+    /// From when on tables are whole of which rows were removed, because they were old.
+    pub purged: BTreeMap<TableId, Instant>,
     /// Every commit applied, in order; not kept where [`Memory::without_log`] made it so.
     pub log: Vec<Commit>,
     /// Errors to answer the next calls of `apply` with.
@@ -48,6 +61,10 @@ impl Contents {
     pub fn write(&mut self, commit: &Commit) {
         for (table, deltas) in &commit.deltas {
             let (rows, key_columns) = (self.tables.entry(*table).or_default(), table.table().key_columns);
+            let before = self.shapes.insert(*table, shape(*table));
+            if before.is_some_and(|before| before != self.shapes[table]) {
+                *rows = Rows::default();
+            }
             for delta in deltas {
                 match delta {
                     Delta::Upsert(row) => rows.put(row, key_columns),
@@ -87,6 +104,11 @@ impl Memory {
     /// A sink of these tables.
     pub fn of(catalogue: Catalogue) -> Memory {
         Memory { catalogue, contents: Arc::default(), without_log: false }
+    }
+
+    /// The same contents, as a sink of these tables.
+    pub fn with(&self, catalogue: Catalogue) -> Memory {
+        Memory { catalogue, ..self.clone() }
     }
 
     /// A sink that keeps the tables alone.
@@ -160,9 +182,14 @@ impl Sink for Memory {
         contents.check(claim)?;
         let mut removed = 0;
         for (id, before) in &purge.before {
-            let (Some((age, _)), Some(rows)) = (id.table().age(), contents.tables.get_mut(id)) else { continue };
+            let Contents { tables, purged, .. } = &mut *contents;
+            let (Some((age, _)), Some(rows)) = (id.table().age(), tables.get_mut(id)) else { continue };
             let is_old = |row: &Vec<Value>| matches!(row[age], Value::Instant(at) if at < *before);
             let old: Vec<_> = rows.iter().filter(is_old).collect();
+            if !old.is_empty() {
+                let known = purged.entry(*id).or_insert(*before);
+                *known = (*known).max(*before);
+            }
             removed += old.iter().filter(|row| rows.remove(&row[..id.table().key_columns])).count() as u64;
         }
         Ok(Purged { rows: removed, is_done: true })
@@ -178,6 +205,14 @@ impl Stored for Memory {
         let contents = self.contents();
         let Some(rows) = contents.tables.get(&table) else { return Ok(Vec::new()) };
         Ok(rows.after(after).take(limit).collect())
+    }
+
+    fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {
+        Ok(self.contents().purged.get(&table).copied())
+    }
+
+    fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError> {
+        Ok(self.contents().shapes.get(&table).is_some_and(|before| *before != shape(table)))
     }
 
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

@@ -68,6 +68,8 @@ pub struct Parquet {
     sweeper: sweep::Sweeper,
     /// Where the last page of rows ended.
     scan: Option<Scan>,
+    /// Tables of which the files are of another shape: the next commit makes them anew.
+    of_another_shape: BTreeSet<TableId>,
 }
 
 /// Rows being read page by page.
@@ -109,6 +111,7 @@ impl Parquet {
             known: None,
             begun: None,
             scan: None,
+            of_another_shape: BTreeSet::new(),
         }
     }
 
@@ -184,6 +187,9 @@ impl Parquet {
         let tables: BTreeSet<_> = commit.deltas.keys().chain(commit.appends.keys()).copied().collect();
         for id in tables {
             let table = id.table();
+            if self.of_another_shape.contains(&id) {
+                self.begin_anew(table, &mut next)?;
+            }
             let changes = self.changes(id, commit, &mut next)?;
             if changes.is_empty() {
                 continue;
@@ -208,6 +214,18 @@ impl Parquet {
             });
         }
         Ok(next)
+    }
+
+    /// No file of a table is read any more: readers of deltas find none of another shape among them.
+    fn begin_anew(&self, table: &Table, next: &mut Manifest) -> Result<(), SinkError> {
+        let since = next.committed_at;
+        let mut paths: BTreeSet<_> = self.store.list(&names::deltas(table)).map_err(of_store)?.into_iter().collect();
+        paths.remove(&names::empty(table));
+        let runs = next.tables.remove(table.name).into_iter().flatten();
+        paths.extend(runs.flat_map(|run| run.files).map(|file| file.path));
+        let known: BTreeSet<_> = next.garbage.iter().map(|garbage| garbage.path.clone()).collect();
+        next.garbage.extend(paths.difference(&known).map(|path| Garbage { path: path.clone(), since }));
+        Ok(())
     }
 
     /// What a commit says of a table, one row per key, sorted: with the row, or the key of one that is gone.
@@ -433,6 +451,7 @@ impl Sink for Parquet {
             self.begun = Some(this);
             let next = self.write(claim, commit, &manifest)?;
             if self.publish(number, next)? {
+                self.of_another_shape.retain(|id| !commit.deltas.contains_key(id));
                 self.begun = None;
                 self.tend(claim);
                 return Ok(());
@@ -547,6 +566,21 @@ impl Stored for Parquet {
             self.scan = Some(scan);
         }
         Ok(page)
+    }
+
+    fn has_another_shape(&mut self, id: TableId) -> Result<bool, SinkError> {
+        let table = id.table();
+        let Some((_, manifest)) = self.current()? else { return Ok(false) };
+        // All its files are of one shape: it is made anew as a whole.
+        let Some(file) = manifest.runs(id).iter().flat_map(|run| &run.files).next() else { return Ok(false) };
+        let bytes = self.store.get(&file.path).map_err(of_store)?;
+        let bytes = bytes.ok_or_else(|| SinkError::Failed(format!("{}: `{}` is missing", self.place(), file.path)))?;
+        let is_other = read::has_another_shape(table, bytes).map_err(|error| merge::failed(table, &error))?;
+        match is_other {
+            true => self.of_another_shape.insert(id),
+            false => self.of_another_shape.remove(&id),
+        };
+        Ok(is_other)
     }
 
     fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

@@ -12,7 +12,7 @@ use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_
 use crate::instant;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
-use dataflows::table::{ByMinute, Column, Table, TableId, Type, Value, stamp_columns};
+use dataflows::table::{ByMinute, Column, Role, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, named_params,
@@ -164,6 +164,9 @@ impl Sink for Sqlite {
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
         for id in self.catalogue.tables() {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
+            if matches!(id.table().role, Role::Raw { .. }) {
+                add_columns(&transaction, id.table()).map_err(failed)?;
+            }
         }
         transaction.execute_batch(PROGRESS_DDL).map_err(failed)?;
         if !has_column(&transaction, "_progress", "watermarks").map_err(failed)? {
@@ -259,6 +262,18 @@ impl Stored for Sqlite {
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
+    fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError> {
+        has_another_shape(&self.connection, table.table()).map_err(|error| sql_error(&self.path, "read", error))
+    }
+
+    fn whole_since(&mut self, table: TableId) -> Result<Option<i64>, SinkError> {
+        Ok(self.purged()?.into_iter().find_map(|(id, before)| (id == table).then_some(before)))
+    }
+
+    fn lacks_somebody(&mut self) -> Result<bool, SinkError> {
+        self.has_forgotten()
+    }
+
     /// The file is written again: of a page that is free SQLite keeps the content, and of the log what was written.
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let failed = |error| sql_error(&self.path, "rewrite", error);
@@ -314,6 +329,10 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()>
     let stamps = [Value::Integer(commit.epoch as i64), Value::Text(instant::show(commit.clock_ms))];
     purge::note_deleted(transaction, commit)?;
     for (id, deltas) in &commit.deltas {
+        if has_another_shape(transaction, id.table())? {
+            let drop = format!("DROP TABLE {}", quoted(id.name()));
+            transaction.execute_batch(&format!("{drop};\n{}", ddl(id.table())))?;
+        }
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
         let mut delete = transaction.prepare_cached(&delete_sql(id.table()))?;
         for delta in deltas {
@@ -330,6 +349,45 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()>
         }
     }
     Ok(())
+}
+
+/// Adds the columns that a table of raw rows has now in addition: rows of before have nothing in them.
+fn add_columns(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
+    for column in table.columns.iter().filter(|column| column.nullable) {
+        if !has_column(connection, table.name, column.name)? {
+            let (name, ty) = (quoted(column.name), sql_type(column.ty));
+            connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {name} {ty}", quoted(table.name)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a table that is there has other columns or another key than it would be made with.
+fn has_another_shape(connection: &Connection, table: &Table) -> rusqlite::Result<bool> {
+    let sql = "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map([table.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut found = found.collect::<rusqlite::Result<Vec<(String, String, bool, i64)>>>()?;
+    let wanted = all_columns(table).into_iter().enumerate().map(|(place, column)| {
+        let pk = if place < table.key_columns { place as i64 + 1 } else { 0 };
+        (column.name.to_owned(), sql_type(column.ty).to_owned(), !column.nullable, pk)
+    });
+    let mut wanted: Vec<_> = wanted.collect();
+    // A column that was added stands behind the others.
+    found.sort();
+    wanted.sort();
+    Ok(!found.is_empty() && found != wanted)
+}
+
+fn sql_type(ty: Type) -> &'static str {
+    match ty {
+        Type::Integer => "INTEGER",
+        Type::Boolean => "BOOLEAN",
+        Type::Instant | Type::Text | Type::Json => "TEXT",
+        Type::Money => "DECIMAL(18,2)",
+        Type::Milli => "DECIMAL(18,3)",
+        Type::Bytes => "BLOB",
+    }
 }
 
 fn has_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
@@ -445,14 +503,7 @@ fn all_columns(table: &Table) -> Vec<Column> {
 pub fn ddl(table: &Table) -> String {
     let mut sql = format!("CREATE TABLE IF NOT EXISTS {} ( -- {}\n", quoted(table.name), table.doc);
     for column in all_columns(table) {
-        let ty = match column.ty {
-            Type::Integer => "INTEGER",
-            Type::Boolean => "BOOLEAN",
-            Type::Instant | Type::Text | Type::Json => "TEXT",
-            Type::Money => "DECIMAL(18,2)",
-            Type::Milli => "DECIMAL(18,3)",
-            Type::Bytes => "BLOB",
-        };
+        let ty = sql_type(column.ty);
         let null = if column.nullable { "" } else { " NOT NULL" };
         sql.push_str(&format!("    {} {ty}{null}, -- {}\n", quoted(column.name), column.doc));
     }

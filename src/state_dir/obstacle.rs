@@ -115,6 +115,42 @@ pub enum Obstacle {
         /// What differs.
         differing: Vec<String>,
     },
+    /// What was computed of the raw rows is not what they say.
+    #[error(
+        "`{table}` was to be computed of the raw rows, and {differing} of its rows were not what its SQL says of them: nothing \
+         was changed, and what was there before is still right. That is a mistake of deltamart: please report it. Leave the table out (setting `tables`, \
+         or its file), or compute everything again from the first record with `--rebuild`"
+    )]
+    FoldedOtherwise {
+        /// Which table.
+        table: &'static str,
+        /// How many rows.
+        differing: usize,
+    },
+    /// Raw rows are gone that a table would be computed of.
+    #[error(
+        "`{table}` is new or means something else, and cannot be computed of the raw rows: {why}. Leave it out or as it was{way}, or \
+         compute everything again from the first record with `--rebuild`"
+    )]
+    RawIsGone {
+        /// Which.
+        table: &'static str,
+        /// What is gone.
+        why: String,
+        /// What else can be done.
+        way: &'static str,
+    },
+    /// A sink cannot have a table of another shape under the same name.
+    #[error(
+        "`{table}` has other columns or another key than before, and {sink} cannot make it anew within a commit. Give it \
+         another name (that of its file): it is computed of the raw rows then, and what is there stays; or leave it as it was"
+    )]
+    AnotherShape {
+        /// Which.
+        table: &'static str,
+        /// What operators know the sink by.
+        sink: String,
+    },
     /// A partition is another log of the same name.
     #[error(
         "`{partition}` is not the log that was read before: it was made again, or replaced by another of its name. Give the \

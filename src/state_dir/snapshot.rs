@@ -214,6 +214,21 @@ impl StateDir {
         Ok(sections)
     }
 
+    /// Removes every snapshot after an epoch of which the tables mean something else than these prints say.
+    ///
+    /// # Errors
+    /// If one cannot be read or removed.
+    pub fn forget_snapshots_ahead(&self, of: Time, fingerprint: &BTreeMap<String, String>) -> Result<(), StateError> {
+        for ((epoch, by), objects) in self.snapshots()?.split_off(&(of + 1, 0)) {
+            let key = name(epoch, by) + MANIFEST;
+            let Some(manifest) = self.read_json::<Manifest>(&key, MANIFEST, FORMAT)? else { continue };
+            if manifest.fingerprint != *fingerprint {
+                objects.iter().try_for_each(|object| self.store().delete(&(name(epoch, by) + object)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes every snapshot before the given one, whole or not, and parts of attempts at later ones that
     /// this generation did not make and nobody will finish.
     ///

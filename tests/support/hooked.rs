@@ -1,3 +1,4 @@
+use dataflows::Instant;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use deltamart::sink::purge::{Purge, Purged};
@@ -96,6 +97,22 @@ impl Stored for Hooked {
 
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.sink.page(table, after, limit)
+    }
+
+    fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {
+        self.sink.whole_since(table)
+    }
+
+    fn lacks_somebody(&mut self) -> Result<bool, SinkError> {
+        self.sink.lacks_somebody()
+    }
+
+    fn makes_anew(&self) -> bool {
+        self.sink.makes_anew()
+    }
+
+    fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError> {
+        self.sink.has_another_shape(table)
     }
 
     fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

@@ -1,6 +1,6 @@
 //! The toy library, as a program has a family.
 
-use super::events::{BAD_TOY, CHILD_OUT_OF_RANGE, VOCABULARY};
+use super::events::{BAD_TOY, CHILD_OUT_OF_RANGE, Handed, VOCABULARY};
 use super::metrics::{KEPT, METRICS, TOY_EVENTS, append, build, taps};
 use dataflows::family::{Configured, Family, FamilyId};
 use dataflows::flow::{Inputs, Outputs};
@@ -8,9 +8,11 @@ use dataflows::gate::{Events, Gate};
 use dataflows::lane::Lane;
 use dataflows::operators::{Judged, LateSplit, Watermarks, watermark};
 use dataflows::state::{KeptBy, Ledger};
-use dataflows::table::TableId;
+use dataflows::table::{TableId, Value};
 use dataflows::wire::{Names, Reason};
 use dataflows::{Settings, Time};
+use std::any::Any;
+use std::sync::Arc;
 use timely::dataflow::Scope;
 
 pub struct Toys;
@@ -46,6 +48,16 @@ impl Family for Toys {
         vec![BAD_TOY, CHILD_OUT_OF_RANGE]
     }
 
+    fn event_of(&self, id: TableId, row: &[Value]) -> Option<Box<dyn Any>> {
+        let [Value::Text(name), Value::Instant(timestamp), Value::Integer(child), Value::Text(toy)] =
+            row.get(id.table().key_columns..)?
+        else {
+            return None;
+        };
+        let (timestamp, child, toy) = (*timestamp, *child as u64, toy.clone());
+        Some(Box::new(Handed { timestamp, child, toy, is_lent: name == "toy_lent" }))
+    }
+
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         KEPT.to_vec()
     }
@@ -61,6 +73,10 @@ impl Configured for Library {
 
     fn lane(&self) -> &Settings {
         &self.0
+    }
+
+    fn with(&self, lane: Settings) -> Arc<dyn Configured> {
+        Arc::new(Library(lane))
     }
 
     fn build<'s>(&self, scope: Scope<'s, Time>, inputs: Inputs<'s>, ledger: &Ledger) -> (Box<dyn Gate>, Outputs<'s>) {

@@ -18,6 +18,8 @@ pub struct CatalogItem {
     pub item_id: ItemId,
     /// Everything else: two versions with equal content are one version.
     pub content: CatalogContent,
+    /// From when on it is valid, if that was decided when it was read before.
+    pub decided: Option<Instant>,
 }
 
 /// What a catalog version says of its item. The order of the fields is the order of ties.
@@ -186,6 +188,7 @@ fn accept(fields: &mut Fields<'_>) -> Accept<Event, Rules> {
                 languages: wire.texts(languages)?,
                 attributes: wire.attributes(attributes)?,
             },
+            decided: None,
         };
         let (event, masked) = item.accepted()?;
         record.masked = masked;

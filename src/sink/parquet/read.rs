@@ -1,6 +1,6 @@
 //! Files become rows again, group by group and a batch at a time.
 
-use super::schema::{DELETE, Row, STAMPS, Stamp, UPSERT};
+use super::schema::{DELETE, Row, STAMPS, Stamp, UPSERT, schema};
 use bytes::Bytes;
 use dataflows::table::{Table, Type, Value};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -21,6 +21,12 @@ pub(super) struct FileReader {
     group: Vec<Option<ColumnReader>>,
     left: usize,
     batch: std::vec::IntoIter<Row>,
+}
+
+/// Whether a file has other columns or another key than a table. What is no key may be null there.
+pub(super) fn has_another_shape(table: &Table, bytes: Vec<u8>) -> Result<bool> {
+    let file = SerializedFileReader::new(Bytes::from(bytes))?;
+    Ok(file.metadata().file_metadata().schema().get_fields() != schema(table)?.get_fields())
 }
 
 impl FileReader {

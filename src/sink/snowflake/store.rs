@@ -326,6 +326,14 @@ impl Stored for Snowflake {
             .collect()
     }
 
+    fn has_another_shape(&mut self, _: TableId) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
+    fn makes_anew(&self) -> bool {
+        false
+    }
+
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let days = "DATA_RETENTION_TIME_IN_DAYS of the tables (1 by default), and for seven more in Fail-safe";
         let binds = "the query history has what was sent, whole rows as bind values, for seven days (BIND_VALUES; nobody \

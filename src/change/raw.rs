@@ -1,0 +1,167 @@
+//! The raw rows that tables are computed of.
+
+use super::fold::{Fold, Folded};
+use super::said::{self, Said};
+use super::{Gone, keeping};
+use crate::instant::show;
+use crate::recovery::StartError;
+use crate::sink::{SinkError, Warehouse};
+use crate::specification;
+use crate::state_dir::StateDir;
+use crate::state_dir::obstacle::Obstacle;
+use crate::state_dir::snapshot::Manifest;
+use dataflows::delta::Delta;
+use dataflows::family::{Catalogue, Configured};
+use dataflows::raw::LATE_EVENTS;
+use dataflows::table::{TableId, Value};
+use dataflows::{Instant, Settings};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many rows are read at a time.
+const PAGE: usize = 4096;
+
+/// From when on some tables of a family are whole that are computed of its raw rows: of those of which old ones were removed.
+///
+/// # Errors
+/// If rows are gone that a table would need.
+pub fn since(
+    dir: &StateDir,
+    raw: &mut dyn Warehouse,
+    (catalogue, family): (Catalogue, &dyn Configured),
+    tables: &BTreeSet<TableId>,
+    gone: Gone,
+) -> Result<BTreeMap<TableId, Instant>, StartError> {
+    let refused = |table: &TableId, why: String, way| {
+        let table = table.name();
+        StartError::from(dir.refused(Obstacle::RawIsGone { table, why, way }))
+    };
+    let lacks_somebody = raw.lacks_somebody()?;
+    let late = raw.whole_since(LATE_EVENTS)?;
+    let mut since = BTreeMap::new();
+    for table in tables {
+        if !family.lane().raw {
+            return Err(refused(table, "raw rows are not kept (setting `raw`)".to_owned(), ""));
+        }
+        if lacks_somebody {
+            return Err(refused(table, "those of users who were forgotten were deleted".to_owned(), ""));
+        }
+        let read = specification::reads(catalogue, *table);
+        let mut whole = late;
+        for id in family.family().raw().into_iter().filter(|id| read.contains(id.name())) {
+            whole = whole.max(raw.whole_since(id)?);
+        }
+        match whole {
+            None => {}
+            Some(at) if !family.family().windows(*table).is_empty() => drop(since.insert(*table, at)),
+            Some(_) if gone.since_kept => {}
+            Some(at) => {
+                let why =
+                    format!("those from before {} were removed (`[retention]`), and its key has no time", show(at));
+                return Err(refused(table, why, ", or have it count what is kept (`--since-kept`)"));
+            }
+        }
+    }
+    Ok(since)
+}
+
+/// Whether a delta deletes a row of a time of which raw rows are gone.
+pub fn is_of_before(delta: &Delta, catalogue: Catalogue, table: TableId, since: Option<Instant>) -> bool {
+    let (Delta::Delete(key), Some(family)) = (delta, catalogue.family_of(table)) else { return false };
+    let starts = family.windows(table).into_iter().filter_map(|place| match key.get(place) {
+        Some(Value::Instant(start)) => Some(*start),
+        _ => None,
+    });
+    since.is_none_or(|since| starts.max().is_none_or(|start| start < since))
+}
+
+/// Some tables of a family, of its raw rows; how many of those there were.
+///
+/// # Errors
+/// If what comes out is not what the SQL says; if something cannot be read.
+pub fn fold(
+    dir: &StateDir,
+    raw: &mut dyn Warehouse,
+    (catalogue, family, tables): (Catalogue, &dyn Configured, &BTreeSet<TableId>),
+    before: &Manifest,
+) -> Result<(Folded, u64), StartError> {
+    let mut read = 0;
+    let times = before.lanes.of(family.family().name());
+    let family = keeping(family, |id| tables.contains(&id));
+    let family = family.with(Settings { raw: false, ..family.lane().clone() });
+    let late = late(raw)?;
+    let failed = |error: rusqlite::Error| {
+        dir.refused(Obstacle::Unreadable(format!("the SQL of what changed could not be executed: {error}")))
+    };
+    let mut said = Said::new(catalogue, &*family, tables).map_err(failed)?;
+    let mut fold = Fold::new(&*family);
+    let raw_tables: Vec<_> = said.raw_tables().collect();
+    let mut each = |is_late: bool, fold: &mut Fold<'_>, said: &mut Said| -> Result<(), StartError> {
+        for id in &raw_tables {
+            let mut failure = None;
+            rows(raw, *id, |row| {
+                if late.contains(&row[..3]) != is_late {
+                    return Ok(());
+                }
+                read += 1;
+                if failure.is_none() {
+                    failure = said.add(*id, row, is_late).err();
+                }
+                fold.take(*id, row)
+            })?;
+            if let Some(failure) = failure {
+                return Err(failed(failure).into());
+            }
+        }
+        Ok(())
+    };
+    each(false, &mut fold, &mut said)?;
+    fold.is_at(times);
+    if !late.is_empty() {
+        each(true, &mut fold, &mut said)?;
+    }
+    let folded = fold.end();
+    let mut desired = said.rows(&*family, times.watermark).map_err(failed)?;
+    for (table, rows) in &mut desired {
+        if let Some(since) = family.lane().since.get(table) {
+            rows.retain(|key, _| !is_of_before(&Delta::Delete(key.clone()), catalogue, *table, Some(*since)));
+        }
+    }
+    for table in tables {
+        let nothing = BTreeMap::new();
+        let (held, wanted) = (folded.rows.get(table).unwrap_or(&nothing), desired.get(table).unwrap_or(&nothing));
+        let differing = said::differing(*table, held, wanted);
+        if differing > 0 {
+            let table = table.name();
+            return Err(dir.refused(Obstacle::FoldedOtherwise { table, differing }).into());
+        }
+    }
+    Ok((folded, read))
+}
+
+/// Where the events came from that were late.
+fn late(raw: &mut dyn Warehouse) -> Result<BTreeSet<Vec<Value>>, StartError> {
+    let mut late = BTreeSet::new();
+    rows(raw, LATE_EVENTS, |row| {
+        late.insert(row[..3].to_vec());
+        Ok(())
+    })?;
+    Ok(late)
+}
+
+/// The rows of a table, each in its turn.
+fn rows(
+    stored: &mut dyn Warehouse,
+    id: TableId,
+    mut each: impl FnMut(&[Value]) -> Result<(), SinkError>,
+) -> Result<(), StartError> {
+    let mut last: Option<Vec<Value>> = None;
+    loop {
+        let page = stored.page(id, last.as_deref(), PAGE)?;
+        page.iter().try_for_each(|row| each(row))?;
+        let full = page.len() == PAGE;
+        last = page.into_iter().next_back().map(|row| row[..id.table().key_columns].to_vec());
+        if !full {
+            return Ok(());
+        }
+    }
+}
