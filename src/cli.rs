@@ -282,6 +282,23 @@ pub struct TryArgs {
     /// Show what each event changes: each is an epoch of its own, and with many of them that takes long
     #[arg(long)]
     pub deltas: bool,
+    /// Print a case instead, NAME.case, made of these events: what each of them changes; to be read, and kept for `test`
+    #[arg(long, conflicts_with = "deltas")]
+    pub case: bool,
+}
+
+/// Which cases `test` plays.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only the cases of these metrics
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The folder with the cases, NAME.case or NAME/WHAT.case [default: setting `model`]
+    #[arg(long, value_name = "FOLDER")]
+    pub cases: Option<PathBuf>,
+    /// Write into the cases what was found: read it afterwards
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// What `forget` is told.
@@ -341,6 +358,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Compute a declared metric over some files, show its rows, and compare them with its SQL; nothing is kept
     Try(TryArgs),
+    /// Play the cases of the model, events and the rows that they must change, and show what differs; nothing is kept
+    Test(TestArgs),
     /// Print a file of the model, NAME.toml, made of a sample of events or of a schema: to be read, corrected and kept
     Declare {
         /// Files of JSON lines or CSV (`.gz` too), folders of them, patterns, or `-` for standard input; or one subject of

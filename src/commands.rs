@@ -21,6 +21,7 @@ mod awaited;
 mod batch;
 mod beat;
 mod beside;
+mod cases;
 mod changed;
 mod check;
 mod clock;
@@ -146,6 +147,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Verify { .. }) => "verify",
         Some(Command::Explain(_)) => "explain",
         Some(Command::Try(_)) => "try",
+        Some(Command::Test(_)) => "test",
         Some(Command::Declare { .. }) => "declare",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget(_)) => "forget",
@@ -213,6 +215,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
                 | Command::Schema { .. }
                 | Command::SnowflakeKey { .. }
                 | Command::Try(_)
+                | Command::Test(_)
         )
     );
     if config.warehouse == Path::new(IN_MEMORY) && !reads_no_warehouse {
@@ -269,6 +272,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Verify { table } => verify::verify(&config, table.as_deref()),
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
         Command::Try(arguments) => trial::trial(&config, &arguments),
+        Command::Test(arguments) => cases::test(&config, &arguments),
         Command::Forget(arguments) => forget::forget(&config, &arguments),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;

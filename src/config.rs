@@ -8,6 +8,7 @@ pub mod kafka;
 mod layers;
 pub mod load;
 pub mod origin;
+mod otherwise;
 pub mod paths;
 pub mod publish;
 pub mod retention;

@@ -77,6 +77,7 @@ pub mod engine;
 pub mod kept;
 pub mod turns;
 
+pub mod cases;
 pub mod commit;
 pub mod reconcile;
 pub mod sink;

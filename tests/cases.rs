@@ -1,176 +1,149 @@
-//! Cases as text, in `tests/cases/<table>/`: events as JSON lines, an epoch's end as `=>` lines with
-//! what it committed to that table. `end` is the end of the input. Settings (`lateness 2h`, `segments
-//! new_within=3h`) and the `tables` that are shown, if they are others, come first; `1:` before an
-//! event is its partition.
+//! Our own cases, in `tests/cases/<table>/`, are played by the program itself: `deltamart test --cases tests/cases`. What
+//! stands in such a file: `docs/your-metrics.md`.
+//!
 //! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
 
-use crate::support::table;
-use crate::support::{self, one_commit_per_epoch, options};
-use dataflows::delta::Delta;
-use dataflows::shop::settings::Thresholds;
-use dataflows::table::Value;
-use dataflows::time::WATERMARK_STEP_MS;
-use deltamart::families::all;
-use deltamart::instant;
-use deltamart::sink::Commit;
-use deltamart::source::script::Step;
-use std::fmt::Write;
+use crate::cli::{deltamart, said};
 use std::path::{Path, PathBuf};
+use std::process::Output;
+
+fn folder_of_cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
 
 #[test]
 fn every_case_commits_what_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut cases: Vec<PathBuf> = Vec::new();
-    for table in std::fs::read_dir(folder).expect("tests/cases") {
-        let table = table.expect("entry").path();
-        let files = std::fs::read_dir(table).expect("a folder per table");
-        cases.extend(files.map(|file| file.expect("entry").path()));
+    // Where no settings lie about.
+    let folder = tempfile::tempdir().expect("a folder");
+    let cases = folder_of_cases();
+    let mut arguments = vec!["test", "--json", "--cases", cases.to_str().expect("text")];
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        arguments.push("--update");
     }
-    assert!(cases.len() >= 12, "the cases are gone");
-    cases.sort();
-    let mut wrong = Vec::new();
-    for path in cases {
-        let expected = std::fs::read_to_string(&path).expect("readable");
-        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a table");
-        let actual = play(&expected, folder);
-        if actual != expected {
-            if std::env::var_os("UPDATE_CASES").is_some() {
-                std::fs::write(&path, &actual).expect("writable");
-            }
-            wrong.push(format!("{}\n--- expected\n{expected}\n--- found\n{actual}", path.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let output = deltamart(folder.path(), &arguments);
+    let (code, text) = said(&output);
+    let facts = json(&output);
+    let played = facts["cases"].as_array().map_or(0, Vec::len);
+    assert!(code == Some(0) && facts["written"] == 0, "{text}");
+    let files = std::fs::read_dir(&cases).expect("tests/cases");
+    let files = files.flat_map(|table| std::fs::read_dir(table.expect("entry").path()).expect("a folder per table"));
+    assert_eq!((played, played > 70), (files.count(), true));
 }
 
-/// Plays a case and writes it again, with what its epochs committed.
-fn play(case: &str, table: &str) -> String {
-    let mut options = one_commit_per_epoch(options(1));
-    options.settings.lane.raw = false;
-    let ids = |names: &str| names.split(' ').map(|name| all().by_name(name).expect(name)).collect();
-    options.settings.lane.tables = ids(table);
-    options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
-    let mut partitions = 1;
-    let mut steps = Vec::new();
-    let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];
-    let mut in_outcome = false;
-    for line in case.lines() {
-        if line.starts_with("=>") {
-            if !in_outcome {
-                steps.push(Step::Cut);
-                epochs.push(Vec::new());
-            }
-            in_outcome = true;
-            continue;
-        }
-        in_outcome = false;
-        epochs.last_mut().expect("one").push(line);
-        let duration = |text: &str| humantime::parse_duration(text).expect("a duration").as_millis() as i64;
-        let unlimited = |text: &str| (text != "unlimited").then(|| duration(text));
-        match line.split_once(' ') {
-            Some(("tables", names)) => options.settings.lane.tables = ids(names),
-            Some(("session_timeout", text)) => options.settings.session_timeout_ms = Some(duration(text)),
-            Some(("cart_ttl", text)) => options.settings.cart_ttl_ms = duration(text),
-            Some(("price_backfill", text)) => options.settings.price_backfill_ms = duration(text),
-            Some(("1:", event)) => {
-                partitions = 2;
-                steps.push(Step::Record(1, event.as_bytes().to_vec()));
-            }
-            Some(("lateness", text)) => options.settings.lane.lateness_ms = unlimited(text),
-            Some(("segments", thresholds)) => set(&mut options.settings.segments, thresholds),
-            Some(("catalog_lateness", text)) => options.settings.catalog_lateness_ms = unlimited(text),
-            _ if line == "end" => steps.push(Step::End),
-            _ if line == "whole_input" => options.settings.lane.whole_input = true,
-            _ if line.starts_with('#') || line.is_empty() => {}
-            _ => steps.push(Step::Record(0, line.as_bytes().to_vec())),
-        }
-    }
-    // After `end` there is nothing to close.
-    if steps.iter().any(|step| matches!(step, Step::End)) {
-        steps.retain(|step| !matches!(step, Step::End));
-        steps.pop();
-        steps.push(Step::End);
-    } else {
-        steps.push(Step::Stop);
-    }
-    let (sink, _) = support::run_script(partitions, steps, options);
-    let log = sink.contents().log.clone();
-    let mut out = String::new();
-    for (number, lines) in epochs.iter().enumerate() {
-        lines.iter().for_each(|line| writeln!(out, "{line}").expect("text"));
-        if number + 1 < epochs.len() || !lines.is_empty() {
-            let epoch = 2 * (number as u64 + 1);
-            let said = log.iter().find(|commit| commit.epoch == epoch).map(told).unwrap_or_default();
-            out.push_str(if said.is_empty() { "=> nothing\n" } else { &said });
-        }
-    }
-    out
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output).1))
 }
 
-/// Sets thresholds of segments as in the configuration: `frequent_views=3 frequent_within=4h`.
-fn set(thresholds: &mut Thresholds, text: &str) {
-    for (name, value) in text.split(' ').map(|pair| pair.split_once('=').expect("name=value")) {
-        let number = || value.parse().expect("a number");
-        let duration = || humantime::parse_duration(value).expect("a duration").as_millis() as i64;
-        match name {
-            "high_value_cents" => thresholds.high_value_cents = number(),
-            "high_value_within" => thresholds.high_value_within_ms = duration(),
-            "abandoned_carts" => thresholds.abandoned_carts = number(),
-            "abandoned_after" => thresholds.abandoned_after_ms = duration(),
-            "abandoned_within" => thresholds.abandoned_within_ms = duration(),
-            "frequent_views" => thresholds.frequent_views = number(),
-            "frequent_within" => thresholds.frequent_within_ms = duration(),
-            "new_within" => thresholds.new_within_ms = duration(),
-            "inactive_after" => thresholds.inactive_after_ms = duration(),
-            _ => panic!("{name} is no threshold of segments"),
-        }
-    }
+/// A folder with the model that `init` writes.
+fn model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) = said(&deltamart(folder.path(), &["init"]));
+    assert!(code == Some(0) && text.contains("orders_by_day.case"), "{text}");
+    folder
 }
 
-/// More rows of a table than this are not shown whole.
-const SHOWN_WHOLE: usize = 12;
-
-fn told(commit: &Commit) -> String {
-    let mut out = String::new();
-    let changed = all().tables().iter().filter_map(|id| commit.deltas.get_key_value(id));
-    for (table, deltas) in changed {
-        for (number, delta) in deltas.iter().enumerate() {
-            // Of very many the first and the last.
-            if deltas.len() > SHOWN_WHOLE && (3..deltas.len() - 3).contains(&number) {
-                if number == 3 {
-                    writeln!(out, "=> ... {} more of {}", deltas.len() - 6, table.table().name).expect("text");
-                }
-                continue;
-            }
-            let (what, values) = match delta {
-                Delta::Upsert(row) => ("upsert", row),
-                Delta::Delete(key) => ("delete", key),
-            };
-            writeln!(out, "=> {what} {} {}", table.table().name, shown(values)).expect("text");
-        }
+#[test]
+fn the_case_that_is_shipped_is_right_and_a_wrong_one_is_shown_and_written() {
+    let folder = model();
+    let (code, text) = said(&deltamart(folder.path(), &["test"]));
+    assert!(code == Some(0) && text.contains("1 case: each gave what it says"), "{text}");
+    let path = folder.path().join("model/orders_by_day.case");
+    let right = std::fs::read_to_string(&path).expect("reads");
+    let wrong = right.replace("| 11.50   | 2         | false", "| 11.00   | 2         | false");
+    std::fs::write(&path, &wrong).expect("writes");
+    let (code, text) = said(&deltamart(folder.path(), &["test", "orders_by_day"]));
+    for expected in [
+        "model/orders_by_day.case:13: the events before it gave something else",
+        "    orders_by_day: day              | country | order_count | revenue | customers | is_final\n",
+        "  - upsert         2026-01-05T00:00 | DE      | 3           | 11.00   | 2         | false\n",
+        "  + upsert         2026-01-05T00:00 | DE      | 3           | 11.50   | 2         | false\n",
+        "1 of 1 case did not give what it says",
+        "test orders_by_day --update",
+    ] {
+        assert!(code == Some(1) && text.contains(expected), "`{expected}` is missing: {text}");
     }
-    for row in commit.appends.get(&table("rejected_events")).into_iter().flatten() {
-        writeln!(out, "=> rejected {}", shown(&row[5..7])).expect("text");
-    }
-    for row in commit.appends.get(&table("late_events")).into_iter().flatten() {
-        writeln!(out, "=> late {}", shown(&row[3..5])).expect("text");
-    }
-    out
+    assert_eq!(std::fs::read_to_string(&path).expect("reads"), wrong, "nothing is written that nobody asked for");
+    let output = deltamart(folder.path(), &["test", "--json"]);
+    let facts = json(&output);
+    assert_eq!((output.status.code(), &facts["exit_code"], &facts["failed"]), (Some(1), &1.into(), &1.into()));
+    let difference = &facts["cases"][0]["differences"][0];
+    assert_eq!(difference["line"], 13);
+    assert!(difference["expected"][0].as_str().is_some_and(|text| text.contains("11.00")), "{facts}");
+    assert!(difference["found"][0].as_str().is_some_and(|text| text.contains("11.50")), "{facts}");
+    let (code, text) = said(&deltamart(folder.path(), &["test", "--update"]));
+    assert!(code == Some(0) && text.contains("written: model/orders_by_day.case"), "{text}");
+    // What was right stays as it was, and what was wrong is what was found.
+    assert_eq!(std::fs::read_to_string(&path).expect("reads"), right);
+    assert_eq!(said(&deltamart(folder.path(), &["test"])).0, Some(0));
 }
 
-fn shown(values: &[Value]) -> String {
-    let texts: Vec<_> = values
-        .iter()
-        .map(|value| match value {
-            Value::Null => "-".to_owned(),
-            Value::Boolean(truth) => truth.to_string(),
-            Value::Integer(number) => number.to_string(),
-            Value::Instant(at) => instant::show(*at).replace(":00.000Z", ""),
-            Value::Cents(cents) => format!("${}.{:02}", cents / 100, cents % 100),
-            Value::Milli(milli) => format!("{}.{:03}", milli / 1000, milli % 1000),
-            Value::Text(text) => text.clone(),
-            Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        })
-        .collect();
-    texts.join(" | ")
+#[test]
+fn a_case_is_made_of_a_sample() {
+    let folder = model();
+    let path = folder.path().join("model/orders_by_day.case");
+    let case = std::fs::read_to_string(&path).expect("reads");
+    let records: Vec<_> = case.lines().filter(|line| line.starts_with('{')).collect();
+    std::fs::write(folder.path().join("orders.jsonl"), records.join("\n") + "\nno order\n").expect("writes");
+    let output = deltamart(folder.path(), &["try", "model/orders_by_day.sql", "orders.jsonl", "--case"]);
+    let made = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && made.starts_with("# What each event of orders.jsonl changes.\n"), "{made}");
+    for expected in ["\n0: no order\n=> rejected undecodable | ", "\n=> late 2026-01-05T12:00 | ", "\n=> nothing\n"] {
+        assert!(made.contains(expected), "`{expected}` is missing: {made}");
+    }
+    std::fs::write(&path, &made).expect("writes");
+    let (code, text) = said(&deltamart(folder.path(), &["test"]));
+    assert!(code == Some(0) && text.contains("1 case: each gave"), "{text}");
+    std::fs::write(folder.path().join("many.jsonl"), (records[0].to_owned() + "\n").repeat(201)).expect("writes");
+    let (code, text) = said(&deltamart(folder.path(), &["try", "model/orders_by_day.sql", "many.jsonl", "--case"]));
+    assert!(code == Some(2) && text.contains("give 200 records of `many.jsonl` at the most"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_played_is_refused_with_its_place() {
+    let folder = model();
+    let model = folder.path().join("model");
+    let case = std::fs::read_to_string(model.join("orders_by_day.case")).expect("reads");
+    std::fs::create_dir(model.join("orders_by_day")).expect("a folder");
+    let of_shop =
+        "{\"event_name\":\"item_view\",\"timestamp\":\"2026-01-05T10:00:00Z\",\"item_id\":\"1\",\"user_id\":1}\n=> ?\n";
+    for (name, text) in [
+        ("orders_by_day/a_setting.case", case.replace("set lateness=48h", "set latness=48h")),
+        ("orders_by_day/another_setting.case", case.replace("set lateness=48h", "set kafka.brokers=b:1")),
+        ("orders_by_day/no_value.case", case.replace("set lateness=48h", "set lateness=long")),
+        ("orders_by_day/not_said.case", case.replace("=> orders_by_day:", "=> orders:")),
+        ("orders_by_days.case", case.clone()),
+        ("movie_statistics.case", of_shop.to_owned()),
+    ] {
+        std::fs::write(model.join(name), text).expect("writes");
+    }
+    let (code, text) = said(&deltamart(folder.path(), &["test"]));
+    for expected in [
+        "a_setting.case:2:1: there is no setting `latness`.\n",
+        "Did you mean `lateness`?",
+        "another_setting.case:2:1: `kafka.brokers` decides nothing that rows say.",
+        "no_value.case:2:1: setting `lateness`: ",
+        "not_said.case:5:4: `orders` is no table of this case, which has `orders_by_day`.",
+        "model/orders_by_days.case: belongs to no metric, because there is none called `orders_by_days`; did you mean \
+         `orders_by_day`?",
+    ] {
+        assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing: {text}");
+    }
+    let (code, text) = said(&deltamart(folder.path(), &["check"]));
+    assert!(code == Some(0) && text.contains("case model/orders_by_days.case: belongs to no metric"), "{text}");
+    // The shop's tables have cases too, and what an epoch does not say yet is said to be missing.
+    let (code, text) = said(&deltamart(folder.path(), &["test", "movie_statistics"]));
+    for expected in [
+        "model/movie_statistics.case:2: it does not say what the events before it give",
+        "  + upsert            1        | 1",
+    ] {
+        assert!(code == Some(1) && text.contains(expected), "`{expected}` is missing: {text}");
+    }
+    for (name, expected) in [
+        ("users", "`users` has no case: write `model/users.case`"),
+        ("orders_by_dya", "no case is of `orders_by_dya`; did you mean `orders_by_day`?"),
+        ("nothing_like_it", "there is no metric `nothing_like_it`"),
+    ] {
+        let (code, text) = said(&deltamart(folder.path(), &["test", name]));
+        assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing: {text}");
+    }
 }

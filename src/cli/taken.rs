@@ -113,7 +113,17 @@ Examples:
         examples: "\
 Examples:
   deltamart try model/orders_by_day.sql orders.jsonl
-  deltamart try draft.sql 'logs/*.jsonl.gz' --model model --set lateness=24h",
+  deltamart try draft.sql 'logs/*.jsonl.gz' --model model --set lateness=24h
+  deltamart try draft.sql orders.jsonl --case > model/draft.case",
+    },
+    Taken {
+        name: "test",
+        flags: &[SETTINGS, JSON],
+        examples: "\
+Examples:
+  deltamart test
+  deltamart test orders_by_day
+  deltamart test orders_by_day --update",
     },
     Taken {
         name: "declare",

@@ -1,6 +1,6 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
-use super::{explain, inputs, second, sinks, text};
+use super::{cases, explain, inputs, second, sinks, text};
 use crate::config::kafka::Format;
 use crate::config::written::COLUMNS;
 use crate::config::{Config, Loaded};
@@ -57,6 +57,20 @@ fn check_kafka(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// How many cases the model has, and which belong to no metric.
+fn check_cases(config: &Config) -> Result<()> {
+    let found = cases::found(&config.model)?;
+    let (of_metrics, others): (Vec<_>, Vec<_>) =
+        found.iter().partition(|found| all().metrics().iter().any(|(id, _)| id.name() == found.of));
+    if !of_metrics.is_empty() {
+        say!("# model `{}`: {}", config.model.display(), text::count(of_metrics.len() as u64, "case"));
+    }
+    for found in others {
+        say!("# case {}", cases::belongs_to_none(&found.path, &found.of));
+    }
+    Ok(())
+}
+
 pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
     let config = &loaded.config;
     let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0.into());
@@ -65,6 +79,7 @@ pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
         say!("# every other setting has its default: `deltamart check --all` prints all of them");
     }
     explain::model(config)?;
+    check_cases(config)?;
     for (name, position) in sinks::positions(config) {
         match position? {
             None => say!("# {name}: answers; nobody has written to it yet"),

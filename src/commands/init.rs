@@ -61,8 +61,8 @@ fn model(folder: &Path) -> Result<()> {
     }
     let names: Vec<_> = files.iter().map(|(name, _)| format!("`{name}`")).collect();
     say!(
-        "folder `{}` has events and a metric to begin with, and views of the events for DuckDB ({}): change them, or delete \
-         the folder if you need none",
+        "folder `{}` has events, a metric and a case of it to begin with, and views of the events for DuckDB ({}): change \
+         them, or delete the folder if you need none",
         folder.display(),
         names.join(", ")
     );

@@ -4,7 +4,7 @@ use super::meaning::columns;
 use super::outcome::{FAILED, Outcome};
 use super::paths::{Stdin, events};
 use super::text::{count, grouped, took, word};
-use super::{Refused, explain, given, options, show, stop_on_signals, verify};
+use super::{Refused, cases, explain, given, options, show, stop_on_signals, verify};
 use crate::cli::TryArgs;
 use crate::config::Config;
 use crate::engine::{self, Job, Resume};
@@ -31,7 +31,7 @@ pub(super) fn name_of(file: &Path) -> Result<String, Refused> {
 
 pub(super) fn trial(
     config: &Config,
-    TryArgs { metric: file, files: given, model: _, deltas }: &TryArgs,
+    TryArgs { metric: file, files: given, model: _, deltas, case }: &TryArgs,
 ) -> Result<Outcome> {
     let tried = families::metrics().find_map(|metrics| {
         let of_metric = metrics.plan().metrics.first().zip(metrics.tables().first());
@@ -50,6 +50,11 @@ pub(super) fn trial(
     // What cannot be read is said before anything else.
     let found = given::whole(config, &files, &whose, &[])?;
     let sources = given::by_family(Vec::new(), found, Tail::Take, &files)?;
+    if *case {
+        let sample = given.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+        say_as_is!("{}", cases::of_sample(config, id, sources, &sample)?.trim_end());
+        return Ok(Outcome::of(false));
+    }
     explain::metric_said(config, of, metric, file)?;
     say_as_is!("\n{}\n", columns(id.table()));
     let folder = tempfile::Builder::new().prefix("deltamart-").tempdir();

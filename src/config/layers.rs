@@ -33,7 +33,7 @@ pub(super) struct Layers {
 }
 
 /// Text as TOML would read it behind `key =`, or else as text.
-fn value_of(text: &str) -> Value {
+pub(super) fn value_of(text: &str) -> Value {
     let table = toml::from_str::<Table>(&format!("value = {text}")).ok().filter(|table| table.len() == 1);
     table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
 }

@@ -171,7 +171,7 @@ fn is_within(key: &str, outer: &str) -> bool {
 }
 
 /// What it says, or why it cannot be so: of a key that is so many names deep.
-fn read(table: Table, depth: usize) -> Result<Config, String> {
+pub(super) fn read(table: Table, depth: usize) -> Result<Config, String> {
     let value = figment::value::Value::serialize(table).map_err(|error| why(&error, depth))?;
     value.deserialize().map_err(|error| why(&error, depth))
 }
@@ -186,7 +186,7 @@ fn all_taken(config: &Config, path: &[String], value: &Value) -> Result<(), Stri
     }
 }
 
-fn put(table: &mut Table, path: &[String], value: Value) {
+pub(super) fn put(table: &mut Table, path: &[String], value: Value) {
     match path {
         [name] => {
             table.insert(name.clone(), value);

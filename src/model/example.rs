@@ -1,4 +1,4 @@
-//! A model to begin with: one kind of events, and one metric of it.
+//! A model to begin with: one kind of events, one metric of it, and a case of that.
 
 use super::messages::Mistake;
 use super::{duckdb, events};
@@ -7,6 +7,7 @@ use super::{duckdb, events};
 pub const FILES: &[(&str, &str)] = &[
     ("orders.toml", include_str!("example/orders.toml")),
     ("orders_by_day.sql", include_str!("example/orders_by_day.sql")),
+    ("orders_by_day.case", include_str!("example/orders_by_day.case")),
 ];
 
 /// What stands beside them: the file of views for DuckDB.
