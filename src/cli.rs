@@ -239,6 +239,17 @@ pub struct SqlArgs {
     pub answer: AnswerArgs,
 }
 
+/// What `late` is asked.
+#[derive(Debug, Args)]
+pub struct LateArgs {
+    /// The metric
+    #[arg(value_name = "NAME")]
+    pub table: String,
+    /// How many rows at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
 /// What `explain` explains.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -354,6 +365,8 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         table: Option<String>,
     },
+    /// Show which rows of a metric the late events would have changed: its SQL without them and with them, both values
+    Late(LateArgs),
     /// Explain a table: what it is computed of, its columns, its SQL, and when its rows leave memory
     Explain(ExplainArgs),
     /// Compute a declared metric over some files, show its rows, and compare them with its SQL; nothing is kept

@@ -147,6 +147,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Verify { .. }) => "verify",
         Some(Command::Explain(_)) => "explain",
         Some(Command::Try(_)) => "try",
+        Some(Command::Late(_)) => "late",
         Some(Command::Test(_)) => "test",
         Some(Command::Declare { .. }) => "declare",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
@@ -273,6 +274,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
         Command::Try(arguments) => trial::trial(&config, &arguments),
         Command::Test(arguments) => cases::test(&config, &arguments),
+        Command::Late(arguments) => verify::late(&config, &arguments),
         Command::Forget(arguments) => forget::forget(&config, &arguments),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;

@@ -63,6 +63,8 @@ mod gaps;
 mod kafka;
 /// The program itself, killed over and over.
 mod kills;
+/// What the late events of a warehouse would have changed.
+mod late;
 /// What is late in files is a function of the files.
 mod lateness;
 /// Files, whatever they are packed in and however they are written, and such as are something else.

@@ -97,6 +97,14 @@ Examples:
   deltamart verify --warehouse live.db --json",
     },
     Taken {
+        name: "late",
+        flags: &[SETTINGS, WAREHOUSE, JSON],
+        examples: "\
+Examples:
+  deltamart late orders_by_day
+  deltamart late checkout_metrics --limit 100 --warehouse live.db",
+    },
+    Taken {
         name: "explain",
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\

@@ -1,5 +1,9 @@
 //! `verify`: each metric's SQL over the stored raw events, against the live tables.
 
+mod late;
+
+pub(super) use late::late;
+
 use super::Refused;
 use super::outcome::{FAILED, Outcome};
 use super::show::no_table;
