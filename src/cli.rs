@@ -398,6 +398,12 @@ pub enum Command {
     /// Remove a user from every table, file and topic that deltamart writes, and say where data of the user may still
     /// be
     Forget(ForgetArgs),
+    /// Remove a table that nobody keeps any more, because its metric was removed or has another name now
+    Drop {
+        /// The table; without it, all tables that nobody keeps
+        #[arg(value_name = "NAME")]
+        table: Option<String>,
+    },
     /// Check the configuration, the warehouse, Kafka and the registry, and show what is set
     Check {
         /// Show every setting, also those that have their default

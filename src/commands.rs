@@ -27,12 +27,14 @@ mod check;
 mod clock;
 mod damage;
 mod declare;
+mod drop;
 mod events;
 mod explain;
 mod forget;
 mod given;
 mod init;
 mod inputs;
+mod left;
 mod limits;
 mod meaning;
 mod named;
@@ -145,13 +147,14 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Show(_)) => "show",
         Some(Command::Sql(_)) => "sql",
         Some(Command::Verify { .. }) => "verify",
+        Some(Command::Late(_)) => "late",
         Some(Command::Explain(_)) => "explain",
         Some(Command::Try(_)) => "try",
-        Some(Command::Late(_)) => "late",
         Some(Command::Test(_)) => "test",
         Some(Command::Declare { .. }) => "declare",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget(_)) => "forget",
+        Some(Command::Drop { .. }) => "drop",
         Some(Command::Check { .. }) => "check",
         Some(Command::Schema { .. }) => "schema",
         Some(Command::SnowflakeKey { .. }) => "snowflake-key",
@@ -271,11 +274,12 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }
         Command::Verify { table } => verify::verify(&config, table.as_deref()),
+        Command::Late(arguments) => verify::late(&config, &arguments),
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
         Command::Try(arguments) => trial::trial(&config, &arguments),
         Command::Test(arguments) => cases::test(&config, &arguments),
-        Command::Late(arguments) => verify::late(&config, &arguments),
         Command::Forget(arguments) => forget::forget(&config, &arguments),
+        Command::Drop { table } => drop::drop(&config, table.as_deref()),
         Command::Check { all, deep } => {
             check::check(loaded, all)?;
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })

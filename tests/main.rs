@@ -67,6 +67,8 @@ mod kills;
 mod late;
 /// What is late in files is a function of the files.
 mod lateness;
+/// A table that nobody keeps any more is named, and goes where that is asked for.
+mod left;
 /// Files, whatever they are packed in and however they are written, and such as are something else.
 mod lines;
 /// However many tables there are, each is its own.

@@ -160,6 +160,14 @@ Examples:
   deltamart forget 1042 --delete-raw",
     },
     Taken {
+        name: "drop",
+        flags: &[SETTINGS, WAREHOUSE, JSON],
+        examples: "\
+Examples:
+  deltamart drop
+  deltamart drop orders_by_weekday --warehouse live.db",
+    },
+    Taken {
         name: "check",
         flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, &["raw"]],
         examples: "\

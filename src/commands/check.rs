@@ -1,6 +1,6 @@
 //! `check`: the configuration, and whether everything that it names answers, and lets us.
 
-use super::{cases, explain, inputs, second, sinks, text};
+use super::{cases, explain, inputs, left, second, sinks, text};
 use crate::config::kafka::Format;
 use crate::config::written::COLUMNS;
 use crate::config::{Config, Loaded};
@@ -104,6 +104,9 @@ pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
                 progress.epoch,
                 progress.watermarks
             ),
+        }
+        for left in left::left(config)? {
+            say!("# warehouse `{path}`: {}", left::said(config, &left));
         }
         if let Some(mode) = open_to_others(&config.warehouse) {
             say!(

@@ -6,12 +6,13 @@ use super::limits::Limits;
 use super::outcome::Outcome;
 use super::second::{Entered, enter, is_gone};
 use super::text::{at, count, grouped};
-use super::{Refused, open_to_read};
+use super::{Refused, left, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::families::all;
 use crate::instant::{self, span};
 use crate::lanes::{Lanes, Watermarks};
+use crate::sink::sqlite::left::Left;
 use crate::sink::{MadeBy, Progress, Sink};
 use crate::source::Trouble;
 use crate::source::names::is_of_lines;
@@ -56,6 +57,8 @@ struct Status {
     sinks: Vec<Committed>,
     /// Sinks of which no position is known: why.
     unheard: Vec<String>,
+    /// Tables of the warehouse that nobody keeps any more.
+    left: Vec<Left>,
     /// The partitions that are files, whose positions are numbers of lines.
     #[serde(skip)]
     lines: BTreeSet<String>,
@@ -162,6 +165,7 @@ impl Status {
             lost,
             sinks,
             unheard,
+            left: left::left(config)?,
             lines,
             run,
             pipeline_id: dir.pipeline_id,
@@ -288,6 +292,9 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     }
     for why in &status.unheard {
         say!("sink       {why}");
+    }
+    for left in &status.left {
+        say!("left       {}", left::said(config, left));
     }
     if let Some(run) = &status.run {
         say!(

@@ -19,6 +19,7 @@
 //! Rows that are added are checked here, not by readers: one whose key is there already is left out.
 
 mod compact;
+mod left;
 mod manifest;
 mod merge;
 mod names;

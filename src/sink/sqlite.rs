@@ -2,6 +2,7 @@
 //! other process may read while we write.
 
 pub mod guarded;
+pub mod left;
 mod purge;
 pub mod rejected;
 pub mod trouble;
