@@ -4,6 +4,9 @@
 //! `UPDATE_CASES=1` writes what was found into the files, to be read and reviewed.
 
 use crate::cli::{deltamart, said};
+use crate::dice::Dice;
+use crate::late::orders;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -138,6 +141,8 @@ fn what_cannot_be_played_is_refused_with_its_place() {
     ] {
         assert!(code == Some(1) && text.contains(expected), "`{expected}` is missing: {text}");
     }
+    let (code, text) = said(&deltamart(folder.path(), &["test", "--cases", "nowhere"]));
+    assert!(code == Some(2) && text.contains("there is no folder `nowhere`"), "{text}");
     for (name, expected) in [
         ("users", "`users` has no case: write `model/users.case`"),
         ("orders_by_dya", "no case is of `orders_by_dya`; did you mean `orders_by_day`?"),
@@ -146,4 +151,46 @@ fn what_cannot_be_played_is_refused_with_its_place() {
         let (code, text) = said(&deltamart(folder.path(), &["test", name]));
         assert!(code == Some(2) && text.contains(expected), "`{expected}` is missing: {text}");
     }
+}
+
+/// What a case says, epoch by epoch, makes the rows that a run of the same file makes; and it is the same when it is played
+/// again.
+#[test]
+fn a_case_of_a_random_sample_says_what_a_run_of_it_does() {
+    let folder = model();
+    let (mut rows, mut late) = (0, 0);
+    for seed in 1..=6 {
+        std::fs::write(folder.path().join("orders.jsonl"), orders(&mut Dice::of_seed(seed))).expect("writes");
+        let output = deltamart(folder.path(), &["try", "model/orders_by_day.sql", "orders.jsonl", "--case"]);
+        let made = String::from_utf8_lossy(&output.stdout).into_owned();
+        std::fs::write(folder.path().join("model/orders_by_day.case"), &made).expect("writes");
+        let (code, text) = said(&deltamart(folder.path(), &["test"]));
+        assert_eq!(code, Some(0), "seed {seed}: {text}");
+        let mut of_case = BTreeMap::new();
+        for line in made.lines() {
+            let Some((word, cells)) = line.strip_prefix("=> ").and_then(|line| line.split_once(' ')) else { continue };
+            let cells: Vec<_> = cells.split('|').map(str::trim).collect();
+            match (word, &cells[..]) {
+                ("upsert", [day, country, rest @ ..]) => {
+                    drop(of_case.insert(format!("{day},{country}"), rest.join(",")))
+                }
+                ("delete", [day, country]) => drop(of_case.remove(&format!("{day},{country}"))),
+                ("late", _) => late += 1,
+                _ => {}
+            }
+        }
+        let warehouse = format!("{seed}.db");
+        let (code, text) = said(&deltamart(folder.path(), &["run", "orders.jsonl", "--warehouse", &warehouse]));
+        assert_eq!(code, Some(0), "seed {seed}: {text}");
+        let sql = "SELECT substr(day, 1, 16) || ',' || country, order_count || ',' || printf('%.2f', revenue) || ',' || \
+                   customers || ',' || iif(is_final, 'true', 'false') FROM orders_by_day";
+        let connection = rusqlite::Connection::open(folder.path().join(&warehouse)).expect("opens");
+        let mut statement = connection.prepare(sql).expect("SQL");
+        let of_run =
+            statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).expect("SQL");
+        let of_run: BTreeMap<_, _> = of_run.map(|row| row.expect("a row")).collect();
+        assert_eq!(of_case, of_run, "seed {seed}");
+        rows += of_run.len();
+    }
+    assert!(rows > 30 && late > 0, "{rows} rows, {late} late");
 }

@@ -97,7 +97,7 @@ fn what_the_late_events_of_a_shop_would_have_changed_makes_its_tables_those_of_a
 }
 
 /// Orders of a few days, some of them late, some said twice, now and then nothing that is one.
-fn orders(dice: &mut Dice) -> String {
+pub fn orders(dice: &mut Dice) -> String {
     let (mut now, mut lines) = (MONDAY_MS, Vec::<String>::new());
     for n in 0..60 + dice.of(60) {
         now += dice.of(2 * HOUR_MS as u64) as i64;

@@ -349,7 +349,10 @@ fn init_makes_a_model_that_works() {
     let at = folder.path();
     has(
         &says(at, 0, &["init"]),
-        &["folder `model` has events and a metric", "`orders.toml`, `orders_by_day.sql`, `duckdb.sql`"],
+        &[
+            "folder `model` has events, a metric and a case of it",
+            "`orders.toml`, `orders_by_day.sql`, `orders_by_day.case`, `duckdb.sql`",
+        ],
     );
     // Which is what `explain` prints.
     let views = std::fs::read_to_string(at.join("model/duckdb.sql")).expect("text");

@@ -38,6 +38,9 @@ struct Played {
 pub(super) fn test(config: &Config, arguments: &TestArgs) -> Result<Outcome> {
     let TestArgs { names, cases, update } = arguments;
     let folder = cases.as_deref().unwrap_or(&config.model);
+    if cases.is_some() && !folder.is_dir() {
+        return Err(Refused(format!("`--cases {0}`: there is no folder `{0}`", folder.display())).into());
+    }
     let found = chosen(folder, found(folder)?, names)?;
     let mut wrong = Vec::new();
     let mut read = Vec::new();

@@ -131,8 +131,8 @@ fn say_where_else(config: &Config, name: &str) -> Result<()> {
 
 #[cfg(feature = "snowflake")]
 fn statements(config: &Config, name: &str) -> Vec<String> {
-    let names = crate::sink::snowflake::ddl::Names::new(&config.snowflake);
-    use crate::sink::snowflake::ddl::{Layer, name as quoted};
+    use crate::sink::snowflake::ddl::{Layer, Names, name as quoted};
+    let names = Names::new(&config.snowflake);
     let statement = |layer| format!("DROP TABLE IF EXISTS {}.{};", names.schema(layer), quoted(name));
     [Layer::Marts, Layer::Raw].map(statement).to_vec()
 }
