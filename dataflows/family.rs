@@ -59,9 +59,9 @@ pub trait Family: Sync {
         Vec::new()
     }
 
-    /// Under which names operators keep records that are each of one metric: of some metrics they are what those of other
-    /// metrics are beside.
-    fn kept_by_metric(&self) -> Vec<&'static str> {
+    /// Under which names operators keep records of several tables side by side: what is kept of some tables is put beside
+    /// what is kept of others, and a record that is there twice is there once.
+    fn kept_side_by_side(&self) -> Vec<&'static str> {
         Vec::new()
     }
 

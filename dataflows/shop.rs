@@ -127,8 +127,8 @@ impl Family for MovieShop {
         over::declared().iter().flat_map(|metrics| metrics.windows(id)).collect()
     }
 
-    fn kept_by_metric(&self) -> Vec<&'static str> {
-        over::declared().iter().map(|metrics| metrics.kept().name()).collect()
+    fn kept_side_by_side(&self) -> Vec<&'static str> {
+        over::declared().iter().map(|metrics| metrics.kept().name()).chain([DECLARED.name]).collect()
     }
 
     fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {

@@ -8,7 +8,7 @@
 //! every sink is behind it.
 
 pub mod fold;
-mod raw;
+pub mod raw;
 mod said;
 
 use crate::at_rest::{ended_in_order, write_down};
@@ -26,8 +26,10 @@ use dataflows::family::{Catalogue, Configured};
 use dataflows::state::Section;
 use dataflows::table::{TableId, Tables};
 use dataflows::{Instant, Settings, Time};
+use raw::Told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What became of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +38,25 @@ pub struct Changed {
     pub table: TableId,
     /// How many raw rows were read for those of its family.
     pub read: u64,
-    /// From when on it is whole, if older events are not kept.
-    pub since: Option<Instant>,
+    /// What the raw rows told of it.
+    pub told: Told,
     /// How many rows it has now.
     pub rows: usize,
-    /// By sink: how many of its rows were written, and how many deleted.
-    pub written: Vec<(String, usize, usize)>,
+    /// Sink by sink.
+    pub written: Vec<Written>,
+}
+
+/// What a sink was given of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What operators know it by.
+    pub sink: String,
+    /// How many rows were written.
+    pub rows: usize,
+    /// How many were deleted.
+    pub deleted: usize,
+    /// It had other columns or another key.
+    pub is_anew: bool,
 }
 
 /// What was done.
@@ -83,10 +98,10 @@ pub fn due(
     for lane in lanes {
         let metrics = lane.family.family().metrics().into_iter().map(|(id, _)| id);
         let own: BTreeSet<_> = metrics.filter(|id| changed.contains(id)).collect();
-        if let Some(first) = sinks.first_mut() {
-            // What cannot be done is said before anything is given up.
-            raw::since(dir, &mut **first, (catalogue, &*lane.family), &own, gone)?;
-        }
+        let Some(first) = sinks.first_mut().filter(|_| !own.is_empty()) else { continue };
+        // What cannot be done is said before anything is given up.
+        let told = raw::told(dir, &mut **first, (catalogue, &*lane.family), &own, gone)?;
+        raw::refuse_loss(dir, sinks, catalogue, &told, gone)?;
     }
     if let Some((first, others)) = sinks.split_first_mut() {
         for table in &changed {
@@ -142,6 +157,8 @@ pub struct Asked<'a> {
     pub meaning: &'a dyn Fn(&[Lane]) -> BTreeMap<String, String>,
     /// What is done where old raw rows were removed.
     pub gone: Gone,
+    /// Set, it ends before anything is written.
+    pub stop: &'a AtomicBool,
     /// The clock.
     pub now_ms: Instant,
     /// So many threads read a snapshot.
@@ -155,15 +172,21 @@ pub struct Gone {
     pub since_kept: bool,
     /// Rows of before stay, though nobody can compute them any more.
     pub keep_old: bool,
+    /// They are deleted. Neither said, what would delete any is refused.
+    pub delete_old: bool,
 }
 
 /// Computes tables of the raw rows that the first sink holds, and gives them to all sinks. The last run must have ended in
-/// order, without them.
+/// order, without them. Tells nothing if it was stopped.
 ///
 /// # Errors
 /// If that is not so; if what was computed is not what the SQL says; if the state or a sink cannot be read or written.
-pub fn publish(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], asked: &Asked<'_>) -> Result<Done, StartError> {
-    let Asked { catalogue, lanes, tables, facts, now_ms, threads, meaning, gone } = *asked;
+pub fn publish(
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    asked: &Asked<'_>,
+) -> Result<Option<Done>, StartError> {
+    let Asked { catalogue, lanes, tables, facts, now_ms, threads, meaning, gone, stop } = *asked;
     let before = ended_in_order(dir, sinks)?;
     // Until it is done, the state is that of a run without them.
     let of_start = Generation { fingerprint: before.fingerprint.clone(), ..facts.clone() };
@@ -180,28 +203,20 @@ pub fn publish(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], asked: &Asked<'
         let Some(first) = sinks.first_mut().filter(|_| !own.is_empty()) else { continue };
         let mut since = lane.family.lane().since.clone();
         since.retain(|id, _| !own.contains(id));
-        since.extend(raw::since(dir, &mut **first, (catalogue, &*lane.family), &own, gone)?);
+        let told = raw::told(dir, &mut **first, (catalogue, &*lane.family), &own, gone)?;
+        since.extend(told.iter().filter_map(|(table, told)| match told {
+            Told::Since(at) => Some((*table, *at)),
+            Told::Whole | Told::Kept => None,
+        }));
         lane.family = lane.family.with(Settings { since, ..lane.family.lane().clone() });
-        let (folded, read) = raw::fold(dir, &mut **first, (catalogue, &*lane.family, &own), &before)?;
+        let folded = raw::fold(dir, &mut **first, (catalogue, &*lane.family, &own), &before, stop)?;
+        let Some((folded, read)) = folded else { return Ok(None) };
         merge(&mut state, folded.state, &*lane.family, &own);
         let mut contents = desired.contents();
         for table in own {
             let (rows, into) = (folded.rows.get(&table), contents.tables.entry(table).or_default());
             rows.into_iter().flatten().for_each(|(_, row)| into.put(row, table.table().key_columns));
-            let since = lane.family.lane().since.get(&table).copied();
-            done.tables.push(Changed { table, read, since, rows: into.len(), written: Vec::new() });
-        }
-    }
-    // A sink that cannot have such a table says so before anything is written.
-    for sink in sinks.iter_mut() {
-        for table in tables {
-            if sink.has_another_shape(*table)? && gone.keep_old {
-                let why =
-                    format!("{} has it with other columns or another key, and rows of before cannot stay", sink.name());
-                return Err(dir
-                    .refused(Obstacle::RawIsGone { table: table.name(), why, way: ", or without `--keep-old`" })
-                    .into());
-            }
+            done.tables.push(Changed { table, read, told: told[&table], rows: into.len(), written: Vec::new() });
         }
     }
     let manifest = Manifest {
@@ -220,12 +235,19 @@ pub fn publish(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], asked: &Asked<'
         let (mut wanted, mut deltas) = (desired.clone(), BTreeMap::new());
         for changed in &mut done.tables {
             let table = changed.table;
+            let is_anew = sink.has_another_shape(table)?;
+            if is_anew {
+                sink.make_anew(table);
+            }
             let mut differing = differences(&mut wanted, &mut **sink, table, Differ::InAnything)?;
             if gone.keep_old {
-                differing.retain(|delta| !raw::is_of_before(delta, catalogue, table, changed.since));
+                differing.retain(|delta| match delta {
+                    Delta::Delete(key) => !raw::is_of_before(key, catalogue, table, changed.told),
+                    Delta::Upsert(_) => true,
+                });
             }
             let deleted = differing.iter().filter(|delta| matches!(delta, Delta::Delete(_))).count();
-            changed.written.push((sink.name(), differing.len() - deleted, deleted));
+            changed.written.push(Written { sink: sink.name(), rows: differing.len() - deleted, deleted, is_anew });
             // Of a table of another shape the sink makes a new one, of whatever rows.
             deltas.insert(table, differing);
         }
@@ -242,14 +264,14 @@ pub fn publish(dir: &StateDir, sinks: &mut [Box<dyn Warehouse>], asked: &Asked<'
     }
     // Only now: until every sink is there, one that is not is brought there from what was before.
     dir.forget_snapshots(done.epoch, start.generation)?;
-    Ok(done)
+    Ok(Some(done))
 }
 
 /// Puts what is held of changed tables beside what is held of others. What several tables read is held already, if one of
 /// the others reads it.
 fn merge(state: &mut Vec<Section>, folded: Vec<Section>, family: &dyn Configured, changed: &BTreeSet<TableId>) {
     let others = fold::names(&*keeping(family, |id| !changed.contains(&id)));
-    let by_metric = family.family().kept_by_metric();
-    let is_new = |section: &Section| by_metric.contains(&&*section.name) || !others.contains(&&*section.name);
+    let side_by_side = family.family().kept_side_by_side();
+    let is_new = |section: &Section| side_by_side.contains(&&*section.name) || !others.contains(&&*section.name);
     state.extend(folded.into_iter().filter(is_new));
 }

@@ -138,6 +138,9 @@ pub struct RunArgs {
     /// Of a table that changed, keep rows that raw rows cannot tell any more (`[retention]`), as they were
     #[arg(long)]
     pub keep_old: bool,
+    /// Of a table that changed, delete such rows
+    #[arg(long, conflicts_with = "keep_old")]
+    pub delete_old: bool,
     /// Have a new table whose key has no time count the raw rows that are kept, where old ones were removed
     #[arg(long)]
     pub since_kept: bool,

@@ -311,6 +311,42 @@ mod tests {
         assert_eq!(refused(&["user_segments"]), always(&segments));
     }
 
+    /// What is settled for all tables at once is refused; whatever else a setting changes, is computed again.
+    #[test]
+    fn a_change_is_of_the_tables_that_mean_something_else_now() {
+        let names = |changes: &Changes| changes.tables.iter().map(|table| table.name()).collect::<Vec<_>>();
+        let before = keeping(&["users", "active_sessions", "user_activity"]);
+        let timeout = Settings { session_timeout_ms: Some(1), ..before.clone() };
+        let changes = super::changes(all(), &of(&before), &of(&timeout));
+        assert_eq!((names(&changes), &changes.refused), (vec!["active_sessions", "user_activity"], &Vec::new()));
+        // One that is new is computed, and one that is gone is let go of.
+        let other = keeping(&["users", "session_metrics"]);
+        assert_eq!(names(&super::changes(all(), &of(&before), &of(&other))), ["session_metrics"]);
+        assert_eq!(super::changes(all(), &of(&before), &of(&before)), Changes::default());
+        let every = Configured::unnamed(&before).into_iter().map(|(name, _)| name);
+        let once = Settings { once: true, ..before.clone() };
+        let of_all: BTreeSet<_> = every.chain(once.worded().into_iter().map(|(name, _)| name)).collect();
+        assert!(of_all.iter().all(|name| OF_ALL.contains(name)), "{of_all:?}");
+        let lane =
+            |lane: Lane| Settings { lane: Lane { tables: before.lane.tables.clone(), ..lane }, ..before.clone() };
+        for refused in [
+            lane(Lane { lateness_ms: None, ..Lane::default() }),
+            lane(Lane { raw: false, ..Lane::default() }),
+            lane(Lane { whole_input: true, ..Lane::default() }),
+            Settings { catalog_lateness_ms: None, ..before.clone() },
+            once,
+        ] {
+            let changes = super::changes(all(), &of(&before), &of(&refused));
+            assert_eq!((changes.refused.len(), names(&changes)), (1, Vec::new()), "{:?}", changes.refused);
+        }
+        // From when on a table is whole is no meaning: it stays with the state.
+        let id = table("users");
+        let since = lane(Lane { since: BTreeMap::from([(id, 5)]), ..Lane::default() });
+        assert_eq!(super::changes(all(), &of(&since), &of(&before)), Changes::default());
+        assert_eq!(super::since(&of(&since), SHOP), BTreeMap::from([(id, 5)]));
+        assert_eq!(super::since(&of(&before), SHOP), BTreeMap::new());
+    }
+
     #[test]
     fn a_table_reads_what_its_sql_names_however_far_and_nothing_else() {
         let read = |name: &str| {

@@ -102,8 +102,16 @@ pub fn reconcile(
     let found = stored.position()?.ok_or_else(missing)?;
     let mut deltas = BTreeMap::new();
     for id in desired.catalogue().tables() {
+        if desired.has_another_shape(*id)? {
+            // It is computed anew before it is given to anybody.
+            continue;
+        }
+        let is_anew = stored.has_another_shape(*id)?;
+        if is_anew {
+            stored.make_anew(*id);
+        }
         let changed = differences(desired, stored, *id, differ)?;
-        if !changed.is_empty() || stored.has_another_shape(*id)? {
+        if !changed.is_empty() || is_anew {
             deltas.insert(*id, changed);
         }
     }

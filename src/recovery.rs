@@ -205,8 +205,8 @@ fn refuse_changed(dir: &StateDir, Checked { changed, .. }: &Checked) -> Result<(
     if changed.is_empty() {
         return Ok(());
     }
-    let differing = changed.iter().map(|table| format!("what table `{}` is computed by", table.name())).collect();
-    Err(dir.refused(Obstacle::MeansOther { differing }))
+    let tables: Vec<_> = changed.iter().map(|table| format!("`{}`", table.name())).collect();
+    Err(dir.refused(Obstacle::ChangedMeanwhile { tables: tables.join(", ") }))
 }
 
 type Claimed = (Vec<Claim>, Vec<Time>);

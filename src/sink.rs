@@ -273,14 +273,26 @@ pub trait Stored {
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
 
-    /// Whether there is a table of that name with other columns or another key. The next commit with changes of it, be they
-    /// none, must have all its rows: the sink makes it anew then.
+    /// Whether there is a table of that name. Asked of the first sink alone.
     ///
     /// # Errors
-    /// If it cannot be told, or the sink cannot make such a table anew.
+    /// If it cannot be told.
+    fn has_table(&mut self, table: TableId) -> Result<bool, SinkError> {
+        let _ = table;
+        Ok(true)
+    }
+
+    /// Whether there is a table of that name with other columns or another key.
+    ///
+    /// # Errors
+    /// If it cannot be told.
     fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError>;
 
-    /// Whether a table of another shape is made anew within a commit. Where not, there is none.
+    /// The next commit with changes of a table, be they none, has all its rows: what is there goes with it, and the table
+    /// is made anew.
+    fn make_anew(&mut self, table: TableId);
+
+    /// Whether it can do that within a commit.
     fn makes_anew(&self) -> bool {
         true
     }

@@ -101,13 +101,15 @@ pub fn without_comments(sql: &str) -> String {
 pub fn reads(catalogue: Catalogue, id: TableId) -> BTreeSet<&'static str> {
     let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
     let raw = catalogue.raw().map(|id| (id.name(), ""));
-    let all: Vec<(&str, &str)> = catalogue.pieces().iter().copied().chain(metrics).chain(raw).collect();
+    // Each reads those before it: behind it, a word is no name of theirs.
+    let all: Vec<(&str, &str)> = raw.chain(catalogue.pieces().iter().copied()).chain(metrics).collect();
     let (mut read, mut open) = (BTreeSet::from([id.name()]), vec![id.name()]);
     while let Some(name) = open.pop() {
-        let Some((_, sql)) = all.iter().find(|(known, _)| *known == name) else { continue };
-        let sql = without_comments(sql);
+        let Some(place) = all.iter().position(|(known, _)| *known == name) else { continue };
+        let sql = without_comments(all[place].1);
         let others: BTreeSet<&str> = words(&sql).collect();
-        open.extend(all.iter().map(|(known, _)| *known).filter(|known| others.contains(known) && read.insert(known)));
+        let before = all[..place].iter().map(|(known, _)| *known);
+        open.extend(before.filter(|known| others.contains(known) && read.insert(known)));
     }
     read
 }

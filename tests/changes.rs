@@ -15,6 +15,7 @@ use dataflows::declared::plan::Once;
 use dataflows::family::{Catalogue, FamilyId};
 use dataflows::shop::MovieShop;
 use dataflows::table::{TableId, Tables, Value};
+use deltamart::change::raw::Told;
 use deltamart::change::{self, Asked, Due, Gone};
 use deltamart::config::retention::Retention;
 use deltamart::engine::{self, Job, Keep, Lane};
@@ -35,8 +36,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What the tables are at a start.
 #[derive(Clone)]
@@ -59,6 +60,10 @@ struct World {
     lane: Settings,
     /// The second sink is not there.
     is_alone: bool,
+    /// What is done with rows that cannot be computed again.
+    gone: Gone,
+    /// Tables that count what is kept.
+    of_what_is_kept: Mutex<BTreeSet<TableId>>,
 }
 
 #[derive(Default)]
@@ -151,7 +156,7 @@ fn live(
         };
         facts.fingerprint = meaning(&engine.lanes);
         facts.fingerprint = meaning(&engine.lanes);
-        let gone = Gone::default();
+        let gone = world.gone;
         let due =
             change::due((model.catalogue, &dir), &mut sinks, (&engine.lanes, gone), (&facts, &nothing), &meaning)?;
         let mut is_ending = false;
@@ -167,9 +172,17 @@ fn live(
                 let (lanes, facts) = (&*engine.lanes, &facts);
                 let others = of_others(world, &tables);
                 let meaning = &meaning;
-                let asked = Asked { catalogue, lanes, tables: &tables, facts, meaning, gone, now_ms, threads: 2 };
-                let done = change::publish(&dir, &mut sinks, &asked)?;
+                let (stop, threads) = (&AtomicBool::new(false), 2);
+                let asked = Asked { catalogue, lanes, tables: &tables, facts, meaning, gone, now_ms, threads, stop };
+                let done = change::publish(&dir, &mut sinks, &asked)?.expect("nobody stops it");
                 assert_eq!(of_others(world, &tables), others, "seed {seed}: other tables are not touched");
+                let mut kept = world.of_what_is_kept.lock().expect("not poisoned");
+                for changed in &done.tables {
+                    match changed.told {
+                        Told::Kept => drop(kept.insert(changed.table)),
+                        Told::Whole | Told::Since(_) => drop(kept.remove(&changed.table)),
+                    }
+                }
                 tally.computed += done.tables.len() as u64;
                 continue;
             }
@@ -224,11 +237,17 @@ fn check(world: &World, model: &Model, seed: u64, tally: &mut Tally) {
             "things" => world.lane.parameters(watermarks.of("things")),
             name => options.settings.parameters(watermarks.of(name)),
         });
-        for table in model.tables() {
-            let (has, mut wants) = (contents.rows(table), oracle.rows(table));
+        let of_what_is_kept = world.of_what_is_kept.lock().expect("not poisoned");
+        for table in model.tables().difference(&of_what_is_kept).copied() {
+            let (mut has, mut wants) = (contents.rows(table), oracle.rows(table));
             if let Some(since) = since.get(&table) {
                 let windows = model.catalogue.family_of(table).expect("a family").windows(table);
-                wants.retain(|row| windows.iter().any(|place| row[*place] >= Value::Instant(*since)));
+                let is_told = |row: &Vec<Value>| windows.iter().any(|place| row[*place] >= Value::Instant(*since));
+                wants.retain(is_told);
+                if world.gone.keep_old {
+                    // What stays is of what the table was.
+                    has.retain(is_told);
+                }
                 tally.since += 1;
             }
             assert_eq!(
@@ -268,11 +287,28 @@ fn history(seed: u64) -> (World, Vec<String>) {
     let lane = options.settings.lane.clone();
     let sinks = (0..1 + dice.of(2)).map(|_| Memory::default()).collect();
     let (disk, is_sequence) = (SimulatedDisk::new(), dice.of(2) == 0);
+    let (keep_old, delete_old) = [(false, false), (true, false), (false, true)][dice.of(3) as usize];
+    let gone = Gone { keep_old, delete_old, ..Gone::default() };
     if dice.of(2) == 0 {
         let kept = |dice: &mut Dice| Some((1 + dice.of(8)) as i64 * support::HOUR_MS);
         options.commit.retention = Retention { raw: kept(&mut dice), rejected: None, late: kept(&mut dice) };
     }
-    (World { disk, sinks, once, of_shop, of_things, is_sequence, options, lane, is_alone: false }, texts)
+    (
+        World {
+            disk,
+            sinks,
+            once,
+            of_shop,
+            of_things,
+            is_sequence,
+            options,
+            lane,
+            is_alone: false,
+            gone,
+            of_what_is_kept: Mutex::default(),
+        },
+        texts,
+    )
 }
 
 fn one(seed: u64, tally: &mut Tally) {
@@ -296,7 +332,7 @@ fn one(seed: u64, tally: &mut Tally) {
         }
         of_shop += dice.of((world.of_shop.len() - of_shop) as u64 + 1) as usize;
         of_things += dice.of((world.of_things.len() - of_things) as u64 + 1) as usize;
-        let mut attempts = 0;
+        let (mut attempts, mut is_back) = (0, false);
         loop {
             let mut fate = Fate::default();
             if attempts < 3 {
@@ -310,16 +346,24 @@ fn one(seed: u64, tally: &mut Tally) {
             let now = model.as_ref().expect("one was drawn");
             let ended = live(&world, now, (of_shop, of_things), (workers, dice.of(1 << 40)), fate, tally);
             let Err(why) = ended.map_err(|why| why.to_string()) else { break };
-            if why.contains("cannot be computed of the raw rows") {
-                // Nothing was changed: what was there before goes on.
+            if why.contains("cannot be computed") {
+                // Nothing was changed: what was there before goes on. If it was given up already, somebody must decide.
                 tally.refused += 1;
-                model.clone_from(&last);
+                if is_back {
+                    world.gone = Gone { since_kept: true, keep_old: false, delete_old: true };
+                } else {
+                    (is_back, model) = (true, last.clone());
+                }
                 continue;
             }
             let expected = ["gone", "went away", "taken over", "is at epoch"];
             assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}, life {life}: {why}");
             tally.killed += 1;
             attempts += 1;
+            if last.is_some() && dice.of(4) == 0 {
+                // Somebody thinks better of it.
+                (is_back, model) = (true, last.clone());
+            }
             let again = dice.of(1 << 40);
             world.disk = if dice.of(2) == 0 { world.disk.crash(again) } else { world.disk.restart(again) };
         }

@@ -31,6 +31,8 @@ mod cases;
 mod catalog;
 /// Tables that change from start to start, each start killed anywhere.
 mod changes;
+/// A model that changes between two runs, by the program as it is used.
+mod changing;
 /// The program itself, as it is used.
 mod cli;
 /// One suite for every sink, one for every source.

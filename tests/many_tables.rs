@@ -23,8 +23,17 @@ use std::sync::LazyLock;
 /// More than a word has bits, several times.
 const TABLES: usize = 300;
 
-/// A family that nobody compiled: its tables are declared while the program runs.
-struct Numbers(usize);
+/// A family that nobody compiled: its tables are declared while the program runs. Of another shape, they are called alike.
+struct Numbers(usize, Shape);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    Usual,
+    /// The name of the table is part of the key.
+    OfLongerKey,
+    /// There is no name of the table, and something else.
+    OfOtherColumns,
+}
 
 impl Family for Numbers {
     fn name(&self) -> &'static str {
@@ -34,13 +43,20 @@ impl Family for Numbers {
     fn metrics(&self) -> Vec<(TableId, &'static str)> {
         let declared = |number: usize| {
             let name = format!("numbers_{number:03}").leak();
-            let fields = vec![
-                key("number", Type::Integer, "A number.", |(number, _): &(i64, String)| Value::Integer(*number)),
-                field(
-                    column("table_name", Type::Text, "The table it was written to."),
-                    |(_, table): &(i64, String)| Value::Text(table.clone()),
-                ),
-            ];
+            let doc = "The table it was written to.";
+            let number = key("number", Type::Integer, "A number.", |(number, _): &Row| Value::Integer(*number));
+            let other = match self.1 {
+                Shape::Usual => {
+                    field(column("table_name", Type::Text, doc), |(_, table): &Row| Value::Text(table.clone()))
+                }
+                Shape::OfLongerKey => key("table_name", Type::Text, doc, |(_, table): &Row| Value::Text(table.clone())),
+                Shape::OfOtherColumns => {
+                    field(column("twice", Type::Integer, "Twice the number."), |(number, _): &Row| {
+                        Value::Integer(2 * number)
+                    })
+                }
+            };
+            let fields = vec![number, other];
             TableId::leaked(Table::of(name, "One row per number.", Role::Metric, fields))
         };
         (0..self.0).map(|number| (declared(number), "SELECT 1 AS number, '' AS table_name")).collect()
@@ -77,8 +93,77 @@ impl Family for Numbers {
     }
 }
 
+type Row = (i64, String);
+
 fn numbers(tables: usize) -> Catalogue {
-    Catalogue::of(&[Box::leak(Box::new(Numbers(tables)))])
+    of_shape(tables, Shape::Usual)
+}
+
+fn of_shape(tables: usize, shape: Shape) -> Catalogue {
+    Catalogue::of(&[Box::leak(Box::new(Numbers(tables, shape)))])
+}
+
+/// What was there under another shape is gone with the commit that has the rows of now, be they none; and tables of the same
+/// shape stay.
+fn a_table_of_another_shape_is_made_anew(open: &dyn Fn(Catalogue) -> Box<dyn Warehouse>) {
+    let usual = numbers(3);
+    let [changed, emptied, same] = [0, 1, 2].map(|place: usize| usual.metrics()[place].0);
+    let text = |text: &str| Value::Text(text.to_owned());
+    let row = |number: i64, other: Value| vec![Value::Integer(number), other];
+    let commit = |follows: u64, deltas: Vec<(TableId, Vec<Delta>)>| Commit {
+        follows,
+        epoch: follows + 2,
+        clock_ms: 1,
+        watermarks: Watermarks::of_shop(1),
+        positions: BTreeMap::new(),
+        deltas: deltas.into_iter().collect(),
+        appends: BTreeMap::new(),
+    };
+    let mut sink = open(usual);
+    let claim = sink.claim(MadeBy::Run, None).expect("claims");
+    let rows = || [1, 2].map(|number| Delta::Upsert(row(number, text("usual")))).to_vec();
+    let all = [changed, emptied, same].map(|id| (id, rows())).to_vec();
+    sink.apply(&claim, &commit(0, all)).expect("applies");
+    for shape in [Shape::OfLongerKey, Shape::OfOtherColumns, Shape::Usual] {
+        let catalogue = of_shape(3, shape);
+        let of = |id: TableId| catalogue.by_name(id.name()).expect("it is there");
+        let mut sink = open(catalogue);
+        let before = sink.position().expect("asks").expect("claimed").epoch;
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        // The last table stays as it is, in its own shape.
+        for id in [changed, emptied] {
+            assert!(sink.has_another_shape(of(id)).expect("asks"));
+            sink.make_anew(of(id));
+        }
+        let other = if shape == Shape::OfOtherColumns { Value::Integer(4) } else { text("other") };
+        let row = row(2, other);
+        let deltas = vec![(of(changed), vec![Delta::Upsert(row.clone())]), (of(emptied), Vec::new())];
+        sink.apply(&claim, &commit(before, deltas)).expect("applies");
+        assert!(![changed, emptied].iter().any(|id| sink.has_another_shape(of(*id)).expect("asks")));
+        let mut reader = open(catalogue);
+        assert_eq!(reader.page(of(changed), None, 10).expect("readable"), [row]);
+        assert_eq!(reader.page(of(emptied), None, 10).expect("readable"), Vec::<Vec<Value>>::new());
+        // A table without rows has no shape in a feed: it is given some.
+        let rows = vec![Delta::Upsert(self::row_of(shape))];
+        sink.apply(&claim, &commit(before + 2, vec![(of(emptied), rows)])).expect("applies");
+    }
+    assert_eq!(open(usual).page(same, None, 10).expect("readable").len(), 2);
+}
+
+fn row_of(shape: Shape) -> Vec<Value> {
+    let other = if shape == Shape::OfOtherColumns { Value::Integer(0) } else { Value::Text("more".to_owned()) };
+    vec![Value::Integer(0), other]
+}
+
+#[test]
+fn a_table_of_another_shape_is_made_anew_here() {
+    let memory = Memory::of(numbers(3));
+    a_table_of_another_shape_is_made_anew(&|catalogue| Box::new(memory.with(catalogue)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("shapes.db");
+    a_table_of_another_shape_is_made_anew(&|catalogue| Box::new(Sqlite::open(catalogue, &path).expect("opens")));
+    let settings = Feed { path: folder.path().join("feed").display().to_string(), ..Feed::default() };
+    a_table_of_another_shape_is_made_anew(&|catalogue| Box::new(Parquet::open(catalogue, &settings).expect("opens")));
 }
 
 fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {

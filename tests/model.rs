@@ -12,7 +12,7 @@ const STORE: [(&str, &str); 3] = [
 ];
 
 /// One line of the store: of which minute of 2019-10-01, what, which product, for how much, and who.
-fn event(minute: u32, kind: &str, product: u32, price: &str, user: u32) -> String {
+pub fn event(minute: u32, kind: &str, product: u32, price: &str, user: u32) -> String {
     let (hour, minute) = (minute / 60, minute % 60);
     format!(
         "{{\"event_name\":\"store_events\",\"event_type\":\"{kind}\",\"event_time\":\"2019-10-01T{hour:02}:{minute:02}:00Z\",\
@@ -21,7 +21,7 @@ fn event(minute: u32, kind: &str, product: u32, price: &str, user: u32) -> Strin
 }
 
 /// A folder with files.
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("model")).expect("makes it");
     for (name, text) in files {
@@ -30,12 +30,12 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn put(folder: &Path, name: &str, text: &str) {
+pub fn put(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect(name);
 }
 
 /// A folder with the store's model, and some of its events.
-fn store() -> TempDir {
+pub fn store() -> TempDir {
     let folder = folder(&[("model/store_events.toml", STORE_EVENTS)]);
     for (name, text) in STORE {
         put(folder.path(), &format!("model/{name}"), text);
@@ -146,31 +146,6 @@ fn mistakes_of_several_files_are_said_together() {
         has(&text, &["model/no_brand.sql:2:", "`pric`", "Did you mean `price`?", "there is a table `users` already"]);
     }
     assert!(!folder.path().join("deltamart.db").exists());
-}
-
-/// Another computation is refused by its name, and made by a rebuild; another comment is nothing.
-#[test]
-fn what_changed_is_named_and_a_rebuild_makes_it_right() {
-    let folder = store();
-    let at = folder.path();
-    says(at, 0, &["run", "events.jsonl"]);
-    let [_, (name, text), _] = STORE;
-    let path = format!("model/{name}");
-    put(at, &path, &format!("\n{}", text.replace("For how much", "How much was paid")));
-    has(&says(at, 0, &["run", "events.jsonl"]), &["nothing new"]);
-    for (path, changed, whole) in [
-        (path.as_str(), text.replace("sum(price) AS revenue", "sum(price) + 1 AS revenue"), "daily_revenue"),
-        ("model/store_events.toml", STORE_EVENTS.replace("[\"view\", ", "[\"dance\", \"view\", "), "store_events"),
-        ("model/more.sql", "-- One row per day.\nSELECT date_trunc('day', event_time) AS day, count(*) AS n FROM store_events GROUP BY day".to_owned(), "more"),
-    ] {
-        put(at, path, &changed);
-        has(&says(at, 2, &["run", "events.jsonl"]), &[whole, "--rebuild"]);
-        says(at, 0, &["run", "events.jsonl", "--rebuild"]);
-        says(at, 0, &["verify"]);
-        has(&says(at, 0, &["run", "events.jsonl"]), &["nothing new"]);
-    }
-    has(&says(at, 0, &["show", "daily_revenue"]), &["\"revenue\":45.98,"]);
-    has(&says(at, 0, &["show", "more"]), &["\"n\":5,"]);
 }
 
 #[test]

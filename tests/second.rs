@@ -251,8 +251,8 @@ fn an_interrupted_rebuild_can_be_left() {
         assert_eq!(dir.last_generation().expect("readable"), generation + 1);
         if round == 1 {
             // With another meaning it is said why not.
-            let (code, why) = said(&deltamart(folder, &with(&["--set", "cart_ttl=1h"])));
-            assert!(code == Some(2) && why.contains("cart_ttl"), "{code:?}: {why}");
+            let (code, why) = said(&deltamart(folder, &with(&["--set", "lateness=12h"])));
+            assert!(code == Some(2) && why.contains("lateness"), "{code:?}: {why}");
         }
         if round != 0 {
             let (code, why) = said(&deltamart(folder, &with(&[])));

@@ -177,7 +177,7 @@ impl Family for Made {
         self.metrics.windows(id)
     }
 
-    fn kept_by_metric(&self) -> Vec<&'static str> {
+    fn kept_side_by_side(&self) -> Vec<&'static str> {
         vec![self.metrics.kept().name()]
     }
 

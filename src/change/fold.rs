@@ -65,7 +65,8 @@ impl<'f> Fold<'f> {
         let (gate, reports, marks, changes, reached) = worker.dataflow(|scope| {
             let (reports, reported) = scope.new_input::<Vec<Report>>();
             let (marks, marked) = scope.new_input::<Vec<Mark>>();
-            let inputs = Inputs { logs: Logs::default(), reports: reported, marks: marked };
+            let logs = Logs { partitions: vec![(String::new(), 0)], sequence: 0..0 };
+            let inputs = Inputs { logs, reports: reported, marks: marked };
             let (gate, out) = family.build(scope, inputs, &ledger);
             (gate, reports, marks, out.changes, out.closed.probe().0)
         });

@@ -10,34 +10,45 @@ use crate::specification;
 use crate::state_dir::StateDir;
 use crate::state_dir::obstacle::Obstacle;
 use crate::state_dir::snapshot::Manifest;
-use dataflows::delta::Delta;
 use dataflows::family::{Catalogue, Configured};
 use dataflows::raw::LATE_EVENTS;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Settings};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 
 /// How many rows are read at a time.
 const PAGE: usize = 4096;
 
-/// From when on some tables of a family are whole that are computed of its raw rows: of those of which old ones were removed.
+/// What raw rows tell of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Everything.
+    Whole,
+    /// Groups that begin then or later.
+    Since(Instant),
+    /// What is kept: its key has no time.
+    Kept,
+}
+
+/// What the raw rows of a family tell of some of its tables.
 ///
 /// # Errors
 /// If rows are gone that a table would need.
-pub fn since(
+pub fn told(
     dir: &StateDir,
     raw: &mut dyn Warehouse,
     (catalogue, family): (Catalogue, &dyn Configured),
     tables: &BTreeSet<TableId>,
     gone: Gone,
-) -> Result<BTreeMap<TableId, Instant>, StartError> {
+) -> Result<BTreeMap<TableId, Told>, StartError> {
     let refused = |table: &TableId, why: String, way| {
         let table = table.name();
         StartError::from(dir.refused(Obstacle::RawIsGone { table, why, way }))
     };
     let lacks_somebody = raw.lacks_somebody()?;
     let late = raw.whole_since(LATE_EVENTS)?;
-    let mut since = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for table in tables {
         if !family.lane().raw {
             return Err(refused(table, "raw rows are not kept (setting `raw`)".to_owned(), ""));
@@ -50,28 +61,77 @@ pub fn since(
         for id in family.family().raw().into_iter().filter(|id| read.contains(id.name())) {
             whole = whole.max(raw.whole_since(id)?);
         }
-        match whole {
-            None => {}
-            Some(at) if !family.family().windows(*table).is_empty() => drop(since.insert(*table, at)),
-            Some(_) if gone.since_kept => {}
+        let told = match whole {
+            None => Told::Whole,
+            Some(at) if !family.family().windows(*table).is_empty() => Told::Since(at),
+            Some(_) if gone.since_kept => Told::Kept,
             Some(at) => {
                 let why =
                     format!("those from before {} were removed (`[retention]`), and its key has no time", show(at));
                 return Err(refused(table, why, ", or have it count what is kept (`--since-kept`)"));
             }
-        }
+        };
+        all.insert(*table, told);
     }
-    Ok(since)
+    Ok(all)
 }
 
-/// Whether a delta deletes a row of a time of which raw rows are gone.
-pub fn is_of_before(delta: &Delta, catalogue: Catalogue, table: TableId, since: Option<Instant>) -> bool {
-    let (Delta::Delete(key), Some(family)) = (delta, catalogue.family_of(table)) else { return false };
-    let starts = family.windows(table).into_iter().filter_map(|place| match key.get(place) {
+/// Whether a row of this key is of a time of which raw rows are gone.
+pub fn is_of_before(key: &[Value], catalogue: Catalogue, table: TableId, told: Told) -> bool {
+    let since = match told {
+        Told::Whole => return false,
+        Told::Kept => return true,
+        Told::Since(since) => since,
+    };
+    let windows = catalogue.family_of(table).map(|family| family.windows(table)).unwrap_or_default();
+    let starts = windows.into_iter().filter_map(|place| match key.get(place) {
         Some(Value::Instant(start)) => Some(*start),
         _ => None,
     });
-    since.is_none_or(|since| starts.max().is_none_or(|start| start < since))
+    starts.max().is_none_or(|start| start < since)
+}
+
+/// Refuses what would delete rows that nobody can compute again, if nobody said so.
+///
+/// # Errors
+/// If there are such rows; or if they are to be kept in a table that is made anew.
+pub fn refuse_loss(
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    catalogue: Catalogue,
+    told: &BTreeMap<TableId, Told>,
+    gone: Gone,
+) -> Result<(), StartError> {
+    for (table, told) in told.iter().filter(|(_, told)| **told != Told::Whole) {
+        if gone.keep_old {
+            for sink in sinks.iter_mut() {
+                if sink.has_another_shape(*table)? {
+                    let why = format!("{} has it with other columns or another key", sink.name());
+                    let way = ", or delete its rows of before (`--delete-old`)";
+                    return Err(dir.refused(Obstacle::RawIsGone { table: table.name(), why, way }).into());
+                }
+            }
+        }
+        let Some(first) = sinks.first_mut().filter(|_| !gone.keep_old && !gone.delete_old) else { continue };
+        if !first.has_table(*table)? {
+            continue;
+        }
+        let mut old = 0_u64;
+        let is_anew = first.has_another_shape(*table)?;
+        if !is_anew {
+            let never = AtomicBool::new(false);
+            rows(&mut **first, *table, &never, |row| {
+                let key = &row[..table.table().key_columns];
+                old += u64::from(is_of_before(key, catalogue, *table, *told));
+                Ok(())
+            })?;
+        }
+        if is_anew || old > 0 {
+            let rows = if is_anew { "its".to_owned() } else { old.to_string() };
+            return Err(dir.refused(Obstacle::OldRows { table: table.name(), rows }).into());
+        }
+    }
+    Ok(())
 }
 
 /// Some tables of a family, of its raw rows; how many of those there were.
@@ -83,12 +143,13 @@ pub fn fold(
     raw: &mut dyn Warehouse,
     (catalogue, family, tables): (Catalogue, &dyn Configured, &BTreeSet<TableId>),
     before: &Manifest,
-) -> Result<(Folded, u64), StartError> {
+    stop: &AtomicBool,
+) -> Result<Option<(Folded, u64)>, StartError> {
     let mut read = 0;
     let times = before.lanes.of(family.family().name());
     let family = keeping(family, |id| tables.contains(&id));
     let family = family.with(Settings { raw: false, ..family.lane().clone() });
-    let late = late(raw)?;
+    let late = late(raw, stop)?;
     let failed = |error: rusqlite::Error| {
         dir.refused(Obstacle::Unreadable(format!("the SQL of what changed could not be executed: {error}")))
     };
@@ -98,7 +159,7 @@ pub fn fold(
     let mut each = |is_late: bool, fold: &mut Fold<'_>, said: &mut Said| -> Result<(), StartError> {
         for id in &raw_tables {
             let mut failure = None;
-            rows(raw, *id, |row| {
+            rows(raw, *id, stop, |row| {
                 if late.contains(&row[..3]) != is_late {
                     return Ok(());
                 }
@@ -119,11 +180,14 @@ pub fn fold(
     if !late.is_empty() {
         each(true, &mut fold, &mut said)?;
     }
+    if stop.load(Acquire) {
+        return Ok(None);
+    }
     let folded = fold.end();
     let mut desired = said.rows(&*family, times.watermark).map_err(failed)?;
     for (table, rows) in &mut desired {
         if let Some(since) = family.lane().since.get(table) {
-            rows.retain(|key, _| !is_of_before(&Delta::Delete(key.clone()), catalogue, *table, Some(*since)));
+            rows.retain(|key, _| !is_of_before(key, catalogue, *table, Told::Since(*since)));
         }
     }
     for table in tables {
@@ -135,23 +199,24 @@ pub fn fold(
             return Err(dir.refused(Obstacle::FoldedOtherwise { table, differing }).into());
         }
     }
-    Ok((folded, read))
+    Ok(Some((folded, read)))
 }
 
 /// Where the events came from that were late.
-fn late(raw: &mut dyn Warehouse) -> Result<BTreeSet<Vec<Value>>, StartError> {
+fn late(raw: &mut dyn Warehouse, stop: &AtomicBool) -> Result<BTreeSet<Vec<Value>>, StartError> {
     let mut late = BTreeSet::new();
-    rows(raw, LATE_EVENTS, |row| {
+    rows(raw, LATE_EVENTS, stop, |row| {
         late.insert(row[..3].to_vec());
         Ok(())
     })?;
     Ok(late)
 }
 
-/// The rows of a table, each in its turn.
+/// The rows of a table, each in its turn; not all of them, once it is to stop.
 fn rows(
     stored: &mut dyn Warehouse,
     id: TableId,
+    stop: &AtomicBool,
     mut each: impl FnMut(&[Value]) -> Result<(), SinkError>,
 ) -> Result<(), StartError> {
     let mut last: Option<Vec<Value>> = None;
@@ -160,7 +225,7 @@ fn rows(
         page.iter().try_for_each(|row| each(row))?;
         let full = page.len() == PAGE;
         last = page.into_iter().next_back().map(|row| row[..id.table().key_columns].to_vec());
-        if !full {
+        if !full || stop.load(Acquire) {
             return Ok(());
         }
     }

@@ -4,7 +4,7 @@ use super::beside::Beside;
 use super::inputs::refused;
 use super::nearest::meant;
 use super::outcome::Outcome;
-use super::run::refused_or_failed;
+use super::refusals::refused_or_failed;
 use super::state::{AtRest, state_that_is_at_rest};
 use super::text::{count, grouped};
 use super::{Refused, open_to_read, open_warehouse, sinks};

@@ -89,7 +89,8 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
         false => Begin::GoOn { accept_clock: *accept_clock, accept_loss: *accept_loss },
     };
     let another = another_of(arguments.another.clone(), &files)?;
-    let gone = Gone { since_kept: arguments.since_kept, keep_old: arguments.keep_old };
+    let RunArgs { since_kept, keep_old, delete_old, .. } = *arguments;
+    let gone = Gone { since_kept, keep_old, delete_old };
     let named = Named { files, whose, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild, gone };
     Ok((named, begin, stdin))
 }

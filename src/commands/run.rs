@@ -6,9 +6,11 @@ use super::changed::publish;
 use super::clock::{self, Verdict};
 use super::damage::{Looked, Looking};
 use super::inputs::{Inputs, look, refused};
+use super::mixed::{refuse_what_another_made, simulates};
 use super::named::{Begin, Named};
 use super::outcome::Outcome;
 use super::progress::Progress;
+use super::refusals::{refused_or_failed, superseded};
 use super::second::{enter, successor};
 use super::story::{say_what_is_read, say_where_it_goes_on};
 use super::summary::{Ended, summary, summary_of_memory};
@@ -26,11 +28,10 @@ use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
-use crate::simulate::is_simulated;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink, SinkError};
-use crate::state_dir::{Generation, StateDir, StateError};
+use crate::state_dir::{Generation, StateDir};
 use crate::stats::Stats;
 use crate::store;
 use anyhow::{Context, Result, bail};
@@ -197,6 +198,7 @@ impl Run<'_> {
                     gone: self.named.gone,
                     now_ms: instant::now(),
                     threads,
+                    stop: signalled,
                 };
                 publish(&dir, &mut sinks, &asked, (signalled, &self.stats))?;
                 return Ok(After::Begin);
@@ -427,86 +429,4 @@ fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir
 fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
     let at = sink.position()?.map_or(0, |progress| progress.epoch);
     Past::read_at(dir, at).map_err(|error| refused_or_failed(error.into()))
-}
-
-/// As below; of two that started at once, the one that came too late is told who runs.
-pub(super) fn superseded(dir: &StateDir, error: StartError) -> anyhow::Error {
-    match error {
-        StartError::Sink(fenced @ SinkError::Fenced { .. }) => Refused(format!("{}: {fenced}", successor(dir))).into(),
-        other @ (StartError::Sink(_) | StartError::State(_)) => refused_or_failed(other),
-    }
-}
-
-/// What is refused is told apart from what failed: exit codes 2 and 1.
-pub(super) fn refused_or_failed(error: StartError) -> anyhow::Error {
-    match error {
-        StartError::State(why @ (StateError::Refused { .. } | StateError::Vanished { .. })) => {
-            Refused(why.to_string()).into()
-        }
-        other @ (StartError::State(_) | StartError::Sink(_)) => other.into(),
-    }
-}
-
-/// Whether the simulated shop is read.
-fn simulates(config: &Config, named: &Named) -> bool {
-    named.files.is_empty() && !config.kafka.is_given()
-}
-
-/// A warehouse goes on with what it was made from; what is simulated is mixed with nothing.
-fn refuse_what_another_made(config: &Config, named: &Named, sink: &mut Sqlite) -> Result<()> {
-    let Some(found) = sink.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
-    let simulates = simulates(config, named);
-    let (path, program, epoch) = (config.warehouse.display(), super::text::program(), found.epoch);
-    let why = match found.made_by {
-        MadeBy::Batch => format!(
-            "warehouse `{path}` was made by `batch` (epoch {epoch}): it has no state to go on from.\n\
-             Name another file:     {program} --warehouse next.db ...\n\
-             or recompute files:    {program} batch FILES --catalog FILE  (into the same warehouse)",
-        ),
-        MadeBy::Run | MadeBy::Simulator => {
-            let was_simulated = found.made_by == MadeBy::Simulator || state_is_simulated(config)?;
-            match (simulates, was_simulated) {
-                (true, false) => format!(
-                    "nothing to read is given, and warehouse `{path}` (epoch {epoch}) holds what was read from {}: \
-                     nothing is simulated into it.\n\
-                     Give what it reads:     {program} run FILES --catalog FILE --warehouse {path}\n\
-                     or, if that is Kafka:   {program} run --brokers HOST:PORT --warehouse {path}\n\
-                     or simulate elsewhere:  {program} --warehouse simulated.db",
-                    sources(&found),
-                ),
-                (false, true) => format!(
-                    "warehouse `{path}` (epoch {epoch}) was made by the simulated shop: nothing real is mixed with that.\n\
-                     Name another file:   {program} run ... --warehouse next.db\n\
-                     or go on simulating: {program} --warehouse {path}",
-                ),
-                _ => return Ok(()),
-            }
-        }
-    };
-    Err(Refused(why).into())
-}
-
-/// Some of what a warehouse was read from.
-fn sources(found: &crate::sink::Progress) -> String {
-    const SHOWN: usize = 3;
-    let named: Vec<_> = found.positions.keys().take(SHOWN).map(|partition| format!("`{partition}`")).collect();
-    let more = found.positions.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", named.join(", "))
-}
-
-/// Whether the last start was one of the simulated shop: of warehouses that do not say so themselves, since an earlier
-/// version made them.
-fn state_is_simulated(config: &Config) -> Result<bool> {
-    let place = config.state_place();
-    let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
-    let last = StateDir::open_to_read(store).and_then(|dir| match dir {
-        Some(dir) => match dir.last_generation()? {
-            0 => Ok(None),
-            last => dir.generation(last).map(Some),
-        },
-        None => Ok(None),
-    });
-    let last = last.map_err(|error| refused_or_failed(error.into()))?;
-    Ok(last.is_some_and(|last| last.identities.values().any(|identity| is_simulated(identity))))
 }

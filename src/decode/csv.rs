@@ -20,13 +20,28 @@ const NAME_SHOWN: usize = 100;
 pub struct Csv {
     separator: u8,
     columns: Arc<[Column]>,
+    /// Where the names are by which places are known.
+    names: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Column {
     name: String,
+    /// None before it has its name.
+    is_first: bool,
     /// Where its value is put, if it is read.
     slot: Option<Slot>,
+}
+
+impl Column {
+    /// Where its value is put by other names: a record that is read again is read by those of then.
+    fn by(&self, names: &Names) -> Option<Slot> {
+        names.at_path(&self.name).filter(|_| self.is_first)
+    }
+}
+
+fn address(names: &Names) -> usize {
+    std::ptr::from_ref(names).addr()
 }
 
 /// Why a record has no fields.
@@ -44,10 +59,10 @@ impl Csv {
     /// one name the first is read.
     pub fn new(separator: u8, header: &[String], names: &Names) -> Csv {
         let column = |(place, name): (usize, &String)| {
-            let is_first = !header[..place].contains(name);
-            Column { name: name.clone(), slot: names.at_path(name).filter(|_| is_first) }
+            let of_header = Column { name: name.clone(), is_first: !header[..place].contains(name), slot: None };
+            Column { slot: of_header.by(names), ..of_header }
         };
-        Csv { separator, columns: header.iter().enumerate().map(column).collect() }
+        Csv { separator, columns: header.iter().enumerate().map(column).collect(), names: address(names) }
     }
 
     /// Whether the header names the field.
@@ -60,8 +75,11 @@ impl Csv {
     /// # Errors
     /// If they are not as many as the header names, or one of them is no text.
     pub fn read<'a>(&self, record: &'a [u8], wire: &mut Wire<'_, 'a>) -> Result<(), Rejection> {
+        let names = wire.names();
+        let is_ours = address(names) == self.names;
         self.values(record, |column, text| {
-            if let Some(slot) = column.slot.filter(|_| !text.is_empty()) {
+            let slot = if is_ours { column.slot } else { column.by(names) };
+            if let Some(slot) = slot.filter(|_| !text.is_empty()) {
                 wire.put(slot, Scalar::Text(text));
             }
         })

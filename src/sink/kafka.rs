@@ -419,6 +419,8 @@ impl Stored for Kafka {
         Ok(false)
     }
 
+    fn make_anew(&mut self, _: TableId) {}
+
     fn makes_anew(&self) -> bool {
         false
     }

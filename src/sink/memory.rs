@@ -12,7 +12,7 @@ use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Type, Value};
 use parking_lot::{Mutex, MutexGuard};
 use rows::Rows;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The names and types of a table's columns, and how many of them are its key.
@@ -32,6 +32,8 @@ pub struct Contents {
     pub tables: BTreeMap<TableId, Rows>,
     /// The columns and the key that the rows of each were written with.
     pub shapes: BTreeMap<TableId, Shape>,
+    /// Tables of which the next commit has all rows.
+    pub anew: BTreeSet<TableId>,
     /// From when on tables are whole of which rows were removed, because they were old.
     pub purged: BTreeMap<TableId, Instant>,
     /// Every commit applied, in order; not kept where [`Memory::without_log`] made it so.
@@ -57,7 +59,11 @@ impl Contents {
         self.tables.get(&table).map(|rows| rows.iter().collect()).unwrap_or_default()
     }
 
-    /// Writes the rows of a commit into the tables.
+    fn has_another_shape(&self, table: TableId) -> bool {
+        self.shapes.get(&table).is_some_and(|before| *before != shape(table))
+    }
+
+    /// Writes the rows of a commit into the tables: one of another shape is made anew.
     pub fn write(&mut self, commit: &Commit) {
         for (table, deltas) in &commit.deltas {
             let (rows, key_columns) = (self.tables.entry(*table).or_default(), table.table().key_columns);
@@ -159,6 +165,12 @@ impl Sink for Memory {
             if progress.epoch != commit.follows {
                 return Err(SinkError::elsewhere("memory", progress.epoch, commit.follows));
             }
+            if let Some(table) =
+                commit.deltas.keys().find(|table| contents.has_another_shape(**table) && !contents.anew.contains(table))
+            {
+                return Err(SinkError::Failed(format!("`{}` has other columns or another key", table.name())));
+            }
+            contents.anew.retain(|table| !commit.deltas.contains_key(table));
             contents.write(commit);
             if !self.without_log {
                 contents.log.push(commit.clone());
@@ -212,7 +224,11 @@ impl Stored for Memory {
     }
 
     fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError> {
-        Ok(self.contents().shapes.get(&table).is_some_and(|before| *before != shape(table)))
+        Ok(self.contents().has_another_shape(table))
+    }
+
+    fn make_anew(&mut self, table: TableId) {
+        self.contents().anew.insert(table);
     }
 
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

@@ -69,8 +69,8 @@ pub struct Parquet {
     sweeper: sweep::Sweeper,
     /// Where the last page of rows ended.
     scan: Option<Scan>,
-    /// Tables of which the files are of another shape: the next commit makes them anew.
-    of_another_shape: BTreeSet<TableId>,
+    /// The next commit has all rows of these tables.
+    anew: BTreeSet<TableId>,
 }
 
 /// Rows being read page by page.
@@ -112,7 +112,7 @@ impl Parquet {
             known: None,
             begun: None,
             scan: None,
-            of_another_shape: BTreeSet::new(),
+            anew: BTreeSet::new(),
         }
     }
 
@@ -188,7 +188,7 @@ impl Parquet {
         let tables: BTreeSet<_> = commit.deltas.keys().chain(commit.appends.keys()).copied().collect();
         for id in tables {
             let table = id.table();
-            if self.of_another_shape.contains(&id) {
+            if self.anew.contains(&id) {
                 self.begin_anew(table, &mut next)?;
             }
             let changes = self.changes(id, commit, &mut next)?;
@@ -217,7 +217,7 @@ impl Parquet {
         Ok(next)
     }
 
-    /// No file of a table is read any more: readers of deltas find none of another shape among them.
+    /// No file of a table is read any more. Those of its deltas are of another shape, and go when the grace is over.
     fn begin_anew(&self, table: &Table, next: &mut Manifest) -> Result<(), SinkError> {
         let since = next.committed_at;
         let mut paths: BTreeSet<_> = self.store.list(&names::deltas(table)).map_err(of_store)?.into_iter().collect();
@@ -452,7 +452,7 @@ impl Sink for Parquet {
             self.begun = Some(this);
             let next = self.write(claim, commit, &manifest)?;
             if self.publish(number, next)? {
-                self.of_another_shape.retain(|id| !commit.deltas.contains_key(id));
+                self.anew.retain(|id| !commit.deltas.contains_key(id));
                 self.begun = None;
                 self.tend(claim);
                 return Ok(());
@@ -571,17 +571,20 @@ impl Stored for Parquet {
 
     fn has_another_shape(&mut self, id: TableId) -> Result<bool, SinkError> {
         let table = id.table();
+        // Rows that are only added may lack a column that came later.
+        if table.kind() == Kind::Append {
+            return Ok(false);
+        }
         let Some((_, manifest)) = self.current()? else { return Ok(false) };
         // All its files are of one shape: it is made anew as a whole.
         let Some(file) = manifest.runs(id).iter().flat_map(|run| &run.files).next() else { return Ok(false) };
         let bytes = self.store.get(&file.path).map_err(of_store)?;
         let bytes = bytes.ok_or_else(|| SinkError::Failed(format!("{}: `{}` is missing", self.place(), file.path)))?;
-        let is_other = read::has_another_shape(table, bytes).map_err(|error| merge::failed(table, &error))?;
-        match is_other {
-            true => self.of_another_shape.insert(id),
-            false => self.of_another_shape.remove(&id),
-        };
-        Ok(is_other)
+        read::has_another_shape(table, bytes).map_err(|error| merge::failed(table, &error))
+    }
+
+    fn make_anew(&mut self, table: TableId) {
+        self.anew.insert(table);
     }
 
     fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

@@ -14,12 +14,14 @@ use crate::instant;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{ByMinute, Column, Role, Table, TableId, Type, Value, stamp_columns};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, named_params,
     params_from_iter,
 };
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -50,6 +52,8 @@ pub struct Sqlite {
     catalogue: Catalogue,
     path: PathBuf,
     connection: Connection,
+    /// The next commit has all rows of these tables.
+    anew: BTreeSet<TableId>,
 }
 
 impl Sqlite {
@@ -96,6 +100,8 @@ impl Sqlite {
     fn checked(catalogue: Catalogue, path: &Path, connection: Connection) -> Result<Sqlite, SinkError> {
         let failed = |error| sql_error(path, "open", error);
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        // A column that is not there is an error, and no text of that name.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
         let layout: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         if layout > LAYOUT {
@@ -105,7 +111,7 @@ impl Sqlite {
             );
             return Err(SinkError::Failed(detail));
         }
-        Ok(Sqlite { catalogue, path: path.to_owned(), connection })
+        Ok(Sqlite { catalogue, path: path.to_owned(), connection, anew: BTreeSet::new() })
     }
 
     /// Tells whether it could be written now: a program that holds it is waited for as long as a commit would.
@@ -205,6 +211,7 @@ impl Sink for Sqlite {
     fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
         let path = self.path.clone();
         let failed = |error| sql_error(&path, "commit to", error);
+        let anew = self.anew.clone();
         let (transaction, progress) = begin(&path, &mut self.connection, claim, "commit to")?;
         if progress.epoch >= commit.epoch {
             return Ok(());
@@ -213,7 +220,7 @@ impl Sink for Sqlite {
             let place = format!("warehouse `{}`", path.display());
             return Err(SinkError::elsewhere(&place, progress.epoch, commit.follows));
         }
-        write(&transaction, commit).map_err(failed)?;
+        write(&transaction, commit, &anew).map_err(failed)?;
         transaction
             .execute(
                 r#"UPDATE "_progress" SET "epoch" = ?1, "positions" = ?2, "watermark" = ?3, "committed_at" = ?4, "watermarks" = ?5"#,
@@ -226,7 +233,9 @@ impl Sink for Sqlite {
                 ],
             )
             .map_err(failed)?;
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        self.anew.retain(|table| !commit.deltas.contains_key(table));
+        Ok(())
     }
 
     fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
@@ -263,8 +272,16 @@ impl Stored for Sqlite {
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
+    fn has_table(&mut self, table: TableId) -> Result<bool, SinkError> {
+        self.has(table.name()).map_err(|error| sql_error(&self.path, "read", error))
+    }
+
     fn has_another_shape(&mut self, table: TableId) -> Result<bool, SinkError> {
         has_another_shape(&self.connection, table.table()).map_err(|error| sql_error(&self.path, "read", error))
+    }
+
+    fn make_anew(&mut self, table: TableId) {
+        self.anew.insert(table);
     }
 
     fn whole_since(&mut self, table: TableId) -> Result<Option<i64>, SinkError> {
@@ -325,12 +342,12 @@ fn begin<'c>(
 }
 
 /// Writes rows in the order of their keys: neighbours in the file are written together.
-fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+fn write(transaction: &Transaction<'_>, commit: &Commit, anew: &BTreeSet<TableId>) -> rusqlite::Result<()> {
     // Written out once, not for each row.
     let stamps = [Value::Integer(commit.epoch as i64), Value::Text(instant::show(commit.clock_ms))];
     purge::note_deleted(transaction, commit)?;
     for (id, deltas) in &commit.deltas {
-        if has_another_shape(transaction, id.table())? {
+        if anew.contains(id) {
             let drop = format!("DROP TABLE {}", quoted(id.name()));
             transaction.execute_batch(&format!("{drop};\n{}", ddl(id.table())))?;
         }

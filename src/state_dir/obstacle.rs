@@ -117,9 +117,10 @@ pub enum Obstacle {
     },
     /// What was computed of the raw rows is not what they say.
     #[error(
-        "`{table}` was to be computed of the raw rows, and {differing} of its rows were not what its SQL says of them: nothing \
-         was changed, and what was there before is still right. That is a mistake of deltamart: please report it. Leave the table out (setting `tables`, \
-         or its file), or compute everything again from the first record with `--rebuild`"
+        "`{table}` was to be computed of the raw rows, and {differing} of its rows were not what its SQL says of them. That is a \
+         mistake of deltamart: please report it. Nothing was written; the rows of `{table}` are those of the end of the last \
+         run, and all other tables are right. Leave it out (setting `tables`, or its file), or compute everything again from \
+         the first record with `--rebuild`"
     )]
     FoldedOtherwise {
         /// Which table.
@@ -150,6 +151,25 @@ pub enum Obstacle {
         table: &'static str,
         /// What operators know the sink by.
         sink: String,
+    },
+    /// Tables changed, and nothing was done about it.
+    #[error(
+        "{tables}: new, or computed otherwise than what was written; a run that begins computes them first. Start it again"
+    )]
+    ChangedMeanwhile {
+        /// Which.
+        tables: String,
+    },
+    /// Rows would be deleted that nobody can compute again.
+    #[error(
+        "`{table}` is new or computed otherwise, and old raw rows were removed (`[retention]`): {rows} rows of before cannot be \
+         computed again. Have them kept as they are (`--keep-old`) or deleted (`--delete-old`), or leave the table as it was"
+    )]
+    OldRows {
+        /// Which.
+        table: &'static str,
+        /// How many.
+        rows: String,
     },
     /// A partition is another log of the same name.
     #[error(

@@ -107,6 +107,10 @@ impl Stored for Hooked {
         self.sink.lacks_somebody()
     }
 
+    fn make_anew(&mut self, table: TableId) {
+        self.sink.make_anew(table);
+    }
+
     fn makes_anew(&self) -> bool {
         self.sink.makes_anew()
     }

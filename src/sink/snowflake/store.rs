@@ -330,6 +330,8 @@ impl Stored for Snowflake {
         Ok(false)
     }
 
+    fn make_anew(&mut self, _: TableId) {}
+
     fn makes_anew(&self) -> bool {
         false
     }

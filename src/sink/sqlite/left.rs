@@ -46,7 +46,7 @@ impl Sqlite {
     /// # Errors
     /// If somebody wrote to it meanwhile, or it cannot be written.
     pub fn drop_left(&mut self, left: &Left, was: &Progress) -> Result<(), SinkError> {
-        let Sqlite { path, connection, catalogue } = self;
+        let Sqlite { path, connection, catalogue, .. } = self;
         let failed = |error| sql_error(path, "drop a table of", error);
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(failed)?;
         let now = read_progress(&transaction, path, "read `_progress` of")?;
