@@ -2,6 +2,7 @@
 
 pub mod avro;
 pub mod csv;
+mod flat;
 pub mod hints;
 pub mod mask;
 pub mod members;
@@ -15,7 +16,7 @@ use crate::bounds::RECORD_BYTES_MAX;
 use avro::Schemas;
 use dataflows::gate::{Accepted, Bounds, Gate, Rest};
 use dataflows::wire::bounds::{together, too_long};
-use dataflows::wire::{Broken, Set, Wire};
+use dataflows::wire::{Broken, Names, Set, Wire};
 use serde::de::DeserializeSeed;
 
 /// How the payloads of a partition are written.
@@ -135,12 +136,21 @@ fn decode_json<'a>(
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    let mut wire = Wire::new(gate.names(bounds.rules));
-    json(datum, wire.by_name(Set::ALL))?;
+    let mut wire = fields_of_all(datum, gate.names(bounds.rules))?;
     let mut rest = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
     let judged = judge(gate, &mut wire, carries, bounds, &mut rest, Seen::Json(datum));
     wire.done();
     judged
+}
+
+/// The fields of all events in a datum.
+fn fields_of_all<'n, 'a>(datum: &'a [u8], names: &'n Names) -> Result<Wire<'n, 'a>, Rejection> {
+    if let Some(wire) = flat::read(datum, names) {
+        return Ok(wire);
+    }
+    let mut wire = Wire::new(names);
+    json(datum, wire.by_name(Set::ALL))?;
+    Ok(wire)
 }
 
 fn json<'a, S: DeserializeSeed<'a>>(payload: &'a [u8], seed: S) -> Result<S::Value, Rejection> {

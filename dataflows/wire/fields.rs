@@ -87,7 +87,8 @@ impl<'n, 'a> Wire<'n, 'a> {
         InOrder { wire: self, slots }
     }
 
-    pub(super) fn make_room(&mut self, set: Set) {
+    /// Makes room for the fields of a set.
+    pub fn make_room(&mut self, set: Set) {
         let behind = self.names.end(set).saturating_sub(FEW);
         if behind > self.many.len() {
             self.many.resize_with(behind, || None);
@@ -148,12 +149,24 @@ impl<'n, 'a> Wire<'n, 'a> {
             Kind::Attributes => map.next_value::<Option<_>>()?.map(Value::Attributes),
             Kind::Object(set) => map.next_value_seed(Object(self.by_name(set)))?.map(Value::Scalar),
         };
-        let value = value.unwrap_or(Value::Null);
+        self.stands(slot, value.unwrap_or(Value::Null));
+        Ok(())
+    }
+
+    /// Keeps the value of a field as [`Wire::by_name`] does, where it was read by its name in another way: none for what
+    /// stands for nothing, and for an object whose fields were read. There has to be room for its set.
+    #[inline(always)]
+    pub fn keep(&mut self, slot: Slot, value: Option<Scalar<'a>>) {
+        self.stands(slot, value.map_or(Value::Null, Value::Scalar));
+    }
+
+    /// A value stands in a field.
+    #[inline(always)]
+    fn stands(&mut self, slot: Slot, value: Value<'a>) {
         self.owns |= value.owns();
         if let Some(before) = self.place(slot).replace(value) {
             self.note_twice(slot, before);
         }
-        Ok(())
     }
 
     #[cold]

@@ -82,6 +82,7 @@ impl Names {
     }
 
     /// How a field is read.
+    #[inline]
     pub fn kind(&self, slot: Slot) -> Kind {
         self.fields[slot.0].kind
     }

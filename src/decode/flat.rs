@@ -1,0 +1,224 @@
+//! Objects of JSON as nearly all records are: single values, and objects of such where their fields are read. They are
+//! read in one pass, each value to where it is kept. Whatever else there is, a list, a number with an exponent, what is
+//! no JSON, is not read here: `serde_json` reads it, or says what is wrong.
+
+use dataflows::wire::scalar::Scalar;
+use dataflows::wire::{Kind, Names, Set, Wire};
+use std::borrow::Cow;
+
+/// The fields of all events in a datum, if it is such an object.
+///
+/// **Law.** What is read here is what `serde_json` reads.
+pub(super) fn read<'n, 'a>(datum: &'a [u8], names: &'n Names) -> Option<Wire<'n, 'a>> {
+    let mut cursor = Cursor { text: std::str::from_utf8(datum).ok()?, at: 0 };
+    let mut wire = Wire::new(names);
+    cursor.white();
+    cursor.object(names, Set::ALL, &mut wire)?;
+    cursor.white();
+    (cursor.at == datum.len()).then_some(wire)
+}
+
+/// A text, and how far it is read.
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline(always)]
+    fn next(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    #[inline(always)]
+    fn white(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
+            self.at += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, byte: u8) -> Option<()> {
+        let is_there = self.next() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there.then_some(())
+    }
+
+    /// Objects lie in each other as deep as the names of a family say.
+    fn object(&mut self, names: &Names, set: Set, wire: &mut Wire<'_, 'a>) -> Option<()> {
+        wire.make_room(set);
+        self.take(b'{')?;
+        loop {
+            self.white();
+            let slot = names.find(set, self.plain()?);
+            self.white();
+            self.take(b':')?;
+            self.white();
+            match slot.map(|slot| (slot, names.kind(slot))) {
+                None => drop(self.value()?),
+                Some((slot, Kind::Text | Kind::Address | Kind::Plain | Kind::Instant)) => {
+                    wire.keep(slot, self.value()?)
+                }
+                Some((slot, Kind::Object(inner))) => {
+                    self.object(names, inner, wire)?;
+                    wire.keep(slot, None);
+                }
+                Some((_, Kind::Texts | Kind::Attributes)) => return None,
+            }
+            self.white();
+            match self.next()? {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.take(b'}')
+    }
+
+    /// A single value, which may be null.
+    #[inline(always)]
+    fn value(&mut self) -> Option<Option<Scalar<'a>>> {
+        Some(match self.next()? {
+            b'"' => Some(Scalar::Text(self.string()?)),
+            b'-' | b'0'..=b'9' => Some(self.number()?),
+            b't' => self.word("true", Some(Scalar::Bool(true)))?,
+            b'f' => self.word("false", Some(Scalar::Bool(false)))?,
+            b'n' => self.word("null", None)?,
+            _ => return None,
+        })
+    }
+
+    fn word<T>(&mut self, word: &str, value: T) -> Option<T> {
+        let is_there = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
+        self.at += word.len();
+        is_there.then_some(value)
+    }
+
+    /// A text between its quotes, if nothing in it is escaped.
+    #[inline(always)]
+    fn plain(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let start = self.at;
+        self.at += special(&self.text.as_bytes()[start..])?;
+        let text = self.text.get(start..self.at)?;
+        self.take(b'"')?;
+        Some(text)
+    }
+
+    /// A text between its quotes.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        let start = self.at;
+        if let Some(text) = self.plain() {
+            return Some(Cow::Borrowed(text));
+        }
+        self.escaped(start).map(Cow::Owned)
+    }
+
+    #[cold]
+    fn escaped(&mut self, start: usize) -> Option<String> {
+        let bytes = self.text.as_bytes();
+        self.at = start + 1;
+        loop {
+            self.at += special(&bytes[self.at.min(bytes.len())..])?;
+            match self.next()? {
+                b'"' => break,
+                // What it escapes may be a quote.
+                b'\\' => self.at += 2,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        serde_json::from_str(&self.text[start..self.at]).ok()
+    }
+
+    /// A number without an exponent.
+    #[inline(always)]
+    fn number(&mut self) -> Option<Scalar<'a>> {
+        let start = self.at;
+        let is_negative = self.take(b'-').is_some();
+        let mut digits = 0;
+        let whole = self.digits(&mut digits)?;
+        let begins_with_zero = self.text.as_bytes()[self.at - digits] == b'0';
+        // No number of 64 bits has more than these.
+        if digits > WHOLE_DIGITS || (begins_with_zero && digits > 1) {
+            return None;
+        }
+        match self.next() {
+            Some(b'.') => self.fraction(start, (is_negative, whole, digits)),
+            Some(b'e' | b'E') => None,
+            _ if !is_negative => Some(i64::try_from(whole).map_or(Scalar::Huge(whole), Scalar::Long)),
+            // A zero with a sign is a double.
+            _ => i64::try_from(whole).ok().filter(|whole| *whole > 0).map(|whole| Scalar::Long(-whole)),
+        }
+    }
+
+    /// What follows the point of a number.
+    #[inline(always)]
+    fn fraction(&mut self, start: usize, (is_negative, whole, digits): (bool, u64, usize)) -> Option<Scalar<'a>> {
+        self.at += 1;
+        let mut decimals = 0;
+        let part = self.digits(&mut decimals)?;
+        if let Some(b'e' | b'E') = self.next() {
+            return None;
+        }
+        if digits + decimals > EXACT_DIGITS {
+            // Correctly rounded, as `serde_json` does it.
+            return self.text[start..self.at].parse().ok().map(Scalar::Double);
+        }
+        // Both are exact as doubles, so that their quotient is the double that is nearest.
+        let power = POWERS[decimals];
+        let unsigned = (whole * power + part) as f64 / power as f64;
+        Some(Scalar::Double(if is_negative { -unsigned } else { unsigned }))
+    }
+
+    /// A number of one digit or more, which are counted; of very many digits some number.
+    #[inline(always)]
+    fn digits(&mut self, count: &mut usize) -> Option<u64> {
+        let start = self.at;
+        let mut number = 0u64;
+        while let Some(digit @ b'0'..=b'9') = self.next() {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.at += 1;
+        }
+        *count = self.at - start;
+        (*count > 0).then_some(number)
+    }
+}
+
+/// Any number of so many digits fits into 64 bits.
+const WHOLE_DIGITS: usize = 19;
+/// And of so many into the 53 bits that a double holds exactly.
+const EXACT_DIGITS: usize = 15;
+
+const POWERS: [u64; EXACT_DIGITS + 1] = {
+    let (mut powers, mut place) = ([1; EXACT_DIGITS + 1], 1);
+    while place < powers.len() {
+        powers[place] = powers[place - 1] * 10;
+        place += 1;
+    }
+    powers
+};
+
+/// Where the first byte stands that ends a text, begins an escape, or may not stand in a text. Eight are looked at at a time:
+/// of the bits that are found, those behind the first may be wrong.
+#[inline(always)]
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let is_below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
+    let (words, rest) = bytes.as_chunks();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| is_below(word ^ (ONES * u64::from(byte)), 1);
+        let found = (is_below(word, b' ') | is(b'"') | is(b'\\')) & HIGH;
+        if found != 0 {
+            return Some(place * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+    Some(bytes.len() - rest.len() + found)
+}
+
+#[cfg(test)]
+mod tests;
