@@ -1,6 +1,6 @@
 //! Values as bytes whose order is that of the values: what groups, sets and extremes are kept by.
 
-use crate::declared::row::Datum;
+use crate::declared::row::{Bare, Datum, Row};
 use crate::persons::Id;
 use std::borrow::Cow;
 
@@ -25,18 +25,29 @@ const SIGN: u64 = 1 << 63;
 /// Adds a value: what it is, then the value, the first difference deciding. `is_person`: it says who somebody is. In
 /// what follows it, no value is taken for a part of it.
 pub fn push(value: &Datum<'_>, is_person: bool, out: &mut Vec<u8>) {
+    push_bare(value.into(), is_person, out);
+}
+
+/// Adds what a column of a row holds.
+pub fn push_column(row: &Row, place: usize, is_person: bool, out: &mut Vec<u8>) {
+    push_bare(row.bare(place), is_person, out);
+}
+
+#[inline]
+fn push_bare(value: Bare<'_>, is_person: bool, out: &mut Vec<u8>) {
     let mut word = |kind: u8, word: i64| {
-        out.push(kind);
-        out.extend_from_slice(&(word as u64 ^ SIGN).to_be_bytes());
+        let mut bytes = [kind; 1 + size_of::<u64>()];
+        bytes[1..].copy_from_slice(&(word as u64 ^ SIGN).to_be_bytes());
+        out.extend_from_slice(&bytes);
     };
     match value {
-        Datum::Null => out.push(NULL),
-        Datum::Boolean(value) => out.push(if *value { TRUE } else { FALSE }),
-        Datum::Number(number) => word(if is_person { PERSON } else { NUMBER }, *number),
-        Datum::Instant(at) => word(INSTANT, *at),
-        Datum::Text(text) => {
+        Bare::Null => out.push(NULL),
+        Bare::Boolean(value) => out.push(if value { TRUE } else { FALSE }),
+        Bare::Number(number) => word(if is_person { PERSON } else { NUMBER }, number),
+        Bare::Instant(at) => word(INSTANT, at),
+        Bare::Text(text) => {
             out.push(if is_person { PERSON_TEXT } else { TEXT });
-            escaped(text.as_bytes(), out);
+            escaped(text, out);
             out.push(END);
         }
     }

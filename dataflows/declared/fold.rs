@@ -6,7 +6,7 @@ use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::encode;
 use crate::declared::eval::{eval, is_true};
 use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
-use crate::declared::row::{Datum, Declared, Row};
+use crate::declared::row::{Bare, Datum, Declared, Row};
 use crate::declared::said::{Said, begin, keys};
 use crate::hash::Folded;
 use crate::places::Places;
@@ -46,7 +46,7 @@ pub struct Reading {
 /// Which conditions are true by the value of a column: values, in their order.
 struct ByValue {
     column: usize,
-    texts: BTreeMap<String, Vec<u64>>,
+    texts: BTreeMap<Box<[u8]>, Vec<u64>>,
     numbers: BTreeMap<i64, Vec<u64>>,
 }
 
@@ -110,7 +110,7 @@ impl Reading {
         for value in values.iter().take(looked_up) {
             let none = || vec![0; self.words];
             let truths = match value {
-                Literal::Text(text) => texts.entry(text.clone()).or_insert_with(none),
+                Literal::Text(text) => texts.entry(text.as_bytes().into()).or_insert_with(none),
                 Literal::Number(number) => numbers.entry(*number).or_insert_with(none),
                 Literal::Null | Literal::Boolean(_) | Literal::Instant(_) => continue,
             };
@@ -123,10 +123,10 @@ impl Reading {
         truths.clear();
         truths.resize(self.words, 0);
         for ByValue { column, texts, numbers } in &self.by_value {
-            let also = match row.column(*column) {
-                Datum::Text(text) => texts.get(&*text),
-                Datum::Number(number) => numbers.get(&number),
-                Datum::Null | Datum::Boolean(_) | Datum::Instant(_) => None,
+            let also = match row.bare(*column) {
+                Bare::Text(text) => texts.get(text),
+                Bare::Number(number) => numbers.get(&number),
+                Bare::Null | Bare::Boolean(_) | Bare::Instant(_) => None,
             };
             also.into_iter().flatten().zip(&mut *truths).for_each(|(also, truths)| *truths |= also);
         }
@@ -204,7 +204,13 @@ impl Folding {
                 continue;
             }
             begin(*number, key);
-            keys.iter().for_each(|(of, is_person)| encode::push(&eval(of, row), *is_person, key));
+            for (of, is_person) in keys {
+                if let Node::Column(place) = of.node {
+                    encode::push_column(row, place, *is_person, key);
+                } else {
+                    encode::push(&eval(of, row), *is_person, key);
+                }
+            }
             let hash = hash(key);
             // By the event, and not by the group.
             let by = if is_broken(Law::AGroupIsInOnePlace) { row.column(0) } else { Datum::Null };

@@ -179,7 +179,7 @@ impl Reader {
                 continue;
             }
             match (first(wire, slots)?, &reading.empty) {
-                (Some((slot, value)), _) => row.push(&reading.value(wire, slot, value, &mut masked)?),
+                (Some((slot, value)), _) => reading.push(wire, slot, value, row, &mut masked)?,
                 (None, Empty::Is(literal)) => row.push(&datum(literal)),
                 (None, Empty::Rejected) => return Err(Broken::Missing(reading.from[0])),
             }
@@ -230,6 +230,7 @@ impl Judge<Declared> for Reader {
 }
 
 /// The first of these fields that has a value.
+#[inline(always)]
 fn first<'w, 'a>(wire: &'w Wire<'_, 'a>, slots: &[Slot]) -> Result<Option<(Slot, &'w Scalar<'a>)>, Broken> {
     for slot in slots {
         let found = wire.value(*slot)?;
@@ -262,53 +263,78 @@ impl Reading {
         }
     }
 
-    fn value<'w>(
-        &'w self,
+    /// Reads a value into the next column of a row.
+    #[inline]
+    fn push(
+        &self,
         wire: &Wire<'_, '_>,
         slot: Slot,
-        value: &'w Scalar<'_>,
+        value: &Scalar<'_>,
+        row: &mut Builder,
         masked: &mut bool,
-    ) -> Result<Datum<'w>, Broken> {
+    ) -> Result<(), Broken> {
         match &self.takes {
-            Takes::Boolean => boolean(value)
-                .map(Datum::Boolean)
-                .ok_or_else(|| wire.wrong_type(slot, value, "true or false (or 1, 0, \"true\", \"false\")")),
-            Takes::Number(decimals, bounds) => number(wire, slot, value, *decimals, *bounds).map(Datum::Number),
-            Takes::Instant => when::instant(value)
-                .map(Datum::Instant)
-                .map_err(|why| wire.broken(slot, Reason::BAD_TIMESTAMP, value, &why)),
-            Takes::Text { case, one_of, is_person } => {
-                let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text"))?;
-                let text = case.of(text);
-                if let Some(one_of) = one_of {
-                    return one_of
-                        .place(&text)
-                        .map(|place| Datum::Text(one_of.known[place].as_str().into()))
-                        .ok_or_else(|| wire.broken(slot, NOT_ONE_OF, value, &one_of.expected(&text)));
-                }
-                if text.contains('\0') {
-                    return Err(wire.broken(slot, BAD_TEXT, value, "expected a text without the character U+0000"));
-                }
-                if *is_person && text.starts_with(NOBODY_CALLED) {
-                    let expected = format!("expected an id that does not begin with `{NOBODY_CALLED}`");
-                    return Err(wire.broken(slot, NOBODY_IN_KEY, value, &expected));
-                }
-                match mask::text(&text) {
-                    None => Ok(Datum::Text(text)),
-                    Some(_) if *is_person => {
-                        let field = wire.names().name(slot);
-                        let detail = format!(
-                            "`{field}` holds an e-mail address, which is never stored; expected an id that is none, such as a \
-                             hash of the address"
-                        );
-                        Err(Broken::rule(ADDRESS_IN_KEY, detail))
-                    }
-                    Some(text) => {
-                        *masked = true;
-                        Ok(Datum::Text(text.into()))
-                    }
-                }
+            Takes::Boolean => {
+                let read = boolean(value)
+                    .ok_or_else(|| wire.wrong_type(slot, value, "true or false (or 1, 0, \"true\", \"false\")"))?;
+                row.boolean(read);
             }
+            Takes::Number(decimals, bounds) => row.number(number(wire, slot, value, *decimals, *bounds)?),
+            Takes::Instant => {
+                let read = when::instant(value).map_err(|why| wire.broken(slot, Reason::BAD_TIMESTAMP, value, &why))?;
+                row.instant(read);
+            }
+            // Nearly all texts.
+            Takes::Text { case: Case::Kept, one_of: None, is_person: false }
+                if let Scalar::Text(text) = value
+                    && mask::is_plain(text) =>
+            {
+                row.text(text);
+            }
+            Takes::Text { case, one_of, is_person } => {
+                let text = text((*case, one_of.as_ref(), *is_person), wire, (slot, value), masked)?;
+                row.text(&text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text as it is kept.
+fn text<'w>(
+    (case, one_of, is_person): (Case, Option<&'w OneOf>, bool),
+    wire: &Wire<'_, '_>,
+    (slot, value): (Slot, &'w Scalar<'_>),
+    masked: &mut bool,
+) -> Result<Cow<'w, str>, Broken> {
+    let text = value.text().ok_or_else(|| wire.wrong_type(slot, value, "a text"))?;
+    let text = case.of(text);
+    if let Some(one_of) = one_of {
+        return one_of
+            .place(&text)
+            .map(|place| one_of.known[place].as_str().into())
+            .ok_or_else(|| wire.broken(slot, NOT_ONE_OF, value, &one_of.expected(&text)));
+    }
+    if text.contains('\0') {
+        return Err(wire.broken(slot, BAD_TEXT, value, "expected a text without the character U+0000"));
+    }
+    if is_person && text.starts_with(NOBODY_CALLED) {
+        let expected = format!("expected an id that does not begin with `{NOBODY_CALLED}`");
+        return Err(wire.broken(slot, NOBODY_IN_KEY, value, &expected));
+    }
+    match mask::text(&text) {
+        None => Ok(text),
+        Some(_) if is_person => {
+            let field = wire.names().name(slot);
+            let detail = format!(
+                "`{field}` holds an e-mail address, which is never stored; expected an id that is none, such as a hash of \
+                 the address"
+            );
+            Err(Broken::rule(ADDRESS_IN_KEY, detail))
+        }
+        Some(text) => {
+            *masked = true;
+            Ok(text.into())
         }
     }
 }

@@ -26,6 +26,29 @@ impl Datum<'_> {
     }
 }
 
+/// A value as it lies in a row: of a text its bytes, which nobody has looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Bare<'a> {
+    Null,
+    Boolean(bool),
+    Number(i64),
+    Instant(i64),
+    Text(&'a [u8]),
+}
+
+impl<'a> From<&'a Datum<'_>> for Bare<'a> {
+    #[inline]
+    fn from(value: &'a Datum<'_>) -> Bare<'a> {
+        match value {
+            Datum::Null => Bare::Null,
+            Datum::Boolean(value) => Bare::Boolean(*value),
+            Datum::Number(number) => Bare::Number(*number),
+            Datum::Instant(at) => Bare::Instant(*at),
+            Datum::Text(text) => Bare::Text(text.as_bytes()),
+        }
+    }
+}
+
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
 const TRUE: u8 = 2;
@@ -115,8 +138,21 @@ impl Builder {
 
 impl Row {
     /// What a column holds.
+    #[inline]
     pub fn column(&self, place: usize) -> Datum<'_> {
-        self.read(place).unwrap_or(Datum::Null)
+        match self.bare(place) {
+            Bare::Null => Datum::Null,
+            Bare::Boolean(value) => Datum::Boolean(value),
+            Bare::Number(number) => Datum::Number(number),
+            Bare::Instant(at) => Datum::Instant(at),
+            Bare::Text(text) => std::str::from_utf8(text).map_or(Datum::Null, |text| Datum::Text(text.into())),
+        }
+    }
+
+    /// The same, as it lies there.
+    #[inline]
+    pub(super) fn bare(&self, place: usize) -> Bare<'_> {
+        self.read(place).unwrap_or(Bare::Null)
     }
 
     /// How many columns there are.
@@ -124,7 +160,8 @@ impl Row {
         self.0.first_chunk().map_or(0, |head| u16::from_le_bytes(*head).into())
     }
 
-    fn read(&self, place: usize) -> Option<Datum<'_>> {
+    #[inline]
+    fn read(&self, place: usize) -> Option<Bare<'_>> {
         let columns = self.columns();
         if place >= columns {
             return None;
@@ -135,15 +172,14 @@ impl Row {
             Some(u64::from_le_bytes(*word))
         };
         Some(match *self.0.get(HEAD + place)? {
-            FALSE => Datum::Boolean(false),
-            TRUE => Datum::Boolean(true),
-            NUMBER => Datum::Number(word()? as i64),
-            INSTANT => Datum::Instant(word()? as i64),
+            FALSE => Bare::Boolean(false),
+            TRUE => Bare::Boolean(true),
+            NUMBER => Bare::Number(word()? as i64),
+            INSTANT => Bare::Instant(word()? as i64),
             TEXT => {
                 let word = word()?;
                 let (start, length) = ((word >> 32) as usize, word as u32 as usize);
-                let text = self.0.get(words + columns * WORD + start..)?.get(..length)?;
-                Datum::Text(Cow::Borrowed(std::str::from_utf8(text).ok()?))
+                Bare::Text(self.0.get(words + columns * WORD + start..)?.get(..length)?)
             }
             _ => return None,
         })

@@ -11,7 +11,6 @@ use differential_dataflow::ExchangeData;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Exchange;
 
@@ -34,6 +33,11 @@ struct Panes(BTreeMap<Instant, Rc<Set<u128>>>);
 
 fn pane(at: Instant) -> Instant {
     at.div_euclid(PANE_MS)
+}
+
+/// Where the event of each print is.
+fn places_of<T>(fresh: &[Met<T>]) -> Map<u128, usize> {
+    fresh.iter().enumerate().map(|(place, met)| (met.print, place)).collect()
 }
 
 /// Lets each event through once.
@@ -66,29 +70,32 @@ pub fn once<'s, T: ExchangeData>(
     let step = move |Epoch { input, watermark, .. }: Epoch<Met<T>>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let Panes(panes) = &mut *held.borrow_mut();
         // In the order in which they came: what is read one after the other lies so in memory too.
-        let (mut fresh, mut places) = (Vec::<Met<T>>::new(), Map::<u128, usize>::default());
+        let mut fresh = Vec::<Met<T>>::new();
+        // Where each of them is. Nobody asks as long as no event is repeated.
+        let mut places = None::<Map<u128, usize>>;
         for met in Epoch::records(input) {
-            let is_known = panes.get(&pane(met.at)).is_some_and(|prints| prints.contains(&met.print));
-            if is_known && !is_broken(Law::RepeatedCountOnce) {
+            let is_new = Rc::make_mut(panes.entry(pane(met.at)).or_default()).insert(met.print);
+            if is_new {
+                places.iter_mut().for_each(|places| drop(places.insert(met.print, fresh.len())));
+                fresh.push(met);
                 continue;
             }
-            match places.entry(met.print) {
-                Entry::Vacant(place) => {
-                    place.insert(fresh.len());
-                    fresh.push(met);
-                }
-                Entry::Occupied(place) => {
-                    let least = &mut fresh[*place.get()];
+            let places = places.get_or_insert_with(|| places_of(&fresh));
+            match places.get(&met.print) {
+                Some(place) => {
+                    let least = &mut fresh[*place];
                     if met.what < least.what {
                         *least = met;
                     }
                 }
+                None if is_broken(Law::RepeatedCountOnce) => {
+                    places.insert(met.print, fresh.len());
+                    fresh.push(met);
+                }
+                None => {}
             }
         }
-        for Met { print, at, what } in fresh {
-            Rc::make_mut(panes.entry(pane(at)).or_default()).insert(print);
-            out.extend(what.map(|what| (at, what)));
-        }
+        out.extend(fresh.into_iter().filter_map(|Met { print: _, at, what }| Some((at, what?))));
         let cut = settings.forget_cut(watermark);
         let whole = i64::from(!is_broken(Law::PanesStayWhole));
         while panes.first_key_value().is_some_and(|(pane, _)| (pane + whole).saturating_mul(PANE_MS) <= cut) {

@@ -9,9 +9,14 @@ use signs::Bytes;
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// Whether no address can be in a text, nor U+0000, as a look at its bytes tells: nearly all texts.
+pub fn is_plain(text: &str) -> bool {
+    address::is_plain(text.as_bytes())
+}
+
 /// A text as it may be stored, if that is another.
 pub fn text(text: &str) -> Option<String> {
-    if !address::may_begin(text.as_bytes()) {
+    if is_plain(text) {
         return None;
     }
     let locals = local_parts(&Bytes(text.as_bytes()));

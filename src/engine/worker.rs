@@ -392,9 +392,10 @@ impl Worker {
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
         let mut accepted = Vec::with_capacity(batch.records.len());
+        let shared = Arc::clone(&self.shared);
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            accepted.push(self.accept_record(&batch, record, origin, aside));
+            accepted.push(self.accept_record(&shared, (&batch, record), origin, aside));
         }
         let of = batch.records.first().map(|record| self.shared.intake.lanes[record.partition as usize]);
         batch.keep(&accepted);
@@ -408,11 +409,16 @@ impl Worker {
     }
 
     /// Takes one record; tells whether it is an event, whose bytes may be asked for again if it is late.
-    fn accept_record(&mut self, batch: &Batch, record: &Record, origin: Origin, aside: &mut Aside) -> bool {
+    fn accept_record(
+        &mut self,
+        shared: &Shared,
+        (batch, record): (&Batch, &Record),
+        origin: Origin,
+        aside: &mut Aside,
+    ) -> bool {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
-        let shared = Arc::clone(&self.shared);
-        let Shared { intake, options, signals, .. } = &*shared;
+        let Shared { intake, options, signals, .. } = shared;
         let partition = &intake.partitions[record.partition as usize];
         let payload = &batch.bytes[record.payload.clone()];
         // Whether an event is to come from this partition, and from no other.

@@ -29,6 +29,8 @@ pub struct Files {
     /// The current file was read to a last line that has no end yet.
     waits: bool,
     unread: Vec<String>,
+    /// About how many bytes the next batch has: as many as the last one, and a few more.
+    room: usize,
 }
 
 impl Files {
@@ -52,6 +54,7 @@ impl Files {
             announced: false,
             waits: false,
             unread: Vec::new(),
+            room: BATCH_BYTES / 2,
         }
     }
 
@@ -137,7 +140,7 @@ impl Source for Files {
             return Ok(Poll::Skipped);
         }
         let Some(content) = self.reader.as_mut().filter(|_| !self.waits) else { return Ok(self.end()) };
-        let mut batch = Batch::with_capacity(max_records, BATCH_BYTES);
+        let mut batch = Batch { bytes: Vec::with_capacity(self.room), records: Vec::with_capacity(max_records) };
         let (mut lines_read, mut bytes_read, mut ended) = (0, 0, false);
         while batch.records.len() < max_records && lines_read < POLL_LINES && bytes_read < BATCH_BYTES {
             let start = batch.bytes.len();
@@ -188,6 +191,8 @@ impl Source for Files {
                 refused: None,
             });
         }
+        // The line that fills a batch goes beyond it: growing for that would copy all of it.
+        self.room = (batch.bytes.len() + batch.bytes.len() / 16).min(BATCH_BYTES + BATCH_BYTES / 16);
         if !batch.records.is_empty() {
             // An epoch keeps its batches: few records among many blank lines take no more room than they need.
             if batch.records.len() < lines_read / 8 {
