@@ -16,7 +16,7 @@ use crate::bounds::RECORD_BYTES_MAX;
 use avro::Schemas;
 use dataflows::gate::{Accepted, Bounds, Gate, Rest};
 use dataflows::wire::bounds::{together, too_long};
-use dataflows::wire::{Broken, Names, Set, Wire};
+use dataflows::wire::{Broken, Set, Wire};
 use serde::de::DeserializeSeed;
 
 /// How the payloads of a partition are written.
@@ -136,21 +136,16 @@ fn decode_json<'a>(
     if datum.trim_ascii_start().first() != Some(&b'{') {
         return Err(Rejection::new(Reason::UNDECODABLE, hints::no_object(datum)));
     }
-    let mut wire = fields_of_all(datum, gate.names(bounds.rules))?;
+    let mut wire = Wire::new(gate.names(bounds.rules));
+    if !flat::read(datum, &mut wire) {
+        // What was read of it until then is not known to be all.
+        wire = Wire::new(wire.names());
+        json(datum, wire.by_name(Set::ALL))?;
+    }
     let mut rest = |wire: &mut Wire<'_, 'a>, set| json(datum, wire.by_name(set));
     let judged = judge(gate, &mut wire, carries, bounds, &mut rest, Seen::Json(datum));
     wire.done();
     judged
-}
-
-/// The fields of all events in a datum.
-fn fields_of_all<'n, 'a>(datum: &'a [u8], names: &'n Names) -> Result<Wire<'n, 'a>, Rejection> {
-    if let Some(wire) = flat::read(datum, names) {
-        return Ok(wire);
-    }
-    let mut wire = Wire::new(names);
-    json(datum, wire.by_name(Set::ALL))?;
-    Ok(wire)
 }
 
 fn json<'a, S: DeserializeSeed<'a>>(payload: &'a [u8], seed: S) -> Result<S::Value, Rejection> {

@@ -25,6 +25,7 @@ use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
 use dataflows::family::FamilyId;
 use dataflows::operators::Status;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -84,11 +85,35 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
+/// What batches that are gone have left. Memory that came back from the system would be cleared first, page by page.
+static LEFT: Mutex<Vec<Batch>> = Mutex::new(Vec::new());
+/// So many batches are left at the most.
+const LEFT_MAX: usize = 16;
+/// None of them has room for more bytes.
+const LEFT_BYTES_MAX: usize = 4 << 20;
+
 impl Batch {
     /// Room for so many records of an ordinary kind, and bytes at the most.
     pub fn with_capacity(records: usize, bytes_max: usize) -> Batch {
-        // Growing step by step would copy everything several times.
-        Batch { bytes: Vec::with_capacity((records * 128).min(bytes_max)), records: Vec::with_capacity(records) }
+        Batch::with_room(records, (records * 128).min(bytes_max))
+    }
+
+    /// Room for so many records and bytes: growing step by step would copy everything several times.
+    pub fn with_room(records: usize, bytes: usize) -> Batch {
+        let mut batch = LEFT.lock().pop().unwrap_or_default();
+        batch.records.reserve(records);
+        batch.bytes.reserve(bytes);
+        batch
+    }
+
+    /// Nobody asks for it any more: another may have its memory.
+    pub fn leave(mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        let mut left = LEFT.lock();
+        if left.len() < LEFT_MAX && self.bytes.capacity() <= LEFT_BYTES_MAX {
+            left.push(self);
+        }
     }
 
     /// Keeps the bytes of these records, by their places; the others stay as records without any. Not all of it is
@@ -302,4 +327,25 @@ pub trait Source: Send {
     /// # Errors
     /// If a position cannot be reached.
     fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_batch_leaves_holds_nothing() {
+        for records in 0..3 * LEFT_MAX {
+            let mut batch = Batch::with_room(records, records << 10);
+            assert!(batch.bytes.is_empty() && batch.records.is_empty());
+            assert!(batch.bytes.capacity() >= records << 10 && batch.records.capacity() >= records);
+            batch.push(0, 1, b"key", b"payload");
+            assert_eq!(&batch.bytes[batch.records[0].payload.clone()], b"payload");
+            batch.clone().leave();
+            batch.leave();
+        }
+        Batch { bytes: vec![0; LEFT_BYTES_MAX + 1], records: Vec::new() }.leave();
+        let left = LEFT.lock();
+        assert!(left.len() <= LEFT_MAX && left.iter().all(|batch| batch.bytes.capacity() <= LEFT_BYTES_MAX));
+    }
 }

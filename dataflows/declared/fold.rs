@@ -38,8 +38,10 @@ pub struct Reading {
     words: usize,
     /// Those that a column has one of some values: it is looked at once, for all of them.
     by_value: Vec<ByValue>,
-    /// All others, with their places.
-    others: Vec<(usize, Expr)>,
+    /// Which are those.
+    looked_up: Mask,
+    /// All others, by their places. Each is asked once at the most, when a metric that takes the event depends on it.
+    others: Vec<Option<Expr>>,
     metrics: Vec<Reads>,
 }
 
@@ -88,7 +90,8 @@ impl Reading {
             layout: Rc::clone(&layouts[number]),
         });
         let metrics = metrics.collect();
-        let mut reading = Reading { words, by_value: Vec::new(), others: Vec::new(), metrics };
+        let others = vec![None; conditions.len()];
+        let mut reading = Reading { words, by_value: Vec::new(), looked_up: vec![0; words].into(), others, metrics };
         for (place, condition) in conditions.into_iter().enumerate() {
             reading.add(place, condition);
         }
@@ -97,9 +100,10 @@ impl Reading {
 
     fn add(&mut self, place: usize, condition: Expr) {
         let Some((column, values)) = has_one_of(&condition) else {
-            self.others.push((place, condition));
+            self.others[place] = Some(condition);
             return;
         };
+        self.looked_up[place / 64] |= 1 << (place % 64);
         let known = self.by_value.iter().position(|by_value| by_value.column == column);
         let known = known.unwrap_or_else(|| {
             self.by_value.push(ByValue { column, texts: BTreeMap::new(), numbers: BTreeMap::new() });
@@ -118,22 +122,51 @@ impl Reading {
         }
     }
 
-    /// Which conditions are true of an event.
-    fn look(&self, row: &Row, truths: &mut Vec<u64>) {
-        truths.clear();
-        truths.resize(self.words, 0);
+    /// What the values of columns tell of an event.
+    fn look(&self, row: &Row, truths: &mut Truths) {
+        let Truths { known, are_true } = truths;
+        known.clear();
+        known.extend_from_slice(&self.looked_up);
+        are_true.clear();
+        are_true.resize(self.words, 0);
         for ByValue { column, texts, numbers } in &self.by_value {
             let also = match row.bare(*column) {
                 Bare::Text(text) => texts.get(text),
                 Bare::Number(number) => numbers.get(&number),
                 Bare::Null | Bare::Boolean(_) | Bare::Instant(_) => None,
             };
-            also.into_iter().flatten().zip(&mut *truths).for_each(|(also, truths)| *truths |= also);
-        }
-        for (place, condition) in &self.others {
-            truths[place / 64] |= u64::from(is_true(condition, row)) << (place % 64);
+            also.into_iter().flatten().zip(&mut *are_true).for_each(|(also, truths)| *truths |= also);
         }
     }
+
+    /// Whether all conditions of a mask are true of an event.
+    fn fits(&self, mask: &Mask, row: &Row, Truths { known, are_true }: &mut Truths) -> bool {
+        let is_wrong = |((must, known), are_true): ((&u64, &u64), &u64)| must & known & !are_true != 0;
+        if mask.iter().zip(&*known).zip(&*are_true).any(is_wrong) {
+            return false;
+        }
+        for (word, must) in mask.iter().enumerate() {
+            let mut asked = must & !known[word];
+            while asked != 0 {
+                let bit = asked & asked.wrapping_neg();
+                asked ^= bit;
+                known[word] |= bit;
+                let condition = &self.others[word * 64 + bit.trailing_zeros() as usize];
+                if !condition.as_ref().is_some_and(|condition| is_true(condition, row)) {
+                    return false;
+                }
+                are_true[word] |= bit;
+            }
+        }
+        true
+    }
+}
+
+/// What is known of the conditions of an event until now.
+#[derive(Default)]
+struct Truths {
+    known: Vec<u64>,
+    are_true: Vec<u64>,
 }
 
 /// The column and the values, if a condition is that it has one of them, as texts or numbers.
@@ -162,7 +195,7 @@ fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
 /// What was said in an epoch so far, for each worker.
 struct Folding {
     parts: Vec<Part>,
-    truths: Vec<u64>,
+    truths: Truths,
     key: Vec<u8>,
     spare: Vec<u8>,
 }
@@ -191,16 +224,20 @@ impl Part {
 impl Folding {
     fn of(peers: usize) -> Folding {
         let part = |to| Part { said: Said::to(to), ..Part::default() };
-        Folding { parts: (0..peers as u64).map(part).collect(), truths: Vec::new(), key: Vec::new(), spare: Vec::new() }
+        Folding {
+            parts: (0..peers as u64).map(part).collect(),
+            truths: Truths::default(),
+            key: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Takes an event in. A condition is looked at once, and a metric that does not read the event costs a comparison.
     fn take(&mut self, reading: &Reading, row: &Row) {
         let Folding { parts, truths, key, spare } = self;
         reading.look(row, truths);
-        let fits = |mask: &Mask| mask.iter().zip(&*truths).all(|(must, is)| must & is == *must);
         for Reads { number, filter, keys, filters, layout } in &reading.metrics {
-            if !fits(filter) && !is_broken(Law::WhereIsAsked) {
+            if !reading.fits(filter, row, truths) && !is_broken(Law::WhereIsAsked) {
                 continue;
             }
             begin(*number, key);
@@ -220,7 +257,7 @@ impl Folding {
             // Metrics with the same keys are many.
             let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);
             for (aggregate, filter) in filters.iter().enumerate() {
-                if fits(filter) || is_broken(Law::FilterIsAsked) {
+                if reading.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {
                     layout.add(aggregate, row, part.said.partial(place), spare);
                 }
             }

@@ -161,6 +161,7 @@ impl Reader {
     }
 
     /// Reads a record into a row that is made.
+    #[inline(always)]
     fn read(&self, wire: &Wire<'_, '_>, bounds: &Bounds<'_>, row: &mut Builder) -> Result<(Declared, bool), Broken> {
         if let Some((slot, family)) = self.event
             && let Some(name) = wire.value(slot)?

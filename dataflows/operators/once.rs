@@ -35,11 +35,6 @@ fn pane(at: Instant) -> Instant {
     at.div_euclid(PANE_MS)
 }
 
-/// Where the event of each print is.
-fn places_of<T>(fresh: &[Met<T>]) -> Map<u128, usize> {
-    fresh.iter().enumerate().map(|(place, met)| (met.print, place)).collect()
-}
-
 /// Lets each event through once.
 ///
 /// **Law.** Of events that are equal in the columns that count, one comes out, in the first epoch that has any. If
@@ -67,35 +62,36 @@ pub fn once<'s, T: ExchangeData>(
     });
     let settings = settings.clone();
     let by_print = Exchange::new(|Met { print, .. }: &Met<T>| *print as u64);
-    let step = move |Epoch { input, watermark, .. }: Epoch<Met<T>>, out: &mut Vec<_>, _: &mut Vec<()>| {
+    // Of what comes out of an epoch, in its order.
+    let mut came_out = Vec::<u128>::new();
+    let step = move |Epoch { input, watermark, .. }: Epoch<Met<T>>, out: &mut Vec<(Instant, T)>, _: &mut Vec<()>| {
         let Panes(panes) = &mut *held.borrow_mut();
-        // In the order in which they came: what is read one after the other lies so in memory too.
-        let mut fresh = Vec::<Met<T>>::new();
-        // Where each of them is. Nobody asks as long as no event is repeated.
+        came_out.clear();
+        // Where the event of each print is. Nobody asks as long as no event is repeated.
         let mut places = None::<Map<u128, usize>>;
-        for met in Epoch::records(input) {
-            let is_new = Rc::make_mut(panes.entry(pane(met.at)).or_default()).insert(met.print);
-            if is_new {
-                places.iter_mut().for_each(|places| drop(places.insert(met.print, fresh.len())));
-                fresh.push(met);
-                continue;
-            }
-            let places = places.get_or_insert_with(|| places_of(&fresh));
-            match places.get(&met.print) {
-                Some(place) => {
-                    let least = &mut fresh[*place];
-                    if met.what < least.what {
-                        *least = met;
-                    }
+        // In the order in which they came: what is read one after the other lies so in memory too.
+        for Met { print, at, what } in Epoch::records(input) {
+            let is_new = Rc::make_mut(panes.entry(pane(at)).or_default()).insert(print);
+            // What was there in an earlier run is known, and nothing more.
+            let Some(what) = what else { continue };
+            let known = match is_new {
+                true => None,
+                false => {
+                    let places = places.get_or_insert_with(|| came_out.iter().copied().zip(0..).collect());
+                    places.get(&print).copied()
                 }
-                None if is_broken(Law::RepeatedCountOnce) => {
-                    places.insert(met.print, fresh.len());
-                    fresh.push(met);
+            };
+            if let Some(place) = known {
+                let (_, least) = &mut out[place];
+                if what < *least {
+                    *least = what;
                 }
-                None => {}
+            } else if is_new || is_broken(Law::RepeatedCountOnce) {
+                places.iter_mut().for_each(|places| places.extend([(print, came_out.len())]));
+                came_out.push(print);
+                out.push((at, what));
             }
         }
-        out.extend(fresh.into_iter().filter_map(|Met { print: _, at, what }| Some((at, what?))));
         let cut = settings.forget_cut(watermark);
         let whole = i64::from(!is_broken(Law::PanesStayWhole));
         while panes.first_key_value().is_some_and(|(pane, _)| (pane + whole).saturating_mul(PANE_MS) <= cut) {

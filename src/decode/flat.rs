@@ -6,16 +6,13 @@ use dataflows::wire::scalar::Scalar;
 use dataflows::wire::{Kind, Names, Set, Wire};
 use std::borrow::Cow;
 
-/// The fields of all events in a datum, if it is such an object.
+/// Reads the fields of all events in a datum, and tells whether it is such an object. If it is not, some may have been
+/// read.
 ///
 /// **Law.** What is read here is what `serde_json` reads.
-pub(super) fn read<'n, 'a>(datum: &'a [u8], names: &'n Names) -> Option<Wire<'n, 'a>> {
-    let mut cursor = Cursor { text: std::str::from_utf8(datum).ok()?, at: 0 };
-    let mut wire = Wire::new(names);
-    cursor.white();
-    cursor.object(names, Set::ALL, &mut wire)?;
-    cursor.white();
-    (cursor.at == datum.len()).then_some(wire)
+#[inline]
+pub(super) fn read<'a>(datum: &'a [u8], wire: &mut Wire<'_, 'a>) -> bool {
+    std::str::from_utf8(datum).is_ok_and(|text| Cursor { text, at: 0 }.all(wire).is_some())
 }
 
 /// A text, and how far it is read.
@@ -42,6 +39,14 @@ impl<'a> Cursor<'a> {
         let is_there = self.next() == Some(byte);
         self.at += usize::from(is_there);
         is_there.then_some(())
+    }
+
+    /// An object, and nothing else.
+    fn all(mut self, wire: &mut Wire<'_, 'a>) -> Option<()> {
+        self.white();
+        self.object(wire.names(), Set::ALL, wire)?;
+        self.white();
+        (self.at == self.text.len()).then_some(())
     }
 
     /// Objects lie in each other as deep as the names of a family say.

@@ -108,6 +108,7 @@ pub(super) fn deliver(
             let closed = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
             for (time, aside) in split_closed(&mut asides.borrow_mut(), closed) {
                 let part = open.entry(time).or_default();
+                aside.batches.into_iter().for_each(Batch::leave);
                 part.appends.extend(aside.rejected);
                 part.read.extend(aside.read);
                 part.sums.extend(aside.sums);

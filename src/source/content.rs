@@ -65,14 +65,21 @@ impl Content {
         let start = bytes.len();
         let Some(line) = self.lines.read(bytes)? else { return Ok(Read::End) };
         match line.extent {
-            Extent::Whole => self.sum.update(&bytes[start..]),
-            Extent::Beginning(_) => self.sum.update(self.lines.passed()),
+            Extent::Whole => {
+                // Two pieces would take much longer than one.
+                bytes.push(b'\n');
+                self.sum.update(&bytes[start..]);
+                bytes.pop();
+            }
+            Extent::Beginning(_) => {
+                self.sum.update(self.lines.passed());
+                self.sum.update(b"\n");
+            }
             Extent::Nothing(gone_over) => {
                 self.sum.update(self.lines.passed());
                 return Ok(Read::Part(gone_over));
             }
         }
-        self.sum.update(b"\n");
         self.next = line.number + 1;
         let bytes = line.bytes(bytes.len() - start);
         Ok(Read::Line(Line { number: line.number, sum: self.sum(), ended: line.ended, bytes }))

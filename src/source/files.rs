@@ -140,7 +140,7 @@ impl Source for Files {
             return Ok(Poll::Skipped);
         }
         let Some(content) = self.reader.as_mut().filter(|_| !self.waits) else { return Ok(self.end()) };
-        let mut batch = Batch { bytes: Vec::with_capacity(self.room), records: Vec::with_capacity(max_records) };
+        let mut batch = Batch::with_room(max_records, self.room);
         let (mut lines_read, mut bytes_read, mut ended) = (0, 0, false);
         while batch.records.len() < max_records && lines_read < POLL_LINES && bytes_read < BATCH_BYTES {
             let start = batch.bytes.len();

@@ -15,34 +15,41 @@ pub struct Rows(BTreeSet<Row>);
 ///
 /// **Invariant.** Keys compare as bytes like as lists of values.
 #[derive(Clone)]
-struct Row(Box<[u8]>);
+struct Row {
+    /// How the key begins: where two differ in it, they have its order, and nobody looks at the keys.
+    begins: u64,
+    bytes: Box<[u8]>,
+}
 
 impl Row {
     fn new(values: &[Value], key_columns: usize) -> Row {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(&[0; size_of::<u32>()]);
         values[..key_columns].iter().for_each(|value| write(value, &mut bytes));
-        let key = (bytes.len() - size_of::<u32>()) as u32;
-        bytes[..size_of::<u32>()].copy_from_slice(&key.to_le_bytes());
+        let key = &bytes[size_of::<u32>()..];
+        let (length, mut begins) = (key.len() as u32, [0; size_of::<u64>()]);
+        let known = key.len().min(begins.len());
+        begins[..known].copy_from_slice(&key[..known]);
+        bytes[..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
         values[key_columns..].iter().for_each(|value| write(value, &mut bytes));
-        Row(bytes.into())
+        Row { begins: u64::from_be_bytes(begins), bytes: bytes.into() }
     }
 
     fn key(&self) -> &[u8] {
-        match self.0.split_first_chunk() {
+        match self.bytes.split_first_chunk() {
             Some((length, values)) => &values[..u32::from_le_bytes(*length) as usize],
             None => &[],
         }
     }
 
     fn values(&self) -> Vec<Value> {
-        read(&self.0[size_of::<u32>()..])
+        read(&self.bytes[size_of::<u32>()..])
     }
 }
 
 impl PartialEq for Row {
     fn eq(&self, other: &Row) -> bool {
-        self.key() == other.key()
+        self.cmp(other).is_eq()
     }
 }
 
@@ -56,7 +63,7 @@ impl PartialOrd for Row {
 
 impl Ord for Row {
     fn cmp(&self, other: &Row) -> Ordering {
-        self.key().cmp(other.key())
+        self.begins.cmp(&other.begins).then_with(|| self.key().cmp(other.key()))
     }
 }
 
@@ -105,7 +112,7 @@ impl Rows {
 
 impl PartialEq for Rows {
     fn eq(&self, other: &Rows) -> bool {
-        self.0.iter().map(|row| &row.0).eq(other.0.iter().map(|row| &row.0))
+        self.0.iter().map(|row| &row.bytes).eq(other.0.iter().map(|row| &row.bytes))
     }
 }
 
