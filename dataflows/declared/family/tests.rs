@@ -289,3 +289,17 @@ fn of_a_row_that_is_gone_only_the_key_is_said() {
     let first = Delta::Upsert(vec![key.clone(), key.clone(), Value::Integer(1)]);
     assert_eq!(played.deltas, [vec![(table, vec![first])], vec![(table, vec![Delta::Delete(vec![key])])]]);
 }
+
+#[test]
+fn two_hundred_metrics_have_as_many_operators_as_two() {
+    let by_user = Spec::one(pool::USER, "count(*)", 0);
+    let operators = |metrics: usize, once: bool| {
+        let once = once.then(|| Once { of: (0..pool::COLUMNS).collect() });
+        harness::operators(made(&vec![by_user.clone(); metrics], once))
+    };
+    for once in [false, true] {
+        let of_none = operators(0, once);
+        assert_eq!(operators(200, once), operators(2, once));
+        assert!(operators(2, once) > of_none, "operators are counted: {of_none} without a metric");
+    }
+}

@@ -22,6 +22,7 @@ use std::time::Duration;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Input, Probe};
+use timely::logging::{TimelyEvent, TimelyEventBuilder};
 
 /// 2026-01-05.
 pub const MONDAY_MS: i64 = 1_767_571_200_000;
@@ -196,4 +197,26 @@ pub fn play_from(
         live.into_iter().for_each(|(name, count)| *all.live.entry(name.to_owned()).or_default() += count);
     }
     all
+}
+
+/// How many operators a family is computed by, on one worker.
+pub fn operators(made: &'static Made) -> usize {
+    timely::execute_directly(move |worker| {
+        let count = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&count);
+        let log = move |_: &Duration, events: &mut Option<Vec<(Duration, TimelyEvent)>>| {
+            let events = events.iter().flatten();
+            let operators = events.filter(|(_, event)| matches!(event, TimelyEvent::Operates(_)));
+            counted.set(counted.get() + operators.count());
+        };
+        worker.log_register().expect("there is a log").insert::<TimelyEventBuilder, _>("timely", log);
+        let lane = WithSettings { family: made, lane: Settings::default() };
+        worker.dataflow(|scope| {
+            let ((_, reports), (_, marks)) = (scope.new_input(), scope.new_input());
+            let logs = Logs { partitions: vec![("store_events".to_owned(), 0)], sequence: 0..0 };
+            drop(lane.build(scope, Inputs { logs, reports, marks }, &Ledger::restoring_at(1)));
+        });
+        worker.log_register().expect("there is a log").flush();
+        count.get()
+    })
 }
