@@ -1,6 +1,8 @@
 //! The names of the fields that a family reads, made once at its start.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How a field is read, whatever its writer calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +59,20 @@ pub struct Names {
     /// Behind the last slot of each set.
     ends: Vec<usize>,
     persons: Vec<&'static str>,
+    /// What stood first in a record, then what stood behind each field: the place of a field. Records of a writer have theirs
+    /// in one order.
+    order: Vec<AtomicUsize>,
 }
 
 impl Default for Names {
     fn default() -> Names {
-        Names { fields: Vec::new(), tables: vec![Table::default()], ends: vec![0], persons: Vec::new() }
+        Names {
+            fields: Vec::new(),
+            tables: vec![Table::default()],
+            ends: vec![0],
+            persons: Vec::new(),
+            order: vec![AtomicUsize::new(usize::MAX)],
+        }
     }
 }
 
@@ -101,6 +112,19 @@ impl Names {
     #[inline]
     pub fn find(&self, set: Set, name: &str) -> Option<Slot> {
         self.table(set).find(name).map(Slot)
+    }
+
+    /// The field of a set that stood behind this one, or first, when it was last said, and its name.
+    #[inline]
+    pub fn guess(&self, set: Set, before: Option<Slot>) -> Option<(Slot, &'static str)> {
+        let place = self.order[before.map_or(0, |before| before.0 + 1)].load(Relaxed);
+        let Field { name, set: of, .. } = self.fields.get(place)?;
+        (*of == set).then_some((Slot(place), name))
+    }
+
+    /// Says which field stands behind this one, or first.
+    pub fn stands_behind(&self, before: Option<Slot>, slot: Slot) {
+        self.order[before.map_or(0, |before| before.0 + 1)].store(slot.0, Relaxed);
     }
 
     /// The field of all events that has this path, `device.type`, if it holds a single value.
@@ -157,6 +181,7 @@ impl Names {
             return known;
         }
         self.fields.push(Field { name, path, kind, set });
+        self.order.push(AtomicUsize::new(usize::MAX));
         let of_set = self.fields.iter().enumerate().filter(|(_, field)| field.set == set);
         let table = Table::of(of_set.map(|(place, field)| (field.name, place)));
         self.tables[set.0] = table;

@@ -3,7 +3,7 @@
 //! no JSON, is not read here: `serde_json` reads it, or says what is wrong.
 
 use dataflows::wire::scalar::Scalar;
-use dataflows::wire::{Kind, Names, Set, Wire};
+use dataflows::wire::{Kind, Names, Set, Slot, Wire};
 use std::borrow::Cow;
 
 /// Reads the fields of all events in a datum, and tells whether it is such an object. If it is not, some may have been
@@ -29,7 +29,10 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     fn white(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
+        // Nearly always one comparison tells.
+        while let Some(byte) = self.next().filter(|byte| *byte <= b' ')
+            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+        {
             self.at += 1;
         }
     }
@@ -53,9 +56,11 @@ impl<'a> Cursor<'a> {
     fn object(&mut self, names: &Names, set: Set, wire: &mut Wire<'_, 'a>) -> Option<()> {
         wire.make_room(set);
         self.take(b'{')?;
+        let mut before = None;
         loop {
             self.white();
-            let slot = names.find(set, self.plain()?);
+            let slot = self.name(names, set, before)?;
+            before = slot.or(before);
             self.white();
             self.take(b':')?;
             self.white();
@@ -78,6 +83,24 @@ impl<'a> Cursor<'a> {
             }
         }
         self.take(b'}')
+    }
+
+    /// The field that is named here, if it is read.
+    #[inline(always)]
+    fn name(&mut self, names: &Names, set: Set, before: Option<Slot>) -> Option<Option<Slot>> {
+        if let Some((slot, name)) = names.guess(set, before) {
+            // In a name that was found nothing is escaped.
+            if let [b'"', rest @ ..] = &self.text.as_bytes()[self.at..]
+                && rest.starts_with(name.as_bytes())
+                && rest.get(name.len()) == Some(&b'"')
+            {
+                self.at += name.len() + 2;
+                return Some(Some(slot));
+            }
+        }
+        let slot = names.find(set, self.plain()?);
+        slot.into_iter().for_each(|slot| names.stands_behind(before, slot));
+        Some(slot)
     }
 
     /// A single value, which may be null.
