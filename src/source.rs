@@ -88,7 +88,7 @@ pub struct Batch {
 /// What batches that are gone have left. Memory that came back from the system would be cleared first, page by page.
 static LEFT: Mutex<Vec<Batch>> = Mutex::new(Vec::new());
 /// So many batches are left at the most.
-const LEFT_MAX: usize = 32;
+const LEFT_MAX: usize = 64;
 /// None of them has room for more bytes.
 const LEFT_BYTES_MAX: usize = 4 << 20;
 
