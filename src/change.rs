@@ -78,9 +78,8 @@ pub enum Due {
     Tables(BTreeSet<TableId>),
 }
 
-/// What must be done before a run of these lanes can go on; the last run is ended without removing anything that is old.
-/// `meaning` says what tables mean that some lanes keep. Nothing is
-/// claimed or written.
+/// What must be done before a run of these lanes can go on; the last run is to be ended without removing anything that is
+/// old. `meaning` says what tables mean that some lanes keep. Nothing is claimed or written.
 ///
 /// # Errors
 /// If going on would lose or double something, whatever is done before; or the state or a sink cannot be read.
@@ -103,17 +102,7 @@ pub fn due(
         let told = raw::told(dir, &mut **first, (catalogue, &*lane.family), &own, gone)?;
         raw::refuse_loss(dir, sinks, catalogue, &told, gone)?;
     }
-    if let Some((first, others)) = sinks.split_first_mut() {
-        for table in &changed {
-            let of_another_shape = first.has_another_shape(*table)?;
-            for sink in others.iter_mut().filter(|sink| of_another_shape && !sink.makes_anew()) {
-                if sink.position()?.is_some_and(|found| found.epoch > 0) {
-                    let (table, sink) = (table.name(), sink.name());
-                    return Err(dir.refused(Obstacle::AnotherShape { table, sink }).into());
-                }
-            }
-        }
-    }
+    refuse_shapes(dir, sinks, &changed)?;
     let is_without = |lane: &Lane| Lane { family: keeping(&*lane.family, |id| !changed.contains(&id)), ..lane.clone() };
     let without: Vec<_> = lanes.iter().map(is_without).collect();
     let prints = meaning(&without);
@@ -124,6 +113,25 @@ pub fn due(
         }
         Err(other) => Err(other),
     }
+}
+
+/// Refuses tables of another shape than in the first sink, if another sink has them and cannot make them anew.
+fn refuse_shapes(
+    dir: &StateDir,
+    sinks: &mut [Box<dyn Warehouse>],
+    changed: &BTreeSet<TableId>,
+) -> Result<(), StartError> {
+    let Some((first, others)) = sinks.split_first_mut() else { return Ok(()) };
+    for table in changed {
+        let of_another_shape = first.has_another_shape(*table)?;
+        for sink in others.iter_mut().filter(|sink| of_another_shape && !sink.makes_anew()) {
+            if sink.position()?.is_some_and(|found| found.epoch > 0) {
+                let (table, sink) = (table.name(), sink.name());
+                return Err(dir.refused(Obstacle::AnotherShape { table, sink }).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The lanes, with tables that are whole from an instant on, as prints say.

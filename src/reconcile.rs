@@ -107,6 +107,13 @@ pub fn reconcile(
             continue;
         }
         let is_anew = stored.has_another_shape(*id)?;
+        if is_anew && !stored.makes_anew() {
+            let (sink, table) = (stored.name(), id.name());
+            return Err(SinkError::Failed(format!(
+                "{sink}: table `{table}` has columns that it has no more, from before it changed. Remove the table there, or \
+                 give the metric another name"
+            )));
+        }
         if is_anew {
             stored.make_anew(*id);
         }

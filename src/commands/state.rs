@@ -10,6 +10,7 @@ use super::{Refused, left, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::families::all;
+use crate::fingerprint;
 use crate::instant::{self, span};
 use crate::lanes::{Lanes, Watermarks};
 use crate::sink::sqlite::left::Left;
@@ -57,6 +58,8 @@ struct Status {
     sinks: Vec<Committed>,
     /// Sinks of which no position is known: why.
     unheard: Vec<String>,
+    /// Tables that were begun when old events were not kept any more, and from when on they are whole.
+    whole_since: BTreeMap<&'static str, String>,
     /// Tables of the warehouse that nobody keeps any more.
     left: Vec<Left>,
     /// The partitions that are files, whose positions are numbers of lines.
@@ -161,6 +164,7 @@ impl Status {
                 at: instant::show(entry.clock_ms),
                 since_snapshot: chain.entries.range(from + 1..).count(),
             }),
+            whole_since: snapshot.as_ref().map(whole_since).unwrap_or_default(),
             snapshot: snapshot.as_ref().map(Snapshot::of),
             lost,
             sinks,
@@ -202,6 +206,13 @@ impl Committed {
             positions: progress.positions,
         }
     }
+}
+
+/// From when on tables are whole, as a snapshot says.
+fn whole_since(manifest: &Manifest) -> BTreeMap<&'static str, String> {
+    let families = all().families().iter();
+    let since = families.flat_map(|family| fingerprint::since(&manifest.fingerprint, *family));
+    since.map(|(table, at)| (table.name(), instant::show(at))).collect()
 }
 
 fn progress(config: &Config) -> Result<Option<Progress>> {
@@ -292,6 +303,9 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     }
     for why in &status.unheard {
         say!("sink       {why}");
+    }
+    for (table, since) in &status.whole_since {
+        say!("whole      {table}: from {since} on; older events were not stored any more when it was computed");
     }
     for left in &status.left {
         say!("left       {}", left::said(config, left));

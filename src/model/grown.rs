@@ -46,8 +46,8 @@ pub fn grown(name: &str, before: &str, now: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const BEFORE: &str = "doc = \"One row per play.\"\ntopics = [\"plays\"]\ntime = \"at\"\nperson = \"who\"\n\
-        [columns.at]\ntype = \"instant\"\ndoc = \"When, UTC.\"\n\
+    const BEFORE: &str = "doc = \"One row per play.\"\ntopics = [\"plays\"]\ntime = \"played_at\"\nperson = \"who\"\n\
+        [columns.played_at]\ntype = \"instant\"\ndoc = \"When, UTC.\"\n\
         [columns.who]\ntype = \"integer\"\nmin = 1\ndoc = \"Who.\"\n\
         [columns.what]\ntype = \"text\"\none_of = [\"song\", \"film\"]\ndoc = \"What.\"\n";
 

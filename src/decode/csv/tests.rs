@@ -76,3 +76,20 @@ fn a_header_has_names() {
     assert!(header(b"a,\"b", b',').is_err_and(|why| why.contains("its name 2 has no quote")));
     assert!(header(b"a\xff", b',').is_err_and(|why| why.contains("its name 1 is not UTF-8")));
 }
+
+/// What is read again by the names of then has its fields where those names put them.
+#[test]
+fn a_record_is_read_by_other_names_too() {
+    let names = |fields: &[&'static str]| -> (&'static Names, Vec<Slot>) {
+        let mut names = Names::default();
+        let slots = fields.iter().map(|field| names.fields().field(field, Kind::Text)).collect();
+        (Box::leak(Box::new(names)), slots)
+    };
+    let (now, _) = names(&["coupon", "b", "a"]);
+    let (then, of_then) = names(&["a", "b"]);
+    let csv = Csv::new(b',', &["a", "b", "b", "coupon"].map(str::to_owned), now);
+    let mut wire = Wire::new(then);
+    assert!(csv.read(b"1,2,3,4", &mut wire).is_ok());
+    let values: Vec<_> = of_then.iter().map(|slot| wire.value(*slot).ok().flatten().map(ToString::to_string)).collect();
+    assert_eq!(values, ["the text \"1\"", "the text \"2\""].map(|text| Some(text.to_owned())));
+}

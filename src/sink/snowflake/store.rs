@@ -3,7 +3,7 @@
 mod staging;
 
 use super::cells::{found, scaled, value};
-use super::ddl::{self, Names};
+use super::ddl::{self, Layer, Names, all_columns};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
@@ -31,6 +31,8 @@ pub struct Snowflake {
     pub(super) staged: Staged,
     /// The claim whose COMMIT was sent last: if it stands there, it is ours, answered or not.
     claimed: Option<Claim>,
+    /// The columns that were there when it was claimed: schema, table, column.
+    there: BTreeSet<(String, String, String)>,
 }
 
 impl Snowflake {
@@ -43,7 +45,8 @@ impl Snowflake {
         let commit_interval = Duration::from_millis(config.commit_interval.unsigned_abs());
         let (names, account) = (Names::new(config), config.account.clone());
         let (statement_bytes, staged) = (config.statement_bytes, Staged::default());
-        Ok(Snowflake { catalogue, sessions, names, statement_bytes, commit_interval, account, staged, claimed: None })
+        let (claimed, there) = (None, BTreeSet::new());
+        Ok(Snowflake { catalogue, sessions, names, statement_bytes, commit_interval, account, staged, claimed, there })
     }
 
     /// What the last commit, claim or question sent.
@@ -109,7 +112,7 @@ impl Snowflake {
             }
             there => there?,
         };
-        let there: BTreeSet<_> = there
+        self.there = there
             .iter()
             .filter_map(|row| match &row[..] {
                 [CellValue::String(schema), CellValue::String(table), CellValue::String(column)] => {
@@ -118,7 +121,7 @@ impl Snowflake {
                 _ => None,
             })
             .collect();
-        for statement in ddl::missing(self.catalogue, &self.names, &there) {
+        for statement in ddl::missing(self.catalogue, &self.names, &self.there) {
             let what = statement.split(['(', '\n']).next().unwrap_or_default().trim().to_owned();
             self.read(&what, statement, Vec::new())?;
         }
@@ -326,8 +329,13 @@ impl Stored for Snowflake {
             .collect()
     }
 
-    fn has_another_shape(&mut self, _: TableId) -> Result<bool, SinkError> {
-        Ok(false)
+    /// Columns that it lacked were added when it was claimed; one that is there and none of ours is of another shape. Of the
+    /// key nothing is known: Snowflake does not hold to it.
+    fn has_another_shape(&mut self, id: TableId) -> Result<bool, SinkError> {
+        let (schema, table) = (self.names.schema_text(Layer::of(id)), id.name().to_uppercase());
+        let ours: BTreeSet<_> = all_columns(id.table()).map(|column| column.name.to_uppercase()).collect();
+        let is_its = |(of, name, _): &&(String, String, String)| (of, name) == (&schema, &table);
+        Ok(self.there.iter().filter(is_its).any(|(_, _, column)| !ours.contains(column)))
     }
 
     fn make_anew(&mut self, _: TableId) {}
