@@ -202,3 +202,31 @@ fn a_metric_of_the_movie_shops_events_is_added_later() {
         has(&says(at, 0, &["verify", "--set", "events.once=everything"]), &[&format!("{name}: 1 rows, 0 differ")]);
     }
 }
+
+/// Of somebody who was forgotten the raw rows are nobody's: a table that is computed of them has no row of either. Where they
+/// were deleted, nothing can be computed of them.
+#[test]
+fn a_table_that_is_computed_after_somebody_was_forgotten_knows_nobody() {
+    let per_user =
+        "-- One row per user. Kept for ever.\nSELECT user_id, count(*) AS n FROM store_events GROUP BY user_id";
+    let per_kind =
+        "-- One row per kind. Kept for ever.\nSELECT event_type AS kind, count(*) AS n FROM store_events GROUP BY kind";
+    for deletes_raw in [false, true] {
+        let folder = store();
+        let at = folder.path();
+        says(at, 0, &RUN);
+        let forget: &[&str] = if deletes_raw { &["forget", "2", "--delete-raw"] } else { &["forget", "2"] };
+        says(at, 0, &[forget, &["--family", "store_events", "--set", "feed.path=feed"]].concat());
+        put(at, "model/per_user.sql", per_user);
+        put(at, "model/per_kind.sql", per_kind);
+        if deletes_raw {
+            has(&says(at, 2, &RUN), &["of users who were forgotten were deleted", "--rebuild"]);
+            continue;
+        }
+        has(&says(at, 0, &RUN), &["per_user: 1 row computed of 5 raw rows", "per_kind: 2 rows computed of 5 raw rows"]);
+        has(&says(at, 0, &["show", "per_user"]), &["\"user_id\":1,"]);
+        // What nobody did counts.
+        has(&says(at, 0, &["show", "per_kind", "--order", "kind"]), &["\"kind\":\"purchase\",\"n\":3,"]);
+        says(at, 0, &["verify"]);
+    }
+}

@@ -6,8 +6,9 @@ use dataflows::declared::row::Declared;
 use dataflows::delta::Delta;
 use dataflows::family::{Catalogue, Family};
 use dataflows::gate::{Events, Gate};
+use dataflows::raw::raw_table;
 use dataflows::state::KeptBy;
-use dataflows::table::{Role, Table, TableId, Type, Value, column, field, key};
+use dataflows::table::{Role, Table, TableId, Type, Value, column, field, key, nullable};
 use dataflows::wire::{Names, Reason};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
@@ -150,6 +151,81 @@ fn a_table_of_another_shape_is_made_anew(open: &dyn Fn(Catalogue) -> Box<dyn War
     assert_eq!(open(usual).page(same, None, 10).expect("readable").len(), 2);
 }
 
+/// Raw rows of before have nothing in a column that came later, in every sink.
+fn a_column_is_added(open: &dyn Fn(Catalogue) -> Box<dyn Warehouse>) {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let row =
+        |offset: i64, rest: &[Value]| [&[text("topic"), Value::Integer(0), Value::Integer(offset)], rest].concat();
+    let append = |follows: u64, id: TableId, row: Vec<Value>| Commit {
+        follows,
+        epoch: follows + 2,
+        clock_ms: 1,
+        watermarks: Watermarks::of_shop(1),
+        positions: BTreeMap::from([("topic/0".to_owned(), follows as i64)]),
+        deltas: BTreeMap::new(),
+        appends: BTreeMap::from([(id, vec![row])]),
+    };
+    for columns in [1, 2] {
+        let catalogue = Catalogue::of(&[Box::leak(Box::new(Columns(columns)))]);
+        let id = catalogue.raw().next().expect("one");
+        let mut sink = open(catalogue);
+        let claim = sink.claim(MadeBy::Run, None).expect("claims");
+        let before = sink.position().expect("asks").map_or(0, |found| found.epoch);
+        assert!(!sink.has_another_shape(id).expect("asks"));
+        let values = [text("a"), text("b")];
+        sink.apply(&claim, &append(before, id, row(columns as i64, &values[..columns]))).expect("applies");
+        let rows = open(catalogue).page(id, None, 10).expect("readable");
+        match columns {
+            1 => assert_eq!(rows, [row(1, &values[..1])]),
+            _ => assert_eq!(rows, [row(1, &[text("a"), Value::Null]), row(2, &values)]),
+        }
+    }
+}
+
+/// A family with a raw table of so many columns.
+struct Columns(usize);
+
+impl Family for Columns {
+    fn name(&self) -> &'static str {
+        "columns"
+    }
+
+    fn metrics(&self) -> Vec<(TableId, &'static str)> {
+        Vec::new()
+    }
+
+    fn pieces(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
+    fn raw(&self) -> Vec<TableId> {
+        let all =
+            [column("first", Type::Text, "The first column."), nullable("second", Type::Text, "The second column.")];
+        let own = all.into_iter().take(self.0);
+        vec![TableId::leaked(raw_table("columns", "One row per record.", Role::Raw { at: None }, own))]
+    }
+
+    fn event_of(&self, _: TableId, _: &[Value]) -> Option<Box<dyn std::any::Any>> {
+        None
+    }
+
+    fn names(&self) -> &'static Names {
+        Numbers(0, Shape::Usual).names()
+    }
+
+    fn alone(&self) -> Box<dyn Gate> {
+        Numbers(0, Shape::Usual).alone()
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        Vec::new()
+    }
+
+    fn kept(&self) -> Vec<&'static dyn KeptBy> {
+        Vec::new()
+    }
+}
+
 fn row_of(shape: Shape) -> Vec<Value> {
     let other = if shape == Shape::OfOtherColumns { Value::Integer(0) } else { Value::Text("more".to_owned()) };
     vec![Value::Integer(0), other]
@@ -164,6 +240,15 @@ fn a_table_of_another_shape_is_made_anew_here() {
     a_table_of_another_shape_is_made_anew(&|catalogue| Box::new(Sqlite::open(catalogue, &path).expect("opens")));
     let settings = Feed { path: folder.path().join("feed").display().to_string(), ..Feed::default() };
     a_table_of_another_shape_is_made_anew(&|catalogue| Box::new(Parquet::open(catalogue, &settings).expect("opens")));
+}
+
+#[test]
+fn a_column_is_added_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("columns.db");
+    a_column_is_added(&|catalogue| Box::new(Sqlite::open(catalogue, &path).expect("opens")));
+    let settings = Feed { path: folder.path().join("feed").display().to_string(), ..Feed::default() };
+    a_column_is_added(&|catalogue| Box::new(Parquet::open(catalogue, &settings).expect("opens")));
 }
 
 fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
@@ -210,6 +295,8 @@ fn in_kafka() {
     (config.publish.brokers, config.registry.url) = (needed("DELTAMART_BROKERS"), needed("DELTAMART_REGISTRY"));
     let open = || Box::new(Kafka::open(catalogue, &config).expect("opens"));
     each_table_has_its_own_row(catalogue, open(), open());
+    config.publish.prefix = format!("columns-{}.", uuid::Uuid::new_v4());
+    a_column_is_added(&|catalogue| Box::new(Kafka::open(catalogue, &config).expect("opens")));
 }
 
 #[cfg(feature = "snowflake")]
@@ -220,4 +307,7 @@ fn in_snowflake() {
     let config = crate::snowflake::configured();
     let open = || Box::new(deltamart::sink::snowflake::Snowflake::open(catalogue, &config).expect("opens"));
     each_table_has_its_own_row(catalogue, open(), open());
+    let config = crate::snowflake::configured();
+    let open = |catalogue| Box::new(deltamart::sink::snowflake::Snowflake::open(catalogue, &config).expect("opens"));
+    a_column_is_added(&|catalogue| open(catalogue));
 }
