@@ -10,6 +10,7 @@
 pub mod plan;
 pub mod reading;
 pub mod row;
+pub mod walk;
 
 pub mod encode;
 pub mod eval;

@@ -6,6 +6,7 @@
 use crate::broken::{Law, is_broken};
 use crate::declared::plan::{Arithmetic, Compare, Expr, Literal, Node, Type, Window};
 use crate::declared::row::{Datum, Row};
+use crate::declared::walk::parts;
 use crate::time::DAY_MS;
 use chrono::DateTime;
 use std::borrow::Cow;
@@ -284,33 +285,7 @@ fn is_like(text: &str, pattern: &str) -> bool {
 
 /// Whether an expression asks if a row is final.
 pub fn asks_is_final(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::IsFinal => true,
-        Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) => false,
-        Node::Scaled(of, _)
-        | Node::Minus(of)
-        | Node::Not(of)
-        | Node::IsNull(of)
-        | Node::In(of, _)
-        | Node::Like(of, _)
-        | Node::Abs(of)
-        | Node::Substr(of, _, _)
-        | Node::Length(of)
-        | Node::Floor(_, of)
-        | Node::Later(of, _) => asks_is_final(of),
-        Node::Arithmetic(_, a, b)
-        | Node::Concat(a, b)
-        | Node::Compare(_, a, b)
-        | Node::IsDistinct(a, b)
-        | Node::NullIf(a, b)
-        | Node::RoundedQuotient(a, b, _)
-        | Node::Boundaries(_, a, b) => asks_is_final(a) || asks_is_final(b),
-        Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.iter().any(asks_is_final),
-        Node::Case(cases, otherwise) => {
-            cases.iter().any(|(condition, value)| asks_is_final(condition) || asks_is_final(value))
-                || asks_is_final(otherwise)
-        }
-    }
+    matches!(expr.node, Node::IsFinal) || parts(expr).into_iter().any(asks_is_final)
 }
 
 #[cfg(test)]

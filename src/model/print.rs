@@ -1,7 +1,7 @@
 //! The print of a metric: the same for as long as the same events give the same rows.
 
-use super::types::walk;
 use dataflows::declared::plan::{Family, Metric, Type};
+use dataflows::declared::walk;
 use std::collections::BTreeSet;
 
 /// Raised when the same plan gives other rows: how is rounded, what a plan's nodes mean.

@@ -8,13 +8,13 @@
 mod aggregates;
 mod expressions;
 
-use super::types::walk;
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::snowflake::ddl::{Names, name};
 use aggregates::Slots;
 use dataflows::declared::eval::asks_is_final;
 use dataflows::declared::family::Made;
 use dataflows::declared::plan::{Expr, Family, Metric, Output, Type};
+use dataflows::declared::walk;
 use dataflows::raw::LATE_EVENTS;
 use expressions::Printer;
 use std::collections::BTreeSet;

@@ -10,10 +10,10 @@ pub(super) mod broken;
 mod expressions;
 mod numbers;
 
-use super::types::walk;
 use aggregates::Slots;
 use broken::{Rule, is_broken};
 use dataflows::declared::plan::{Expr, Family, Metric, Output};
+use dataflows::declared::walk;
 use expressions::Printer;
 use std::collections::BTreeSet;
 

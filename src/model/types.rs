@@ -6,7 +6,6 @@ mod functions;
 pub mod names;
 mod numbers;
 mod person;
-pub mod walk;
 
 use super::language::{self, Item, Key, Name, Node as Said, Query};
 use super::messages::{Mistake, Span};

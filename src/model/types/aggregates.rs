@@ -4,9 +4,9 @@ use super::super::language::{Call, Expr as Written};
 use super::super::messages::Span;
 use super::expressions::is_number;
 use super::functions::usage;
-use super::walk::parts_mut;
 use super::{Of, Typer};
 use dataflows::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
+use dataflows::declared::walk::parts_mut;
 
 impl Typer<'_> {
     /// An aggregate: a slot of the group.

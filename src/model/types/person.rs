@@ -3,8 +3,8 @@
 use super::super::language::{Expr as Written, Node as Said, Query};
 use super::super::messages::{Mistake, Span};
 use super::Typer;
-use super::walk::{arguments, parts};
 use dataflows::declared::plan::{Aggregate, Expr, Metric, Node, What};
+use dataflows::declared::walk::{arguments, parts};
 
 impl Typer<'_> {
     /// Says where the person is not bare.

@@ -1,6 +1,6 @@
 //! What expressions are made of.
 
-use dataflows::declared::plan::{Aggregate, Expr, Metric, Node, What};
+use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 
 /// The expressions that an expression is made of.
 pub fn parts(expr: &Expr) -> Vec<&Expr> {
