@@ -5,6 +5,7 @@
 
 pub mod before;
 pub mod cart;
+mod columns;
 pub mod events;
 pub mod metric;
 pub mod metrics;
@@ -345,7 +346,7 @@ pub fn build<'s>(
     }
     let raw = shop.split.raw.stream();
     let lines = settings.judges_lines().then(|| logs.sequence.clone());
-    let route = split::route(routes, settings, Readers::of(&declared), logs);
+    let route = split::route(routes, settings, Readers::of(&declared, settings), logs);
     let late = judging.build(targets.clone(), marks, &settings.lane, lines, route);
     let (changes, closed) = shop.lane.changes();
     Outputs { changes, closed, raw, late, watermarks, targets, pace }

@@ -183,6 +183,13 @@ fn has_one_of(condition: &Expr) -> Option<(usize, &[Literal])> {
     values.iter().all(is_looked_up).then_some((column, values))
 }
 
+/// Whether one of a metric's conditions alone says that it takes no event whose column has this text.
+pub fn is_left_out(metric: &Metric, column: usize, text: &str) -> bool {
+    let is_other = |value: &Literal| !matches!(value, Literal::Text(value) if value == text);
+    let says = |part: &Expr| has_one_of(part).is_some_and(|(of, values)| of == column && values.iter().all(is_other));
+    metric.filter.iter().flat_map(parts).any(says)
+}
+
 /// What must be true for an expression to be: each of these. (That one of them is null makes it as little true.)
 fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
     if let Node::And(all) = &expr.node {

@@ -328,24 +328,27 @@ fn content_of(values: &[Value]) -> Option<CatalogContent> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn every_event_fills_the_columns_of_its_table() {
+    /// Each event there is, with ids that are numbers and ids that are not.
+    pub(in crate::shop) fn events() -> Vec<Event> {
         let sign = Sign { timestamp: 1, user_id: 2 };
-        let events = [
+        let (timestamp, user_id) = (-1, u64::MAX);
+        vec![
             Event::Registration(Registration {
                 timestamp: 1,
                 user_id: 2,
                 age: 30,
                 masked_email: String::new(),
-                preferred_language: String::new(),
+                preferred_language: "en".to_owned(),
             }),
             Event::SignIn(sign.clone()),
             Event::SignOut(sign),
             Event::ItemView(ItemView { timestamp: 1, user_id: 2, item_id: "3".into() }),
+            Event::ItemView(ItemView { timestamp, user_id, item_id: "B00X".into() }),
             Event::AddedToCart(AddedToCart { timestamp: 1, cart_id: 9.into(), user_id: 2, item_id: "3".into() }),
+            Event::AddedToCart(AddedToCart { timestamp, cart_id: "c-1".into(), user_id, item_id: "".into() }),
             Event::Checkout(Checkout { timestamp: 1, cart_id: 9.into(), user_id: 2, payment_method: "Card".into() }),
             Event::Purchase(Purchase { timestamp: 1, user_id: 2, movie_id: "3".into(), purchase_amount_cents: 4 }),
             Event::ItemRating(ItemRating { timestamp: 1, user_id: 2, item_id: "3".into(), rating: 5 }),
@@ -359,12 +362,21 @@ mod tests {
                 },
                 decided: Some(7),
             })),
-        ];
+        ]
+    }
+
+    /// The row of an event in its raw table.
+    pub(in crate::shop) fn row(event: &Event) -> Append {
         let logs = Logs { partitions: vec![("topic".into(), 0)], sequence: 0..0 };
         let origin = Origin { partition: 0, offset: 5, slot: (0, 0) };
-        for event in events {
-            let decided = if let Event::Catalog(item) = &event { item.decided } else { None };
-            let row = append(&event, &origin, decided.unwrap_or(1), &logs);
+        let decided = if let Event::Catalog(item) = event { item.decided } else { None };
+        append(event, &origin, decided.unwrap_or(1), &logs)
+    }
+
+    #[test]
+    fn every_event_fills_the_columns_of_its_table() {
+        for event in events() {
+            let row = row(&event);
             assert_eq!(super::event(row.table, &row.values), Some(event.clone()), "{}", event.name());
             let columns = &row.table.table().columns;
             assert_eq!(row.values.len(), columns.len(), "{}", event.name());
