@@ -61,6 +61,7 @@ pub fn forget(
     threads: usize,
 ) -> Result<Forgotten, StartError> {
     let before = ended_in_order(dir, sinks)?;
+    refuse_changed(catalogue, dir, sinks)?;
     let facts = Generation {
         nonce: uuid::Uuid::new_v4().to_string(),
         started_at: crate::instant::show(now_ms),
@@ -99,6 +100,20 @@ pub fn forget(
     let others = dir.begun()?.into_iter().filter(|begun| !named.sought().iter().any(|sought| is_of(begun, sought)));
     dir.note_begun(&others.collect::<Vec<_>>())?;
     Ok(forgotten)
+}
+
+/// What stands in a sink in another shape cannot be looked through: rows of the user may be among it.
+fn refuse_changed(catalogue: Catalogue, dir: &StateDir, sinks: &mut [Box<dyn Warehouse>]) -> Result<(), StartError> {
+    for sink in sinks {
+        for table in catalogue.tables() {
+            // Columns that somebody added are in nobody's way.
+            if sink.has_another_shape(*table)? && sink.page(*table, None, 1).is_err() {
+                let tables = format!("`{}`", table.name());
+                return Err(dir.refused(Obstacle::ChangedMeanwhile { tables }).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_of(begun: &Begun, Sought { family, person }: &Sought) -> bool {

@@ -230,3 +230,19 @@ fn a_table_that_is_computed_after_somebody_was_forgotten_knows_nobody() {
         says(at, 0, &["verify"]);
     }
 }
+
+/// What stands there in another shape cannot be looked through for somebody who is to be forgotten.
+#[test]
+fn nobody_is_forgotten_before_a_table_that_changed_is_computed() {
+    let folder = store();
+    let at = folder.path();
+    says(at, 0, &RUN);
+    let forget = ["forget", "2", "--family", "store_events", "--set", "feed.path=feed"];
+    let text = "-- One row per user. Kept for ever.\nSELECT user_id, count(*) AS n FROM store_events GROUP BY user_id";
+    put(at, "model/customer_lifetime_value.sql", text);
+    has(&says(at, 2, &forget), &["`customer_lifetime_value`", "Start `run`"]);
+    says(at, 0, &RUN);
+    says(at, 0, &forget);
+    assert_eq!(rows(at, "customer_lifetime_value").len(), 1);
+    says(at, 0, &["verify"]);
+}

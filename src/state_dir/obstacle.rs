@@ -154,7 +154,7 @@ pub enum Obstacle {
     },
     /// Tables changed, and nothing was done about it.
     #[error(
-        "{tables}: new, or computed otherwise than what was written; a run that begins computes them first. Start it again"
+        "{tables}: new, or computed otherwise than what was written. Start `run`, which computes them first; then ask again"
     )]
     ChangedMeanwhile {
         /// Which.
