@@ -3,8 +3,8 @@
 use crate::sink::sqlite::quoted;
 use crate::specification;
 use dataflows::Instant;
-use dataflows::family::{Catalogue, Configured};
-use dataflows::table::{TableId, Value};
+use dataflows::family::{Catalogue, Configured, ONCE};
+use dataflows::table::{Column, TableId, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +18,12 @@ pub struct Said {
     tables: BTreeSet<TableId>,
     /// Names of pieces, metrics and raw tables that are read.
     read: BTreeSet<&'static str>,
-    /// By raw table the statement that adds a row.
-    raw: BTreeMap<TableId, String>,
+    /// By raw table the statement that adds a row, and the places of the columns that it adds.
+    raw: BTreeMap<TableId, (String, Vec<usize>)>,
 }
+
+/// So much of the database is in memory, in KiB.
+const CACHE_KIB: u32 = 128 << 10;
 
 /// A value as the SQL of metrics reads it: instants and money are integers.
 struct Plain<'v>(&'v Value);
@@ -47,15 +50,22 @@ impl Said {
     pub fn new(catalogue: Catalogue, family: &dyn Configured, tables: &BTreeSet<TableId>) -> rusqlite::Result<Said> {
         // It spills to a file of its own, and that is gone when it is closed.
         let connection = Connection::open("")?;
-        connection
-            .execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; BEGIN")?;
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -{CACHE_KIB};
+             BEGIN"
+        ))?;
         let read: BTreeSet<_> = tables.iter().flat_map(|id| specification::reads(catalogue, *id)).collect();
+        let named = named(catalogue, &read).filter(|_| !family.parameters(0).contains(&(ONCE, 1)));
         let mut raw = BTreeMap::new();
         for id in family.family().raw().into_iter().filter(|id| read.contains(id.name())) {
-            let columns: Vec<_> = id.table().columns.iter().map(|column| quoted(column.name)).collect();
+            let is_named = |column: &Column| named.as_ref().is_none_or(|named| named.contains(column.name));
+            let columns = id.table().columns.iter().enumerate().filter(|(_, column)| is_named(column));
+            let (taken, columns): (Vec<_>, Vec<_>) =
+                columns.map(|(place, column)| (place, quoted(column.name))).unzip();
             let (name, places) = (quoted(id.name()), vec!["?"; columns.len() + 1].join(", "));
-            connection.execute_batch(&format!("CREATE TABLE {name} ({}, late)", columns.join(", ")))?;
-            raw.insert(id, format!("INSERT INTO {name} VALUES ({places})"));
+            let all = columns.iter().map(String::as_str).chain(["late"]).collect::<Vec<_>>().join(", ");
+            connection.execute_batch(&format!("CREATE TABLE {name} ({all})"))?;
+            raw.insert(id, (format!("INSERT INTO {name} VALUES ({places})"), taken));
         }
         Ok(Said { connection, tables: tables.clone(), read, raw })
     }
@@ -70,9 +80,10 @@ impl Said {
     /// # Errors
     /// If the disk is full.
     pub fn add(&mut self, id: TableId, row: &[Value], is_late: bool) -> rusqlite::Result<()> {
-        let Some(sql) = self.raw.get(&id) else { return Ok(()) };
+        let Some((sql, taken)) = self.raw.get(&id) else { return Ok(()) };
         let late = Value::Boolean(is_late);
-        self.connection.prepare_cached(sql)?.execute(params_from_iter(row.iter().chain([&late]).map(Plain)))?;
+        let values = taken.iter().map(|place| row.get(*place).unwrap_or(&Value::Null)).chain([&late]);
+        self.connection.prepare_cached(sql)?.execute(params_from_iter(values.map(Plain)))?;
         Ok(())
     }
 
@@ -94,6 +105,23 @@ impl Said {
         }
         Ok(all)
     }
+}
+
+/// The words of the texts of some pieces and metrics: no column is read that is none of them. Nothing if one of them reads
+/// whatever there is.
+fn named(catalogue: Catalogue, read: &BTreeSet<&'static str>) -> Option<BTreeSet<String>> {
+    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
+    let texts = catalogue.pieces().iter().copied().chain(metrics).filter(|(name, _)| read.contains(name));
+    let mut named = BTreeSet::new();
+    for (_, text) in texts {
+        let text = specification::without_comments(text);
+        let is_everything = ["SELECT *", "DISTINCT *", ".*"].iter().any(|all| text.to_uppercase().contains(all));
+        if is_everything {
+            return None;
+        }
+        named.extend(specification::words(&text).map(str::to_owned));
+    }
+    Some(named)
 }
 
 /// How many rows differ. What is incidental makes no difference: SQL cannot say it.
