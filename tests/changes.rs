@@ -142,12 +142,13 @@ fn live(
         let dir = StateDir::open(Arc::new(Local::on(world.disk.clone(), "/state")?), None)?;
         let mut options = model.options(world);
         options.workers = workers;
-        options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
+        let there = if world.is_alone { 1 } else { world.sinks.len() };
+        options.turns = Turns::one_at_a_time(workers + 3 + there, seed);
         let mut facts = support::start_of(format!("{seed}/{turn}"), &options, BTreeMap::new());
         let mut engine = options.engine();
         let prints = Past::read(&dir)?.prints;
         engine.lanes = change::since(engine.lanes, &prints);
-        let there = world.sinks.iter().take(if world.is_alone { 1 } else { world.sinks.len() });
+        let there = world.sinks.iter().take(there);
         let mut sinks: Vec<_> = there.map(|sink| life.sink(&sink.with(model.catalogue))).collect();
         let nothing = BTreeMap::new();
         let meaning = |lanes: &[Lane]| {
