@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A text is read ([`read`]), its events are played by the engine itself, with a clock that stands still ([`play`]), what
-//! came out is compared with what it says ([`judge`]), and a text of what came out is written ([`write`]). A case is a
+//! came out is compared with what it says ([`judge`]), and a text of what came out is written ([`mod@write`]). A case is a
 //! function of its text, the model and the settings.
 
 pub mod cells;
