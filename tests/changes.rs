@@ -4,11 +4,12 @@
 //!
 //! `DELTAMART_CHANGE_SEED=7` repeats one history; `DELTAMART_CHANGES=2000` runs so many.
 
-use crate::crashes::{Fate, Life, written};
+use crate::crashes::written;
 use crate::declared::{once, reader, script, steps, things};
 use crate::dice::Dice;
 use crate::oracle;
-use crate::support::{self, Options, Oracle};
+use crate::support::mortal::{Fate, Life};
+use crate::support::{self, Options, Oracle, histories};
 use dataflows::Settings;
 use dataflows::declared::family::{Known, Made, WithSettings};
 use dataflows::declared::plan::Once;
@@ -36,7 +37,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 /// What the tables are at a start.
@@ -377,35 +378,16 @@ fn one(seed: u64, tally: &mut Tally) {
 
 #[test]
 fn tables_that_change_are_what_their_sql_says_wherever_it_is_killed() {
-    let asked = |name: &str| std::env::var(name).ok().and_then(|asked| asked.parse::<u64>().ok());
-    let seeds = match asked("DELTAMART_CHANGE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..asked("DELTAMART_CHANGES").unwrap_or(if cfg!(debug_assertions) { 20 } else { 200 }),
-    };
-    let next = AtomicU64::new(seeds.start);
-    let some = || {
-        let mut tally = Tally::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return tally;
-            }
-            one(seed, &mut tally);
-        }
-    };
-    let tally = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(some)).collect();
-        let all = threads.into_iter().map(|thread| thread.join().expect("a history failed: see above"));
-        all.fold(Tally::default(), |a, b| Tally {
-            histories: a.histories + b.histories,
-            killed: a.killed + b.killed,
-            computed: a.computed + b.computed,
-            ended: a.ended + b.ended,
-            rows: a.rows + b.rows,
-            shapes: a.shapes + b.shapes,
-            since: a.since + b.since,
-            refused: a.refused + b.refused,
-        })
+    let histories = histories::asked("DELTAMART_CHANGE_SEED", "DELTAMART_CHANGES", [20, 200]);
+    let tally = histories::all(histories, one).fold(Tally::default(), |a, b| Tally {
+        histories: a.histories + b.histories,
+        killed: a.killed + b.killed,
+        computed: a.computed + b.computed,
+        ended: a.ended + b.ended,
+        rows: a.rows + b.rows,
+        shapes: a.shapes + b.shapes,
+        since: a.since + b.since,
+        refused: a.refused + b.refused,
     });
     let Tally { histories, killed, computed, ended, rows, shapes, since, refused } = tally;
     println!(

@@ -1,27 +1,28 @@
 //! Killed anywhere: the process goes away at every step there is, comes back on another number of
 //! workers, and in the end nothing shows it.
 //!
-//! First five examples, each killed at one place. Below them histories that are killed anywhere: everything runs in this
+//! A few short ones are killed at one place each ([`examples`]). The others are killed anywhere: everything runs in this
 //! process, one thread at a time, in an order that the seed decides, over a disk that tears, loses and reorders what was
 //! not synced. `DELTAMART_CRASH_SEED=7` repeats one history; `DELTAMART_CRASHES=20000` runs so many.
 
+mod examples;
+
 use crate::oracle::{self, Span};
-use crate::support::{self, Call, Hooked, Options};
+use crate::support::mortal::{Fate, Life};
+use crate::support::{self, Options, histories};
 use crate::toys;
 use dataflows::family::Catalogue;
-use dataflows::shop::events::Naming;
-use dataflows::shop::events::naming::Mapped;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, EngineError, Job, Keep, Resume};
+use deltamart::engine::{self, EngineError, Job, Keep};
 use deltamart::lanes::Watermarks;
 use deltamart::recovery::{self, StartError};
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
-use deltamart::sink::{Commit, MadeBy, Progress, Sink, SinkError, Warehouse};
+use deltamart::sink::{Commit, MadeBy, Progress, Sink};
+use deltamart::source::Source;
 use deltamart::source::script::{Script, Step};
-use deltamart::source::{Partition, Poll, Source, SourceError};
 use deltamart::state_dir::obstacle::Obstacle;
 use deltamart::state_dir::{StateDir, StateError};
 use deltamart::store::Store;
@@ -34,158 +35,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-#[test]
-fn killed_before_its_first_commit_it_begins_again() {
-    let mut shop = Example::of([view(1), Step::Crash, Step::Cut, view(2)]);
-    shop.is_killed(1, Fate::default());
-    assert_eq!((shop.journaled(), shop.committed()), (0, 0));
-    shop.ends_as_if_never_killed(1);
-}
-
-#[test]
-fn what_was_journaled_and_not_committed_is_committed_by_the_next() {
-    let mut shop = Example::of([view(1), Step::Cut, view(2)]);
-    shop.is_killed(1, Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() });
-    assert!(shop.journaled() >= 2 && shop.committed() == 0);
-    shop.ends_as_if_never_killed(1);
-}
-
-#[test]
-fn a_snapshot_that_is_not_finished_does_not_count() {
-    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Cut, view(3)]);
-    shop.world.options.snapshot_interval = Duration::ZERO;
-    shop.world.disk.fail_writing_into("/state/snapshots");
-    shop.is_killed(2, Fate::default());
-    assert!(shop.journaled() >= 2 && shop.snapshot().is_none());
-    shop.ends_as_if_never_killed(2);
-}
-
-#[test]
-fn killed_again_while_it_replays_it_replays_again() {
-    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Cut, view(3)]);
-    let fate = Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() };
-    shop.is_killed(1, fate.clone());
-    let journaled = shop.journaled();
-    // What is journaled and not committed is there to be replayed, both times.
-    assert!(journaled >= 2 && shop.committed() == 0);
-    shop.is_killed(1, fate);
-    assert!(shop.journaled() >= journaled && shop.committed() == 0);
-    shop.ends_as_if_never_killed(1);
-}
-
-#[test]
-fn killed_on_one_worker_it_goes_on_with_four() {
-    let mut shop = Example::of([view(1), Step::Cut, view(2), Step::Crash, view(3), Step::Cut, Step::Crash, view(4)]);
-    shop.is_killed(1, Fate::default());
-    shop.is_killed(3, Fate::default());
-    shop.ends_as_if_never_killed(4);
-}
-
-/// Names are as rules are: what is journaled is read by those of the start that journaled it, and the rest by ours.
-#[test]
-fn what_is_replayed_is_read_by_the_names_of_then() {
-    let called = |name: &str, user: u64| {
-        let at = "2026-01-05T10:00:00Z";
-        let record = format!(r#"{{"event_name":"{name}","timestamp":"{at}","{name}":{user},"item_id":"7"}}"#);
-        Step::Record(0, record.into_bytes())
-    };
-    let naming = |name: &str| {
-        let fields = BTreeMap::from([("user_id".to_owned(), name.to_owned())]);
-        let mapping = BTreeMap::from([("item_view".to_owned(), Mapped { name: name.to_owned(), fields })]);
-        Naming::of(mapping).expect("good")
-    };
-    let mut shop = Example::of([called("look", 1), Step::Cut]);
-    shop.world.options.rules.shop.naming = naming("look");
-    shop.is_killed(1, Fate { before: Some(|call| matches!(call, Call::Apply(..))), ..Fate::default() });
-    assert!(shop.journaled() >= 2 && shop.committed() == 0);
-    shop.world.options.rules.shop.naming = naming("gaze");
-    shop.world.steps = vec![called("look", 1), Step::Cut, called("gaze", 2), called("look", 3), Step::End];
-    live(&shop.world, 1, shop.lives, Fate::default()).expect("it comes to its end");
-    let contents = shop.world.sinks[0].contents();
-    let users: Vec<_> = contents.rows(support::table("user_activity")).into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(users, [1, 2].map(Value::Integer));
-    assert_eq!(contents.rows(support::table("rejected_events")).len(), 1, "what is new is read by the names of now");
-    support::assert_matches_sql(&contents, &shop.world.options.settings);
-}
-
-/// A short history, killed where an example says.
-struct Example {
-    world: World,
-    lives: u64,
-}
-
-impl Example {
-    fn of(steps: impl IntoIterator<Item = Step>) -> Example {
-        let mut options = support::options(1);
-        (options.snapshot_interval, options.take_state) = (Duration::from_secs(3600), false);
-        options.settings.lane.watermark_step_ms = WATERMARK_STEP_MS;
-        let world = World {
-            toys: Vec::new(),
-            disk: SimulatedDisk::new(),
-            sinks: vec![Memory::default()],
-            partitions: 1,
-            steps: steps.into_iter().chain([Step::End]).collect(),
-            options,
-            in_sequence: false,
-            crashes: 0,
-        };
-        // The folder is there, as after a start that read nothing.
-        drop(Local::on(world.disk.clone(), "/state").expect("made"));
-        Example { world, lives: 0 }
-    }
-
-    /// It starts and is killed; the power goes too.
-    fn is_killed(&mut self, workers: usize, fate: Fate) {
-        let why = live(&self.world, workers, self.lives, fate).expect_err("it is killed").to_string();
-        self.world.crashes += usize::from(why.contains("killed by the script"));
-        self.world.disk = self.world.disk.crash(self.lives);
-        self.lives += 1;
-    }
-
-    /// It starts and comes to its end, and nothing shows that it was killed.
-    fn ends_as_if_never_killed(&mut self, workers: usize) {
-        live(&self.world, workers, self.lives, Fate::default()).expect("it comes to its end");
-        let never_killed = Memory::default();
-        let script = self.world.script().crashing(usize::MAX, || ());
-        support::run(script, &never_killed, self.world.options.clone(), Resume::default(), &Arc::default())
-            .expect("it comes to its end");
-        let contents = self.world.sinks[0].contents();
-        assert_eq!(made(&contents), made(&never_killed.contents()));
-        support::assert_matches_sql(&contents, &self.world.options.settings);
-    }
-
-    fn dir(&self) -> StateDir {
-        let store = Local::on(self.world.disk.clone(), "/state").expect("a folder");
-        StateDir::open(Arc::new(store), None).expect("readable")
-    }
-
-    /// The last epoch that is journaled.
-    fn journaled(&self) -> u64 {
-        self.dir().chain().expect("readable").end()
-    }
-
-    /// The last epoch that the sink has.
-    fn committed(&self) -> u64 {
-        self.world.sinks[0].contents().progress.as_ref().map_or(0, |progress| progress.epoch)
-    }
-
-    fn snapshot(&self) -> Option<u64> {
-        let chain = self.dir().chain().expect("readable");
-        let newest = self.dir().newest_snapshot(&chain, chain.end()).expect("readable");
-        newest.map(|manifest| manifest.epoch)
-    }
-}
-
-/// Somebody looks at an item, in this minute.
-fn view(minute: u32) -> Step {
-    let at = format!("2026-01-05T10:{minute:02}:00Z");
-    let json = format!(r#"{{"event_name":"item_view","timestamp":"{at}","user_id":1,"item_id":"{minute}"}}"#);
-    Step::Record(0, json.into_bytes())
-}
+use std::sync::Arc;
 
 /// What a history runs against: whatever outlives a process.
 #[derive(Clone)]
@@ -220,124 +70,6 @@ impl World {
         let script = Script::new(support::partitions(self.partitions), self.steps.clone());
         let script = script.crashing(self.crashes, move || disk.fail_after(0));
         if self.in_sequence { script.in_sequence() } else { script }
-    }
-}
-
-/// When a process goes away, in addition to what the disk does to it.
-#[derive(Clone, Default)]
-pub struct Fate {
-    /// At which call of a sink or a source; it is counted down by all of them.
-    pub calls: Option<u64>,
-    /// Done at that call instead of dying: the process sleeps meanwhile, and wakes up.
-    sleeps: Option<Arc<dyn Fn() + Send + Sync>>,
-    /// At the first call of a sink of which this is true, which is not done.
-    before: Option<fn(Call<'_>) -> bool>,
-}
-
-impl Fate {
-    /// It goes away at so many calls of sinks and sources.
-    pub fn at_call(calls: u64) -> Fate {
-        Fate { calls: Some(calls), ..Fate::default() }
-    }
-}
-
-/// One life of a process: what it does to the world ends with it.
-#[derive(Clone)]
-pub struct Life {
-    disk: SimulatedDisk,
-    fate: Arc<Mutex<Fate>>,
-}
-
-impl Life {
-    pub fn of(disk: &SimulatedDisk, fate: Fate) -> Life {
-        Life { disk: disk.clone(), fate: Arc::new(Mutex::new(fate)) }
-    }
-
-    /// A sink that goes away with the process.
-    pub fn sink(&self, sink: &Memory) -> Box<dyn Warehouse> {
-        let (inner, asked, life) = (sink.clone(), sink.clone(), self.clone());
-        Box::new(Hooked::before(Box::new(inner), move |call| life.asked(&asked, call)))
-    }
-
-    /// A source that does.
-    pub fn source(&self, script: Box<dyn Source>) -> Box<dyn Source> {
-        Box::new(Mortal { script, life: self.clone() })
-    }
-
-    /// What a sink answers before it is called.
-    fn asked(&self, sink: &Memory, call: Call<'_>) -> Result<(), SinkError> {
-        let gone = || Err(SinkError::Failed("gone".to_owned()));
-        if self.fate.lock().expect("not poisoned").before.is_some_and(|dies| dies(call)) {
-            self.disk.fail_after(0);
-            return gone();
-        }
-        if matches!(call, Call::Position | Call::Scrub) {
-            return Ok(());
-        }
-        if self.disk.is_gone() {
-            return gone();
-        }
-        match (self.call(), call) {
-            (false, _) => Ok(()),
-            // Nobody knows whether it was done.
-            (true, Call::Apply(claim, commit)) if commit.epoch.is_multiple_of(4) => {
-                sink.clone().apply(claim, commit)?;
-                gone()
-            }
-            (true, _) => gone(),
-        }
-    }
-
-    /// Tells whether the process goes away during this call.
-    fn call(&self) -> bool {
-        let mut fate = self.fate.lock().expect("not poisoned");
-        match &mut fate.calls {
-            Some(0) => {
-                fate.calls = None;
-                match fate.sleeps.take() {
-                    Some(meanwhile) => {
-                        drop(fate);
-                        meanwhile();
-                        false
-                    }
-                    None => {
-                        self.disk.fail_after(0);
-                        true
-                    }
-                }
-            }
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        }
-    }
-}
-
-struct Mortal {
-    script: Box<dyn Source>,
-    life: Life,
-}
-
-impl Source for Mortal {
-    fn partitions(&self) -> Vec<Partition> {
-        self.script.partitions()
-    }
-
-    fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
-        if self.life.disk.is_gone() || self.life.call() {
-            return Err(SourceError::Failed("gone".to_owned()));
-        }
-        self.script.poll(max_records)
-    }
-
-    fn is_sequence(&self) -> bool {
-        self.script.is_sequence()
-    }
-
-    fn seek(&mut self, next_offsets: &[(u32, i64)]) -> Result<(), SourceError> {
-        self.script.seek(next_offsets)
     }
 }
 
@@ -671,34 +403,13 @@ fn histories_that_failed_once_do_not_fail_again() {
 
 #[test]
 fn killed_anywhere_nothing_is_lost_or_doubled() {
-    let asked = |name: &str| std::env::var(name).ok().and_then(|asked| asked.parse::<u64>().ok());
-    let seeds = match asked("DELTAMART_CRASH_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..asked("DELTAMART_CRASHES").unwrap_or(if cfg!(debug_assertions) { 30 } else { 300 }),
-    };
+    let histories = histories::asked("DELTAMART_CRASH_SEED", "DELTAMART_CRASHES", [30, 300]);
     // Within a history one thread runs at a time; histories know nothing of each other.
-    let next = AtomicU64::new(seeds.start);
-    let some = || {
-        let mut tally = Tally::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return tally;
-            }
-            one(seed, &mut tally);
-        }
-    };
-    let tally = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(some)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a history failed: see above")).fold(
-            Tally::default(),
-            |a, b| Tally {
-                histories: a.histories + b.histories,
-                crashes: a.crashes + b.crashes,
-                zombies: a.zombies + b.zombies,
-                rollbacks: a.rollbacks + b.rollbacks,
-            },
-        )
+    let tally = histories::all(histories, one).fold(Tally::default(), |a, b| Tally {
+        histories: a.histories + b.histories,
+        crashes: a.crashes + b.crashes,
+        zombies: a.zombies + b.zombies,
+        rollbacks: a.rollbacks + b.rollbacks,
     });
     println!(
         "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, 0 divergences",

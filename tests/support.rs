@@ -2,8 +2,12 @@
 
 /// The view of every minute.
 pub mod every_minute;
+/// Random histories, one of each seed.
+pub mod histories;
 /// A sink that looks on at what another one is asked.
 pub mod hooked;
+/// A process that goes away, with all that it holds.
+pub mod mortal;
 
 pub use hooked::{Call, Hooked};
 

@@ -2,62 +2,46 @@
 
 use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 
+/// The expressions that a node is made of, by shared or by exclusive references.
+macro_rules! parts_of {
+    ($node:expr, $iter:ident, $($by:tt)+) => {
+        match $node {
+            Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) | Node::IsFinal => Vec::new(),
+            Node::Scaled(of, _)
+            | Node::Minus(of)
+            | Node::Not(of)
+            | Node::IsNull(of)
+            | Node::In(of, _)
+            | Node::Like(of, _)
+            | Node::Abs(of)
+            | Node::Substr(of, _, _)
+            | Node::Length(of)
+            | Node::Floor(_, of)
+            | Node::Later(of, _) => vec![of],
+            Node::Arithmetic(_, a, b)
+            | Node::Concat(a, b)
+            | Node::Compare(_, a, b)
+            | Node::IsDistinct(a, b)
+            | Node::NullIf(a, b)
+            | Node::RoundedQuotient(a, b, _)
+            | Node::Boundaries(_, a, b) => vec![a, b],
+            Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.$iter().collect(),
+            Node::Case(whens, last) => {
+                let whens = whens.$iter().flat_map(|(when, then)| [when, then]);
+                whens.chain(std::iter::once($($by)+ **last)).collect()
+            }
+        }
+    };
+}
+
 /// The expressions that an expression is made of.
 pub fn parts(expr: &Expr) -> Vec<&Expr> {
-    match &expr.node {
-        Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) | Node::IsFinal => Vec::new(),
-        Node::Scaled(of, _)
-        | Node::Minus(of)
-        | Node::Not(of)
-        | Node::IsNull(of)
-        | Node::In(of, _)
-        | Node::Like(of, _)
-        | Node::Abs(of)
-        | Node::Substr(of, _, _)
-        | Node::Length(of)
-        | Node::Floor(_, of)
-        | Node::Later(of, _) => vec![of],
-        Node::Arithmetic(_, a, b)
-        | Node::Concat(a, b)
-        | Node::Compare(_, a, b)
-        | Node::IsDistinct(a, b)
-        | Node::NullIf(a, b)
-        | Node::RoundedQuotient(a, b, _)
-        | Node::Boundaries(_, a, b) => vec![a, b],
-        Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.iter().collect(),
-        Node::Case(whens, last) => {
-            whens.iter().flat_map(|(when, then)| [when, then]).chain(std::iter::once(&**last)).collect()
-        }
-    }
+    parts_of!(&expr.node, iter, &)
 }
 
 /// The same, to be changed.
 pub fn parts_mut(expr: &mut Expr) -> Vec<&mut Expr> {
-    match &mut expr.node {
-        Node::Literal(_) | Node::Column(_) | Node::Key(_) | Node::Slot(_) | Node::IsFinal => Vec::new(),
-        Node::Scaled(of, _)
-        | Node::Minus(of)
-        | Node::Not(of)
-        | Node::IsNull(of)
-        | Node::In(of, _)
-        | Node::Like(of, _)
-        | Node::Abs(of)
-        | Node::Substr(of, _, _)
-        | Node::Length(of)
-        | Node::Floor(_, of)
-        | Node::Later(of, _) => vec![of],
-        Node::Arithmetic(_, a, b)
-        | Node::Concat(a, b)
-        | Node::Compare(_, a, b)
-        | Node::IsDistinct(a, b)
-        | Node::NullIf(a, b)
-        | Node::RoundedQuotient(a, b, _)
-        | Node::Boundaries(_, a, b) => vec![a, b],
-        Node::And(all) | Node::Or(all) | Node::Coalesce(all) => all.iter_mut().collect(),
-        Node::Case(whens, last) => {
-            whens.iter_mut().flat_map(|(when, then)| [when, then]).chain(std::iter::once(&mut **last)).collect()
-        }
-    }
+    parts_of!(&mut expr.node, iter_mut, &mut)
 }
 
 /// What is computed of an aggregate's events, without its filter.
