@@ -50,6 +50,13 @@ pub trait Family: Sync {
         Vec::new()
     }
 
+    /// The columns of a raw table without which its rows make no event, beside those that the SQL of what is computed
+    /// names; nothing if it takes all.
+    fn needs(&self, id: TableId) -> Option<Vec<usize>> {
+        let _ = id;
+        None
+    }
+
     /// The event of a row of a raw table, for its gate to [take](Gate::take); nothing if no event makes such a row.
     fn event_of(&self, id: TableId, row: &[Value]) -> Option<Box<dyn Any>>;
 

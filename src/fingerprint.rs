@@ -7,7 +7,8 @@
 
 use crate::families::SHOP;
 use crate::instant::span;
-use crate::specification::{reads, without_comments, words};
+use crate::specification::raw::{without_comments, words};
+use crate::specification::reads;
 use dataflows::family::{Catalogue, Configured, FamilyId};
 use dataflows::table::{Column, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,6 +19,7 @@ use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use purge::{Purge, Purged};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// What made a warehouse, and therefore what may be done to it again.
@@ -272,6 +273,11 @@ pub trait Stored {
     /// # Errors
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
+
+    /// The file of SQLite in which SQL finds the rows, if that is what it is.
+    fn sqlite_file(&self) -> Option<&Path> {
+        None
+    }
 
     /// Whether there is a table of that name. Asked of the first sink alone.
     ///

@@ -1,10 +1,12 @@
 //! The metrics' SQL, executed: what the tables must be, by the raw events.
 
-use crate::sink::sqlite::{quoted, read_value};
+pub mod raw;
+
+use crate::sink::sqlite::quoted;
 use dataflows::family::{Catalogue, FamilyId, ONCE};
-use dataflows::table::{Column, Role, TableId, Type, Value};
+use dataflows::table::{Role, TableId, Value};
+use raw::{plain_value, without_comments, words};
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 use std::collections::BTreeSet;
 
 /// Makes a temporary table of what each piece and each metric must be, under its own name: pieces
@@ -86,17 +88,6 @@ fn repeated_once(family: FamilyId, connection: &Connection, is_named: &dyn Fn(&s
     Ok(())
 }
 
-/// The words of a text of SQL: whatever stands there for a name.
-pub fn words(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-}
-
-/// A text of SQL without its comments.
-pub fn without_comments(sql: &str) -> String {
-    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default().trim());
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 /// What a metric reads, and what that reads, and so on: names of pieces, metrics and raw tables, its own among them.
 pub fn reads(catalogue: Catalogue, id: TableId) -> BTreeSet<&'static str> {
     let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
@@ -123,12 +114,7 @@ pub fn rows(connection: &Connection, id: TableId, mut each: impl FnMut(Vec<Value
     let mut statement = connection.prepare(&format!("SELECT * FROM temp.{}", quoted(table.name)))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let values = table.columns.iter().enumerate().map(|(n, column)| match (column.ty, row.get_ref(n)?) {
-            (Type::Instant, ValueRef::Integer(at)) => Ok(Value::Instant(at)),
-            (Type::Money, ValueRef::Integer(cents)) => Ok(Value::Cents(cents)),
-            (Type::Milli, ValueRef::Integer(milli)) => Ok(Value::Milli(milli)),
-            (_, value) => read_value(column, value),
-        });
+        let values = table.columns.iter().enumerate().map(|(n, column)| plain_value(column, row.get_ref(n)?));
         each(values.collect::<rusqlite::Result<_>>()?);
     }
     Ok(())
@@ -157,14 +143,4 @@ pub fn forget(catalogue: Catalogue, connection: &Connection) -> rusqlite::Result
 pub fn columns(connection: &Connection, id: TableId) -> rusqlite::Result<Vec<String>> {
     let statement = connection.prepare(&format!("SELECT * FROM temp.{}", id.table().name))?;
     Ok(statement.column_names().map(str::to_owned).collect())
-}
-
-/// How a stored column is read as the metrics' SQL wants it: instants and money as integers.
-pub fn plain(column: &Column, quoted: &str) -> String {
-    match column.ty {
-        Type::Instant => format!("CAST(ROUND(unixepoch({quoted}, 'subsec') * 1000) AS INTEGER) AS {quoted}"),
-        Type::Money => format!("CAST(ROUND({quoted} * 100) AS INTEGER) AS {quoted}"),
-        Type::Milli => format!("CAST(ROUND({quoted} * 1000) AS INTEGER) AS {quoted}"),
-        Type::Integer | Type::Boolean | Type::Text | Type::Json | Type::Bytes => quoted.to_owned(),
-    }
 }

@@ -167,6 +167,11 @@ impl Family for Made {
         vec![print(&row, of, &mut Vec::new())]
     }
 
+    fn needs(&self, id: TableId) -> Option<Vec<usize>> {
+        let once = self.plan().once.iter().flat_map(|Once { of }| of.iter().copied());
+        Some(once.chain([self.plan().time]).map(|place| id.table().key_columns + place).collect())
+    }
+
     fn event_of(&self, _: TableId, row: &[Value]) -> Option<Box<dyn Any>> {
         let own = row.get(self.raw.table().key_columns..)?;
         let Value::Instant(at) = own.get(self.plan().time)? else { return None };

@@ -5,7 +5,6 @@
 //! what a run that always kept these tables would hold.
 
 use crate::lanes::Times;
-use crate::sink::SinkError;
 use dataflows::Time;
 use dataflows::delta::Delta;
 use dataflows::events::{Logs, Origin};
@@ -89,23 +88,16 @@ impl<'f> Fold<'f> {
         self.epoch = epoch;
     }
 
-    /// Takes a row of a raw table.
-    ///
-    /// # Errors
-    /// If no event makes such a row.
-    pub fn take(&mut self, id: TableId, row: &[Value]) -> Result<(), SinkError> {
-        let Some(event) = self.family.family().event_of(id, row) else {
-            let key = &row[..id.table().key_columns.min(row.len())];
-            let why = format!("a row of `{}` is of no event, as if others had written it: {key:?}", id.name());
-            return Err(SinkError::Failed(why));
-        };
+    /// Takes a row of a raw table; false if no event makes such a row.
+    pub fn take(&mut self, id: TableId, row: &[Value]) -> bool {
+        let Some(event) = self.family.family().event_of(id, row) else { return false };
         self.gate.take(event, false);
         self.gate.enter(Origin { partition: 0, offset: 0, slot: (0, 0) });
         self.fed += 1;
         if self.fed >= EPOCH_ROWS {
             self.close();
         }
-        Ok(())
+        true
     }
 
     /// Closes the epoch, and computes it.

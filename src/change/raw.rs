@@ -5,7 +5,7 @@ use super::said::{self, Said};
 use super::{Gone, keeping};
 use crate::instant::show;
 use crate::recovery::StartError;
-use crate::sink::{SinkError, Warehouse};
+use crate::sink::Warehouse;
 use crate::specification;
 use crate::state_dir::StateDir;
 use crate::state_dir::obstacle::Obstacle;
@@ -119,11 +119,10 @@ pub fn refuse_loss(
         let mut old = 0_u64;
         let is_anew = first.has_another_shape(*table)?;
         if !is_anew {
-            let never = AtomicBool::new(false);
-            rows(&mut **first, *table, &never, |row| {
-                let key = &row[..table.table().key_columns];
-                old += u64::from(is_of_before(key, catalogue, *table, *told));
-                Ok(())
+            let key = table.table().key_columns;
+            rows(&mut **first, *table, |row| {
+                old += u64::from(is_of_before(&row[..key], catalogue, *table, *told));
+                true
             })?;
         }
         if is_anew || old > 0 {
@@ -149,37 +148,41 @@ pub fn fold(
     let times = before.lanes.of(family.family().name());
     let family = keeping(family, |id| tables.contains(&id));
     let family = family.with(Settings { raw: false, ..family.lane().clone() });
-    let late = late(raw, stop)?;
     let failed = |error: rusqlite::Error| {
         dir.refused(Obstacle::Unreadable(format!("the SQL of what changed could not be executed: {error}")))
     };
-    let mut said = Said::new(catalogue, &*family, tables).map_err(failed)?;
-    let mut fold = Fold::new(&*family);
-    let raw_tables: Vec<_> = said.raw_tables().collect();
-    let mut each = |is_late: bool, fold: &mut Fold<'_>, said: &mut Said| -> Result<(), StartError> {
-        for id in &raw_tables {
-            let mut failure = None;
-            rows(raw, *id, stop, |row| {
-                if late.contains(&row[..3]) != is_late {
-                    return Ok(());
-                }
-                read += 1;
-                if failure.is_none() {
-                    failure = said.add(*id, row, is_late).err();
-                }
-                fold.take(*id, row)
+    let mut said = Said::new(catalogue, &*family, tables, raw.sqlite_file()).map_err(failed)?;
+    if raw.sqlite_file().is_none() {
+        let late = late(raw, stop)?;
+        for id in said.raw_tables() {
+            let (key, mut failure) = (id.table().key_columns, None);
+            rows(raw, id, |row| {
+                failure = said.add(id, row, late.contains(&row[..key])).err();
+                failure.is_none() && !stop.load(Acquire)
             })?;
-            if let Some(failure) = failure {
-                return Err(failed(failure).into());
+            failure.map_or(Ok(()), |failure| Err(failed(failure)))?;
+        }
+    }
+    let mut fold = Fold::new(&*family);
+    let mut each = |is_late: bool, fold: &mut Fold<'_>| {
+        for id in said.raw_tables() {
+            let mut refused = None;
+            let taken = said.each(id, is_late, |number, row| {
+                read += 1;
+                refused = (!fold.take(id, row)).then_some(number);
+                refused.is_none() && !stop.load(Acquire)
+            });
+            taken.map_err(failed)?;
+            if let Some(number) = refused {
+                let row = format!("row {number} of `{}`, by its key, is of no event", id.name());
+                return Err(dir.refused(Obstacle::Unreadable(format!("{row}, as if others had written it"))).into());
             }
         }
-        Ok(())
+        Ok::<_, StartError>(())
     };
-    each(false, &mut fold, &mut said)?;
+    each(false, &mut fold)?;
     fold.is_at(times);
-    if !late.is_empty() {
-        each(true, &mut fold, &mut said)?;
-    }
+    each(true, &mut fold)?;
     if stop.load(Acquire) {
         return Ok(None);
     }
@@ -205,28 +208,26 @@ pub fn fold(
 /// Where the events came from that were late.
 fn late(raw: &mut dyn Warehouse, stop: &AtomicBool) -> Result<BTreeSet<Vec<Value>>, StartError> {
     let mut late = BTreeSet::new();
-    rows(raw, LATE_EVENTS, stop, |row| {
-        late.insert(row[..3].to_vec());
-        Ok(())
+    rows(raw, LATE_EVENTS, |row| {
+        late.insert(row[..LATE_EVENTS.table().key_columns].to_vec());
+        !stop.load(Acquire)
     })?;
     Ok(late)
 }
 
-/// The rows of a table, each in its turn; not all of them, once it is to stop.
-fn rows(
-    stored: &mut dyn Warehouse,
-    id: TableId,
-    stop: &AtomicBool,
-    mut each: impl FnMut(&[Value]) -> Result<(), SinkError>,
-) -> Result<(), StartError> {
+/// The rows of a table, each in its turn, until `each` has enough.
+fn rows(stored: &mut dyn Warehouse, id: TableId, mut each: impl FnMut(&[Value]) -> bool) -> Result<(), StartError> {
     let mut last: Option<Vec<Value>> = None;
     loop {
         let page = stored.page(id, last.as_deref(), PAGE)?;
-        page.iter().try_for_each(|row| each(row))?;
-        let full = page.len() == PAGE;
-        last = page.into_iter().next_back().map(|row| row[..id.table().key_columns].to_vec());
-        if !full || stop.load(Acquire) {
+        for row in &page {
+            if !each(row) {
+                return Ok(());
+            }
+        }
+        if page.len() < PAGE {
             return Ok(());
         }
+        last = page.into_iter().next_back().map(|row| row[..id.table().key_columns].to_vec());
     }
 }

@@ -1,13 +1,15 @@
 //! What the SQL of some tables says of raw rows, executed in a database of its own, which is gone when it ends.
 
-use crate::sink::sqlite::quoted;
+use crate::sink::sqlite::{BUSY_TIMEOUT, quoted};
 use crate::specification;
+use crate::specification::raw::{columns, copy, named, plain_value};
 use dataflows::Instant;
 use dataflows::family::{Catalogue, Configured, ONCE};
 use dataflows::table::{Column, TableId, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// The rows of a table, by their keys.
 pub type ByKey = BTreeMap<Vec<Value>, Vec<Value>>;
@@ -18,8 +20,10 @@ pub struct Said {
     tables: BTreeSet<TableId>,
     /// Names of pieces, metrics and raw tables that are read.
     read: BTreeSet<&'static str>,
-    /// By raw table the statement that adds a row, and the places of the columns that it adds.
-    raw: BTreeMap<TableId, (String, Vec<usize>)>,
+    /// The raw tables that are read, and of each the columns that are there, by their places.
+    raw: Vec<(TableId, Vec<bool>)>,
+    /// By raw table the statement that adds a row.
+    adds: BTreeMap<TableId, String>,
 }
 
 /// So much of the database is in memory, in KiB.
@@ -43,47 +47,96 @@ impl ToSql for Plain<'_> {
 }
 
 impl Said {
-    /// Without rows.
+    /// Over the rows of a warehouse that is a file of SQLite, or else of none yet. Only columns that something needs are there.
     ///
     /// # Errors
-    /// If SQLite cannot make a temporary file.
-    pub fn new(catalogue: Catalogue, family: &dyn Configured, tables: &BTreeSet<TableId>) -> rusqlite::Result<Said> {
-        // It spills to a file of its own, and that is gone when it is closed.
-        let connection = Connection::open("")?;
-        connection.execute_batch(&format!(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -{CACHE_KIB};
-             BEGIN"
-        ))?;
+    /// If SQLite cannot make a temporary file, or read the warehouse.
+    pub fn new(
+        catalogue: Catalogue,
+        family: &dyn Configured,
+        tables: &BTreeSet<TableId>,
+        warehouse: Option<&Path>,
+    ) -> rusqlite::Result<Said> {
+        // What it makes spills to a file of its own, and that is gone when it is closed.
+        let alone = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match warehouse {
+            Some(path) => Connection::open_with_flags(path, alone)?,
+            None => Connection::open("")?,
+        };
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(&format!("PRAGMA temp_store = FILE; PRAGMA temp.cache_size = -{CACHE_KIB}"))?;
         let read: BTreeSet<_> = tables.iter().flat_map(|id| specification::reads(catalogue, *id)).collect();
-        let named = named(catalogue, &read).filter(|_| !family.parameters(0).contains(&(ONCE, 1)));
-        let mut raw = BTreeMap::new();
-        for id in family.family().raw().into_iter().filter(|id| read.contains(id.name())) {
-            let is_named = |column: &Column| named.as_ref().is_none_or(|named| named.contains(column.name));
-            let columns = id.table().columns.iter().enumerate().filter(|(_, column)| is_named(column));
-            let (taken, columns): (Vec<_>, Vec<_>) =
-                columns.map(|(place, column)| (place, quoted(column.name))).unzip();
-            let (name, places) = (quoted(id.name()), vec!["?"; columns.len() + 1].join(", "));
-            let all = columns.iter().map(String::as_str).chain(["late"]).collect::<Vec<_>>().join(", ");
-            connection.execute_batch(&format!("CREATE TABLE {name} ({all})"))?;
-            raw.insert(id, (format!("INSERT INTO {name} VALUES ({places})"), taken));
+        // What is equal in every column counts once: then no column can be left out.
+        let is_once = family.parameters(0).contains(&(ONCE, 1));
+        let named = if is_once { None } else { named(catalogue, tables.iter().copied()) };
+        let raw = family.family().raw().into_iter().filter(|id| read.contains(id.name()));
+        let raw = raw.map(|id| (id, needed(family, id, named.as_ref()))).collect::<Vec<_>>();
+        let mut adds = BTreeMap::new();
+        for (id, needed) in &raw {
+            if warehouse.is_some() {
+                copy(&connection, *id, needed)?;
+                continue;
+            }
+            let columns = columns(*id, needed).map(|column| quoted(column.name)).chain(["late".to_owned()]);
+            let (name, columns) = (quoted(id.name()), columns.collect::<Vec<_>>());
+            connection.execute_batch(&format!("CREATE TEMP TABLE {name} ({})", columns.join(", ")))?;
+            let places = vec!["?"; columns.len()].join(", ");
+            adds.insert(*id, format!("INSERT INTO temp.{name} VALUES ({places})"));
         }
-        Ok(Said { connection, tables: tables.clone(), read, raw })
+        if warehouse.is_none() {
+            connection.execute_batch("BEGIN")?;
+        }
+        Ok(Said { connection, tables: tables.clone(), read, raw, adds })
     }
 
     /// The raw tables that are read.
-    pub fn raw_tables(&self) -> impl Iterator<Item = TableId> + use<> {
-        self.raw.keys().copied().collect::<Vec<_>>().into_iter()
+    pub fn raw_tables(&self) -> Vec<TableId> {
+        self.raw.iter().map(|(id, _)| *id).collect()
     }
 
-    /// Adds a row of a raw table.
+    fn needed(&self, id: TableId) -> &[bool] {
+        self.raw.iter().find(|(of, _)| *of == id).map_or(&[], |(_, needed)| needed)
+    }
+
+    /// Adds a row of a raw table, if it is over no warehouse.
     ///
     /// # Errors
     /// If the disk is full.
     pub fn add(&mut self, id: TableId, row: &[Value], is_late: bool) -> rusqlite::Result<()> {
-        let Some((sql, taken)) = self.raw.get(&id) else { return Ok(()) };
+        let Some(sql) = self.adds.get(&id) else { return Ok(()) };
         let late = Value::Boolean(is_late);
-        let values = taken.iter().map(|place| row.get(*place).unwrap_or(&Value::Null)).chain([&late]);
-        self.connection.prepare_cached(sql)?.execute(params_from_iter(values.map(Plain)))?;
+        let values = row.iter().zip(self.needed(id)).filter_map(|(value, is_needed)| is_needed.then_some(value));
+        self.connection.prepare_cached(sql)?.execute(params_from_iter(values.chain([&late]).map(Plain)))?;
+        Ok(())
+    }
+
+    /// Gives the rows of a raw table that were late, or the others, each with its number in the order of keys, until `each`
+    /// has enough. What nobody needs is null.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn each(
+        &self,
+        id: TableId,
+        are_late: bool,
+        mut each: impl FnMut(i64, &[Value]) -> bool,
+    ) -> rusqlite::Result<()> {
+        let needed = self.needed(id);
+        let names = ["rowid".to_owned()].into_iter().chain(columns(id, needed).map(|column| quoted(column.name)));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {names} FROM temp.{} WHERE late = ? ORDER BY rowid", quoted(id.name()));
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([are_late])?;
+        let mut values = vec![Value::Null; needed.len()];
+        while let Some(row) = rows.next()? {
+            let there = id.table().columns.iter().zip(&mut values).zip(needed).filter(|(_, is_needed)| **is_needed);
+            for (n, ((column, value), _)) in there.enumerate() {
+                *value = plain_value(column, row.get_ref(n + 1)?)?;
+            }
+            if !each(row.get(0)?, &values) {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -107,21 +160,12 @@ impl Said {
     }
 }
 
-/// The words of the texts of some pieces and metrics: no column is read that is none of them. Nothing if one of them reads
-/// whatever there is.
-fn named(catalogue: Catalogue, read: &BTreeSet<&'static str>) -> Option<BTreeSet<String>> {
-    let metrics = catalogue.metrics().iter().map(|(id, sql)| (id.name(), *sql));
-    let texts = catalogue.pieces().iter().copied().chain(metrics).filter(|(name, _)| read.contains(name));
-    let mut named = BTreeSet::new();
-    for (_, text) in texts {
-        let text = specification::without_comments(text);
-        let is_everything = ["SELECT *", "DISTINCT *", ".*"].iter().any(|all| text.to_uppercase().contains(all));
-        if is_everything {
-            return None;
-        }
-        named.extend(specification::words(&text).map(str::to_owned));
-    }
-    Some(named)
+/// Which columns of a raw table something needs: the SQL, or what an event is made of.
+fn needed(family: &dyn Configured, id: TableId, named: Option<&BTreeSet<String>>) -> Vec<bool> {
+    let columns = &id.table().columns;
+    let (Some(named), Some(needs)) = (named, family.family().needs(id)) else { return vec![true; columns.len()] };
+    let is_needed = |(place, column): (usize, &Column)| named.contains(column.name) || needs.contains(&place);
+    columns.iter().enumerate().map(is_needed).collect()
 }
 
 /// How many rows differ. What is incidental makes no difference: SQL cannot say it.

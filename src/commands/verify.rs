@@ -19,6 +19,7 @@ use crate::sink::sqlite::trouble::{Checked, damage, is_damage};
 use crate::sink::sqlite::{Sqlite, quoted};
 use crate::sink::{MadeBy, Sink};
 use crate::specification;
+use crate::specification::raw::copy;
 use crate::state_dir::{Generation, StateDir};
 use crate::store;
 use anyhow::{Context, Result, anyhow, bail};
@@ -77,14 +78,19 @@ fn compare(config: &Config, only: Option<TableId>, sink: &mut Sqlite) -> Result<
     }
     let has = |family: &FamilyId| only.is_none_or(|only| family.metrics().iter().any(|(id, _)| *id == only));
     let asked: Vec<FamilyId> = all().families().iter().copied().filter(has).collect();
-    for id in asked.iter().flat_map(|family| family.raw()) {
-        sink.connection().execute_batch(&copy(id)).context("could not read the raw tables")?;
-    }
     let families = super::families(config, progress.made_by);
-    specification::execute_of(&asked, sink.connection(), &|of| {
+    // Of one table, what it reads is enough.
+    let read = only.map(|id| specification::reads(all(), id));
+    let is_read = |name: &str| read.as_ref().is_none_or(|read| read.contains(name));
+    for id in asked.iter().flat_map(|family| family.raw()).filter(|id| is_read(id.name())) {
+        let all = vec![true; id.table().columns.len()];
+        copy(sink.connection(), id, &all).context("could not read the raw tables")?;
+    }
+    let parameters = |of: FamilyId| {
         let family = families.iter().find(|family| family.family() == of);
         family.map(|family| family.parameters(progress.watermarks.of(of.name()))).unwrap_or_default()
-    })?;
+    };
+    specification::execute_named(&asked, sink.connection(), &parameters, &is_read)?;
     let families = families.iter().filter(|family| asked.contains(&family.family()));
     let tables = families.map(|family| (family.family().metrics(), family.lane().tables.clone()));
     let kept =
@@ -207,23 +213,6 @@ fn refuse_what_is_half_done(config: &Config, path: &str) -> Result<()> {
         word(&begun.person.to_string())
     );
     Err(Refused(why).into())
-}
-
-/// A copy of a raw table as the metrics' SQL reads it: instants and money as integers, and `late`.
-fn copy(id: TableId) -> String {
-    let table = id.table();
-    let name = quoted(table.name);
-    let columns: Vec<_> =
-        table.columns.iter().map(|column| specification::plain(column, &quoted(column.name))).collect();
-    let origin: Vec<_> = table.columns[..table.key_columns]
-        .iter()
-        .map(|column| format!("late.{0} = {name}.{0}", quoted(column.name)))
-        .collect();
-    format!(
-        "CREATE TEMP TABLE {name} AS SELECT {}, EXISTS (SELECT 1 FROM main.late_events AS late WHERE {}) AS late FROM main.{name}",
-        columns.join(", "),
-        origin.join(" AND ")
-    )
 }
 
 /// What a metric's SQL says.

@@ -33,7 +33,7 @@ use trouble::sql_error;
 const LAYOUT: i64 = 2;
 
 /// How long another writer may hold the file before we call it unavailable.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const PROGRESS_DDL: &str = r#"CREATE TABLE IF NOT EXISTS "_progress" (
     "only" INTEGER PRIMARY KEY CHECK ("only" = 1),
@@ -270,6 +270,10 @@ impl Stored for Sqlite {
             })
             .map_err(failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    fn sqlite_file(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn has_table(&mut self, table: TableId) -> Result<bool, SinkError> {

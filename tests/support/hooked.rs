@@ -3,6 +3,7 @@ use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use deltamart::sink::purge::{Purge, Purged};
 use deltamart::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, Warehouse};
+use std::path::Path;
 use std::time::Duration;
 
 /// What a sink is asked.
@@ -97,6 +98,10 @@ impl Stored for Hooked {
 
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError> {
         self.sink.page(table, after, limit)
+    }
+
+    fn sqlite_file(&self) -> Option<&Path> {
+        self.sink.sqlite_file()
     }
 
     fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {

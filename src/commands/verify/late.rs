@@ -118,7 +118,8 @@ fn says(
     late: Late,
 ) -> Result<Memory> {
     for raw in family.raw() {
-        sink.connection().execute_batch(&copy(raw)).context("could not read the raw tables")?;
+        let all = vec![true; raw.table().columns.len()];
+        copy(sink.connection(), raw, &all).context("could not read the raw tables")?;
         if late == Late::Counted {
             // Before what is repeated is left out: a late event may be one that came in time too.
             let all_in_time = format!("UPDATE temp.{} SET late = 0", quoted(raw.name()));
