@@ -5,7 +5,7 @@ pub mod raw;
 use crate::sink::sqlite::quoted;
 use dataflows::family::{Catalogue, FamilyId, ONCE};
 use dataflows::table::{Role, TableId, Value};
-use raw::{plain_value, without_comments, words};
+use raw::{read_plain, without_comments, words};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -114,8 +114,10 @@ pub fn rows(connection: &Connection, id: TableId, mut each: impl FnMut(Vec<Value
     let mut statement = connection.prepare(&format!("SELECT * FROM temp.{}", quoted(table.name)))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let values = table.columns.iter().enumerate().map(|(n, column)| plain_value(column, row.get_ref(n)?));
-        each(values.collect::<rusqlite::Result<_>>()?);
+        let mut values = vec![Value::Null; table.columns.len()];
+        let mut columns = table.columns.iter().zip(&mut values).enumerate();
+        columns.try_for_each(|(n, (column, value))| read_plain(column, row.get_ref(n)?, value))?;
+        each(values);
     }
     Ok(())
 }

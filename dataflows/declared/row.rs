@@ -188,8 +188,14 @@ impl Row {
 
 impl<'a> FromIterator<Datum<'a>> for Row {
     fn from_iter<I: IntoIterator<Item = Datum<'a>>>(values: I) -> Row {
-        let mut builder = Builder::default();
-        values.into_iter().for_each(|value| builder.push(&value));
+        let values = values.into_iter();
+        let columns = values.size_hint().0;
+        let mut builder = Builder {
+            kinds: Vec::with_capacity(columns),
+            words: Vec::with_capacity(columns * WORD),
+            texts: Vec::with_capacity(columns * WORD),
+        };
+        values.for_each(|value| builder.push(&value));
         builder.row()
     }
 }

@@ -166,16 +166,17 @@ pub fn fold(
     let mut fold = Fold::new(&*family);
     let mut each = |is_late: bool, fold: &mut Fold<'_>| {
         for id in said.raw_tables() {
-            let mut refused = None;
-            let taken = said.each(id, is_late, |number, row| {
+            let (mut is_event, before) = (true, read);
+            let taken = said.each(id, is_late, |row| {
                 read += 1;
-                refused = (!fold.take(id, row)).then_some(number);
-                refused.is_none() && !stop.load(Acquire)
+                is_event = fold.take(id, row);
+                is_event && !stop.load(Acquire)
             });
             taken.map_err(failed)?;
-            if let Some(number) = refused {
-                let row = format!("row {number} of `{}`, by its key, is of no event", id.name());
-                return Err(dir.refused(Obstacle::Unreadable(format!("{row}, as if others had written it"))).into());
+            if !is_event {
+                let (number, of) = (read - before, if is_late { "that were late" } else { "that were in time" });
+                let why = format!("row {number} of those of `{}` {of}, by key, is of no event", id.name());
+                return Err(dir.refused(Obstacle::Unreadable(format!("{why}, as if others had written it"))).into());
             }
         }
         Ok::<_, StartError>(())

@@ -2,7 +2,7 @@
 
 use crate::sink::sqlite::{BUSY_TIMEOUT, quoted};
 use crate::specification;
-use crate::specification::raw::{columns, copy, named, plain_value};
+use crate::specification::raw::{columns, copy, named, read_plain};
 use dataflows::Instant;
 use dataflows::family::{Catalogue, Configured, ONCE};
 use dataflows::table::{Column, TableId, Value};
@@ -64,7 +64,10 @@ impl Said {
             None => Connection::open("")?,
         };
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch(&format!("PRAGMA temp_store = FILE; PRAGMA temp.cache_size = -{CACHE_KIB}"))?;
+        // What is sorted in memory is as large as the cache.
+        connection.execute_batch(&format!(
+            "PRAGMA temp_store = FILE; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp.cache_size = -{CACHE_KIB}"
+        ))?;
         let read: BTreeSet<_> = tables.iter().flat_map(|id| specification::reads(catalogue, *id)).collect();
         // What is equal in every column counts once: then no column can be left out.
         let is_once = family.parameters(0).contains(&(ONCE, 1));
@@ -110,30 +113,25 @@ impl Said {
         Ok(())
     }
 
-    /// Gives the rows of a raw table that were late, or the others, each with its number in the order of keys, until `each`
-    /// has enough. What nobody needs is null.
+    /// Gives the rows of a raw table that were late, or the others, in the order of keys, until `each` has enough. What nobody
+    /// needs is null.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub fn each(
-        &self,
-        id: TableId,
-        are_late: bool,
-        mut each: impl FnMut(i64, &[Value]) -> bool,
-    ) -> rusqlite::Result<()> {
+    pub fn each(&self, id: TableId, are_late: bool, mut each: impl FnMut(&[Value]) -> bool) -> rusqlite::Result<()> {
         let needed = self.needed(id);
-        let names = ["rowid".to_owned()].into_iter().chain(columns(id, needed).map(|column| quoted(column.name)));
+        let names = columns(id, needed).map(|column| quoted(column.name)).chain(["late".to_owned()]);
         let names = names.collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT {names} FROM temp.{} WHERE late = ? ORDER BY rowid", quoted(id.name()));
+        let sql = format!("SELECT {names} FROM temp.{} WHERE late = ?", quoted(id.name()));
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([are_late])?;
         let mut values = vec![Value::Null; needed.len()];
         while let Some(row) = rows.next()? {
             let there = id.table().columns.iter().zip(&mut values).zip(needed).filter(|(_, is_needed)| **is_needed);
             for (n, ((column, value), _)) in there.enumerate() {
-                *value = plain_value(column, row.get_ref(n + 1)?)?;
+                read_plain(column, row.get_ref(n)?, value)?;
             }
-            if !each(row.get(0)?, &values) {
+            if !each(&values) {
                 break;
             }
         }

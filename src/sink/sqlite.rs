@@ -506,7 +506,10 @@ pub fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Val
         (Type::Money, ValueRef::Integer(dollars)) => Value::Cents(dollars * 100),
         (Type::Milli, ValueRef::Real(number)) => Value::Milli((number * 1000.0).round() as i64),
         (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number * 1000),
-        (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(match std::str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        }),
         (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.into()),
         _ => return Err(wrong()),
     })

@@ -11,8 +11,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 use std::collections::BTreeSet;
 
-/// Makes a temporary table of the rows of a raw table of a warehouse, under its name, with the columns that are needed, by
-/// their places: instants and money as integers; and `late`.
+/// Makes a temporary table of the rows of a raw table of a warehouse, under its name, with the columns that are
+/// needed, by their places, in the order of keys: instants and money as integers; and `late`.
 ///
 /// # Errors
 /// If the warehouse cannot be read, or the disk is full.
@@ -33,11 +33,8 @@ pub fn copy(connection: &Connection, id: TableId, needed: &[bool]) -> rusqlite::
     };
     let columns = columns(id, needed).map(|column| plain(column, &quoted(column.name)));
     let columns = columns.chain([format!("{late} AS late")]).collect::<Vec<_>>().join(", ");
-    let key: Vec<_> = table.columns[..table.key_columns].iter().map(|column| quoted(column.name)).collect();
-    connection.execute_batch(&format!(
-        "CREATE TEMP TABLE {name} AS SELECT {columns} FROM main.{name} ORDER BY {}",
-        key.join(", ")
-    ))
+    // Rows lie in the order of keys.
+    connection.execute_batch(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM main.{name}"))
 }
 
 /// The columns of a table that are needed, by their places.
@@ -121,17 +118,25 @@ fn milliseconds(stored: ValueRef<'_>) -> rusqlite::Result<Option<i64>> {
     }
 }
 
-/// A value of a column, as the metrics' SQL has it.
+/// A value of a column, as the metrics' SQL has it, in the place of another, of which a text's memory is used again.
 ///
 /// # Errors
 /// If the column holds no such value.
-pub fn plain_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Value> {
+pub fn read_plain(column: &Column, stored: ValueRef<'_>, into: &mut Value) -> rusqlite::Result<()> {
     match (column.ty, stored) {
-        (Type::Instant, ValueRef::Integer(at)) => Ok(Value::Instant(at)),
-        (Type::Money, ValueRef::Integer(cents)) => Ok(Value::Cents(cents)),
-        (Type::Milli, ValueRef::Integer(milli)) => Ok(Value::Milli(milli)),
-        (_, value) => read_value(column, value),
+        (Type::Instant, ValueRef::Integer(at)) => *into = Value::Instant(at),
+        (Type::Money, ValueRef::Integer(cents)) => *into = Value::Cents(cents),
+        (Type::Milli, ValueRef::Integer(milli)) => *into = Value::Milli(milli),
+        (Type::Text, ValueRef::Text(text)) => match (std::str::from_utf8(text), &mut *into) {
+            (Ok(text), Value::Text(spare)) => {
+                spare.clear();
+                spare.push_str(text);
+            }
+            _ => *into = read_value(column, stored)?,
+        },
+        (_, stored) => *into = read_value(column, stored)?,
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::super::rows::{Grid, Head};
 use super::super::text::{at, count, grouped, program};
 use super::super::{Refused, families};
-use super::{Outcome, computed, copy, metric, refuse_what_is_gone, refuse_what_is_half_done, shown};
+use super::{Outcome, computed, metric, refuse_what_is_gone, refuse_what_is_half_done, shown};
 use crate::cli::LateArgs;
 use crate::commands::outcome::FAILED;
 use crate::config::Config;
@@ -16,6 +16,7 @@ use crate::sink::sqlite::trouble::Checked;
 use crate::sink::sqlite::{Sqlite, quoted};
 use crate::sink::{Progress, Sink};
 use crate::specification;
+use crate::specification::raw::copy;
 use anyhow::{Context, Result, bail};
 use dataflows::declared::reading::shown as decimal;
 use dataflows::delta::Delta;
