@@ -97,6 +97,16 @@ laws! {
     RepeatedCountOnce,
     /// What is known again leaves an hour early.
     PanesStayWhole,
+    /// A step of a funnel counts wherever the step before it was.
+    StepsFollowEachOther,
+    /// Events that lie as far apart as a session's gap are in one session.
+    GapsEndSessions,
+    /// Two sessions between which an event comes stay two.
+    SessionsJoin,
+    /// A session that begins earlier than it did keeps its row under the old key too.
+    SessionsMove,
+    /// A session leaves when its first event has passed, and not its last.
+    SessionsEndWithTheirLast,
 }
 
 #[cfg(not(test))]

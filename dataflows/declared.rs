@@ -18,8 +18,11 @@ pub mod said;
 
 pub mod aggregate;
 pub mod fold;
+pub mod funnel;
 pub mod once;
 pub mod rollup;
+pub mod rows;
+pub mod sessions;
 
 pub mod metrics;
 

@@ -60,8 +60,9 @@ pub trait Family: Sync {
     /// The event of a row of a raw table, for its gate to [take](Gate::take); nothing if no event makes such a row.
     fn event_of(&self, id: TableId, row: &[Value]) -> Option<Box<dyn Any>>;
 
-    /// Which columns of a metric's key are windows of the event's time; nothing if it is not known.
-    fn windows(&self, id: TableId) -> Vec<usize> {
+    /// Which columns of a metric's key say when the first event of a group can have been, and how many milliseconds earlier an
+    /// event may be that would be in the group too; nothing if it is not known.
+    fn windows(&self, id: TableId) -> Vec<(usize, i64)> {
         let _ = id;
         Vec::new()
     }

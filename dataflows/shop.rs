@@ -124,7 +124,7 @@ impl Family for MovieShop {
         Some(Box::new(raw::event(id, row)?))
     }
 
-    fn windows(&self, id: TableId) -> Vec<usize> {
+    fn windows(&self, id: TableId) -> Vec<(usize, i64)> {
         over::declared().iter().flat_map(|metrics| metrics.windows(id)).collect()
     }
 

@@ -15,6 +15,7 @@ pub mod language;
 pub mod types;
 
 pub mod print;
+mod stages;
 
 pub mod duckdb;
 pub mod snowflake;

@@ -102,7 +102,10 @@ impl Batch {
     pub fn with_room(records: usize, bytes: usize) -> Batch {
         let mut batch = LEFT.lock().pop().unwrap_or_default();
         batch.records.reserve(records);
-        batch.bytes.reserve(bytes);
+        if batch.bytes.capacity() < bytes {
+            // To grow would copy what nobody asks for.
+            batch.bytes = Vec::with_capacity(bytes);
+        }
         batch
     }
 

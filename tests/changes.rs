@@ -244,7 +244,9 @@ fn check(world: &World, model: &Model, seed: u64, tally: &mut Tally) {
             let (mut has, mut wants) = (contents.rows(table), oracle.rows(table));
             if let Some(since) = since.get(&table) {
                 let windows = model.catalogue.family_of(table).expect("a family").windows(table);
-                let is_told = |row: &Vec<Value>| windows.iter().any(|place| row[*place] >= Value::Instant(*since));
+                let is_told = |row: &Vec<Value>| {
+                    windows.iter().any(|(place, before_ms)| row[*place] >= Value::Instant(*since + before_ms))
+                };
                 wants.retain(is_told);
                 if world.gone.keep_old {
                     // What stays is of what the table was.

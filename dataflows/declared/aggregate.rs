@@ -6,7 +6,8 @@
 
 use crate::broken::{Law, is_broken};
 use crate::declared::encode;
-use crate::declared::eval::{Facts, eval};
+use crate::declared::eval::{Facts, eval, is_true};
+use crate::declared::funnel::Steps;
 use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
 use crate::declared::row::Datum;
 use crate::hash::Set;
@@ -31,6 +32,8 @@ pub enum Held {
     Best(Box<[u8]>),
     /// The different ones, each whole. A hash of 128 bits would be shorter than a long text.
     Values(Set<Box<[u8]>>),
+    /// When steps were taken.
+    Steps(Steps),
 }
 
 /// How what is aggregated of a group lies in words and in what else is held.
@@ -79,7 +82,7 @@ impl Layout {
                 What::Count(_) => COUNT,
                 What::Sum(_) => SUM,
                 What::Min(of) | What::Max(of) if is_word(of) => EXTREME,
-                What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) => 0,
+                What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) | What::Funnel(..) => 0,
             };
             let is_person = matches!(what, What::CountDistinct(of) if is_person(of, person));
             let at = if words == 0 { layout.held } else { layout.words };
@@ -153,6 +156,13 @@ impl Layout {
                     best(&mut held[*at], spare, edge(what));
                 }
             }
+            What::Funnel(instant, conditions) => {
+                let Datum::Instant(instant) = eval(instant, event) else { return };
+                let taken = conditions.iter().enumerate().filter(|(_, condition)| is_true(condition, event));
+                for (step, _) in taken {
+                    steps(&mut held[*at], conditions.len()).take(step, instant);
+                }
+            }
         }
     }
 
@@ -179,10 +189,20 @@ impl Layout {
                     (Held::Values(_), Held::Values(_)) if is_broken(Law::ValuesAreMerged) => {}
                     (Held::Values(known), Held::Values(more)) => known.extend(more),
                     (to, from @ Held::Values(_)) => *to = from,
-                    (_, Held::Nothing | Held::Best(_)) => {}
+                    (_, Held::Nothing | Held::Best(_) | Held::Steps(_)) => {}
                 },
+                What::Funnel(_, conditions) => {
+                    if let Held::Steps(more) = std::mem::take(&mut of_held[at]) {
+                        steps(&mut held[at], conditions.len()).merge(more);
+                    }
+                }
             }
         }
+    }
+
+    /// The value of the last slot: what is kept for a group's own sake stands there.
+    pub fn last<'a>(&self, words: &'a [u64], held: &'a [Held]) -> Datum<'a> {
+        self.slot(self.slots.len().wrapping_sub(1), words, held)
     }
 
     /// The value of a slot.
@@ -192,7 +212,7 @@ impl Layout {
         let at = *at;
         let of = |place| match held.get(at) {
             Some(Held::Best(bytes)) => encode::at(bytes, place),
-            Some(Held::Nothing | Held::Values(_)) | None => Datum::Null,
+            Some(Held::Nothing | Held::Values(_) | Held::Steps(_)) | None => Datum::Null,
         };
         match what {
             What::Count(_) => Datum::Number(words[at] as i64),
@@ -213,7 +233,11 @@ impl Layout {
             What::Min(_) | What::Max(_) => of(0),
             What::CountDistinct(_) => Datum::Number(match &held[at] {
                 Held::Values(values) => values.len() as i64,
-                Held::Nothing | Held::Best(_) => 0,
+                Held::Nothing | Held::Best(_) | Held::Steps(_) => 0,
+            }),
+            What::Funnel(..) => Datum::Number(match &held[at] {
+                Held::Steps(steps) => steps.reached(),
+                Held::Nothing | Held::Best(_) | Held::Values(_) => 0,
             }),
             // The instant stands before the values.
             What::At(..) => of(value + 1),
@@ -225,7 +249,7 @@ fn edge(what: &What) -> Edge {
     match what {
         What::Max(_) => Edge::Last,
         What::At(edge, _, _) => *edge,
-        What::Count(_) | What::Sum(_) | What::Min(_) | What::CountDistinct(_) => Edge::First,
+        What::Count(_) | What::Sum(_) | What::Min(_) | What::CountDistinct(_) | What::Funnel(..) => Edge::First,
     }
 }
 
@@ -262,7 +286,7 @@ fn best(held: &mut Held, bytes: &[u8], edge: Edge) {
     let is_better = match (&*held, edge) {
         (Held::Best(known), Edge::First) => bytes < known,
         (Held::Best(known), Edge::Last) => bytes > known,
-        (Held::Nothing | Held::Values(_), _) => true,
+        (Held::Nothing | Held::Values(_) | Held::Steps(_), _) => true,
     };
     if is_better {
         *held = Held::Best(bytes.into());
@@ -275,6 +299,16 @@ fn values(held: &mut Held) -> &mut Set<Box<[u8]>> {
     }
     match held {
         Held::Values(values) => values,
-        Held::Nothing | Held::Best(_) => unreachable!("it was made one"),
+        Held::Nothing | Held::Best(_) | Held::Steps(_) => unreachable!("it was made one"),
+    }
+}
+
+fn steps(held: &mut Held, conditions: usize) -> &mut Steps {
+    if !matches!(held, Held::Steps(_)) {
+        *held = Held::Steps(Steps::of(conditions));
+    }
+    match held {
+        Held::Steps(steps) => steps,
+        Held::Nothing | Held::Best(_) | Held::Values(_) => unreachable!("it was made one"),
     }
 }

@@ -114,6 +114,7 @@ pub fn eval<'a>(expr: &'a Expr, of: &'a impl Facts) -> Datum<'a> {
             _ => Datum::Null,
         },
         Node::Floor(window, of_what) => instant(eval(of_what, of), |at| floor(*window, at)),
+        Node::Session(_, of_what) => eval(of_what, of),
         Node::Later(of_what, by) => instant(eval(of_what, of), |at| at.checked_add(*by)),
         Node::Boundaries(unit, from, to) => match (eval(from, of), eval(to, of)) {
             (Datum::Instant(from), Datum::Instant(to)) if *unit > 0 => {

@@ -5,8 +5,8 @@ use crate::declared::metrics::{Metrics, column, leaked};
 use crate::declared::once::{FORGETS, print};
 use crate::declared::plan::{Family as Plan, Once, Type};
 use crate::declared::reading::{Empty, REASONS, Reader, Takes, datum};
-use crate::declared::rollup::value;
 use crate::declared::row::{Datum, Declared, Row};
+use crate::declared::rows::value;
 use crate::events::{Logs, Origin};
 use crate::family::{Configured, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
@@ -178,7 +178,7 @@ impl Family for Made {
         Some(Box::new(Declared { at: *at, row: own.iter().map(of_value).collect() }))
     }
 
-    fn windows(&self, id: TableId) -> Vec<usize> {
+    fn windows(&self, id: TableId) -> Vec<(usize, i64)> {
         self.metrics.windows(id)
     }
 

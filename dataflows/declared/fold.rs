@@ -8,6 +8,7 @@ use crate::declared::eval::{eval, is_true};
 use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
 use crate::declared::row::{Bare, Datum, Declared, Row};
 use crate::declared::said::{Said, begin, keys};
+use crate::declared::sessions::shared;
 use crate::hash::Folded;
 use crate::places::Places;
 use crate::time::Time;
@@ -17,10 +18,11 @@ use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
-/// By what groups are spread over workers. It depends on what the group is called, not on its metric's number.
-pub fn spread(key: &[u8]) -> u64 {
+/// By what groups are spread over workers. It depends on what the group is called, not on its metric's number; and of a
+/// session not on when it began: that may change.
+pub fn spread(key: &[u8], is_session: bool) -> u64 {
     // Whoever keeps groups takes the lower half first.
-    hash(key) >> 32
+    hash(if is_session { shared(key) } else { key }) >> 32
 }
 
 fn hash(key: &[u8]) -> u64 {
@@ -60,6 +62,8 @@ struct Reads {
     /// Of each aggregate, which events take part.
     filters: Vec<Mask>,
     layout: Rc<Layout>,
+    /// Its last key is when a session began.
+    is_session: bool,
 }
 
 impl Reading {
@@ -67,9 +71,9 @@ impl Reading {
     pub fn of(family: &Family, layouts: &[Rc<Layout>], kept: impl Fn(usize) -> bool) -> Reading {
         let metrics = || family.metrics.iter().enumerate().filter(|(number, _)| kept(*number));
         let mut conditions = Vec::new();
-        for (_, Metric { filter, aggregates, .. }) in metrics() {
-            let filters = aggregates.iter().map(|aggregate| &aggregate.filter);
-            for condition in std::iter::once(filter).chain(filters).flatten().flat_map(parts) {
+        for (_, metric) in metrics() {
+            let filters = metric.aggregates.iter().map(|aggregate| &aggregate.filter);
+            for condition in std::iter::once(&metric.filter).chain(filters).flatten().flat_map(parts) {
                 if !conditions.contains(condition) {
                     conditions.push(condition.clone());
                 }
@@ -86,7 +90,8 @@ impl Reading {
             number,
             filter: mask(&metric.filter),
             keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, family.person))).collect(),
-            filters: metric.aggregates.iter().map(|aggregate| mask(&aggregate.filter)).collect(),
+            filters: metric.kept().iter().map(|aggregate| mask(&aggregate.filter)).collect(),
+            is_session: metric.session().is_some(),
             layout: Rc::clone(&layouts[number]),
         });
         let metrics = metrics.collect();
@@ -243,7 +248,7 @@ impl Folding {
     fn take(&mut self, reading: &Reading, row: &Row) {
         let Folding { parts, truths, key, spare } = self;
         reading.look(row, truths);
-        for Reads { number, filter, keys, filters, layout } in &reading.metrics {
+        for Reads { number, filter, keys, filters, layout, is_session } in &reading.metrics {
             if !reading.fits(filter, row, truths) && !is_broken(Law::WhereIsAsked) {
                 continue;
             }
@@ -259,7 +264,8 @@ impl Folding {
             // By the event, and not by the group.
             let by = if is_broken(Law::AGroupIsInOnePlace) { row.column(0) } else { Datum::Null };
             let by = if let Datum::Instant(at) = by { at as usize } else { 0 };
-            let to = ((hash >> 32) as usize ^ by) % parts.len();
+            let spread = if *is_session { spread(key, true) } else { hash >> 32 };
+            let to = (spread as usize ^ by) % parts.len();
             let part = &mut parts[to];
             // Metrics with the same keys are many.
             let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);

@@ -4,8 +4,9 @@ use crate::Stream;
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::fold::{Reading, fold, spread};
 use crate::declared::plan::{Family as Plan, Metric, Node, Type};
-use crate::declared::rollup::{FORGETS, Record, Rows, rollup};
+use crate::declared::rollup::{FORGETS, Record, rollup};
 use crate::declared::row::Declared;
+use crate::declared::rows::Rows;
 use crate::declared::said::{Said, begin};
 use crate::lane::Lane;
 use crate::state::{Kept, KeptBy};
@@ -116,11 +117,13 @@ impl Metrics {
         self.counted.get(place).copied()
     }
 
-    /// Which columns of a table's key are windows of the event's time; none if it is none of these.
-    pub fn windows(&self, table: TableId) -> Vec<usize> {
+    /// Which columns of a table's key are windows of the event's time, or sessions, and how long before one an event would
+    /// belong to it; none if it is none of these.
+    pub fn windows(&self, table: TableId) -> Vec<(usize, i64)> {
         let place = self.tables.iter().position(|id| *id == table);
-        let metric = place.and_then(|place| self.plan.metrics.get(place));
-        metric.map(|metric| metric.leaves.iter().map(|(place, _)| *place).collect()).unwrap_or_default()
+        let Some(metric) = place.and_then(|place| self.plan.metrics.get(place)) else { return Vec::new() };
+        let session = metric.session().map(|gap_ms| (metric.keys.len() - 1, gap_ms));
+        metric.leaves.iter().map(|(place, _)| (*place, 0)).chain(session).collect()
     }
 
     /// What is kept of them.
@@ -136,7 +139,7 @@ impl Metrics {
     /// Builds the tables that are kept: so many operators, however many they are. Events come in time, each once.
     pub fn build<'s>(&self, events: Stream<'s, Declared>, lane: &mut Lane<'s>) {
         let kept: Vec<bool> = self.tables.iter().map(|id| lane.settings.tables.contains(*id)).collect();
-        let layout = |metric: &Metric| Rc::new(Layout::of(&metric.aggregates, self.plan.person));
+        let layout = |metric: &Metric| Rc::new(Layout::of(&metric.kept(), self.plan.person));
         let layouts: Vec<_> = self.plan.metrics.iter().map(layout).collect();
         let prints: Vec<u64> = self.known.iter().map(|known| known.print).collect();
         let rows = Rows::of(&self.plan, (&prints, &self.counted), &layouts, |number| {
@@ -145,12 +148,14 @@ impl Metrics {
         let fold_name = leaked(&self.groups.name.replace("groups", "fold"));
         let said = fold(events, Reading::of(&self.plan, &layouts, |number| kept[number]), fold_name);
         // What was kept of a metric that there is no more is let go of.
+        let are_sessions: Vec<bool> = self.plan.metrics.iter().map(|metric| metric.session().is_some()).collect();
         let said_before = lane.restored(self.groups).flat_map(move |Record { print, keys, of }| {
             let number = (0..prints.len()).find(|number| prints[*number] == print && kept[*number])?;
             let mut key = Vec::with_capacity(keys.len() + 2);
             begin(number, &mut key);
             key.extend_from_slice(&keys);
-            layouts[number].is_of(&of).then(|| Said::of(spread(&key), &key, of))
+            let to = spread(&key, are_sessions[number]);
+            layouts[number].is_of(&of).then(|| Said::of(to, &key, of))
         });
         let said = said.concat(said_before);
         let changed = rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, self.groups, rows);

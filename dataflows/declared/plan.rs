@@ -107,6 +107,10 @@ pub enum Node {
     Later(Box<Expr>, i64),
     /// How many boundaries of units of so many milliseconds lie from the first instant to the second.
     Boundaries(i64, Box<Expr>, Box<Expr>),
+    /// Only as the last key of a metric of events, of their time: the first instant of the session that an event is in.
+    /// Events of one group are in one session if fewer than so many milliseconds lie between each and the next. Of an event
+    /// alone it is its time.
+    Session(i64, Box<Expr>),
 }
 
 /// What is done with two numbers.
@@ -170,6 +174,9 @@ pub enum What {
     /// What the event with the least (or the greatest) instant has; of equal instants the least (greatest) values, compared
     /// in their order. An event of which the instant or any of the values is null takes no part.
     At(Edge, Expr, Vec<Expr>),
+    /// How many of the conditions were true one after the other: the first at some instant, the second then or later, and
+    /// so on. One event may be several steps.
+    Funnel(Expr, Vec<Expr>),
 }
 
 /// Which of the events in time.
@@ -185,7 +192,12 @@ impl What {
     /// How many values it gives.
     pub fn slots(&self) -> usize {
         match self {
-            What::Count(_) | What::Sum(_) | What::Min(_) | What::Max(_) | What::CountDistinct(_) => 1,
+            What::Count(_)
+            | What::Sum(_)
+            | What::Min(_)
+            | What::Max(_)
+            | What::CountDistinct(_)
+            | What::Funnel(_, _) => 1,
             What::At(_, _, values) => values.len(),
         }
     }
@@ -263,6 +275,22 @@ pub struct Family {
     pub once: Option<Once>,
     /// What is computed of them.
     pub metrics: Vec<Metric>,
+}
+
+impl Metric {
+    /// Which events are in one session, if its last key is one: those with fewer than so many milliseconds in between.
+    pub fn session(&self) -> Option<i64> {
+        if let Node::Session(gap_ms, _) = self.keys.last()?.node { Some(gap_ms) } else { None }
+    }
+
+    /// The aggregates, and behind them what is kept of each group for its own sake: of a session when its last event was.
+    pub fn kept(&self) -> Vec<Aggregate> {
+        let last = self.keys.last().and_then(|key| {
+            let Node::Session(_, at) = &key.node else { return None };
+            Some(Aggregate { what: What::Max((**at).clone()), filter: None })
+        });
+        self.aggregates.iter().cloned().chain(last).collect()
+    }
 }
 
 impl Window {

@@ -2,18 +2,16 @@
 
 use crate::Stream;
 use crate::broken::{Law, is_broken};
-use crate::declared::aggregate::{Held, Layout, Partial};
+use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
-use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
-use crate::declared::plan::{Expr, Family, Metric, Node, Type, Window};
-use crate::declared::row::Datum;
+use crate::declared::rows::{Group, OfGroup, Rows};
 use crate::declared::said::{GroupKey, Said, keys, number};
+use crate::declared::sessions::Sessions;
 use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
 use crate::operators::{Epoch, per_epoch};
 use crate::persons::Renaming;
 use crate::state::{Forgets, Kept, Ledger};
-use crate::table::Value;
 use crate::time::{Instant, Settings, is_silent};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -46,7 +44,7 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
     rename(&mut record.keys);
     for held in &mut record.of.held {
         match held {
-            Held::Nothing => {}
+            Held::Nothing | Held::Steps(_) => {}
             Held::Best(bytes) => rename(bytes),
             Held::Values(values) => {
                 let mut all: Vec<_> = std::mem::take(values).into_iter().collect();
@@ -57,164 +55,6 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
     }
     found
 });
-
-/// What is made of a metric's groups.
-pub struct Rows {
-    /// What is computed.
-    print: u64,
-    /// What it is called, how many groups there are.
-    counted: &'static str,
-    layout: Rc<Layout>,
-    keys: usize,
-    leaves: Vec<(usize, Window)>,
-    /// Groups whose last window begins before are not whole.
-    since: Option<Instant>,
-    having: Option<Expr>,
-    outputs: Vec<Expr>,
-    asks_is_final: bool,
-}
-
-impl Rows {
-    /// Of all metrics, by their numbers: what is computed, and how many groups there are called what; from when on groups
-    /// are whole.
-    pub fn of(
-        family: &Family,
-        (prints, counted): (&[u64], &[&'static str]),
-        layouts: &[Rc<Layout>],
-        since: impl Fn(usize) -> Option<Instant>,
-    ) -> Rc<[Rows]> {
-        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts).enumerate();
-        let rows = metrics.map(|(number, (((metric, print), counted), layout))| {
-            let Metric { keys, leaves, having, outputs, .. } = metric;
-            let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
-            Rows {
-                print: *print,
-                counted,
-                layout: Rc::clone(layout),
-                keys: keys.len(),
-                leaves: leaves.clone(),
-                since: since(number),
-                asks_is_final: outputs.iter().chain(having).any(asks_is_final),
-                having: having.clone(),
-                outputs,
-            }
-        });
-        rows.collect()
-    }
-
-    /// From when on no accepted event is in the group.
-    fn end(&self, key: &GroupKey) -> Option<Instant> {
-        let ends = self.leaves.iter().filter_map(|(place, window)| {
-            let Datum::Instant(start) = encode::at(keys(key), *place) else { return None };
-            Some(window.end(start))
-        });
-        if is_broken(Law::EarliestWindowCounts) { ends.max() } else { ends.min() }
-    }
-
-    fn of_group<'g>(&'g self, key: &'g GroupKey, group: &'g Group, passed: Instant) -> OfGroup<'g> {
-        let is_final = self.asks_is_final && self.end(key).is_some_and(|end| end <= passed);
-        OfGroup { rows: self, keys: keys(key), group, is_final }
-    }
-
-    fn is_shown(&self, group: &OfGroup<'_>) -> bool {
-        self.is_whole(group) && self.having.as_ref().is_none_or(|having| is_true(having, group))
-            || is_broken(Law::HavingIsAsked)
-    }
-
-    /// Whether all events of the group are known. It lies in all its windows: the last of them to begin says it.
-    fn is_whole(&self, group: &OfGroup<'_>) -> bool {
-        let Some(since) = self.since else { return true };
-        let starts = self.leaves.iter().filter_map(|(place, _)| match encode::at(group.keys, *place) {
-            Datum::Instant(start) => Some(start),
-            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
-        });
-        starts.max().is_some_and(|start| start >= since)
-    }
-
-    /// What may change of a group's row, as bytes: two rows of a group are equal if these are.
-    fn packed(&self, group: &OfGroup<'_>, out: &mut Vec<u8>) {
-        let may_change = self.outputs.iter().filter(|output| !matches!(output.node, Node::Key(_)));
-        may_change.for_each(|output| encode::push(&eval(output, group), false, out));
-    }
-
-    /// The row of a group.
-    fn row(&self, group: &OfGroup<'_>) -> Vec<Value> {
-        self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
-    }
-
-    /// The key of a group's row: its first columns.
-    fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
-        // A key may stand among the other columns again.
-        self.outputs.iter().take(self.keys).map(|output| value(eval(output, group), output.ty)).collect()
-    }
-}
-
-/// A value of a type, as a table has it.
-pub fn value(datum: Datum<'_>, ty: Type) -> Value {
-    match datum {
-        Datum::Null => Value::Null,
-        Datum::Boolean(value) => Value::Boolean(value),
-        Datum::Number(number) => match ty {
-            Type::Number(2) => Value::Cents(number),
-            Type::Number(3) => Value::Milli(number),
-            Type::Number(_) | Type::Boolean | Type::Instant | Type::Text => Value::Integer(number),
-        },
-        Datum::Instant(at) => Value::Instant(at),
-        Datum::Text(text) => Value::Text(text.into_owned()),
-    }
-}
-
-struct OfGroup<'g> {
-    rows: &'g Rows,
-    keys: &'g [u8],
-    group: &'g Group,
-    is_final: bool,
-}
-
-impl Facts for OfGroup<'_> {
-    fn column(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
-    fn key(&self, place: usize) -> Datum<'_> {
-        encode::at(self.keys, place)
-    }
-
-    fn slot(&self, place: usize) -> Datum<'_> {
-        self.rows.layout.slot(place, &self.group.words, self.group.held())
-    }
-
-    fn is_final(&self) -> Datum<'_> {
-        Datum::Boolean(self.is_final)
-    }
-}
-
-/// What is held of a group. What may be long stands behind an `Rc`: a group that is frozen copies it when it changes.
-#[derive(Clone, Default)]
-struct Group {
-    is_known: bool,
-    /// Where in what was touched in an epoch it stands, if it does.
-    mark: u32,
-    words: Box<[u64]>,
-    held: Option<Rc<Box<[Held]>>>,
-}
-
-impl Group {
-    fn held(&self) -> &[Held] {
-        self.held.as_ref().map_or(&[], |held| held)
-    }
-
-    fn merge(&mut self, layout: &Layout, (words, held): (&[u64], &mut [Held])) {
-        if self.is_known {
-            let known = self.held.as_mut().map(Rc::make_mut);
-            return layout.merge((&mut self.words, known.map_or(&mut [], |known| known)), (words, held));
-        }
-        self.is_known = true;
-        self.words = words.into();
-        let held = held.iter_mut().map(std::mem::take);
-        self.held = (held.len() > 0).then(|| Rc::new(held.collect()));
-    }
-}
 
 /// The groups whose rows may change in an epoch, each once, and what their rows were.
 #[derive(Default)]
@@ -292,8 +132,11 @@ fn begins(key: &[u8]) -> u128 {
 #[derive(Default)]
 struct Groups {
     groups: Dense<GroupKey, Group>,
-    /// When groups end that have not.
+    /// When groups end that have not; of sessions nothing, which end later with each event.
     due: BTreeMap<Instant, Vec<u32>>,
+    sessions: Sessions,
+    /// Sessions that became part of others: they leave with the epoch.
+    gone: Vec<u32>,
     /// What ended up to here cannot change.
     passed: Option<Instant>,
     /// Of each metric, how many groups there are.
@@ -306,9 +149,109 @@ impl Groups {
     }
 
     /// A group leaves.
-    fn vacate(&mut self, place: u32) {
-        self.live[number(&self.groups.at(place).0)] -= 1;
+    fn vacate(&mut self, place: u32, rows: &[Rows]) {
+        let (key, group) = self.groups.at(place);
+        let metric = number(key);
+        self.live[metric] -= 1;
+        if rows.get(metric).is_some_and(|rows| rows.session.is_some()) && !group.is_gone {
+            self.sessions.remove(key);
+        }
         self.groups.vacate(place);
+    }
+
+    /// A group, and the row that it has until now.
+    fn touch(&mut self, place: u32, of_metric: &Rows, before: Instant, touched: Option<&mut Touched>) {
+        let Some(touched) = touched else { return };
+        let (key, group) = self.groups.at(place);
+        if !touched.has(group.mark, place) {
+            let row = group.is_known.then(|| (of_metric, of_metric.of_group(key, group, before)));
+            self.groups.at_mut(place).mark = touched.add(place, row);
+        }
+    }
+
+    /// What was aggregated of some events of a group is added to what there is of it.
+    fn take(
+        &mut self,
+        key: &[u8],
+        of_metric: &Rows,
+        (words, held): (&[u64], &mut [Held]),
+        before: Instant,
+        mut touched: Option<&mut Touched>,
+    ) {
+        let place = if let Some(gap_ms) = of_metric.session {
+            let last = of_metric.last_of(keys(key), (words, held));
+            self.session(key, last, gap_ms, of_metric, before, touched.as_deref_mut())
+        } else {
+            self.groups.place_of(key)
+        };
+        self.touch(place, of_metric, before, touched);
+        self.merge(place, of_metric, (words, held));
+    }
+
+    /// The same, once its place is known, and the row that it had.
+    fn merge(&mut self, place: u32, of_metric: &Rows, (words, held): (&[u64], &mut [Held])) {
+        let (key, group) = self.groups.at(place);
+        let (is_session, is_new) = (of_metric.session.is_some(), !group.is_known);
+        // A window ends when it ends.
+        let ended = if is_session && !is_new { of_metric.end(key, group) } else { None };
+        self.live[number(key)] += usize::from(is_new);
+        self.groups.at_mut(place).merge(&of_metric.layout, (words, held));
+        let (key, group) = self.groups.at(place);
+        if is_session {
+            self.sessions.ends(place, ended, of_metric.end(key, group));
+        } else if is_new {
+            of_metric.end(key, group).into_iter().for_each(|end| self.due.entry(end).or_default().push(place));
+        }
+    }
+
+    /// The session that events are in which begin with a key's instant. Those that they lie between are one from now on, and
+    /// what of it is not the first is gone.
+    fn session(
+        &mut self,
+        key: &[u8],
+        last: Instant,
+        gap_ms: i64,
+        of_metric: &Rows,
+        before: Instant,
+        mut touched: Option<&mut Touched>,
+    ) -> u32 {
+        let start = of_metric.start(keys(key));
+        let last_of = |place| {
+            let (key, group) = self.groups.at(place);
+            of_metric.last(key, group)
+        };
+        let beside = self.sessions.beside(key, start, last, gap_ms, last_of);
+        let first = beside.first().filter(|first| of_metric.start(keys(&self.groups.at(**first).0)) <= start);
+        let place = first.copied().unwrap_or_else(|| {
+            let place = self.groups.place_of(key);
+            self.sessions.add(&self.groups.at(place).0, place);
+            place
+        });
+        for joined in beside.into_iter().filter(|joined| *joined != place) {
+            for touching in [place, joined] {
+                self.touch(touching, of_metric, before, touched.as_deref_mut());
+            }
+            let (key, group) = self.groups.at(joined);
+            self.sessions.ends(joined, of_metric.end(key, group), None);
+            self.sessions.remove(key);
+            let group = self.groups.at_mut(joined);
+            group.is_gone = true;
+            let (words, mut held) = group.clone().into_parts();
+            self.merge(place, of_metric, (&words, &mut held));
+            self.gone.push(joined);
+        }
+        place
+    }
+
+    /// The groups whose end has passed, and when that was: each once.
+    fn ended(&mut self, to: Instant) -> Vec<(Instant, u32)> {
+        let mut ended = Vec::new();
+        while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= to) {
+            let (end, places) = first.remove_entry();
+            ended.extend(places.into_iter().map(|place| (end, place)));
+        }
+        ended.extend(std::iter::from_fn(|| self.sessions.ended(to)));
+        ended
     }
 }
 
@@ -317,11 +260,11 @@ fn records(print: u64, key: &GroupKey, group: &Group, out: &mut Vec<Record>) {
     let mut record = |words, held| out.push(Record { print, keys: keys(key).into(), of: Partial { words, held } });
     let long = |held: &Held| match held {
         Held::Values(values) if values.len() > SLICE => values.iter().cloned().collect(),
-        Held::Values(_) | Held::Best(_) | Held::Nothing => Vec::new(),
+        Held::Values(_) | Held::Best(_) | Held::Steps(_) | Held::Nothing => Vec::new(),
     };
     let short = |held: &Held| match held {
         Held::Values(values) if values.len() > SLICE => Held::Nothing,
-        Held::Values(_) | Held::Best(_) | Held::Nothing => held.clone(),
+        Held::Values(_) | Held::Best(_) | Held::Steps(_) | Held::Nothing => held.clone(),
     };
     record(group.words.clone(), group.held().iter().map(short).collect());
     for (place, held) in group.held().iter().enumerate() {
@@ -367,53 +310,34 @@ pub fn rollup<'s>(
     let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
         let held = &mut *held.borrow_mut();
-        let Groups { groups, due, passed, live } = held;
-        let before = passed.unwrap_or(Instant::MIN);
+        let before = held.passed.unwrap_or(Instant::MIN);
         let now = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
         let due_to = if is_broken(Law::GroupsWaitForLateness) { watermark } else { now };
-        let is_silent = |time| is_silent(time) && !is_broken(Law::OddEpochsAreSilent);
+        let is_silent = is_silent(time) && !is_broken(Law::OddEpochsAreSilent);
         let mut touched = Touched::default();
         for mut said in Epoch::records(input) {
             for of in 0..said.groups() {
                 let Some(of_metric) = rows.get(number(said.key(of))) else { continue };
-                let place = groups.place_of(said.key(of));
-                let (key, group) = groups.at(place);
-                if !group.is_known {
-                    live[number(key)] += 1;
-                    of_metric.end(key).into_iter().for_each(|end| due.entry(end).or_default().push(place));
-                }
-                let mut mark = group.mark;
-                if !is_silent(time) && !touched.has(mark, place) {
-                    let row = group.is_known.then(|| (of_metric, of_metric.of_group(key, group, before)));
-                    mark = touched.add(place, row);
-                }
-                let group = groups.at_mut(place);
-                group.mark = mark;
-                let (words, held) = said.partial(of);
-                group.merge(&of_metric.layout, (words, held));
+                let (key, partial) = said.group(of);
+                held.take(key, of_metric, partial, before, (!is_silent).then_some(&mut touched));
             }
         }
-        let mut ended = Vec::new();
-        while let Some(first) = due.first_entry().filter(|first| *first.key() <= due_to) {
-            let (end, places) = first.remove_entry();
-            for place in &places {
-                let (key, group) = groups.at(*place);
-                let is_asked = |of_metric: &&Rows| of_metric.asks_is_final && !is_broken(Law::FinalIsSaid);
-                let of_metric = rows.get(number(key)).filter(is_asked);
-                if let Some(of_metric) = of_metric.filter(|_| !touched.has(group.mark, *place)) {
-                    touched.add(*place, Some((of_metric, of_metric.of_group(key, group, before))));
-                }
+        let mut leave = std::mem::take(&mut held.gone);
+        for (end, place) in held.ended(due_to) {
+            let of_metric = rows.get(number(&held.groups.at(place).0));
+            if let Some(of_metric) = of_metric.filter(|of| of.asks_is_final && !is_broken(Law::FinalIsSaid)) {
+                held.touch(place, of_metric, before, (!is_silent).then_some(&mut touched));
             }
             let leaves = end <= settings.forget_cut(watermark) || is_broken(Law::GroupsWaitForLateness);
             if leaves && !is_broken(Law::GroupsLeave) {
-                ended.extend(places);
+                leave.push(place);
             }
         }
-        *passed = Some(now);
-        if !is_silent(time) {
-            touched.changes(groups, &rows, now, out);
+        held.passed = Some(now);
+        if !is_silent {
+            touched.changes(&held.groups, &rows, now, out);
         }
-        ended.into_iter().for_each(|place| held.vacate(place));
+        leave.into_iter().for_each(|place| held.vacate(place, &rows));
     };
     per_epoch(said, watermarks, by_worker, kept.name, step).0
 }

@@ -79,6 +79,13 @@ impl Said {
         (&mut self.words[from.words..to.words], &mut self.held[from.held..to.held])
     }
 
+    /// The key of a group, and what is aggregated of it.
+    pub fn group(&mut self, group: usize) -> (&[u8], (&[u64], &mut [Held])) {
+        let (from, to) = self.around(group);
+        let partial = (&self.words[from.words..to.words], &mut self.held[from.held..to.held]);
+        (&self.keys[from.key..to.key], partial)
+    }
+
     /// A group of which nothing was said.
     pub fn add(&mut self, key: &[u8], layout: &Layout) {
         self.keys.extend_from_slice(key);

@@ -17,7 +17,8 @@ macro_rules! parts_of {
             | Node::Substr(of, _, _)
             | Node::Length(of)
             | Node::Floor(_, of)
-            | Node::Later(of, _) => vec![of],
+            | Node::Later(of, _)
+            | Node::Session(_, of) => vec![of],
             Node::Arithmetic(_, a, b)
             | Node::Concat(a, b)
             | Node::Compare(_, a, b)
@@ -49,7 +50,7 @@ pub fn arguments(what: &What) -> Vec<&Expr> {
     match what {
         What::Count(of) => of.iter().collect(),
         What::Sum(of) | What::Min(of) | What::Max(of) | What::CountDistinct(of) => vec![of],
-        What::At(_, at, values) => std::iter::once(at).chain(values).collect(),
+        What::At(_, at, of) | What::Funnel(at, of) => std::iter::once(at).chain(of).collect(),
     }
 }
 

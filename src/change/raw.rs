@@ -84,8 +84,8 @@ pub fn is_of_before(key: &[Value], catalogue: Catalogue, table: TableId, told: T
         Told::Since(since) => since,
     };
     let windows = catalogue.family_of(table).map(|family| family.windows(table)).unwrap_or_default();
-    let starts = windows.into_iter().filter_map(|place| match key.get(place) {
-        Some(Value::Instant(start)) => Some(*start),
+    let starts = windows.into_iter().filter_map(|(place, before_ms)| match key.get(place) {
+        Some(Value::Instant(start)) => Some(start.saturating_sub(before_ms)),
         _ => None,
     });
     starts.max().is_none_or(|start| start < since)

@@ -88,6 +88,10 @@ fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> 
     if of == SqlOf::Snowflake {
         return Ok(snowflake::select(family, metric, &config.snowflake, lateness_ms));
     }
+    if let Some(word) = duckdb::lacks(metric) {
+        let why = format!("DuckDB has no `{word}()`, and cannot run the text of `{}`: take `--sql sqlite`", id.name());
+        return Err(Refused(why).into());
+    }
     let file = config.model.join(format!("{}.sql", metric.name));
     let text = std::fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
     Ok(match config.feed.is_given() {

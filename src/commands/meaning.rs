@@ -36,14 +36,18 @@ pub(super) fn key(metric: &Metric) -> String {
 /// When a group leaves memory.
 pub(super) fn kept(metric: &Metric, lateness: Option<i64>) -> String {
     let one = format!("one record per {}", key(metric));
-    let names: Vec<_> = metric
-        .leaves
-        .iter()
-        .map(|(key, window)| {
-            let name = metric.outputs.get(*key).map(|output| output.name.as_str()).unwrap_or_default();
-            format!("{} (`{name}`)", called(*window))
-        })
-        .collect();
+    let name = |key: usize| metric.outputs.get(key).map(|output| output.name.as_str()).unwrap_or_default();
+    let names: Vec<_> =
+        metric.leaves.iter().map(|(key, window)| format!("{} (`{}`)", called(*window), name(*key))).collect();
+    if let (Some(gap_ms), Some(ms)) = (metric.session(), lateness) {
+        let session = name(metric.keys.len() - 1);
+        let windows = names.iter().map(|window| format!(", or its {window} has ended,")).collect::<String>();
+        return format!(
+            "a session (`{session}`) leaves when its last event was {} ago{windows} and the watermark is {} further",
+            span::show(gap_ms),
+            span::show(ms)
+        );
+    }
     match (&names[..], lateness) {
         ([], _) => format!("kept for ever: {one}"),
         (_, None) => format!("kept for ever, because `lateness` is unlimited: {one}"),

@@ -4,7 +4,7 @@
 //! The text is never changed. DuckDB is a second reader of it: a mistake in our reading shows as another row.
 
 use super::sqlite::quoted;
-use dataflows::declared::plan::{Column, Family, Literal, Metric, Window};
+use dataflows::declared::plan::{Column, Family, Literal, Metric, What, Window};
 use dataflows::declared::reading::{Case, EVENT_NAME, Empty, Reading, Takes, shown};
 use dataflows::raw::LATE_EVENTS;
 use std::fmt::Write;
@@ -74,6 +74,15 @@ SET VARIABLE deltamart_cut = (
     }
     let _ = write!(sql, "FROM {rows};");
     sql
+}
+
+/// What of a metric DuckDB has no word for: then it cannot run the text.
+pub fn lacks(metric: &Metric) -> Option<&'static str> {
+    let has_funnel = metric.aggregates.iter().any(|aggregate| matches!(aggregate.what, What::Funnel(_, _)));
+    match metric.session() {
+        Some(_) => Some("session"),
+        None => has_funnel.then_some("funnel"),
+    }
 }
 
 /// Whether a text asks if a row is final.

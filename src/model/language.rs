@@ -187,7 +187,7 @@ fn parsed(text: &str) -> (Option<Query>, Vec<Mistake>) {
         return (None, vec![mistake]);
     }
     let mut parser =
-        Parser::new(&DuckDbDialect).with_recursion_limit(8 * DEEPEST).with_tokens_with_locations(tokens.all.clone());
+        Parser::new(&DuckDbDialect).with_recursion_limit(8 * DEEPEST).with_tokens_with_locations(tokens.for_parser());
     let query = match parser.parse_query() {
         Ok(query) => query,
         Err(error) => return (None, vec![of_parser(&tokens, &error)]),

@@ -8,6 +8,7 @@
 mod aggregates;
 mod expressions;
 
+use super::stages::{self, Words};
 use crate::config::snowflake::Snowflake as Config;
 use crate::sink::snowflake::ddl::{Names, name};
 use aggregates::Slots;
@@ -32,22 +33,26 @@ pub fn select(made: &Made, metric: &Metric, config: &Config, lateness_ms: Option
     let mut from = "_groups".to_owned();
     let outputs = metric.outputs.iter().map(|output| &output.value);
     if outputs.chain(&metric.having).any(asks_is_final) {
-        parts.push(("_cut", cut(&names, family, lateness_ms.unwrap_or(0))));
+        parts.push(("_cut".to_owned(), cut(&names, family, lateness_ms.unwrap_or(0))));
         from += ", _cut";
     }
-    parts.push(("_events", in_time(family, metric, &tables)));
-    let filter = metric.filter.as_ref().map(|filter| events.value(filter));
+    parts.push(("_events".to_owned(), in_time(family, metric, &tables)));
+    let mut filter = metric.filter.as_ref().map(|filter| events.value(filter));
+    let is_apart =
+        |later: &str, before: &str, gap_ms: i64| format!("DATEDIFF('MILLISECOND', {before}, {later}) >= {gap_ms}");
+    let mut stages = stages::of(metric, &keys, &Words { value: &|expr| events.value(expr), is_apart: &is_apart });
     let ranks = slots.ranks(&events, &keys);
-    let (read, filter) = if ranks.is_empty() {
-        ("_events", filter)
-    } else {
-        let ranked =
-            format!("SELECT *,\n    {}\nFROM _events{}", ranks.join(",\n    "), clause("WHERE", filter.as_ref()));
-        parts.push(("_ranked", ranked));
-        ("_ranked", None)
-    };
+    stages.extend((!ranks.is_empty()).then(|| ("_ranked".to_owned(), ranks)));
+    let mut read = "_events".to_owned();
+    for (name, columns) in stages {
+        let where_ = clause("WHERE", filter.take().as_ref());
+        let text = format!("SELECT *,\n    {}\nFROM {read}{where_}", columns.join(",\n    "));
+        read.clone_from(&name);
+        parts.push((name, text));
+    }
     let named = keys.iter().enumerate().map(|(n, key)| format!("{key} AS _key{n}"));
-    let columns: Vec<_> = named.chain(slots.gathered(&events)).collect();
+    let ends = metric.session().map(|gap_ms| session_end(metric, gap_ms, &events));
+    let columns: Vec<_> = named.chain(slots.gathered(&events)).chain(ends).collect();
     let places: Vec<_> = (1..=keys.len()).map(|place| place.to_string()).collect();
     let grouped = format!(
         "SELECT {}\nFROM {read}{}\nGROUP BY {}",
@@ -55,7 +60,7 @@ pub fn select(made: &Made, metric: &Metric, config: &Config, lateness_ms: Option
         clause("WHERE", filter.as_ref()),
         places.join(", ")
     );
-    parts.push(("_groups", grouped));
+    parts.push(("_groups".to_owned(), grouped));
     let outputs: Vec<_> = metric.outputs.iter().map(|output| column(&groups, output)).collect();
     let having = metric.having.as_ref().map(|having| groups.value(having));
     let parts: Vec<_> =
@@ -87,6 +92,12 @@ fn cut(names: &Names, family: &Family, lateness_ms: i64) -> String {
         family.name,
         names.progress()
     )
+}
+
+/// When a session ends: a gap after its last event.
+fn session_end(metric: &Metric, gap_ms: i64, events: &Printer<'_>) -> String {
+    let at = metric.keys.last().and_then(|key| walk::parts(key).first().map(|at| events.value(at))).unwrap_or_default();
+    format!("DATEADD('MILLISECOND', {gap_ms}, MAX({at})) AS _end")
 }
 
 /// The events in time; of those that are repeated one.

@@ -10,6 +10,7 @@ pub(super) mod broken;
 mod expressions;
 mod numbers;
 
+use super::stages::{self, Words};
 use aggregates::Slots;
 use broken::{Rule, is_broken};
 use dataflows::declared::plan::{Expr, Family, Metric, Output};
@@ -24,20 +25,27 @@ pub fn select(family: &Family, metric: &Metric) -> String {
     let events = Printer::of_events(family);
     let groups = Printer::of_groups(metric);
     let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
-    let mut parts = vec![("_events", in_time(family, metric))];
-    let filter = metric.filter.as_ref().filter(|_| !is_broken(Rule::WhereIsAsked)).map(|filter| events.value(filter));
+    let mut parts = vec![("_events".to_owned(), in_time(family, metric))];
+    let mut filter =
+        metric.filter.as_ref().filter(|_| !is_broken(Rule::WhereIsAsked)).map(|filter| events.value(filter));
+    let is_apart = |later: &str, before: &str, gap_ms: i64| format!("{later} - {before} >= {gap_ms}");
+    let mut stages = stages::of(metric, &keys, &Words { value: &|expr| events.value(expr), is_apart: &is_apart });
     // Which of the events in time is the first or the last of its group is numbered before they are grouped.
     let ranks = slots.ranks(&events, &keys);
-    let (from, filter) = if ranks.is_empty() {
-        ("_events", filter)
-    } else {
-        let ranked =
-            format!("SELECT *,\n    {}\nFROM _events{}", ranks.join(",\n    "), clause("WHERE", filter.as_ref()));
-        parts.push(("_ranked", ranked));
-        ("_ranked", None)
-    };
+    stages.extend((!ranks.is_empty()).then(|| ("_ranked".to_owned(), ranks)));
+    let mut from = "_events".to_owned();
+    for (name, columns) in stages {
+        let text = format!(
+            "SELECT *,\n    {}\nFROM {from}{}",
+            columns.join(",\n    "),
+            clause("WHERE", filter.take().as_ref())
+        );
+        from.clone_from(&name);
+        parts.push((name, text));
+    }
     let named = keys.iter().enumerate().map(|(n, key)| format!("{key} AS _key{n}"));
-    let columns: Vec<_> = named.chain(slots.gathered(&events)).collect();
+    let ends = metric.session().map(|gap_ms| session_end(metric, gap_ms, &events));
+    let columns: Vec<_> = named.chain(slots.gathered(&events)).chain(ends).collect();
     let places: Vec<_> = (1..=keys.len()).map(|place| place.to_string()).collect();
     let grouped = format!(
         "SELECT {}\nFROM {from}{}\nGROUP BY {}",
@@ -45,13 +53,14 @@ pub fn select(family: &Family, metric: &Metric) -> String {
         clause("WHERE", filter.as_ref()),
         places.join(", ")
     );
-    parts.push(("_groups", grouped));
+    parts.push(("_groups".to_owned(), grouped));
     let from = if slots.are_all_gathered() {
         "_groups"
     } else {
         let names = (0..keys.len()).map(|n| format!("_key{n}"));
-        let columns: Vec<_> = names.chain(slots.finished()).collect();
-        parts.push(("_values", format!("SELECT {}\nFROM _groups", columns.join(",\n    "))));
+        let end = metric.session().map(|_| "_end".to_owned());
+        let columns: Vec<_> = names.chain(slots.finished()).chain(end).collect();
+        parts.push(("_values".to_owned(), format!("SELECT {}\nFROM _groups", columns.join(",\n    "))));
         "_values"
     };
     let outputs: Vec<_> = metric
@@ -68,6 +77,12 @@ pub fn select(family: &Family, metric: &Metric) -> String {
         outputs.join(",\n    "),
         clause("WHERE", having.as_ref())
     )
+}
+
+/// When a session ends: a gap after its last event.
+fn session_end(metric: &Metric, gap_ms: i64, events: &Printer<'_>) -> String {
+    let at = metric.keys.last().and_then(|key| walk::parts(key).first().map(|at| events.value(at))).unwrap_or_default();
+    format!("max({at}) + {gap_ms} AS _end")
 }
 
 /// The events in time; of those that are repeated one.

@@ -7,9 +7,10 @@ pub mod names;
 mod numbers;
 mod person;
 
-use super::language::{self, Item, Key, Name, Node as Said, Query};
+use super::language::{self, Call, Expr as Written, Item, Key, Name, Node as Said, Query};
 use super::messages::{Mistake, Span};
 use dataflows::declared::plan::{Aggregate, Expr, Family, Metric, Node, Output, Type, Window};
+use dataflows::time::DAY_MS;
 use std::fmt;
 
 /// The plan of a text of SQL, and which of the families its events are of.
@@ -47,6 +48,9 @@ pub fn compile(name: &str, text: &str, families: &[Family]) -> Result<(usize, Me
         }
     }
 }
+
+/// The longest gap within a session: its events are kept for as long.
+const LONGEST_GAP_MS: i64 = 366 * DAY_MS;
 
 struct Typer<'f> {
     family: &'f Family,
@@ -109,14 +113,16 @@ impl Typer<'_> {
         let filter = filter.as_ref().map(|filter| self.condition(filter, &mut Of::Events("WHERE is")));
         let mut group = Group::default();
         for place in &of_key {
-            if let Some(expr) = self.key(&items[*place]) {
+            let is_last = of_key.last() == Some(place);
+            if let Some(expr) = self.key(&items[*place], is_last) {
                 group.keys.push(GroupKey { name: names[*place].clone().unwrap_or_default(), expr });
             }
         }
         let are_keys_read = group.keys.len() == keys.len();
         let leaves = self.leaves(&group.keys);
-        group.has_window = !leaves.is_empty();
-        if are_keys_read && leaves.is_empty() && !stays(doc) {
+        let is_session = matches!(group.keys.last(), Some(key) if matches!(key.expr.node, Node::Session(_, _)));
+        group.has_window = !leaves.is_empty() || is_session;
+        if are_keys_read && !group.has_window && !stays(doc) {
             let what = "a key without a window of the event's time is kept for ever.";
             let instead = format!(
                 "Group by a window of it, such as `date_trunc('day', {})`; or end the comment before SELECT with: Kept for ever.",
@@ -252,8 +258,13 @@ impl Typer<'_> {
     }
 
     /// What a key is of an event.
-    fn key(&mut self, item: &Item) -> Option<Expr> {
+    fn key(&mut self, item: &Item, is_last: bool) -> Option<Expr> {
         let value = item.value.as_ref()?;
+        if let Said::Call(call) = &value.node
+            && call.name.text == "session"
+        {
+            return self.session(call, value.span, is_last);
+        }
         let key = self.value(value, &mut Of::Events("a key is"))?;
         if key.nullable {
             let what = "a key is never null, and this may be.";
@@ -267,6 +278,31 @@ impl Typer<'_> {
             return self.wrong(value.span, what, "Group by the window of the time itself, and move it in a view.");
         }
         Some(key)
+    }
+
+    /// When the session began that an event is in.
+    fn session(&mut self, call: &Call, span: Span, is_last: bool) -> Option<Expr> {
+        let Call { name: _, star: false, distinct: false, arguments, filter: None } = call else {
+            return self.wrong(span, "`session` takes other arguments.", "Write `session(t, interval '30 minutes')`.");
+        };
+        let [at, Written { node: Said::Interval(gap_ms), span: _ }] = arguments.as_slice() else {
+            return self.wrong(span, "`session` takes other arguments.", "Write `session(t, interval '30 minutes')`.");
+        };
+        let time = self.family.time;
+        if self.value(at, &mut Of::Events("a key is"))?.node != Node::Column(time) {
+            let what = "a session is of the time of events.";
+            let time = &self.family.columns[time].name;
+            return self.wrong(at.span, what, format!("Write `session({time}, interval '30 minutes')`."));
+        }
+        if !(1..=LONGEST_GAP_MS).contains(gap_ms) {
+            let what = "between two events of a session lies a millisecond or more, and a year at most.";
+            return self.wrong(span, what, "Write another interval.");
+        }
+        if !is_last {
+            return self.wrong(span, "a session is the last of the keys.", "Move it behind the others in SELECT.");
+        }
+        let node = Node::Session(*gap_ms, Box::new(self.column(time)));
+        Some(Expr { node, ty: Type::Instant, nullable: false })
     }
 
     /// Which keys are windows of the family's time, exactly.

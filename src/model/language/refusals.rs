@@ -124,7 +124,7 @@ refusals! {
     MOVE_TIME = "`date_add()`", "databases call it differently", "Write `t + interval '1 hour'`.";
     TIME_BETWEEN = "`datediff()`", "databases call it differently", "Write `date_diff('second', a, b)`.";
     ROWS = "`unnest()`", "an event is in one group of a metric", "Declare a list as a family of its own.";
-    LATER = "`session()`", "there are no windows yet that move or grow", "Group by `date_trunc(...)` or `time_bucket(interval '5 minutes', t)`.";
+    LATER = "`hop()`", "there are no windows yet that overlap", "Group by `date_trunc(...)`, `time_bucket(interval '5 minutes', t)`, or `session(t, interval '30 minutes')`.";
 }
 
 /// Why a word cannot stand where the parser did not expect it.
@@ -213,7 +213,7 @@ pub(super) fn of_function(name: &str) -> Option<&'static Refusal> {
         "cast" | "try_cast" | "to_number" | "to_decimal" | "to_varchar" | "try_to_number" => &CAST,
         "unnest" | "generate_series" | "range" | "flatten" | "explode" => &ROWS,
         "json_extract" | "json_extract_string" | "json_value" | "get_path" | "parse_json" => &JSON,
-        "session" | "hop" | "tumble" | "funnel" | "windowfunnel" | "window" => &LATER,
+        "hop" | "tumble" | "window" => &LATER,
         _ => return None,
     })
 }

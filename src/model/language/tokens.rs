@@ -42,6 +42,20 @@ impl Tokens {
         Ok(Tokens { all, words })
     }
 
+    /// The words as the parser reads them. It would take `f(a = 1 AND b)` for a call with an argument that is called `a`; the
+    /// other way to write "is equal" means nothing else.
+    pub(super) fn for_parser(&self) -> Vec<TokenWithSpan> {
+        let mut all = self.all.clone();
+        for begin in self.words.windows(3) {
+            let [before, name, sign] = [begin[0], begin[1], begin[2]];
+            let begins = matches!(all[before].token, Token::LParen | Token::Comma);
+            if begins && matches!(all[name].token, Token::Word(_)) && all[sign].token == Token::Eq {
+                all[sign].token = Token::DoubleEq;
+            }
+        }
+        all
+    }
+
     fn word(&self, n: usize) -> Option<&TokenWithSpan> {
         self.words.get(n).and_then(|at| self.all.get(*at))
     }

@@ -1,6 +1,7 @@
 //! What is aggregated, without FILTER, which Snowflake does not have: an event that does not count is null.
 
 use super::expressions::Printer;
+use crate::model::stages::reached;
 use dataflows::declared::plan::{Aggregate, Edge, Expr, What};
 
 /// The slots of a metric.
@@ -62,6 +63,7 @@ impl<'a> Slots<'a> {
                 What::Sum(expr) => format!("SUM({})", of(expr)),
                 What::Min(expr) => format!("MIN({})", of(expr)),
                 What::Max(expr) => format!("MAX({})", of(expr)),
+                What::Funnel(_, conditions) => reached(*slot, conditions.len()),
                 What::At(_, at, values) => {
                     // A filter of its own: nothing of the others counts.
                     let takes_part = taking_part(events, at, values, None);

@@ -1,6 +1,7 @@
 //! Expressions as Snowflake writes them.
 
 use crate::instant;
+use crate::model::stages::SESSION;
 use crate::sink::snowflake::ddl::name;
 use dataflows::declared::plan::{Arithmetic, Compare, Expr, Family, Literal, Metric, Node, Type, Window};
 use dataflows::declared::reading::shown;
@@ -18,15 +19,20 @@ const UNITS: [(i64, &str); 5] =
 pub(super) struct Printer<'p> {
     columns: Vec<String>,
     leaves: &'p [(usize, Window)],
+    is_session: bool,
 }
 
 impl<'p> Printer<'p> {
     pub(super) fn of_events(family: &Family) -> Printer<'static> {
-        Printer { columns: family.columns.iter().map(|column| name(&column.name)).collect(), leaves: &[] }
+        Printer {
+            columns: family.columns.iter().map(|column| name(&column.name)).collect(),
+            leaves: &[],
+            is_session: false,
+        }
     }
 
     pub(super) fn of_groups(metric: &'p Metric) -> Printer<'p> {
-        Printer { columns: Vec::new(), leaves: &metric.leaves }
+        Printer { columns: Vec::new(), leaves: &metric.leaves, is_session: metric.session().is_some() }
     }
 
     /// A value.
@@ -99,6 +105,7 @@ impl<'p> Printer<'p> {
                 }
             }
             Node::Floor(window, at) => floor(*window, &value(at)),
+            Node::Session(_, _) => SESSION.to_owned(),
             Node::Later(at, ms) => format!("DATEADD('MILLISECOND', {ms}, {})", value(at)),
             Node::Boundaries(unit, from, to) => match UNITS.iter().find(|(ms, _)| ms == unit) {
                 Some((_, unit)) => format!("DATEDIFF('{unit}', {}, {})", value(from), value(to)),
@@ -128,6 +135,7 @@ impl<'p> Printer<'p> {
                 Window::Week => format!("DATEADD('DAY', 7, _key{key})"),
                 Window::Month => format!("DATEADD('MONTH', 1, _key{key})"),
             })
+            .chain(self.is_session.then(|| "_end".to_owned()))
             .collect();
         let end = match ends.as_slice() {
             [one] => one.clone(),

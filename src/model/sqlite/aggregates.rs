@@ -2,6 +2,7 @@
 
 use super::broken::{Rule, is_broken};
 use super::expressions::Printer;
+use crate::model::stages::reached;
 use dataflows::declared::plan::{Aggregate, Edge, Expr, What};
 
 /// The slots of a metric.
@@ -75,6 +76,9 @@ impl<'a> Slots<'a> {
                     let of = events.value(of);
                     columns.push(format!("sum({of} >> 32){filtered} AS _high{slot}"));
                     columns.push(format!("sum({of} & 4294967295){filtered} AS _low{slot}"));
+                }
+                What::Funnel(_, conditions) => {
+                    columns.push(format!("{} AS _slot{slot}", reached(*slot, conditions.len())));
                 }
                 What::At(_, at, values) => {
                     let takes_part = taking_part(events, at, values, filter.as_ref());

@@ -77,10 +77,14 @@ rules! {
     OthersDoNotRank,
     /// Events without a value among the first.
     FirstHasAllValues,
+    /// Sessions whose events may lie a gap apart.
+    GapsEndSessions,
+    /// Steps of a funnel that come after the one before, and not with it.
+    StepsMayCoincide,
 }
 
 #[cfg(not(test))]
-pub(super) const fn is_broken(_: Rule) -> bool {
+pub(in crate::model) const fn is_broken(_: Rule) -> bool {
     false
 }
 

@@ -3,6 +3,7 @@
 use super::broken::{Rule, is_broken};
 use super::numbers::{absolute, is_plain, quotient, whole};
 use super::quoted;
+use crate::model::stages::SESSION;
 use dataflows::declared::plan::{Arithmetic, Compare, Expr, Family, Literal, Metric, Node, Type, Window};
 use dataflows::time::DAY_MS;
 
@@ -10,6 +11,7 @@ use dataflows::time::DAY_MS;
 pub(super) struct Printer<'p> {
     columns: Vec<String>,
     leaves: &'p [(usize, Window)],
+    is_session: bool,
     /// The family's time, which is never before 1970.
     time: Option<usize>,
 }
@@ -17,11 +19,11 @@ pub(super) struct Printer<'p> {
 impl<'p> Printer<'p> {
     pub(super) fn of_events(family: &Family) -> Printer<'static> {
         let columns = family.columns.iter().map(|column| quoted(&column.name)).collect();
-        Printer { columns, leaves: &[], time: Some(family.time) }
+        Printer { columns, leaves: &[], is_session: false, time: Some(family.time) }
     }
 
     pub(super) fn of_groups(metric: &'p Metric) -> Printer<'p> {
-        Printer { columns: Vec::new(), leaves: &metric.leaves, time: None }
+        Printer { columns: Vec::new(), leaves: &metric.leaves, is_session: metric.session().is_some(), time: None }
     }
 
     /// A value: of a number that overflows, null.
@@ -87,6 +89,7 @@ impl<'p> Printer<'p> {
                 quotient(&self.value(a), &self.value(b), power)
             }
             Node::Floor(window, at) => self.floor(*window, at),
+            Node::Session(_, _) => SESSION.to_owned(),
             Node::Later(at, ms) => {
                 let sign = if *ms < 0 { '-' } else { '+' };
                 format!("({} {sign} {})", self.value(at), ms.unsigned_abs())
@@ -145,7 +148,8 @@ impl<'p> Printer<'p> {
             | Node::RoundedQuotient(_, _, _)
             | Node::Floor(_, _)
             | Node::Later(_, _)
-            | Node::Boundaries(_, _, _) => self.value(expr),
+            | Node::Boundaries(_, _, _)
+            | Node::Session(_, _) => self.value(expr),
         }
     }
 
@@ -199,6 +203,7 @@ impl<'p> Printer<'p> {
                     floor(&format!("(_key{key} + {})", days * DAY_MS), Window::Month, false)
                 }
             })
+            .chain(self.is_session.then(|| "_end".to_owned()))
             .collect();
         let end = match ends.as_slice() {
             [one] => one.clone(),

@@ -24,6 +24,8 @@ pub struct Words {
     pub literals: Vec<String>,
     /// Whether anything is divided but what was aggregated. Others divide in floats.
     pub divides: bool,
+    /// Whether there are sessions and funnels. Others have none.
+    pub has_sessions: bool,
 }
 
 fn owned(all: &[&str]) -> Vec<String> {
@@ -59,12 +61,18 @@ impl Words {
                 "12.34",
             ]),
             divides: true,
+            has_sessions: true,
         }
     }
 
     /// The same for a database that stops where a number overflows, and divides in floats.
     pub fn tamed(self) -> Words {
-        Words { literals: owned(&["0", "1", "-1", "2.5", "0.001", "7", "12.34"]), divides: false, ..self }
+        Words {
+            literals: owned(&["0", "1", "-1", "2.5", "0.001", "7", "12.34"]),
+            divides: false,
+            has_sessions: false,
+            ..self
+        }
     }
 }
 
@@ -213,6 +221,18 @@ impl Dice {
                 self.instant(1, words)
             ),
         };
+        let aggregate = if words.has_sessions && self.of(8) == 0 {
+            // Without brackets: what binds how is ours to know.
+            let bare = ["s = 'a'", "a = 1 OR x", "w = 'ba' AND b > 0", "x = (b > 0)"];
+            let step = |dice: &mut Dice| match dice.of(3) {
+                0 => dice.one(&bare).to_owned(),
+                _ => dice.condition(1, words),
+            };
+            let steps: Vec<_> = (0..1 + self.of(3)).map(|_| step(self)).collect();
+            format!("funnel({})", steps.join(", "))
+        } else {
+            aggregate
+        };
         // The filter of the last would be of a function.
         if self.of(2) == 0 || aggregate.starts_with("date") {
             aggregate
@@ -239,6 +259,14 @@ impl Dice {
         // Of several windows the earliest counts.
         if self.of(6) == 0 {
             items.push(format!("{} AS span", self.any(&windows)));
+        }
+        if words.has_sessions && self.of(4) == 0 {
+            // Alone it is what lets a group leave.
+            if self.of(3) > 0 {
+                items.remove(0);
+            }
+            let gap = self.one(&["12 hours", "1 day", "2 milliseconds", "43200001 milliseconds"]);
+            items.push(format!("session({time}, interval '{gap}') AS started"));
         }
         let keys = items.len();
         let of: Vec<_> = (0..3).map(|_| self.aggregate(words)).collect();

@@ -14,6 +14,8 @@ const PARTS: &[(&str, &str)] = &[
     ("Max(", "max"),
     ("At(First", "min_by"),
     ("At(Last", "max_by"),
+    ("Funnel(", "funnel"),
+    ("Session(", "session"),
     ("filter: Some", "FILTER or WHERE"),
     ("having: Some", "HAVING"),
     ("IsFinal", "is_final"),

@@ -59,6 +59,8 @@ struct Of<'o> {
     keys: &'o [Literal],
     slots: &'o [Literal],
     leaves: &'o [(usize, Window)],
+    /// When its session ends.
+    end: Option<i64>,
     cut: i64,
 }
 
@@ -78,7 +80,7 @@ impl Of<'_> {
             Node::IsFinal => {
                 let end =
                     |(key, window): &(usize, Window)| whole(&self.keys[*key]).map(|start| window.end(start as i64));
-                boolean(self.leaves.iter().filter_map(end).min().map(|end| end <= self.cut))
+                boolean(self.leaves.iter().filter_map(end).chain(self.end).min().map(|end| end <= self.cut))
             }
             // What overflows on the way is null, as 64 bits are all there is.
             Node::Scaled(of, power) => number(number_of(of).map(|of| of * 10_i128.pow((*power).into()))),
@@ -158,6 +160,7 @@ impl Of<'_> {
                 let Literal::Instant(at) = value(at) else { return Literal::Null };
                 Literal::Instant(window.floor(at))
             }
+            Node::Session(_, at) => value(at),
             Node::Later(at, ms) => {
                 let Literal::Instant(at) = value(at) else { return Literal::Null };
                 Literal::Instant(at + ms)
@@ -171,7 +174,7 @@ impl Of<'_> {
 }
 
 fn of_event(event: &[Literal]) -> Of<'_> {
-    Of { event, keys: &[], slots: &[], leaves: &[], cut: 0 }
+    Of { event, keys: &[], slots: &[], leaves: &[], end: None, cut: 0 }
 }
 
 fn holds(filter: Option<&Expr>, event: &[Literal]) -> bool {
@@ -198,6 +201,16 @@ fn slots(aggregate: &Aggregate, events: &[&Vec<Literal>]) -> Vec<Literal> {
         }
         What::Min(of) => or_null(values(of).into_iter().min()),
         What::Max(of) => or_null(values(of).into_iter().max()),
+        What::Funnel(at, steps) => {
+            let mut after = i64::MIN;
+            let walk = steps.iter().map_while(|step| {
+                let taken = events.iter().filter(|event| holds(Some(step), event));
+                let instants = taken.filter_map(|event| instant(&of_event(event).value(at)));
+                after = instants.filter(|at| *at >= after).min()?;
+                Some(after)
+            });
+            vec![Literal::Number(walk.count() as i64)]
+        }
         What::At(edge, at, of) => {
             let all = events
                 .iter()
@@ -229,18 +242,54 @@ pub fn rows(metric: &Metric, events: &[Vec<Literal>], cut: i64) -> Vec<Row> {
     let mut groups: BTreeMap<Vec<Literal>, Vec<&Vec<Literal>>> = BTreeMap::new();
     TIES.set(0);
     for event in events.iter().filter(|event| holds(metric.filter.as_ref(), event)) {
-        let key = metric.keys.iter().map(|key| of_event(event).value(key)).collect();
+        let keys = metric.keys.iter().filter(|key| !matches!(key.node, Node::Session(_, _)));
+        let key = keys.map(|key| of_event(event).value(key)).collect();
         groups.entry(key).or_default().push(event);
     }
+    let groups = match metric.session().zip(metric.keys.last()) {
+        Some((gap_ms, at)) => groups.into_iter().flat_map(|(key, events)| sessions(&key, events, gap_ms, at)).collect(),
+        None => groups,
+    };
     // Which events are counted, and in which group, may be tied too.
     let before = TIES.get();
     let rows = groups.iter().map(|(keys, events)| {
         TIES.set(before);
         let slots: Vec<_> = metric.aggregates.iter().flat_map(|aggregate| slots(aggregate, events)).collect();
-        let group = Of { event: &[], keys, slots: &slots, leaves: &metric.leaves, cut };
+        let at = metric.keys.last().filter(|_| metric.session().is_some());
+        let last = at.and_then(|at| events.iter().filter_map(|event| instant(&of_event(event).value(at))).max());
+        let end = metric.session().zip(last).map(|(gap_ms, last)| last + gap_ms);
+        let group = Of { event: &[], keys, slots: &slots, leaves: &metric.leaves, end, cut };
         let is_shown = metric.having.as_ref().is_none_or(|having| truth(&group.value(having)) == Some(true));
         let values = metric.outputs.iter().map(|output| group.value(&output.value)).collect();
         Row { values, is_tied: TIES.get() > 0, is_shown }
     });
     rows.collect()
+}
+
+/// The events in their order, cut where the next is a gap away. The first instant is the last key.
+fn sessions<'e>(
+    key: &[Literal],
+    mut events: Vec<&'e Vec<Literal>>,
+    gap_ms: i64,
+    at: &Expr,
+) -> Vec<(Vec<Literal>, Vec<&'e Vec<Literal>>)> {
+    let at = |event: &[Literal]| instant(&of_event(event).value(at)).expect("each event has a time");
+    events.sort_by_key(|event| at(event));
+    let mut sessions = BTreeMap::<i64, Vec<_>>::new();
+    let (mut started, mut last) = (i64::MIN, i64::MIN);
+    for event in events {
+        if last == i64::MIN || at(event) - last >= gap_ms {
+            started = at(event);
+        }
+        last = at(event);
+        sessions.entry(started).or_default().push(event);
+    }
+    let keyed = sessions
+        .into_iter()
+        .map(|(started, events)| (key.iter().cloned().chain([Literal::Instant(started)]).collect(), events));
+    keyed.collect()
+}
+
+fn instant(value: &Literal) -> Option<i64> {
+    if let Literal::Instant(at) = value { Some(*at) } else { None }
 }

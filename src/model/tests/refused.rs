@@ -45,6 +45,16 @@ const TEXTS: &[&str] = &[
     "-- Rows.\nSELECT date_trunc('day', t) AS day,\n       row_number() OVER (PARTITION BY day ORDER BY sum(m) DESC) AS place\nFROM things GROUP BY day",
 ];
 
+const SESSIONS: &[&str] = &[
+    "session(t, interval '1 hour') AS started, b AS k",
+    "b AS k, session(u, interval '1 hour') AS started",
+    "b AS k, session(t, '1 hour') AS started",
+    "b AS k, session(t, interval '0 seconds') AS started",
+    "b AS k, session(t, interval '60 weeks') AS started",
+    "b AS k, session(t, interval '1 hour', 3) AS started",
+    "b AS k, session(date_trunc('day', t), interval '1 hour') AS started",
+];
+
 const EXPRESSIONS: &[&str] = &[
     "1e5",
     "$$a$$",
@@ -112,7 +122,15 @@ const EXPRESSIONS: &[&str] = &[
     "min(date_add(t, interval '1 day'))",
     "min(datediff('day', t, u))",
     "unnest(a)",
-    "session(t, '30 minutes')",
+    "hop(t, '30 minutes')",
+    "session(t, interval '30 minutes')",
+    "min(session(t, interval '30 minutes'))",
+    "session(t)",
+    "funnel()",
+    "funnel(a, b)",
+    "funnel(a > 0, count(*) > 1)",
+    "funnel(DISTINCT x)",
+    "funnel(x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x)",
     "min(json_extract(w, '$.a'))",
 ];
 
@@ -123,7 +141,9 @@ fn everything_that_is_refused_says_why_and_the_way_out() {
     let base = "-- Rows.\nSELECT date_trunc('day', t) AS day, count(*) AS things FROM things GROUP BY day";
     let expression =
         |expr: &&str| format!("-- Rows.\nSELECT date_trunc('day', t) AS day, {expr} AS y FROM things GROUP BY day");
+    let session = |keys: &&str| format!("-- Rows.\nSELECT {keys}, count(*) AS n FROM things GROUP BY k, started");
     let texts = TEXTS.iter().map(|text| text.replace('#', base)).chain(EXPRESSIONS.iter().map(expression));
+    let texts = texts.chain(SESSIONS.iter().map(session));
     let mut all = String::new();
     for text in texts {
         let said = plan("top", &text).map(|_| ()).expect_err(&text);

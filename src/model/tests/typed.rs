@@ -235,8 +235,14 @@ fn the_summary_of_the_language_is_in_the_language() {
         "max(substr(w, 1, 3))",
         "CASE WHEN count(*) > 3 THEN 'many' ELSE 'few' END",
         "count(DISTINCT a) FILTER (WHERE s NOT LIKE 'a%')",
+        "funnel(a > 0, b > 0, x)",
+        "funnel(w = 'a', w = 'b' AND b = 1, x)",
+        "coalesce(max(a) = 1, FALSE)",
     ] {
         plan("top", &with(expr)).unwrap_or_else(|said| panic!("{said}"));
     }
+    let session = "-- One row per visit.\nSELECT b, session(t, interval '30 minutes') AS started, is_final() FROM things \
+                   GROUP BY b, started";
+    plan("visits", session).unwrap_or_else(|said| panic!("{said}"));
     assert!(SUMMARY.lines().all(|line| line.chars().count() <= 120));
 }

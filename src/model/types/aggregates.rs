@@ -8,6 +8,9 @@ use super::{Of, Typer};
 use dataflows::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
 use dataflows::declared::walk::parts_mut;
 
+/// How many steps a funnel may have: what is kept of each are instants of its group.
+const MOST_STEPS: usize = 16;
+
 impl Typer<'_> {
     /// An aggregate: a slot of the group.
     pub(super) fn aggregate(&mut self, call: &Call, span: Span, of: &mut Of<'_>) -> Option<Expr> {
@@ -41,6 +44,14 @@ impl Typer<'_> {
                 let at = self.typed(at, &mut within, says, |ty| ty == Type::Instant);
                 value.zip(at).map(|(value, at)| What::At(edge, at, vec![value]))
             }
+            ("funnel", [_, ..], false, false) if arguments.len() <= MOST_STEPS => {
+                let steps: Vec<_> = arguments.iter().map(|step| self.condition(step, &mut within)).collect();
+                steps.into_iter().collect::<Option<_>>().map(|steps| What::Funnel(self.column(self.family.time), steps))
+            }
+            ("funnel", [_, ..], false, false) => {
+                let what = format!("a funnel has {MOST_STEPS} steps at most.");
+                return self.wrong(span, what, "Leave out what decides nothing.");
+            }
             _ => {
                 let what = format!("`{name}` takes other arguments.");
                 return self.wrong(span, what, format!("Write `{}`.", usage(name)));
@@ -53,7 +64,7 @@ impl Typer<'_> {
         let what = what?;
         let may_be_none = |of: &Expr| filter.is_some() || of.nullable;
         let (ty, nullable) = match &what {
-            What::Count(_) | What::CountDistinct(_) => (Type::Number(0), false),
+            What::Count(_) | What::CountDistinct(_) | What::Funnel(_, _) => (Type::Number(0), false),
             What::Sum(of) => (of.ty, true),
             What::Min(of) | What::Max(of) => (of.ty, may_be_none(of)),
             What::At(_, at, values) => {

@@ -11,12 +11,13 @@ use dataflows::time::DAY_MS;
 const HOUR_MS: i64 = 3_600_000;
 
 /// All functions that there are, for who mistypes one.
-const ALL: [&str; 17] = [
+const ALL: [&str; 19] = [
     "abs",
     "coalesce",
     "count",
     "date_diff",
     "date_trunc",
+    "funnel",
     "is_final",
     "length",
     "max",
@@ -25,6 +26,7 @@ const ALL: [&str; 17] = [
     "min_by",
     "nullif",
     "round",
+    "session",
     "substr",
     "sum",
     "time_bucket",
@@ -36,7 +38,7 @@ impl Typer<'_> {
     pub(super) fn call(&mut self, call: &Call, span: Span, of: &mut Of<'_>) -> Option<Expr> {
         let Call { name, star, distinct, arguments, filter } = call;
         let name = name.text.as_str();
-        if let "count" | "sum" | "min" | "max" | "min_by" | "max_by" = name {
+        if let "count" | "sum" | "min" | "max" | "min_by" | "max_by" | "funnel" = name {
             return self.aggregate(call, span, of);
         }
         if name == "avg" {
@@ -51,6 +53,13 @@ impl Typer<'_> {
         }
         match (name, arguments.as_slice()) {
             ("is_final", []) => self.is_final(span, of),
+            ("session", [_, _]) => {
+                let what = "a session is a key of its own, and nothing is computed of it.";
+                let time = &self.family.columns[self.family.time].name;
+                let instead =
+                    format!("Write `session({time}, interval '30 minutes') AS started`, and group by it last.");
+                self.wrong(span, what, instead)
+            }
             ("coalesce", [_, ..]) => self.coalesce(arguments, of),
             ("nullif", [value, with]) => self.nullif(value, with, of),
             ("abs", [value]) => {
@@ -252,7 +261,12 @@ fn is_divisor(expr: &Expr, of: &Of<'_>) -> bool {
             let is_full = match &aggregate.what {
                 What::Count(None) => true,
                 What::CountDistinct(of) => !of.nullable,
-                What::Count(Some(_)) | What::Sum(_) | What::Min(_) | What::Max(_) | What::At(_, _, _) => false,
+                What::Count(Some(_))
+                | What::Sum(_)
+                | What::Min(_)
+                | What::Max(_)
+                | What::At(_, _, _)
+                | What::Funnel(_, _) => false,
             };
             is_full && aggregate.filter.is_none()
         });
@@ -267,6 +281,7 @@ pub(super) fn usage(name: &str) -> &'static str {
         "count" => "count(*), count(x) or count(DISTINCT x)",
         "date_diff" => "date_diff('second', a, b)",
         "date_trunc" => "date_trunc('day', t)",
+        "funnel" => "funnel(a = 1, a = 2, a = 3)",
         "is_final" => "is_final()",
         "length" => "length(x)",
         "max" => "max(x)",
@@ -274,6 +289,7 @@ pub(super) fn usage(name: &str) -> &'static str {
         "min" => "min(x)",
         "min_by" => "min_by(x, t)",
         "nullif" => "nullif(x, 0)",
+        "session" => "session(t, interval '30 minutes')",
         "substr" => "substr(x, 1, 3)",
         "sum" => "sum(x)",
         "time_bucket" => "time_bucket(interval '5 minutes', t)",

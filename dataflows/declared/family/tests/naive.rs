@@ -33,7 +33,21 @@ fn grouped(spec: &Spec, events: &[Ev], is_once: bool) -> BTreeMap<Vec<Value>, Ve
             groups.entry(key).or_default().push(event);
         }
     }
-    groups
+    match spec.session {
+        Some(gap_ms) => groups.into_iter().flat_map(|(key, events)| sessions(&key, events, gap_ms)).collect(),
+        None => groups,
+    }
+}
+
+/// The events in their order, cut where the next is a gap away; the first instant of each is its last key.
+fn sessions(key: &[Value], mut events: Vec<Ev>, gap_ms: i64) -> Vec<(Vec<Value>, Vec<Ev>)> {
+    events.sort();
+    let sessions = events.chunk_by(|event, next| next.at - event.at < gap_ms);
+    let keyed = sessions.map(|session| {
+        let key = key.iter().cloned().chain([Value::Instant(session[0].at)]);
+        (key.collect(), session.to_vec())
+    });
+    keyed.collect()
 }
 
 /// How many groups the metrics have that `which` says.
@@ -51,6 +65,8 @@ pub fn expected(specs: &[Spec], events: &[Ev], is_once: bool, passed: i64) -> Co
                 let Value::Instant(start) = value else { return None };
                 item.end.map(|end| end(*start))
             });
+            let last = events.iter().map(|event| event.at).max().expect("a group has events");
+            let ends = ends.chain(spec.session.map(|gap_ms| last + gap_ms));
             let is_final = ends.min().is_some_and(|end| end <= passed);
             let aggregated = spec.aggregated();
             let slots: Vec<_> = aggregated.iter().flat_map(|aggregated| aggregate(aggregated, &events)).collect();
@@ -86,6 +102,16 @@ fn mean(events: &[Ev]) -> Value {
 fn aggregate(aggregated: &Aggregated, events: &[Ev]) -> Vec<Value> {
     let filter = &aggregated.filter;
     let takes_part = |event: &&Ev| filter.as_ref().is_none_or(|filter| (filter.of)(event) == Value::Boolean(true));
+    if aggregated.kind == "funnel" {
+        let mut after = i64::MIN;
+        let walk = aggregated.items.iter().map_while(|step| {
+            let takes =
+                |event: &&Ev| takes_part(event) && event.at >= after && (step.of)(event) == Value::Boolean(true);
+            after = events.iter().filter(takes).map(|event| event.at).min()?;
+            Some(after)
+        });
+        return vec![Value::Integer(walk.count() as i64)];
+    }
     let of = |event: &Ev| aggregated.items.iter().map(|item| (item.of)(event)).collect::<Vec<_>>();
     let mut whole: Vec<_> = events.iter().filter(takes_part).map(of).collect();
     whole.retain(|values| !values.contains(&Value::Null));

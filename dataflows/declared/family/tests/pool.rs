@@ -341,6 +341,8 @@ pub struct Agg {
 #[derive(Clone, Debug)]
 pub struct Spec {
     pub keys: Vec<usize>,
+    /// The gap of its sessions.
+    pub session: Option<i64>,
     filter: Option<usize>,
     aggs: Vec<Agg>,
     pub having: Having,
@@ -355,7 +357,10 @@ pub struct Aggregated {
     pub filter: Option<Item>,
 }
 
-const KINDS: [&str; 8] = ["count(*)", "count", "sum", "min", "max", "count distinct", "min_by", "max_by"];
+const KINDS: [&str; 9] = ["count(*)", "count", "sum", "min", "max", "count distinct", "min_by", "max_by", "funnel"];
+
+/// Gaps of sessions: events lie whole hours apart, or parts of them.
+const GAPS: [i64; 4] = [HOUR_MS / 3, HOUR_MS, 5 * HOUR_MS, DAY_MS + 1];
 
 pub fn spec() -> impl Strategy<Value = Spec> {
     let filter = || prop::option::weighted(0.3, 0..1000usize);
@@ -369,10 +374,13 @@ pub fn spec() -> impl Strategy<Value = Spec> {
         prop::sample::select(having.to_vec()),
         any::<bool>(),
         any::<bool>(),
+        prop::option::weighted(0.3, prop::sample::select(GAPS.to_vec())),
     )
-        .prop_map(|(keys, filter, aggs, having, says_final, has_own)| {
+        .prop_map(|(mut keys, filter, aggs, having, says_final, has_own, session)| {
             let has_own = has_own || matches!(having, Having::Many | Having::Few);
-            Spec { keys, filter, aggs, having, says_final, has_own }
+            // Of many keys each session has one event.
+            keys.truncate(if session.is_some() { 1 } else { keys.len() });
+            Spec { keys, session, filter, aggs, having, says_final, has_own }
         })
 }
 
@@ -381,7 +389,15 @@ impl Spec {
     pub fn one(key: usize, kind: &str, value: usize) -> Spec {
         let kind = KINDS.iter().position(|is| *is == kind).expect("it is one");
         let aggs = vec![Agg { kind, items: vec![value], filter: None }];
-        Spec { keys: vec![key], filter: None, aggs, having: Having::Nothing, says_final: false, has_own: false }
+        Spec {
+            keys: vec![key],
+            session: None,
+            filter: None,
+            aggs,
+            having: Having::Nothing,
+            says_final: false,
+            has_own: false,
+        }
     }
 
     pub fn filters(&self) -> Vec<Item> {
@@ -393,7 +409,7 @@ impl Spec {
     }
 
     pub fn has_window(&self) -> bool {
-        self.key_items().iter().any(|key| key.end.is_some())
+        self.session.is_some() || self.key_items().iter().any(|key| key.end.is_some())
     }
 
     pub fn aggregated(&self) -> Vec<Aggregated> {
@@ -403,6 +419,7 @@ impl Spec {
             let items = match kind {
                 "count(*)" => Vec::new(),
                 "sum" => vec![of(&NUMBERS, items[0])],
+                "funnel" => items.iter().take(1 + items[0] % 3).map(|place| of(&CONDITIONS, *place)).collect(),
                 "min_by" | "max_by" => {
                     let instants: Vec<_> =
                         VALUES.iter().filter(|item| item.expr.ty == Type::Instant).cloned().collect();
@@ -424,7 +441,7 @@ impl Spec {
     /// What it is made of.
     pub fn words(&self) -> Vec<&'static str> {
         let items = self.key_items().into_iter().chain(self.filters());
-        let mut words: Vec<_> = items.map(|item| item.word).collect();
+        let mut words: Vec<_> = items.map(|item| item.word).chain(self.session.map(|_| "session")).collect();
         for aggregated in self.aggregated() {
             words.push(aggregated.kind);
             words.extend(aggregated.items.iter().chain(&aggregated.filter).map(|item| item.word));
@@ -438,6 +455,10 @@ impl Spec {
         let mut outputs: Vec<(String, Expr)> = Vec::new();
         for (n, key) in keys.iter().enumerate() {
             outputs.push((format!("key_{n}"), Expr { nullable: false, ..e(Node::Key(n), key.expr.ty) }));
+        }
+        if self.session.is_some() {
+            let session = Expr { nullable: false, ..e(Node::Key(keys.len()), Type::Instant) };
+            outputs.push((format!("key_{}", keys.len()), session));
         }
         let (mut aggregates, mut slots) = (Vec::new(), 0);
         // The slots that an aggregate gives.
@@ -463,6 +484,7 @@ impl Spec {
                 "max" => What::Max(first()),
                 "count distinct" => What::CountDistinct(first()),
                 "min_by" => What::At(Edge::First, first(), values),
+                "funnel" => What::Funnel(c(0), items.iter().map(|item| item.expr.clone()).collect()),
                 _ => What::At(Edge::Last, first(), values),
             };
             for (slot, ty) in add(what, filter).zip(types) {
@@ -497,11 +519,15 @@ impl Spec {
             let Node::Floor(window, _) = key.expr.node else { return None };
             Some((n, window))
         });
+        let session = self.session.map(|gap_ms| {
+            let at = Expr { nullable: false, ..c(0) };
+            Expr { nullable: false, ..e(Node::Session(gap_ms, Box::new(at)), Type::Instant) }
+        });
         Metric {
             name: name.to_owned(),
             doc: "One row per group.".to_owned(),
             filter: self.filters().into_iter().map(|item| item.expr).next(),
-            keys: keys.iter().map(|key| key.expr.clone()).collect(),
+            keys: keys.iter().map(|key| key.expr.clone()).chain(session).collect(),
             leaves: leaves.collect(),
             aggregates,
             having: shown,
@@ -513,5 +539,5 @@ impl Spec {
 /// All that metrics are made of.
 pub fn all_words() -> Vec<&'static str> {
     let items = KEYS.iter().chain(&*VALUES).chain(&*CONDITIONS).map(|item| item.word);
-    items.chain(KINDS).collect()
+    items.chain(KINDS).chain(["session"]).collect()
 }

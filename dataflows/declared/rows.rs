@@ -1,0 +1,222 @@
+//! What a metric's groups are, and which rows are made of them.
+
+use crate::broken::{Law, is_broken};
+use crate::declared::aggregate::{Held, Layout};
+use crate::declared::encode;
+use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
+use crate::declared::plan::{Expr, Family, Metric, Node, Type, Window};
+use crate::declared::row::Datum;
+use crate::declared::said::{GroupKey, keys};
+use crate::table::Value;
+use crate::time::Instant;
+use std::rc::Rc;
+
+/// What is made of a metric's groups.
+pub struct Rows {
+    /// What is computed.
+    pub print: u64,
+    /// What it is called, how many groups there are.
+    pub counted: &'static str,
+    /// How what is aggregated lies.
+    pub layout: Rc<Layout>,
+    /// Whether its rows say if they are final.
+    pub asks_is_final: bool,
+    /// Which events are in one session, if its last key is one.
+    pub session: Option<i64>,
+    keys: usize,
+    leaves: Vec<(usize, Window)>,
+    /// Groups whose last window begins before are not whole.
+    since: Option<Instant>,
+    having: Option<Expr>,
+    outputs: Vec<Expr>,
+}
+
+impl Rows {
+    /// Of all metrics, by their numbers: what is computed, and how many groups there are called what; from when on groups
+    /// are whole.
+    pub fn of(
+        family: &Family,
+        (prints, counted): (&[u64], &[&'static str]),
+        layouts: &[Rc<Layout>],
+        since: impl Fn(usize) -> Option<Instant>,
+    ) -> Rc<[Rows]> {
+        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts).enumerate();
+        let rows = metrics.map(|(number, (((metric, print), counted), layout))| {
+            let Metric { keys, leaves, having, outputs, .. } = metric;
+            let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
+            Rows {
+                print: *print,
+                counted,
+                layout: Rc::clone(layout),
+                keys: keys.len(),
+                leaves: leaves.clone(),
+                since: since(number),
+                asks_is_final: outputs.iter().chain(having).any(asks_is_final),
+                session: metric.session(),
+                having: having.clone(),
+                outputs,
+            }
+        });
+        rows.collect()
+    }
+
+    /// From when on no accepted event is in the group.
+    pub fn end(&self, key: &GroupKey, group: &Group) -> Option<Instant> {
+        let ends = self.leaves.iter().filter_map(|(place, window)| {
+            let Datum::Instant(start) = encode::at(keys(key), *place) else { return None };
+            Some(window.end(start))
+        });
+        let of_session = self.session.map(|gap_ms| {
+            let is_of_first = is_broken(Law::SessionsEndWithTheirLast);
+            let last = if is_of_first { self.start(keys(key)) } else { self.last(key, group) };
+            last.saturating_add(gap_ms)
+        });
+        let ends = ends.chain(of_session);
+        if is_broken(Law::EarliestWindowCounts) { ends.max() } else { ends.min() }
+    }
+
+    /// When a session began: its last key.
+    pub fn start(&self, keys: &[u8]) -> Instant {
+        match encode::at(keys, self.keys.saturating_sub(1)) {
+            Datum::Instant(start) => start,
+            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => Instant::MIN,
+        }
+    }
+
+    /// When the last event of a session was.
+    pub fn last(&self, key: &GroupKey, group: &Group) -> Instant {
+        self.last_of(keys(key), (&group.words, group.held()))
+    }
+
+    /// The same, of what was aggregated of some of its events.
+    pub fn last_of(&self, keys: &[u8], (words, held): (&[u64], &[Held])) -> Instant {
+        match self.layout.last(words, held) {
+            Datum::Instant(last) => last,
+            // Of one with many different values some are written down alone.
+            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => self.start(keys),
+        }
+    }
+
+    /// A group, as expressions ask of it. What ended up to `passed` is final.
+    pub fn of_group<'g>(&'g self, key: &'g GroupKey, group: &'g Group, passed: Instant) -> OfGroup<'g> {
+        let is_final = self.asks_is_final && self.end(key, group).is_some_and(|end| end <= passed);
+        OfGroup { rows: self, keys: keys(key), group, is_final }
+    }
+
+    /// Whether a group has a row.
+    pub fn is_shown(&self, group: &OfGroup<'_>) -> bool {
+        if group.group.is_gone {
+            return is_broken(Law::SessionsMove);
+        }
+        self.is_whole(group) && self.having.as_ref().is_none_or(|having| is_true(having, group))
+            || is_broken(Law::HavingIsAsked)
+    }
+
+    /// Whether all events of the group are known. It lies in all its windows: the last of them to begin says it.
+    fn is_whole(&self, group: &OfGroup<'_>) -> bool {
+        let Some(since) = self.since else { return true };
+        let starts = self.leaves.iter().filter_map(|(place, _)| match encode::at(group.keys, *place) {
+            Datum::Instant(start) => Some(start),
+            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
+        });
+        // An event of before might have been in the session.
+        let of_session = self.session.map(|gap_ms| self.start(group.keys).saturating_sub(gap_ms));
+        starts.chain(of_session).max().is_some_and(|start| start >= since)
+    }
+
+    /// What may change of a group's row, as bytes: two rows of a group are equal if these are.
+    pub fn packed(&self, group: &OfGroup<'_>, out: &mut Vec<u8>) {
+        let may_change = self.outputs.iter().filter(|output| !matches!(output.node, Node::Key(_)));
+        may_change.for_each(|output| encode::push(&eval(output, group), false, out));
+    }
+
+    /// The row of a group.
+    pub fn row(&self, group: &OfGroup<'_>) -> Vec<Value> {
+        self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
+    }
+
+    /// The key of a group's row: its first columns.
+    pub fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
+        // A key may stand among the other columns again.
+        self.outputs.iter().take(self.keys).map(|output| value(eval(output, group), output.ty)).collect()
+    }
+}
+
+/// A value of a type, as a table has it.
+pub fn value(datum: Datum<'_>, ty: Type) -> Value {
+    match datum {
+        Datum::Null => Value::Null,
+        Datum::Boolean(value) => Value::Boolean(value),
+        Datum::Number(number) => match ty {
+            Type::Number(2) => Value::Cents(number),
+            Type::Number(3) => Value::Milli(number),
+            Type::Number(_) | Type::Boolean | Type::Instant | Type::Text => Value::Integer(number),
+        },
+        Datum::Instant(at) => Value::Instant(at),
+        Datum::Text(text) => Value::Text(text.into_owned()),
+    }
+}
+
+/// A group, as expressions ask of it.
+pub struct OfGroup<'g> {
+    rows: &'g Rows,
+    keys: &'g [u8],
+    group: &'g Group,
+    is_final: bool,
+}
+
+impl Facts for OfGroup<'_> {
+    fn column(&self, _: usize) -> Datum<'_> {
+        Datum::Null
+    }
+
+    fn key(&self, place: usize) -> Datum<'_> {
+        encode::at(self.keys, place)
+    }
+
+    fn slot(&self, place: usize) -> Datum<'_> {
+        self.rows.layout.slot(place, &self.group.words, self.group.held())
+    }
+
+    fn is_final(&self) -> Datum<'_> {
+        Datum::Boolean(self.is_final)
+    }
+}
+
+/// What is held of a group. What may be long stands behind an `Rc`: a group that is frozen copies it when it changes.
+#[derive(Clone, Default)]
+pub struct Group {
+    /// Whether anything was said of it.
+    pub is_known: bool,
+    /// It was a session, and is part of another one now: it leaves with the epoch.
+    pub is_gone: bool,
+    /// Where in what was touched in an epoch it stands, if it does.
+    pub mark: u32,
+    /// Counts, sums, and extremes that are numbers.
+    pub words: Box<[u64]>,
+    held: Option<Rc<Box<[Held]>>>,
+}
+
+impl Group {
+    /// What is as long as it is.
+    pub fn held(&self) -> &[Held] {
+        self.held.as_ref().map_or(&[], |held| held)
+    }
+
+    /// What its events gave, to be merged into another one.
+    pub fn into_parts(self) -> (Box<[u64]>, Vec<Held>) {
+        (self.words, self.held.map(|held| held.to_vec()).unwrap_or_default())
+    }
+
+    /// What was aggregated of more of its events is merged in.
+    pub fn merge(&mut self, layout: &Layout, (words, held): (&[u64], &mut [Held])) {
+        if self.is_known {
+            let known = self.held.as_mut().map(Rc::make_mut);
+            return layout.merge((&mut self.words, known.map_or(&mut [], |known| known)), (words, held));
+        }
+        self.is_known = true;
+        self.words = words.into();
+        let held = held.iter_mut().map(std::mem::take);
+        self.held = (held.len() > 0).then(|| Rc::new(held.collect()));
+    }
+}
