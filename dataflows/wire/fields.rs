@@ -164,14 +164,16 @@ impl<'n, 'a> Wire<'n, 'a> {
     #[inline(always)]
     fn stands(&mut self, slot: Slot, value: Value<'a>) {
         self.owns |= value.owns();
-        if let Some(before) = self.place(slot).replace(value) {
-            self.note_twice(slot, before);
+        if self.place(slot).is_some() {
+            self.note_twice(slot);
         }
+        // Nothing is left there to be freed, which would be looked at.
+        std::mem::forget(self.place(slot).replace(value));
     }
 
     #[cold]
-    fn note_twice(&mut self, slot: Slot, before: Value<'a>) {
-        drop(before);
+    fn note_twice(&mut self, slot: Slot) {
+        *self.place(slot) = None;
         if !self.twice.contains(&slot) {
             self.twice.push(slot);
         }

@@ -114,12 +114,17 @@ impl Names {
         self.table(set).find(name).map(Slot)
     }
 
-    /// The field of a set that stood behind this one, or first, when it was last said, and its name.
-    #[inline]
-    pub fn guess(&self, set: Set, before: Option<Slot>) -> Option<(Slot, &'static str)> {
+    /// The field of a set that stood behind this one, or first, when it was last said, if these bytes begin with its name;
+    /// how long that is.
+    #[inline(always)]
+    pub fn guess(&self, set: Set, before: Option<Slot>, bytes: &[u8]) -> Option<(Slot, usize)> {
         let place = self.order[before.map_or(0, |before| before.0 + 1)].load(Relaxed);
         let Field { name, set: of, .. } = self.fields.get(place)?;
-        (*of == set).then_some((Slot(place), name))
+        let found = bytes.get(..name.len())?;
+        // Names are short: to call for their comparison would take longer than to compare them.
+        let is_it =
+            Ends::of(found) == Ends::of(name.as_bytes()) && (name.len() <= Ends::WHOLE || found == name.as_bytes());
+        (*of == set && is_it).then_some((Slot(place), name.len()))
     }
 
     /// Says which field stands behind this one, or first.
@@ -324,8 +329,8 @@ impl Ends {
     const WHOLE: usize = 16;
 
     #[inline(always)]
-    fn of(name: &str) -> Ends {
-        let (name, bytes) = (name.as_bytes(), name.len());
+    fn of(name: &[u8]) -> Ends {
+        let bytes = name.len();
         if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
             return Ends { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), bytes };
         }
@@ -358,7 +363,7 @@ impl Table {
         let mut cells = vec![NOTHING; (4 * names.len()).next_power_of_two()];
         let last = cells.len() - 1;
         for (name, place) in names {
-            let ends = Ends::of(name);
+            let ends = Ends::of(name.as_bytes());
             let mut at = ends.scattered() & last;
             while cells[at].place != NOTHING.place {
                 at = (at + 1) & last;
@@ -371,7 +376,7 @@ impl Table {
     /// The place of a name.
     #[inline(always)]
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        let ends = Ends::of(name);
+        let ends = Ends::of(name.as_bytes());
         let mut at = ends.scattered();
         loop {
             let cell = self.0.get(at & (self.0.len() - 1))?;

@@ -27,12 +27,18 @@ impl<'a> Cursor<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Goes behind what stands between values: a space, or nothing, nearly always.
     #[inline(always)]
     fn white(&mut self) {
-        // Nearly always one comparison tells.
-        while let Some(byte) = self.next().filter(|byte| *byte <= b' ')
-            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-        {
+        self.at += usize::from(self.next() == Some(b' '));
+        if self.next().is_some_and(|byte| byte <= b' ') {
+            self.much_white();
+        }
+    }
+
+    #[cold]
+    fn much_white(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
             self.at += 1;
         }
     }
@@ -65,9 +71,9 @@ impl<'a> Cursor<'a> {
             self.take(b':')?;
             self.white();
             match slot.map(|slot| (slot, names.kind(slot))) {
-                None => drop(self.value()?),
+                None => self.value(wire, None)?,
                 Some((slot, Kind::Text | Kind::Address | Kind::Plain | Kind::Instant)) => {
-                    wire.keep(slot, self.value()?)
+                    self.value(wire, Some(slot))?;
                 }
                 Some((slot, Kind::Object(inner))) => {
                     self.object(names, inner, wire)?;
@@ -88,38 +94,51 @@ impl<'a> Cursor<'a> {
     /// The field that is named here, if it is read.
     #[inline(always)]
     fn name(&mut self, names: &Names, set: Set, before: Option<Slot>) -> Option<Option<Slot>> {
-        if let Some((slot, name)) = names.guess(set, before) {
-            // In a name that was found nothing is escaped.
-            if let [b'"', rest @ ..] = &self.text.as_bytes()[self.at..]
-                && rest.starts_with(name.as_bytes())
-                && rest.get(name.len()) == Some(&b'"')
-            {
-                self.at += name.len() + 2;
-                return Some(Some(slot));
-            }
+        // In a name that was found nothing is escaped.
+        if let [b'"', rest @ ..] = &self.text.as_bytes()[self.at..]
+            && let Some((slot, bytes)) = names.guess(set, before, rest)
+            && rest.get(bytes) == Some(&b'"')
+        {
+            self.at += bytes + 2;
+            return Some(Some(slot));
         }
         let slot = names.find(set, self.plain()?);
         slot.into_iter().for_each(|slot| names.stands_behind(before, slot));
         Some(slot)
     }
 
-    /// A single value, which may be null.
+    /// A single value, which may be null, to where it is kept, if it is. Each kind of value goes there by itself: to be put
+    /// together first and be moved then takes longer than to be read.
     #[inline(always)]
-    fn value(&mut self) -> Option<Option<Scalar<'a>>> {
-        Some(match self.next()? {
-            b'"' => Some(Scalar::Text(self.string()?)),
-            b'-' | b'0'..=b'9' => Some(self.number()?),
-            b't' => self.word("true", Some(Scalar::Bool(true)))?,
-            b'f' => self.word("false", Some(Scalar::Bool(false)))?,
-            b'n' => self.word("null", None)?,
+    fn value(&mut self, wire: &mut Wire<'_, 'a>, slot: Option<Slot>) -> Option<()> {
+        match self.next()? {
+            b'"' => {
+                let start = self.at;
+                match self.plain() {
+                    Some(text) => keep(wire, slot, Some(Scalar::Text(Cow::Borrowed(text)))),
+                    None => self.escaped(start, wire, slot)?,
+                }
+            }
+            b'-' | b'0'..=b'9' => self.number(wire, slot)?,
+            b't' => self.word("true", Some(Scalar::Bool(true)), wire, slot)?,
+            b'f' => self.word("false", Some(Scalar::Bool(false)), wire, slot)?,
+            b'n' => self.word("null", None, wire, slot)?,
             _ => return None,
-        })
+        }
+        Some(())
     }
 
-    fn word<T>(&mut self, word: &str, value: T) -> Option<T> {
+    #[inline(never)]
+    fn word(
+        &mut self,
+        word: &str,
+        value: Option<Scalar<'a>>,
+        wire: &mut Wire<'_, 'a>,
+        slot: Option<Slot>,
+    ) -> Option<()> {
         let is_there = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
         self.at += word.len();
-        is_there.then_some(value)
+        is_there.then(|| keep(wire, slot, value))
     }
 
     /// A text between its quotes, if nothing in it is escaped.
@@ -133,18 +152,9 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
-    /// A text between its quotes.
-    #[inline(always)]
-    fn string(&mut self) -> Option<Cow<'a, str>> {
-        let start = self.at;
-        if let Some(text) = self.plain() {
-            return Some(Cow::Borrowed(text));
-        }
-        self.escaped(start).map(Cow::Owned)
-    }
-
+    /// A text between its quotes, in which something is escaped.
     #[cold]
-    fn escaped(&mut self, start: usize) -> Option<String> {
+    fn escaped(&mut self, start: usize, wire: &mut Wire<'_, 'a>, slot: Option<Slot>) -> Option<()> {
         let bytes = self.text.as_bytes();
         self.at = start + 1;
         loop {
@@ -157,12 +167,14 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at += 1;
-        serde_json::from_str(&self.text[start..self.at]).ok()
+        let text: String = serde_json::from_str(&self.text[start..self.at]).ok()?;
+        keep(wire, slot, Some(Scalar::Text(Cow::Owned(text))));
+        Some(())
     }
 
     /// A number without an exponent.
     #[inline(always)]
-    fn number(&mut self) -> Option<Scalar<'a>> {
+    fn number(&mut self, wire: &mut Wire<'_, 'a>, slot: Option<Slot>) -> Option<()> {
         let start = self.at;
         let is_negative = self.take(b'-').is_some();
         let mut digits = 0;
@@ -172,18 +184,24 @@ impl<'a> Cursor<'a> {
         if digits > WHOLE_DIGITS || (begins_with_zero && digits > 1) {
             return None;
         }
-        match self.next() {
-            Some(b'.') => self.fraction(start, (is_negative, whole, digits)),
-            Some(b'e' | b'E') => None,
-            _ if !is_negative => Some(i64::try_from(whole).map_or(Scalar::Huge(whole), Scalar::Long)),
+        match (self.next(), i64::try_from(whole)) {
+            (Some(b'.'), _) => {
+                let double = self.fraction(start, (is_negative, whole, digits))?;
+                keep(wire, slot, Some(Scalar::Double(double)));
+            }
+            (Some(b'e' | b'E'), _) => return None,
+            (_, Ok(whole)) if !is_negative => keep(wire, slot, Some(Scalar::Long(whole))),
+            (_, Err(_)) if !is_negative => keep(wire, slot, Some(Scalar::Huge(whole))),
+            (_, Ok(whole)) if whole > 0 => keep(wire, slot, Some(Scalar::Long(-whole))),
             // A zero with a sign is a double.
-            _ => i64::try_from(whole).ok().filter(|whole| *whole > 0).map(|whole| Scalar::Long(-whole)),
+            (_, Ok(_) | Err(_)) => return None,
         }
+        Some(())
     }
 
     /// What follows the point of a number.
     #[inline(always)]
-    fn fraction(&mut self, start: usize, (is_negative, whole, digits): (bool, u64, usize)) -> Option<Scalar<'a>> {
+    fn fraction(&mut self, start: usize, (is_negative, whole, digits): (bool, u64, usize)) -> Option<f64> {
         self.at += 1;
         let mut decimals = 0;
         let part = self.digits(&mut decimals)?;
@@ -192,12 +210,12 @@ impl<'a> Cursor<'a> {
         }
         if digits + decimals > EXACT_DIGITS {
             // Correctly rounded, as `serde_json` does it.
-            return self.text[start..self.at].parse().ok().map(Scalar::Double);
+            return self.text[start..self.at].parse().ok();
         }
         // Both are exact as doubles, so that their quotient is the double that is nearest.
         let power = POWERS[decimals];
         let unsigned = (whole * power + part) as f64 / power as f64;
-        Some(Scalar::Double(if is_negative { -unsigned } else { unsigned }))
+        Some(if is_negative { -unsigned } else { unsigned })
     }
 
     /// A number of one digit or more, which are counted; of very many digits some number.
@@ -205,12 +223,24 @@ impl<'a> Cursor<'a> {
     fn digits(&mut self, count: &mut usize) -> Option<u64> {
         let start = self.at;
         let mut number = 0u64;
+        while let Some(eight) = eight_digits(&self.text.as_bytes()[self.at..]) {
+            number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+            self.at += 8;
+        }
         while let Some(digit @ b'0'..=b'9') = self.next() {
             number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
         *count = self.at - start;
         (*count > 0).then_some(number)
+    }
+}
+
+/// Keeps a value, if its field is read.
+#[inline(always)]
+fn keep<'a>(wire: &mut Wire<'_, 'a>, slot: Option<Slot>, value: Option<Scalar<'a>>) {
+    if let Some(slot) = slot {
+        wire.keep(slot, value);
     }
 }
 
@@ -228,12 +258,27 @@ const POWERS: [u64; EXACT_DIGITS + 1] = {
     powers
 };
 
+/// In each byte of a word a one, and the highest bit of each.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGH: u64 = ONES << 7;
+
+/// The number of eight digits, if a text begins with so many: of pairs of digits, then of pairs of these, each at once.
+#[inline(always)]
+fn eight_digits(bytes: &[u8]) -> Option<u64> {
+    let digits = u64::from_le_bytes(*bytes.first_chunk()?) ^ (ONES * u64::from(b'0'));
+    // What is above nine comes into the highest bit with this.
+    if (digits | digits.wrapping_add(ONES * 0x76)) & HIGH != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
 /// Where the first byte stands that ends a text, begins an escape, or may not stand in a text. Eight are looked at at a time:
 /// of the bits that are found, those behind the first may be wrong.
 #[inline(always)]
 fn special(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
     let is_below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
     let (words, rest) = bytes.as_chunks();
     for (place, word) in words.iter().enumerate() {
