@@ -9,7 +9,7 @@ use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
 use crate::declared::row::{Bare, Datum, Declared, Row};
 use crate::declared::said::{Said, begin, keys};
 use crate::declared::sessions::shared;
-use crate::hash::Folded;
+use crate::hash::{Folded, Map};
 use crate::places::Places;
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -47,11 +47,11 @@ pub struct Reading {
     metrics: Vec<Reads>,
 }
 
-/// Which conditions are true by the value of a column: values, in their order.
+/// Which conditions are true by the value of a column.
 struct ByValue {
     column: usize,
-    texts: BTreeMap<Box<[u8]>, Vec<u64>>,
-    numbers: BTreeMap<i64, Vec<u64>>,
+    texts: Map<Box<[u8]>, Vec<u64>>,
+    numbers: Map<i64, Vec<u64>>,
 }
 
 /// What a metric reads of an event.
@@ -111,7 +111,7 @@ impl Reading {
         self.looked_up[place / 64] |= 1 << (place % 64);
         let known = self.by_value.iter().position(|by_value| by_value.column == column);
         let known = known.unwrap_or_else(|| {
-            self.by_value.push(ByValue { column, texts: BTreeMap::new(), numbers: BTreeMap::new() });
+            self.by_value.push(ByValue { column, texts: Map::default(), numbers: Map::default() });
             self.by_value.len() - 1
         });
         let ByValue { texts, numbers, .. } = &mut self.by_value[known];
@@ -264,14 +264,19 @@ impl Folding {
             // By the event, and not by the group.
             let by = if is_broken(Law::AGroupIsInOnePlace) { row.column(0) } else { Datum::Null };
             let by = if let Datum::Instant(at) = by { at as usize } else { 0 };
-            let spread = if *is_session { spread(key, true) } else { hash >> 32 };
-            let to = (spread as usize ^ by) % parts.len();
+            // To divide takes as long as to look at a condition or two.
+            let to = match parts.len() {
+                1 => 0,
+                workers if *is_session => (spread(key, true) as usize ^ by) % workers,
+                workers => ((hash >> 32) as usize ^ by) % workers,
+            };
             let part = &mut parts[to];
             // Metrics with the same keys are many.
             let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);
+            let (words, held) = part.said.partial(place);
             for (aggregate, filter) in filters.iter().enumerate() {
                 if reading.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {
-                    layout.add(aggregate, row, part.said.partial(place), spare);
+                    layout.add(aggregate, row, (words, held), spare);
                 }
             }
         }
