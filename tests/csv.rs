@@ -249,8 +249,8 @@ fn the_real_events_of_a_store_are_the_same_from_both() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     std::fs::create_dir(at.join("model")).expect("makes it");
-    put(at, "model/store_events.toml", include_str!("../src/model/tests/store/store_events.toml"));
-    put(at, "model/daily_revenue.sql", include_str!("../src/model/tests/store/daily_revenue.sql"));
+    put(at, "model/store_events.toml", include_str!("../model/store/store_events.toml"));
+    put(at, "model/daily_revenue.sql", include_str!("../model/store/daily_revenue.sql"));
     let (mut lines, mut records) =
         (Vec::new(), ::csv::ReaderBuilder::new().flexible(true).from_path(&csv).expect("opens"));
     let header = records.headers().expect("a header").clone();

@@ -4,11 +4,11 @@ use crate::cli::{deltamart, said};
 use std::path::Path;
 use tempfile::TempDir;
 
-const STORE_EVENTS: &str = include_str!("../src/model/tests/store/store_events.toml");
+const STORE_EVENTS: &str = include_str!("../model/store/store_events.toml");
 const STORE: [(&str, &str); 3] = [
-    ("product_sales.sql", include_str!("../src/model/tests/store/product_sales.sql")),
-    ("daily_revenue.sql", include_str!("../src/model/tests/store/daily_revenue.sql")),
-    ("customer_lifetime_value.sql", include_str!("../src/model/tests/store/customer_lifetime_value.sql")),
+    ("product_sales.sql", include_str!("../model/store/product_sales.sql")),
+    ("daily_revenue.sql", include_str!("../model/store/daily_revenue.sql")),
+    ("customer_lifetime_value.sql", include_str!("../model/store/customer_lifetime_value.sql")),
 ];
 
 /// One line of the store: of which minute of 2019-10-01, what, which product, for how much, and who.

@@ -16,12 +16,12 @@ use dataflows::declared::plan::{Column, Family, Metric, Once, Type};
 
 /// The metrics of a web store, as users write them.
 const STORE: [(&str, &str); 6] = [
-    ("customer_daily_metrics", include_str!("tests/store/customer_daily_metrics.sql")),
-    ("customer_lifetime_value", include_str!("tests/store/customer_lifetime_value.sql")),
-    ("daily_revenue", include_str!("tests/store/daily_revenue.sql")),
-    ("product_sales", include_str!("tests/store/product_sales.sql")),
-    ("revenue_by_brand", include_str!("tests/store/revenue_by_brand.sql")),
-    ("revenue_by_category", include_str!("tests/store/revenue_by_category.sql")),
+    ("customer_daily_metrics", include_str!("../../model/store/customer_daily_metrics.sql")),
+    ("customer_lifetime_value", include_str!("../../model/store/customer_lifetime_value.sql")),
+    ("daily_revenue", include_str!("../../model/store/daily_revenue.sql")),
+    ("product_sales", include_str!("../../model/store/product_sales.sql")),
+    ("revenue_by_brand", include_str!("../../model/store/revenue_by_brand.sql")),
+    ("revenue_by_category", include_str!("../../model/store/revenue_by_category.sql")),
 ];
 
 fn column(name: &str, ty: Type, nullable: bool) -> Column {

@@ -14,14 +14,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-const EVENTS: &str = include_str!("../../src/model/tests/store/store_events.toml");
+const EVENTS: &str = include_str!("../../model/store/store_events.toml");
 const METRICS: [(&str, &str); 6] = [
-    ("customer_daily_metrics", include_str!("../../src/model/tests/store/customer_daily_metrics.sql")),
-    ("customer_lifetime_value", include_str!("../../src/model/tests/store/customer_lifetime_value.sql")),
-    ("daily_revenue", include_str!("../../src/model/tests/store/daily_revenue.sql")),
-    ("product_sales", include_str!("../../src/model/tests/store/product_sales.sql")),
-    ("revenue_by_brand", include_str!("../../src/model/tests/store/revenue_by_brand.sql")),
-    ("revenue_by_category", include_str!("../../src/model/tests/store/revenue_by_category.sql")),
+    ("customer_daily_metrics", include_str!("../../model/store/customer_daily_metrics.sql")),
+    ("customer_lifetime_value", include_str!("../../model/store/customer_lifetime_value.sql")),
+    ("daily_revenue", include_str!("../../model/store/daily_revenue.sql")),
+    ("product_sales", include_str!("../../model/store/product_sales.sql")),
+    ("revenue_by_brand", include_str!("../../model/store/revenue_by_brand.sql")),
+    ("revenue_by_category", include_str!("../../model/store/revenue_by_category.sql")),
 ];
 const HEADER: &str = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session";
 const LATENESS_MS: i64 = 2 * DAY_MS;

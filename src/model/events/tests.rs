@@ -2,7 +2,7 @@ use super::*;
 use crate::model::messages::shown;
 use dataflows::declared::plan::Once;
 
-const STORE: &str = include_str!("../tests/store/store_events.toml");
+const STORE: &str = include_str!("../../../model/store/store_events.toml");
 
 #[test]
 fn the_events_of_a_store_are_read_in_the_order_of_their_file() {
