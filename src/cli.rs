@@ -42,6 +42,9 @@ pub struct Global {
     /// One setting, as in the file: --set lateness=24h (see `deltamart check`)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// Events and metrics of your own: a folder, or `store` or `media`, which come with deltamart [default: model]
+    #[arg(long, global = true, value_name = "FOLDER|NAME")]
+    pub model: Option<PathBuf>,
     /// The SQLite file that rows go to; `:memory:` keeps the rows in memory only, for `run` [default: deltamart.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub warehouse: Option<PathBuf>,
@@ -290,9 +293,6 @@ pub struct TryArgs {
     /// Files of events (`.gz` too), folders of them, patterns, or `-` for standard input
     #[arg(value_name = "EVENTS", required = true)]
     pub files: Vec<PathBuf>,
-    /// The folder with the files of events, NAME.toml [default: setting `model`]
-    #[arg(long, value_name = "FOLDER")]
-    pub model: Option<PathBuf>,
     /// Show what each event changes: each is an epoch of its own, and with many of them that takes long
     #[arg(long)]
     pub deltas: bool,
@@ -416,7 +416,8 @@ pub enum Command {
         #[arg(long)]
         deep: bool,
     },
-    /// Write a settings file with all settings as comments, and a folder `model` to begin with
+    /// Write a settings file with all settings as comments, and a folder `model` to begin with: an example, or a copy of a
+    /// model that comes with deltamart (`--model`)
     Init {
         /// The file, which must not be there yet
         #[arg(value_name = "FILE", default_value = "deltamart.toml")]

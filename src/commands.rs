@@ -176,7 +176,9 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             say_as_is!("{}", String::from_utf8_lossy(&script).trim_end());
             return Ok(Outcome::default());
         }
-        Some(Command::Init { file }) => return init::init(file).map(|()| Outcome::of(true)),
+        Some(Command::Init { file }) => {
+            return init::init(file, cli.global.model.as_deref()).map(|()| Outcome::of(true));
+        }
         Some(Command::Explain(ExplainArgs { language: true, .. })) => {
             return explain::language().map(|()| Outcome::default());
         }
@@ -326,10 +328,9 @@ fn configure(global: &Global, shop: &ShopArgs, tried: Option<&TryArgs>) -> Resul
     if global.accept_rejects {
         flags.push(Flag { flag: "--accept-rejects", key: "accept_rejects", value: true.to_string() });
     }
-    if let Some(TryArgs { metric, model, .. }) = tried {
+    flags.extend(global.model.as_ref().map(|model| Flag::text("--model", "model", &model.to_string_lossy())));
+    if let Some(TryArgs { metric, .. }) = tried {
         let tables = toml::Value::from(vec![trial::name_of(metric)?]).to_string();
-        let model = model.as_ref().map(|model| Flag::text("--model", "model", &model.to_string_lossy()));
-        flags.extend(model);
         flags.extend(
             [("tables", tables), ("workers", "1".to_owned()), ("raw", "true".to_owned())].map(|(key, value)| Flag {
                 flag: "try",

@@ -45,7 +45,8 @@ declared! {
         /// the rows in memory only: they are lost at the end.
         pub warehouse: PathBuf,
         /// The folder of the model: events that are declared in files of TOML, and metrics that are declared in files
-        /// of SQL. If there is no folder of this name, there is no model.
+        /// of SQL. `store` and `media` are models that come with deltamart; a folder of such a name is written `./store`.
+        /// If there is no folder `model`, there is no model.
         pub model: PathBuf,
         /// Whether every accepted event is kept in a raw table too. Without them `verify` cannot work, and the
         /// warehouse is smaller.

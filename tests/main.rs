@@ -107,6 +107,8 @@ mod second_reader;
 mod secrets;
 /// Settings explain themselves: mistakes are named all at once, values with where they come from.
 mod settings;
+/// The models that come with the program, from any folder.
+mod shipped;
 /// `show` and `sql`: rows for people and for programs.
 mod show;
 /// The simulated shop is beside nothing else, and what it says to do next works.

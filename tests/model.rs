@@ -325,7 +325,7 @@ fn init_makes_a_model_that_works() {
     has(
         &says(at, 0, &["init"]),
         &[
-            "folder `model` has events, a metric and a case of it",
+            "folder `model` has events, metrics and cases of them",
             "`orders.toml`, `orders_by_day.sql`, `orders_by_day.case`, `duckdb.sql`",
         ],
     );

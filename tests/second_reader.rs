@@ -14,6 +14,7 @@ use crate::support::needed;
 use dataflows::declared::plan::{Literal, Metric, Type};
 use dataflows::time::DAY_MS;
 use deltamart::model::load::{Loaded, load};
+use deltamart::model::shipped::Folder;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -41,7 +42,9 @@ fn late(times: &[Option<i64>], lateness_ms: i64) -> Vec<bool> {
 
 /// What a folder declares.
 pub fn model(folder: &Path) -> Vec<Loaded> {
-    load(folder, None, &|_| false, Vec::new()).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n"))).families
+    load(Folder::Here(folder), None, &|_| false, Vec::new())
+        .unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")))
+        .families
 }
 
 /// What DuckDB needs to know of a metric's columns.

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, Error, FromArgMatches};
 use std::path::Path;
 
-const SETTINGS: &[&str] = &["config", "sets"];
+const SETTINGS: &[&str] = &["config", "sets", "model"];
 const WAREHOUSE: &[&str] = &["warehouse"];
 const KAFKA: &[&str] = &["brokers", "registry"];
 const COMPUTES: &[&str] = &["workers", "raw", "accept_rejects", "max_rejected"];
@@ -32,6 +32,7 @@ Examples:
   deltamart run -w 8
   deltamart run events.jsonl --catalog Movies.txt
   deltamart run 'logs/*.jsonl.gz' --warehouse logs.db
+  deltamart run store_events=2019-Oct.csv --model store
   deltamart run --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
     },
     Taken {
@@ -177,10 +178,11 @@ Examples:
     },
     Taken {
         name: "init",
-        flags: &[],
+        flags: &[&["model"]],
         examples: "\
 Examples:
   deltamart init
+  deltamart init --model store
   deltamart init staging.toml",
     },
     Taken {

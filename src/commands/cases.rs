@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::engine::{Lane, Options};
 use crate::families::{self, all};
 use crate::model::messages::{Mistake, Span, shown};
+use crate::model::shipped::Folder;
 use crate::sink::MadeBy;
 use anyhow::{Context, Result};
 use dataflows::declared::family::WithSettings;
@@ -37,15 +38,26 @@ struct Played {
 
 pub(super) fn test(config: &Config, arguments: &TestArgs) -> Result<Outcome> {
     let TestArgs { names, cases, update } = arguments;
-    let folder = cases.as_deref().unwrap_or(&config.model);
-    if cases.is_some() && !folder.is_dir() {
-        return Err(Refused(format!("`--cases {0}`: there is no folder `{0}`", folder.display())).into());
+    let folder = cases.as_deref().map_or(Folder::of(&config.model), Folder::Here);
+    if !folder.is_there()
+        && let Some(cases) = cases
+    {
+        return Err(Refused(format!("`--cases {0}`: there is no folder `{0}`", cases.display())).into());
     }
-    let found = chosen(folder, found(folder)?, names)?;
+    if *update && matches!(folder, Folder::Shipped(_)) {
+        let why = format!(
+            "the cases of `{0}` come with deltamart, and are left as they are. To change them, have a copy of the model:  {1} \
+             init --model {0}",
+            folder.root().display(),
+            program()
+        );
+        return Err(Refused(why).into());
+    }
+    let found = chosen(folder.root(), found(folder)?, names)?;
     let mut wrong = Vec::new();
     let mut read = Vec::new();
     for Found { path, of } in &found {
-        let text = std::fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let text = folder.text(path).with_context(|| format!("could not read `{}`", path.display()))?;
         let Some(id) = all().metrics().iter().map(|(id, _)| *id).find(|id| id.name() == of) else {
             wrong.push(belongs_to_none(path, of));
             continue;

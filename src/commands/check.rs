@@ -9,6 +9,7 @@ use crate::instant::span;
 use crate::kafka::cluster::{Cluster, KnownPartitions};
 use crate::kafka::registry::Registry;
 use crate::kafka::rights;
+use crate::model::shipped::Folder;
 use crate::sink::Sink;
 use crate::sink::kafka::Kafka;
 use crate::sink::sqlite::{Sqlite, open_to_others};
@@ -59,7 +60,7 @@ fn check_kafka(config: &Config) -> Result<()> {
 
 /// How many cases the model has, and which belong to no metric.
 fn check_cases(config: &Config) -> Result<()> {
-    let found = cases::found(&config.model)?;
+    let found = cases::found(Folder::of(&config.model))?;
     let (of_metrics, others): (Vec<_>, Vec<_>) =
         found.iter().partition(|found| all().metrics().iter().any(|(id, _)| id.name() == found.of));
     if !of_metrics.is_empty() {

@@ -10,6 +10,7 @@ use super::{Refused, open_to_read, open_warehouse};
 use crate::config::Config;
 use crate::families::{self, all};
 use crate::instant;
+use crate::model::shipped::Folder;
 use crate::sink::parquet::Parquet;
 use crate::sink::{MadeBy, Sink};
 use crate::state_dir::StateDir;
@@ -87,6 +88,10 @@ fn refuse_what_is_kept(config: &Config, name: &str) -> Result<()> {
     let of_family = families::declared().iter().any(|loaded| loaded.family.raw_table() == id);
     let file = config.model.join(format!("{}.{}", id.name(), if of_family { "toml" } else { "sql" }));
     let why = match of_family || families::metric(id).is_some() {
+        true if matches!(Folder::of(&config.model), Folder::Shipped(_)) => {
+            let (table, model) = (id.name(), config.model.display());
+            format!("`{table}` is in the model `{model}`, which comes with deltamart (setting `tables`: what is kept)")
+        }
         true => format!(
             "`{}` is in the model: remove `{}`, let `run` begin once without it, and ask again",
             id.name(),

@@ -12,6 +12,7 @@ use crate::families::{self, all};
 use crate::model::events::Events;
 use crate::model::language::SUMMARY;
 use crate::model::load::Loaded;
+use crate::model::shipped::Folder;
 use crate::model::{duckdb, snowflake};
 use crate::shown;
 use anyhow::{Context, Result};
@@ -19,7 +20,7 @@ use dataflows::declared::plan::{Family, Literal, Metric};
 use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
 use dataflows::shop::over;
 use dataflows::table::{Table, TableId};
-use std::path::Path;
+use std::borrow::Cow;
 
 /// Says what a metric can have.
 pub(super) fn language() -> Result<()> {
@@ -49,8 +50,7 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         return Ok(());
     }
     if let Some((metrics, metric)) = families::metric(id) {
-        let file = config.model.join(format!("{}.sql", metric.name));
-        metric_said(config, metrics.plan(), metric, &file)?;
+        metric_said(config, metrics.plan(), metric, &text(config, metric).unwrap_or_default())?;
         if let Some(groups) = metrics.counted(id).and_then(|name| state::last_heard(config, name)) {
             fact("now", &format!("{} in memory, when the run was last heard of", count(groups as u64, "group")))?;
         }
@@ -92,12 +92,18 @@ fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> 
         let why = format!("DuckDB has no `{word}()`, and cannot run the text of `{}`: take `--sql sqlite`", id.name());
         return Err(Refused(why).into());
     }
-    let file = config.model.join(format!("{}.sql", metric.name));
-    let text = std::fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
+    let text = text(config, metric)?;
     Ok(match config.feed.is_given() {
         true => duckdb::over_feed(family.plan(), metric, &text, lateness_ms),
         false => duckdb::over_lines(family.plan(), &events.readings, &text),
     })
+}
+
+/// The text of a metric's file.
+fn text(config: &Config, metric: &Metric) -> Result<Cow<'static, str>> {
+    let folder = Folder::of(&config.model);
+    let file = folder.root().join(format!("{}.sql", metric.name));
+    folder.text(&file).with_context(|| format!("could not read `{}`", file.display()))
 }
 
 /// The file of views for DuckDB.
@@ -130,10 +136,10 @@ fn fact(name: &str, said: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a metric reads, what its key is, and how long it is kept. Its conditions stand in its file.
-pub(super) fn metric_said(config: &Config, events: &Family, metric: &Metric, file: &Path) -> Result<()> {
+/// What a metric reads, what its key is, and how long it is kept. Its conditions stand in its text.
+pub(super) fn metric_said(config: &Config, events: &Family, metric: &Metric, text: &str) -> Result<()> {
     say!("{}\n", prose(&format!("{}: {}", metric.name, metric.doc), shown::width()));
-    let (filter, having) = conditions(&std::fs::read_to_string(file).unwrap_or_default());
+    let (filter, having) = conditions(text);
     let such = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
     fact("reads", &format!("{}{such}", events.name))?;
     fact("columns", &reads(events, metric))?;

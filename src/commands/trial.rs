@@ -3,12 +3,13 @@
 use super::meaning::columns;
 use super::outcome::{FAILED, Outcome};
 use super::paths::{Stdin, events};
-use super::text::{count, grouped, took, word};
+use super::text::{count, grouped, program, took, word};
 use super::{Refused, cases, explain, given, options, show, stop_on_signals, verify};
 use crate::cli::TryArgs;
 use crate::config::Config;
 use crate::engine::{self, Job, Resume};
 use crate::families::{self, all};
+use crate::model::shipped::Folder;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, Commit, MadeBy, Sink};
@@ -31,7 +32,7 @@ pub(super) fn name_of(file: &Path) -> Result<String, Refused> {
 
 pub(super) fn trial(
     config: &Config,
-    TryArgs { metric: file, files: given, model: _, deltas, case }: &TryArgs,
+    TryArgs { metric: file, files: given, deltas, case }: &TryArgs,
 ) -> Result<Outcome> {
     let tried = families::metrics().find_map(|metrics| {
         let of_metric = metrics.plan().metrics.first().zip(metrics.tables().first());
@@ -55,7 +56,7 @@ pub(super) fn trial(
         say_as_is!("{}", cases::of_sample(config, id, sources, &sample)?.trim_end());
         return Ok(Outcome::of(false));
     }
-    explain::metric_said(config, of, metric, file)?;
+    explain::metric_said(config, of, metric, &std::fs::read_to_string(file).unwrap_or_default())?;
     say_as_is!("\n{}\n", columns(id.table()));
     let folder = tempfile::Builder::new().prefix("deltamart-").tempdir();
     let folder = folder.context("could not make a folder for what is tried (set TMPDIR to name another place)")?;
@@ -114,6 +115,11 @@ pub(super) fn trial(
     }
     let model = config.model.join(format!("{}.sql", metric.name));
     match same(&model, file) {
+        false if matches!(Folder::of(&config.model), Folder::Shipped(_)) => say_as_is!(
+            "nothing was kept; to keep the table, have a copy of the model, and put the file into it:  {} init --model {}",
+            program(),
+            shell(&config.model)
+        ),
         true => say!("nothing was kept; `run` keeps the table, because the file is in the model"),
         false => say_as_is!("nothing was kept; to keep the table:  cp {} {}", shell(file), shell(&model)),
     }

@@ -6,6 +6,7 @@ use super::layers::{Given, Layers};
 use super::origin::{Flag, Mistake, Origin, dotted};
 use super::settings::{at, settings};
 use crate::families;
+use crate::model::shipped::{self, Folder};
 use crate::rules::Rules;
 use dataflows::shop::events::rules::Profile;
 use std::collections::BTreeMap;
@@ -135,17 +136,23 @@ pub(super) fn of_layers(layers: Layers, tried: Option<&Path>) -> Result<Loaded, 
 impl Loaded {
     /// Reads the model, if there is one. It is read once: what it declares stays for as long as the process.
     fn model(&self, tried: Option<&Path>) -> Result<(), Vec<String>> {
-        let folder = &self.config.model;
-        let why = || format!("setting `model`: there is no folder `{}`", folder.display());
-        if !folder.is_dir() && tried.is_none() {
+        let (model, folder) = (&self.config.model, Folder::of(&self.config.model));
+        if let Some(why) = folder.ambiguous() {
+            return Err(vec![format!("setting `model`: {why}")]);
+        }
+        let why = || {
+            let (model, shipped) = (model.display(), shipped::names());
+            format!("setting `model`: there is no folder `{model}`; the models that come with deltamart are {shipped}")
+        };
+        if !folder.is_there() && tried.is_none() {
             // `init` writes the default down: said or not, it is no mistake to have no model.
-            let is_wanted = *folder != Config::default().model && !folder.as_os_str().is_empty();
+            let is_wanted = *model != Config::default().model && !model.as_os_str().is_empty();
             return if is_wanted { Err(vec![why()]) } else { Ok(()) };
         }
         let ours = dataflows::shop::over::families();
         let loaded = crate::model::load::load(folder, tried, &families::is_ours, ours).map_err(|mut wrong| {
             // What is tried may read events that are declared nowhere, and then there is none.
-            wrong.extend((!folder.is_dir()).then(why));
+            wrong.extend((!folder.is_there()).then(why));
             wrong
         })?;
         if !(loaded.families.is_empty() && loaded.over.is_empty()) {

@@ -10,13 +10,13 @@ pub const FILES: &[(&str, &str)] = &[
     ("orders_by_day.case", include_str!("example/orders_by_day.case")),
 ];
 
-/// What stands beside them: the file of views for DuckDB.
+/// What stands beside such files: the file of views for DuckDB.
 ///
 /// # Errors
-/// If the events that are shipped are wrong.
-pub fn views() -> Result<String, Vec<Mistake>> {
+/// If the events that they declare are wrong.
+pub fn views(files: &[(&str, &str)]) -> Result<String, Vec<Mistake>> {
     let mut all = Vec::new();
-    for (file, text) in FILES {
+    for (file, text) in files {
         if let Some(name) = file.strip_suffix(".toml") {
             all.push(events::read(name, text)?);
         }
@@ -29,6 +29,7 @@ mod tests {
     use super::{FILES, views};
     use crate::families::is_ours;
     use crate::model::load::load;
+    use crate::model::shipped::Folder;
 
     #[test]
     fn its_files_work_together() {
@@ -36,9 +37,9 @@ mod tests {
         for (name, text) in FILES {
             std::fs::write(folder.path().join(name), text).expect("writes");
         }
-        let loaded =
-            load(folder.path(), None, &is_ours, Vec::new()).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
+        let loaded = load(Folder::Here(folder.path()), None, &is_ours, Vec::new())
+            .unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
         assert_eq!(loaded.families[0].family.plan().metrics.len(), 1);
-        assert!(views().expect("no mistake").contains("CREATE OR REPLACE VIEW \"orders\" AS"));
+        assert!(views(FILES).expect("no mistake").contains("CREATE OR REPLACE VIEW \"orders\" AS"));
     }
 }

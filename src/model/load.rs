@@ -2,6 +2,7 @@
 
 use super::events::{self, Events};
 use super::messages::shown;
+use super::shipped::Folder;
 use super::types::compile;
 use super::{print, sqlite};
 use dataflows::declared::family::{Known, Made};
@@ -45,7 +46,7 @@ const BYTES_MAX: u64 = 64 << 10;
 /// # Errors
 /// Everything that is wrong with its files, each with its place.
 pub fn load(
-    folder: &Path,
+    folder: Folder<'_>,
     tried: Option<&Path>,
     taken: &dyn Fn(&str) -> bool,
     ours: Vec<Family>,
@@ -149,18 +150,17 @@ fn shared_topics(families: &[(&PathBuf, Events)]) -> Vec<String> {
 }
 
 /// The files, and which of them cannot be read.
-fn files(folder: &Path, tried: Option<&Path>) -> (Files, Vec<String>) {
+fn files(folder: Folder<'_>, tried: Option<&Path>) -> (Files, Vec<String>) {
     let (mut found, mut wrong) = (Files { events: BTreeMap::new(), metrics: BTreeMap::new() }, Vec::new());
-    let mut entries: Vec<PathBuf> = match std::fs::read_dir(folder) {
+    let mut entries: Vec<PathBuf> = match folder.entries(folder.root()) {
         // What is tried may read events that are not declared.
-        Err(_) if tried.is_some() && !folder.exists() => Vec::new(),
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+        Err(_) if tried.is_some() && !folder.root().exists() => Vec::new(),
+        Ok(entries) => entries,
         Err(error) => {
-            wrong.push(format!("could not read the folder `{}` of the model: {error}", folder.display()));
+            wrong.push(format!("could not read the folder `{}` of the model: {error}", folder.root().display()));
             Vec::new()
         }
     };
-    entries.sort();
     entries.extend(tried.map(Path::to_owned));
     for path in entries {
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -176,9 +176,10 @@ fn files(folder: &Path, tried: Option<&Path>) -> (Files, Vec<String>) {
         else {
             continue;
         };
-        let is_short = std::fs::metadata(&path).is_ok_and(|facts| facts.len() <= BYTES_MAX);
-        match std::fs::read_to_string(&path) {
-            Ok(text) if is_short => drop(kind.insert(name.to_owned(), (path.clone(), text))),
+        let is_long = std::fs::metadata(&path).is_ok_and(|facts| facts.len() > BYTES_MAX);
+        let from = if is_tried { Folder::Here(&path) } else { folder };
+        match from.text(&path) {
+            Ok(text) if !is_long => drop(kind.insert(name.to_owned(), (path.clone(), text.into_owned()))),
             Ok(_) => wrong.push(format!("{}: has more than 64 KiB", path.display())),
             Err(error) => wrong.push(format!("could not read `{}`: {error}", path.display())),
         }

@@ -2,6 +2,7 @@
 
 use super::super::text::word;
 use crate::families::all;
+use crate::model::shipped::Folder;
 use anyhow::{Context, Result};
 use dataflows::wire::nearest;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,16 @@ pub(in super::super) struct Found {
 }
 
 /// The cases of a folder, in the order of their names; none where there is no folder.
-pub(in super::super) fn found(folder: &Path) -> Result<Vec<Found>> {
+pub(in super::super) fn found(folder: Folder<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    if folder.is_dir() {
-        for path in entries(folder)? {
-            if path.is_dir() {
+    let entries = |of: &Path| -> Result<Vec<PathBuf>> {
+        let why = || format!("could not read the folder `{}` of cases", of.display());
+        folder.entries(of).with_context(why)
+    };
+    let is_case = |path: &Path| path.extension().is_some_and(|is| is == EXTENSION) && !folder.is_folder(path);
+    if folder.is_there() {
+        for path in entries(folder.root())? {
+            if folder.is_folder(&path) {
                 let of = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 found.extend(entries(&path)?.into_iter().filter(|path| is_case(path)).map(|path| (path, of.clone())));
             } else if is_case(&path) {
@@ -30,18 +36,6 @@ pub(in super::super) fn found(folder: &Path) -> Result<Vec<Found>> {
         }
     }
     Ok(found.into_iter().map(|(path, of)| Found { path, of }).collect())
-}
-
-fn is_case(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file()
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let why = || format!("could not read the folder `{}` of cases", folder.display());
-    let entries = std::fs::read_dir(folder).with_context(why)?;
-    let mut paths = entries.map(|entry| Ok(entry.with_context(why)?.path())).collect::<Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 /// Says of a case that there is no metric of its name.
