@@ -346,11 +346,15 @@ pub enum Command {
         #[arg(long, value_name = "INSTANT")]
         as_of: Option<String>,
     },
-    /// Write a simulated shop, a catalog and its events: to files, or with `--brokers` to Kafka
+    /// Write a simulated shop, a catalog and its events, or with `--model` the events of a model: to files, or with
+    /// `--brokers` to Kafka
     Simulate {
-        /// The folder for `Movies.txt` and `events.jsonl`
+        /// The folder for `Movies.txt` and `events.jsonl`, or for a file NAME.jsonl of each kind of events of the model
         #[arg(long, value_name = "DIR", conflicts_with = "brokers")]
         out: Option<PathBuf>,
+        /// With `--model` and `--out`: how the events are written [default: json]
+        #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "brokers")]
+        format: Option<Lines>,
         /// How many items the catalog in the folder has
         #[arg(long, value_name = "N", default_value_t = 300)]
         items: usize,
@@ -449,6 +453,14 @@ pub enum Command {
 /// Whether a flag without a value is set, as a number.
 fn is_set(text: &str) -> Result<u64, String> {
     Ok(u64::from(text == "true"))
+}
+
+/// How simulated events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "as they are called")]
+pub enum Lines {
+    Json,
+    Csv,
 }
 
 /// Whose SQL.

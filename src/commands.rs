@@ -54,6 +54,7 @@ mod second;
 mod show;
 mod signals;
 mod simulate;
+mod simulate_model;
 mod sinks;
 mod sql;
 mod state;
@@ -70,7 +71,7 @@ use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunA
 use crate::commit;
 use crate::config::events::Once;
 use crate::config::retention::Retention;
-use crate::config::{Config, Flag, Loaded};
+use crate::config::{Config, Flag, Loaded, Origin};
 use crate::engine::{Lane, Options};
 use crate::families::{self, all};
 use crate::instant;
@@ -265,6 +266,17 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
                 return produce::catalog(&config, file, as_of);
             }
             Ok(batch::catalog(&config, file, as_of.as_deref())?.limited(max_rejected, &config))
+        }
+        Command::Simulate { out, catalog, format, .. } if loaded.origin("model") == Origin::Flag("--model") => {
+            if catalog.is_some() {
+                let why = "`--catalog` is of the movie shop; with `--model` the events of the model are made";
+                return Err(Refused(why.to_owned()).into());
+            }
+            simulate_model::simulate(&config, out.as_deref(), format)
+        }
+        Command::Simulate { format: Some(_), .. } => {
+            let why = "`--format` is for the events of a model (`--model`); those of the movie shop are JSON";
+            Err(Refused(why.to_owned()).into())
         }
         Command::Simulate { out: Some(out), items, .. } => simulate::simulate(&config, &out, items),
         Command::Simulate { out: None, .. } if !config.kafka.is_given() => {

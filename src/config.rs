@@ -14,6 +14,7 @@ pub mod publish;
 pub mod retention;
 pub mod secret;
 pub mod settings;
+pub mod simulate_model;
 pub mod snowflake;
 pub mod written;
 mod wrong;
@@ -124,6 +125,8 @@ declared! {
         pub events: events::Events,
         /// The simulated shop: for `run` without files and without Kafka, and for `simulate`.
         pub simulate: Simulate,
+        /// Events of the families of a model: for `simulate --model`.
+        pub simulate_model: simulate_model::SimulateModel,
         /// The brokers that events are read from. Without `brokers` nothing is read from Kafka.
         pub kafka: kafka::Kafka,
         /// The Schema Registry, which knows how records of Kafka are written.
@@ -282,6 +285,7 @@ impl Default for Config {
             rules: Rules::default(),
             events: events::Events::default(),
             simulate: Simulate::default(),
+            simulate_model: simulate_model::SimulateModel::default(),
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),
             publish: publish::Publish::default(),

@@ -2,6 +2,7 @@
 //! What it yields are the bytes that a Kafka producer would send.
 
 pub mod items;
+pub mod model;
 pub mod shop;
 pub mod wire;
 

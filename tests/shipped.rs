@@ -1,7 +1,9 @@
 //! The models that come with the program, from any folder.
 
 /// The events of a store that there are in the world.
-mod real;
+pub mod real;
+/// Events that are made.
+mod simulated;
 
 use crate::cli::{deltamart, said};
 use crate::model::{has, put, says};

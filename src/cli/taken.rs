@@ -67,6 +67,7 @@ Examples:
         examples: "\
 Examples:
   deltamart simulate --out shop --items 500 --events 100000
+  deltamart simulate --model store --out store --format csv
   deltamart simulate --brokers 127.0.0.1:9092 --rate 1000",
     },
     Taken {

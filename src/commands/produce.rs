@@ -4,7 +4,7 @@ use super::outcome::Outcome;
 use super::progress::Progress;
 use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
-use crate::config::kafka::{Format, Kafka};
+use crate::config::kafka::Format;
 use crate::families::TOPICS;
 use crate::instant;
 use crate::kafka::KafkaError;
@@ -41,9 +41,12 @@ struct Sender {
 impl Sender {
     /// Registers the schemas and creates the topics first.
     fn new(config: &Config) -> Result<Sender> {
-        let Kafka { brokers, format, .. } = &config.kafka;
+        let format = &config.kafka.format;
         let mut topics = vec![None; TOPICS.len()];
-        config.kafka.topics().into_iter().for_each(|(place, name)| topics[place] = Some(name));
+        for (place, name) in config.kafka.topics() {
+            // What a model declares comes behind ours.
+            topics.get_mut(place).into_iter().for_each(|topic| *topic = Some(name.clone()));
+        }
         let names: Vec<&str> = topics.iter().flatten().map(String::as_str).collect();
         let mut ids: Vec<u32> = vec![0; TOPICS.len()];
         let naming = config.rules.shop.naming;
@@ -65,16 +68,7 @@ impl Sender {
                 bail!("`kafka.format` is `json_schema`, which is read, not sent; use `avro` or `json`")
             }
         }
-        let created = create_topics(
-            &config.kafka,
-            &names,
-            config.kafka.partitions,
-            // Simulated events are as old as they say: kept, not expired by their age.
-            &[("retention.ms", "-1"), ("cleanup.policy", "delete")],
-        )?;
-        if !created.is_empty() {
-            say!("created {} topics at {brokers}, {} partitions each", created.len(), config.kafka.partitions);
-        }
+        make_topics(config, &names)?;
         let producer = Producer::new(&config.kafka)?;
         let encoder = Encoder::with_ids(ids);
         Ok(Sender { producer, format: *format, encoder, naming, topics, payload: Vec::new(), sent: 0 })
@@ -103,15 +97,9 @@ impl Sender {
 
     /// Sends a shop's events, at most so many a second, until they end or it is told to stop.
     fn shop(&mut self, shop: Shop, rate: u64, stop: &AtomicBool) -> Result<(), KafkaError> {
-        let (started, before) = (Instant::now(), self.sent);
+        let mut pace = Pace::new(rate, stop);
         for produced in shop {
-            while rate > 0 && (started.elapsed().as_secs_f64() * rate as f64) < (self.sent - before) as f64 {
-                std::thread::sleep(STEP);
-                if stop.load(Acquire) {
-                    break;
-                }
-            }
-            if stop.load(Acquire) {
+            if !pace.goes_on() {
                 break;
             }
             let topic = match self.format {
@@ -125,31 +113,67 @@ impl Sender {
         }
         self.producer.finish()
     }
+}
 
-    fn progress(&self, all: u64) -> Progress {
-        let delivered = self.producer.delivered();
-        Progress::showing(
-            move || delivered.acknowledged.load(Relaxed),
-            move |acknowledged, rate, _| {
-                let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
-                let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
-                format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
-            },
-        )
+/// Creates the topics that are not there.
+pub(super) fn make_topics(config: &Config, names: &[&str]) -> Result<()> {
+    let partitions = config.kafka.partitions;
+    // Simulated events are as old as they say: kept, not expired by their age.
+    let settings = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
+    let created = create_topics(&config.kafka, names, partitions, &settings)?;
+    if !created.is_empty() {
+        say!("created {} topics at {}, {partitions} partitions each", created.len(), config.kafka.brokers);
+    }
+    Ok(())
+}
+
+/// At most so many records a second; 0 is as many as are taken.
+pub(super) struct Pace<'s> {
+    started: Instant,
+    rate: u64,
+    sent: u64,
+    stop: &'s AtomicBool,
+}
+
+impl<'s> Pace<'s> {
+    pub(super) fn new(rate: u64, stop: &'s AtomicBool) -> Pace<'s> {
+        Pace { started: Instant::now(), rate, sent: 0, stop }
     }
 
-    fn summary(&self, took: Duration, stopped: bool) -> Result<Outcome> {
-        let acknowledged = self.producer.delivered().acknowledged.load(Relaxed);
-        let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
-        let stopped = if stopped { "stopped by a signal: " } else { "" };
-        say!(
-            "{stopped}{} records sent and acknowledged in {:.1} s ({}/s)",
-            grouped(acknowledged),
-            took.as_secs_f64(),
-            grouped(rate as u64)
-        );
-        Ok(Outcome::of(acknowledged > 0).with("records", acknowledged).with("stopped", !stopped.is_empty()))
+    /// Waits for when the next record may be sent; whether it is to be sent at all.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let is_early = |pace: &Self| pace.started.elapsed().as_secs_f64() * (pace.rate as f64) < pace.sent as f64;
+        while self.rate > 0 && is_early(self) && !self.stop.load(Acquire) {
+            std::thread::sleep(STEP);
+        }
+        self.sent += 1;
+        !self.stop.load(Acquire)
     }
+}
+
+pub(super) fn progress(producer: &Producer, all: u64) -> Progress {
+    let delivered = producer.delivered();
+    Progress::showing(
+        move || delivered.acknowledged.load(Relaxed),
+        move |acknowledged, rate, _| {
+            let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
+            let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
+            format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
+        },
+    )
+}
+
+pub(super) fn summary(producer: &Producer, took: Duration, stopped: bool) -> Result<Outcome> {
+    let acknowledged = producer.delivered().acknowledged.load(Relaxed);
+    let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
+    let stopped = if stopped { "stopped by a signal: " } else { "" };
+    say!(
+        "{stopped}{} records sent and acknowledged in {:.1} s ({}/s)",
+        grouped(acknowledged),
+        took.as_secs_f64(),
+        grouped(rate as u64)
+    );
+    Ok(Outcome::of(acknowledged > 0).with("records", acknowledged).with("stopped", !stopped.is_empty()))
 }
 
 /// The items of a catalog file.
@@ -167,11 +191,11 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcom
     };
     let shop = Shop::new(config, items.iter().map(|item| item.item_id.clone()).collect());
     let mut sender = Sender::new(config)?;
-    let watch = sender.progress(items.len() as u64 + config.simulate.events);
+    let watch = progress(&sender.producer, items.len() as u64 + config.simulate.events);
     sender.catalog(items)?;
     sender.shop(shop, config.simulate.rate, &stop)?;
     let took = watch.stop();
-    let outcome = sender.summary(took, stop.load(Acquire))?;
+    let outcome = summary(&sender.producer, took, stop.load(Acquire))?;
     let warehouse = free_warehouse(Path::new(""), "kafka");
     say!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&reading(config, &warehouse)));
     Ok(outcome)
@@ -181,10 +205,10 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcom
 pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<Outcome> {
     let items = items(file, as_of.unwrap_or_else(instant::now))?;
     let mut sender = Sender::new(config)?;
-    let watch = sender.progress(items.len() as u64);
+    let watch = progress(&sender.producer, items.len() as u64);
     sender.catalog(items)?;
     let took = watch.stop();
-    sender.summary(took, false)
+    summary(&sender.producer, took, false)
 }
 
 /// The commands that read what was sent, and show it.

@@ -1,6 +1,7 @@
 //! Every setting there is: its key, its meaning and its default, and which one a name that is none is nearest to.
 
 use super::Config;
+use super::simulate_model::SimulateModel;
 use super::{Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, retention::Retention, snowflake};
 use crate::declared::{Declared, Field};
 use crate::rules::Rules;
@@ -37,6 +38,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
     let before = [("", Config::FIELDS), ("segments", Segments::FIELDS), ("rules", Rules::declared())];
     let after = [
         ("simulate", Simulate::FIELDS),
+        ("simulate_model", SimulateModel::FIELDS),
         ("kafka", kafka::Kafka::FIELDS),
         ("registry", kafka::Registry::FIELDS),
         ("publish", Publish::FIELDS),

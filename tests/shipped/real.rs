@@ -51,13 +51,13 @@ const TABLES: &[&str] = &[
 ];
 
 /// A value that is selected.
-fn selected(folder: &Path, warehouse: &str, sql: &str) -> String {
+pub fn selected(folder: &Path, warehouse: &str, sql: &str) -> String {
     let connection = rusqlite::Connection::open(folder.join(warehouse)).expect("opens");
     connection.query_row(sql, [], |row| row.get(0)).expect(sql)
 }
 
 /// The rows of a table, without when they were written.
-fn rows(folder: &Path, warehouse: &str, table: &str) -> String {
+pub fn rows(folder: &Path, warehouse: &str, table: &str) -> String {
     let connection = rusqlite::Connection::open(folder.join(warehouse)).expect("opens");
     let columns = connection.prepare(&format!("SELECT * FROM {table}")).expect("a table");
     let names: Vec<_> = columns.column_names().filter(|name| !name.starts_with('_')).collect();
