@@ -3,6 +3,7 @@
 pub use dataflows::shop::events::{Event, FAMILY, TOPICS};
 
 use crate::model::load::{Loaded, Model};
+use crate::model::views::View;
 use dataflows::declared::metrics::Metrics;
 use dataflows::declared::plan::Metric;
 use dataflows::family::{Catalogue, Family, FamilyId};
@@ -34,10 +35,11 @@ struct Everything {
     catalogue: Catalogue,
     declared: Vec<Loaded>,
     topics: Vec<Carried>,
+    views: Vec<View>,
 }
 
 impl Everything {
-    fn of(catalogue: Catalogue, declared: Vec<Loaded>) -> Everything {
+    fn of(catalogue: Catalogue, declared: Vec<Loaded>, views: Vec<View>) -> Everything {
         let ours = TOPICS.iter().map(|topic| Carried {
             family: SHOP,
             event: topic.event,
@@ -50,14 +52,14 @@ impl Everything {
             events.topics.iter().map(String::as_str).map(carried)
         });
         let topics = ours.chain(theirs).collect();
-        Everything { catalogue, declared, topics }
+        Everything { catalogue, declared, topics, views }
     }
 }
 
 static ALL: OnceLock<Everything> = OnceLock::new();
 
 fn everything() -> &'static Everything {
-    ALL.get_or_init(|| Everything::of(*OURS_ALONE, Vec::new()))
+    ALL.get_or_init(|| Everything::of(*OURS_ALONE, Vec::new(), Vec::new()))
 }
 
 /// The topics of Kafka that are read: those of the movie shop first, in the order of [`TOPICS`].
@@ -73,6 +75,11 @@ pub fn all() -> Catalogue {
 /// Those that a model declares.
 pub fn declared() -> &'static [Loaded] {
     &everything().declared
+}
+
+/// The views that a model declares, in the order of their names.
+pub fn views() -> &'static [View] {
+    &everything().views
 }
 
 /// The metrics that a model declares: of its own events, family by family, then over ours.
@@ -101,10 +108,10 @@ pub fn is_ours(name: &str) -> bool {
 /// # Panics
 /// If the families were asked for before.
 pub fn declare(model: Model) {
-    let Model { families: loaded, over } = model;
+    let Model { families: loaded, over, views } = model;
     over::declare(over);
     let families: Vec<&dyn Family> = OURS.iter().copied().chain(loaded.iter().map(|it| it.family as _)).collect();
-    let is_first = ALL.set(Everything::of(Catalogue::of(&families), loaded)).is_ok();
+    let is_first = ALL.set(Everything::of(Catalogue::of(&families), loaded, views)).is_ok();
     assert!(is_first, "the model is read before anything asks for tables");
 }
 

@@ -10,6 +10,7 @@ pub mod messages;
 
 pub mod events;
 pub mod grown;
+pub mod views;
 
 pub mod language;
 pub mod types;

@@ -11,6 +11,7 @@ pub mod progress;
 pub mod purge;
 pub mod snowflake;
 pub mod sqlite;
+pub mod views;
 
 use crate::lanes::Watermarks;
 use dataflows::delta::Delta;

@@ -4,6 +4,8 @@
 pub mod real;
 /// Events that are made.
 mod simulated;
+/// Views for analysts.
+mod views;
 
 use crate::cli::{deltamart, said};
 use crate::model::{has, put, says};

@@ -13,8 +13,13 @@ use crate::model::events::Events;
 use crate::model::language::SUMMARY;
 use crate::model::load::Loaded;
 use crate::model::shipped::Folder;
+use crate::model::views::View;
 use crate::model::{duckdb, snowflake};
 use crate::shown;
+use crate::sink::by_minute::Dialect;
+use crate::sink::snowflake::ddl;
+use crate::sink::sqlite::quoted;
+use crate::sink::views;
 use anyhow::{Context, Result};
 use dataflows::declared::plan::{Family, Literal, Metric};
 use dataflows::declared::reading::{Empty, Reading, Takes, shown as number};
@@ -36,8 +41,12 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         return Err(Refused("which table? `explain NAME`; `show` lists them".to_owned()).into());
     };
     let tables = all().tables();
+    if let Some(view) = families::views().iter().find(|view| view.name.eq_ignore_ascii_case(name)) {
+        return view_said(config, view, arguments.sql);
+    }
     let Some(id) = tables.iter().copied().find(|id| id.name().eq_ignore_ascii_case(name)) else {
-        let names: Vec<_> = tables.iter().map(|id| id.name().to_owned()).collect();
+        let views = families::views().iter().map(|view| view.name.clone());
+        let names: Vec<_> = tables.iter().map(|id| id.name().to_owned()).chain(views).collect();
         return Err(no_table(name, &names));
     };
     let sql = all().metrics().iter().find(|(metric, _)| *metric == id).map(|(_, sql)| *sql);
@@ -71,6 +80,29 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
             None => say!("\nwarehouse `{path}` has no such table yet: the next `run` makes it"),
         }
     }
+    Ok(())
+}
+
+/// What a view of the model is, and what each database is told to select.
+fn view_said(config: &Config, view: &View, of: Option<SqlOf>) -> Result<()> {
+    let views = families::views();
+    let select = |of: SqlOf| match of {
+        SqlOf::Sqlite => views::select(Dialect::Sqlite, quoted, (all(), views, view), &|_| None),
+        SqlOf::DuckDb => views::select(Dialect::DuckDb, quoted, (all(), views, view), &|_| None),
+        SqlOf::Snowflake => {
+            let made = ddl::model_views(all(), &ddl::Names::new(&config.snowflake), views);
+            let made = made.into_iter().find(|(name, ..)| name.eq_ignore_ascii_case(&view.name));
+            made.map_or_else(String::new, |(.., statement)| statement)
+        }
+    };
+    if let Some(of) = of {
+        say_as_is!("{}", select(of));
+        return Ok(());
+    }
+    say!("{}\n", prose(&format!("{}: {}", view.name, view.doc), shown::width()));
+    fact("view", &view.file)?;
+    fact("reads", &view.reads().join(", "))?;
+    say_as_is!("\n{}", select(SqlOf::Sqlite));
     Ok(())
 }
 
@@ -233,7 +265,8 @@ fn takes(reading: &Reading) -> String {
 pub(super) fn model(config: &Config) -> Result<()> {
     let declared = families::declared();
     let metrics: usize = families::metrics().map(|metrics| metrics.tables().len()).sum();
-    if declared.is_empty() && metrics == 0 {
+    let views = families::views();
+    if declared.is_empty() && metrics == 0 && views.is_empty() {
         return Ok(());
     }
     let families = if declared.len() == 1 { "family" } else { "families" };
@@ -261,6 +294,10 @@ pub(super) fn model(config: &Config) -> Result<()> {
     for metrics in over::declared() {
         say!("#   {}: events of the movie shop", metrics.plan().name);
         metrics_listed(config, metrics.plan())?;
+    }
+    if !views.is_empty() {
+        let names: Vec<_> = views.iter().map(|view| view.name.as_str()).collect();
+        say!("#   views: {}", names.join(", "));
     }
     Ok(())
 }

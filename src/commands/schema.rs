@@ -2,10 +2,11 @@
 
 use crate::cli::Dialect;
 use crate::config::Config;
-use crate::families::all;
+use crate::families::{all, views as declared};
 use crate::sink::by_minute;
 use crate::sink::snowflake;
 use crate::sink::sqlite::{ddl, progress_ddl, view_ddl};
+use crate::sink::views;
 use anyhow::Result;
 use std::path::Path;
 
@@ -15,7 +16,9 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
         Dialect::Sqlite => {
             let tables = all().tables().iter().map(|id| ddl(id.table()));
             let views = by_minute::all(all()).map(|(of, view, family)| view_ddl(of, view, family));
-            tables.chain([progress_ddl().to_owned()]).chain(views).collect()
+            let of_model =
+                views::ordered(declared()).into_iter().map(|view| views::sqlite_ddl(all(), declared(), view));
+            tables.chain([progress_ddl().to_owned()]).chain(views).chain(of_model).collect()
         }
         Dialect::Snowflake => {
             say!("-- To be run as ACCOUNTADMIN. It can be run again.\n");

@@ -7,7 +7,7 @@ use super::text::{self, grouped};
 use super::{Refused, tables};
 use crate::cli::{AnswerArgs, Format, ShowArgs};
 use crate::config::Config;
-use crate::families::all;
+use crate::families::{self, all};
 use crate::shown;
 use crate::sink::by_minute;
 use crate::sink::sqlite::guarded::{Column, Guarded, Unanswered};
@@ -58,7 +58,8 @@ pub(super) fn show_first(config: &Config, name: &str) -> Result<()> {
 fn rows(config: &Config, name: &str, arguments: &ShowArgs) -> Result<()> {
     let declared = declared();
     let known = |names: &[String]| names.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
-    let names: Vec<_> = declared.iter().map(|table| table.name.to_owned()).collect();
+    let views = families::views().iter().map(|view| view.name.clone());
+    let names: Vec<_> = declared.iter().map(|table| table.name.to_owned()).chain(views).collect();
     if !config.warehouse.exists() && known(&names).is_none() {
         return Err(no_table(name, &names));
     }
@@ -74,6 +75,11 @@ fn rows(config: &Config, name: &str, arguments: &ShowArgs) -> Result<()> {
         });
     };
     let declared = declared.into_iter().find(|table| table.name == found);
+    if let Some(view) = families::views().iter().find(|view| view.name == found)
+        && format_of(arguments.answer.format) == Format::Table
+    {
+        say!("{}", prose(&view.doc, shown::width()));
+    }
     let chosen = Chosen::of(&guarded, found, declared, arguments)?;
     chosen.print(&guarded, arguments)
 }

@@ -4,7 +4,7 @@ use super::rows::{Grid, Head, Width, format_of, print_lines, prose};
 use super::text::grouped;
 use crate::cli::Format;
 use crate::config::Config;
-use crate::families::all;
+use crate::families::{self, all};
 use crate::instant;
 use crate::shown;
 use crate::sink::Sink;
@@ -25,6 +25,10 @@ pub(super) fn tables(config: &Config, asked: Option<Format>) -> Result<()> {
         return lines(format, &count);
     }
     say_as_is!("{}", table_of(&count)?);
+    let views: Vec<_> = families::views().iter().map(|view| view.name.as_str()).collect();
+    if !views.is_empty() {
+        say!("{}", prose(&format!("views: {}", views.join(", ")), shown::width()));
+    }
     if let Some(progress) = sink.position()? {
         let at = instant::show(progress.committed_at);
         let said = format!("epoch {}, watermark {}, committed at {at}", progress.epoch, progress.watermarks);

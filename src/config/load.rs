@@ -8,6 +8,7 @@ use super::settings::{at, settings};
 use crate::families;
 use crate::model::shipped::{self, Folder};
 use crate::rules::Rules;
+use crate::sink::views;
 use dataflows::shop::events::rules::Profile;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -155,10 +156,12 @@ impl Loaded {
             wrong.extend((!folder.is_there()).then(why));
             wrong
         })?;
-        if !(loaded.families.is_empty() && loaded.over.is_empty()) {
-            families::declare(loaded);
+        if loaded.families.is_empty() && loaded.over.is_empty() && loaded.views.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        families::declare(loaded);
+        // They read tables of every family.
+        views::check(families::all(), families::views())
     }
 
     /// Where a value comes from; of a section or a map, where the first of it does that is not as it was.

@@ -4,6 +4,7 @@ use super::events::{self, Events};
 use super::messages::shown;
 use super::shipped::Folder;
 use super::types::compile;
+use super::views::{self, View};
 use super::{print, sqlite};
 use dataflows::declared::family::{Known, Made};
 use dataflows::declared::metrics::Metrics;
@@ -29,13 +30,19 @@ pub struct Model {
     pub families: Vec<Loaded>,
     /// Its metrics over events that are not declared.
     pub over: Vec<&'static Metrics>,
+    /// Its views, as far as their texts alone tell what they are.
+    pub views: Vec<View>,
 }
 
 /// The files of a folder that declare something, by what they are called.
 struct Files {
     events: BTreeMap<String, (PathBuf, String)>,
     metrics: BTreeMap<String, (PathBuf, String)>,
+    views: BTreeMap<String, (PathBuf, String)>,
 }
+
+/// Where the views of a model are.
+const VIEWS: &str = "views";
 
 /// The longest text of a file.
 const BYTES_MAX: u64 = 64 << 10;
@@ -53,7 +60,7 @@ pub fn load(
 ) -> Result<Model, Vec<String>> {
     let (files, mut wrong) = files(folder, tried);
     let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
-    for (name, (path, _)) in files.events.iter().chain(&files.metrics) {
+    for (name, (path, _)) in files.events.iter().chain(&files.metrics).chain(&files.views) {
         if taken(name) {
             wrong.push(format!("{}: there is a table `{name}` already. Rename the file.", path.display()));
         }
@@ -84,6 +91,13 @@ pub fn load(
             Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
         }
     }
+    let mut declared_views = Vec::new();
+    for (name, (path, text)) in &files.views {
+        match views::read(name, &path.display().to_string(), text) {
+            Ok(view) => declared_views.push(view),
+            Err(mistakes) => wrong.push(shown(&path.display().to_string(), text, &mistakes)),
+        }
+    }
     let readers = families.iter().map(|(path, events)| {
         reader(events).map_err(|Conflict { column, field }| {
             format!(
@@ -109,7 +123,7 @@ pub fn load(
         let called = format!("shop/{}/declared", plan.name);
         Metrics::leaked(plan, known, &called)
     });
-    Ok(Model { families, over: over.collect() })
+    Ok(Model { families, over: over.collect(), views: declared_views })
 }
 
 /// What reads the events that a file declares.
@@ -151,7 +165,8 @@ fn shared_topics(families: &[(&PathBuf, Events)]) -> Vec<String> {
 
 /// The files, and which of them cannot be read.
 fn files(folder: Folder<'_>, tried: Option<&Path>) -> (Files, Vec<String>) {
-    let (mut found, mut wrong) = (Files { events: BTreeMap::new(), metrics: BTreeMap::new() }, Vec::new());
+    let (events, metrics, views) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut found, mut wrong) = (Files { events, metrics, views }, Vec::new());
     let mut entries: Vec<PathBuf> = match folder.entries(folder.root()) {
         // What is tried may read events that are not declared.
         Err(_) if tried.is_some() && !folder.root().exists() => Vec::new(),
@@ -162,11 +177,20 @@ fn files(folder: Folder<'_>, tried: Option<&Path>) -> (Files, Vec<String>) {
         }
     };
     entries.extend(tried.map(Path::to_owned));
+    let of_views = folder.root().join(VIEWS);
+    if tried.is_none() && entries.contains(&of_views) && folder.is_folder(&of_views) {
+        match folder.entries(&of_views) {
+            Ok(views) => entries.extend(views),
+            Err(error) => wrong.push(format!("could not read the folder `{}`: {error}", of_views.display())),
+        }
+    }
     for path in entries {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_tried = tried == Some(&path);
         let kind = match extension {
             _ if is_tried => &mut found.metrics,
+            Some("sql") if path.parent() == Some(&of_views) => &mut found.views,
+            _ if path.parent() == Some(&of_views) => continue,
             Some("toml") => &mut found.events,
             Some("sql") if tried.is_none() => &mut found.metrics,
             Some(_) | None => continue,

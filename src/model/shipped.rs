@@ -48,6 +48,11 @@ pub const SHIPPED: &[Shipped] = &[
         "revenue_by_category.case"
         "revenue_by_category.sql"
         "store_events.toml"
+        "views/daily_customer_revenue.sql"
+        "views/hourly_trends.sql"
+        "views/real_time_customer_metrics.sql"
+        "views/top_customers.sql"
+        "views/trending_products.sql"
     },
 ];
 

@@ -106,7 +106,7 @@ FROM {minutes}",
 
 impl Dialect {
     /// The watermark of a family, out of `_progress`: of before families had names there is one.
-    fn watermark_of(self, family: &str, quote: fn(&str) -> String) -> String {
+    pub(super) fn watermark_of(self, family: &str, quote: fn(&str) -> String) -> String {
         let (all, least) = (quote("watermarks"), quote("watermark"));
         let own = match self {
             Dialect::Sqlite => format!("json_extract({all}, '$.{family}')"),

@@ -6,6 +6,7 @@ pub mod left;
 mod purge;
 pub mod rejected;
 pub mod trouble;
+mod views;
 
 use super::progress::Found;
 use super::purge::{Purge, Purged};
@@ -169,6 +170,8 @@ impl Sink for Sqlite {
         let path = &self.path;
         let failed = |error| sql_error(path, "claim", error);
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(failed)?;
+        // Before the tables change that they read.
+        views::drop_all(&transaction).map_err(failed)?;
         for id in self.catalogue.tables() {
             transaction.execute_batch(&ddl(id.table())).map_err(failed)?;
             if matches!(id.table().role, Role::Raw { .. }) {
@@ -184,6 +187,7 @@ impl Sink for Sqlite {
             let (name, view) = (quoted(view.name), view_ddl(of, view, family));
             transaction.execute_batch(&format!("DROP VIEW IF EXISTS {name};\n{view}")).map_err(failed)?;
         }
+        views::make_all(&transaction, self.catalogue, path)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(failed)?;
         let found = read_progress(&transaction, path, "claim")?;
         let claim = Claim::after(found.as_ref(), wanted, &format!("warehouse `{}`", path.display()))?;

@@ -6,8 +6,10 @@
 //! are therefore of one commit, and stay so while files come and go, for as long as the grace.
 
 use super::names;
+use crate::families;
 use crate::sink::by_minute;
 use crate::sink::sqlite::quoted;
+use crate::sink::views;
 use dataflows::family::Catalogue;
 use dataflows::table::{Column, Kind, Table, Type};
 use std::fmt::Write;
@@ -27,6 +29,9 @@ pub(super) fn sql(catalogue: Catalogue, address: &str) -> String {
     let mut sql = HEAD.to_owned();
     for (of, view, _) in by_minute::all(catalogue) {
         let _ = writeln!(sql, "-- {}   every minute: what `{}` says, carried forward", view.name, of.name);
+    }
+    for view in families::views() {
+        let _ = writeln!(sql, "-- {}   {}", view.name, view.doc);
     }
     let address = address.replace('\'', "''");
     write!(
@@ -62,6 +67,12 @@ FROM (
     for (of, view, family) in by_minute::all(catalogue) {
         let (name, doc) = (quoted(view.name), view.doc);
         let select = by_minute::select(by_minute::Dialect::DuckDb, quoted, (of, view, family), of.name, "_progress");
+        write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {name} AS\n{select};\n").unwrap_or_default();
+    }
+    let all = families::views();
+    for view in views::ordered(all) {
+        let (name, doc) = (quoted(&view.name), &view.doc);
+        let select = views::select(by_minute::Dialect::DuckDb, quoted, (catalogue, all, view), &|_| None);
         write!(sql, "\n-- {doc}\nCREATE OR REPLACE TEMP VIEW {name} AS\n{select};\n").unwrap_or_default();
     }
     sql

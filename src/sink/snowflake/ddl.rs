@@ -1,7 +1,10 @@
 //! What a database must hold: schemas, tables, the grants of who writes and who reads.
 
 use crate::config::snowflake::Snowflake as Config;
-use crate::sink::by_minute;
+use crate::families;
+use crate::model::views::View;
+use crate::sink::by_minute::{self, Dialect};
+use crate::sink::views;
 use dataflows::family::Catalogue;
 use dataflows::table::{ByMinute, Column, Role, Table, TableId, Type, stamp_columns};
 use std::collections::BTreeSet;
@@ -239,7 +242,7 @@ pub fn ask_columns(names: &Names) -> String {
 }
 
 /// The views of every minute, each with its table.
-fn views(catalogue: Catalogue) -> impl Iterator<Item = (TableId, &'static ByMinute, &'static str)> {
+fn minutes(catalogue: Catalogue) -> impl Iterator<Item = (TableId, &'static ByMinute, &'static str)> {
     let family = move |id| catalogue.family_of(id).map_or("", |family| family.name());
     catalogue.tables().iter().filter_map(move |id| Some((*id, id.table().by_minute.as_ref()?, family(*id))))
 }
@@ -271,12 +274,60 @@ pub fn missing(catalogue: Catalogue, names: &Names, there: &BTreeSet<(String, St
     } else if !there.contains(&(names.schema_text(Layer::Marts), "_PROGRESS".to_owned(), "WATERMARKS".to_owned())) {
         statements.push(add_watermarks(names));
     }
-    for (id, view, family) in views(catalogue) {
+    for (id, view, family) in minutes(catalogue) {
         if !has_table(&names.schema_text(Layer::Marts), &view.name.to_uppercase()) {
             statements.push(create_view(names, id, view, family));
         }
     }
     statements
+}
+
+/// What the comment of a view of a model ends with, behind a print of what it selects: so it is known again, and known to
+/// have changed.
+const OF_MODEL: &str = "(of the model, ";
+
+/// The views of a model, each with its name there and the statement that makes it, with the print of it.
+pub fn model_views(catalogue: Catalogue, names: &Names, all: &[View]) -> Vec<(String, String, String)> {
+    let schema = names.schema(Layer::Marts);
+    let called = |read: &str| {
+        let minutes = by_minute::all(catalogue).find(|(_, view, _)| view.name == read);
+        let is_view = all.iter().any(|view| view.name == read) || read == "_progress";
+        let ours = is_view.then(|| format!("{schema}.{}", name(read)));
+        catalogue.by_name(read).map(|id| names.table(id)).or(minutes.map(|(_, view, _)| names.by_minute(view))).or(ours)
+    };
+    let made = |view: &View| {
+        let select = views::select(Dialect::Snowflake, name, (catalogue, all, view), &called);
+        let print = format!("{OF_MODEL}{:08x})", crc32fast::hash(format!("{select}{}", view.doc).as_bytes()));
+        let comment = literal(&format!("{} {print}", view.doc));
+        let of = format!("{schema}.{}", name(&view.name));
+        let statement = format!("CREATE OR REPLACE VIEW {of} COPY GRANTS COMMENT = {comment} AS\n{select}");
+        (view.name.to_uppercase(), print, statement)
+    };
+    views::ordered(all).into_iter().map(made).collect()
+}
+
+/// Asks which views of a model there are.
+pub fn ask_views(names: &Names) -> String {
+    format!(
+        r#"SELECT "TABLE_NAME", "COMMENT" FROM {}."INFORMATION_SCHEMA"."VIEWS" WHERE "TABLE_SCHEMA" = {} AND "COMMENT" LIKE {}"#,
+        names.database(),
+        literal(&names.schema_text(Layer::Marts)),
+        literal(&format!("%{OF_MODEL}%"))
+    )
+}
+
+/// The statements that bring the views of a model to what they should be, given those that there are, as [`ask_views`]
+/// tells them.
+pub fn changed_views(catalogue: Catalogue, names: &Names, all: &[View], there: &[(String, String)]) -> Vec<String> {
+    let wanted = model_views(catalogue, names, all);
+    let is_wanted = |there: &str| wanted.iter().any(|(view, ..)| view == there);
+    let left = there.iter().filter(|(view, _)| !is_wanted(view));
+    let drops: Vec<_> =
+        left.map(|(view, _)| format!("DROP VIEW IF EXISTS {}.{}", names.schema(Layer::Marts), name(view))).collect();
+    let is_same =
+        |view: &str, print: &str| there.iter().any(|(name, comment)| name == view && comment.ends_with(print));
+    let makes = wanted.iter().filter(|(view, print, _)| !is_same(view, print)).map(|(.., statement)| statement.clone());
+    drops.into_iter().chain(makes).collect()
 }
 
 /// Everything an administrator runs once: warehouse, database, schemas, roles, the user, tables, grants. Run again, it
@@ -311,7 +362,8 @@ pub fn script(catalogue: Catalogue, config: &Config) -> Vec<String> {
     }
     script.extend(catalogue.tables().iter().map(|id| create_table(&names, *id)));
     script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
-    script.extend(views(catalogue).map(|(id, view, family)| create_view(&names, id, view, family)));
+    script.extend(minutes(catalogue).map(|(id, view, family)| create_view(&names, id, view, family)));
+    script.extend(model_views(catalogue, &names, families::views()).into_iter().map(|(.., statement)| statement));
     for layer in Layer::ALL {
         let schema = names.schema(layer);
         // Who writes owns: a column that is added later is an ALTER TABLE, which only owners may do. What the writer makes
@@ -345,6 +397,40 @@ mod tests {
         config.schemas.raw = "\"Ra\"\"w\"".to_owned();
         assert_eq!(Names::new(&config).schema_text(Layer::Raw), "Ra\"w");
         assert_eq!(Names::new(&config).table(table("users")), "\"DELTAMART\".\"CLEAN\".\"USERS\"");
+    }
+
+    #[test]
+    fn views_of_a_model_are_made_when_they_are_new_or_changed_and_go_with_their_files() {
+        let view = |name: &str, sql: &str| {
+            let text = format!("-- One row.\n{sql}");
+            crate::model::views::read(name, name, &text).expect("a view")
+        };
+        let names = Names::new(&Config::default());
+        let views = [
+            view("a", "SELECT b.user_id FROM b JOIN users ON users.user_id = b.user_id"),
+            view("b", "SELECT user_id FROM cart_events WHERE timestamp > watermark() - interval '1 day'"),
+        ];
+        let changed = |views: &[View], there: &[(String, String)]| changed_views(all(), &names, views, there);
+        let [b, a] = &changed(&views, &[])[..] else { panic!("two statements, each behind what it reads") };
+        let begins =
+            r#"CREATE OR REPLACE VIEW "DELTAMART"."MARTS"."A" COPY GRANTS COMMENT = 'One row. (of the model, "#;
+        assert!(a.starts_with(begins), "{a}");
+        let ends = r#"FROM "DELTAMART"."MARTS"."B" JOIN "DELTAMART"."CLEAN"."USERS" ON users.user_id = b.user_id"#;
+        assert!(a.ends_with(ends), "{a}");
+        assert!(b.contains(r#"FROM "DELTAMART"."RAW"."CART_EVENTS" WHERE timestamp > ((SELECT coalesce(CAST("#), "{b}");
+        assert!(b.ends_with(r#"FROM "DELTAMART"."MARTS"."_PROGRESS") - INTERVAL '86400 seconds')"#), "{b}");
+        // As the database tells them.
+        let comment = |statement: &str| {
+            let comment = statement.split("COMMENT = '").nth(1).and_then(|rest| rest.split("' AS").next());
+            comment.expect("a comment").to_owned()
+        };
+        let there = [("A".to_owned(), comment(a)), ("B".to_owned(), comment(b))];
+        assert_eq!(changed(&views, &there), Vec::<String>::new());
+        let other = [views[0].clone(), view("b", "SELECT user_id FROM users")];
+        let [only] = &changed(&other, &there)[..] else { panic!("one statement") };
+        assert!(only.contains(r#"VIEW "DELTAMART"."MARTS"."B" COPY"#), "{only}");
+        let drops = ["A", "B"].map(|name| format!(r#"DROP VIEW IF EXISTS "DELTAMART"."MARTS"."{name}""#));
+        assert_eq!(changed(&[], &there), drops);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
 use crate::config::snowflake::Snowflake as Config;
+use crate::families;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use dataflows::family::Catalogue;
@@ -123,6 +124,24 @@ impl Snowflake {
             .collect();
         for statement in ddl::missing(self.catalogue, &self.names, &self.there) {
             let what = statement.split(['(', '\n']).next().unwrap_or_default().trim().to_owned();
+            self.read(&what, statement, Vec::new())?;
+        }
+        self.make_views()
+    }
+
+    /// Makes the views of the model that are new or changed, and removes those that are of it no more.
+    fn make_views(&mut self) -> Result<(), SinkError> {
+        let what = format!("read the views of database {}", self.names.database());
+        let there = self.read(&what, ddl::ask_views(&self.names), Vec::new())?;
+        let there: Vec<_> = there
+            .iter()
+            .filter_map(|row| match &row[..] {
+                [CellValue::String(view), CellValue::String(comment)] => Some((view.clone(), comment.clone())),
+                _ => None,
+            })
+            .collect();
+        for statement in ddl::changed_views(self.catalogue, &self.names, families::views(), &there) {
+            let what = statement.split(" COPY").next().unwrap_or_default().to_owned();
             self.read(&what, statement, Vec::new())?;
         }
         Ok(())
