@@ -159,3 +159,28 @@ fn a_subject_becomes_a_model() {
     assert_eq!(song, "5 tv 0.65");
     stack.refuses(&["declare", "nobody-value"], &["the subject `nobody-value` is not there"]);
 }
+
+/// The events of a shipped model, made into a topic and read from there; the shop's are sent as before beside it.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn simulated_events_of_a_model_are_sent_and_read() {
+    let stack = Stack::reading("simulated", |event| event == "sign_in");
+    let events = deltamart::model::shipped::named("store").expect("it is shipped").files;
+    std::fs::create_dir(stack.path("model")).expect("makes it");
+    let topics = format!("topics = [\"{}\"]", stack.topic("store"));
+    for (file, text) in events.iter().filter(|(file, _)| !file.contains('/')) {
+        let text = text.replace("topics = [\"store_events\", \"raw_events\"]", &topics);
+        std::fs::write(stack.path(&format!("model/{file}")), text).expect("writes");
+    }
+    let json = ["--set", "kafka.format=json", "--rate", "0", "--events", "3000"];
+    let dirt = ["--set", "simulate.malformed_permille=20", "--set", "simulate.too_late_permille=0"];
+    stack.succeeds(&[&["simulate", "--model", "model"][..], &json, &dirt].concat());
+    stack.succeeds(&[&["simulate"][..], &json].concat());
+    stack.succeeds(&["run", "--to-end", "--set", "kafka.format=json"]);
+    stack.verify(&["--set", "kafka.format=json"]);
+    let count = |sql: &str| -> i64 { stack.value("deltamart.db", sql) };
+    let rejected = count(&format!("SELECT count(*) FROM rejected_events WHERE _topic = '{}'", stack.topic("store")));
+    assert!((30..100).contains(&rejected), "{rejected}");
+    assert_eq!(count("SELECT count(*) FROM store_events"), 3_000 - rejected);
+    assert!(count("SELECT count(*) FROM consumer_events") > 0, "the shop's sign-ins");
+}
