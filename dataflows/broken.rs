@@ -107,6 +107,12 @@ laws! {
     SessionsMove,
     /// A session leaves when its first event has passed, and not its last.
     SessionsEndWithTheirLast,
+    /// A value of a row that went is still there.
+    RowsGo,
+    /// A row of which nothing is left stays.
+    EmptyGroupsGo,
+    /// What is computed of rows leaves when events have passed, while rows may still change.
+    ReadersWait,
 }
 
 #[cfg(not(test))]

@@ -67,6 +67,15 @@ pub trait Family: Sync {
         Vec::new()
     }
 
+    /// Of what is kept side by side of some tables, what is not kept for others too.
+    ///
+    /// # Errors
+    /// If the section is not what this version writes.
+    fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {
+        let _ = others;
+        Ok(section.clone())
+    }
+
     /// Under which names operators keep records of several tables side by side: what is kept of some tables is put beside
     /// what is kept of others, and a record that is there twice is there once.
     fn kept_side_by_side(&self) -> Vec<&'static str> {

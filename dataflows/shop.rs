@@ -114,7 +114,7 @@ impl Family for MovieShop {
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
-        let declared = over::declared().iter().map(|metrics| metrics.kept());
+        let declared = over::declared().iter().flat_map(|metrics| metrics.kept());
         // Nothing is repeated that nobody reads.
         let met: Option<&'static dyn KeptBy> = (!over::declared().is_empty()).then_some(&DECLARED);
         METRICS.iter().flat_map(|metric| metric.kept).chain(SHARED).copied().chain(declared).chain(met).collect()
@@ -128,8 +128,16 @@ impl Family for MovieShop {
         over::declared().iter().flat_map(|metrics| metrics.windows(id)).collect()
     }
 
+    fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {
+        over::declared().iter().try_fold(section.clone(), |section, metrics| metrics.without_those_of(&section, others))
+    }
+
     fn kept_side_by_side(&self) -> Vec<&'static str> {
-        over::declared().iter().map(|metrics| metrics.kept().name()).chain([DECLARED.name]).collect()
+        over::declared()
+            .iter()
+            .flat_map(|metrics| metrics.kept().map(|kept| kept.name()))
+            .chain([DECLARED.name])
+            .collect()
     }
 
     fn prints_of(&self, id: TableId, row: &[Value]) -> Vec<u128> {

@@ -219,7 +219,8 @@ pub fn publish(
         lane.family = lane.family.with(Settings { since, ..lane.family.lane().clone() });
         let folded = raw::fold(dir, &mut **first, (catalogue, &*lane.family, &own), &before, stop)?;
         let Some((folded, read)) = folded else { return Ok(None) };
-        merge(&mut state, folded.state, &*lane.family, &own);
+        let merged = merge(&mut state, folded.state, &*lane.family, &own);
+        merged.map_err(|why| dir.refused(Obstacle::Unreadable(why)))?;
         let mut contents = desired.contents();
         for table in own {
             let (rows, into) = (folded.rows.get(&table), contents.tables.entry(table).or_default());
@@ -277,9 +278,19 @@ pub fn publish(
 
 /// Puts what is held of changed tables beside what is held of others. What several tables read is held already, if one of
 /// the others reads it.
-fn merge(state: &mut Vec<Section>, folded: Vec<Section>, family: &dyn Configured, changed: &BTreeSet<TableId>) {
+fn merge(
+    state: &mut Vec<Section>,
+    folded: Vec<Section>,
+    family: &dyn Configured,
+    changed: &BTreeSet<TableId>,
+) -> Result<(), String> {
     let others = fold::names(&*keeping(family, |id| !changed.contains(&id)));
     let side_by_side = family.family().kept_side_by_side();
     let is_new = |section: &Section| side_by_side.contains(&&*section.name) || !others.contains(&&*section.name);
-    state.extend(folded.into_iter().filter(is_new));
+    let is_other = |id| !changed.contains(&id) && family.lane().tables.contains(id);
+    for section in folded.iter().filter(|section| is_new(section)) {
+        let own = family.family().without_those_of(section, &is_other)?;
+        state.extend((own.records > 0).then_some(own));
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::oracle;
 use crate::support::mortal::{Fate, Life};
 use crate::support::{self, Options, Oracle, histories};
 use dataflows::Settings;
-use dataflows::declared::family::{Known, Made, WithSettings};
+use dataflows::declared::family::{Made, WithSettings};
 use dataflows::declared::plan::Once;
 use dataflows::family::{Catalogue, FamilyId};
 use dataflows::shop::MovieShop;
@@ -22,8 +22,8 @@ use deltamart::config::retention::Retention;
 use deltamart::engine::{self, Job, Keep, Lane};
 use deltamart::families::SHOP;
 use deltamart::fingerprint;
+use deltamart::model::load::known;
 use deltamart::model::types::compile;
-use deltamart::model::{print, sqlite};
 use deltamart::recovery::{self, Past};
 use deltamart::sink::Sink;
 use deltamart::sink::memory::{Contents, Memory};
@@ -95,11 +95,7 @@ impl Model {
                 compile(name, text, std::slice::from_ref(&things(once.cloned()))).expect("it was compiled");
             family.metrics.push(metric);
         }
-        let known = family.metrics.iter().map(|metric| Known {
-            sql: String::leak(sqlite::select(&family, metric)),
-            print: print::of(&family, metric),
-        });
-        let known = known.collect();
+        let known = family.metrics.iter().map(|metric| known(&family, metric)).collect();
         let made = Made::leaked(family, known, reader());
         let catalogue = Catalogue::of(&[&MovieShop, made]);
         let shop = match before {
@@ -444,9 +440,7 @@ impl Model {
             let (_, metric) = compile(name, &text, std::slice::from_ref(&things(None))).expect("a metric");
             family.metrics.push(metric);
         }
-        let of =
-            |metric| Known { sql: String::leak(sqlite::select(&family, metric)), print: print::of(&family, metric) };
-        let known = family.metrics.iter().map(of).collect();
+        let known = family.metrics.iter().map(|metric| known(&family, metric)).collect();
         let made = Made::leaked(family, known, reader());
         let catalogue = Catalogue::of(&[&MovieShop, made]);
         let shop = shop.iter().map(|name| support::table(name)).collect();

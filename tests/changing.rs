@@ -29,7 +29,11 @@ fn one_file_changes_and_one_table_is_computed_again() {
     let per_kind = "-- One row per hour and kind.\nSELECT date_trunc('hour', event_time) AS hour, event_type AS kind, max(price) AS dearest FROM store_events GROUP BY hour, kind";
     let per_day = "-- One row per day.\nSELECT date_trunc('day', event_time) AS day, sum(price) AS paid FROM store_events GROUP BY day";
     type Files<'f> = &'f [(&'f str, &'f str)];
-    let steps: [(Files<'_>, &[&str]); 7] = [
+    let visits = "-- One row per product and visit.\nSELECT product_id, session(event_time, interval '1 hour') AS started, funnel(event_type = 'view', event_type = 'purchase') AS reached FROM store_events GROUP BY product_id, started";
+    let longer = visits.replace("1 hour", "3 hours");
+    let visits_by_day = "-- One row per day and how far visits went.\nSELECT date_trunc('day', started) AS day, reached, count(*) AS visits, max(product_id) AS largest FROM one GROUP BY day, reached";
+    let more_by_day = visits_by_day.replace("max(", "min(");
+    let steps: [(Files<'_>, &[&str]); 12] = [
         (&[("one", per_hour)], &["one: 2 rows computed of 5 raw rows, at epoch"]),
         (&[("one", per_kind)], &["one: ", "written"]),
         (&[("one", per_kind), ("other", per_day)], &["other: "]),
@@ -37,6 +41,12 @@ fn one_file_changes_and_one_table_is_computed_again() {
         (&[("renamed", per_day), ("other", per_kind)], &["renamed: "]),
         (&[("other", per_kind)], &[]),
         (&[("one", per_hour), ("other", per_kind)], &["one: "]),
+        // One that reads the rows of the other: these are kept once, whoever wants them, and it changes with them.
+        (&[("one", visits), ("other", visits_by_day)], &["one: ", "other: "]),
+        (&[("one", visits), ("other", &more_by_day)], &["other: "]),
+        (&[("one", visits)], &[]),
+        (&[("one", visits), ("other", visits_by_day)], &["other: "]),
+        (&[("one", &longer), ("other", visits_by_day)], &["one: ", "other: "]),
     ];
     let mut lines = std::fs::read_to_string(at.join("events.jsonl")).expect("readable");
     for (minute, (files, changed)) in (800..).step_by(7).zip(steps) {

@@ -1,12 +1,12 @@
 //! Declared families in the engine: random metrics over random histories, late, repeated, on any number of workers, from
 //! start to start. After each of them every table is what the printed SQL says over the raw rows.
 
-use crate::dice::Dice;
+use crate::dice::{Dice, Words};
 use crate::drawn::Drawn;
 use crate::support::{self, HOUR_MS, MONDAY_MS, Oracle};
 use crate::toys::Kept;
-use dataflows::declared::family::{Known, Made, WithSettings};
-use dataflows::declared::plan::{Column, Family, Literal, Once, Type};
+use dataflows::declared::family::{Made, WithSettings};
+use dataflows::declared::plan::{Column, Family, Literal, Metric, Once, Type};
 use dataflows::declared::reading::{Case, Empty, Reader, Reading, Takes, shown};
 use dataflows::family::{Catalogue, FamilyId};
 use dataflows::raw::{LATE_EVENTS, REJECTED_EVENTS};
@@ -16,8 +16,8 @@ use dataflows::time::DAY_MS;
 use deltamart::decode::Format;
 use deltamart::engine::Lane;
 use deltamart::instant;
-use deltamart::model::types::compile;
-use deltamart::model::{print, sqlite};
+use deltamart::model::load::known;
+use deltamart::model::types::compile_over;
 use deltamart::sink::memory::Memory;
 use deltamart::source::script::{Script, Step};
 use deltamart::source::{Partition, Source};
@@ -88,16 +88,22 @@ pub fn once(dice: &mut Dice) -> Option<Once> {
 fn made(dice: &mut Dice, drawn: &mut Drawn) -> &'static Made {
     let mut family = things(once(dice));
     let mut metrics = Vec::new();
-    while metrics.len() < 3 {
-        let text = dice.metric();
+    while metrics.len() < 4 {
+        // The last is computed of rows of one of the others, as far as they have a time.
+        let of_events = metrics.iter().filter(|metric: &&Metric| metric.inner().is_none());
+        let of_rows = of_events.clone().find_map(Words::of_rows).filter(|_| metrics.len() == 3 || dice.of(4) == 0);
+        let text = match of_rows {
+            Some(words) => dice.metric_of(&words),
+            None => dice.metric(),
+        };
         let name = format!("metric{}", metrics.len());
-        let Ok((_, metric)) = compile(&name, &text, std::slice::from_ref(&family)) else { continue };
+        let of_events: Vec<_> = of_events.map(|metric| (0, metric.clone())).collect();
+        let families = std::slice::from_ref(&family);
+        let Ok((_, metric)) = compile_over(&name, &text, families, &of_events) else { continue };
         drawn.see(&metric);
         metrics.push(metric);
     }
-    let known =
-        |metric| Known { sql: String::leak(sqlite::select(&family, metric)), print: print::of(&family, metric) };
-    let known = metrics.iter().map(known).collect();
+    let known = metrics.iter().map(|metric| known(&family, metric)).collect();
     family.metrics = metrics;
     Made::leaked(family, known, reader())
 }

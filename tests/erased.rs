@@ -3,7 +3,7 @@
 
 use crate::dice::Dice;
 use crate::support::{self, Call, HOUR_MS, Hooked, MONDAY_MS, Options, Oracle};
-use dataflows::declared::family::{Known, Made, WithSettings};
+use dataflows::declared::family::{Made, WithSettings};
 use dataflows::declared::plan::{Column, Family as Plan, Literal, Once, Type};
 use dataflows::declared::reading::{Case, Empty, Reader, Reading, Takes};
 use dataflows::family::{Catalogue, Family, FamilyId};
@@ -17,8 +17,8 @@ use deltamart::decode::Format;
 use deltamart::engine::{self, Job, Keep, Lane};
 use deltamart::forget::{Named, Payloads, forget, sought};
 use deltamart::instant;
+use deltamart::model::load::known;
 use deltamart::model::types::compile;
-use deltamart::model::{print, sqlite};
 use deltamart::recovery::{self, StartError};
 use deltamart::sink::memory::Memory;
 use deltamart::sink::parquet::Parquet;
@@ -87,8 +87,7 @@ fn made(dice: &mut Dice, is_text: bool) -> &'static Made {
         metric
     });
     let metrics: Vec<_> = metrics.collect();
-    let known =
-        metrics.iter().map(|of| Known { sql: String::leak(sqlite::select(&plan, of)), print: print::of(&plan, of) });
+    let known = metrics.iter().map(|of| known(&plan, of));
     let known = known.collect();
     plan.metrics = metrics;
     let readings = COLUMNS.into_iter().enumerate().map(reading).collect();

@@ -12,6 +12,7 @@ use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
 use crate::declared::row::Datum;
 use crate::hash::Set;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What was aggregated of some events of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub enum Held {
     Values(Set<Box<[u8]>>),
     /// When steps were taken.
     Steps(Steps),
+    /// Of rows, which come and go: how often each value is there. Of some of the changes there may be fewer than none.
+    Counted(BTreeMap<Box<[u8]>, i64>),
 }
 
 /// How what is aggregated of a group lies in words and in what else is held.
@@ -44,6 +47,8 @@ pub struct Layout {
     slots: Vec<(usize, usize)>,
     words: usize,
     held: usize,
+    /// What is aggregated comes and goes.
+    is_of_rows: bool,
 }
 
 #[derive(Debug)]
@@ -74,14 +79,14 @@ pub fn is_person(expr: &Expr, person: Option<usize>) -> bool {
 }
 
 impl Layout {
-    /// Of these aggregates. `person` is the column that says whom an event is of.
-    pub fn of(aggregates: &[Aggregate], person: Option<usize>) -> Layout {
-        let mut layout = Layout { parts: Vec::new(), slots: Vec::new(), words: 0, held: 0 };
+    /// Of these aggregates, of events or of rows. `person` is the column that says whom one is of.
+    pub fn of(aggregates: &[Aggregate], person: Option<usize>, is_of_rows: bool) -> Layout {
+        let mut layout = Layout { parts: Vec::new(), slots: Vec::new(), words: 0, held: 0, is_of_rows };
         for (n, Aggregate { what, filter: _ }) in aggregates.iter().enumerate() {
             let words = match what {
                 What::Count(_) => COUNT,
                 What::Sum(_) => SUM,
-                What::Min(of) | What::Max(of) if is_word(of) => EXTREME,
+                What::Min(of) | What::Max(of) if is_word(of) && !is_of_rows => EXTREME,
                 What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) | What::Funnel(..) => 0,
             };
             let is_person = matches!(what, What::CountDistinct(of) if is_person(of, person));
@@ -102,6 +107,49 @@ impl Layout {
     /// Whether something lies so.
     pub fn is_of(&self, Partial { words, held }: &Partial) -> bool {
         (words.len(), held.len()) == (self.words, self.held)
+    }
+
+    /// A row comes or goes, so many times, and takes part in the aggregate of a place. `spare` is a buffer.
+    pub fn change(
+        &self,
+        part: usize,
+        (row, times): (&impl Facts, i64),
+        to: (&mut [u64], &mut [Held]),
+        spare: &mut Vec<u8>,
+    ) {
+        let (words, held) = to;
+        let Part { what, is_person, at } = &self.parts[part];
+        spare.clear();
+        match what {
+            What::Count(of) => {
+                let counts = of.as_ref().is_none_or(|of| !eval(of, row).is_null());
+                words[*at] = words[*at].wrapping_add_signed(if counts { times } else { 0 });
+            }
+            What::Sum(of) => {
+                if let Datum::Number(number) = eval(of, row) {
+                    sum(&mut words[*at..], i128::from(number) * i128::from(times), times as u64);
+                }
+            }
+            What::Min(of) | What::Max(of) | What::CountDistinct(of) => {
+                let value = eval(of, row);
+                if !value.is_null() {
+                    encode::push(&value, *is_person, spare);
+                    count(&mut held[*at], spare, times);
+                }
+            }
+            What::At(_, instant, values) => {
+                let mut all = std::iter::once(instant).chain(values).map(|of| eval(of, row));
+                let has_all = all.all(|value| {
+                    encode::push(&value, false, spare);
+                    !value.is_null()
+                });
+                if has_all {
+                    count(&mut held[*at], spare, times);
+                }
+            }
+            // Of events only.
+            What::Funnel(_, _) => {}
+        }
     }
 
     /// An event takes part in the aggregate of a place. `spare` is a buffer.
@@ -172,6 +220,12 @@ impl Layout {
         for Part { what, at, .. } in &self.parts {
             let at = *at;
             match what {
+                What::Count(_) if self.is_of_rows => words[at] = words[at].wrapping_add(of_words[at]),
+                What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) if self.is_of_rows => {
+                    if let Held::Counted(more) = std::mem::take(&mut of_held[at]) {
+                        more.into_iter().for_each(|(value, times)| count(&mut held[at], &value, times));
+                    }
+                }
                 What::Count(_) if is_broken(Law::CountsAreMerged) => words[at] = of_words[at],
                 What::Count(_) => words[at] += of_words[at],
                 What::Sum(_) => sum(&mut words[at..], total(&of_words[at..]), of_words[at + 2]),
@@ -189,7 +243,7 @@ impl Layout {
                     (Held::Values(_), Held::Values(_)) if is_broken(Law::ValuesAreMerged) => {}
                     (Held::Values(known), Held::Values(more)) => known.extend(more),
                     (to, from @ Held::Values(_)) => *to = from,
-                    (_, Held::Nothing | Held::Best(_) | Held::Steps(_)) => {}
+                    (_, Held::Nothing | Held::Best(_) | Held::Steps(_) | Held::Counted(_)) => {}
                 },
                 What::Funnel(_, conditions) => {
                     if let Held::Steps(more) = std::mem::take(&mut of_held[at]) {
@@ -212,6 +266,13 @@ impl Layout {
         let at = *at;
         let of = |place| match held.get(at) {
             Some(Held::Best(bytes)) => encode::at(bytes, place),
+            Some(Held::Counted(values)) => {
+                let best = match edge(what) {
+                    Edge::First => values.first_key_value(),
+                    Edge::Last => values.last_key_value(),
+                };
+                best.map_or(Datum::Null, |(bytes, _)| encode::at(bytes, place))
+            }
             Some(Held::Nothing | Held::Values(_) | Held::Steps(_)) | None => Datum::Null,
         };
         match what {
@@ -219,7 +280,7 @@ impl Layout {
             What::Sum(_) if words[at + 2] == 0 => Datum::Null,
             What::Sum(_) if is_broken(Law::SumIsOf128Bits) => Datum::Number(words[at] as i64),
             What::Sum(_) => i64::try_from(total(&words[at..])).map_or(Datum::Null, Datum::Number),
-            What::Min(of) | What::Max(of) if is_word(of) => {
+            What::Min(of) | What::Max(of) if is_word(of) && !self.is_of_rows => {
                 let value = words[at + 1] as i64;
                 if words[at] == 0 {
                     return Datum::Null;
@@ -233,11 +294,12 @@ impl Layout {
             What::Min(_) | What::Max(_) => of(0),
             What::CountDistinct(_) => Datum::Number(match &held[at] {
                 Held::Values(values) => values.len() as i64,
+                Held::Counted(values) => values.len() as i64,
                 Held::Nothing | Held::Best(_) | Held::Steps(_) => 0,
             }),
             What::Funnel(..) => Datum::Number(match &held[at] {
                 Held::Steps(steps) => steps.reached(),
-                Held::Nothing | Held::Best(_) | Held::Values(_) => 0,
+                Held::Nothing | Held::Best(_) | Held::Values(_) | Held::Counted(_) => 0,
             }),
             // The instant stands before the values.
             What::At(..) => of(value + 1),
@@ -286,7 +348,7 @@ fn best(held: &mut Held, bytes: &[u8], edge: Edge) {
     let is_better = match (&*held, edge) {
         (Held::Best(known), Edge::First) => bytes < known,
         (Held::Best(known), Edge::Last) => bytes > known,
-        (Held::Nothing | Held::Values(_) | Held::Steps(_), _) => true,
+        (Held::Nothing | Held::Values(_) | Held::Steps(_) | Held::Counted(_), _) => true,
     };
     if is_better {
         *held = Held::Best(bytes.into());
@@ -299,7 +361,23 @@ fn values(held: &mut Held) -> &mut Set<Box<[u8]>> {
     }
     match held {
         Held::Values(values) => values,
-        Held::Nothing | Held::Best(_) | Held::Steps(_) => unreachable!("it was made one"),
+        Held::Nothing | Held::Best(_) | Held::Steps(_) | Held::Counted(_) => unreachable!("it was made one"),
+    }
+}
+
+/// A value is there so many times more. What is there no times is not there.
+fn count(held: &mut Held, value: &[u8], times: i64) {
+    if !matches!(held, Held::Counted(_)) {
+        *held = Held::Counted(BTreeMap::new());
+    }
+    let Held::Counted(values) = held else { return };
+    let Some(known) = values.get_mut(value) else {
+        values.insert(value.into(), times);
+        return;
+    };
+    *known += times;
+    if *known == 0 && !is_broken(Law::RowsGo) {
+        values.remove(value);
     }
 }
 
@@ -309,6 +387,6 @@ fn steps(held: &mut Held, conditions: usize) -> &mut Steps {
     }
     match held {
         Held::Steps(steps) => steps,
-        Held::Nothing | Held::Best(_) | Held::Values(_) => unreachable!("it was made one"),
+        Held::Nothing | Held::Best(_) | Held::Values(_) | Held::Counted(_) => unreachable!("it was made one"),
     }
 }

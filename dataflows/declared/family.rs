@@ -16,7 +16,7 @@ use crate::operators::{Judged, LateSplit, Met, Watermarks, once, watermark};
 use crate::persons::{Id, NOBODY};
 use crate::raw::{Append, origin_values, raw_table};
 use crate::sip;
-use crate::state::{Kept, KeptBy, Ledger};
+use crate::state::{Kept, KeptBy, Ledger, Section};
 use crate::table::{Column, Role, Table, TableId, Value};
 use crate::time::{Instant, Settings, Time};
 use crate::wire::{Names, Reason};
@@ -182,13 +182,17 @@ impl Family for Made {
         self.metrics.windows(id)
     }
 
+    fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {
+        self.metrics.without_those_of(section, others)
+    }
+
     fn kept_side_by_side(&self) -> Vec<&'static str> {
-        vec![self.metrics.kept().name()]
+        self.metrics.kept().map(|kept| kept.name()).to_vec()
     }
 
     fn kept(&self) -> Vec<&'static dyn KeptBy> {
         let met: Option<&'static dyn KeptBy> = self.plan().once.is_some().then_some(self.met);
-        met.into_iter().chain([self.metrics.kept()]).collect()
+        met.into_iter().chain(self.metrics.kept()).collect()
     }
 }
 

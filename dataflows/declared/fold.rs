@@ -5,8 +5,8 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::encode;
 use crate::declared::eval::{eval, is_true};
-use crate::declared::plan::{Compare, Expr, Family, Literal, Metric, Node};
-use crate::declared::row::{Bare, Datum, Declared, Row};
+use crate::declared::plan::{Compare, Expr, Literal, Metric, Node};
+use crate::declared::row::{Bare, Datum, Row};
 use crate::declared::said::{Said, begin, keys};
 use crate::declared::sessions::shared;
 use crate::hash::{Folded, Map};
@@ -67,9 +67,13 @@ struct Reads {
 }
 
 impl Reading {
-    /// What those metrics read that are `kept`, by their numbers.
-    pub fn of(family: &Family, layouts: &[Rc<Layout>], kept: impl Fn(usize) -> bool) -> Reading {
-        let metrics = || family.metrics.iter().enumerate().filter(|(number, _)| kept(*number));
+    /// What these metrics read, with their numbers. `person` is the column that says whom an event or a row is of.
+    pub fn of<'m>(
+        metrics: impl Iterator<Item = (usize, &'m Metric)> + Clone,
+        person: Option<usize>,
+        layouts: &[Rc<Layout>],
+    ) -> Reading {
+        let metrics = || metrics.clone();
         let mut conditions = Vec::new();
         for (_, metric) in metrics() {
             let filters = metric.aggregates.iter().map(|aggregate| &aggregate.filter);
@@ -89,7 +93,7 @@ impl Reading {
         let metrics = metrics().map(|(number, metric)| Reads {
             number,
             filter: mask(&metric.filter),
-            keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, family.person))).collect(),
+            keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, person))).collect(),
             filters: metric.kept().iter().map(|aggregate| mask(&aggregate.filter)).collect(),
             is_session: metric.session().is_some(),
             layout: Rc::clone(&layouts[number]),
@@ -205,7 +209,7 @@ fn parts(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
 }
 
 /// What was said in an epoch so far, for each worker.
-struct Folding {
+pub struct Folding {
     parts: Vec<Part>,
     truths: Truths,
     key: Vec<u8>,
@@ -244,8 +248,9 @@ impl Folding {
         }
     }
 
-    /// Takes an event in. A condition is looked at once, and a metric that does not read the event costs a comparison.
-    fn take(&mut self, reading: &Reading, row: &Row) {
+    /// Takes an event in, or a change of a row: so many of it come, or go. A condition is looked at once, and a metric that
+    /// does not read the event costs a comparison.
+    pub fn take(&mut self, reading: &Reading, row: &Row, times: Option<i64>) {
         let Folding { parts, truths, key, spare } = self;
         reading.look(row, truths);
         for Reads { number, filter, keys, filters, layout, is_session } in &reading.metrics {
@@ -276,18 +281,25 @@ impl Folding {
             let (words, held) = part.said.partial(place);
             for (aggregate, filter) in filters.iter().enumerate() {
                 if reading.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {
-                    layout.add(aggregate, row, (words, held), spare);
+                    match times {
+                        None => layout.add(aggregate, row, (words, held), spare),
+                        Some(times) => layout.change(aggregate, (row, times), (words, held), spare),
+                    }
                 }
             }
         }
     }
 }
 
-/// What events say of groups, once for each group of an epoch and worker.
+/// What events, or changes of rows, say of groups, once for each group of an epoch and worker. `take` reads one.
 ///
 /// **Law.** What is said of a group, merged over workers, is what its metric's aggregates are of the events of the epoch.
 /// Nothing is kept from epoch to epoch.
-pub fn fold<'s>(events: Stream<'s, Declared>, reading: Reading, name: &str) -> Stream<'s, Said> {
+pub fn fold<'s, D: Clone + 'static>(
+    events: Stream<'s, D>,
+    name: &str,
+    take: impl Fn(&mut Folding, &D) + 'static,
+) -> Stream<'s, Said> {
     let peers = events.scope().peers();
     events
         .unary_frontier(Pipeline, name, move |_cap, _info| {
@@ -298,7 +310,7 @@ pub fn fold<'s>(events: Stream<'s, Declared>, reading: Reading, name: &str) -> S
                         .entry(*cap.time())
                         .or_insert_with(|| (cap.retain(output.output_index()), Folding::of(peers)));
                     let events = batches.flat_map(|batch| batch.drain(..));
-                    events.for_each(|event| folding.take(&reading, &event.row));
+                    events.for_each(|event| take(folding, &event));
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
                     let (cap, folding) = first.remove();

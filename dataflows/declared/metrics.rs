@@ -2,14 +2,14 @@
 
 use crate::Stream;
 use crate::declared::aggregate::{Layout, is_person};
-use crate::declared::fold::{Reading, fold, spread};
-use crate::declared::plan::{Family as Plan, Metric, Node, Type};
-use crate::declared::rollup::{FORGETS, Record, rollup};
+use crate::declared::fold::{Folding, Reading, fold, spread};
+use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type};
+use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
 use crate::declared::row::Declared;
-use crate::declared::rows::Rows;
+use crate::declared::rows::{Place, Rows};
 use crate::declared::said::{Said, begin};
 use crate::lane::Lane;
-use crate::state::{Kept, KeptBy};
+use crate::state::{Kept, KeptBy, Section};
 use crate::table::{self, Column, Person, Role, Table, TableId};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -23,6 +23,8 @@ pub struct Known {
     pub sql: &'static str,
     /// What stands for all that is computed: what was kept is of the metric that has it, whatever that is called.
     pub print: u64,
+    /// The same of the metric whose rows it is computed of, if it is.
+    pub inner: Option<u64>,
 }
 
 /// The metrics of a plan. They stay for as long as the process.
@@ -31,6 +33,8 @@ pub struct Metrics {
     known: Vec<Known>,
     tables: Vec<TableId>,
     groups: &'static Kept<Record>,
+    /// The groups of metrics that are computed of rows.
+    groups_of_rows: &'static Kept<Record>,
     /// Under which names the groups of each are counted.
     counted: Vec<&'static str>,
 }
@@ -63,7 +67,7 @@ pub(super) fn column(name: &str, doc: &str, (ty, nullable): (Type, bool), is_per
 /// The table of a metric: its outputs, of which the keys are the key.
 fn metric_table(plan: &Plan, metric: &Metric) -> Table {
     let columns = metric.outputs.iter().map(|output| {
-        let key = if let Node::Key(place) = output.value.node { metric.keys.get(place) } else { None };
+        let key = if let Expression::Key(place) = output.value.node { metric.keys.get(place) } else { None };
         let is_person = key.is_some_and(|key| is_person(key, plan.person));
         column(&output.name, &output.doc, (output.value.ty, output.value.nullable), is_person)
     });
@@ -91,9 +95,14 @@ impl Metrics {
         assert_eq!(prints.len(), known.len(), "no two metrics of `{}` have one print", plan.name);
         let name = leaked(&format!("{called}/groups"));
         let groups = Box::leak(Box::new(Kept { name, version: 1, forgets: FORGETS }));
+        let groups_of_rows = Box::leak(Box::new(Kept {
+            name: leaked(&format!("{called}/groups_of_rows")),
+            version: 1,
+            forgets: FORGETS,
+        }));
         let tables = plan.metrics.iter().map(|metric| TableId::leaked(metric_table(&plan, metric))).collect();
         let counted = plan.metrics.iter().map(|metric| leaked(&format!("{name}/{}", metric.name))).collect();
-        Box::leak(Box::new(Metrics { plan, known, tables, groups, counted }))
+        Box::leak(Box::new(Metrics { plan, known, tables, groups, groups_of_rows, counted }))
     }
 
     /// What they are of, and what they are.
@@ -123,12 +132,29 @@ impl Metrics {
         let place = self.tables.iter().position(|id| *id == table);
         let Some(metric) = place.and_then(|place| self.plan.metrics.get(place)) else { return Vec::new() };
         let session = metric.session().map(|gap_ms| (metric.keys.len() - 1, gap_ms));
-        metric.leaves.iter().map(|(place, _)| (*place, 0)).chain(session).collect()
+        let before_ms = metric.inner().and_then(Metric::session).unwrap_or(0);
+        metric.leaves.iter().map(|(place, _)| (*place, before_ms)).chain(session).collect()
     }
 
     /// What is kept of them.
-    pub fn kept(&self) -> &'static dyn KeptBy {
-        self.groups
+    pub fn kept(&self) -> [&'static dyn KeptBy; 2] {
+        [self.groups, self.groups_of_rows]
+    }
+
+    /// Of the groups of some tables, those that are not kept for others too: rows of a metric may be read by several.
+    ///
+    /// # Errors
+    /// If the section is not what this version writes.
+    pub fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {
+        let Some(kept) = [self.groups, self.groups_of_rows].into_iter().find(|kept| kept.name == section.name) else {
+            return Ok(section.clone());
+        };
+        let known = self.tables.iter().zip(&self.known).filter(|(id, _)| others(**id));
+        let of_others: BTreeSet<u64> =
+            known.flat_map(|(_, known)| known.inner.into_iter().chain([known.print])).collect();
+        let mut own = Vec::new();
+        kept.read(section, |record| own.extend((!of_others.contains(&record.print)).then_some(record)))?;
+        Ok(kept.section(&own))
     }
 
     /// Whether any of them is computed.
@@ -136,30 +162,146 @@ impl Metrics {
         self.tables.iter().any(|id| lane.settings.tables.contains(*id))
     }
 
-    /// Builds the tables that are kept: so many operators, however many they are. Events come in time, each once.
+    /// The metrics that are computed, by their numbers: those of tables, and behind them those that only others read.
+    fn nodes(&self, is_kept: &dyn Fn(TableId) -> bool) -> Vec<Node<'_>> {
+        let tables = self.plan.metrics.iter().zip(&self.known).zip(&self.tables).zip(&self.counted).enumerate();
+        let mut nodes: Vec<Node<'_>> = tables
+            .map(|(number, (((metric, known), id), counted))| Node {
+                metric,
+                print: known.print,
+                counted: Some(*counted),
+                table: u16::try_from(number).ok().filter(|_| is_kept(*id)),
+                inner: None,
+                is_read: false,
+            })
+            .collect();
+        for number in 0..nodes.len() {
+            let (metric, known) = (nodes[number].metric, &self.known[number]);
+            let Some((inner, print)) = metric.inner().zip(known.inner) else { continue };
+            let place = nodes.iter().position(|node| node.print == print).unwrap_or_else(|| {
+                nodes.push(Node { metric: inner, print, counted: None, table: None, inner: None, is_read: false });
+                nodes.len() - 1
+            });
+            nodes[number].inner = Some(place);
+            nodes[place].is_read |= nodes[number].table.is_some();
+        }
+        nodes
+    }
+
+    /// Builds the tables that are kept: so many operators, however many they are; and as many again if any is computed of
+    /// rows. Events come in time, each once.
     pub fn build<'s>(&self, events: Stream<'s, Declared>, lane: &mut Lane<'s>) {
-        let kept: Vec<bool> = self.tables.iter().map(|id| lane.settings.tables.contains(*id)).collect();
-        let layout = |metric: &Metric| Rc::new(Layout::of(&metric.kept(), self.plan.person));
-        let layouts: Vec<_> = self.plan.metrics.iter().map(layout).collect();
-        let prints: Vec<u64> = self.known.iter().map(|known| known.print).collect();
-        let rows = Rows::of(&self.plan, (&prints, &self.counted), &layouts, |number| {
-            lane.settings.since.get(&self.tables[number]).copied()
+        let nodes = self.nodes(&|id| lane.settings.tables.contains(id));
+        let layout = |node: &Node<'_>| {
+            let inner = node.metric.inner();
+            let person = inner.map_or(self.plan.person, |inner| inner.person_of_rows(self.plan.person));
+            Rc::new(Layout::of(&node.metric.kept(), person, inner.is_some()))
+        };
+        let layouts: Vec<_> = nodes.iter().map(layout).collect();
+        let since = |table: Option<u16>| lane.settings.since.get(&self.tables[usize::from(table?)]).copied();
+        let rows = nodes.iter().zip(&layouts).map(|(node, layout)| {
+            Rows::of(Place {
+                metric: node.metric,
+                print: node.print,
+                counted: node.counted.filter(|_| node.is_computed()),
+                layout: Rc::clone(layout),
+                table: node.table,
+                is_read: node.is_read,
+                inner: node.inner,
+                since: since(node.table),
+            })
         });
-        let fold_name = leaked(&self.groups.name.replace("groups", "fold"));
-        let said = fold(events, Reading::of(&self.plan, &layouts, |number| kept[number]), fold_name);
-        // What was kept of a metric that there is no more is let go of.
-        let are_sessions: Vec<bool> = self.plan.metrics.iter().map(|metric| metric.session().is_some()).collect();
-        let said_before = lane.restored(self.groups).flat_map(move |Record { print, keys, of }| {
-            let number = (0..prints.len()).find(|number| prints[*number] == print && kept[*number])?;
+        let rows: Rc<[Rows]> = rows.collect();
+        let of_events =
+            nodes.iter().enumerate().filter(|(_, node)| node.is_computed() && node.metric.inner().is_none());
+        let reading = Reading::of(of_events.map(|(number, node)| (number, node.metric)), self.plan.person, &layouts);
+        let name = leaked(&self.groups.name.replace("groups", "fold"));
+        let said = fold(events, name, move |folding: &mut Folding, event| folding.take(&reading, &event.row, None));
+        let said = said.concat(self.said_before(self.groups, &nodes, &layouts, lane));
+        let (changed, to_readers) =
+            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups, false), Rc::clone(&rows));
+        let name = leaked(&self.groups.name.replace("groups", "rows"));
+        lane.changes_of_many(name, self.tables.clone(), changed);
+        let before = self.said_before(self.groups_of_rows, &nodes, &layouts, lane);
+        if nodes.iter().any(|node| node.is_read) {
+            self.build_readers(to_readers, before, &nodes, (&layouts, rows), lane);
+        }
+    }
+
+    /// What was kept of those metrics that are computed. Of what there is no more is let go.
+    fn said_before<'s>(
+        &self,
+        kept: &'static Kept<Record>,
+        nodes: &[Node<'_>],
+        layouts: &[Rc<Layout>],
+        lane: &Lane<'s>,
+    ) -> Stream<'s, Said> {
+        let known = nodes.iter().zip(layouts).map(|(node, layout)| {
+            let print = node.is_computed().then_some(node.print);
+            (print, node.metric.session().is_some(), Rc::clone(layout))
+        });
+        let known: Vec<_> = known.collect();
+        lane.restored(kept).flat_map(move |Record { print, keys, of }| {
+            let number = known.iter().position(|(known, _, _)| *known == Some(print))?;
+            let (_, is_session, layout) = &known[number];
             let mut key = Vec::with_capacity(keys.len() + 2);
             begin(number, &mut key);
             key.extend_from_slice(&keys);
-            let to = spread(&key, are_sessions[number]);
-            layouts[number].is_of(&of).then(|| Said::of(to, &key, of))
+            layout.is_of(&of).then(|| Said::of(spread(&key, *is_session), &key, of))
+        })
+    }
+
+    /// Builds the tables that are computed of rows.
+    fn build_readers<'s>(
+        &self,
+        to_readers: Stream<'s, ToReaders>,
+        before: Stream<'s, Said>,
+        nodes: &[Node<'_>],
+        (layouts, rows): (&[Rc<Layout>], Rc<[Rows]>),
+        lane: &mut Lane<'s>,
+    ) {
+        let readings = nodes.iter().enumerate().map(|(of, inner)| {
+            let readers =
+                nodes.iter().enumerate().filter(move |(_, node)| node.inner == Some(of) && node.table.is_some());
+            let person = inner.metric.person_of_rows(self.plan.person);
+            Reading::of(readers.map(|(number, node)| (number, node.metric)), person, layouts)
         });
-        let said = said.concat(said_before);
-        let changed = rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, self.groups, rows);
-        let name = leaked(&self.groups.name.replace("groups", "rows"));
-        lane.changes_of_many(name, self.tables.clone(), changed);
+        let readings: Vec<_> = readings.collect();
+        let changes = to_readers.clone().flat_map(|told| match told {
+            ToReaders::Change(change) => Some(change),
+            ToReaders::Passed(_) => None,
+        });
+        let passed = to_readers.flat_map(|told| match told {
+            ToReaders::Change(_) => None,
+            ToReaders::Passed(passed) => Some(passed),
+        });
+        let name = |what: &str| leaked(&self.groups_of_rows.name.replace("groups", what));
+        let said = fold(changes, name("fold"), move |folding: &mut Folding, change: &RowChange| {
+            folding.take(&readings[change.of], &change.row, Some(change.times));
+        });
+        let said = said.concat(before).concat(passed);
+        let (changed, _) =
+            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups_of_rows, true), rows);
+        lane.changes_of_many(name("rows"), self.tables.clone(), changed);
+    }
+}
+
+/// A metric that is computed.
+#[derive(Clone, Copy)]
+struct Node<'m> {
+    metric: &'m Metric,
+    print: u64,
+    counted: Option<&'static str>,
+    /// Its table, if that is kept.
+    table: Option<u16>,
+    /// The number of the metric whose rows it is computed of.
+    inner: Option<usize>,
+    /// Whether one that is kept is computed of its rows.
+    is_read: bool,
+}
+
+impl Node<'_> {
+    fn is_computed(&self) -> bool {
+        self.table.is_some() || self.is_read
     }
 }

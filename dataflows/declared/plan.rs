@@ -214,7 +214,17 @@ pub struct Output {
     pub value: Expr,
 }
 
-/// A metric: one row a group of events.
+/// What a metric is computed of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The events of its family.
+    #[default]
+    Events,
+    /// The rows of another metric, which is computed of events: a column is an output of that.
+    Rows(Box<Metric>),
+}
+
+/// A metric: one row a group of events, or of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Metric {
     /// The name of its table.
@@ -234,6 +244,9 @@ pub struct Metric {
     pub having: Option<Expr>,
     /// The columns of its table; the first ones are the keys, in their order.
     pub outputs: Vec<Output>,
+    /// What it is computed of. (What is written of a plan has it apart.)
+    #[serde(skip)]
+    pub of: Source,
 }
 
 /// A column of a family's events.
@@ -278,18 +291,48 @@ pub struct Family {
 }
 
 impl Metric {
+    /// The metric whose rows it is computed of, if it is.
+    pub fn inner(&self) -> Option<&Metric> {
+        match &self.of {
+            Source::Events => None,
+            Source::Rows(inner) => Some(inner),
+        }
+    }
+
+    /// The output that says whom the events of a row are of; `person` is the column of events that says it.
+    pub fn person_of_rows(&self, person: Option<usize>) -> Option<usize> {
+        let is_person = |expr: &Expr| matches!(expr.node, Node::Column(place) if Some(place) == person);
+        self.outputs.iter().position(|output| {
+            let Node::Key(place) = output.value.node else { return false };
+            self.keys.get(place).is_some_and(is_person)
+        })
+    }
+
+    /// The outputs that say when the first event of a row can have been: windows and sessions of the time.
+    pub fn times(&self) -> Vec<usize> {
+        let says_when = |output: &Output| {
+            let Node::Key(place) = output.value.node else { return false };
+            let is_session = matches!(self.keys.get(place), Some(key) if matches!(key.node, Node::Session(..)));
+            is_session || self.leaves.iter().any(|(window, _)| *window == place)
+        };
+        self.outputs.iter().enumerate().filter(|(_, output)| says_when(output)).map(|(place, _)| place).collect()
+    }
+
     /// Which events are in one session, if its last key is one: those with fewer than so many milliseconds in between.
     pub fn session(&self) -> Option<i64> {
         if let Node::Session(gap_ms, _) = self.keys.last()?.node { Some(gap_ms) } else { None }
     }
 
-    /// The aggregates, and behind them what is kept of each group for its own sake: of a session when its last event was.
+    /// The aggregates, and behind them what is kept of each group for its own sake: of a session when its last event was, of rows how
+    /// many there are.
     pub fn kept(&self) -> Vec<Aggregate> {
         let last = self.keys.last().and_then(|key| {
             let Node::Session(_, at) = &key.node else { return None };
             Some(Aggregate { what: What::Max((**at).clone()), filter: None })
         });
-        self.aggregates.iter().cloned().chain(last).collect()
+        // Of rows, which come and go, how many there are.
+        let count = self.inner().map(|_| Aggregate { what: What::Count(None), filter: None });
+        self.aggregates.iter().cloned().chain(last).chain(count).collect()
     }
 }
 

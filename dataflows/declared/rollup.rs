@@ -4,8 +4,9 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
+use crate::declared::row::Row;
 use crate::declared::rows::{Group, OfGroup, Rows};
-use crate::declared::said::{GroupKey, Said, keys, number};
+use crate::declared::said::{GroupKey, Passed, Said, keys, number};
 use crate::declared::sessions::Sessions;
 use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
@@ -46,6 +47,13 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
         match held {
             Held::Nothing | Held::Steps(_) => {}
             Held::Best(bytes) => rename(bytes),
+            Held::Counted(values) => {
+                let all = std::mem::take(values).into_iter().map(|(mut value, times)| {
+                    rename(&mut value);
+                    (value, times)
+                });
+                *values = all.collect();
+            }
             Held::Values(values) => {
                 let mut all: Vec<_> = std::mem::take(values).into_iter().collect();
                 all.iter_mut().for_each(&mut rename);
@@ -85,13 +93,19 @@ impl Touched {
     }
 
     /// What changed, in the order of groups.
-    fn changes(self, groups: &Dense<GroupKey, Group>, rows: &[Rows], passed: Instant, out: &mut Vec<(u16, Delta)>) {
+    fn changes(
+        self,
+        groups: &Dense<GroupKey, Group>,
+        rows: &[Rows],
+        passed: &[Instant],
+        (out, read): (&mut Vec<(u16, Delta)>, &mut Vec<ToReaders>),
+    ) {
         let Touched { groups: touched, packed } = self;
         let (mut spare, mut changed) = (Vec::new(), Vec::new());
         for (place, had) in touched {
             let (key, group) = groups.at(place);
             let Some(of_metric) = rows.get(number(key)) else { continue };
-            let group = of_metric.of_group(key, group, passed);
+            let group = of_metric.of_group(key, group, passed[number(key)]);
             let is_shown = of_metric.is_shown(&group);
             if let Some(had) = &had
                 && is_shown
@@ -102,7 +116,12 @@ impl Touched {
                     continue;
                 }
             }
-            if is_shown || had.is_some() {
+            if of_metric.is_read {
+                let change = |times, row| ToReaders::Change(RowChange { of: number(key), times, row });
+                read.extend(had.clone().map(|had| change(-1, of_metric.read_packed(keys(key), &packed[had]))));
+                read.extend(is_shown.then(|| change(1, of_metric.read_row(&group))));
+            }
+            if of_metric.table.is_some() && (is_shown || had.is_some()) {
                 changed.push((begins(key), place, is_shown));
             }
         }
@@ -113,10 +132,10 @@ impl Touched {
         out.extend(changed.into_iter().filter_map(|(_, place, is_shown)| {
             let (key, group) = groups.at(place);
             let of_metric = rows.get(number(key))?;
-            let group = of_metric.of_group(key, group, passed);
+            let group = of_metric.of_group(key, group, passed[number(key)]);
             let delta =
                 if is_shown { Delta::Upsert(of_metric.row(&group)) } else { Delta::Delete(of_metric.key(&group)) };
-            Some((u16::try_from(number(key)).ok()?, delta))
+            Some((of_metric.table?, delta))
         }));
     }
 }
@@ -132,20 +151,28 @@ fn begins(key: &[u8]) -> u128 {
 #[derive(Default)]
 struct Groups {
     groups: Dense<GroupKey, Group>,
-    /// When groups end that have not; of sessions nothing, which end later with each event.
-    due: BTreeMap<Instant, Vec<u32>>,
+    /// Of each metric, when groups end that have not; of sessions nothing, which end later with each event.
+    due: Vec<BTreeMap<Instant, Vec<u32>>>,
     sessions: Sessions,
     /// Sessions that became part of others: they leave with the epoch.
     gone: Vec<u32>,
-    /// What ended up to here cannot change.
-    passed: Option<Instant>,
+    /// Of each metric, what ended up to there cannot change.
+    passed: Vec<Instant>,
+    /// Of each metric whose rows others read, what was last said of it.
+    told: Vec<Option<Instant>>,
     /// Of each metric, how many groups there are.
     live: Vec<usize>,
 }
 
 impl Groups {
     fn of(metrics: usize) -> Groups {
-        Groups { live: vec![0; metrics], ..Groups::default() }
+        Groups {
+            due: vec![BTreeMap::new(); metrics],
+            passed: vec![Instant::MIN; metrics],
+            told: vec![None; metrics],
+            live: vec![0; metrics],
+            ..Groups::default()
+        }
     }
 
     /// A group leaves.
@@ -153,20 +180,30 @@ impl Groups {
         let (key, group) = self.groups.at(place);
         let metric = number(key);
         self.live[metric] -= 1;
-        if rows.get(metric).is_some_and(|rows| rows.session.is_some()) && !group.is_gone {
-            self.sessions.remove(key);
+        if let Some(rows) = rows.get(metric).filter(|rows| rows.session.is_some() && !group.is_gone) {
+            self.sessions.remove(key, rows.read_start(key));
         }
         self.groups.vacate(place);
     }
 
     /// A group, and the row that it has until now.
-    fn touch(&mut self, place: u32, of_metric: &Rows, before: Instant, touched: Option<&mut Touched>) {
+    fn touch(&mut self, place: u32, of_metric: &Rows, touched: Option<&mut Touched>) {
         let Some(touched) = touched else { return };
         let (key, group) = self.groups.at(place);
+        let before = self.passed[number(key)];
         if !touched.has(group.mark, place) {
             let row = group.is_known.then(|| (of_metric, of_metric.of_group(key, group, before)));
             self.groups.at_mut(place).mark = touched.add(place, row);
         }
+    }
+
+    /// Groups of which no row is left and that have no end: nothing else would let go of them.
+    fn empty(&self, touched: &Touched, rows: &[Rows]) -> Vec<u32> {
+        let is_empty = |place: &u32| {
+            let (key, group) = self.groups.at(*place);
+            rows.get(number(key)).is_some_and(|rows| rows.stays() && rows.is_empty(group))
+        };
+        touched.groups.iter().map(|(place, _)| *place).filter(is_empty).collect()
     }
 
     /// What was aggregated of some events of a group is added to what there is of it.
@@ -175,16 +212,15 @@ impl Groups {
         key: &[u8],
         of_metric: &Rows,
         (words, held): (&[u64], &mut [Held]),
-        before: Instant,
         mut touched: Option<&mut Touched>,
     ) {
         let place = if let Some(gap_ms) = of_metric.session {
             let last = of_metric.last_of(keys(key), (words, held));
-            self.session(key, last, gap_ms, of_metric, before, touched.as_deref_mut())
+            self.session(key, last, gap_ms, of_metric, touched.as_deref_mut())
         } else {
             self.groups.place_of(key)
         };
-        self.touch(place, of_metric, before, touched);
+        self.touch(place, of_metric, touched);
         self.merge(place, of_metric, (words, held));
     }
 
@@ -194,13 +230,14 @@ impl Groups {
         let (is_session, is_new) = (of_metric.session.is_some(), !group.is_known);
         // A window ends when it ends.
         let ended = if is_session && !is_new { of_metric.end(key, group) } else { None };
-        self.live[number(key)] += usize::from(is_new);
+        let metric = number(key);
+        self.live[metric] += usize::from(is_new);
         self.groups.at_mut(place).merge(&of_metric.layout, (words, held));
         let (key, group) = self.groups.at(place);
         if is_session {
             self.sessions.ends(place, ended, of_metric.end(key, group));
         } else if is_new {
-            of_metric.end(key, group).into_iter().for_each(|end| self.due.entry(end).or_default().push(place));
+            of_metric.end(key, group).into_iter().for_each(|end| self.due[metric].entry(end).or_default().push(place));
         }
     }
 
@@ -212,7 +249,6 @@ impl Groups {
         last: Instant,
         gap_ms: i64,
         of_metric: &Rows,
-        before: Instant,
         mut touched: Option<&mut Touched>,
     ) -> u32 {
         let start = of_metric.start(keys(key));
@@ -224,16 +260,17 @@ impl Groups {
         let first = beside.first().filter(|first| of_metric.start(keys(&self.groups.at(**first).0)) <= start);
         let place = first.copied().unwrap_or_else(|| {
             let place = self.groups.place_of(key);
-            self.sessions.add(&self.groups.at(place).0, place);
+            let key = &self.groups.at(place).0;
+            self.sessions.add(key, place, of_metric.read_start(key));
             place
         });
         for joined in beside.into_iter().filter(|joined| *joined != place) {
             for touching in [place, joined] {
-                self.touch(touching, of_metric, before, touched.as_deref_mut());
+                self.touch(touching, of_metric, touched.as_deref_mut());
             }
             let (key, group) = self.groups.at(joined);
             self.sessions.ends(joined, of_metric.end(key, group), None);
-            self.sessions.remove(key);
+            self.sessions.remove(key, of_metric.read_start(key));
             let group = self.groups.at_mut(joined);
             group.is_gone = true;
             let (words, mut held) = group.clone().into_parts();
@@ -243,14 +280,18 @@ impl Groups {
         place
     }
 
-    /// The groups whose end has passed, and when that was: each once.
-    fn ended(&mut self, to: Instant) -> Vec<(Instant, u32)> {
+    /// The groups whose end has passed, by what has passed for each metric, and when that was: each once.
+    fn ended(&mut self, to: &[Instant]) -> Vec<(Instant, u32)> {
         let mut ended = Vec::new();
-        while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= to) {
-            let (end, places) = first.remove_entry();
-            ended.extend(places.into_iter().map(|place| (end, place)));
+        for (due, to) in self.due.iter_mut().zip(to) {
+            while let Some(first) = due.first_entry().filter(|first| first.key() <= to) {
+                let (end, places) = first.remove_entry();
+                ended.extend(places.into_iter().map(|place| (end, place)));
+            }
         }
-        ended.extend(std::iter::from_fn(|| self.sessions.ended(to)));
+        // Sessions are of events, for which the same has passed, whatever the metric.
+        let of_events = to.iter().max().copied().unwrap_or(Instant::MIN);
+        ended.extend(std::iter::from_fn(|| self.sessions.ended(of_events)));
         ended
     }
 }
@@ -258,21 +299,68 @@ impl Groups {
 /// The records of a group: different values are many, and are written down in several.
 fn records(print: u64, key: &GroupKey, group: &Group, out: &mut Vec<Record>) {
     let mut record = |words, held| out.push(Record { print, keys: keys(key).into(), of: Partial { words, held } });
-    let long = |held: &Held| match held {
-        Held::Values(values) if values.len() > SLICE => values.iter().cloned().collect(),
-        Held::Values(_) | Held::Best(_) | Held::Steps(_) | Held::Nothing => Vec::new(),
-    };
-    let short = |held: &Held| match held {
-        Held::Values(values) if values.len() > SLICE => Held::Nothing,
-        Held::Values(_) | Held::Best(_) | Held::Steps(_) | Held::Nothing => held.clone(),
-    };
-    record(group.words.clone(), group.held().iter().map(short).collect());
-    for (place, held) in group.held().iter().enumerate() {
-        for values in long(held).chunks(SLICE) {
-            let mut some = vec![Held::Nothing; group.held().len()];
-            some[place] = Held::Values(values.iter().cloned().collect());
-            record(vec![0; group.words.len()].into(), some.into());
+    let held = group.held();
+    let first = held.iter().map(|held| if parts(held).is_empty() { held.clone() } else { Held::Nothing });
+    record(group.words.clone(), first.collect());
+    for (place, part) in
+        held.iter().enumerate().flat_map(|(place, held)| parts(held).into_iter().map(move |p| (place, p)))
+    {
+        let mut some = vec![Held::Nothing; held.len()];
+        some[place] = part;
+        record(vec![0; group.words.len()].into(), some.into());
+    }
+}
+
+/// The parts of what is too long for one record.
+fn parts(held: &Held) -> Vec<Held> {
+    match held {
+        Held::Values(values) if values.len() > SLICE => {
+            let all: Vec<_> = values.iter().cloned().collect();
+            all.chunks(SLICE).map(|some| Held::Values(some.iter().cloned().collect())).collect()
         }
+        Held::Counted(values) if values.len() > SLICE => {
+            let all: Vec<_> = values.iter().map(|(value, times)| (value.clone(), *times)).collect();
+            all.chunks(SLICE).map(|some| Held::Counted(some.iter().cloned().collect())).collect()
+        }
+        Held::Values(_) | Held::Counted(_) | Held::Best(_) | Held::Steps(_) | Held::Nothing => Vec::new(),
+    }
+}
+
+/// A row of a metric came, or went.
+#[derive(Clone, Debug)]
+pub struct RowChange {
+    /// Of which metric, by its number.
+    pub of: usize,
+    /// It is there so many times more.
+    pub times: i64,
+    /// Its outputs.
+    pub row: Row,
+}
+
+/// What those are told that are computed of rows.
+#[derive(Clone, Debug)]
+pub enum ToReaders {
+    /// A row came, or went.
+    Change(RowChange),
+    /// Which rows will not change any more, for one worker.
+    Passed(Said),
+}
+
+/// Up to when the rows of metrics that are read do not change: the least of what workers say.
+struct PassedRows {
+    workers: usize,
+    of: BTreeMap<usize, BTreeMap<usize, Instant>>,
+}
+
+impl PassedRows {
+    fn note(&mut self, Passed { worker, of, at }: Passed) {
+        self.of.entry(of).or_default().insert(worker, at);
+    }
+
+    /// Nothing has passed of which a worker has said nothing.
+    fn least(&self, of: usize) -> Instant {
+        let said = self.of.get(&of).filter(|said| said.len() == self.workers);
+        said.and_then(|said| said.values().min().copied()).unwrap_or(Instant::MIN)
     }
 }
 
@@ -285,18 +373,24 @@ fn records(print: u64, key: &GroupKey, group: &Group, out: &mut Vec<Record>) {
 /// epoch at most, and it changes something. A group whose window has passed leaves and nothing is said of it. Of metrics
 /// that ask for it, a row is said once more when it becomes final: that is news of the even epoch whose watermark made it
 /// so. Odd epochs are silent.
+///
+/// Of metrics that others are computed of, the second stream says which rows came and went, and up to when none does any more:
+/// **a metric has a watermark of its own for those who read it**, the least of where events are cut and of where the first
+/// of its groups in memory begins. What has passed for the reader is that.
 pub fn rollup<'s>(
     said: Stream<'s, Said>,
     watermarks: Stream<'s, Instant>,
     settings: &Settings,
     ledger: &Ledger,
-    kept: &'static Kept<Record>,
+    (kept, is_of_rows): (&'static Kept<Record>, bool),
     rows: Rc<[Rows]>,
-) -> Stream<'s, (u16, Delta)> {
+) -> (Stream<'s, (u16, Delta)>, Stream<'s, ToReaders>) {
     let held = Rc::new(RefCell::new(Groups::of(rows.len())));
     ledger.count(kept.name, &held, |held| held.groups.len());
-    for (metric, rows) in rows.iter().enumerate() {
-        ledger.count(rows.counted, &held, move |held| held.live[metric]);
+    let (worker, workers) = (said.scope().index(), said.scope().peers());
+    let own = rows.iter().enumerate().filter(|(_, rows)| rows.read.is_some() == is_of_rows);
+    for (metric, counted) in own.filter_map(|(metric, rows)| Some((metric, rows.counted?))) {
+        ledger.count(counted, &held, move |held| held.live[metric]);
     }
     let prints: Vec<u64> = rows.iter().map(|rows| rows.print).collect();
     ledger.keep(kept, &held, move |held| {
@@ -308,36 +402,58 @@ pub fn rollup<'s>(
     });
     let settings = settings.clone();
     let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
-    let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, _: &mut Vec<()>| {
+    let mut passed_rows = PassedRows { workers, of: BTreeMap::new() };
+    let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, read: &mut Vec<_>| {
         let held = &mut *held.borrow_mut();
-        let before = held.passed.unwrap_or(Instant::MIN);
-        let now = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
-        let due_to = if is_broken(Law::GroupsWaitForLateness) { watermark } else { now };
+        let final_cut = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
+        let forget_cut = settings.forget_cut(watermark);
         let is_silent = is_silent(time) && !is_broken(Law::OddEpochsAreSilent);
         let mut touched = Touched::default();
         for mut said in Epoch::records(input) {
+            said.passed.into_iter().for_each(|passed| passed_rows.note(passed));
             for of in 0..said.groups() {
                 let Some(of_metric) = rows.get(number(said.key(of))) else { continue };
                 let (key, partial) = said.group(of);
-                held.take(key, of_metric, partial, before, (!is_silent).then_some(&mut touched));
+                held.take(key, of_metric, partial, (!is_silent).then_some(&mut touched));
             }
         }
+        // Rows of sessions say for themselves when they have passed.
+        let cut = |of_metric: &Rows, cut: Instant| match &of_metric.read {
+            Some(read) if read.session.is_some() && !is_broken(Law::ReadersWait) => passed_rows.least(read.of),
+            Some(_) | None => of_metric.passed(cut),
+        };
+        let now: Vec<Instant> = rows.iter().map(|of_metric| cut(of_metric, final_cut)).collect();
+        let due: Vec<Instant> = if is_broken(Law::GroupsWaitForLateness) {
+            rows.iter().map(|of_metric| cut(of_metric, watermark)).collect()
+        } else {
+            now.clone()
+        };
         let mut leave = std::mem::take(&mut held.gone);
-        for (end, place) in held.ended(due_to) {
-            let of_metric = rows.get(number(&held.groups.at(place).0));
-            if let Some(of_metric) = of_metric.filter(|of| of.asks_is_final && !is_broken(Law::FinalIsSaid)) {
-                held.touch(place, of_metric, before, (!is_silent).then_some(&mut touched));
+        for (end, place) in held.ended(&due) {
+            let metric = number(&held.groups.at(place).0);
+            let Some(of_metric) = rows.get(metric) else { continue };
+            if of_metric.asks_is_final && !is_broken(Law::FinalIsSaid) {
+                held.touch(place, of_metric, (!is_silent).then_some(&mut touched));
             }
-            let leaves = end <= settings.forget_cut(watermark) || is_broken(Law::GroupsWaitForLateness);
+            let leaves = end <= cut(of_metric, forget_cut) || is_broken(Law::GroupsWaitForLateness);
             if leaves && !is_broken(Law::GroupsLeave) {
                 leave.push(place);
             }
         }
-        held.passed = Some(now);
+        held.passed.clone_from(&now);
+        let empty = held.empty(&touched, &rows);
         if !is_silent {
-            touched.changes(&held.groups, &rows, now, out);
+            touched.changes(&held.groups, &rows, &now, (out, read));
         }
+        leave.extend(empty);
         leave.into_iter().for_each(|place| held.vacate(place, &rows));
+        for (of, of_metric) in rows.iter().enumerate().filter(|(_, of_metric)| of_metric.is_read && !is_of_rows) {
+            let at = of_metric.rows_passed(forget_cut, held.sessions.first(of));
+            if held.told[of].replace(at) != Some(at) {
+                let passed = Passed { worker, of, at };
+                read.extend((0..workers as u64).map(|to| ToReaders::Passed(Said::passed_to(to, passed))));
+            }
+        }
     };
-    per_epoch(said, watermarks, by_worker, kept.name, step).0
+    per_epoch(said, watermarks, by_worker, kept.name, step)
 }

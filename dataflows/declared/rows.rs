@@ -4,60 +4,135 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Layout};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
-use crate::declared::plan::{Expr, Family, Metric, Node, Type, Window};
-use crate::declared::row::Datum;
+use crate::declared::plan::{Expr, Metric, Node, Type, Window};
+use crate::declared::row::{Datum, Row};
 use crate::declared::said::{GroupKey, keys};
 use crate::table::Value;
 use crate::time::Instant;
 use std::rc::Rc;
 
+/// A metric's place among others.
+pub struct Place<'m> {
+    /// The metric.
+    pub metric: &'m Metric,
+    /// What stands for all that is computed.
+    pub print: u64,
+    /// Under which name its groups are counted; nothing if nobody asks.
+    pub counted: Option<&'static str>,
+    /// How what is aggregated lies.
+    pub layout: Rc<Layout>,
+    /// Its table, by its number; none if only readers of its rows want it.
+    pub table: Option<u16>,
+    /// Whether others are computed of its rows.
+    pub is_read: bool,
+    /// The number of the metric whose rows it is computed of.
+    pub inner: Option<usize>,
+    /// Groups whose last window begins before are not whole.
+    pub since: Option<Instant>,
+}
+
 /// What is made of a metric's groups.
 pub struct Rows {
     /// What is computed.
     pub print: u64,
-    /// What it is called, how many groups there are.
-    pub counted: &'static str,
+    /// Under which name its groups are counted; nothing if nobody asks.
+    pub counted: Option<&'static str>,
     /// How what is aggregated lies.
     pub layout: Rc<Layout>,
     /// Whether its rows say if they are final.
     pub asks_is_final: bool,
     /// Which events are in one session, if its last key is one.
     pub session: Option<i64>,
+    /// Its table, by its number.
+    pub table: Option<u16>,
+    /// Whether others are computed of its rows.
+    pub is_read: bool,
+    /// What its groups are computed of, if not of events.
+    pub read: Option<Read>,
     keys: usize,
     leaves: Vec<(usize, Window)>,
-    /// Groups whose last window begins before are not whole.
     since: Option<Instant>,
     having: Option<Expr>,
     outputs: Vec<Expr>,
 }
 
+/// Rows that another metric is computed of.
+pub struct Read {
+    /// The number of their metric.
+    pub of: usize,
+    /// Which windows of time they are of.
+    pub windows: Vec<Window>,
+    /// Which events are in one session, if they are of sessions.
+    pub session: Option<i64>,
+}
+
+impl Read {
+    /// No event up to a cut is in a window that begins before this.
+    pub fn passed(&self, cut: Instant) -> Instant {
+        self.windows
+            .iter()
+            .map(|window| window.floor(cut))
+            .chain(self.session.map(|_| cut))
+            .min()
+            .unwrap_or(Instant::MIN)
+    }
+}
+
 impl Rows {
-    /// Of all metrics, by their numbers: what is computed, and how many groups there are called what; from when on groups
-    /// are whole.
-    pub fn of(
-        family: &Family,
-        (prints, counted): (&[u64], &[&'static str]),
-        layouts: &[Rc<Layout>],
-        since: impl Fn(usize) -> Option<Instant>,
-    ) -> Rc<[Rows]> {
-        let metrics = family.metrics.iter().zip(prints).zip(counted).zip(layouts).enumerate();
-        let rows = metrics.map(|(number, (((metric, print), counted), layout))| {
-            let Metric { keys, leaves, having, outputs, .. } = metric;
-            let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
-            Rows {
-                print: *print,
-                counted,
-                layout: Rc::clone(layout),
-                keys: keys.len(),
-                leaves: leaves.clone(),
-                since: since(number),
-                asks_is_final: outputs.iter().chain(having).any(asks_is_final),
-                session: metric.session(),
-                having: having.clone(),
-                outputs,
-            }
+    /// Of a metric.
+    pub fn of(place: Place<'_>) -> Rows {
+        let Place { metric, print, counted, layout, table, is_read, inner, since } = place;
+        let Metric { keys, leaves, having, outputs, .. } = metric;
+        let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
+        let read = inner.zip(metric.inner()).map(|(of, inner)| Read {
+            of,
+            windows: inner.leaves.iter().map(|(_, window)| *window).collect(),
+            session: inner.session(),
         });
-        rows.collect()
+        Rows {
+            print,
+            counted,
+            layout,
+            keys: keys.len(),
+            leaves: leaves.clone(),
+            since,
+            asks_is_final: outputs.iter().chain(having).any(asks_is_final),
+            session: metric.session(),
+            table,
+            is_read,
+            read,
+            having: having.clone(),
+            outputs,
+        }
+    }
+
+    /// Up to when no event or row changes its groups any more, once no event before a cut comes; unless the rows that it
+    /// reads say otherwise.
+    pub fn passed(&self, cut: Instant) -> Instant {
+        match &self.read {
+            Some(read) if !is_broken(Law::ReadersWait) && cut > Instant::MIN => read.passed(cut),
+            Some(_) | None => cut,
+        }
+    }
+
+    /// Up to when none of its rows changes, of those that others read: no event before a cut comes, and of what is in memory
+    /// the first session began then.
+    pub fn rows_passed(&self, cut: Instant, first: Option<Instant>) -> Instant {
+        if self.leaves.is_empty() && self.session.is_none() || cut == Instant::MIN {
+            return Instant::MIN;
+        }
+        let windows = self.leaves.iter().map(|(_, window)| window.floor(cut));
+        windows.chain(self.session.map(|_| cut)).chain(first).min().unwrap_or(Instant::MIN)
+    }
+
+    /// Whether a group has no end.
+    pub fn stays(&self) -> bool {
+        self.leaves.is_empty() && self.session.is_none()
+    }
+
+    /// Whether no row is left of which a group would be.
+    pub fn is_empty(&self, group: &Group) -> bool {
+        self.read.is_some() && self.layout.last(&group.words, group.held()) == Datum::Number(0)
     }
 
     /// From when on no accepted event is in the group.
@@ -81,6 +156,11 @@ impl Rows {
             Datum::Instant(start) => start,
             Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => Instant::MIN,
         }
+    }
+
+    /// When a session began, if others read it.
+    pub fn read_start(&self, key: &GroupKey) -> Option<Instant> {
+        self.is_read.then(|| self.start(keys(key)))
     }
 
     /// When the last event of a session was.
@@ -108,6 +188,9 @@ impl Rows {
         if group.group.is_gone {
             return is_broken(Law::SessionsMove);
         }
+        if self.is_empty(group.group) && !is_broken(Law::EmptyGroupsGo) {
+            return false;
+        }
         self.is_whole(group) && self.having.as_ref().is_none_or(|having| is_true(having, group))
             || is_broken(Law::HavingIsAsked)
     }
@@ -119,7 +202,9 @@ impl Rows {
             Datum::Instant(start) => Some(start),
             Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
         });
-        // An event of before might have been in the session.
+        // An event of before might have been in the session, or in that of a row.
+        let before_ms = self.read.as_ref().and_then(|read| read.session).unwrap_or(0);
+        let starts = starts.map(|start| start.saturating_sub(before_ms));
         let of_session = self.session.map(|gap_ms| self.start(group.keys).saturating_sub(gap_ms));
         starts.chain(of_session).max().is_some_and(|start| start >= since)
     }
@@ -133,6 +218,24 @@ impl Rows {
     /// The row of a group.
     pub fn row(&self, group: &OfGroup<'_>) -> Vec<Value> {
         self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
+    }
+
+    /// The row of a group, as those see it who are computed of it.
+    pub fn read_row(&self, group: &OfGroup<'_>) -> Row {
+        self.outputs.iter().map(|output| eval(output, group)).collect()
+    }
+
+    /// The same row as it was, of what might have changed of it.
+    pub fn read_packed(&self, keys: &[u8], packed: &[u8]) -> Row {
+        let mut next = 0;
+        let values = self.outputs.iter().map(|output| {
+            if let Node::Key(place) = output.node {
+                return encode::at(keys, place);
+            }
+            next += 1;
+            encode::at(packed, next - 1)
+        });
+        values.collect()
     }
 
     /// The key of a group's row: its first columns.

@@ -1,6 +1,7 @@
 //! What events say of groups, for one worker: no box for each group.
 
 use crate::declared::aggregate::{Held, Layout, Partial};
+use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
@@ -34,6 +35,19 @@ pub struct Said {
     keys: Vec<u8>,
     words: Vec<u64>,
     held: Vec<Held>,
+    /// That rows which are read will not change any more.
+    pub passed: Option<Passed>,
+}
+
+/// What a worker says of the rows of a metric: no row changes, or comes, whose events are before an instant.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Passed {
+    /// Which worker.
+    pub worker: usize,
+    /// Which metric, by its number.
+    pub of: usize,
+    /// Which instant.
+    pub at: Instant,
 }
 
 /// Where what is said of a group ends, and that of the next begins.
@@ -54,7 +68,12 @@ impl Said {
     pub fn of(to: u64, key: &[u8], of: Partial) -> Said {
         let Partial { words, held } = of;
         let ends = Ends { key: key.len(), words: words.len(), held: held.len() };
-        Said { to, ends: vec![ends], keys: key.to_vec(), words: words.into(), held: held.into() }
+        Said { to, ends: vec![ends], keys: key.to_vec(), words: words.into(), held: held.into(), passed: None }
+    }
+
+    /// That rows do not change any more, for one worker.
+    pub fn passed_to(to: u64, passed: Passed) -> Said {
+        Said { to, passed: Some(passed), ..Said::default() }
     }
 
     /// Of how many groups.

@@ -3,7 +3,7 @@
 use crate::broken::{Law, is_broken};
 use crate::declared::encode;
 use crate::declared::row::Datum;
-use crate::declared::said::GroupKey;
+use crate::declared::said::{GroupKey, number};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::Included;
@@ -25,17 +25,36 @@ pub struct Sessions {
     by_key: BTreeMap<GroupKey, u32>,
     /// By when they end.
     ends: BTreeSet<(Instant, u32)>,
+    /// Of each metric whose rows others read: when its sessions began, and how many then.
+    starts: BTreeMap<usize, BTreeMap<Instant, usize>>,
 }
 
 impl Sessions {
-    /// A session begins.
-    pub fn add(&mut self, key: &GroupKey, place: u32) {
+    /// A session begins; `read` says when, if others read it.
+    pub fn add(&mut self, key: &GroupKey, place: u32, read: Option<Instant>) {
         self.by_key.insert(key.clone(), place);
+        if let Some(start) = read {
+            *self.starts.entry(number(key)).or_default().entry(start).or_default() += 1;
+        }
+    }
+
+    /// When the first session of a metric began that others read.
+    pub fn first(&self, metric: usize) -> Option<Instant> {
+        self.starts.get(&metric)?.first_key_value().map(|(start, _)| *start)
     }
 
     /// A session is none any more.
-    pub fn remove(&mut self, key: &GroupKey) {
+    pub fn remove(&mut self, key: &GroupKey, read: Option<Instant>) {
         self.by_key.remove(key);
+        let starts = self.starts.get_mut(&number(key));
+        if let Some((start, starts)) = read.zip(starts)
+            && let Some(count) = starts.get_mut(&start)
+        {
+            *count -= 1;
+            if *count == 0 {
+                starts.remove(&start);
+            }
+        }
     }
 
     /// Those that events from the key's instant to `last` belong to, in their order.

@@ -54,8 +54,13 @@ pub fn arguments(what: &What) -> Vec<&Expr> {
     }
 }
 
-/// Everything that a metric computes of an event.
+/// Everything that is computed of an event, for a metric or for the rows that it is computed of.
 pub fn of_events(metric: &Metric) -> Vec<&Expr> {
+    metric.inner().map_or_else(|| own(metric), own)
+}
+
+/// Everything that a metric computes of an event or of a row.
+fn own(metric: &Metric) -> Vec<&Expr> {
     let aggregates =
         metric.aggregates.iter().flat_map(|Aggregate { what, filter }| arguments(what).into_iter().chain(filter));
     metric.filter.iter().chain(&metric.keys).chain(aggregates).collect()

@@ -151,7 +151,7 @@ impl Readers {
 mod tests {
     use super::*;
     use crate::declared::family::of_value;
-    use crate::declared::plan::{Compare, Expr, Literal, Node};
+    use crate::declared::plan::{Compare, Expr, Literal, Node, Source};
     use crate::declared::row::{Datum, Row};
     use crate::raw::Append;
     use crate::shop::raw::tests::{events, row};
@@ -172,7 +172,7 @@ mod tests {
     fn metric(filter: Option<Expr>, keys: Vec<Expr>) -> Metric {
         let (name, doc) = (String::new(), String::new());
         let (leaves, aggregates, outputs) = (Vec::new(), Vec::new(), Vec::new());
-        Metric { name, doc, filter, keys, leaves, aggregates, having: None, outputs }
+        Metric { name, doc, filter, keys, leaves, aggregates, having: None, outputs, of: Source::Events }
     }
 
     fn expr(node: Node, ty: Type) -> Expr {

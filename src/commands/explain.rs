@@ -120,8 +120,8 @@ fn sql_of(config: &Config, of: SqlOf, id: TableId, sql: &str) -> Result<String> 
     if of == SqlOf::Snowflake {
         return Ok(snowflake::select(family, metric, &config.snowflake, lateness_ms));
     }
-    if let Some(word) = duckdb::lacks(metric) {
-        let why = format!("DuckDB has no `{word}()`, and cannot run the text of `{}`: take `--sql sqlite`", id.name());
+    if let Some(lacks) = duckdb::lacks(metric) {
+        let why = format!("DuckDB {lacks}, and cannot run the text of `{}`: take `--sql sqlite`", id.name());
         return Err(Refused(why).into());
     }
     let text = text(config, metric)?;
@@ -173,7 +173,11 @@ pub(super) fn metric_said(config: &Config, events: &Family, metric: &Metric, tex
     say!("{}\n", prose(&format!("{}: {}", metric.name, metric.doc), shown::width()));
     let (filter, having) = conditions(text);
     let such = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-    fact("reads", &format!("{}{such}", events.name))?;
+    let read = match metric.inner() {
+        Some(inner) => format!("the rows of {}, of {}", inner.name, events.name),
+        None => events.name.clone(),
+    };
+    fact("reads", &format!("{read}{such}"))?;
     fact("columns", &reads(events, metric))?;
     fact("key", &key(metric))?;
     if let Some(having) = having {

@@ -51,6 +51,12 @@ pub(super) fn kept(metric: &Metric, lateness: Option<i64>) -> String {
     match (&names[..], lateness) {
         ([], _) => format!("kept for ever: {one}"),
         (_, None) => format!("kept for ever, because `lateness` is unlimited: {one}"),
+        (windows, Some(ms)) if metric.inner().is_some() => format!(
+            "a group leaves when its {} has ended, the watermark is {} further, and no row of `{}` that began before can change",
+            windows.join(" or its "),
+            span::show(ms),
+            metric.inner().map_or("", |inner| &inner.name)
+        ),
         ([window], Some(ms)) => {
             format!("a group leaves when its {window} has ended and the watermark is {} further", span::show(ms))
         }

@@ -77,11 +77,14 @@ SET VARIABLE deltamart_cut = (
 }
 
 /// What of a metric DuckDB has no word for: then it cannot run the text.
-pub fn lacks(metric: &Metric) -> Option<&'static str> {
+pub fn lacks(metric: &Metric) -> Option<String> {
+    if let Some(inner) = metric.inner() {
+        return Some(format!("has no table `{}` but that of the feed", inner.name));
+    }
     let has_funnel = metric.aggregates.iter().any(|aggregate| matches!(aggregate.what, What::Funnel(_, _)));
     match metric.session() {
-        Some(_) => Some("session"),
-        None => has_funnel.then_some("funnel"),
+        Some(_) => Some("has no `session()`".to_owned()),
+        None => has_funnel.then(|| "has no `funnel()`".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::events::{self, Events};
 use super::messages::shown;
 use super::shipped::Folder;
-use super::types::compile;
+use super::types::{compile, compile_over};
 use super::views::{self, View};
 use super::{print, sqlite};
 use dataflows::declared::family::{Known, Made};
@@ -39,6 +39,14 @@ struct Files {
     events: BTreeMap<String, (PathBuf, String)>,
     metrics: BTreeMap<String, (PathBuf, String)>,
     views: BTreeMap<String, (PathBuf, String)>,
+    /// Those that are there, where another one is tried: it may read their rows.
+    others: BTreeMap<String, (PathBuf, String)>,
+}
+
+impl Files {
+    fn all_metrics(&self) -> impl Iterator<Item = (&String, &(PathBuf, String))> {
+        self.metrics.iter().chain(&self.others)
+    }
 }
 
 /// Where the views of a model are.
@@ -83,8 +91,14 @@ pub fn load(
     let are_all_known = families.len() == files.events.len();
     let plans: Vec<_> = families.iter().map(|(_, events)| events.family.clone()).chain(ours).collect();
     let mut metrics: Vec<Vec<Metric>> = vec![Vec::new(); plans.len()];
+    // First those of events: others may read their rows. Then those others, which nobody may read.
+    let compiled = |(name, (_, text)): (&String, &(PathBuf, String))| compile(name, text, &plans).ok();
+    let mut readable: Vec<_> = files.all_metrics().filter_map(compiled).collect();
+    let of_rows = files.all_metrics().filter_map(|(name, (_, text))| compile_over(name, text, &plans, &readable).ok());
+    let of_rows: Vec<_> = of_rows.filter(|(_, metric)| metric.inner().is_some()).collect();
+    readable.extend(of_rows);
     for (name, (path, text)) in &files.metrics {
-        match compile(name, text, &plans) {
+        match compile_over(name, text, &plans, &readable) {
             Ok((place, metric)) => metrics[place].push(metric),
             // What follows from a family that could not be read is not a second mistake.
             Err(_) if !are_all_known && families.is_empty() => {}
@@ -134,10 +148,18 @@ pub fn reader(Events { family, readings, .. }: &Events) -> Result<Reader, Confli
     Reader::of(String::leak(family.name.clone()), readings.clone(), family.time, family.person)
 }
 
+/// What is known of a metric of such events.
+pub fn known(plan: &Family, metric: &Metric) -> Known {
+    Known {
+        sql: String::leak(sqlite::select(plan, metric)),
+        print: print::of(plan, metric),
+        inner: metric.inner().map(|inner| print::of(plan, inner)),
+    }
+}
+
 /// The plan of events with their metrics, and what is known of these.
 fn with_metrics(mut plan: Family, metrics: Vec<Metric>) -> (Family, Vec<Known>) {
-    let known = |metric| Known { sql: String::leak(sqlite::select(&plan, metric)), print: print::of(&plan, metric) };
-    let known = metrics.iter().map(known).collect();
+    let known = metrics.iter().map(|metric| known(&plan, metric)).collect();
     plan.metrics = metrics;
     (plan, known)
 }
@@ -165,8 +187,9 @@ fn shared_topics(families: &[(&PathBuf, Events)]) -> Vec<String> {
 
 /// The files, and which of them cannot be read.
 fn files(folder: Folder<'_>, tried: Option<&Path>) -> (Files, Vec<String>) {
-    let (events, metrics, views) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let (mut found, mut wrong) = (Files { events, metrics, views }, Vec::new());
+    let (events, metrics) = (BTreeMap::new(), BTreeMap::new());
+    let (views, others) = (BTreeMap::new(), BTreeMap::new());
+    let (mut found, mut wrong) = (Files { events, metrics, views, others }, Vec::new());
     let mut entries: Vec<PathBuf> = match folder.entries(folder.root()) {
         // What is tried may read events that are not declared.
         Err(_) if tried.is_some() && !folder.root().exists() => Vec::new(),
@@ -193,6 +216,7 @@ fn files(folder: Folder<'_>, tried: Option<&Path>) -> (Files, Vec<String>) {
             _ if path.parent() == Some(&of_views) => continue,
             Some("toml") => &mut found.events,
             Some("sql") if tried.is_none() => &mut found.metrics,
+            Some("sql") => &mut found.others,
             Some(_) | None => continue,
         };
         // Texts for other engines stand beside the metrics.

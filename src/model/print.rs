@@ -13,6 +13,7 @@ type Read<'f> = (&'f str, usize, Vec<(usize, &'f str, Type, bool)>, Option<Vec<u
 /// The print of a metric's plan, with the columns of its family that it reads and how events count there. Comments and
 /// blanks of its text, and columns that it does not read, are no part of it.
 pub fn of(family: &Family, metric: &Metric) -> u64 {
+    let inner = metric.inner().map(|inner| of(family, inner));
     let mut metric = metric.clone();
     metric.doc.clear();
     metric.outputs.iter_mut().for_each(|output| output.doc.clear());
@@ -27,6 +28,7 @@ pub fn of(family: &Family, metric: &Metric) -> u64 {
     };
     let read: Read<'_> = (&family.name, family.time, used.into_iter().filter_map(column).collect(), once);
     // A plan is made of what can be written.
-    let bytes = postcard::to_allocvec(&(MEANING, &metric, &read)).unwrap_or_default();
+    let mut bytes = postcard::to_allocvec(&(MEANING, &metric, &read)).unwrap_or_default();
+    bytes.extend(inner.iter().flat_map(|print| print.to_le_bytes()));
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

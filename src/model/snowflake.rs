@@ -25,7 +25,7 @@ pub fn select(made: &Made, metric: &Metric, config: &Config, lateness_ms: Option
     let names = Names::new(config);
     let family = made.plan();
     let slots = Slots::of(&metric.aggregates);
-    let events = Printer::of_events(family);
+    let events = metric.inner().map_or_else(|| Printer::of_events(family), Printer::of_rows);
     let groups = Printer::of_groups(metric);
     let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
     let tables = (names.table(made.raw_table()), names.table(LATE_EVENTS));
@@ -36,7 +36,11 @@ pub fn select(made: &Made, metric: &Metric, config: &Config, lateness_ms: Option
         parts.push(("_cut".to_owned(), cut(&names, family, lateness_ms.unwrap_or(0))));
         from += ", _cut";
     }
-    parts.push(("_events".to_owned(), in_time(family, metric, &tables)));
+    let read = match metric.inner() {
+        Some(inner) => select(made, inner, config, lateness_ms),
+        None => in_time(family, metric, &tables),
+    };
+    parts.push(("_events".to_owned(), read));
     let mut filter = metric.filter.as_ref().map(|filter| events.value(filter));
     let is_apart =
         |later: &str, before: &str, gap_ms: i64| format!("DATEDIFF('MILLISECOND', {before}, {later}) >= {gap_ms}");

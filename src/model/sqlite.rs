@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 /// unlimited) are there if something asks whether a row is final.
 pub fn select(family: &Family, metric: &Metric) -> String {
     let slots = Slots::of(&metric.aggregates);
-    let events = Printer::of_events(family);
+    let events = metric.inner().map_or_else(|| Printer::of_events(family), Printer::of_rows);
     let groups = Printer::of_groups(metric);
     let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
     let mut parts = vec![("_events".to_owned(), in_time(family, metric))];
@@ -85,8 +85,11 @@ fn session_end(metric: &Metric, gap_ms: i64, events: &Printer<'_>) -> String {
     format!("max({at}) + {gap_ms} AS _end")
 }
 
-/// The events in time; of those that are repeated one.
+/// The events in time, of those that are repeated one; or the rows of another metric.
 fn in_time(family: &Family, metric: &Metric) -> String {
+    if let Some(inner) = metric.inner() {
+        return select(family, inner);
+    }
     let name = |column: &usize| family.columns.get(*column).map(|column| quoted(&column.name));
     let (distinct, columns): (_, Vec<_>) = match &family.once {
         Some(once) => {

@@ -6,10 +6,11 @@ mod functions;
 pub mod names;
 mod numbers;
 mod person;
+mod rows;
 
 use super::language::{self, Call, Expr as Written, Item, Key, Name, Node as Said, Query};
 use super::messages::{Mistake, Span};
-use dataflows::declared::plan::{Aggregate, Expr, Family, Metric, Node, Output, Type, Window};
+use dataflows::declared::plan::{Aggregate, Expr, Family, Metric, Node, Output, Source, Type, Window};
 use dataflows::time::DAY_MS;
 use std::fmt;
 
@@ -18,14 +19,35 @@ use std::fmt;
 /// # Errors
 /// If it is not a metric: all that is wrong with it.
 pub fn compile(name: &str, text: &str, families: &[Family]) -> Result<(usize, Metric), Vec<Mistake>> {
+    compile_over(name, text, families, &[])
+}
+
+/// The same of a text that may also read the rows of these metrics, if they are of events: each with its family's place.
+///
+/// # Errors
+/// As above.
+pub fn compile_over(
+    name: &str,
+    text: &str,
+    families: &[Family],
+    metrics: &[(usize, Metric)],
+) -> Result<(usize, Metric), Vec<Mistake>> {
     let (query, mut mistakes) = language::read(text);
     let Some(query) = query else { return Err(mistakes) };
     if let Some(wrong) = names::wrong(name) {
         mistakes.push(Mistake::new(query.span, format!("the metric's name `{name}` {wrong}."), "Rename its file."));
     }
     let Some(from) = &query.from else { return Err(mistakes) };
-    let Some(place) = families.iter().position(|family| family.name == from.text) else {
-        let meant = names::meant(&from.text, families.iter().map(|family| family.name.as_str()));
+    let of_rows = metrics.iter().find(|(_, metric)| metric.name == from.text && metric.name != name);
+    let place = families.iter().position(|family| family.name == from.text);
+    if let Some((_, inner)) = of_rows.filter(|(_, metric)| metric.inner().is_some()) {
+        let what = format!("`{}` is computed of the rows of `{}`: there is no third level.", from.text, read_by(inner));
+        mistakes.push(Mistake::new(from.span, what, format!("Read `{}` itself.", read_by(inner))));
+        return Err(mistakes);
+    }
+    let Some(place) = place.or(of_rows.map(|(place, _)| *place)) else {
+        let names = families.iter().map(|family| family.name.as_str());
+        let meant = names::meant(&from.text, names.chain(metrics.iter().map(|(_, metric)| metric.name.as_str())));
         let instead = match (meant, families) {
             (Some(meant), _) => format!("Did you mean `{meant}`?"),
             (None, []) => "Declare it first.".to_owned(),
@@ -37,7 +59,11 @@ pub fn compile(name: &str, text: &str, families: &[Family]) -> Result<(usize, Me
         mistakes.push(Mistake::new(from.span, format!("there are no events `{}`.", from.text), instead));
         return Err(mistakes);
     };
-    let mut typer = Typer { family: &families[place], quoted: &query.quoted, mistakes };
+    let inner = of_rows.map(|(_, inner)| inner).filter(|_| families[place].name != from.text);
+    let rows = inner.map(|inner| rows::of(inner, &families[place]));
+    let family = rows.as_ref().unwrap_or(&families[place]);
+    let times = inner.map_or_else(|| vec![family.time], Metric::times);
+    let mut typer = Typer { family, times, inner, quoted: &query.quoted, mistakes };
     let metric = typer.metric(name, &query);
     match metric {
         Some(metric) if typer.mistakes.is_empty() => Ok((place, metric)),
@@ -52,8 +78,18 @@ pub fn compile(name: &str, text: &str, families: &[Family]) -> Result<(usize, Me
 /// The longest gap within a session: its events are kept for as long.
 const LONGEST_GAP_MS: i64 = 366 * DAY_MS;
 
+/// The metric whose rows another one is computed of.
+fn read_by(metric: &Metric) -> &str {
+    metric.inner().map_or("", |inner| &inner.name)
+}
+
 struct Typer<'f> {
+    /// What is read: events, or rows as if they were some.
     family: &'f Family,
+    /// The columns by whose windows a group leaves.
+    times: Vec<usize>,
+    /// The metric whose rows are read.
+    inner: Option<&'f Metric>,
     /// Where names in double quotes stand.
     quoted: &'f [Span],
     mistakes: Vec<Mistake>,
@@ -124,9 +160,13 @@ impl Typer<'_> {
         group.has_window = !leaves.is_empty() || is_session;
         if are_keys_read && !group.has_window && !stays(doc) {
             let what = "a key without a window of the event's time is kept for ever.";
+            let window = self.times.first().map(|time| {
+                let time = &self.family.columns[*time].name;
+                format!("Group by a window of it, such as `date_trunc('day', {time})`; or end")
+            });
             let instead = format!(
-                "Group by a window of it, such as `date_trunc('day', {})`; or end the comment before SELECT with: Kept for ever.",
-                self.family.columns[self.family.time].name
+                "{} the comment before SELECT with: Kept for ever.",
+                window.unwrap_or_else(|| "End".to_owned())
             );
             self.mistakes.push(Mistake::new(*span, what, instead));
         }
@@ -168,8 +208,9 @@ impl Typer<'_> {
             .chain(&mut having)
             .for_each(|value| aggregates::moved(value, &slots));
         let keys = keys.into_iter().map(|key| key.expr).collect();
+        let of = self.inner.map_or(Source::Events, |inner| Source::Rows(Box::new(inner.clone())));
         let metric =
-            Metric { name: name.to_owned(), doc: doc.clone(), filter, keys, leaves, aggregates, having, outputs };
+            Metric { name: name.to_owned(), doc: doc.clone(), filter, keys, leaves, aggregates, having, outputs, of };
         if self.mistakes.is_empty() {
             self.person(&metric, query);
         }
@@ -272,7 +313,7 @@ impl Typer<'_> {
         }
         if let Node::Floor(_, at) = &key.node
             && let Node::Later(within, _) = &at.node
-            && within.node == Node::Column(self.family.time)
+            && self.is_time(within)
         {
             let what = "a window of the time that was moved is not when an event can still come.";
             return self.wrong(value.span, what, "Group by the window of the time itself, and move it in a view.");
@@ -282,6 +323,9 @@ impl Typer<'_> {
 
     /// When the session began that an event is in.
     fn session(&mut self, call: &Call, span: Span, is_last: bool) -> Option<Expr> {
+        if self.inner.is_some() {
+            return self.wrong(span, "sessions are of events, and this reads rows.", "Read the events themselves.");
+        }
         let Call { name: _, star: false, distinct: false, arguments, filter: None } = call else {
             return self.wrong(span, "`session` takes other arguments.", "Write `session(t, interval '30 minutes')`.");
         };
@@ -305,11 +349,16 @@ impl Typer<'_> {
         Some(Expr { node, ty: Type::Instant, nullable: false })
     }
 
+    /// Whether it is a time by whose windows groups leave, and nothing is made of it.
+    fn is_time(&self, expr: &Expr) -> bool {
+        matches!(expr.node, Node::Column(place) if self.times.contains(&place))
+    }
+
     /// Which keys are windows of the family's time, exactly.
     fn leaves(&self, keys: &[GroupKey]) -> Vec<(usize, Window)> {
         let window = |key: &GroupKey| {
             let Node::Floor(window, at) = &key.expr.node else { return None };
-            (at.node == Node::Column(self.family.time)).then_some(*window)
+            self.is_time(at).then_some(*window)
         };
         keys.iter().enumerate().filter_map(|(n, key)| Some((n, window(key)?))).collect()
     }

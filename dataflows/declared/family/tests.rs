@@ -132,7 +132,17 @@ fn compare(case: &Case, note: &dyn Fn(&str, usize)) -> Result<(), TestCaseError>
     let groups = naive::groups(&case.specs, &events, case.once, |spec| !forgets || !spec.has_window());
     let prints = if case.once && !forgets { naive::once(&events).len() } else { 0 };
     prop_assert_eq!(played.live("groups"), groups, "groups in memory");
+    if forgets {
+        let of_rows = contents.keys().filter(|(name, key)| name.starts_with("outer") && key.len() == 1).count();
+        // Of those with a window of rows that are kept for ever, some may be kept.
+        let all = contents.keys().filter(|(name, _)| name.starts_with("outer")).count();
+        let live = played.live("groups_of_rows");
+        let is_least = live >= of_rows && (live == of_rows || case.specs.iter().any(|spec| !spec.has_window()));
+        prop_assert!(is_least && live <= all, "groups in memory: {} of rows, {} to {}", live, of_rows, all);
+        note("groups of rows that left", all - live);
+    }
     prop_assert_eq!(played.live("once"), prints, "hashes in memory");
+    note("of rows", contents.keys().filter(|(name, _)| name.starts_with("outer")).count());
     case.specs.iter().flat_map(Spec::words).for_each(|word| note(word, 1));
     note("rows", contents.len());
     note("restarts", history.segments.iter().filter(|segment| segment.moments.start > 0).count());
@@ -155,7 +165,7 @@ fn what_is_kept_is_what_plain_loops_over_all_accepted_events_find() {
     outcome.unwrap_or_else(|why| panic!("{why}"));
     let met = met.into_inner();
     println!("{met:#?}");
-    for what in pool::all_words().into_iter().chain(["late events", "deletes", "restarts", "rows"]) {
+    for what in pool::all_words().into_iter().chain(["late events", "deletes", "restarts", "rows", "of rows"]) {
         let times = met.get(what).copied().unwrap_or(0);
         assert!(times * 40 > cases as usize, "{what}: {times} in {cases}");
     }
@@ -207,6 +217,38 @@ fn a_person_who_is_forgotten_is_nobody_and_sums_stay() {
     // Whoever comes again is another.
     let (kinds, users) = (upsert(Value::Text("buy".to_owned()), 3), upsert(Value::Integer(7), 2));
     assert_eq!(rows, [(made.tables()[1], kinds), (made.tables()[0], users)]);
+}
+
+/// Of rows, each value stands with how often it is there.
+#[test]
+fn a_person_who_is_forgotten_is_nobody_where_rows_are_counted() {
+    let by_user = Spec::with_outer(pool::USER);
+    let inner = by_user.metric("users");
+    let (mut outer, _) = by_user.outer("kinds_of_users", &inner).expect("it has one");
+    // Which users, instead of which groups.
+    let user = Expr { node: Node::Column(0), ty: Type::Number(0), nullable: false };
+    outer.aggregates =
+        vec![crate::declared::plan::Aggregate { what: crate::declared::plan::What::CountDistinct(user), filter: None }];
+    outer.outputs.truncate(2);
+    let made = harness::made_with_known(vec![outer, inner], &[(2, Some(1)), (1, None)]);
+    let of = |user: i64| Ev { at: MONDAY_MS, user, kind: "buy".to_owned(), ..Ev::default() };
+    let moment = |events| Moment { events, watermark: MONDAY_MS };
+    let segment = |moments| Segment { workers: 1, moments, ahead: false };
+    let moments = vec![moment(vec![of(7), of(8)]), moment(vec![of(7)])];
+    let history = History { moments, segments: vec![segment(0..1)] };
+    let mut first = play(made, &Settings::default(), &history);
+    let seven = Renaming::new(Id::Number(7), Id::Number(7).nobody(1));
+    let mut found = 0;
+    for section in &mut first.sections {
+        let kept = made.kept().into_iter().find(|kept| kept.name() == section.name).expect("ours");
+        found += kept.forget(section, &seven).expect("ours");
+    }
+    assert_eq!(found, 2, "the person's group, and the group that counts the person");
+    let second = harness::play_from(made, &Settings::default(), &history, &segment(1..2), &first.sections, MONDAY_MS);
+    let changed: Vec<_> = second.deltas.into_iter().flatten().filter(|(id, _)| *id == made.tables()[0]).collect();
+    // Whoever comes again is another: three users with one event each.
+    let row = Delta::Upsert(vec![Value::Integer(1), Value::Integer(3)]);
+    assert_eq!(changed, [(made.tables()[0], vec![row])]);
 }
 
 #[test]
@@ -293,6 +335,11 @@ fn of_a_row_that_is_gone_only_the_key_is_said() {
 #[test]
 fn two_hundred_metrics_have_as_many_operators_as_two() {
     let by_user = Spec::one(pool::USER, "count(*)", 0);
+    let of_rows = |metrics: usize| {
+        let specs = vec![Spec::with_outer(pool::USER); metrics];
+        harness::operators(made(&specs, None))
+    };
+    assert_eq!(of_rows(100), of_rows(1));
     let operators = |metrics: usize, once: bool| {
         let once = once.then(|| Once { of: (0..pool::COLUMNS).collect() });
         harness::operators(made(&vec![by_user.clone(); metrics], once))

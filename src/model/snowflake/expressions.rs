@@ -20,6 +20,8 @@ pub(super) struct Printer<'p> {
     columns: Vec<String>,
     leaves: &'p [(usize, Window)],
     is_session: bool,
+    /// Of groups of rows, the metric of the rows.
+    inner: Option<&'p Metric>,
 }
 
 impl<'p> Printer<'p> {
@@ -28,11 +30,23 @@ impl<'p> Printer<'p> {
             columns: family.columns.iter().map(|column| name(&column.name)).collect(),
             leaves: &[],
             is_session: false,
+            inner: None,
         }
     }
 
+    /// Of rows of a metric.
+    pub(super) fn of_rows(inner: &Metric) -> Printer<'static> {
+        let columns = inner.outputs.iter().map(|output| name(&output.name)).collect();
+        Printer { columns, leaves: &[], is_session: false, inner: None }
+    }
+
     pub(super) fn of_groups(metric: &'p Metric) -> Printer<'p> {
-        Printer { columns: Vec::new(), leaves: &metric.leaves, is_session: metric.session().is_some() }
+        Printer {
+            columns: Vec::new(),
+            leaves: &metric.leaves,
+            is_session: metric.session().is_some(),
+            inner: metric.inner(),
+        }
     }
 
     /// A value.
@@ -141,7 +155,13 @@ impl<'p> Printer<'p> {
             [one] => one.clone(),
             many => format!("LEAST({})", many.join(", ")),
         };
-        format!("({end} <= _passed)")
+        let cuts = self.inner.iter().flat_map(|inner| &inner.leaves).map(|(_, window)| floor(*window, "_passed"));
+        let cut = match cuts.collect::<Vec<_>>().as_slice() {
+            [] => "_passed".to_owned(),
+            [one] => one.clone(),
+            many => format!("LEAST({})", many.join(", ")),
+        };
+        format!("({end} <= {cut})")
     }
 }
 

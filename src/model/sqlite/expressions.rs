@@ -14,16 +14,30 @@ pub(super) struct Printer<'p> {
     is_session: bool,
     /// The family's time, which is never before 1970.
     time: Option<usize>,
+    /// Of groups of rows, the metric of the rows.
+    inner: Option<&'p Metric>,
 }
 
 impl<'p> Printer<'p> {
     pub(super) fn of_events(family: &Family) -> Printer<'static> {
         let columns = family.columns.iter().map(|column| quoted(&column.name)).collect();
-        Printer { columns, leaves: &[], is_session: false, time: Some(family.time) }
+        Printer { columns, leaves: &[], is_session: false, time: Some(family.time), inner: None }
+    }
+
+    /// Of rows of a metric.
+    pub(super) fn of_rows(inner: &Metric) -> Printer<'static> {
+        let columns = inner.outputs.iter().map(|output| quoted(&output.name)).collect();
+        Printer { columns, leaves: &[], is_session: false, time: None, inner: None }
     }
 
     pub(super) fn of_groups(metric: &'p Metric) -> Printer<'p> {
-        Printer { columns: Vec::new(), leaves: &metric.leaves, is_session: metric.session().is_some(), time: None }
+        Printer {
+            columns: Vec::new(),
+            leaves: &metric.leaves,
+            is_session: metric.session().is_some(),
+            time: None,
+            inner: metric.inner(),
+        }
     }
 
     /// A value: of a number that overflows, null.
@@ -214,7 +228,14 @@ impl<'p> Printer<'p> {
             return format!("({end} <= :watermark)");
         }
         let sign = if is_broken(Rule::FinalAtTheCut) { "<" } else { "<=" };
-        format!("({end} {sign} :watermark - :lateness_ms)")
+        let cut = "(:watermark - :lateness_ms)";
+        let cuts = self.inner.iter().flat_map(|inner| &inner.leaves).map(|(_, window)| floor(cut, *window, false));
+        let cut = match cuts.collect::<Vec<_>>().as_slice() {
+            [] => ":watermark - :lateness_ms".to_owned(),
+            [one] => one.clone(),
+            many => format!("min({})", many.join(", ")),
+        };
+        format!("({end} {sign} {cut})")
     }
 }
 

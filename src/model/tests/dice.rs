@@ -3,7 +3,7 @@
 //! Several tests include this file, and none of them needs all of it.
 #![allow(dead_code, reason = "each test needs a part of it")]
 
-use dataflows::declared::plan::{Literal, Type};
+use dataflows::declared::plan::{Literal, Metric, Type};
 
 /// What a text may be made of.
 #[derive(Clone, Debug)]
@@ -26,6 +26,12 @@ pub struct Words {
     pub divides: bool,
     /// Whether there are sessions and funnels. Others have none.
     pub has_sessions: bool,
+    /// What the names of columns begin with: they are none of what is read.
+    pub prefix: &'static str,
+    /// Whether rows of it may be final.
+    pub is_final: bool,
+    /// Whether a metric may be kept for ever.
+    pub may_stay: bool,
 }
 
 fn owned(all: &[&str]) -> Vec<String> {
@@ -62,7 +68,32 @@ impl Words {
             ]),
             divides: true,
             has_sessions: true,
+            prefix: "",
+            is_final: true,
+            may_stay: false,
         }
+    }
+
+    /// Over the rows of a metric, if they have a time.
+    pub fn of_rows(inner: &Metric) -> Option<Words> {
+        let time = inner.outputs[*inner.times().first()?].name.clone();
+        let of = |is_such: fn(Type) -> bool, others: &[&str]| {
+            let such = inner.outputs.iter().filter(|output| is_such(output.value.ty)).map(|output| output.name.clone());
+            such.chain(owned(others)).collect::<Vec<_>>()
+        };
+        Some(Words {
+            family: inner.name.clone(),
+            time,
+            numbers: of(|ty| matches!(ty, Type::Number(_)), &["1"]),
+            texts: of(|ty| ty == Type::Text, &["'a'"]),
+            instants: of(|ty| ty == Type::Instant, &[]),
+            conditions: of(|ty| ty == Type::Boolean, &["y0 > 0", "y1 IS NULL", "TRUE"]),
+            has_sessions: false,
+            prefix: "z",
+            is_final: inner.session().is_none(),
+            may_stay: true,
+            ..Words::of_things()
+        })
     }
 
     /// The same for a database that stops where a number overflows, and divides in floats.
@@ -252,13 +283,17 @@ impl Dice {
         let windows = ["day", "hour", "week", "month"].map(|unit| format!("date_trunc('{unit}', {time})"));
         let bucket = format!("time_bucket(interval '90 minutes', {time})");
         let windows: Vec<_> = windows.into_iter().chain([bucket]).collect();
-        let mut items = vec![format!("{} AS day", self.any(&windows))];
-        if self.of(2) == 0 {
-            items.push(format!("coalesce({}, '-') AS k", self.text(1, words)));
+        let (prefix, stays) = (words.prefix, words.may_stay && self.of(4) == 0);
+        let mut items = vec![format!("{} AS {prefix}day", self.any(&windows))];
+        if stays {
+            items.clear();
+        }
+        if stays || self.of(2) == 0 {
+            items.push(format!("coalesce({}, '-') AS {prefix}k", self.text(1, words)));
         }
         // Of several windows the earliest counts.
-        if self.of(6) == 0 {
-            items.push(format!("{} AS span", self.any(&windows)));
+        if !stays && self.of(6) == 0 {
+            items.push(format!("{} AS {prefix}span", self.any(&windows)));
         }
         if words.has_sessions && self.of(4) == 0 {
             // Alone it is what lets a group leave.
@@ -270,22 +305,28 @@ impl Dice {
         }
         let keys = items.len();
         let of: Vec<_> = (0..3).map(|_| self.aggregate(words)).collect();
-        items.push(format!("{} AS y0", self.any(&of)));
+        items.push(format!("{} AS {prefix}y0", self.any(&of)));
         items.push(match words.divides {
-            true => format!("round({}, 2) AS y1", self.number(2, &of, words)),
-            false => format!("round({} / nullif({}, 0), {}) AS y1", self.any(&of), self.any(&of), self.of(4)),
+            true => format!("round({}, 2) AS {prefix}y1", self.number(2, &of, words)),
+            false => format!("round({} / nullif({}, 0), {}) AS {prefix}y1", self.any(&of), self.any(&of), self.of(4)),
         });
         items.push(format!(
-            "{}({}) AS y2",
+            "{}({}) AS {prefix}y2",
             self.one(&["min", "max"]),
             [self.text(2, words), self.instant(2, words)][self.of(2) as usize]
         ));
-        items.push("is_final()".to_owned());
+        let is_final = words.is_final && !stays;
+        items.extend(is_final.then(|| format!("is_final() AS {prefix}is_final")));
         let filter = if self.of(2) == 0 { format!(" WHERE {}", self.condition(2, words)) } else { String::new() };
-        let having = if self.of(3) == 0 { " HAVING y1 > 0 OR NOT is_final()" } else { "" };
+        let having = match (self.of(3), is_final) {
+            (0, true) => format!(" HAVING {prefix}y1 > 0 OR NOT is_final()"),
+            (0, false) => format!(" HAVING {prefix}y1 > 0"),
+            _ => String::new(),
+        };
+        let doc = if stays { "Rows. Kept for ever." } else { "Rows." };
         let places: Vec<_> = (1..=keys).map(|place| place.to_string()).collect();
         format!(
-            "-- Rows.\nSELECT {} FROM {}{filter} GROUP BY {}{having}",
+            "-- {doc}\nSELECT {} FROM {}{filter} GROUP BY {}{having}",
             items.join(", "),
             words.family,
             places.join(", ")

@@ -16,6 +16,7 @@ const PARTS: &[(&str, &str)] = &[
     ("At(Last", "max_by"),
     ("Funnel(", "funnel"),
     ("Session(", "session"),
+    ("of: Rows(", "rows of a metric"),
     ("filter: Some", "FILTER or WHERE"),
     ("having: Some", "HAVING"),
     ("IsFinal", "is_final"),

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test needs a part of it")]
 
 use dataflows::declared::plan::{
-    Aggregate, Arithmetic, Compare, Edge, Expr, Literal, Metric, Node, Type, What, Window,
+    Aggregate, Arithmetic, Compare, Edge, Expr, Literal, Metric, Node, Source, Type, What, Window,
 };
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,6 +239,12 @@ pub struct Row {
 
 /// The groups of a metric over these events; what ended up to `cut` is final.
 pub fn rows(metric: &Metric, events: &[Vec<Literal>], cut: i64) -> Vec<Row> {
+    if let Some(inner) = metric.inner() {
+        let of_inner = rows(inner, events, cut).into_iter().filter(|row| row.is_shown).map(|row| row.values);
+        let of_events = Metric { of: Source::Events, ..metric.clone() };
+        let cuts = inner.leaves.iter().map(|(_, window)| window.floor(cut));
+        return rows(&of_events, &of_inner.collect::<Vec<_>>(), cuts.min().unwrap_or(cut));
+    }
     let mut groups: BTreeMap<Vec<Literal>, Vec<&Vec<Literal>>> = BTreeMap::new();
     TIES.set(0);
     for event in events.iter().filter(|event| holds(metric.filter.as_ref(), event)) {

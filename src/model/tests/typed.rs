@@ -1,7 +1,7 @@
 //! What is wrong with a text whose words are all known, and what its plan is.
 
 use super::super::print;
-use super::super::types::compile;
+use super::super::types::{compile, compile_over};
 use super::{STORE, plan, store, things};
 use dataflows::declared::plan::{What, Window};
 
@@ -213,6 +213,67 @@ fn a_print_is_of_what_is_computed() {
     assert_eq!(print::of(&family, &metric), first);
     family.columns[4].name = "amount".to_owned();
     assert_ne!(print::of(&family, &metric), first);
+}
+
+#[test]
+fn rows_of_a_metric_are_read_as_events_are_but_for_what_only_events_have() {
+    let visits = "-- Visits.\nSELECT user_id AS who, session(event_time, interval '1 hour') AS started, count(*) AS n FROM \
+                  store_events GROUP BY who, started";
+    let days = "-- Days.\nSELECT date_trunc('day', event_time) AS day, user_id AS who, count(*) AS n FROM store_events \
+                GROUP BY day, who";
+    let kinds = "-- Kinds. Kept for ever.\nSELECT brand, count(*) AS n FROM store_events GROUP BY brand";
+    let over = |texts: &[(&str, &str)]| {
+        let all = texts.iter().map(|(name, text)| compile(name, text, &[store()]).expect("a metric"));
+        all.collect::<Vec<_>>()
+    };
+    let mut metrics = over(&[("visits", visits), ("days", days), ("kinds", kinds)]);
+    let by_week = "-- Weeks.\nSELECT date_trunc('week', day) AS week, count(DISTINCT who) AS users, is_final() FROM days GROUP BY week";
+    let (_, weeks) = compile_over("weeks", by_week, &[store()], &metrics).expect("a metric");
+    assert_eq!(weeks.inner().map(|inner| inner.name.as_str()), Some("days"));
+    assert_eq!(weeks.leaves, [(0, Window::Week)]);
+    metrics.push((0, weeks));
+    let said = |select: &str, from: &str, group: &str| {
+        let text = format!("-- Rows.\nSELECT {select} FROM {from} GROUP BY {group}");
+        let mistakes = compile_over("top", &text, &[store()], &metrics).expect_err(&text);
+        mistakes
+            .into_iter()
+            .map(|mistake| format!("{} {}", mistake.what, mistake.instead))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    for (select, from, group, what) in [
+        (
+            "date_trunc('day', started) AS day, is_final()",
+            "visits",
+            "day",
+            "when rows of sessions are final is not known",
+        ),
+        (
+            "who, session(started, interval '1 hour') AS s",
+            "visits",
+            "who, s",
+            "sessions are of events, and this reads rows.",
+        ),
+        (
+            "date_trunc('day', started) AS d, funnel(n > 1) AS f",
+            "visits",
+            "d",
+            "a funnel is of events, and this reads rows.",
+        ),
+        ("n, count(*) AS many", "visits", "n", "Group by a window of it, such as `date_trunc('day', started)`; or end"),
+        ("n, count(*) AS many", "kinds", "n", "End the comment before SELECT with: Kept for ever."),
+        (
+            "date_trunc('month', week) AS m, sum(users) AS u",
+            "weeks",
+            "m",
+            "is computed of the rows of `days`: there is no third level.",
+        ),
+        ("date_trunc('day', started) AS d, max(who) AS w", "visits", "d", "`who` says whom an event is of"),
+        ("date_trunc('day', started) AS d, max(nobody) AS w", "visits", "d", "`visits` has no column `nobody`."),
+    ] {
+        let said = said(select, from, group);
+        assert!(said.contains(what), "{select}: {said}");
+    }
 }
 
 #[test]

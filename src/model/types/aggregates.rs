@@ -44,6 +44,10 @@ impl Typer<'_> {
                 let at = self.typed(at, &mut within, says, |ty| ty == Type::Instant);
                 value.zip(at).map(|(value, at)| What::At(edge, at, vec![value]))
             }
+            ("funnel", [_, ..], false, false) if self.inner.is_some() => {
+                let what = "a funnel is of events, and this reads rows.";
+                return self.wrong(span, what, "Count it where events are read, and group by it here.");
+            }
             ("funnel", [_, ..], false, false) if arguments.len() <= MOST_STEPS => {
                 let steps: Vec<_> = arguments.iter().map(|step| self.condition(step, &mut within)).collect();
                 steps.into_iter().collect::<Option<_>>().map(|steps| What::Funnel(self.column(self.family.time), steps))

@@ -93,6 +93,10 @@ impl Typer<'_> {
 
     fn is_final(&mut self, span: Span, of: &mut Of<'_>) -> Option<Expr> {
         match of {
+            Of::Group(_) if self.inner.is_some_and(|inner| inner.session().is_some()) => {
+                let what = "when rows of sessions are final is not known: a session may begin earlier than it does.";
+                self.wrong(span, what, "Leave it out.")
+            }
             Of::Group(group) if group.has_window => {
                 Some(Expr { node: Node::IsFinal, ty: Type::Boolean, nullable: false })
             }

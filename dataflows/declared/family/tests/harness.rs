@@ -72,18 +72,33 @@ impl Played {
 }
 
 pub fn made(specs: &[Spec], once: Option<Once>) -> &'static Made {
-    let names: Vec<_> = (0..specs.len()).map(|n| format!("metric_{n}")).collect();
-    made_of((0..).zip(&names).zip(specs).map(|((n, name), spec)| (name.as_str(), spec, 1000 + n)).collect(), once)
+    let (mut metrics, mut known) = (Vec::new(), Vec::new());
+    for (n, spec) in specs.iter().enumerate() {
+        let (metric, print) = (spec.metric(&format!("metric_{n}")), 1000 + n as u64);
+        if let Some((outer, _)) = spec.outer(&format!("outer_{n}"), &metric) {
+            metrics.push(outer);
+            known.push(Known { sql: "", print: print + 1000, inner: Some(print) });
+        }
+        metrics.push(metric);
+        known.push(Known { sql: "", print, inner: None });
+    }
+    Made::leaked(Plan { metrics, ..plan(once) }, known, &READER)
 }
 
 /// Of metrics as they are.
 pub fn made_with(metrics: Vec<Metric>) -> &'static Made {
-    let known = (0..).zip(&metrics).map(|(print, _)| Known { sql: "", print }).collect();
+    let known = (0..).zip(&metrics).map(|(print, _)| Known { sql: "", print, inner: None }).collect();
+    Made::leaked(Plan { metrics, ..plan(None) }, known, &READER)
+}
+
+/// The same, with their prints and those of what they read.
+pub fn made_with_known(metrics: Vec<Metric>, prints: &[(u64, Option<u64>)]) -> &'static Made {
+    let known = prints.iter().map(|(print, inner)| Known { sql: "", print: *print, inner: *inner }).collect();
     Made::leaked(Plan { metrics, ..plan(None) }, known, &READER)
 }
 
 pub fn made_of(metrics: Vec<(&str, &Spec, u64)>, once: Option<Once>) -> &'static Made {
-    let known = metrics.iter().map(|(_, _, print)| Known { sql: "", print: *print }).collect();
+    let known = metrics.iter().map(|(_, _, print)| Known { sql: "", print: *print, inner: None }).collect();
     let metrics = metrics.into_iter().map(|(name, spec, _)| spec.metric(name)).collect();
     Made::leaked(Plan { metrics, ..plan(once) }, known, &READER)
 }

@@ -1,13 +1,15 @@
 //! What metrics are of events, by plain loops.
 
-use super::pool::{Aggregated, Ev, Having, Spec};
+use super::pool::{Aggregated, Ev, Having, OuterSaid, Spec};
 use crate::table::Value;
+use crate::time::DAY_MS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows by table and key.
 pub type Contents = BTreeMap<(&'static str, Vec<Value>), Vec<Value>>;
 
 const NAMES: [&str; 4] = ["metric_0", "metric_1", "metric_2", "metric_3"];
+const OUTER_NAMES: [&str; 4] = ["outer_0", "outer_1", "outer_2", "outer_3"];
 
 /// Those events that are not late, and how many are.
 pub fn in_time(events: &[Ev], before: i64, lateness_ms: Option<i64>) -> (Vec<Ev>, usize) {
@@ -85,8 +87,54 @@ pub fn expected(specs: &[Spec], events: &[Ev], is_once: bool, passed: i64) -> Co
                 contents.insert((NAMES[n], key), row);
             }
         }
+        let inner = spec.metric(NAMES[n]);
+        if let Some((_, said)) = spec.outer(OUTER_NAMES[n], &inner) {
+            let rows: Vec<_> = contents.iter().filter(|((name, _), _)| *name == NAMES[n]).map(|(_, row)| row).collect();
+            let of_rows = of_rows(&said, &rows);
+            contents.extend(of_rows.into_iter().map(|(key, row)| ((OUTER_NAMES[n], key), row)));
+        }
     }
     contents
+}
+
+/// The rows that must be in a table that is computed of these rows.
+pub fn of_rows(said: &OuterSaid, rows: &[&Vec<Value>]) -> BTreeMap<Vec<Value>, Vec<Value>> {
+    let mut groups = BTreeMap::<Vec<Value>, Vec<&Vec<Value>>>::new();
+    for row in rows {
+        if said.few_only && row[said.count] > Value::Integer(2) {
+            continue;
+        }
+        let day = said.day.map(|place| {
+            let Value::Instant(at) = row[place] else { panic!("{:?} is no instant", row[place]) };
+            Value::Instant(at.div_euclid(DAY_MS) * DAY_MS)
+        });
+        groups.entry(day.into_iter().chain([row[said.count].clone()]).collect()).or_default().push(row);
+    }
+    let row = |(key, rows): (Vec<Value>, Vec<&Vec<Value>>)| {
+        let values = |place: usize| {
+            let mut values: Vec<Vec<Value>> = rows.iter().map(|row| vec![row[place].clone()]).collect();
+            values.retain(|value| value[0] != Value::Null);
+            values.sort();
+            values
+        };
+        let one = |value: Option<&Vec<Value>>| value.map_or(Value::Null, |value| value[0].clone());
+        let number = |count: usize| Value::Integer(count as i64);
+        let mut slots = vec![
+            number(rows.len()),
+            number(values(said.with).len()),
+            sum(&values(said.added)),
+            one(values(said.least).first()),
+            one(values(said.greatest).last()),
+            number(values(said.kinds).iter().collect::<BTreeSet<_>>().len()),
+        ];
+        if let Some((at, value)) = said.first {
+            let such = rows.iter().map(|row| [row[at].clone(), row[value].clone()]);
+            let first = such.filter(|both| !both.contains(&Value::Null)).min();
+            slots.push(first.map_or(Value::Null, |[_, value]| value));
+        }
+        (key.clone(), key.into_iter().chain(slots).collect())
+    };
+    groups.into_iter().map(row).collect()
 }
 
 /// The mean price to the cent, half away from zero.

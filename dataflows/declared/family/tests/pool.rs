@@ -343,11 +343,24 @@ pub struct Spec {
     pub keys: Vec<usize>,
     /// The gap of its sessions.
     pub session: Option<i64>,
+    /// What is computed of its rows.
+    pub outer: Option<Outer>,
     filter: Option<usize>,
     aggs: Vec<Agg>,
     pub having: Having,
     pub says_final: bool,
     has_own: bool,
+}
+
+/// What is computed of rows.
+#[derive(Clone, Debug)]
+pub struct Outer {
+    /// Days of the first column that says when; otherwise kept for ever.
+    by_day: bool,
+    /// Of which columns of the rows.
+    items: Vec<usize>,
+    /// Which have a row in the first place, of those that say how often.
+    few_only: bool,
 }
 
 /// What an aggregate is made of.
@@ -375,12 +388,14 @@ pub fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         any::<bool>(),
         prop::option::weighted(0.3, prop::sample::select(GAPS.to_vec())),
+        prop::option::weighted(0.4, (any::<bool>(), prop::collection::vec(0..1000usize, 7), any::<bool>())),
     )
-        .prop_map(|(mut keys, filter, aggs, having, says_final, has_own, session)| {
-            let has_own = has_own || matches!(having, Having::Many | Having::Few);
+        .prop_map(|(mut keys, filter, aggs, having, says_final, has_own, session, outer)| {
+            let outer = outer.map(|(by_day, items, few_only)| Outer { by_day, items, few_only });
+            let has_own = has_own || matches!(having, Having::Many | Having::Few) || outer.is_some();
             // Of many keys each session has one event.
             keys.truncate(if session.is_some() { 1 } else { keys.len() });
-            Spec { keys, session, filter, aggs, having, says_final, has_own }
+            Spec { keys, session, outer, filter, aggs, having, says_final, has_own }
         })
 }
 
@@ -392,12 +407,19 @@ impl Spec {
         Spec {
             keys: vec![key],
             session: None,
+            outer: None,
             filter: None,
             aggs,
             having: Having::Nothing,
             says_final: false,
             has_own: false,
         }
+    }
+
+    /// The same of its rows.
+    pub fn with_outer(key: usize) -> Spec {
+        let outer = Outer { by_day: false, items: vec![0; 7], few_only: false };
+        Spec { outer: Some(outer), has_own: true, ..Spec::one(key, "count(*)", 0) }
     }
 
     pub fn filters(&self) -> Vec<Item> {
@@ -431,6 +453,72 @@ impl Spec {
             Aggregated { kind, items, filter: filter.map(|place| of(&CONDITIONS, place)) }
         });
         aggregated.collect()
+    }
+
+    /// What is computed of its rows: the plan, and what it does, by names and columns.
+    pub fn outer(&self, name: &str, inner: &Metric) -> Option<(Metric, OuterSaid)> {
+        let Outer { by_day, items, few_only } = self.outer.as_ref()?;
+        let column = |place: usize| {
+            let Expr { ty, nullable, .. } = inner.outputs[place].value;
+            Expr { node: Node::Column(place), ty, nullable }
+        };
+        let count = inner.outputs.iter().position(|output| output.name == "count").expect("it counts its events");
+        let day = inner.times().first().copied().filter(|_| *by_day);
+        let mut keys: Vec<Expr> = day
+            .into_iter()
+            .map(|day| Expr {
+                nullable: false,
+                ..e(Node::Floor(Window::Width(DAY_MS), bx(column(day))), Type::Instant)
+            })
+            .collect();
+        // It moves with each event.
+        keys.push(Expr { nullable: false, ..column(count) });
+        let others: Vec<usize> = (0..inner.outputs.len()).collect();
+        let any = |n: usize, such: &dyn Fn(Type) -> bool| {
+            let such: Vec<usize> =
+                others.iter().copied().filter(|place| such(inner.outputs[*place].value.ty)).collect();
+            such[items[n] % such.len()]
+        };
+        let (with, added) = (any(0, &|_| true), any(1, &|ty| matches!(ty, Type::Number(_))));
+        let (least, greatest, kinds) = (any(2, &|_| true), any(3, &|_| true), any(4, &|_| true));
+        let first = day.map(|day| (day, any(5, &|_| true)));
+        let mut whats = vec![
+            What::Count(None),
+            What::Count(Some(column(with))),
+            What::Sum(column(added)),
+            What::Min(column(least)),
+            What::Max(column(greatest)),
+            What::CountDistinct(column(kinds)),
+        ];
+        whats.extend(first.map(|(at, value)| What::At(Edge::First, column(at), vec![column(value)])));
+        let types: Vec<Type> = whats
+            .iter()
+            .map(|what| match what {
+                What::Sum(of) | What::Min(of) | What::Max(of) => of.ty,
+                What::At(_, _, values) => values[0].ty,
+                What::Count(_) | What::CountDistinct(_) | What::Funnel(..) => INTEGER,
+            })
+            .collect();
+        let of_keys = keys
+            .iter()
+            .enumerate()
+            .map(|(n, key)| (format!("key_{n}"), Expr { nullable: false, ..e(Node::Key(n), key.ty) }));
+        let of_slots = types.into_iter().enumerate().map(|(n, ty)| (format!("slot_{n}"), e(Node::Slot(n), ty)));
+        let outputs = of_keys.chain(of_slots).map(|(name, value)| Output { name, doc: "It.".to_owned(), value });
+        let few = Node::Compare(Compare::LessOrEqual, bx(column(count)), bx(num(2, 0)));
+        let metric = Metric {
+            name: name.to_owned(),
+            doc: "One row per group of rows.".to_owned(),
+            filter: few_only.then(|| e(few, Type::Boolean)),
+            leaves: day.map(|_| (0, Window::Width(DAY_MS))).into_iter().collect(),
+            keys: keys.clone(),
+            aggregates: whats.into_iter().map(|what| Aggregate { what, filter: None }).collect(),
+            having: None,
+            outputs: outputs.collect(),
+            of: Source::Rows(Box::new(inner.clone())),
+        };
+        let few_only = *few_only;
+        Some((metric, OuterSaid { day, count, few_only, with, added, least, greatest, kinds, first }))
     }
 
     /// How many of a count and a mean price there are at the end.
@@ -532,8 +620,22 @@ impl Spec {
             aggregates,
             having: shown,
             outputs: outputs.into_iter().map(|(name, value)| Output { name, doc: "It.".to_owned(), value }).collect(),
+            of: Source::Events,
         }
     }
+}
+
+/// What is computed of rows, by the places of their columns.
+pub struct OuterSaid {
+    pub day: Option<usize>,
+    pub count: usize,
+    pub few_only: bool,
+    pub with: usize,
+    pub added: usize,
+    pub least: usize,
+    pub greatest: usize,
+    pub kinds: usize,
+    pub first: Option<(usize, usize)>,
 }
 
 /// All that metrics are made of.
