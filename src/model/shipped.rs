@@ -33,12 +33,18 @@ pub const SHIPPED: &[Shipped] = &[
         "platform_metrics.sql"
     },
     shipped! { "store":
+        "category_visits.case"
+        "category_visits.sql"
         "customer_daily_metrics.case"
         "customer_daily_metrics.sql"
         "customer_lifetime_value.case"
         "customer_lifetime_value.sql"
+        "daily_funnel.case"
+        "daily_funnel.sql"
         "daily_revenue.case"
         "daily_revenue.sql"
+        "funnel_metrics.case"
+        "funnel_metrics.sql"
         "hourly_activity.case"
         "hourly_activity.sql"
         "product_sales.case"
@@ -49,10 +55,13 @@ pub const SHIPPED: &[Shipped] = &[
         "revenue_by_category.sql"
         "store_events.toml"
         "views/daily_customer_revenue.sql"
+        "views/event_funnel.sql"
         "views/hourly_trends.sql"
         "views/real_time_customer_metrics.sql"
         "views/top_customers.sql"
         "views/trending_products.sql"
+        "visits.case"
+        "visits.sql"
     },
 ];
 
