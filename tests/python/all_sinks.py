@@ -81,6 +81,8 @@ def from_feed(folder, tables):
     import duckdb
 
     connection = duckdb.connect()
+    # What takes long would be drawn in between the results.
+    connection.execute("SET enable_progress_bar = false")
     with open(f"{folder}/feed/views.sql", encoding="utf-8") as file:
         connection.execute(file.read())
     for table in tables:

@@ -166,6 +166,8 @@ def rows(found):
 
 def feed(at):
     connection = duckdb.connect()
+    # What takes long would be drawn in between the results.
+    connection.execute("SET enable_progress_bar = false")
     with open(f"{at}/views.sql", encoding="utf-8") as file:
         connection.execute(f"SET VARIABLE deltamart_feed = '{at}'")
         connection.execute(file.read())

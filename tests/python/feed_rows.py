@@ -23,6 +23,8 @@ def plain(value):
 
 def main(feed, views):
     connection = duckdb.connect()
+    # What takes long would be drawn in between the results.
+    connection.execute("SET enable_progress_bar = false")
     with open(f"{feed}/views.sql", encoding="utf-8") as file:
         connection.execute(file.read())
     for view in views:

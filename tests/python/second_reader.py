@@ -37,6 +37,8 @@ def main():
     work = json.load(sys.stdin)
     decimal.getcontext().prec = 60
     connection = duckdb.connect()
+    # What takes long would be drawn in between the results.
+    connection.execute("SET enable_progress_bar = false")
     with open(work["views"], encoding="utf-8") as file:
         connection.execute(file.read())
     for job in work["jobs"]:

@@ -108,10 +108,10 @@ fn duckdb_says_the_same_of_every_view_of_the_store() {
     }
 }
 
-/// What DuckDB prints of statements, a line of JSON each, after a preparation.
+/// What DuckDB prints of statements, a line of JSON each, after a preparation. How far it is, it would draw in between.
 fn asked(at: &Path, prepare: &str, statements: &[String]) -> String {
     let script = format!(
-        "import duckdb, json, sys\nc = duckdb.connect()\n{prepare}\nfor sql in sys.argv[1:]:\n    rows = \
+        "import duckdb, json, sys\nc = duckdb.connect()\nc.execute('SET enable_progress_bar = false')\n{prepare}\nfor sql in sys.argv[1:]:\n    rows = \
          c.execute(sql).fetchall()\n    print(json.dumps([[str(v) if v is not None else None for v in row] for row in rows]))\n"
     );
     let python = needed("DELTAMART_PYTHON");
