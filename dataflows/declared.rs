@@ -2,8 +2,9 @@
 //!
 //! A model says what they are, typed ([`plan`]): the one form that the dataflow runs, and that SQL is printed of. An event
 //! is a packed [`row`]. Those that are repeated go ([`once`](crate::operators::once)), what an epoch says of groups is folded ([`fold`]) by
-//! evaluating expressions ([`eval`]), and groups are kept and their rows said again when they change ([`rollup`]). That
-//! is three operators a family, whatever the number of its [`metrics`]. Events are those of a declared [`family`], or of
+//! evaluating expressions ([`eval`]), and groups are kept and their rows said again when they change ([`rollup`]);
+//! [`sessions`] grow and join meanwhile. That is three operators a family, whatever the number of its [`metrics`]; where any
+//! is computed of rows, these are folded and kept once more. Events are those of a declared [`family`], or of
 //! one that is written in this program.
 
 // In the order in which data flows.

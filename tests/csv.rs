@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rusqlite::Connection;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const PLAYS: &str = "doc = \"One row per play.\"
@@ -237,15 +237,21 @@ fn a_file_goes_on_where_it_was() {
     says(at, 2, &["run", "a.csv", "b.csv"]);
 }
 
-/// The real head of a month: what is read of separated values is what is read of lines of JSON.
-#[test]
-fn the_real_events_of_a_store_are_the_same_from_both() {
+/// The real head of a month, where it is.
+pub fn real_events() -> Option<PathBuf> {
     let csv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/rees46_multi/2019-Oct_head.csv");
     if !csv.exists() {
         // Not `println!`: the harness keeps what a passing test prints to itself.
         writeln!(std::io::stderr(), "skipped: the events of the store are not at `{}`", csv.display()).expect("stderr");
-        return;
+        return None;
     }
+    Some(csv)
+}
+
+/// The real head of a month: what is read of separated values is what is read of lines of JSON.
+#[test]
+fn the_real_events_of_a_store_are_the_same_from_both() {
+    let Some(csv) = real_events() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     std::fs::create_dir(at.join("model")).expect("makes it");

@@ -4,6 +4,7 @@ mod harness;
 /// Each law broken once.
 mod mutants;
 mod naive;
+mod outer;
 mod pool;
 
 use super::*;

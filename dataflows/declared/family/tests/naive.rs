@@ -1,6 +1,7 @@
 //! What metrics are of events, by plain loops.
 
-use super::pool::{Aggregated, Ev, Having, OuterSaid, Spec};
+use super::outer::OuterSaid;
+use super::pool::{Aggregated, Ev, Having, Spec};
 use crate::table::Value;
 use crate::time::DAY_MS;
 use std::collections::{BTreeMap, BTreeSet};
