@@ -243,7 +243,7 @@ fn random_metrics_over_random_histories_are_what_their_sql_says() {
             }
         }
     }
-    let programs = 3 * histories;
+    let programs = 4 * histories;
     println!(
         "{programs} metrics: {rows} rows, {late} late, {rejected} rejected, {differing} histories with events that are equal in \
          part alone; of the metrics have {}",
