@@ -113,6 +113,20 @@ laws! {
     EmptyGroupsGo,
     /// What is computed of rows leaves when events have passed, while rows may still change.
     ReadersWait,
+    /// An event that answers one that came before it is not noticed.
+    AnswersComeLater,
+    /// An event answers that is as far away as none may be.
+    AnswersEnd,
+    /// An event that is looked for leaves when the watermark has passed it, without lateness.
+    AnswersStay,
+    /// An event that asks leaves when the watermark has passed what would answer, without lateness.
+    AskersStay,
+    /// Events that ask, or answer, never leave.
+    AskersLeave,
+    /// What is computed of answers leaves when events have passed, while answers may still change.
+    AskedGroupsWait,
+    /// That the watermark has passed an event is not said.
+    PassingIsNews,
 }
 
 #[cfg(not(test))]

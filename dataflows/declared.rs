@@ -4,7 +4,8 @@
 //! is a packed [`row`]. Those that are repeated go ([`once`](crate::operators::once)), what an epoch says of groups is folded ([`fold`]) by
 //! evaluating expressions ([`eval`]), and groups are kept and their rows said again when they change ([`rollup`]);
 //! [`sessions`] grow and join meanwhile. That is three operators a family, whatever the number of its [`metrics`]; where any
-//! is computed of rows, these are folded and kept once more. Events are those of a declared [`family`], or of
+//! is computed of rows, these are folded and kept once more, and so are events of which something is asked that later ones
+//! [answer](`answers`). Events are those of a declared [`family`], or of
 //! one that is written in this program.
 
 // In the order in which data flows.
@@ -18,6 +19,8 @@ pub mod eval;
 pub mod said;
 
 pub mod aggregate;
+pub mod answers;
+pub mod conditions;
 pub mod fold;
 pub mod funnel;
 pub mod once;

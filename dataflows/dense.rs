@@ -158,6 +158,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
         self.entry(place).expect("a place is its key's until it is removed")
     }
 
+    /// Who stands at a place, if it is taken.
+    pub fn standing(&self, place: u32) -> Option<&(K, V)> {
+        self.chunks.get(place as usize / CHUNK)?[place as usize % CHUNK].as_ref()
+    }
+
     /// What stands at a place that is taken, to change it.
     pub fn at_mut(&mut self, place: u32) -> &mut V {
         let entry = self.entry_mut(place).as_mut();

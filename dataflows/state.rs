@@ -84,6 +84,18 @@ impl<T: DeserializeOwned> Kept<T> {
     }
 }
 
+impl<T: Serialize + DeserializeOwned> Kept<T> {
+    /// A section with some of the records only.
+    ///
+    /// # Errors
+    /// If the bytes are not what this version writes.
+    pub fn only(&self, section: &Section, which: impl Fn(&T) -> bool) -> Result<Section, String> {
+        let mut kept = Vec::new();
+        self.read(section, |record| kept.extend(which(&record).then_some(record)))?;
+        Ok(self.section(&kept))
+    }
+}
+
 /// What can be done with what is kept without knowing what it is.
 pub trait KeptBy: Sync {
     /// Its name.

@@ -120,6 +120,11 @@ fn the_page_of_rejected_records_is_as_declared() {
     assert_is_made("docs/rejected-records.md", &made);
 }
 
+#[test]
+fn the_page_of_metrics_has_the_whole_language() {
+    assert!(read("docs/your-metrics.md").contains(&read("src/model/language/summary.txt")));
+}
+
 fn written(ty: Type) -> &'static str {
     match ty {
         Type::Integer => "integer",

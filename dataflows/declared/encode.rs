@@ -114,6 +114,19 @@ pub fn at(mut bytes: &[u8], place: usize) -> Datum<'_> {
     pull(&mut bytes).unwrap_or(Datum::Null)
 }
 
+/// All values of the bytes.
+pub fn all(bytes: &[u8]) -> impl Iterator<Item = Datum<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || pull(&mut rest))
+}
+
+/// The bytes of the first so many values.
+pub fn first(bytes: &[u8], values: usize) -> &[u8] {
+    let mut rest = bytes;
+    (0..values).for_each(|_| drop(pull(&mut rest)));
+    &bytes[..bytes.len() - rest.len()]
+}
+
 /// An id as a value that says who somebody is.
 pub fn of_person(id: &Id) -> Box<[u8]> {
     let mut bytes = Vec::new();

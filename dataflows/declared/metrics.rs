@@ -2,6 +2,7 @@
 
 use crate::Stream;
 use crate::declared::aggregate::{Layout, is_person};
+use crate::declared::answers::{self, Questions, answers};
 use crate::declared::fold::{Folding, Reading, fold, spread};
 use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type};
 use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
@@ -33,8 +34,10 @@ pub struct Metrics {
     known: Vec<Known>,
     tables: Vec<TableId>,
     groups: &'static Kept<Record>,
-    /// The groups of metrics that are computed of rows.
+    /// The groups of metrics that are computed of what comes and goes.
     groups_of_rows: &'static Kept<Record>,
+    /// The events that metrics ask something of, and those that answer.
+    asked: &'static Kept<answers::Record>,
     /// Under which names the groups of each are counted.
     counted: Vec<&'static str>,
 }
@@ -100,9 +103,14 @@ impl Metrics {
             version: 1,
             forgets: FORGETS,
         }));
+        let asked = Box::leak(Box::new(Kept {
+            name: leaked(&format!("{called}/asked")),
+            version: 1,
+            forgets: answers::FORGETS,
+        }));
         let tables = plan.metrics.iter().map(|metric| TableId::leaked(metric_table(&plan, metric))).collect();
         let counted = plan.metrics.iter().map(|metric| leaked(&format!("{name}/{}", metric.name))).collect();
-        Box::leak(Box::new(Metrics { plan, known, tables, groups, groups_of_rows, counted }))
+        Box::leak(Box::new(Metrics { plan, known, tables, groups, groups_of_rows, asked, counted }))
     }
 
     /// What they are of, and what they are.
@@ -132,13 +140,13 @@ impl Metrics {
         let place = self.tables.iter().position(|id| *id == table);
         let Some(metric) = place.and_then(|place| self.plan.metrics.get(place)) else { return Vec::new() };
         let session = metric.session().map(|gap_ms| (metric.keys.len() - 1, gap_ms));
-        let before_ms = metric.inner().and_then(Metric::session).unwrap_or(0);
+        let before_ms = metric.inner().and_then(Metric::session).unwrap_or_else(|| metric.before_ms());
         metric.leaves.iter().map(|(place, _)| (*place, before_ms)).chain(session).collect()
     }
 
     /// What is kept of them.
-    pub fn kept(&self) -> [&'static dyn KeptBy; 2] {
-        [self.groups, self.groups_of_rows]
+    pub fn kept(&self) -> [&'static dyn KeptBy; 3] {
+        [self.groups, self.groups_of_rows, self.asked]
     }
 
     /// Of the groups of some tables, those that are not kept for others too: rows of a metric may be read by several.
@@ -146,15 +154,16 @@ impl Metrics {
     /// # Errors
     /// If the section is not what this version writes.
     pub fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {
-        let Some(kept) = [self.groups, self.groups_of_rows].into_iter().find(|kept| kept.name == section.name) else {
-            return Ok(section.clone());
-        };
         let known = self.tables.iter().zip(&self.known).filter(|(id, _)| others(**id));
         let of_others: BTreeSet<u64> =
             known.flat_map(|(_, known)| known.inner.into_iter().chain([known.print])).collect();
-        let mut own = Vec::new();
-        kept.read(section, |record| own.extend((!of_others.contains(&record.print)).then_some(record)))?;
-        Ok(kept.section(&own))
+        if section.name == self.asked.name {
+            return self.asked.only(section, |record| !of_others.contains(&record.print));
+        }
+        match [self.groups, self.groups_of_rows].into_iter().find(|kept| kept.name == section.name) {
+            Some(kept) => kept.only(section, |record| !of_others.contains(&record.print)),
+            None => Ok(section.clone()),
+        }
     }
 
     /// Whether any of them is computed.
@@ -195,7 +204,7 @@ impl Metrics {
         let layout = |node: &Node<'_>| {
             let inner = node.metric.inner();
             let person = inner.map_or(self.plan.person, |inner| inner.person_of_rows(self.plan.person));
-            Rc::new(Layout::of(&node.metric.kept(), person, inner.is_some()))
+            Rc::new(Layout::of(&node.metric.kept(), person, node.metric.takes_changes()))
         };
         let layouts: Vec<_> = nodes.iter().map(layout).collect();
         let since = |table: Option<u16>| lane.settings.since.get(&self.tables[usize::from(table?)]).copied();
@@ -212,8 +221,8 @@ impl Metrics {
             })
         });
         let rows: Rc<[Rows]> = rows.collect();
-        let of_events =
-            nodes.iter().enumerate().filter(|(_, node)| node.is_computed() && node.metric.inner().is_none());
+        let of_events = nodes.iter().enumerate().filter(|(_, node)| node.is_computed() && !node.metric.takes_changes());
+        let answers = self.answers(&events, &nodes, lane);
         let reading = Reading::of(of_events.map(|(number, node)| (number, node.metric)), self.plan.person, &layouts);
         let name = leaked(&self.groups.name.replace("groups", "fold"));
         let said = fold(events, name, move |folding: &mut Folding, event| folding.take(&reading, &event.row, None));
@@ -223,9 +232,28 @@ impl Metrics {
         let name = leaked(&self.groups.name.replace("groups", "rows"));
         lane.changes_of_many(name, self.tables.clone(), changed);
         let before = self.said_before(self.groups_of_rows, &nodes, &layouts, lane);
-        if nodes.iter().any(|node| node.is_read) {
+        let to_readers = match answers {
+            Some(answers) => to_readers.concat(answers),
+            None => to_readers,
+        };
+        if nodes.iter().any(|node| node.is_read || node.asks()) {
             self.build_readers(to_readers, before, &nodes, (&layouts, rows), lane);
         }
+    }
+
+    /// The events that metrics ask something of, with the answers; nothing if none of them asks.
+    fn answers<'s>(
+        &self,
+        events: &Stream<'s, Declared>,
+        nodes: &[Node<'_>],
+        lane: &Lane<'s>,
+    ) -> Option<Stream<'s, ToReaders>> {
+        let asking = nodes.iter().enumerate().filter(|(_, node)| node.asks());
+        let asking: Vec<_> = asking.map(|(number, node)| (number, node.print, node.metric)).collect();
+        let questions = Questions::of(&asking, self.plan.columns.len(), self.plan.person);
+        let events = (!asking.is_empty()).then(|| events.clone().map(|Declared { at, row }| (at, row)))?;
+        let known = lane.restored(self.asked);
+        Some(answers(events, known, lane.watermarks(), (&lane.settings, &lane.ledger), self.asked, questions))
     }
 
     /// What was kept of those metrics that are computed. Of what there is no more is let go.
@@ -251,7 +279,7 @@ impl Metrics {
         })
     }
 
-    /// Builds the tables that are computed of rows.
+    /// Builds the tables that are computed of what comes and goes.
     fn build_readers<'s>(
         &self,
         to_readers: Stream<'s, ToReaders>,
@@ -263,6 +291,10 @@ impl Metrics {
         let readings = nodes.iter().enumerate().map(|(of, inner)| {
             let readers =
                 nodes.iter().enumerate().filter(move |(_, node)| node.inner == Some(of) && node.table.is_some());
+            if inner.asks() {
+                // Its events, with the answers.
+                return Reading::of(std::iter::once((of, inner.metric)), self.plan.person, layouts);
+            }
             let person = inner.metric.person_of_rows(self.plan.person);
             Reading::of(readers.map(|(number, node)| (number, node.metric)), person, layouts)
         });
@@ -303,5 +335,10 @@ struct Node<'m> {
 impl Node<'_> {
     fn is_computed(&self) -> bool {
         self.table.is_some() || self.is_read
+    }
+
+    /// Whether it is computed, and asks something of events.
+    fn asks(&self) -> bool {
+        self.is_computed() && !self.metric.asks.is_empty()
     }
 }

@@ -214,6 +214,47 @@ pub struct Output {
     pub value: Expr,
 }
 
+/// What a metric asks of an event beyond its columns. The answer is true or false, and stands behind the columns of the
+/// family: the first one's at the place that the next column would have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ask {
+    /// Whether there is another event, or itself.
+    Exists(Exists),
+    /// Whether the watermark is so many milliseconds after the event, or more.
+    HasPassed(i64),
+}
+
+/// Which event is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Exists {
+    /// What must be equal: of the event that asks, and of the one that answers. Null is equal to nothing.
+    pub equal: Vec<(Expr, Expr)>,
+    /// Which events answer: those for which this is true.
+    pub filter: Option<Expr>,
+    /// An event that answers is so many milliseconds after the one that asks, or more; of a number below zero, before it.
+    pub from_ms: i64,
+    /// And fewer than so many.
+    pub until_ms: i64,
+}
+
+impl Ask {
+    /// How long after an event its answer may change.
+    pub fn ahead_ms(&self) -> i64 {
+        match self {
+            Ask::Exists(Exists { until_ms, .. }) => (*until_ms).max(0),
+            Ask::HasPassed(ms) => (*ms).max(0),
+        }
+    }
+
+    /// How long before an event there may be something that decides its answer.
+    pub fn before_ms(&self) -> i64 {
+        match self {
+            Ask::Exists(Exists { from_ms, .. }) => (-from_ms).max(0),
+            Ask::HasPassed(_) => 0,
+        }
+    }
+}
+
 /// What a metric is computed of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -247,6 +288,9 @@ pub struct Metric {
     /// What it is computed of. (What is written of a plan has it apart.)
     #[serde(skip)]
     pub of: Source,
+    /// What it asks of events, if it is computed of them. (The same.)
+    #[serde(skip)]
+    pub asks: Vec<Ask>,
 }
 
 /// A column of a family's events.
@@ -299,6 +343,21 @@ impl Metric {
         }
     }
 
+    /// Whether what it is computed of comes and goes: rows do, and events whose answers change.
+    pub fn takes_changes(&self) -> bool {
+        self.inner().is_some() || !self.asks.is_empty()
+    }
+
+    /// How long after an event an answer of it may change.
+    pub fn ahead_ms(&self) -> i64 {
+        self.asks.iter().map(Ask::ahead_ms).max().unwrap_or(0)
+    }
+
+    /// How long before an event there may be something that it asks for.
+    pub fn before_ms(&self) -> i64 {
+        self.asks.iter().map(Ask::before_ms).max().unwrap_or(0)
+    }
+
     /// The output that says whom the events of a row are of; `person` is the column of events that says it.
     pub fn person_of_rows(&self, person: Option<usize>) -> Option<usize> {
         let is_person = |expr: &Expr| matches!(expr.node, Node::Column(place) if Some(place) == person);
@@ -330,8 +389,8 @@ impl Metric {
             let Node::Session(_, at) = &key.node else { return None };
             Some(Aggregate { what: What::Max((**at).clone()), filter: None })
         });
-        // Of rows, which come and go, how many there are.
-        let count = self.inner().map(|_| Aggregate { what: What::Count(None), filter: None });
+        // Of what comes and goes, how much there is.
+        let count = self.takes_changes().then_some(Aggregate { what: What::Count(None), filter: None });
         self.aggregates.iter().cloned().chain(last).chain(count).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
 use crate::declared::row::Row;
-use crate::declared::rows::{Group, OfGroup, Rows};
+use crate::declared::rows::{Group, OfGroup, Read, Rows};
 use crate::declared::said::{GroupKey, Passed, Said, keys, number};
 use crate::declared::sessions::Sessions;
 use crate::delta::Delta;
@@ -419,8 +419,8 @@ pub fn rollup<'s>(
         }
         // Rows of sessions say for themselves when they have passed.
         let cut = |of_metric: &Rows, cut: Instant| match &of_metric.read {
-            Some(read) if read.session.is_some() && !is_broken(Law::ReadersWait) => passed_rows.least(read.of),
-            Some(_) | None => of_metric.passed(cut),
+            Some(Read::Rows { of, session: Some(_), .. }) if !is_broken(Law::ReadersWait) => passed_rows.least(*of),
+            Some(Read::Rows { .. } | Read::Answers { .. }) | None => of_metric.passed(cut),
         };
         let now: Vec<Instant> = rows.iter().map(|of_metric| cut(of_metric, final_cut)).collect();
         let due: Vec<Instant> = if is_broken(Law::GroupsWaitForLateness) {

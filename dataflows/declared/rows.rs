@@ -56,25 +56,45 @@ pub struct Rows {
     outputs: Vec<Expr>,
 }
 
-/// Rows that another metric is computed of.
-pub struct Read {
-    /// The number of their metric.
-    pub of: usize,
-    /// Which windows of time they are of.
-    pub windows: Vec<Window>,
-    /// Which events are in one session, if they are of sessions.
-    pub session: Option<i64>,
+/// What comes and goes that another metric is computed of.
+pub enum Read {
+    /// Rows.
+    Rows {
+        /// The number of their metric.
+        of: usize,
+        /// Which windows of time they are of.
+        windows: Vec<Window>,
+        /// Which events are in one session, if they are of sessions.
+        session: Option<i64>,
+    },
+    /// Events, with answers that may change so long after them; what decides them may lie so long before.
+    Answers {
+        /// In milliseconds.
+        ahead_ms: i64,
+        /// In milliseconds.
+        before_ms: i64,
+    },
 }
 
 impl Read {
-    /// No event up to a cut is in a window that begins before this.
+    /// Once no event before a cut comes, nothing changes that is before this.
     pub fn passed(&self, cut: Instant) -> Instant {
-        self.windows
-            .iter()
-            .map(|window| window.floor(cut))
-            .chain(self.session.map(|_| cut))
-            .min()
-            .unwrap_or(Instant::MIN)
+        match self {
+            Read::Rows { windows, session, .. } => {
+                let windows = windows.iter().map(|window| window.floor(cut));
+                windows.chain(session.map(|_| cut)).min().unwrap_or(Instant::MIN)
+            }
+            Read::Answers { .. } if is_broken(Law::AskedGroupsWait) => cut,
+            Read::Answers { ahead_ms, .. } => cut.saturating_sub(*ahead_ms),
+        }
+    }
+
+    /// How long before something that is read an event may lie that decides what it is.
+    fn before_ms(&self) -> i64 {
+        match self {
+            Read::Rows { session, .. } => session.unwrap_or(0),
+            Read::Answers { before_ms, .. } => *before_ms,
+        }
     }
 }
 
@@ -84,11 +104,13 @@ impl Rows {
         let Place { metric, print, counted, layout, table, is_read, inner, since } = place;
         let Metric { keys, leaves, having, outputs, .. } = metric;
         let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
-        let read = inner.zip(metric.inner()).map(|(of, inner)| Read {
+        let of_rows = inner.zip(metric.inner()).map(|(of, inner)| Read::Rows {
             of,
             windows: inner.leaves.iter().map(|(_, window)| *window).collect(),
             session: inner.session(),
         });
+        let answers = || Read::Answers { ahead_ms: metric.ahead_ms(), before_ms: metric.before_ms() };
+        let read = of_rows.or_else(|| (!metric.asks.is_empty()).then(answers));
         Rows {
             print,
             counted,
@@ -203,7 +225,7 @@ impl Rows {
             Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
         });
         // An event of before might have been in the session, or in that of a row.
-        let before_ms = self.read.as_ref().and_then(|read| read.session).unwrap_or(0);
+        let before_ms = self.read.as_ref().map_or(0, Read::before_ms);
         let starts = starts.map(|start| start.saturating_sub(before_ms));
         let of_session = self.session.map(|gap_ms| self.start(group.keys).saturating_sub(gap_ms));
         starts.chain(of_session).max().is_some_and(|start| start >= since)

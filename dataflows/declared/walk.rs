@@ -1,6 +1,6 @@
 //! What expressions are made of.
 
-use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
+use crate::declared::plan::{Aggregate, Ask, Exists, Expr, Metric, Node, What};
 
 /// The expressions that a node is made of, by shared or by exclusive references.
 macro_rules! parts_of {
@@ -63,7 +63,24 @@ pub fn of_events(metric: &Metric) -> Vec<&Expr> {
 fn own(metric: &Metric) -> Vec<&Expr> {
     let aggregates =
         metric.aggregates.iter().flat_map(|Aggregate { what, filter }| arguments(what).into_iter().chain(filter));
-    metric.filter.iter().chain(&metric.keys).chain(aggregates).collect()
+    metric.filter.iter().chain(&metric.keys).chain(aggregates).chain(metric.asks.iter().flat_map(asked)).collect()
+}
+
+/// What is computed of events to answer.
+fn asked(ask: &Ask) -> Vec<&Expr> {
+    match ask {
+        Ask::Exists(Exists { equal, filter, .. }) => equal.iter().flat_map(|(a, b)| [a, b]).chain(filter).collect(),
+        Ask::HasPassed(_) => Vec::new(),
+    }
+}
+
+/// What must be true for a condition to be: each of these. (That one of them is null makes it as little true.)
+pub fn conditions(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
+    if let Node::And(all) = &expr.node {
+        Box::new(all.iter().flat_map(conditions))
+    } else {
+        Box::new(std::iter::once(expr))
+    }
 }
 
 /// The columns that an expression reads.

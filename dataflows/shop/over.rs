@@ -3,7 +3,7 @@
 use super::raw::table_of;
 use super::settings::Settings;
 use super::{RAW, columns::column};
-use crate::declared::fold::is_left_out;
+use crate::declared::conditions::is_left_out;
 use crate::declared::metrics::Metrics;
 use crate::declared::plan::{Column, Family as Plan, Metric, Type};
 use crate::declared::reading::EVENT_NAME;
@@ -172,7 +172,18 @@ mod tests {
     fn metric(filter: Option<Expr>, keys: Vec<Expr>) -> Metric {
         let (name, doc) = (String::new(), String::new());
         let (leaves, aggregates, outputs) = (Vec::new(), Vec::new(), Vec::new());
-        Metric { name, doc, filter, keys, leaves, aggregates, having: None, outputs, of: Source::Events }
+        Metric {
+            name,
+            doc,
+            filter,
+            keys,
+            leaves,
+            aggregates,
+            having: None,
+            outputs,
+            of: Source::Events,
+            asks: Vec::new(),
+        }
     }
 
     fn expr(node: Node, ty: Type) -> Expr {

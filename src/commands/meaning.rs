@@ -48,6 +48,9 @@ pub(super) fn kept(metric: &Metric, lateness: Option<i64>) -> String {
             span::show(ms)
         );
     }
+    // What is asked of an event may be answered later.
+    let answered = metric.ahead_ms();
+    let lateness = lateness.map(|ms| ms + answered);
     match (&names[..], lateness) {
         ([], _) => format!("kept for ever: {one}"),
         (_, None) => format!("kept for ever, because `lateness` is unlimited: {one}"),

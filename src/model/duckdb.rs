@@ -4,13 +4,16 @@
 //! The text is never changed. DuckDB is a second reader of it: a mistake in our reading shows as another row.
 
 use super::sqlite::quoted;
-use dataflows::declared::plan::{Column, Family, Literal, Metric, What, Window};
+use dataflows::declared::plan::{Ask, Column, Family, Literal, Metric, What, Window};
 use dataflows::declared::reading::{Case, EVENT_NAME, Empty, Reading, Takes, shown};
 use dataflows::raw::LATE_EVENTS;
 use std::fmt::Write;
 
 /// The macro of every text. A macro of DuckDB sees no column, so that it cannot ask whose window has passed.
 const IS_FINAL: &str = "CREATE OR REPLACE MACRO is_final() AS coalesce(getvariable('deltamart_is_final'), FALSE);\n";
+
+/// Up to where all events have come, of a feed; of a file nobody knows.
+const WATERMARK: &str = "CREATE OR REPLACE MACRO watermark() AS getvariable('deltamart_watermark')::TIMESTAMP;\n";
 
 /// Instants are UTC whatever the machine's zone is.
 const UTC: &str = "SET TimeZone = 'UTC';\n";
@@ -22,11 +25,12 @@ pub fn views<'f>(families: impl IntoIterator<Item = (&'f Family, &'f [Reading])>
 -- A view has the name of a family and reads NAME.jsonl, a file of JSON lines. To read other files, say so first:
 --   SET VARIABLE NAME = 'folder/*.jsonl';
 -- A record that `run` rejects for a missing or a wrong value is left out. No event is late here, or too old, or of the future;
--- and no row is final.
+-- no row is final, and the watermark has passed nothing.
 "
     .to_owned();
     sql += UTC;
     sql += IS_FINAL;
+    sql += WATERMARK;
     for (family, readings) in families {
         let (name, doc) = (quoted(&family.name), family.doc.replace(char::is_control, " "));
         let _ = write!(sql, "\n-- {doc}\nCREATE OR REPLACE VIEW {name} AS\n{};\n", of_lines(family, readings));
@@ -37,7 +41,7 @@ pub fn views<'f>(families: impl IntoIterator<Item = (&'f Family, &'f [Reading])>
 /// A metric over the lines of a file: the family's events, then the user's text.
 pub fn over_lines(family: &Family, readings: &[Reading], text: &str) -> String {
     let name = quoted(&family.name);
-    format!("{UTC}{IS_FINAL}WITH {name} AS (\n{}\n)\n{};", of_lines(family, readings), text.trim_end())
+    format!("{UTC}{IS_FINAL}{WATERMARK}WITH {name} AS (\n{}\n)\n{};", of_lines(family, readings), text.trim_end())
 }
 
 /// A metric over a feed whose views are loaded. If its text asks whether a row is final, it runs twice: over the events
@@ -47,18 +51,22 @@ pub fn over_feed(family: &Family, metric: &Metric, text: &str, lateness_ms: Opti
     let events = in_time(family);
     let mut sql = "-- First load the feed: `duckdb -init FEED/views.sql`\n".to_owned();
     sql += IS_FINAL;
+    let watermark = format!("(watermarks->>'$.\"{}\"')::TIMESTAMPTZ AT TIME ZONE 'UTC'", family.name);
+    if metric.asks.iter().any(|ask| matches!(ask, Ask::HasPassed(_))) {
+        sql += WATERMARK;
+        let _ = writeln!(sql, "SET VARIABLE deltamart_watermark = (SELECT {watermark} FROM _progress);");
+    }
     let Some(end) = asks(metric).then(|| end(family, metric)) else {
         let _ = write!(sql, "WITH {name} AS (\n{events}\n)\n{text};");
         return sql;
     };
     let lateness_ms = lateness_ms.unwrap_or(0);
-    let watermark = format!("watermarks->>'$.\"{}\"'", family.name);
     let _ = write!(
         sql,
         "\
 -- Up to here no event is accepted any more. A macro sees no columns: the text runs for final rows, then for the others.
 SET VARIABLE deltamart_cut = (
-    SELECT ({watermark})::TIMESTAMPTZ AT TIME ZONE 'UTC' - INTERVAL '{lateness_ms} milliseconds' FROM _progress
+    SELECT {watermark} - INTERVAL '{lateness_ms} milliseconds' FROM _progress
 );
 "
     );
@@ -82,6 +90,10 @@ pub fn lacks(metric: &Metric) -> Option<String> {
         return Some(format!("has no table `{}` but that of the feed", inner.name));
     }
     let has_funnel = metric.aggregates.iter().any(|aggregate| matches!(aggregate.what, What::Funnel(_, _)));
+    if !metric.asks.is_empty() && asks(metric) {
+        // The text would run over the events of final rows, which do not answer those of others.
+        return Some("has no `is_final()` that goes with EXISTS or `watermark()`".to_owned());
+    }
     match metric.session() {
         Some(_) => Some("has no `session()`".to_owned()),
         None => has_funnel.then(|| "has no `funnel()`".to_owned()),

@@ -6,6 +6,7 @@
 
 mod calls;
 mod clauses;
+mod exists;
 mod expressions;
 mod literals;
 pub mod refusals;
@@ -103,6 +104,10 @@ pub enum Node {
     Interval(i64),
     /// A column, or an item by its name.
     Name(String),
+    /// Within EXISTS: a column of the event that asks.
+    Asking(String),
+    /// Whether there is such an event: which events they are called, and what must be true.
+    Exists(Name, Option<Box<Expr>>),
     /// The number below zero.
     Minus(Box<Expr>),
     /// The opposite.
@@ -127,6 +132,45 @@ pub enum Node {
     Case(Option<Box<Expr>>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
     /// A function.
     Call(Call),
+}
+
+/// The expressions that a node is made of, by shared or by exclusive references.
+macro_rules! parts_of {
+    ($node:expr, $iter:ident, $deref:ident, $($by:tt)+) => {
+        match $node {
+            Node::Number(_)
+            | Node::Text(_)
+            | Node::Boolean(_)
+            | Node::Null
+            | Node::Timestamp(_)
+            | Node::Interval(_)
+            | Node::Name(_)
+            | Node::Asking(_) => Vec::new(),
+            Node::Exists(_, of) => of.$deref().into_iter().collect(),
+            Node::Minus(of) | Node::Not(of) | Node::IsNull(of) | Node::Like(of, _) => vec![of],
+            Node::Binary(_, a, b) | Node::IsDistinct(a, b) => vec![a, b],
+            Node::And(all) | Node::Or(all) => all.$iter().collect(),
+            Node::In(of, all) => std::iter::once($($by)+ **of).chain(all).collect(),
+            Node::Between(a, b, c) => vec![a, b, c],
+            Node::Case(operand, whens, last) => {
+                let whens = whens.$iter().flat_map(|(when, then)| [when, then]);
+                operand.$deref().into_iter().chain(last.$deref()).chain(whens).collect()
+            }
+            Node::Call(call) => call.arguments.$iter().chain(call.filter.$deref()).collect(),
+        }
+    };
+}
+
+impl Expr {
+    /// What it is made of.
+    pub fn parts(&self) -> Vec<&Expr> {
+        parts_of!(&self.node, iter, as_deref, &)
+    }
+
+    /// The same, to be changed.
+    pub fn parts_mut(&mut self) -> Vec<&mut Expr> {
+        parts_of!(&mut self.node, iter_mut, as_deref_mut, &mut)
+    }
 }
 
 /// What stands between two expressions.
@@ -195,7 +239,7 @@ fn parsed(text: &str) -> (Option<Query>, Vec<Mistake>) {
     if let Some(mistake) = tokens.more_than_one().or_else(|| unread(&tokens, &parser)) {
         return (None, vec![mistake]);
     }
-    let mut reader = Reader { tokens: &tokens, mistakes: Vec::new(), quoted: Vec::new() };
+    let mut reader = Reader { tokens: &tokens, mistakes: Vec::new(), quoted: Vec::new(), called: Vec::new() };
     let read = reader.query(&query);
     let mut mistakes = reader.mistakes;
     if read.is_none() && mistakes.is_empty() {
@@ -223,6 +267,8 @@ struct Reader<'t> {
     tokens: &'t Tokens,
     mistakes: Vec<Mistake>,
     quoted: Vec<Span>,
+    /// What the events are called whose columns are in reach: those of the query, and within EXISTS those that are looked for.
+    called: Vec<String>,
 }
 
 impl Reader<'_> {

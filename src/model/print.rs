@@ -30,5 +30,9 @@ pub fn of(family: &Family, metric: &Metric) -> u64 {
     // A plan is made of what can be written.
     let mut bytes = postcard::to_allocvec(&(MEANING, &metric, &read)).unwrap_or_default();
     bytes.extend(inner.iter().flat_map(|print| print.to_le_bytes()));
+    // What asks nothing has the print that it had before there was anything to ask.
+    if !metric.asks.is_empty() {
+        bytes.extend(postcard::to_allocvec(&metric.asks).unwrap_or_default());
+    }
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

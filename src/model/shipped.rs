@@ -31,8 +31,12 @@ pub const SHIPPED: &[Shipped] = &[
         "customer_events.toml"
         "platform_metrics.case"
         "platform_metrics.sql"
+        "search_metrics.case"
+        "search_metrics.sql"
     },
     shipped! { "store":
+        "abandoned_carts.case"
+        "abandoned_carts.sql"
         "category_visits.case"
         "category_visits.sql"
         "customer_daily_metrics.case"

@@ -6,6 +6,7 @@
 //! 12 decimals before it is rounded, which is exact for a divisor below 10^9 of its last decimal.
 
 mod aggregates;
+mod answers;
 mod expressions;
 
 use super::stages::{self, Words};
@@ -14,7 +15,7 @@ use crate::sink::snowflake::ddl::{Names, name};
 use aggregates::Slots;
 use dataflows::declared::eval::asks_is_final;
 use dataflows::declared::family::Made;
-use dataflows::declared::plan::{Expr, Family, Metric, Output, Type};
+use dataflows::declared::plan::{Ask, Expr, Family, Metric, Output, Type};
 use dataflows::declared::walk;
 use dataflows::raw::LATE_EVENTS;
 use expressions::Printer;
@@ -33,21 +34,28 @@ pub fn select(made: &Made, metric: &Metric, config: &Config, lateness_ms: Option
     let mut from = "_groups".to_owned();
     let outputs = metric.outputs.iter().map(|output| &output.value);
     if outputs.chain(&metric.having).any(asks_is_final) {
-        parts.push(("_cut".to_owned(), cut(&names, family, lateness_ms.unwrap_or(0))));
+        parts.push(("_cut".to_owned(), cut(&names, family, lateness_ms.unwrap_or(0) + metric.ahead_ms())));
         from += ", _cut";
+    }
+    if metric.asks.iter().any(|ask| matches!(ask, Ask::HasPassed(_))) {
+        parts.push(("_watermark".to_owned(), cut(&names, family, 0)));
     }
     let read = match metric.inner() {
         Some(inner) => select(made, inner, config, lateness_ms),
         None => in_time(family, metric, &tables),
     };
     parts.push(("_events".to_owned(), read));
+    let mut read = "_events".to_owned();
+    for (name, text) in answers::parts(family, metric, &events) {
+        read.clone_from(&name);
+        parts.push((name, text));
+    }
     let mut filter = metric.filter.as_ref().map(|filter| events.value(filter));
     let is_apart =
         |later: &str, before: &str, gap_ms: i64| format!("DATEDIFF('MILLISECOND', {before}, {later}) >= {gap_ms}");
     let mut stages = stages::of(metric, &keys, &Words { value: &|expr| events.value(expr), is_apart: &is_apart });
     let ranks = slots.ranks(&events, &keys);
     stages.extend((!ranks.is_empty()).then(|| ("_ranked".to_owned(), ranks)));
-    let mut read = "_events".to_owned();
     for (name, columns) in stages {
         let where_ = clause("WHERE", filter.take().as_ref());
         let text = format!("SELECT *,\n    {}\nFROM {read}{where_}", columns.join(",\n    "));
@@ -112,6 +120,7 @@ fn in_time(family: &Family, metric: &Metric, (raw, late): &(String, String)) -> 
         None => {
             let mut used = BTreeSet::new();
             walk::of_events(metric).into_iter().for_each(|expr: &Expr| walk::columns(expr, &mut used));
+            used.extend((!metric.asks.is_empty()).then_some(family.time));
             ("", used.iter().filter_map(of).collect())
         }
     };
@@ -126,4 +135,9 @@ fn in_time(family: &Family, metric: &Metric, (raw, late): &(String, String)) -> 
 
 fn clause(word: &str, condition: Option<&String>) -> String {
     condition.map(|condition| format!("\n{word} {condition}")).unwrap_or_default()
+}
+
+/// The name of an answer.
+fn asked(ask: usize) -> String {
+    format!("_ask{ask}")
 }

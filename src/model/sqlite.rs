@@ -6,6 +6,7 @@
 //! ignores case. Names of ours begin with `_`, as no column of a family does.
 
 mod aggregates;
+mod answers;
 pub(super) mod broken;
 mod expressions;
 mod numbers;
@@ -26,6 +27,11 @@ pub fn select(family: &Family, metric: &Metric) -> String {
     let groups = Printer::of_groups(metric);
     let keys: Vec<_> = metric.keys.iter().map(|key| events.value(key)).collect();
     let mut parts = vec![("_events".to_owned(), in_time(family, metric))];
+    let mut from = "_events".to_owned();
+    for (name, text) in answers::parts(family, metric, &events) {
+        from.clone_from(&name);
+        parts.push((name, text));
+    }
     let mut filter =
         metric.filter.as_ref().filter(|_| !is_broken(Rule::WhereIsAsked)).map(|filter| events.value(filter));
     let is_apart = |later: &str, before: &str, gap_ms: i64| format!("{later} - {before} >= {gap_ms}");
@@ -33,7 +39,6 @@ pub fn select(family: &Family, metric: &Metric) -> String {
     // Which of the events in time is the first or the last of its group is numbered before they are grouped.
     let ranks = slots.ranks(&events, &keys);
     stages.extend((!ranks.is_empty()).then(|| ("_ranked".to_owned(), ranks)));
-    let mut from = "_events".to_owned();
     for (name, columns) in stages {
         let text = format!(
             "SELECT *,\n    {}\nFROM {from}{}",
@@ -69,8 +74,14 @@ pub fn select(family: &Family, metric: &Metric) -> String {
         .map(|Output { name, doc: _, value }| format!("{} AS {}", groups.value(value), quoted(name)))
         .collect();
     let having = metric.having.as_ref().filter(|_| !is_broken(Rule::HavingIsAsked)).map(|having| groups.value(having));
-    let parts: Vec<_> =
-        parts.iter().map(|(name, text)| format!("{name} AS (\n    {}\n)", text.replace('\n', "\n    "))).collect();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(name, text)| {
+            // What is looked up for each event is written down once, and SQLite makes an index of it.
+            let how = if answers::is_looked_up(name) { "MATERIALIZED " } else { "" };
+            format!("{name} AS {how}(\n    {}\n)", text.replace('\n', "\n    "))
+        })
+        .collect();
     format!(
         "WITH {}\nSELECT {}\nFROM {from}{}",
         parts.join(",\n"),
@@ -99,6 +110,7 @@ fn in_time(family: &Family, metric: &Metric) -> String {
         None => {
             let mut used = BTreeSet::new();
             walk::of_events(metric).into_iter().for_each(|expr: &Expr| walk::columns(expr, &mut used));
+            used.extend((!metric.asks.is_empty()).then_some(family.time));
             ("", used.iter().filter_map(name).collect())
         }
     };
@@ -115,4 +127,9 @@ fn clause(word: &str, condition: Option<&String>) -> String {
 /// A name in quotes.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The name of an answer.
+fn asked(ask: usize) -> String {
+    format!("_ask{ask}")
 }

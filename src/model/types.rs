@@ -1,6 +1,7 @@
 //! What a text means: names, types, scales, what may be null, and what comes of it: a plan.
 
 mod aggregates;
+mod answers;
 mod expressions;
 mod functions;
 pub mod names;
@@ -10,7 +11,7 @@ mod rows;
 
 use super::language::{self, Call, Expr as Written, Item, Key, Name, Node as Said, Query};
 use super::messages::{Mistake, Span};
-use dataflows::declared::plan::{Aggregate, Expr, Family, Metric, Node, Output, Source, Type, Window};
+use dataflows::declared::plan::{Aggregate, Ask, Expr, Family, Metric, Node, Output, Source, Type, Window};
 use dataflows::time::DAY_MS;
 use std::fmt;
 
@@ -40,6 +41,14 @@ pub fn compile_over(
     let Some(from) = &query.from else { return Err(mistakes) };
     let of_rows = metrics.iter().find(|(_, metric)| metric.name == from.text && metric.name != name);
     let place = families.iter().position(|family| family.name == from.text);
+    if let Some((_, inner)) = of_rows.filter(|(_, metric)| !metric.asks.is_empty()) {
+        let what = format!(
+            "the rows of `{}` come and go with what it asks of events, and nothing is computed of them.",
+            inner.name
+        );
+        mistakes.push(Mistake::new(from.span, what, "Read the events themselves."));
+        return Err(mistakes);
+    }
     if let Some((_, inner)) = of_rows.filter(|(_, metric)| metric.inner().is_some()) {
         let what = format!("`{}` is computed of the rows of `{}`: there is no third level.", from.text, read_by(inner));
         mistakes.push(Mistake::new(from.span, what, format!("Read `{}` itself.", read_by(inner))));
@@ -63,7 +72,7 @@ pub fn compile_over(
     let rows = inner.map(|inner| rows::of(inner, &families[place]));
     let family = rows.as_ref().unwrap_or(&families[place]);
     let times = inner.map_or_else(|| vec![family.time], Metric::times);
-    let mut typer = Typer { family, times, inner, quoted: &query.quoted, mistakes };
+    let mut typer = Typer { family, times, inner, quoted: &query.quoted, asks: Vec::new(), is_within: false, mistakes };
     let metric = typer.metric(name, &query);
     match metric {
         Some(metric) if typer.mistakes.is_empty() => Ok((place, metric)),
@@ -92,6 +101,10 @@ struct Typer<'f> {
     inner: Option<&'f Metric>,
     /// Where names in double quotes stand.
     quoted: &'f [Span],
+    /// What is asked of events.
+    asks: Vec<Ask>,
+    /// What is read is within EXISTS.
+    is_within: bool,
     mistakes: Vec<Mistake>,
 }
 
@@ -209,8 +222,9 @@ impl Typer<'_> {
             .for_each(|value| aggregates::moved(value, &slots));
         let keys = keys.into_iter().map(|key| key.expr).collect();
         let of = self.inner.map_or(Source::Events, |inner| Source::Rows(Box::new(inner.clone())));
-        let metric =
-            Metric { name: name.to_owned(), doc: doc.clone(), filter, keys, leaves, aggregates, having, outputs, of };
+        let (name, doc, asks) = (name.to_owned(), doc.clone(), std::mem::take(&mut self.asks));
+        let metric = Metric { name, doc, filter, keys, leaves, aggregates, having, outputs, of, asks };
+        self.may_ask(&metric, *span);
         if self.mistakes.is_empty() {
             self.person(&metric, query);
         }

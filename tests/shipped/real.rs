@@ -32,6 +32,10 @@ const FIGURES: &[(&str, &str)] = &[
         "5067 5067 118 65 135",
     ),
     ("SELECT concat_ws(' ', count(*), sum(events), sum(reached >= 1)) FROM visits", "5067 17429 5067"),
+    (
+        "SELECT group_concat(concat_ws(' ', customer_id, product_id, added_at)) FROM abandoned_carts",
+        "550121407 5100816 2019-10-01T00:05:14.000Z",
+    ),
 ];
 
 /// Of each of these tables the sum is the same.
@@ -53,6 +57,7 @@ const TABLES: &[&str] = &[
     "customer_daily_metrics",
     "customer_lifetime_value",
     "hourly_activity",
+    "abandoned_carts",
 ];
 
 /// A value that is selected.

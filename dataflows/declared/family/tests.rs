@@ -1,5 +1,6 @@
 //! Random metrics over random histories: what the dataflow keeps is what plain loops over all accepted events find.
 
+mod asking;
 mod harness;
 /// Each law broken once.
 mod mutants;
@@ -120,8 +121,8 @@ fn compare(case: &Case, note: &dyn Fn(&str, usize)) -> Result<(), TestCaseError>
         events.extend(accepted);
         note("late events", late);
         apply(&played.deltas[n], &mut contents)?;
-        let passed = moment.watermark - case.lateness_ms.unwrap_or(0);
-        let should = expected(&case.specs, &events, case.once, passed);
+        let at = (moment.watermark, case.lateness_ms.unwrap_or(0));
+        let should = expected(&case.specs, &events, case.once, at);
         prop_assert_eq!(&contents, &should, "rows after moment {}", n);
         note("changes", played.deltas[n].iter().map(|(_, deltas)| deltas.len()).sum());
         let deletes = played.deltas[n].iter().flat_map(|(_, deltas)| deltas);
@@ -130,14 +131,21 @@ fn compare(case: &Case, note: &dyn Fn(&str, usize)) -> Result<(), TestCaseError>
     prop_assert_eq!(played.raw, history.moments.iter().map(|moment| moment.events.len()).sum::<usize>());
     // What is still in memory at the end: what has no window, if anything is forgotten.
     let forgets = case.forget && case.lateness_ms.is_some();
-    let groups = naive::groups(&case.specs, &events, case.once, |spec| !forgets || !spec.has_window());
+    let end = history.moments.last().map_or(0, |moment| moment.watermark);
+    let stays = |spec: &Spec| !forgets || !spec.has_window();
+    let groups = |asks: bool| {
+        naive::groups(&case.specs, &events, (case.once, end), |spec| stays(spec) && spec.asking.is_some() == asks)
+    };
     let prints = if case.once && !forgets { naive::once(&events).len() } else { 0 };
-    prop_assert_eq!(played.live("groups"), groups, "groups in memory");
+    prop_assert_eq!(played.live("groups"), groups(false), "groups in memory");
     if forgets {
         let of_rows = contents.keys().filter(|(name, key)| name.starts_with("outer") && key.len() == 1).count();
         // Of those with a window of rows that are kept for ever, some may be kept.
         let all = contents.keys().filter(|(name, _)| name.starts_with("outer")).count();
-        let live = played.live("groups_of_rows");
+        let live = played.live("groups_of_rows").checked_sub(groups(true));
+        prop_assert!(live.is_some(), "groups in memory: {} are missing", groups(true));
+        let live = live.unwrap_or_default();
+        prop_assert_eq!(played.live("asked"), 0, "events in memory");
         let is_least = live >= of_rows && (live == of_rows || case.specs.iter().any(|spec| !spec.has_window()));
         prop_assert!(is_least && live <= all, "groups in memory: {} of rows, {} to {}", live, of_rows, all);
         note("groups of rows that left", all - live);
@@ -250,6 +258,36 @@ fn a_person_who_is_forgotten_is_nobody_where_rows_are_counted() {
     // Whoever comes again is another: three users with one event each.
     let row = Delta::Upsert(vec![Value::Integer(1), Value::Integer(3)]);
     assert_eq!(changed, [(made.tables()[0], vec![row])]);
+}
+
+/// What asked before answers to nobody who comes after, and to others as before.
+#[test]
+fn a_person_who_is_forgotten_is_nobody_where_events_ask() {
+    let mut by_kind = Spec::one(pool::KIND, "count(*)", 0);
+    by_kind.asking = Some(asking::follows_within_an_hour());
+    let made = harness::made_of(vec![("kinds", &by_kind, 1)], None);
+    let of = |user: i64, kind: &str, at: i64| Ev { at: MONDAY_MS + at, user, kind: kind.to_owned(), ..Ev::default() };
+    let moment = |events| Moment { events, watermark: MONDAY_MS };
+    let segment = |moments| Segment { workers: 2, moments, ahead: false };
+    let moments =
+        vec![moment(vec![of(7, "view", 0), of(8, "view", 0)]), moment(vec![of(7, "buy", 5), of(8, "buy", 5)])];
+    let history = History { moments, segments: vec![segment(0..1)] };
+    let mut first = play(made, &Settings::default(), &history);
+    let seven = Renaming::new(Id::Number(7), Id::Number(7).nobody(1));
+    let mut found = 0;
+    for section in &mut first.sections {
+        let kept = made.kept().into_iter().find(|kept| kept.name() == section.name).expect("ours");
+        found += kept.forget(section, &seven).expect("ours");
+    }
+    assert_eq!(found, 2, "the event that asks, and the same as one that answers");
+    let second = harness::play_from(made, &Settings::default(), &history, &segment(1..2), &first.sections, MONDAY_MS);
+    let mut rows: Vec<_> = second.deltas.into_iter().flatten().flat_map(|(_, deltas)| deltas).collect();
+    rows.sort();
+    let row = |kind: &str, counts: [i64; 2]| {
+        let counts = counts.into_iter().map(Value::Integer);
+        Delta::Upsert(std::iter::once(Value::Text(kind.to_owned())).chain(counts).collect())
+    };
+    assert_eq!(rows, [row("buy", [2, 0]), row("view", [2, 1])]);
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Reader<'_> {
                 return self.refuse(&refused::FROM_FIRST, start);
             }
         }
+        self.called = from.first().and_then(called).into_iter().collect();
         let places = self.tokens.items();
         let mut items = Vec::new();
         for (n, item) in projection.iter().enumerate() {
@@ -169,7 +170,7 @@ impl Reader<'_> {
         self.table(table, place)
     }
 
-    fn table(&mut self, table: &ast::TableWithJoins, from: Span) -> Option<Name> {
+    pub(super) fn table(&mut self, table: &ast::TableWithJoins, from: Span) -> Option<Name> {
         let ast::TableWithJoins { relation, joins } = table;
         if !joins.is_empty() {
             let join = self.tokens.find(from, "JOIN");
@@ -194,7 +195,9 @@ impl Reader<'_> {
                     return self.refuse(&refused::QUALIFIED_TABLE, from);
                 };
                 let name = self.name(name);
-                if let Some(ast::TableAlias { explicit: _, name: alias, columns: _, at: _ }) = alias {
+                if let Some(ast::TableAlias { explicit: _, name: alias, columns, at }) = alias
+                    && (!columns.is_empty() || at.is_some())
+                {
                     return self.refuse(&refused::TABLE_ALIAS, span(alias.span));
                 }
                 if args.is_some() {
@@ -268,4 +271,15 @@ impl Reader<'_> {
         }
         if self.mistakes.len() == said { self.refuse(&refused::GROUP_EXPRESSION, read.span) } else { None }
     }
+}
+
+/// What the events of a table are called before their columns: by their other name, if they have one.
+pub(super) fn called(table: &ast::TableWithJoins) -> Option<String> {
+    let ast::TableFactor::Table { name: ast::ObjectName(parts), alias, .. } = &table.relation else { return None };
+    let name = match (alias, parts.as_slice()) {
+        (Some(alias), _) => &alias.name,
+        (None, [ast::ObjectNamePart::Identifier(name)]) => name,
+        (None, _) => return None,
+    };
+    Some(if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() })
 }

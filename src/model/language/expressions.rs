@@ -24,10 +24,7 @@ impl Reader<'_> {
                 let Name { text, span } = self.name(name);
                 Some(Expr { node: Node::Name(text), span })
             }
-            ast::Expr::CompoundIdentifier(names) => {
-                let place = names.iter().fold(Span::default(), |all, name| all.to(span(name.span)));
-                self.refuse(&refused::QUALIFIED, place)
-            }
+            ast::Expr::CompoundIdentifier(names) => self.of_called(names),
             ast::Expr::Nested(within) => self.expr(within, inner),
             ast::Expr::Value(value) => self.value(value),
             ast::Expr::TypedString(ast::TypedString { data_type, value, uses_odbc_syntax }) => {
@@ -138,7 +135,9 @@ impl Reader<'_> {
             ast::Expr::Ceil { .. } | ast::Expr::Floor { .. } => self.refuse_expr(&refused::ROUNDING, expr),
             ast::Expr::Collate { .. } => self.refuse_expr(&refused::COLLATE, expr),
             ast::Expr::Prefixed { .. } => self.refuse_expr(&refused::STRING, expr),
-            ast::Expr::Exists { .. } => self.refuse_expr(&refused::EXISTS, expr),
+            ast::Expr::Exists { subquery, negated } => {
+                self.exists(subquery, inner).map(|exists| negation(*negated, exists))
+            }
             ast::Expr::Subquery(_) => self.refuse_expr(&refused::SUBQUERY, expr),
             ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_) => {
                 self.refuse_expr(&refused::GROUPING_SETS, expr)

@@ -54,7 +54,7 @@ refusals! {
     NO_FROM = "a SELECT without FROM", "it is computed of the events of a family", "Write `FROM family`.";
     JOIN = "`JOIN`", "a row that arrives later on either side would change rows that have left memory", "Keep ids, and add names in a view over the metric.";
     QUALIFIED_TABLE = "a name of several parts", "it reads a family by its name", "Write the family's name alone.";
-    TABLE_ALIAS = "another name for the family", "there is one family, and its columns need no name before them", "Leave it out.";
+    TABLE_ALIAS = "other names for columns", "they are called as the family's file has it", "Leave them out.";
     TABLE_FUNCTION = "a table made by a function", "it reads the events of a family", "Write `FROM family`.";
     SAMPLE = "`SAMPLE`", "which events are drawn is not a function of the events", "Choose events by a WHERE, such as `id % 100 = 0`.";
     TABLE = "anything behind the family's name", "it reads the family's events as they are", "Leave it out.";
@@ -76,7 +76,7 @@ refusals! {
     INTERVAL = "this interval", "one has a fixed length, from milliseconds to weeks", "Write `interval '36 hours'`; months are windows: `date_trunc('month', t)`.";
     LIST = "a list, a record or a map", "a column holds one value", "Name its fields as columns of the family.";
     JSON = "a path into JSON", "paths are columns of the family", "Write the path as the column's `from` in the family's file.";
-    QUALIFIED = "a name of several parts", "there is one family, and its columns need no name before them", "Write the column's name alone.";
+    QUALIFIED = "this name of several parts", "nothing else is read that has columns", "Write the column's name alone, or behind what FROM calls the family.";
 
     // Operators.
     CAST = "a cast", "databases read numbers in texts differently", "Declare the column with the type that you need; `round(x, n)` makes fewer decimals.";
@@ -94,7 +94,8 @@ refusals! {
     COLLATE = "`COLLATE`", "texts are ordered by their bytes, everywhere", "Leave it out.";
     TIME_ZONE = "`AT TIME ZONE`", "days are days in UTC", "Leave it out.";
     SUBQUERY = "a subquery", "it is computed of one event after the other", "Say it in the expressions; a WHERE chooses events.";
-    EXISTS = "`EXISTS`", "an event is not looked up by another", "Count with FILTER in one group: `count(*) FILTER (WHERE ...)`.";
+    EXISTS = "this EXISTS", "it looks for an event of the same family, near in time", "Write `EXISTS (SELECT 1 FROM family b WHERE b.x = a.x AND b.t >= a.t AND b.t < a.t + interval '30 minutes')`.";
+    EXISTS_NAME = "the same name for both events", "a column would be of either", "Give what EXISTS looks for another name: `FROM family b`.";
 
     // Functions.
     OVER = "`OVER`", "one late event would move every row of the day", "Keep the rows and rank in a view over them.";
@@ -165,8 +166,7 @@ pub(super) fn of_function(name: &str) -> Option<&'static Refusal> {
         | "sysdate"
         | "get_current_timestamp"
         | "transaction_timestamp"
-        | "unixepoch"
-        | "watermark" => &NOW,
+        | "unixepoch" => &NOW,
         "random" | "rand" | "uuid" | "gen_random_uuid" | "uuid_string" | "nextval" | "seq4" => &RANDOM,
         "day" | "hour" | "minute" | "second" | "month" | "year" | "week" | "quarter" | "dayofweek" | "dayofmonth"
         | "dayofyear" | "weekday" | "weekofyear" | "isodow" | "date_part" | "datepart" | "extract" | "date" => {

@@ -1,5 +1,6 @@
 //! Expressions as Snowflake writes them.
 
+use super::asked;
 use crate::instant;
 use crate::model::stages::SESSION;
 use crate::sink::snowflake::ddl::name;
@@ -54,7 +55,10 @@ impl<'p> Printer<'p> {
         let value = |expr: &Expr| self.value(expr);
         match &expr.node {
             Node::Literal(is) => literal(is, expr.ty),
-            Node::Column(column) => self.columns.get(*column).cloned().unwrap_or_default(),
+            Node::Column(column) => match self.columns.get(*column) {
+                Some(name) => name.clone(),
+                None => asked(column - self.columns.len()),
+            },
             Node::Key(key) => format!("_key{key}"),
             Node::Slot(slot) => format!("_slot{slot}"),
             Node::IsFinal => self.is_final(),

@@ -81,6 +81,16 @@ rules! {
     GapsEndSessions,
     /// Steps of a funnel that come after the one before, and not with it.
     StepsMayCoincide,
+    /// Rows that are final while what is asked of their events may change.
+    AnswersMayChange,
+    /// An answer that comes too late.
+    AnswersEnd,
+    /// Any event for one that is equal.
+    AnswersAreAlike,
+    /// An answer of an event that is not looked for.
+    AnswersAreFiltered,
+    /// The watermark at an event, and not past it.
+    PassingTakesTime,
 }
 
 #[cfg(not(test))]

@@ -2,7 +2,7 @@
 
 use super::broken::{Rule, is_broken};
 use super::numbers::{absolute, is_plain, quotient, whole};
-use super::quoted;
+use super::{asked, quoted};
 use crate::model::stages::SESSION;
 use dataflows::declared::plan::{Arithmetic, Compare, Expr, Family, Literal, Metric, Node, Type, Window};
 use dataflows::time::DAY_MS;
@@ -16,18 +16,20 @@ pub(super) struct Printer<'p> {
     time: Option<usize>,
     /// Of groups of rows, the metric of the rows.
     inner: Option<&'p Metric>,
+    /// How long after an event what is asked of it may change.
+    ahead_ms: i64,
 }
 
 impl<'p> Printer<'p> {
     pub(super) fn of_events(family: &Family) -> Printer<'static> {
         let columns = family.columns.iter().map(|column| quoted(&column.name)).collect();
-        Printer { columns, leaves: &[], is_session: false, time: Some(family.time), inner: None }
+        Printer { columns, leaves: &[], is_session: false, time: Some(family.time), inner: None, ahead_ms: 0 }
     }
 
     /// Of rows of a metric.
     pub(super) fn of_rows(inner: &Metric) -> Printer<'static> {
         let columns = inner.outputs.iter().map(|output| quoted(&output.name)).collect();
-        Printer { columns, leaves: &[], is_session: false, time: None, inner: None }
+        Printer { columns, leaves: &[], is_session: false, time: None, inner: None, ahead_ms: 0 }
     }
 
     pub(super) fn of_groups(metric: &'p Metric) -> Printer<'p> {
@@ -37,6 +39,7 @@ impl<'p> Printer<'p> {
             is_session: metric.session().is_some(),
             time: None,
             inner: metric.inner(),
+            ahead_ms: metric.ahead_ms(),
         }
     }
 
@@ -45,7 +48,10 @@ impl<'p> Printer<'p> {
         match &expr.node {
             Node::Scaled(_, _) | Node::Minus(_) | Node::Arithmetic(_, _, _) | Node::Abs(_) => whole(&self.number(expr)),
             Node::Literal(literal) => self.literal(literal),
-            Node::Column(column) => self.columns.get(*column).cloned().unwrap_or_default(),
+            Node::Column(column) => match self.columns.get(*column) {
+                Some(name) => name.clone(),
+                None => asked(column - self.columns.len()),
+            },
             Node::Key(key) => format!("_key{key}"),
             Node::Slot(slot) => format!("_slot{slot}"),
             Node::IsFinal => self.is_final(),
@@ -231,6 +237,9 @@ impl<'p> Printer<'p> {
         let cut = "(:watermark - :lateness_ms)";
         let cuts = self.inner.iter().flat_map(|inner| &inner.leaves).map(|(_, window)| floor(cut, *window, false));
         let cut = match cuts.collect::<Vec<_>>().as_slice() {
+            [] if self.ahead_ms > 0 && !is_broken(Rule::AnswersMayChange) => {
+                format!(":watermark - :lateness_ms - {}", self.ahead_ms)
+            }
             [] => ":watermark - :lateness_ms".to_owned(),
             [one] => one.clone(),
             many => format!("min({})", many.join(", ")),

@@ -26,6 +26,10 @@ pub struct Words {
     pub divides: bool,
     /// Whether there are sessions and funnels. Others have none.
     pub has_sessions: bool,
+    /// Which columns two events may have in common, where something is asked of events.
+    pub common: Vec<String>,
+    /// What is asked of events.
+    pub asked: Vec<String>,
     /// What the names of columns begin with: they are none of what is read.
     pub prefix: &'static str,
     /// Whether rows of it may be final.
@@ -68,6 +72,8 @@ impl Words {
             ]),
             divides: true,
             has_sessions: true,
+            common: owned(&["w", "s", "x", "length(w)", "d"]),
+            asked: Vec::new(),
             prefix: "",
             is_final: true,
             may_stay: false,
@@ -89,6 +95,7 @@ impl Words {
             instants: of(|ty| ty == Type::Instant, &[]),
             conditions: of(|ty| ty == Type::Boolean, &["y0 > 0", "y1 IS NULL", "TRUE"]),
             has_sessions: false,
+            common: Vec::new(),
             prefix: "z",
             is_final: inner.session().is_none(),
             may_stay: true,
@@ -102,6 +109,7 @@ impl Words {
             literals: owned(&["0", "1", "-1", "2.5", "0.001", "7", "12.34"]),
             divides: false,
             has_sessions: false,
+            common: Vec::new(),
             ..self
         }
     }
@@ -191,6 +199,10 @@ impl Dice {
     }
 
     fn condition(&mut self, deep: u32, words: &Words) -> String {
+        if !words.asked.is_empty() && self.of(2) == 0 {
+            let asked = self.any(&words.asked);
+            return if self.of(3) == 0 { format!("(NOT {asked})") } else { asked.to_owned() };
+        }
         if deep == 0 {
             return self.any(&words.conditions).to_owned();
         }
@@ -277,8 +289,53 @@ impl Dice {
         self.metric_of(&Words::of_things())
     }
 
+    /// Questions about an event, all of which have something in common.
+    fn questions(&mut self, words: &Words) -> Vec<String> {
+        let Words { family, time, common, .. } = words;
+        let same = self.any(common).to_owned();
+        let steps = ["1 millisecond", "3 hours", "12 hours", "43200001 milliseconds", "1 day"];
+        let mut question = |_| {
+            if self.of(2) == 0 {
+                let moved = format!("{time} {} interval '{}'", self.one(&["+", "-"]), self.one(&steps));
+                return match self.of(4) {
+                    0 => format!("({time} < watermark())"),
+                    1 => format!("(watermark() {} {moved})", self.one(&["<", "<=", ">", ">="])),
+                    _ => format!("({moved} {} watermark())", self.one(&["<", "<=", ">", ">="])),
+                };
+            }
+            let of = |name: &str| match name.strip_prefix("length(") {
+                Some(name) => (format!("length(z.{name}"), format!("length({family}.{name}")),
+                None => (format!("z.{name}"), format!("{family}.{name}")),
+            };
+            let (of_other, of_asking) = of(&same);
+            let mut must = vec![format!("{of_other} = {of_asking}")];
+            if self.of(3) == 0 {
+                let (of_other, of_asking) = of(self.any(common));
+                must.push(format!("{of_asking} = {of_other}"));
+            }
+            if self.of(2) == 0 {
+                must.push(self.condition(1, words));
+            }
+            let (near, far) = (self.one(&steps), self.one(&steps));
+            must.push(match self.of(4) {
+                0 => format!("z.{time} BETWEEN {family}.{time} - interval '{near}' AND {family}.{time}"),
+                1 => format!("{family}.{time} <= z.{time} AND z.{time} <= {family}.{time} + interval '{far}'"),
+                2 => format!("z.{time} > {family}.{time} AND z.{time} - interval '{far}' < {family}.{time}"),
+                _ => format!(
+                    "z.{time} >= {family}.{time} - interval '{near}' AND z.{time} < {family}.{time} + interval '{far}'"
+                ),
+            });
+            format!("EXISTS (SELECT 1 FROM {family} z WHERE {})", must.join(" AND "))
+        };
+        (0..3).map(&mut question).collect()
+    }
+
     /// A text of SQL over such events; some are no metrics.
     pub fn metric_of(&mut self, words: &Words) -> String {
+        if !words.common.is_empty() && self.of(4) == 0 {
+            let asked = self.questions(words);
+            return self.metric_of(&Words { asked, has_sessions: false, common: Vec::new(), ..words.clone() });
+        }
         let time = &words.time;
         let windows = ["day", "hour", "week", "month"].map(|unit| format!("date_trunc('{unit}', {time})"));
         let bucket = format!("time_bucket(interval '90 minutes', {time})");

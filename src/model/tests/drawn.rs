@@ -17,6 +17,8 @@ const PARTS: &[(&str, &str)] = &[
     ("Funnel(", "funnel"),
     ("Session(", "session"),
     ("of: Rows(", "rows of a metric"),
+    ("Exists(", "EXISTS"),
+    ("HasPassed(", "watermark()"),
     ("filter: Some", "FILTER or WHERE"),
     ("having: Some", "HAVING"),
     ("IsFinal", "is_final"),

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test needs a part of it")]
 
 use dataflows::declared::plan::{
-    Aggregate, Arithmetic, Compare, Edge, Expr, Literal, Metric, Node, Source, Type, What, Window,
+    Aggregate, Arithmetic, Ask, Compare, Edge, Exists, Expr, Literal, Metric, Node, Source, Type, What, Window,
 };
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,6 +237,28 @@ pub struct Row {
     pub is_shown: bool,
 }
 
+/// The events with the answers of what a metric asks behind their columns, where the watermark is. `time` is the place of
+/// their time.
+pub fn answered(metric: &Metric, time: usize, events: &[Vec<Literal>], watermark: i64) -> Vec<Vec<Literal>> {
+    let at = |event: &[Literal]| instant(&event[time]).expect("each event has a time");
+    let answer = |event: &Vec<Literal>, ask: &Ask| match ask {
+        Ask::HasPassed(ms) => at(event) + ms <= watermark,
+        Ask::Exists(Exists { equal, filter, from_ms, until_ms }) => events.iter().any(|other| {
+            let is_equal = |(asking, answering): &(Expr, Expr)| {
+                let (a, b) = (of_event(event).value(asking), of_event(other).value(answering));
+                a != Literal::Null && a == b
+            };
+            let distance_ms = at(other) - at(event);
+            (*from_ms..*until_ms).contains(&distance_ms) && equal.iter().all(is_equal) && holds(filter.as_ref(), other)
+        }),
+    };
+    let with_answers = |event: &Vec<Literal>| {
+        let answers = metric.asks.iter().map(|ask| Literal::Boolean(answer(event, ask)));
+        event.iter().cloned().chain(answers).collect()
+    };
+    events.iter().map(with_answers).collect()
+}
+
 /// The groups of a metric over these events; what ended up to `cut` is final.
 pub fn rows(metric: &Metric, events: &[Vec<Literal>], cut: i64) -> Vec<Row> {
     if let Some(inner) = metric.inner() {
@@ -245,6 +267,7 @@ pub fn rows(metric: &Metric, events: &[Vec<Literal>], cut: i64) -> Vec<Row> {
         let cuts = inner.leaves.iter().map(|(_, window)| window.floor(cut));
         return rows(&of_events, &of_inner.collect::<Vec<_>>(), cuts.min().unwrap_or(cut));
     }
+    let cut = cut - metric.ahead_ms();
     let mut groups: BTreeMap<Vec<Literal>, Vec<&Vec<Literal>>> = BTreeMap::new();
     TIES.set(0);
     for event in events.iter().filter(|event| holds(metric.filter.as_ref(), event)) {

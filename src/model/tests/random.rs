@@ -5,7 +5,7 @@ use super::super::sqlite::select;
 use super::super::types::compile_over;
 use super::dice::{Dice, Words};
 use super::drawn::Drawn;
-use super::naive::rows;
+use super::naive::{answered, rows};
 use super::{plan, things};
 use dataflows::declared::plan::{Family, Literal, Metric, Once, Output, Type};
 use rusqlite::Connection;
@@ -51,7 +51,12 @@ fn drawing(seed: u64) -> Option<Drawing> {
     // Each third is computed of the rows of one.
     if let Some(words) = Words::of_rows(&metric).filter(|_| dice.of(3) == 0) {
         let outer = dice.metric_of(&words);
-        let (_, outer_metric) = compile_over("of_rows", &outer, &[family.clone()], &[(0, metric)]).ok()?;
+        let read = [(0, metric.clone())];
+        if !metric.asks.is_empty() {
+            assert!(compile_over("of_rows", &outer, &[family.clone()], &read).is_err(), "{text}\n{outer}");
+            return Some(Drawing { text, family, metric, events, late });
+        }
+        let (_, outer_metric) = compile_over("of_rows", &outer, &[family.clone()], &read).ok()?;
         return Some(Drawing { text: format!("{text}\n{outer}"), family, metric: outer_metric, events, late });
     }
     Some(Drawing { text, family, metric, events, late })
@@ -65,6 +70,7 @@ impl Drawing {
             Some(_) => in_time.collect::<BTreeSet<_>>().into_iter().collect(),
             None => in_time.collect(),
         };
+        let events = answered(&self.metric, self.family.time, &events, CUT + LATENESS_MS);
         let shown = rows(&self.metric, &events, CUT).into_iter().filter(|row| row.is_shown);
         let mut rows: Vec<_> = shown.map(|row| row.values).collect();
         rows.sort();

@@ -55,6 +55,11 @@ impl Typer<'_> {
                 "Write `t + interval '1 hour'`.",
             ),
             Said::Name(name) => self.named(name, span, of),
+            Said::Asking(name) => {
+                let what = format!("`{name}` is of the event that asks, and is compared with one that is looked for.");
+                self.wrong(span, what, "Say what is true of the event that asks outside of EXISTS.")
+            }
+            Said::Exists(from, filter) => self.exists(from, filter.as_deref(), span, of),
             Said::Minus(within) => {
                 if let Said::Number(digits) = &within.node {
                     return self.number(digits, true, span);
@@ -169,6 +174,9 @@ impl Typer<'_> {
 
     fn binary(&mut self, op: Binary, left: &Written, right: &Written, of: &mut Of<'_>) -> Option<Expr> {
         let span = left.span.to(right.span);
+        if let Some(passed) = self.passed(op, left, right, of) {
+            return passed;
+        }
         match (op, &left.node, &right.node) {
             (Binary::Plus, Said::Interval(ms), _) => return self.later(right, *ms, of),
             (Binary::Plus, _, Said::Interval(ms)) => return self.later(left, *ms, of),

@@ -11,7 +11,7 @@ use dataflows::time::DAY_MS;
 const HOUR_MS: i64 = 3_600_000;
 
 /// All functions that there are, for who mistypes one.
-const ALL: [&str; 19] = [
+const ALL: [&str; 20] = [
     "abs",
     "coalesce",
     "count",
@@ -31,6 +31,7 @@ const ALL: [&str; 19] = [
     "sum",
     "time_bucket",
     "avg",
+    "watermark",
 ];
 
 impl Typer<'_> {
@@ -52,6 +53,11 @@ impl Typer<'_> {
             return self.wrong(filter.span, format!("`{name}` is no aggregate, so nothing is filtered."), "");
         }
         match (name, arguments.as_slice()) {
+            ("watermark", []) => {
+                let what = "the watermark is only compared with the time of an event.";
+                let time = &self.family.columns[self.family.time].name;
+                self.wrong(span, what, format!("Write `{time} + interval '1 hour' <= watermark()` in WHERE or FILTER."))
+            }
             ("is_final", []) => self.is_final(span, of),
             ("session", [_, _]) => {
                 let what = "a session is a key of its own, and nothing is computed of it.";
@@ -298,6 +304,7 @@ pub(super) fn usage(name: &str) -> &'static str {
         "sum" => "sum(x)",
         "time_bucket" => "time_bucket(interval '5 minutes', t)",
         "avg" => "round(avg(x), 2)",
+        "watermark" => "t + interval '1 hour' <= watermark()",
         _ => "round(a / b, 2)",
     }
 }

@@ -3,7 +3,7 @@
 use super::super::language::{Expr as Written, Node as Said, Query};
 use super::super::messages::{Mistake, Span};
 use super::Typer;
-use dataflows::declared::plan::{Aggregate, Expr, Metric, Node, What};
+use dataflows::declared::plan::{Aggregate, Ask, Exists, Expr, Metric, Node, What};
 use dataflows::declared::walk::{arguments, parts};
 
 impl Typer<'_> {
@@ -17,6 +17,14 @@ impl Typer<'_> {
             is_bare &= filter.iter().all(|filter| is_bare_within(filter, person));
             let is_counted = matches!(what, What::Count(Some(of)) | What::CountDistinct(of) if is_person(of));
             is_bare &= is_counted || arguments(what).into_iter().all(|of| is_bare_within(of, person));
+        }
+        for ask in &metric.asks {
+            let Ask::Exists(Exists { equal, filter, .. }) = ask else { continue };
+            is_bare &= filter.iter().all(|filter| is_bare_within(filter, person));
+            // That two events are of one person is true however the person is called.
+            let are_both = |(a, b): &(Expr, Expr)| is_person(a) && is_person(b);
+            let are_bare = |(a, b): &(Expr, Expr)| is_bare_within(a, person) && is_bare_within(b, person);
+            is_bare &= equal.iter().all(|pair| are_both(pair) || are_bare(pair));
         }
         let keys: Vec<bool> = metric.keys.iter().map(is_person).collect();
         let is_key = |expr: &Expr| matches!(expr.node, Node::Key(place) if keys.get(place) == Some(&true));
@@ -55,26 +63,13 @@ fn first(query: &Query, name: &str) -> Option<Span> {
 }
 
 fn within(written: &Written, name: &str, is_bare: bool) -> Option<Span> {
-    let all: Vec<(&Written, bool)> = match &written.node {
-        Said::Name(other) => return (other == name && !is_bare).then_some(written.span),
-        Said::Number(_) | Said::Text(_) | Said::Boolean(_) | Said::Null | Said::Timestamp(_) | Said::Interval(_) => {
-            return None;
-        }
-        Said::Minus(of) | Said::Not(of) | Said::Like(of, _) => vec![(of, false)],
-        Said::IsNull(of) => vec![(of, true)],
-        Said::Binary(_, a, b) | Said::IsDistinct(a, b) => vec![(a, false), (b, false)],
-        Said::And(all) | Said::Or(all) => all.iter().map(|one| (one, false)).collect(),
-        Said::In(of, all) => std::iter::once((&**of, false)).chain(all.iter().map(|one| (one, false))).collect(),
-        Said::Between(a, b, c) => vec![(a, false), (b, false), (c, false)],
-        Said::Case(operand, whens, last) => {
-            let whens = whens.iter().flat_map(|(when, then)| [(when, false), (then, false)]);
-            operand.iter().chain(last).map(|of| (&**of, false)).chain(whens).collect()
-        }
-        Said::Call(call) => {
-            let is_count = call.name.text == "count";
-            let filter = call.filter.iter().map(|filter| (&**filter, false));
-            call.arguments.iter().map(|of| (of, is_count)).chain(filter).collect()
-        }
-    };
-    all.into_iter().find_map(|(of, is_bare)| within(of, name, is_bare))
+    if let Said::Name(other) = &written.node {
+        return (other == name && !is_bare).then_some(written.span);
+    }
+    let is_counted = matches!(&written.node, Said::Call(call) if call.name.text == "count");
+    let may_be_bare = is_counted || matches!(written.node, Said::IsNull(_));
+    let filter = if let Said::Call(call) = &written.node { call.filter.as_deref() } else { None };
+    let is_filter = |part: &Written| filter.is_some_and(|filter| std::ptr::eq(filter, part));
+    let mut all = written.parts().into_iter().map(|part| (part, may_be_bare && !is_filter(part)));
+    all.find_map(|(of, is_bare)| within(of, name, is_bare))
 }

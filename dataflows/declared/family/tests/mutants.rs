@@ -8,10 +8,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 const CASES: u32 = 600;
 
 /// What a check says, and what it is called.
-const CHECKS: [(&str, &str); 5] = [
+const CHECKS: [(&str, &str); 6] = [
     ("rows after moment", "the rows"),
     ("a change that changes nothing", "the changes"),
     ("groups in memory", "the groups in memory"),
+    ("events in memory", "the events in memory"),
     ("hashes in memory", "the hashes in memory"),
     ("ends: ", "a worker that refuses"),
 ];

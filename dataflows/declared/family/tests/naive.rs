@@ -1,5 +1,6 @@
 //! What metrics are of events, by plain loops.
 
+use super::asking::Asking;
 use super::outer::OuterSaid;
 use super::pool::{Aggregated, Ev, Having, Spec};
 use crate::table::Value;
@@ -27,8 +28,12 @@ pub fn once(events: &[Ev]) -> BTreeSet<Ev> {
     events.iter().cloned().collect()
 }
 
-fn grouped(spec: &Spec, events: &[Ev], is_once: bool) -> BTreeMap<Vec<Value>, Vec<Ev>> {
-    let events: Vec<_> = if is_once { once(events).into_iter().collect() } else { events.to_vec() };
+fn grouped(spec: &Spec, events: &[Ev], is_once: bool, watermark: i64) -> BTreeMap<Vec<Value>, Vec<Ev>> {
+    let mut events: Vec<_> = if is_once { once(events).into_iter().collect() } else { events.to_vec() };
+    if let Some(asking) = &spec.asking {
+        let all = events.clone();
+        events.iter_mut().for_each(|event| event.answers = asking.of(event, &all, watermark));
+    }
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for event in events {
         if spec.filters().iter().all(|filter| (filter.of)(&event) == Value::Boolean(true)) {
@@ -54,15 +59,22 @@ fn sessions(key: &[Value], mut events: Vec<Ev>, gap_ms: i64) -> Vec<(Vec<Value>,
 }
 
 /// How many groups the metrics have that `which` says.
-pub fn groups(specs: &[Spec], events: &[Ev], is_once: bool, which: impl Fn(&Spec) -> bool) -> usize {
-    specs.iter().filter(|spec| which(spec)).map(|spec| grouped(spec, events, is_once).len()).sum()
+pub fn groups(
+    specs: &[Spec],
+    events: &[Ev],
+    (is_once, watermark): (bool, i64),
+    which: impl Fn(&Spec) -> bool,
+) -> usize {
+    specs.iter().filter(|spec| which(spec)).map(|spec| grouped(spec, events, is_once, watermark).len()).sum()
 }
 
-/// The rows that must be in the tables, when what ended up to `passed` is final.
-pub fn expected(specs: &[Spec], events: &[Ev], is_once: bool, passed: i64) -> Contents {
+/// The rows that must be in the tables, where the watermark is; what ended so long before is final.
+pub fn expected(specs: &[Spec], events: &[Ev], is_once: bool, (watermark, lateness_ms): (i64, i64)) -> Contents {
     let mut contents = Contents::new();
     for (n, spec) in specs.iter().enumerate() {
-        for (key, events) in grouped(spec, events, is_once) {
+        let ahead_ms = spec.asking.as_ref().map_or(0, Asking::ahead_ms);
+        let passed = watermark - lateness_ms - ahead_ms;
+        for (key, events) in grouped(spec, events, is_once, watermark) {
             let items = spec.key_items();
             let ends = items.iter().zip(&key).filter_map(|(item, value)| {
                 let Value::Instant(start) = value else { return None };

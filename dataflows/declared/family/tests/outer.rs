@@ -77,6 +77,7 @@ impl Spec {
             having: None,
             outputs: outputs.collect(),
             of: Source::Rows(Box::new(inner.clone())),
+            asks: Vec::new(),
         };
         let few_only = *few_only;
         Some((metric, OuterSaid { day, count, few_only, with, added, least, greatest, kinds, first }))

@@ -1,6 +1,7 @@
 //! What random metrics are made of. Each item is said twice: as an expression, and as a function of an event.
 
 use super::HOUR_MS;
+use super::asking::{Asking, asking};
 use super::outer::Outer;
 use crate::declared::plan::*;
 use crate::declared::row::{Datum, Declared};
@@ -20,6 +21,8 @@ pub struct Ev {
     pub brand: Option<String>,
     pub flag: Option<bool>,
     pub other: Option<i64>,
+    /// What is true of it among others; nothing before that is known.
+    pub answers: Vec<bool>,
 }
 
 pub const COLUMNS: usize = 7;
@@ -84,6 +87,7 @@ pub fn event() -> impl Strategy<Value = Ev> {
             brand: brand.map(str::to_owned),
             flag,
             other,
+            answers: Vec::new(),
         })
 }
 
@@ -97,7 +101,7 @@ pub struct Item {
     pub end: Option<fn(i64) -> i64>,
 }
 
-fn item(word: &'static str, expr: Expr, of: fn(&Ev) -> Value) -> Item {
+pub fn item(word: &'static str, expr: Expr, of: fn(&Ev) -> Value) -> Item {
     Item { word, expr, of, end: None }
 }
 
@@ -346,6 +350,8 @@ pub struct Spec {
     pub session: Option<i64>,
     /// What is computed of its rows.
     pub outer: Option<Outer>,
+    /// What it asks of events.
+    pub asking: Option<Asking>,
     filter: Option<usize>,
     aggs: Vec<Agg>,
     pub having: Having,
@@ -379,13 +385,16 @@ pub fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         prop::option::weighted(0.3, prop::sample::select(GAPS.to_vec())),
         prop::option::weighted(0.4, (any::<bool>(), prop::collection::vec(0..1000usize, 7), any::<bool>())),
+        prop::option::weighted(0.3, asking()),
     )
-        .prop_map(|(mut keys, filter, aggs, having, says_final, has_own, session, outer)| {
+        .prop_map(|(mut keys, filter, aggs, having, says_final, has_own, session, outer, asking)| {
             let outer = outer.map(|(by_day, items, few_only)| Outer { by_day, items, few_only });
+            // What asks is of single events, and nobody reads its rows.
+            let (session, outer) = if asking.is_some() { (None, None) } else { (session, outer) };
             let has_own = has_own || matches!(having, Having::Many | Having::Few) || outer.is_some();
             // Of many keys each session has one event.
             keys.truncate(if session.is_some() { 1 } else { keys.len() });
-            Spec { keys, session, outer, filter, aggs, having, says_final, has_own }
+            Spec { keys, session, outer, asking, filter, aggs, having, says_final, has_own }
         })
 }
 
@@ -398,6 +407,7 @@ impl Spec {
             keys: vec![key],
             session: None,
             outer: None,
+            asking: None,
             filter: None,
             aggs,
             having: Having::Nothing,
@@ -413,11 +423,13 @@ impl Spec {
     }
 
     pub fn filters(&self) -> Vec<Item> {
-        self.filter.iter().map(|place| CONDITIONS[place % CONDITIONS.len()].clone()).collect()
+        let own = self.filter.iter().map(|place| CONDITIONS[place % CONDITIONS.len()].clone());
+        own.chain(self.asking.iter().flat_map(Asking::filter)).collect()
     }
 
     pub fn key_items(&self) -> Vec<Item> {
-        self.keys.iter().map(|place| KEYS[*place].clone()).collect()
+        let answer = self.asking.iter().flat_map(Asking::key);
+        self.keys.iter().map(|place| KEYS[*place].clone()).chain(answer).collect()
     }
 
     pub fn has_window(&self) -> bool {
@@ -428,6 +440,7 @@ impl Spec {
         let of = |pool: &[Item], place: usize| pool[place % pool.len()].clone();
         let aggregated = self.aggs.iter().map(|Agg { kind, items, filter }| {
             let kind = KINDS[*kind];
+            let kind = if kind == "funnel" && self.asking.is_some() { "count" } else { kind };
             let items = match kind {
                 "count(*)" => Vec::new(),
                 "sum" => vec![of(&NUMBERS, items[0])],
@@ -442,7 +455,9 @@ impl Spec {
             };
             Aggregated { kind, items, filter: filter.map(|place| of(&CONDITIONS, place)) }
         });
-        aggregated.collect()
+        let answered = self.asking.iter().flat_map(|asking| asking.answers().into_iter());
+        let counts = answered.map(|answer| Aggregated { kind: "count(*)", items: Vec::new(), filter: Some(answer) });
+        aggregated.chain(counts).collect()
     }
 
     /// How many of a count and a mean price there are at the end.
@@ -454,6 +469,7 @@ impl Spec {
     pub fn words(&self) -> Vec<&'static str> {
         let items = self.key_items().into_iter().chain(self.filters());
         let mut words: Vec<_> = items.map(|item| item.word).chain(self.session.map(|_| "session")).collect();
+        words.extend(self.asking.iter().flat_map(Asking::words));
         for aggregated in self.aggregated() {
             words.push(aggregated.kind);
             words.extend(aggregated.items.iter().chain(&aggregated.filter).map(|item| item.word));
@@ -538,13 +554,18 @@ impl Spec {
         Metric {
             name: name.to_owned(),
             doc: "One row per group.".to_owned(),
-            filter: self.filters().into_iter().map(|item| item.expr).next(),
+            filter: match self.filters().as_slice() {
+                [] => None,
+                [only] => Some(only.expr.clone()),
+                all => Some(e(Node::And(all.iter().map(|item| item.expr.clone()).collect()), Type::Boolean)),
+            },
             keys: keys.iter().map(|key| key.expr.clone()).chain(session).collect(),
             leaves: leaves.collect(),
             aggregates,
             having: shown,
             outputs: outputs.into_iter().map(|(name, value)| Output { name, doc: "It.".to_owned(), value }).collect(),
             of: Source::Events,
+            asks: self.asking.iter().flat_map(Asking::asks).collect(),
         }
     }
 }
@@ -552,5 +573,5 @@ impl Spec {
 /// All that metrics are made of.
 pub fn all_words() -> Vec<&'static str> {
     let items = KEYS.iter().chain(&*VALUES).chain(&*CONDITIONS).map(|item| item.word);
-    items.chain(KINDS).chain(["session"]).collect()
+    items.chain(KINDS).chain(["session"]).chain(super::asking::WORDS).collect()
 }
