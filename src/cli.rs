@@ -329,6 +329,26 @@ pub struct ForgetArgs {
     pub delete_raw: bool,
 }
 
+/// What `fill` is told.
+#[derive(Debug, Args)]
+pub struct FillArgs {
+    /// A file of events with a header (`.gz` too), or `-` for standard input
+    #[arg(value_name = "EVENTS")]
+    pub events: PathBuf,
+    /// A file of items with a header. An item may have several rows: of each column its first value counts that is not empty
+    #[arg(long, value_name = "FILE")]
+    pub items: PathBuf,
+    /// Which column says the item; `NAME=OTHER` if it is called otherwise in the file of items
+    #[arg(long, value_name = "COLUMN")]
+    pub by: String,
+    /// Which columns are filled in, `NAME` or `NAME=OTHER` [default: all columns of the items]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Where the events go, to be given to `run`
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -390,6 +410,8 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
+    /// Fill in what events leave out, such as the brand of a product, from a file of items
+    Fill(FillArgs),
     /// Send rejected records again, each once: to their topics (`--brokers`), lines of files into a file
     ReplayRejected {
         /// Only those of this reason, as in `rejected_events.reason`; may be given more than once

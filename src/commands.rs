@@ -30,6 +30,7 @@ mod declare;
 mod drop;
 mod events;
 mod explain;
+mod fill;
 mod forget;
 mod given;
 mod init;
@@ -155,6 +156,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Try(_)) => "try",
         Some(Command::Test(_)) => "test",
         Some(Command::Declare { .. }) => "declare",
+        Some(Command::Fill(_)) => "fill",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget(_)) => "forget",
         Some(Command::Drop { .. }) => "drop",
@@ -192,6 +194,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             }
             return declare::declare(files, name.as_deref()).map(|()| Outcome::default());
         }
+        Some(Command::Fill(arguments)) => return fill::fill(arguments, cli.global.json).map(|()| Outcome::default()),
         Some(_) | None => {}
     }
     let tried = if let Some(Command::Try(tried)) = &cli.command { Some(tried) } else { None };
@@ -304,7 +307,9 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
-        Command::Completions { .. } | Command::Init { .. } | Command::Declare { .. } => Ok(Outcome::default()),
+        Command::Completions { .. } | Command::Init { .. } | Command::Declare { .. } | Command::Fill(_) => {
+            Ok(Outcome::default())
+        }
     }
 }
 
