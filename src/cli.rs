@@ -334,7 +334,7 @@ pub struct ForgetArgs {
 pub struct FillArgs {
     /// A file of events with a header (`.gz` too), or `-` for standard input
     #[arg(value_name = "EVENTS")]
-    pub events: PathBuf,
+    pub file: PathBuf,
     /// A file of items with a header. An item may have several rows: of each column its first value counts that is not empty
     #[arg(long, value_name = "FILE")]
     pub items: PathBuf,

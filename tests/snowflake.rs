@@ -6,6 +6,8 @@ mod broken;
 mod commits;
 /// What a trial of an account tells.
 mod deep;
+/// What is explained.
+mod explained;
 /// The printed statements, held against documented forms.
 mod forms;
 /// The login, checked by somebody else.

@@ -4,14 +4,13 @@ use super::Refused;
 use super::paths::{Expected, Stdin, expand};
 use super::text::grouped;
 use crate::cli::FillArgs;
-use crate::source::SourceError;
-use crate::source::content::Content;
 use anyhow::{Context as _, Result};
 use csv::ByteRecord;
+use flate2::read::MultiGzDecoder;
 use serde_json::json;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 /// The items: of each, the first value that is not empty of each column.
@@ -40,9 +39,9 @@ struct Done {
 
 /// Fills events from items, and says how many, and which items contradict themselves.
 pub(super) fn fill(arguments: &FillArgs, json: bool) -> Result<()> {
-    let FillArgs { events, items, by, columns, out } = arguments;
+    let FillArgs { file, items, by, columns, out } = arguments;
     let stdin = Stdin::taken()?;
-    let events = expand(std::slice::from_ref(events), Expected::Events, &stdin)?;
+    let events = expand(std::slice::from_ref(file), Expected::Events, &stdin)?;
     let [events] = &events[..] else {
         return Err(Refused("`fill` takes one file of events".to_owned()).into());
     };
@@ -79,47 +78,44 @@ pub(super) fn fill(arguments: &FillArgs, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// The values of a line.
-fn fields(line: &[u8], separator: u8) -> ByteRecord {
-    let mut record = ByteRecord::new();
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).from_reader(line);
-    // A line is read whatever it is.
-    let _ = reader.read_byte_record(&mut record);
-    record
-}
-
-/// A file with a header: its names, and what follows line by line.
+/// A file with a header: its names, and the records behind it.
 struct Table {
-    content: Content,
+    records: csv::Reader<Box<dyn Read>>,
     separator: u8,
     header: Vec<String>,
-    line: Vec<u8>,
 }
 
-fn unread(path: &Path) -> impl FnOnce(SourceError) -> anyhow::Error + '_ {
+/// What may stand between values.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+
+fn wrong(path: &Path) -> impl FnOnce(csv::Error) -> anyhow::Error + '_ {
     move |error| anyhow::Error::new(error).context(format!("could not read `{}`", path.display()))
 }
 
 impl Table {
     fn open(path: &Path) -> Result<Table> {
-        let mut content = Content::open(path).map_err(unread(path))?;
-        let mut line = Vec::new();
-        let separator = content.separator();
-        let is_read = content.read_line(&mut line).map_err(unread(path))?.is_some();
-        let (Some(separator), true) = (separator.or_else(|| line.contains(&b',').then_some(b',')), is_read) else {
+        let could_not = || format!("could not read `{}`", path.display());
+        let file = File::open(path).with_context(could_not)?;
+        let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+        let content: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let (mut content, mut first) = (BufReader::new(content), Vec::new());
+        content.read_until(b'\n', &mut first).with_context(could_not)?;
+        let times = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+        let Some(separator) = SEPARATORS.into_iter().max_by_key(times).filter(|separator| times(separator) > 0) else {
             let why = format!("`{}` has no header of separated values, such as `product_id,brand`", path.display());
             return Err(Refused(why).into());
         };
-        let names = fields(&line, separator);
+        let content: Box<dyn Read> = Box::new(std::io::Cursor::new(first).chain(content));
+        let mut records = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(content);
+        let names = records.byte_headers().map_err(wrong(path))?;
         let header = names.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        Ok(Table { content, separator, header, line })
+        Ok(Table { records, separator, header })
     }
 
-    /// The next line; nothing at the end.
+    /// The next record; nothing at the end.
     fn next(&mut self, path: &Path) -> Result<Option<ByteRecord>> {
-        self.line.clear();
-        let read = self.content.read_line(&mut self.line).map_err(unread(path))?;
-        Ok(read.map(|_| fields(&self.line, self.separator)))
+        let mut record = ByteRecord::new();
+        Ok(self.records.read_byte_record(&mut record).map_err(wrong(path))?.then_some(record))
     }
 
     fn place(&self, name: &str, path: &Path) -> Result<usize> {
@@ -187,15 +183,15 @@ impl Items {
                 })
             })
             .collect();
-        let wrong = |error: csv::Error| anyhow::Error::new(error).context("could not write the events");
+        let unwritten = |error: csv::Error| anyhow::Error::new(error).context("could not write the events");
         let mut writer = csv::WriterBuilder::new().delimiter(table.separator).flexible(true).from_writer(to);
-        writer.write_record(&header).map_err(wrong)?;
+        writer.write_record(&header).map_err(unwritten)?;
         let mut done = Done::default();
         while let Some(event) = table.next(path)? {
             done.events += 1;
             if event.len() != fields {
                 done.broken += 1;
-                writer.write_byte_record(&event).map_err(wrong)?;
+                writer.write_byte_record(&event).map_err(unwritten)?;
                 continue;
             }
             let mut values: Vec<&[u8]> = event.iter().collect();
@@ -209,7 +205,7 @@ impl Items {
                 }
             }
             done.filled += u64::from(is_filled);
-            writer.write_record(values).map_err(wrong)?;
+            writer.write_record(values).map_err(unwritten)?;
         }
         writer.flush().context("could not write the events")?;
         Ok(done)

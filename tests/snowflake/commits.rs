@@ -73,7 +73,7 @@ fn two_rows_of_a_key_are_refused_before_anything_is_sent() {
 }
 
 /// What Snowflake's own client answers to a statement, as JSON.
-fn asked(config: &deltamart::config::snowflake::Snowflake, sql: &str) -> String {
+pub(super) fn asked(config: &deltamart::config::snowflake::Snowflake, sql: &str) -> String {
     let at = config.url.trim_start_matches("http://");
     let (host, port) = at.split_once(':').expect("host:port");
     let script = format!(
