@@ -83,6 +83,7 @@ pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'sta
             stop_grace: Duration::from_secs(1),
             catalogue: deltamart::families::all(),
             retention: Default::default(),
+            quality: None,
         },
         lanes: vec![Lane { family: Arc::new(settings), idle_timeout_ms: 30_000 }],
         rules: Default::default(),

@@ -3,6 +3,7 @@
 use crate::flow::{Inputs, Outputs};
 use crate::gate::Gate;
 use crate::persons::{Id, NOBODY};
+use crate::quality::QUALITY;
 use crate::raw::{LATE_EVENTS, REJECTED_EVENTS};
 use crate::state::{KeptBy, Ledger, Section};
 use crate::table::{Role, TableId, Value};
@@ -186,7 +187,7 @@ impl Catalogue {
     /// If two tables or pieces, or two things that operators keep, have one name.
     pub fn of(families: &[&'static dyn Family]) -> Catalogue {
         let metrics: Vec<_> = families.iter().flat_map(|family| family.metrics()).collect();
-        let raw = families.iter().flat_map(|family| family.raw()).chain([REJECTED_EVENTS, LATE_EVENTS]);
+        let raw = families.iter().flat_map(|family| family.raw()).chain([REJECTED_EVENTS, LATE_EVENTS, QUALITY]);
         let tables: Vec<_> = metrics.iter().map(|(id, _)| *id).chain(raw).collect();
         let pieces = families.iter().flat_map(|family| family.pieces()).collect();
         let kept: Vec<_> = families.iter().flat_map(|family| family.kept()).collect();

@@ -19,6 +19,7 @@ mod places;
 pub mod sip;
 pub mod state;
 
+pub mod quality;
 pub mod raw;
 pub mod table;
 

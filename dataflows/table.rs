@@ -20,6 +20,8 @@ pub enum Type {
     Money,
     /// A number with three decimals; integer thousandths inside.
     Milli,
+    /// A share with four decimals, 0 to 1; integer ten-thousandths inside.
+    Share,
     /// Text.
     Text,
     /// JSON: a list or an object, as text where a warehouse has no such type.
@@ -47,6 +49,8 @@ pub enum Value {
     Text(String),
     /// Bytes. In a box, which makes a value three words instead of four.
     Bytes(Box<[u8]>),
+    /// Ten-thousandths. The last, since what is written down counts those before it.
+    Share(i64),
 }
 
 impl Value {
@@ -60,6 +64,12 @@ impl Value {
         if count == 0 { Value::Null } else { Value::Milli((2 * sum_milli + count) / (2 * count)) }
     }
 
+    /// A part of a whole in ten-thousandths, rounded half up; null of nothing.
+    pub fn share_or_null(part: u64, whole: u64) -> Value {
+        let (part, whole) = (i128::from(part), i128::from(whole));
+        if whole == 0 { Value::Null } else { Value::Share(((20_000 * part + whole) / (2 * whole)) as i64) }
+    }
+
     /// About how many bytes the value holds in memory.
     pub fn size(&self) -> usize {
         std::mem::size_of::<Value>()
@@ -71,7 +81,8 @@ impl Value {
                 | Value::Integer(_)
                 | Value::Instant(_)
                 | Value::Cents(_)
-                | Value::Milli(_) => 0,
+                | Value::Milli(_)
+                | Value::Share(_) => 0,
             }
     }
 }
@@ -139,6 +150,8 @@ pub enum Role {
     Entity,
     /// What is computed.
     Metric,
+    /// What is counted of what comes, and of no event.
+    Tally,
 }
 
 /// A view that has a row for every minute boundary, of a table that has rows only where there is news: the first column
@@ -178,7 +191,7 @@ impl Table {
     pub fn kind(&self) -> Kind {
         match self.role {
             Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => Kind::Append,
-            Role::Entity | Role::Metric => Kind::Upsert,
+            Role::Entity | Role::Metric | Role::Tally => Kind::Upsert,
         }
     }
 
@@ -187,7 +200,7 @@ impl Table {
         let at = match self.role {
             Role::Raw { at } => at?,
             Role::Rejected { at } | Role::Late { at } => at,
-            Role::Entity | Role::Metric => return None,
+            Role::Entity | Role::Metric | Role::Tally => return None,
         };
         self.columns.iter().enumerate().find(|(_, column)| column.name == at)
     }

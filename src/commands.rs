@@ -428,6 +428,8 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             catalogue: all(),
             // What a batch writes is a function of its files: done again it would put back what was removed.
             retention: if made_by != MadeBy::Batch { config.retention.clone() } else { Retention::default() },
+            // What a batch reads comes from no hour.
+            quality: (made_by != MadeBy::Batch).then(|| config.quality.clone()),
         },
         lanes: families(config, made_by)
             .into_iter()

@@ -15,11 +15,13 @@ mod journaling;
 mod patience;
 mod pending;
 mod purging;
+mod quality;
 mod snapshots;
 
 pub use pending::{StreamPosition, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
+use crate::config::quality::Quality;
 use crate::config::retention::Retention;
 use crate::kept;
 use crate::lanes::{Lanes, Watermarks};
@@ -31,12 +33,14 @@ use crate::turns::{Turn, Turns};
 use dataflows::delta::{Delta, KeyBug};
 use dataflows::family::Catalogue;
 use dataflows::operators::TopTwo;
+use dataflows::quality::Counts;
 use dataflows::raw::{Append, LATE_EVENTS};
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
 use patience::Patience;
 use pending::{Pending, facts};
 use purging::Purging;
+use quality::Counting;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,6 +64,8 @@ pub struct Part {
     pub largest: Vec<(u32, TopTwo)>,
     /// What it rejected for a reason that is not in the bytes.
     pub by_the_world: Vec<ByTheWorld>,
+    /// What became of what it read, by partition.
+    pub counts: BTreeMap<u32, Counts>,
     /// The watermarks that changed, by the number of the lane; from worker 0.
     pub watermarks: Vec<(usize, Instant)>,
     /// Where they are going, if that changed; from worker 0.
@@ -149,6 +155,8 @@ pub struct Options {
     pub catalogue: Catalogue,
     /// For how long rows are kept that nothing is computed from any more.
     pub retention: Retention,
+    /// Whether `quality` is kept, and what is asked of it.
+    pub quality: Option<Quality>,
 }
 
 /// Who hears what of the committer.
@@ -205,6 +213,8 @@ pub struct Journal {
 pub struct Sources {
     /// What the partitions are called in positions, by their numbers.
     pub partitions: Vec<String>,
+    /// Of which topic each is.
+    pub topics: Vec<String>,
     /// The lanes, by their numbers.
     pub lanes: Vec<LaneLogs>,
 }
@@ -258,6 +268,7 @@ pub fn run(
         heard: known.lanes.clone(),
         closed: VecDeque::new(),
         journal: journal.transpose()?,
+        counting: options.quality.clone().map(Counting::new),
         known,
         lines,
         logs: &logs,
@@ -402,6 +413,7 @@ struct Committer<'a> {
     /// Closed, and not merged yet, because the journal is not durable so far.
     closed: VecDeque<Closed>,
     journal: Option<Journaling>,
+    counting: Option<Counting>,
     /// As of the last merged epoch.
     known: StreamPosition,
     lines: Vec<Line>,
@@ -485,7 +497,7 @@ impl Committer<'_> {
     /// Merges every closed epoch whose facts are durable.
     fn merge(&mut self) {
         let durable = self.journal.as_ref().map_or(Time::MAX, |journal| journal.durable);
-        while let Some(Closed { entry, parts, snapshot, changed }) =
+        while let Some(Closed { entry, mut parts, snapshot, changed }) =
             self.closed.pop_front_if(|closed| !closed.changed || closed.entry.epoch <= durable)
         {
             let epoch = entry.epoch;
@@ -493,6 +505,9 @@ impl Committer<'_> {
             self.signals.stats.epochs.fetch_add(1, Ordering::Relaxed);
             if !changed {
                 continue;
+            }
+            if let Some(counting) = &mut self.counting {
+                counting.add(entry.opened_ms, &mut parts, &mut self.known, self.logs);
             }
             let mut wanting: Vec<_> = self.lines.iter_mut().filter(|line| line.committed < epoch).collect();
             if let Some(last) = wanting.pop() {

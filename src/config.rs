@@ -11,6 +11,7 @@ pub mod origin;
 mod otherwise;
 pub mod paths;
 pub mod publish;
+pub mod quality;
 pub mod retention;
 pub mod secret;
 pub mod settings;
@@ -140,6 +141,8 @@ declared! {
         /// For how long raw, rejected and late rows are kept. It changes no metric: metrics come from the state, not
         /// from these rows.
         pub retention: retention::Retention,
+        /// How much of what comes must be valid.
+        pub quality: quality::Quality,
     }
 }
 
@@ -292,6 +295,7 @@ impl Default for Config {
             feed: feed::Feed::default(),
             snowflake: snowflake::Snowflake::default(),
             retention: retention::Retention::default(),
+            quality: quality::Quality::default(),
         }
     }
 }
@@ -505,6 +509,7 @@ mod tests {
             ("retention.late=30days ago", "`retention.late`: is not a duration"),
             ("retention.late=soon", "or `keep`"),
             ("retention.rejected=0s", "`retention.rejected`: must be longer than nothing"),
+            ("quality.min_valid=99.0", "`quality.min_valid`: is 99; expected a share, 0 to 1"),
             ("retention.catalog=30d", "unknown setting `retention.catalog`"),
             ("lateness", "`--set lateness` has no value"),
             ("late ness=1h", "what stands before `=` is not a key"),

@@ -25,6 +25,7 @@ use dataflows::declared::reading::Reader;
 use dataflows::family::{Catalogue, Configured, FamilyId};
 use dataflows::gate::Bounds;
 use dataflows::operators::TopTwo;
+use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
 use intake::Intake;
@@ -93,6 +94,8 @@ pub struct Resume {
     pub largest: BTreeMap<String, Instant>,
     /// Second largest event times, as `topic/partition`.
     pub second: BTreeMap<String, Instant>,
+    /// What was counted in the hour of its clock.
+    pub quality: Running,
     /// What its operators held, in sections of any size.
     pub state: Vec<Section>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
@@ -293,7 +296,11 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
     let lanes = families.iter().zip(&intake.sequences);
     let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
-    let logs = Sources { partitions: intake.partitions.iter().map(partition_name).collect(), lanes: lanes.collect() };
+    let logs = Sources {
+        partitions: intake.partitions.iter().map(partition_name).collect(),
+        topics: intake.partitions.iter().map(|partition| partition.topic.clone()).collect(),
+        lanes: lanes.collect(),
+    };
     let signals = Signals {
         acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
         committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
@@ -311,6 +318,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         second: resume.second.clone(),
         lanes: resume.lanes.clone(),
         clock_ms: resume.clock_ms,
+        quality: resume.quality.clone(),
     };
     let (outbox, inbox) = channel();
     let workers = options.workers;
@@ -365,8 +373,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {
-        let StreamPosition { epoch: _, positions, sums, largest, second, lanes, clock_ms } = known;
-        ended = Resume { positions, sums, largest, second, lanes, clock_ms, ..ended };
+        let StreamPosition { epoch: _, positions, sums, largest, second, lanes, clock_ms, quality } = known;
+        ended = Resume { positions, sums, largest, second, lanes, clock_ms, quality, ..ended };
     }
     Ok(ended)
 }

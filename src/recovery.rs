@@ -412,8 +412,8 @@ impl Plan {
         let Checked { snapshot, replay, .. } = checked;
         let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
         let state = dir.read_snapshot(catalogue, &manifest, threads)?;
-        let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, .. } = manifest;
-        Ok(Resume { epoch, lanes, clock_ms, positions, sums, largest, second, state, replay, journaled_by })
+        let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, quality, .. } = manifest;
+        Ok(Resume { epoch, lanes, clock_ms, positions, sums, largest, second, quality, state, replay, journaled_by })
     }
 }
 

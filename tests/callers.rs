@@ -185,6 +185,39 @@ fn thresholds_of_status_are_a_code_of_their_own() {
     assert!(code == Some(2) && text.contains("`--max-unheard soon`"), "{code:?} {text}");
 }
 
+/// Five of ten lines are nonsense: what is asked for is said by the log once, and by `status` for as long as it is so.
+#[test]
+fn too_few_valid_records_are_a_warning_and_a_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    std::fs::write(folder.join("events.jsonl"), ten(5)).expect("writes");
+    for (min_valid, is_crossed) in [("0", false), ("0.5", false), ("0.51", true)] {
+        let (warehouse, set) = (format!("w{min_valid}.db"), format!("quality.min_valid={min_valid}"));
+        let said_of = |command: &[&str]| {
+            let arguments = [command, &["--warehouse", &warehouse, "--set", &set]].concat();
+            said(&deltamart(folder, &arguments))
+        };
+        let (code, text) = said_of(&["run", "events.jsonl"]);
+        let complaint = "`events.jsonl`: 5 of 10 records of the hour from ";
+        assert_eq!((code, text.matches(complaint).count()), (Some(0), usize::from(is_crossed)), "{text}");
+        let (code, text) = said_of(&["status"]);
+        assert_eq!(code, Some(if is_crossed { 4 } else { 0 }), "{text}");
+        assert_eq!(text.contains(complaint), is_crossed, "{text}");
+        assert!(
+            text.contains("quality    events.jsonl: 5 of 10 records rejected, 0 late, in the hour from "),
+            "{text}"
+        );
+    }
+    // A batch knows no hour in which its records came.
+    assert_eq!(deltamart(folder, &["batch", "events.jsonl", "--warehouse", "b.db"]).status.code(), Some(0));
+    let rows = |warehouse: &str| {
+        let sql = "SELECT topic, accepted, rejected, late, share_valid FROM quality";
+        String::from_utf8(deltamart(folder, &["sql", sql, "--warehouse", warehouse, "--format", "csv"]).stdout)
+    };
+    assert_eq!(rows("w0.db").expect("text"), "topic,accepted,rejected,late,share_valid\nevents.jsonl,5,5,0,0.5000\n");
+    assert_eq!(rows("b.db").expect("text"), "topic,accepted,rejected,late,share_valid\n");
+}
+
 #[test]
 fn folders_and_patterns_stand_for_their_files() {
     let folder = tempfile::tempdir().expect("a folder");

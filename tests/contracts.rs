@@ -335,6 +335,7 @@ fn every_table_takes_its_own_types_and_nulls(mut sink: Box<dyn Warehouse>, mut r
         Type::Instant => Value::Instant(1_767_571_200_000 + n),
         Type::Money => Value::Cents(-n),
         Type::Milli => Value::Milli(n * 1_001),
+        Type::Share => Value::Share(n * 101),
         Type::Text => Value::Text(format!("text {n}")),
         Type::Json => Value::Text(format!("[{n}]")),
         Type::Bytes => Value::Bytes(n.to_le_bytes().into()),

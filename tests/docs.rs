@@ -132,6 +132,7 @@ fn written(ty: Type) -> &'static str {
         Type::Instant => "instant, UTC",
         Type::Money => "money, two decimals",
         Type::Milli => "number, three decimals",
+        Type::Share => "share, four decimals",
         Type::Text => "text",
         Type::Json => "JSON",
         Type::Bytes => "bytes",
@@ -147,7 +148,7 @@ fn the_page_of_tables_is_as_declared() {
     for id in all().tables() {
         let table = id.table();
         let kind = match table.role {
-            Role::Metric | Role::Entity => "Rows are upserted and deleted.",
+            Role::Metric | Role::Entity | Role::Tally => "Rows are upserted and deleted.",
             Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => "Rows are only added.",
         };
         let key: Vec<_> =

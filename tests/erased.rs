@@ -329,6 +329,7 @@ fn whoever_is_forgotten_in_the_middle_tables_are_what_their_sql_says() {
             | Value::Instant(_)
             | Value::Cents(_)
             | Value::Milli(_)
+            | Value::Share(_)
             | Value::Bytes(_) => false,
         }));
     }

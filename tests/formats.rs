@@ -210,6 +210,7 @@ fn manifest() -> Manifest {
         sums: BTreeMap::from([("events.jsonl/0".to_owned(), marks)]),
         largest: BTreeMap::from([("events.jsonl/0".to_owned(), support::MONDAY_MS + 2)]),
         second: BTreeMap::new(),
+        quality: Default::default(),
         identities: BTreeMap::from([("events.jsonl/0".to_owned(), "first line 0badcafe".to_owned())]),
         fingerprint: BTreeMap::from([("lateness".to_owned(), "48h".to_owned())]),
         parts: Vec::new(),

@@ -95,6 +95,8 @@ mod plain;
 mod poison;
 /// A setting may change where nothing that is kept has to do with it, and nowhere else.
 mod prints;
+/// How many records of each topic were accepted, rejected and late, hour by hour.
+mod quality;
 /// The real catalog, where it is there.
 mod real_data;
 /// What is not kept forever goes, and no metric knows.

@@ -2,6 +2,7 @@
 //! pipeline on 1 to 4 workers; every table must equal its SQL row for row, and the deltas must be
 //! minimal and replayable.
 
+use crate::quality;
 use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS, MONDAY_MS};
 use dataflows::delta::Delta;
@@ -220,6 +221,7 @@ pub fn every_record_is_somewhere(contents: &Contents, steps: &[Step]) {
     let records = steps.iter().filter(|step| matches!(step, Step::Record(..))).count();
     let tables = all().raw().chain([table("rejected_events")]);
     assert_eq!(tables.map(|table| contents.rows(table).len()).sum::<usize>(), records);
+    quality::check(all(), contents);
 }
 
 proptest! {

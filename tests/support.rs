@@ -13,6 +13,7 @@ pub use hooked::{Call, Hooked};
 
 use dataflows::Instant;
 use dataflows::family::{Catalogue, Configured};
+use dataflows::quality::QUALITY;
 use dataflows::shop::Settings;
 use dataflows::shop::settings::Thresholds;
 use dataflows::table::{TableId, Type, Value};
@@ -135,6 +136,7 @@ pub fn options(workers: usize) -> Options {
             stop_grace: Duration::from_secs(1),
             catalogue: all(),
             retention: Default::default(),
+            quality: Some(Default::default()),
         },
         lanes: Vec::new(),
         rules: Rules::default(),
@@ -317,7 +319,7 @@ pub fn stored(path: &Path) -> Vec<String> {
 fn stored_without(path: &Path, left_out: &[&str]) -> Vec<String> {
     let sink = Sqlite::open_to_read(all(), path).expect("opens");
     let mut rows = Vec::new();
-    for id in all().tables() {
+    for id in all().tables().iter().filter(|id| **id != QUALITY) {
         let table = id.table();
         let columns = table.columns.iter().filter(|column| !left_out.contains(&column.name));
         let columns: Vec<_> = columns.map(|column| format!("quote({})", quoted(column.name))).collect();
@@ -326,6 +328,11 @@ fn stored_without(path: &Path, left_out: &[&str]) -> Vec<String> {
         let found = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
         rows.extend(found.map(|row| format!("{}: {}", table.name, row.expect("text"))));
     }
+    // In which hour a record came depends on the clock, and not how many came.
+    let sums = "SELECT topic || ', ' || SUM(accepted) || ', ' || SUM(rejected) || ', ' || SUM(late) FROM quality GROUP BY topic";
+    let mut statement = sink.connection().prepare(sums).expect("SQL");
+    let found = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+    rows.extend(found.map(|row| format!("quality: {}", row.expect("text"))));
     rows
 }
 
@@ -358,7 +365,9 @@ fn plain(value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,
         Value::Boolean(truth) => SqlValue::Integer((*truth).into()),
-        Value::Integer(n) | Value::Instant(n) | Value::Cents(n) | Value::Milli(n) => SqlValue::Integer(*n),
+        Value::Integer(n) | Value::Instant(n) | Value::Cents(n) | Value::Milli(n) | Value::Share(n) => {
+            SqlValue::Integer(*n)
+        }
         Value::Text(text) => SqlValue::Text(text.clone()),
         Value::Bytes(bytes) => SqlValue::Blob(bytes.to_vec()),
     }
@@ -372,6 +381,7 @@ fn typed(ty: Type, value: ValueRef<'_>) -> Value {
         (Type::Instant, ValueRef::Integer(number)) => Value::Instant(number),
         (Type::Money, ValueRef::Integer(number)) => Value::Cents(number),
         (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number),
+        (Type::Share, ValueRef::Integer(number)) => Value::Share(number),
         (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
         (Type::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(bytes.into()),
         (ty, value) => panic!("{value:?} is no {ty:?}"),

@@ -8,6 +8,7 @@ mod family;
 mod metrics;
 
 use crate::oracle::{self, Span};
+use crate::quality;
 use crate::support::{self, HOUR_MS, MINUTE_MS, MONDAY_MS, Options, Oracle};
 use dataflows::family::Catalogue;
 use dataflows::raw::REJECTED_EVENTS;
@@ -112,6 +113,7 @@ pub fn check(contents: &Contents, shop: &dataflows::shop::Settings, steps: [&[St
     let rejected = contents.rows(REJECTED_EVENTS).len();
     let raw: usize = catalogue().raw().map(|id| contents.rows(id).len()).sum();
     assert_eq!(raw + rejected, records, "every record is somewhere");
+    quality::check(catalogue(), contents);
     assert_both_match_sql(contents, shop);
 }
 

@@ -65,7 +65,9 @@ pub fn of_value(value: &Value) -> Datum<'_> {
         // No event has bytes.
         Value::Null | Value::Bytes(_) => Datum::Null,
         Value::Boolean(value) => Datum::Boolean(*value),
-        Value::Integer(number) | Value::Cents(number) | Value::Milli(number) => Datum::Number(*number),
+        Value::Integer(number) | Value::Cents(number) | Value::Milli(number) | Value::Share(number) => {
+            Datum::Number(*number)
+        }
         Value::Instant(at) => Datum::Instant(*at),
         Value::Text(text) => Datum::Text(text.as_str().into()),
     }

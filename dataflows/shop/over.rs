@@ -39,6 +39,7 @@ fn read(column: &table::Column) -> Option<Type> {
         table::Type::Integer => Some(Type::Number(0)),
         table::Type::Money => Some(Type::Number(2)),
         table::Type::Milli => Some(Type::Number(3)),
+        table::Type::Share => Some(Type::Number(4)),
         table::Type::Boolean => Some(Type::Boolean),
         table::Type::Instant => Some(Type::Instant),
         table::Type::Text => Some(Type::Text),

@@ -22,6 +22,7 @@ pub fn shown(value: &Value) -> String {
         Value::Instant(at) => instant::show(*at).replace(":00.000Z", "").replace(".000Z", "Z"),
         Value::Cents(cents) => decimal(*cents, 2),
         Value::Milli(milli) => decimal(*milli, 3),
+        Value::Share(share) => decimal(*share, 4),
         Value::Text(text) => written(text),
         Value::Bytes(bytes) => written(&String::from_utf8_lossy(bytes)),
     }
@@ -41,6 +42,7 @@ pub fn normal(column: &Column, cell: &str) -> Result<String, &'static str> {
         Type::Instant => (instant::parse(cell).map(Value::Instant), "an instant such as 2026-01-05T10:00, UTC"),
         Type::Money => (scaled(cell, 2).map(Value::Cents), "an amount such as 4.99"),
         Type::Milli => (scaled(cell, 3).map(Value::Milli), "a number with up to three decimals, such as 0.125"),
+        Type::Share => (scaled(cell, 4).map(Value::Share), "a share with up to four decimals, such as 0.9975"),
         Type::Text | Type::Json | Type::Bytes => (text(cell).map(Value::Text), "text; what begins with `\"` is JSON's"),
     };
     value.map(|value| shown(&value)).ok_or(expected)

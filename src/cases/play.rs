@@ -58,6 +58,7 @@ pub fn play(case: &Case, options: Options) -> Result<Vec<Vec<Said>>, EngineError
                 journal_interval: Duration::ZERO,
                 pending_bytes: 0,
                 retention: Default::default(),
+                quality: None,
                 ..options.commit
             },
             clock: {

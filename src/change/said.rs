@@ -40,9 +40,11 @@ impl ToSql for Plain<'_> {
         Ok(ToSqlOutput::Borrowed(match self.0 {
             Value::Null => ValueRef::Null,
             Value::Boolean(value) => ValueRef::Integer((*value).into()),
-            Value::Integer(number) | Value::Instant(number) | Value::Cents(number) | Value::Milli(number) => {
-                ValueRef::Integer(*number)
-            }
+            Value::Integer(number)
+            | Value::Instant(number)
+            | Value::Cents(number)
+            | Value::Milli(number)
+            | Value::Share(number) => ValueRef::Integer(*number),
             Value::Text(text) => ValueRef::Text(text.as_bytes()),
             Value::Bytes(bytes) => ValueRef::Blob(bytes),
         }))

@@ -133,6 +133,7 @@ fn type_name(ty: Type) -> &'static str {
         Type::Instant => "instant",
         Type::Money => "money",
         Type::Milli => "decimal",
+        Type::Share => "share",
         Type::Text => "text",
         Type::Json => "JSON",
         Type::Bytes => "bytes",

@@ -76,6 +76,7 @@ fn for_people(ty: Option<Type>, value: &Value) -> String {
         (_, Value::Blob(bytes)) => shown::value(&String::from_utf8_lossy(bytes)).into_owned(),
         (Some(Type::Money), Value::Integer(_) | Value::Real(_)) => decimals(value, 2),
         (Some(Type::Milli), Value::Integer(_) | Value::Real(_)) => decimals(value, 3),
+        (Some(Type::Share), Value::Integer(_) | Value::Real(_)) => decimals(value, 4),
         (_, Value::Integer(number)) => number.to_string(),
         (_, Value::Real(number)) => real(*number),
     }
@@ -137,11 +138,13 @@ fn exact(ty: Option<Type>, value: &Value) -> Exact {
         (Some(Type::Boolean), Value::Integer(truth)) => Exact::Bare((*truth != 0).to_string()),
         (Some(Type::Money), Value::Integer(_)) => Exact::Bare(decimals(value, 2)),
         (Some(Type::Milli), Value::Integer(_)) => Exact::Bare(decimals(value, 3)),
+        (Some(Type::Share), Value::Integer(_)) => Exact::Bare(decimals(value, 4)),
         (_, Value::Integer(number)) => Exact::Bare(number.to_string()),
         // No number of JSON is infinite.
         (_, Value::Real(number)) if !number.is_finite() => Exact::Text(real(*number)),
         (Some(Type::Money), Value::Real(_)) => Exact::Bare(decimals(value, 2)),
         (Some(Type::Milli), Value::Real(_)) => Exact::Bare(decimals(value, 3)),
+        (Some(Type::Share), Value::Real(_)) => Exact::Bare(decimals(value, 4)),
         (_, Value::Real(number)) => Exact::Bare(real(*number)),
         (_, Value::Text(text)) => Exact::Text(text.clone()),
         (_, Value::Blob(bytes)) => Exact::Text(match std::str::from_utf8(bytes) {
@@ -162,6 +165,7 @@ mod tests {
             (Some(Type::Money), Value::Real(12.5), "12.50"),
             (Some(Type::Money), Value::Integer(3), "3.00"),
             (Some(Type::Milli), Value::Real(-0.25), "-0.250"),
+            (Some(Type::Share), Value::Real(0.9975), "0.9975"),
             (Some(Type::Boolean), Value::Integer(1), "yes"),
             (None, Value::Real(1e300), "1e+300"),
             (None, Value::Text("2026-01-05T10:00:00.000Z".into()), "2026-01-05 10:00:00"),
@@ -186,6 +190,7 @@ mod tests {
             (Some(Type::Money), Value::Real(22_517_998_136_852.47), "22517998136852.47"),
             (Some(Type::Money), Value::Real(0.1), "0.10"),
             (Some(Type::Milli), Value::Integer(2), "2.000"),
+            (Some(Type::Share), Value::Integer(1), "1.0000"),
             (Some(Type::Boolean), Value::Integer(0), "false"),
             (None, Value::Integer(i64::MIN), "-9223372036854775808"),
             (None, Value::Real(0.1 + 0.2), "0.30000000000000004"),

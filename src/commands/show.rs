@@ -285,6 +285,7 @@ mod tests {
             ("catalog_events", "timestamp"),
             ("rejected_events", "rejected_at"),
             ("late_events", "watermark"),
+            ("quality", "hour"),
         ] {
             assert_eq!(time(table), expected, "{table}");
         }

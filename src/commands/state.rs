@@ -14,6 +14,7 @@ use crate::fingerprint;
 use crate::instant::{self, span};
 use crate::lanes::{Lanes, Watermarks};
 use crate::sink::sqlite::left::Left;
+use crate::sink::sqlite::quality::OfHour;
 use crate::sink::{MadeBy, Progress, Sink};
 use crate::source::Trouble;
 use crate::source::names::is_of_lines;
@@ -22,6 +23,7 @@ use crate::state_dir::{Lost, StateDir};
 use crate::store;
 use anyhow::Result;
 use dataflows::Time;
+use dataflows::quality::Counts;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -62,6 +64,8 @@ struct Status {
     whole_since: BTreeMap<&'static str, String>,
     /// Tables of the warehouse that nobody keeps any more.
     left: Vec<Left>,
+    /// What became of the records of each topic in the last two hours in which any came.
+    quality: Vec<OfHour>,
     /// The partitions that are files, whose positions are numbers of lines.
     #[serde(skip)]
     lines: BTreeSet<String>,
@@ -170,6 +174,7 @@ impl Status {
             sinks,
             unheard,
             left: left::left(config)?,
+            quality: open_to_read(config)?.last_hours()?,
             lines,
             run,
             pipeline_id: dir.pipeline_id,
@@ -225,7 +230,9 @@ pub(super) fn status(config: &Config, arguments: &StatusArgs, json: bool) -> Res
     }
     let limits = Limits::of(arguments)?;
     let status = Status::of(config)?;
-    let crossed = limits.crossed(status.run.as_ref(), status.run_is_gone, instant::now());
+    let mut crossed = limits.crossed(status.run.as_ref(), status.run_is_gone, instant::now());
+    let too_few = status.quality.iter().filter(|of| config.quality.is_crossed_by(of.counts));
+    crossed.extend(too_few.map(|of| config.quality.complaint(&of.topic, &of.hour, of.counts)));
     match json {
         true => say!("{}", serde_json::to_string_pretty(&status)?),
         false => say_status(config, &status)?,
@@ -306,6 +313,15 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     }
     for (table, since) in &status.whole_since {
         say!("whole      {table}: from {since} on; older events were not stored any more when it was computed");
+    }
+    for OfHour { topic, hour, counts } in status.quality.iter().filter(|of| of.counts.rejected > 0) {
+        let Counts { accepted, rejected, late } = counts;
+        let all = count(accepted + rejected, "record");
+        say!(
+            "quality    {topic}: {} of {all} rejected, {} late, in the hour from {hour}",
+            grouped(*rejected),
+            grouped(*late)
+        );
     }
     for left in &status.left {
         say!("left       {}", left::said(config, left));

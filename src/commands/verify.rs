@@ -236,6 +236,7 @@ pub(super) fn shown(values: &[Value]) -> String {
             Value::Instant(at) => instant::show(*at),
             Value::Cents(cents) => format!("{:.2}", *cents as f64 / 100.0),
             Value::Milli(milli) => format!("{:.3}", *milli as f64 / 1000.0),
+            Value::Share(share) => format!("{:.4}", *share as f64 / 10_000.0),
             Value::Text(text) => cut(text),
             Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         })

@@ -7,6 +7,7 @@ use crate::source::marks::Marks;
 use crate::state_dir::journal::{self, Entry, Rejected};
 use dataflows::delta::Delta;
 use dataflows::operators::TopTwo;
+use dataflows::quality::Running;
 use dataflows::raw::Append;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
@@ -29,6 +30,8 @@ pub struct StreamPosition {
     pub lanes: Lanes,
     /// The clock.
     pub clock_ms: Instant,
+    /// What was counted in its hour.
+    pub quality: Running,
 }
 
 impl StreamPosition {

@@ -133,6 +133,7 @@ impl Writer<'_> {
             sums: known.sums,
             largest: known.largest,
             second: known.second,
+            quality: known.quality,
             identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),
             parts: taking.parts,

@@ -36,6 +36,7 @@ impl Config {
         self.publish.wrong(&self.kafka, &self.registry.url, &mut wrongs);
         self.snowflake.wrong(&mut wrongs);
         self.retention.wrong(&mut wrongs);
+        self.quality.wrong(&mut wrongs);
         wrongs.0
     }
 

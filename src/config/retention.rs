@@ -35,7 +35,7 @@ impl Retention {
             Role::Raw { at: Some(_) } => self.raw,
             Role::Rejected { .. } => self.rejected,
             Role::Late { .. } => self.late,
-            Role::Raw { at: None } | Role::Entity | Role::Metric => None,
+            Role::Raw { at: None } | Role::Entity | Role::Metric | Role::Tally => None,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use super::Config;
 use super::simulate_model::SimulateModel;
-use super::{Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, retention::Retention, snowflake};
+use super::{
+    Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
+    snowflake,
+};
 use crate::declared::{Declared, Field};
 use crate::rules::Rules;
 use std::sync::LazyLock;
@@ -46,6 +49,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
         ("snowflake", snowflake::Snowflake::FIELDS),
         ("snowflake.schemas", snowflake::Schemas::FIELDS),
         ("retention", Retention::FIELDS),
+        ("quality", Quality::FIELDS),
     ];
     before.into_iter().chain(events).chain(after).collect()
 });

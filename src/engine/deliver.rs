@@ -7,6 +7,7 @@ use crate::source::Batch;
 use dataflows::events::{Logs, Origin};
 use dataflows::flow::Outputs;
 use dataflows::operators::{LateEvent, TopTwo};
+use dataflows::quality;
 use dataflows::raw::{Append, append_late};
 use dataflows::{Instant, Time};
 use std::cell::{Cell, RefCell};
@@ -35,6 +36,8 @@ pub(super) struct Aside {
     pub(super) begun: Vec<(u32, i64)>,
     /// Records that were rejected for a reason that is not in the bytes: see [`Part`].
     pub(super) by_the_world: Vec<ByTheWorld>,
+    /// What became of its records, by partition; what is late is not known yet.
+    pub(super) counts: BTreeMap<u32, quality::Counts>,
     /// The clocks when it opened and closed, at worker 0.
     pub(super) clocks: Option<(Instant, Instant)>,
     /// A snapshot is taken after it; said by worker 0.
@@ -84,6 +87,7 @@ pub(super) fn deliver(
                     let part = open.entry(*cap.time()).or_default();
                     for event in events.drain(..) {
                         begins_late(&event, &asides[cap.time()], &logs);
+                        part.counts.entry(event.origin.partition).or_default().late += 1;
                         let (batch, record) = event.origin.slot;
                         let batch = &asides[cap.time()].batches[batch as usize];
                         let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
@@ -114,6 +118,9 @@ pub(super) fn deliver(
                 part.sums.extend(aside.sums);
                 part.largest.extend(aside.largest);
                 part.by_the_world.extend(aside.by_the_world);
+                for (partition, counts) in aside.counts {
+                    part.counts.entry(partition).or_default().add(counts);
+                }
                 part.clocks = aside.clocks;
                 part.snapshot = aside.snapshot;
                 part.oldest = aside.oldest;

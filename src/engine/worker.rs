@@ -1,6 +1,7 @@
 //! One worker: takes records, makes events of them, feeds the dataflow, closes epochs on the tick.
 
 mod away;
+mod became;
 mod cut;
 mod ticker;
 
@@ -14,6 +15,7 @@ use crate::kept;
 use crate::source::{Batch, Poll, Record, Refused};
 use crate::turns::Turn;
 use away::Away;
+use became::Became;
 use cut::Cut;
 use dataflows::events::{Logs, Origin};
 use dataflows::flow::Inputs;
@@ -391,14 +393,15 @@ impl Worker {
         self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
-        let mut accepted = Vec::with_capacity(batch.records.len());
+        let mut became = Vec::with_capacity(batch.records.len());
         let shared = Arc::clone(&self.shared);
         for (place, record) in batch.records.iter().enumerate() {
             let origin = Origin { partition: record.partition, offset: record.offset, slot: (slot, place as u32) };
-            accepted.push(self.accept_record(&shared, (&batch, record), origin, aside));
+            became.push(self.accept_record(&shared, (&batch, record), origin, aside));
         }
         let of = batch.records.first().map(|record| self.shared.intake.lanes[record.partition as usize]);
-        batch.keep(&accepted);
+        became::count(&batch, &became, &mut aside.counts);
+        batch.keep(&became.iter().map(|became| *became != Became::Rejected).collect::<Vec<_>>());
         aside.batches.push(batch);
         let lane = of.map(|of| &mut self.lanes[of]).filter(|lane| lane.judges_lines);
         if let (Some(number), Some(lane)) = (number, lane) {
@@ -408,14 +411,14 @@ impl Worker {
         }
     }
 
-    /// Takes one record; tells whether it is an event, whose bytes may be asked for again if it is late.
+    /// Takes one record; tells what became of it.
     fn accept_record(
         &mut self,
         shared: &Shared,
         (batch, record): (&Batch, &Record),
         origin: Origin,
         aside: &mut Aside,
-    ) -> bool {
+    ) -> Became {
         let (first, next) = aside.read.entry(record.partition).or_insert((record.offset, record.offset + 1));
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let Shared { intake, options, signals, .. } = shared;
@@ -448,7 +451,7 @@ impl Worker {
         match decoded {
             Ok(Accepted { at: Some(at), .. }) if !(from..until).contains(&at) => {
                 signals.stats.elsewhere.fetch_add(1, Relaxed);
-                true
+                Became::Elsewhere
             }
             Ok(Accepted { at, masked }) => {
                 if masked {
@@ -467,7 +470,7 @@ impl Worker {
                     }
                 }
                 gate.enter(origin);
-                true
+                Became::Event
             }
             Err(rejection) => {
                 signals.stats.reject(rejection.reason);
@@ -496,7 +499,7 @@ impl Worker {
                 let row =
                     kept::row(name, &partition.format, (batch, record), rejection, self.clock_ms, &mut aside.kept);
                 aside.rejected.push(row);
-                false
+                Became::Rejected
             }
         }
     }

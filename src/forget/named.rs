@@ -74,7 +74,7 @@ impl<'a> Named<'a> {
                 let is_theirs = || self.origins.borrow().contains(&row[..id.table().key_columns]);
                 !is_emptied && (is_theirs() || self.is_told_by(id, row))
             }
-            Role::Raw { .. } | Role::Entity | Role::Metric => {
+            Role::Raw { .. } | Role::Entity | Role::Metric | Role::Tally => {
                 self.tables.get(&id).is_some_and(|place| id.table().names(row, &self.sought[*place].person))
             }
         }

@@ -494,6 +494,7 @@ fn partition(table: &Table, group: &[Change<'_>]) -> String {
         | Value::Instant(_)
         | Value::Cents(_)
         | Value::Milli(_)
+        | Value::Share(_)
         | Value::Bytes(_)) => format!("{other:?}"),
     });
     parts.collect::<Vec<_>>().join("/")

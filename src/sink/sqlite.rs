@@ -4,6 +4,7 @@
 pub mod guarded;
 pub mod left;
 mod purge;
+pub mod quality;
 pub mod rejected;
 pub mod trouble;
 mod views;
@@ -412,6 +413,7 @@ fn sql_type(ty: Type) -> &'static str {
         Type::Instant | Type::Text | Type::Json => "TEXT",
         Type::Money => "DECIMAL(18,2)",
         Type::Milli => "DECIMAL(18,3)",
+        Type::Share => "DECIMAL(18,4)",
         Type::Bytes => "BLOB",
     }
 }
@@ -486,6 +488,7 @@ impl ToSql for Bound<'_> {
             // Below 2^51 cents the nearest double is read back to the same cents.
             Value::Cents(cents) => ToSqlOutput::Owned(SqlValue::Real(*cents as f64 / 100.0)),
             Value::Milli(milli) => ToSqlOutput::Owned(SqlValue::Real(*milli as f64 / 1000.0)),
+            Value::Share(share) => ToSqlOutput::Owned(SqlValue::Real(*share as f64 / 10_000.0)),
             Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })
@@ -510,6 +513,8 @@ pub fn read_value(column: &Column, stored: ValueRef<'_>) -> rusqlite::Result<Val
         (Type::Money, ValueRef::Integer(dollars)) => Value::Cents(dollars * 100),
         (Type::Milli, ValueRef::Real(number)) => Value::Milli((number * 1000.0).round() as i64),
         (Type::Milli, ValueRef::Integer(number)) => Value::Milli(number * 1000),
+        (Type::Share, ValueRef::Real(number)) => Value::Share((number * 10_000.0).round() as i64),
+        (Type::Share, ValueRef::Integer(number)) => Value::Share(number * 10_000),
         (Type::Text | Type::Json, ValueRef::Text(text)) => Value::Text(match std::str::from_utf8(text) {
             Ok(text) => text.to_owned(),
             Err(_) => String::from_utf8_lossy(text).into_owned(),

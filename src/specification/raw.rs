@@ -98,6 +98,7 @@ fn plain(column: &Column, quoted: &str) -> String {
         Type::Instant => format!("_milliseconds({quoted}) AS {quoted}"),
         Type::Money => format!("CAST(ROUND({quoted} * 100) AS INTEGER) AS {quoted}"),
         Type::Milli => format!("CAST(ROUND({quoted} * 1000) AS INTEGER) AS {quoted}"),
+        Type::Share => format!("CAST(ROUND({quoted} * 10000) AS INTEGER) AS {quoted}"),
         Type::Integer | Type::Boolean | Type::Text | Type::Json | Type::Bytes => quoted.to_owned(),
     }
 }
@@ -127,6 +128,7 @@ pub fn read_plain(column: &Column, stored: ValueRef<'_>, into: &mut Value) -> ru
         (Type::Instant, ValueRef::Integer(at)) => *into = Value::Instant(at),
         (Type::Money, ValueRef::Integer(cents)) => *into = Value::Cents(cents),
         (Type::Milli, ValueRef::Integer(milli)) => *into = Value::Milli(milli),
+        (Type::Share, ValueRef::Integer(share)) => *into = Value::Share(share),
         (Type::Text, ValueRef::Text(text)) => match (std::str::from_utf8(text), &mut *into) {
             (Ok(text), Value::Text(spare)) => {
                 spare.clear();

@@ -6,6 +6,7 @@ use super::{StateDir, StateError, envelope};
 use crate::lanes::Lanes;
 use crate::source::marks::Marks;
 use dataflows::family::Catalogue;
+use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct Manifest {
     /// Second largest event times, by `topic/partition`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub second: BTreeMap<String, Instant>,
+    /// What was counted in the hour of the clock.
+    #[serde(default, skip_serializing_if = "Running::is_empty")]
+    pub quality: Running,
     /// What makes each partition the log that was read, where its source can tell.
     pub identities: BTreeMap<String, String>,
     /// What the tables mean: name by name.

@@ -109,6 +109,7 @@ fn plain(value: &Value) -> Json {
         Value::Integer(number) | Value::Instant(number) => json!(number),
         Value::Cents(cents) => decimal(*cents, 2),
         Value::Milli(milli) => decimal(*milli, 3),
+        Value::Share(share) => decimal(*share, 4),
         Value::Text(text) => json!(text),
         Value::Bytes(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
@@ -137,6 +138,7 @@ fn duckdb_reads_the_rows_that_we_read() {
         Type::Instant => Value::Instant(1_767_571_200_000 + n * 1_001),
         Type::Money => Value::Cents(n * 333 - 500),
         Type::Milli => Value::Milli(n * 1_001 - 3_000),
+        Type::Share => Value::Share(n * 101),
         Type::Text => Value::Text(format!("{n} {}", texts[n as usize % 4])),
         Type::Json => Value::Text(format!("[\"{n}\"]")),
         Type::Bytes => Value::Bytes(n.to_le_bytes().into()),

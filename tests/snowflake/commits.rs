@@ -140,6 +140,7 @@ fn shown(rows: &[Vec<Value>]) -> String {
             format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100).into()
         }
         Value::Milli(milli) => format!("{}.{:03}", milli / 1000, milli % 1000).into(),
+        Value::Share(share) => format!("{}.{:04}", share / 10_000, share % 10_000).into(),
         Value::Text(text) => text.as_str().into(),
         Value::Bytes(bytes) => bytes
             .iter()

@@ -197,6 +197,7 @@ fn by(without: &Value, with: &Value) -> String {
         (Value::Integer(before), Value::Integer(after)) => (before, after, 0),
         (Value::Cents(before), Value::Cents(after)) => (before, after, 2),
         (Value::Milli(before), Value::Milli(after)) => (before, after, 3),
+        (Value::Share(before), Value::Share(after)) => (before, after, 4),
         _ => return String::new(),
     };
     let sign = if after > before { "+" } else { "" };
@@ -241,6 +242,7 @@ fn for_programs(value: &Value) -> Json {
         Value::Instant(at) => Json::from(instant::show(*at)),
         Value::Cents(cents) => number(*cents, 2),
         Value::Milli(milli) => number(*milli, 3),
+        Value::Share(share) => number(*share, 4),
         Value::Text(text) => Json::from(text.as_str()),
         Value::Bytes(bytes) => Json::from(String::from_utf8_lossy(bytes).into_owned()),
     }

@@ -73,6 +73,7 @@ fn partition(key: &[Value]) -> String {
         | Value::Instant(_)
         | Value::Cents(_)
         | Value::Milli(_)
+        | Value::Share(_)
         | Value::Bytes(_)) => format!("{other:?}"),
     });
     parts.collect::<Vec<_>>().join("/")

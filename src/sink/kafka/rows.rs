@@ -42,6 +42,7 @@ fn field(column: &Column) -> Json {
         Type::Instant => json!({"type": "long", "logicalType": "timestamp-millis"}),
         Type::Money => decimal(2),
         Type::Milli => decimal(3),
+        Type::Share => decimal(4),
         Type::Text | Type::Json => json!("string"),
         Type::Bytes => json!("bytes"),
     };
@@ -101,6 +102,7 @@ impl Serialize for Field<'_> {
             Value::Integer(number) | Value::Instant(number) => serializer.serialize_i64(*number),
             Value::Cents(cents) => Serialize::serialize(&Decimal::new(*cents, 2), serializer),
             Value::Milli(milli) => Serialize::serialize(&Decimal::new(*milli, 3), serializer),
+            Value::Share(share) => Serialize::serialize(&Decimal::new(*share, 4), serializer),
             Value::Text(text) => serializer.serialize_str(text),
             Value::Bytes(bytes) => serializer.serialize_bytes(bytes),
         }
@@ -151,6 +153,7 @@ impl<'de> Visitor<'de> for Columns<'_> {
                 Type::Instant => fields.next_value::<Option<i64>>()?.map(Value::Instant),
                 Type::Money => fields.next_value::<Option<Decimal>>()?.map(|it| Value::Cents(scaled(it, 2))),
                 Type::Milli => fields.next_value::<Option<Decimal>>()?.map(|it| Value::Milli(scaled(it, 3))),
+                Type::Share => fields.next_value::<Option<Decimal>>()?.map(|it| Value::Share(scaled(it, 4))),
                 Type::Text | Type::Json => fields.next_value::<Option<String>>()?.map(Value::Text),
                 Type::Bytes => fields.next_value::<Option<Octets>>()?.map(|it| Value::Bytes(it.0)),
             }
@@ -195,6 +198,7 @@ mod tests {
             Type::Instant => Value::Instant(number),
             Type::Money => Value::Cents(number),
             Type::Milli => Value::Milli(number),
+            Type::Share => Value::Share(number),
             Type::Text | Type::Json => Value::Text(["", "a \0 'quoted' 🦀", "x"][n % 3].repeat(n)),
             Type::Bytes => Value::Bytes(vec![n as u8; n].into()),
         }
@@ -227,7 +231,7 @@ mod tests {
                         (Avro::Null, Value::Null) => true,
                         (Avro::Boolean(a), Value::Boolean(b)) => a == b,
                         (Avro::Long(a), Value::Integer(b)) | (Avro::TimestampMillis(a), Value::Instant(b)) => a == b,
-                        (Avro::Decimal(a), Value::Cents(b) | Value::Milli(b)) => {
+                        (Avro::Decimal(a), Value::Cents(b) | Value::Milli(b) | Value::Share(b)) => {
                             let bytes = Vec::<u8>::try_from(a).expect("bytes");
                             let first = if bytes.first().is_some_and(|byte| byte & 0x80 > 0) { -1i128 } else { 0 };
                             bytes.iter().fold(first, |all, byte| all << 8 | i128::from(*byte)) == i128::from(*b)

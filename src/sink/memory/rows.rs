@@ -143,6 +143,8 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Milli(milli) => write_number(5, *milli, out),
         Value::Text(text) => write_bytes(6, text.as_bytes(), out),
         Value::Bytes(bytes) => write_bytes(7, bytes, out),
+        // Behind bytes, which have no length there.
+        Value::Share(share) => write_number(7, *share, out),
     }
 }
 
@@ -179,7 +181,8 @@ fn read(mut row: &[u8]) -> Vec<Value> {
             4 => Value::Cents(read_number(code, &mut row)),
             5 => Value::Milli(read_number(code, &mut row)),
             6 => Value::Text(String::from_utf8_lossy(&read_bytes(&mut row)).into_owned()),
-            _ => Value::Bytes(read_bytes(&mut row).into()),
+            _ if code == 0 => Value::Bytes(read_bytes(&mut row).into()),
+            _ => Value::Share(read_number(code, &mut row)),
         });
     }
     values
@@ -214,7 +217,7 @@ mod tests {
         let numbers = [i64::MIN, -65_537, -65_536, -257, -256, -255, -1, 0, 1, 127, 128, 255, 256, 65_536, i64::MAX];
         let texts = ["", "\0", "\0\0", "\0a", "a", "a\0", "a\0b", "a\u{1}", "ab", "b", "\u{10FFFF}"];
         let mut values = vec![Value::Null, Value::Boolean(false), Value::Boolean(true)];
-        for of_number in [Value::Integer, Value::Instant, Value::Cents, Value::Milli] {
+        for of_number in [Value::Integer, Value::Instant, Value::Cents, Value::Milli, Value::Share] {
             values.extend(numbers.map(of_number));
         }
         values.extend(texts.map(|text| Value::Text(text.to_owned())));

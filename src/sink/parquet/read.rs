@@ -122,6 +122,9 @@ fn read_column(ty: Type, optional: bool, reader: &mut ColumnReader, rows: &mut [
         (Type::Milli, ColumnReader::Int64ColumnReader(reader)) => {
             fill(reader, optional, rows, |milli| Ok(Value::Milli(*milli)))
         }
+        (Type::Share, ColumnReader::Int64ColumnReader(reader)) => {
+            fill(reader, optional, rows, |share| Ok(Value::Share(*share)))
+        }
         (Type::Text | Type::Json, ColumnReader::ByteArrayColumnReader(reader)) => fill(reader, optional, rows, text),
         (Type::Bytes, ColumnReader::ByteArrayColumnReader(reader)) => {
             fill(reader, optional, rows, |bytes| Ok(Value::Bytes(bytes.data().into())))

@@ -60,6 +60,7 @@ pub(super) fn schema(table: &Table) -> Result<Arc<SchemaType>> {
             Type::Instant => ("int64", "(TIMESTAMP(MILLIS,true))"),
             Type::Money => ("int64", "(DECIMAL(18,2))"),
             Type::Milli => ("int64", "(DECIMAL(18,3))"),
+            Type::Share => ("int64", "(DECIMAL(18,4))"),
             Type::Text => ("binary", "(UTF8)"),
             Type::Json => ("binary", "(JSON)"),
             Type::Bytes => ("binary", ""),

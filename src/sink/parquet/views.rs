@@ -154,7 +154,14 @@ fn selected(column: &Column, from: &str) -> String {
     let name = quoted(column.name);
     match column.ty {
         Type::Instant => format!("{from}.{name} AT TIME ZONE 'UTC' AS {name}"),
-        Type::Integer | Type::Boolean | Type::Money | Type::Milli | Type::Text | Type::Json | Type::Bytes => {
+        Type::Integer
+        | Type::Boolean
+        | Type::Money
+        | Type::Milli
+        | Type::Share
+        | Type::Text
+        | Type::Json
+        | Type::Bytes => {
             format!("{from}.{name}")
         }
     }

@@ -29,7 +29,7 @@ impl Column {
     fn new(ty: Type, optional: bool) -> Column {
         let values = match ty {
             Type::Boolean => Values::Booleans(Vec::new()),
-            Type::Integer | Type::Instant | Type::Money | Type::Milli => Values::Numbers(Vec::new()),
+            Type::Integer | Type::Instant | Type::Money | Type::Milli | Type::Share => Values::Numbers(Vec::new()),
             Type::Text | Type::Json | Type::Bytes => Values::Texts(Vec::new(), Vec::new()),
         };
         Column { values, present: optional.then(Vec::new) }
@@ -48,7 +48,11 @@ impl Column {
             (Values::Booleans(all), Value::Boolean(truth)) => all.push(*truth),
             (
                 Values::Numbers(all),
-                Value::Integer(number) | Value::Instant(number) | Value::Cents(number) | Value::Milli(number),
+                Value::Integer(number)
+                | Value::Instant(number)
+                | Value::Cents(number)
+                | Value::Milli(number)
+                | Value::Share(number),
             ) => all.push(*number),
             (Values::Texts(all, ends), Value::Text(text)) => return Ok(push_bytes(all, ends, text.as_bytes())),
             (Values::Texts(all, ends), Value::Bytes(bytes)) => return Ok(push_bytes(all, ends, bytes)),

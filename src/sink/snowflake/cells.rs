@@ -21,6 +21,7 @@ pub(super) fn value(column: &Column, cell: CellValue) -> Result<Value, SinkError
         (Type::Integer, cell) => Value::Integer(scaled(&cell, 0).ok_or_else(|| wrong(&cell))?),
         (Type::Money, cell) => Value::Cents(scaled(&cell, 2).ok_or_else(|| wrong(&cell))?),
         (Type::Milli, cell) => Value::Milli(scaled(&cell, 3).ok_or_else(|| wrong(&cell))?),
+        (Type::Share, cell) => Value::Share(scaled(&cell, 4).ok_or_else(|| wrong(&cell))?),
         (_, cell) => return Err(wrong(&cell)),
     })
 }

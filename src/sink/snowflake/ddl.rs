@@ -29,7 +29,7 @@ impl Layer {
         match id.table().role {
             Role::Raw { .. } | Role::Rejected { .. } | Role::Late { .. } => Layer::Raw,
             Role::Entity => Layer::Clean,
-            Role::Metric => Layer::Marts,
+            Role::Metric | Role::Tally => Layer::Marts,
         }
     }
 
@@ -123,6 +123,7 @@ pub fn type_of(ty: Type) -> &'static str {
         Type::Instant => "TIMESTAMP_NTZ(3)",
         Type::Money => "NUMBER(18,2)",
         Type::Milli => "NUMBER(18,3)",
+        Type::Share => "NUMBER(18,4)",
         // JSON too: VARIANT would give back other text than it got, and reconciling would see a difference.
         Type::Text | Type::Json => "VARCHAR",
         Type::Bytes => "BINARY",
@@ -132,9 +133,14 @@ pub fn type_of(ty: Type) -> &'static str {
 fn doc_of(column: &Column) -> String {
     match column.ty {
         Type::Json => format!("{} JSON: PARSE_JSON.", column.doc),
-        Type::Integer | Type::Boolean | Type::Instant | Type::Money | Type::Milli | Type::Text | Type::Bytes => {
-            column.doc.to_owned()
-        }
+        Type::Integer
+        | Type::Boolean
+        | Type::Instant
+        | Type::Money
+        | Type::Milli
+        | Type::Share
+        | Type::Text
+        | Type::Bytes => column.doc.to_owned(),
     }
 }
 

@@ -196,6 +196,7 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
             Type::Instant => Value::Instant(0),
             Type::Money => Value::Cents(1),
             Type::Milli => Value::Milli(1),
+            Type::Share => Value::Share(1),
             Type::Text => Value::Text("check".to_owned()),
             Type::Json => Value::Text("[]".to_owned()),
             Type::Bytes => Value::Bytes(Box::default()),

@@ -98,6 +98,7 @@ fn write_value(json: &mut String, value: &Value, hex: bool) {
         Value::Instant(at) => write!(json, "\"{}\"", written_instant(*at)),
         Value::Cents(cents) => decimal(json, *cents, 2),
         Value::Milli(milli) => decimal(json, *milli, 3),
+        Value::Share(share) => decimal(json, *share, 4),
         Value::Text(text) if hex => write_hex(json, text.as_bytes()),
         Value::Text(text) => {
             json.push_str(&serde_json::to_string(text).expect("text is JSON"));
@@ -183,7 +184,7 @@ fn cell(at: usize, column: &Column, hex: bool) -> String {
         Type::Text | Type::Json if hex => format!("HEX_DECODE_STRING({text})"),
         Type::Text | Type::Json => text,
         Type::Bytes => format!("TO_BINARY({text}, 'HEX')"),
-        ty @ (Type::Integer | Type::Boolean | Type::Instant | Type::Money | Type::Milli) => {
+        ty @ (Type::Integer | Type::Boolean | Type::Instant | Type::Money | Type::Milli | Type::Share) => {
             format!("CAST({text} AS {})", type_of(ty))
         }
     };

@@ -158,6 +158,7 @@ fn type_of(written: &str) -> Option<Type> {
         "BOOLEAN" => Some(Type::Boolean),
         "DECIMAL(18,2)" => Some(Type::Money),
         "DECIMAL(18,3)" => Some(Type::Milli),
+        "DECIMAL(18,4)" => Some(Type::Share),
         "BLOB" => Some(Type::Bytes),
         _ => None,
     }

@@ -119,7 +119,7 @@ mod tests {
         let names: Vec<_> = left.iter().map(|left| left.table.as_str()).collect();
         let mut wanted: Vec<_> = all().tables().iter().map(|id| id.name()).collect();
         // Those are of every catalogue.
-        wanted.retain(|name| !["late_events", "rejected_events"].contains(name));
+        wanted.retain(|name| !["late_events", "quality", "rejected_events"].contains(name));
         wanted.sort_unstable();
         assert_eq!(names, wanted);
         let users = left.iter().find(|left| left.table == "users").expect("left").clone();
