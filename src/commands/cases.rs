@@ -169,6 +169,7 @@ fn options_of(config: &Config, case: &Case) -> Result<Options, Vec<Mistake>> {
     config.raw = false;
     let made_by = if case.is_batch { MadeBy::Batch } else { MadeBy::Run };
     let mut options = options(&config, made_by);
+    options.commit.quality = None;
     let is_set = |key: &str| keys.iter().any(|set| set == key);
     // What the case says counts also where the file of the events says something.
     for lane in &mut options.lanes {
