@@ -164,6 +164,30 @@ pub struct RunArgs {
     pub another: Vec<PathBuf>,
 }
 
+/// What `replay` is to tell again.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files of JSON lines or CSV (`.gz` too), folders of them, or patterns such as 'logs/*.jsonl', in any order
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Of each day, UTC, take this many events of a family, the first ones [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub per_day: Option<u64>,
+    /// Keep the distances of event time, so many times as fast: 1x, 600x [default: as fast as it goes]
+    #[arg(long, value_name = "TIMES", value_parser = speed)]
+    pub speed: Option<f64>,
+    /// Without `--brokers`: a catalog file
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Vec<PathBuf>,
+}
+
+/// How many times as fast: `600x`, or `600`.
+fn speed(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    let expected = || "expected how many times as fast, such as 600x".to_owned();
+    number.filter(|speed| (1e-3..=1e9).contains(speed)).ok_or_else(expected)
+}
+
 /// What `batch` is to read.
 #[derive(Debug, Args)]
 pub struct BatchArgs {
@@ -412,6 +436,9 @@ pub enum Command {
     },
     /// Fill in what events leave out, such as the brand of a product, from a file of items
     Fill(FillArgs),
+    /// Tell history from files again, in the order of event time and at its pace: into the tables, or with `--brokers` into
+    /// Kafka; a replay that was stopped goes on where it was
+    Replay(ReplayArgs),
     /// Send rejected records again, each once: to their topics (`--brokers`), lines of files into a file
     ReplayRejected {
         /// Only those of this reason, as in `rejected_events.reason`; may be given more than once

@@ -33,6 +33,7 @@ mod explain;
 mod fill;
 mod forget;
 mod given;
+mod history;
 mod init;
 mod inputs;
 mod left;
@@ -157,6 +158,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Test(_)) => "test",
         Some(Command::Declare { .. }) => "declare",
         Some(Command::Fill(_)) => "fill",
+        Some(Command::Replay(_)) => "replay",
         Some(Command::ReplayRejected { .. }) => "replay-rejected",
         Some(Command::Forget(_)) => "forget",
         Some(Command::Drop { .. }) => "drop",
@@ -201,7 +203,13 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
     let loaded = configure(&cli.global, &cli.shop, tried)?;
     if matches!(
         cli.command,
-        None | Some(Command::Run { .. } | Command::Batch { .. } | Command::Catalog { .. } | Command::Check { .. })
+        None | Some(
+            Command::Run { .. }
+                | Command::Batch { .. }
+                | Command::Catalog { .. }
+                | Command::Check { .. }
+                | Command::Replay(_)
+        )
     ) {
         loaded.check_places().map_err(|error| Refused(error.to_string()))?;
     }
@@ -289,6 +297,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Show(arguments) => quiet(show::show(&config, &arguments)),
         Command::Sql(arguments) => quiet(sql::sql(&config, &arguments)),
+        Command::Replay(arguments) => history::replay(&config, &arguments, max_rejected),
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }

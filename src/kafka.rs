@@ -14,6 +14,7 @@ pub mod producer;
 pub mod registry;
 pub(crate) mod rights;
 pub mod skip;
+pub mod tail;
 mod token;
 pub mod watch;
 mod words;

@@ -79,6 +79,7 @@ pub mod turns;
 
 pub mod cases;
 pub mod commit;
+pub mod history;
 pub mod reconcile;
 pub mod sink;
 

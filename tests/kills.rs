@@ -25,8 +25,8 @@ fn run(folder: &Path, warehouse: &str, workers: usize) -> Command {
     command
 }
 
-/// The last journaled epoch.
-fn journaled(folder: &Path) -> u64 {
+/// The last journaled epoch of a warehouse that is killed.
+pub fn journaled(folder: &Path) -> u64 {
     let store = open_to_read(&folder.join("killed.db.state").display().to_string()).expect("a folder");
     let Ok(Some(dir)) = StateDir::open_to_read(store) else { return 0 };
     dir.chain().map_or(0, |chain| chain.end())

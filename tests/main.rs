@@ -61,6 +61,8 @@ mod forgotten;
 mod formats;
 /// One record, millions of rows: decades between two events.
 mod gaps;
+/// History that is told again, in order and once.
+mod history;
 /// Kafka and the Schema Registry, real ones and such as fail.
 mod kafka;
 /// The program itself, killed over and over.

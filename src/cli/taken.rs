@@ -145,6 +145,15 @@ Examples:
   deltamart declare orders-value --registry http://127.0.0.1:8081",
     },
     Taken {
+        name: "replay",
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, NEWS, &["raw", "accept_rejects", "max_rejected"]],
+        examples: "\
+Examples:
+  deltamart replay 'logs/*.jsonl' --speed 600x
+  deltamart replay store_events=october.csv --model store --per-day 10000 --warehouse october.db
+  deltamart replay store_events=october.csv --model store --speed 60x --brokers 127.0.0.1:9092 --set kafka.format=json",
+    },
+    Taken {
         name: "replay-rejected",
         flags: &[SETTINGS, WAREHOUSE, KAFKA, NEWS],
         examples: "\

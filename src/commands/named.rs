@@ -1,5 +1,6 @@
 //! What a run is told: what it reads, and how it begins.
 
+use super::history::Paces;
 use super::paths::{Expected, Stdin, events, expand};
 use super::{IN_MEMORY, Refused, given_instant};
 use crate::change::Gone;
@@ -29,6 +30,8 @@ pub(super) struct Named {
     pub to_end: bool,
     /// What is done with tables that changed, where old raw rows were removed.
     pub gone: Gone,
+    /// At what pace files are read that are history.
+    pub paced: Option<Paces>,
 }
 
 /// How a run begins.
@@ -91,7 +94,17 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
     let another = another_of(arguments.another.clone(), &files)?;
     let RunArgs { since_kept, keep_old, delete_old, .. } = *arguments;
     let gone = Gone { since_kept, keep_old, delete_old };
-    let named = Named { files, whose, catalogs, as_of, another, backfill_until, to_end: *to_end || *rebuild, gone };
+    let named = Named {
+        files,
+        whose,
+        catalogs,
+        as_of,
+        another,
+        backfill_until,
+        to_end: *to_end || *rebuild,
+        gone,
+        paced: None,
+    };
     Ok((named, begin, stdin))
 }
 

@@ -53,6 +53,11 @@ impl Outcome {
         self.with("records", records).with("rejected", rejected).with("rejected_by_reason", reasons)
     }
 
+    /// Whether a signal ended it before its end.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.facts.get("stopped") == Some(&Value::Bool(true))
+    }
+
     /// Complains if more were rejected than may be.
     pub(super) fn limited(mut self, limit: Option<Limit>, config: &Config) -> Outcome {
         let (rejected, records) = self.rejected;

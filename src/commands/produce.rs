@@ -19,15 +19,15 @@ use anyhow::{Result, bail};
 use dataflows::events::{CatalogItem, Event};
 use dataflows::shop::events::Naming;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How often the rate is kept to.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Everything that is needed to send events.
-struct Sender {
-    producer: Producer,
+/// The events of the movie shop as they are sent.
+pub(super) struct Wire {
     format: Format,
     encoder: Encoder,
     /// What JSON calls events and fields.
@@ -35,19 +35,24 @@ struct Sender {
     /// What each of [`TOPICS`] is called; none is not sent.
     topics: Vec<Option<String>>,
     payload: Vec<u8>,
+}
+
+/// Everything that is needed to send events.
+struct Sender {
+    producer: Producer,
+    wire: Wire,
     sent: u64,
 }
 
-impl Sender {
-    /// Registers the schemas and creates the topics first.
-    fn new(config: &Config) -> Result<Sender> {
+impl Wire {
+    /// Registers the schemas.
+    pub(super) fn new(config: &Config) -> Result<Wire> {
         let format = &config.kafka.format;
         let mut topics = vec![None; TOPICS.len()];
         for (place, name) in config.kafka.topics() {
             // What a model declares comes behind ours.
             topics.get_mut(place).into_iter().for_each(|topic| *topic = Some(name.clone()));
         }
-        let names: Vec<&str> = topics.iter().flatten().map(String::as_str).collect();
         let mut ids: Vec<u32> = vec![0; TOPICS.len()];
         let naming = config.rules.shop.naming;
         match format {
@@ -68,19 +73,40 @@ impl Sender {
                 bail!("`kafka.format` is `json_schema`, which is read, not sent; use `avro` or `json`")
             }
         }
-        make_topics(config, &names)?;
-        let producer = Producer::new(&config.kafka)?;
-        let encoder = Encoder::with_ids(ids);
-        Ok(Sender { producer, format: *format, encoder, naming, topics, payload: Vec::new(), sent: 0 })
+        Ok(Wire { format: *format, encoder: Encoder::with_ids(ids), naming, topics, payload: Vec::new() })
+    }
+
+    /// What the topics are called.
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.topics.iter().flatten().cloned().collect()
+    }
+
+    /// The topic and the payload of an event that came as a line of JSON; nothing if such events are not sent.
+    pub(super) fn told<'w>(&'w mut self, event: &Event, line: &'w [u8]) -> Option<(&'w str, &'w [u8])> {
+        let (topic, payload) = match self.format {
+            Format::Avro => (self.encoder.avro(event, None, &mut self.payload), &self.payload[..]),
+            Format::Json | Format::JsonSchema => (crate::simulate::wire::topic_of(event), line),
+        };
+        Some((self.topics[topic].as_deref()?, payload))
+    }
+}
+
+impl Sender {
+    /// Registers the schemas and creates the topics first.
+    fn new(config: &Config) -> Result<Sender> {
+        let wire = Wire::new(config)?;
+        make_topics(config, &wire.topics())?;
+        Ok(Sender { producer: Producer::new(&config.kafka)?, wire, sent: 0 })
     }
 
     fn catalog(&mut self, items: Vec<CatalogItem>) -> Result<(), KafkaError> {
         for item in items {
             let (key, event) = (item.item_id.to_string(), Event::Catalog(Box::new(item)));
-            let topic = match self.format {
-                Format::Avro => self.encoder.avro(&event, None, &mut self.payload),
+            let Wire { format, encoder, naming, payload, .. } = &mut self.wire;
+            let topic = match format {
+                Format::Avro => encoder.avro(&event, None, payload),
                 Format::Json | Format::JsonSchema => {
-                    self.payload = spoken(self.naming, &json(&event)).into_bytes();
+                    *payload = spoken(*naming, &json(&event)).into_bytes();
                     crate::simulate::wire::topic_of(&event)
                 }
             };
@@ -90,9 +116,9 @@ impl Sender {
     }
 
     fn send(&mut self, topic: usize, key: &str) -> Result<(), KafkaError> {
-        let Some(name) = &self.topics[topic] else { return Ok(()) };
+        let Some(name) = &self.wire.topics[topic] else { return Ok(()) };
         self.sent += 1;
-        self.producer.send(name, key.as_bytes(), Some(&self.payload), None)
+        self.producer.send(name, key.as_bytes(), Some(&self.wire.payload), None)
     }
 
     /// Sends a shop's events, at most so many a second, until they end or it is told to stop.
@@ -102,10 +128,11 @@ impl Sender {
             if !pace.goes_on() {
                 break;
             }
-            let topic = match self.format {
-                Format::Avro => self.encoder.avro_produced(&produced, &mut self.payload),
+            let Wire { format, encoder, naming, payload, .. } = &mut self.wire;
+            let topic = match format {
+                Format::Avro => encoder.avro_produced(&produced, payload),
                 Format::Json | Format::JsonSchema => {
-                    self.payload = spoken(self.naming, &json_produced(&produced)).into_bytes();
+                    *payload = spoken(*naming, &json_produced(&produced)).into_bytes();
                     crate::simulate::wire::topic_of(&produced.event)
                 }
             };
@@ -116,7 +143,7 @@ impl Sender {
 }
 
 /// Creates the topics that are not there.
-pub(super) fn make_topics(config: &Config, names: &[&str]) -> Result<()> {
+pub(super) fn make_topics(config: &Config, names: &[impl AsRef<str>]) -> Result<()> {
     let partitions = config.kafka.partitions;
     // Simulated events are as old as they say: kept, not expired by their age.
     let settings = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
@@ -153,18 +180,28 @@ impl<'s> Pace<'s> {
 
 pub(super) fn progress(producer: &Producer, all: u64) -> Progress {
     let delivered = producer.delivered();
-    Progress::showing(
-        move || delivered.acknowledged.load(Relaxed),
-        move |acknowledged, rate, _| {
-            let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
-            let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
-            format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
-        },
-    )
+    progress_to(move || delivered.acknowledged.load(Relaxed), all)
+}
+
+/// The same of a count.
+pub(super) fn progress_of(done: Arc<AtomicU64>, all: u64) -> Progress {
+    progress_to(move || done.load(Relaxed), all)
+}
+
+fn progress_to(done: impl Fn() -> u64 + Send + 'static, all: u64) -> Progress {
+    Progress::showing(done, move |acknowledged, rate, _| {
+        let (done, rate) = (grouped(acknowledged), grouped(rate as u64));
+        let bar = "#".repeat((acknowledged.min(all) * 20 / all.max(1)) as usize);
+        format!("[{bar:<20}] {done} of {} records acknowledged  {rate}/s", grouped(all))
+    })
 }
 
 pub(super) fn summary(producer: &Producer, took: Duration, stopped: bool) -> Result<Outcome> {
-    let acknowledged = producer.delivered().acknowledged.load(Relaxed);
+    summary_of(producer.delivered().acknowledged.load(Relaxed), took, stopped)
+}
+
+/// The same of a count.
+pub(super) fn summary_of(acknowledged: u64, took: Duration, stopped: bool) -> Result<Outcome> {
     let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
     let stopped = if stopped { "stopped by a signal: " } else { "" };
     say!(

@@ -243,7 +243,21 @@ impl Transactional {
     /// # Errors
     /// If it can never be sent.
     pub fn send(&self, topic: &str, key: &[u8], payload: Option<&[u8]>) -> Result<(), KafkaError> {
-        self.0.send(topic, key, payload, None)
+        self.send_with(topic, key, payload, None)
+    }
+
+    /// The same, with headers.
+    ///
+    /// # Errors
+    /// If it can never be sent.
+    pub fn send_with(
+        &self,
+        topic: &str,
+        key: &[u8],
+        payload: Option<&[u8]>,
+        headers: Option<OwnedHeaders>,
+    ) -> Result<(), KafkaError> {
+        self.0.send(topic, key, payload, headers)
     }
 
     fn told<T>(&self, what: &str, result: Result<T, Native>) -> Result<T, KafkaError> {
