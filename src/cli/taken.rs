@@ -150,8 +150,8 @@ Examples:
         examples: "\
 Examples:
   deltamart replay 'logs/*.jsonl' --speed 600x
-  deltamart replay store_events=october.csv --model store --per-day 10000 --warehouse october.db
-  deltamart replay store_events=october.csv --model store --speed 60x --brokers 127.0.0.1:9092 --set kafka.format=json",
+  deltamart replay store_events=october.csv --model store --per-day 10000
+  deltamart replay store_events=october.csv --model store --brokers 127.0.0.1:9092",
     },
     Taken {
         name: "replay-rejected",

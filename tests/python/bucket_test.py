@@ -150,7 +150,7 @@ def refused_at_the_start(fault, words):
 
 def tables_of(warehouse):
     with sqlite3.connect(os.path.join(folder, warehouse)) as connection:
-        of = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY 1"
+        of = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name <> 'quality' ORDER BY 1"
         return [name for (name,) in connection.execute(of)]
 
 

@@ -158,7 +158,7 @@ def differing(one, other, but=frozenset()):
     found, equal = {}, 0
     with sqlite3.connect(f"{folder}/{one}.db") as warehouse:
         warehouse.execute("ATTACH ? AS other", [f"{folder}/{other}.db"])
-        of = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'"
+        of = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name <> 'quality'"
         for table in sorted({name for (name,) in warehouse.execute(of)} - but):
             columns = [row[1] for row in warehouse.execute(f"PRAGMA main.table_info({table})")]
             names = ", ".join(f'"{column}"' for column in columns if column not in OF_THE_RUN)
