@@ -146,12 +146,12 @@ Examples:
     },
     Taken {
         name: "replay",
-        flags: &[SETTINGS, WAREHOUSE, KAFKA, WORKERS, NEWS, &["raw", "accept_rejects", "max_rejected"]],
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS],
         examples: "\
 Examples:
   deltamart replay 'logs/*.jsonl' --speed 600x
   deltamart replay store_events=october.csv --model store --per-day 10000
-  deltamart replay store_events=october.csv --model store --brokers 127.0.0.1:9092",
+  deltamart replay events.jsonl --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
     },
     Taken {
         name: "replay-rejected",
