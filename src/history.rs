@@ -9,10 +9,11 @@
 
 mod pace;
 mod paced;
+mod place;
 mod sorted;
 mod staged;
 
 pub use pace::{Clock, Pace};
-pub use paced::Paced;
+pub use paced::{Paced, Paces};
 pub use sorted::{Row, Sorted, Sorter};
 pub use staged::{Staged, Times, staged};

@@ -2,14 +2,12 @@
 
 use super::Refused;
 use super::asof::first_event;
-use super::history::Paces;
 use super::named::{Begin, Named};
 use super::signals::EndsAtOnce;
 use crate::config::Config;
 use crate::decode::{Format, mask};
 use crate::families::SHOP;
 use crate::families::all;
-use crate::history::{Paced, Times};
 use crate::instant;
 use crate::kept::has_all;
 use crate::recovery::Past;
@@ -28,7 +26,6 @@ use anyhow::Result;
 use dataflows::family::FamilyId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// So many of the lines that were rejected before and are other now are named.
 const MENDED_NAMED: usize = 5;
@@ -64,11 +61,8 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
         }
     }
     let sources = by_family(sources, found, Tail::Wait, &named.files)?;
-    let Some(Paces { pace, times }) = &named.paced else { return Ok(sources) };
-    let paced = |source| -> Box<dyn Source> {
-        Box::new(Paced::new(source, Arc::clone(pace), |topic| times.get(topic).map(Times::again)))
-    };
-    Ok(sources.into_iter().map(paced).collect())
+    let Some(paces) = &named.paced else { return Ok(sources) };
+    Ok(sources.into_iter().map(|source| paces.of(source)).collect())
 }
 
 /// A catalog as a state: equal to the last one that was read of its name, it is no news; else it is the next version.

@@ -11,7 +11,7 @@ use super::{Refused, check_folder, run};
 use crate::cli::{Limit, ReplayArgs};
 use crate::config::Config;
 use crate::families::declared;
-use crate::history::{Clock, Pace, Staged, staged};
+use crate::history::{Clock, Pace, Paces, Staged, Times, staged};
 use crate::instant;
 use crate::source::SourceError;
 use crate::store::lock::{Lock, lock};
@@ -74,21 +74,7 @@ fn told(config: &Config, staged: &[Staged], catalogs: Vec<PathBuf>, pace: Option
     run::run(config, &named, Begin::GoOn { accept_clock: false, accept_loss: false })
 }
 
-/// At what pace which files are read.
-#[derive(Clone)]
-pub(super) struct Paces {
-    pub(super) pace: Arc<Pace>,
-    /// The times of the lines of each file, by its name.
-    pub(super) times: BTreeMap<String, crate::history::Times>,
-}
-
-impl std::fmt::Debug for Paces {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.times.keys()).finish()
-    }
-}
-
-fn times(staged: &[Staged]) -> Result<BTreeMap<String, crate::history::Times>, SourceError> {
+fn times(staged: &[Staged]) -> Result<BTreeMap<String, Times>, SourceError> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    staged.iter().map(|staged| Ok((name(&staged.lines), crate::history::Times::open(&staged.times)?))).collect()
+    staged.iter().map(|staged| Ok((name(&staged.lines), Times::open(&staged.times)?))).collect()
 }

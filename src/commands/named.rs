@@ -1,11 +1,11 @@
 //! What a run is told: what it reads, and how it begins.
 
-use super::history::Paces;
 use super::paths::{Expected, Stdin, events, expand};
 use super::{IN_MEMORY, Refused, given_instant};
 use crate::change::Gone;
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::history::Paces;
 use crate::source::whose::Whose;
 use anyhow::Result;
 use dataflows::Instant;

@@ -5,6 +5,8 @@ use super::staged::Times;
 use crate::source::{Batch, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal::Rejected;
 use dataflows::Instant;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Records of files that history was written to, each when its time has come. What was told before, and is read again after
@@ -17,6 +19,28 @@ pub struct Paced {
     held: Batch,
     /// Which of those that are held comes next.
     next: usize,
+}
+
+/// At what pace which files are read.
+#[derive(Clone)]
+pub struct Paces {
+    /// The pace of all of them.
+    pub pace: Arc<Pace>,
+    /// The times of the lines of each, by its name.
+    pub times: BTreeMap<String, Times>,
+}
+
+impl fmt::Debug for Paces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.times.keys()).finish()
+    }
+}
+
+impl Paces {
+    /// The records of a source at this pace.
+    pub fn of(&self, source: Box<dyn Source>) -> Box<dyn Source> {
+        Box::new(Paced::new(source, Arc::clone(&self.pace), |topic| self.times.get(topic).cloned()))
+    }
 }
 
 impl Paced {
@@ -182,7 +206,7 @@ mod tests {
         let lines = (0..=times.len()).map(|line| Step::Record(0, format!("line {line}").into_bytes()));
         let script = Script::new(vec![partition], lines.chain([Step::End]));
         let pace = Pace::new(10.0, Arc::new(move || shown.load(Relaxed)));
-        let times = |topic: &str| (topic == "history.jsonl").then(|| file.again());
+        let times = |topic: &str| (topic == "history.jsonl").then(|| file.clone());
         let mut paced = Paced::new(Box::new(script), Arc::new(pace), times);
         if journaled > 0 {
             paced.replays(0, journaled, Vec::new());

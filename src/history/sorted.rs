@@ -1,15 +1,14 @@
 //! Rows in the order of event time, however many there are: sorted in runs that fit into memory, which are merged.
 
-use super::staged::failed;
+use super::place::{create, failed};
 use crate::source::SourceError;
 use dataflows::Instant;
 use dataflows::time::DAY_MS;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// So many runs are merged at once.
@@ -127,15 +126,6 @@ impl Sorter {
         let file = create(&path)?;
         Ok(Run { file: BufWriter::new(file), path })
     }
-}
-
-/// Makes a file that only its owner may read.
-///
-/// # Errors
-/// If it cannot be made.
-pub(super) fn create(path: &Path) -> Result<File, SourceError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.map_err(|error| failed("write", path, &error))
 }
 
 /// A run that is being written.

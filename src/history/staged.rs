@@ -1,7 +1,8 @@
 //! History as it will be told: of each family one file of lines of JSON in the order of event time, and beside it the time
 //! of each line.
 
-use super::sorted::{Sorter, create};
+use super::place::{create, failed};
+use super::sorted::Sorter;
 use crate::decode::{Format, decode_record};
 use crate::rules::Rules;
 use crate::source::content::Tail;
@@ -62,11 +63,6 @@ impl Times {
         File::open(path).map(Times::of).map_err(|error| failed("read", path, &error))
     }
 
-    /// The same once more.
-    pub fn again(&self) -> Times {
-        self.clone()
-    }
-
     /// The time of a line, counted from 1; none behind the last one.
     pub fn at(&self, line: i64) -> Option<Instant> {
         let mut bytes = [0; 8];
@@ -90,10 +86,6 @@ struct MadeOf {
     rows: BTreeMap<String, u64>,
 }
 
-pub(super) fn failed(what: &str, path: &Path, error: &std::io::Error) -> SourceError {
-    SourceError::Failed(format!("could not {what} `{}`, a file of the replay: {error}", path.display()))
-}
-
 /// Writes the history of files into a folder, unless it is there. Of each family and UTC day so many rows are taken, the
 /// first ones. `model` is what declares the families.
 ///
@@ -112,7 +104,8 @@ pub fn staged(
         }
     }
     let of_file = |found: &Found| {
-        let file = std::fs::metadata(&found.path).map_err(|error| failed("read", &found.path, &error))?;
+        let file = std::fs::metadata(&found.path)
+            .map_err(|error| SourceError::Failed(format!("could not read file `{}`: {error}", found.path.display())))?;
         let written = (file.mtime(), file.mtime_nsec());
         Ok((found.path.clone(), found.family.name().to_owned(), file.len(), written.0, written.1))
     };
