@@ -122,6 +122,10 @@ pub struct StatusArgs {
 pub struct RunArgs {
     /// Files of JSON lines (`.gz` too), folders of them, or patterns such as 'logs/*.jsonl'; without any, a simulated shop
     pub files: Vec<PathBuf>,
+    /// A folder: read the files that are dropped there, each once, and put them into folders in it (`FAMILY=FOLDER` says of
+    /// which family all of them are)
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["files", "backfill", "another"])]
+    pub watch: Option<PathBuf>,
     /// A catalog file; the simulated shop sells its items [default: the shipped sample]
     #[arg(long, value_name = "FILE")]
     pub catalog: Vec<PathBuf>,
@@ -156,7 +160,7 @@ pub struct RunArgs {
     /// With `--backfill`: the instant at which Kafka takes over, ISO 8601
     #[arg(long, value_name = "INSTANT", requires = "backfill")]
     pub until: Option<String>,
-    /// With `--brokers`: stop at the current end of the topics
+    /// With `--brokers`: stop at the current end of the topics; with `--watch`: when nothing is left that can be taken
     #[arg(long)]
     pub to_end: bool,
     /// Read this file, one of those given, as a new one, although it begins like one that was read

@@ -68,6 +68,7 @@ mod trial;
 mod unpriced;
 mod verify;
 mod waiting;
+mod watched;
 
 use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;
@@ -217,8 +218,8 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
     let simulated = match &cli.command {
         Some(Command::Simulate { .. }) => true,
         None => !config.kafka.is_given(),
-        Some(Command::Run(RunArgs { files, backfill, .. })) => {
-            files.is_empty() && backfill.is_empty() && !config.kafka.is_given()
+        Some(Command::Run(RunArgs { files, backfill, watch, .. })) => {
+            files.is_empty() && backfill.is_empty() && watch.is_none() && !config.kafka.is_given()
         }
         Some(_) => false,
     };

@@ -37,6 +37,7 @@ use dataflows::quality::Counts;
 use dataflows::raw::{Append, LATE_EVENTS};
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
+use parking_lot::Mutex;
 use patience::Patience;
 use pending::{Pending, facts};
 use purging::Purging;
@@ -170,6 +171,8 @@ pub struct Signals {
     pub snapshotting: Arc<AtomicBool>,
     /// How many bytes of it wait to be written.
     pub snapshot_bytes: Arc<AtomicUsize>,
+    /// The positions before which nothing is read again, since that was last asked for.
+    pub spared: Arc<Mutex<Option<BTreeMap<String, i64>>>>,
     /// A stop was asked.
     pub stop: Arc<AtomicBool>,
     /// Committing ended early: what is still on its way need not arrive.

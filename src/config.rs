@@ -17,6 +17,7 @@ pub mod secret;
 pub mod settings;
 pub mod simulate_model;
 pub mod snowflake;
+pub mod watch;
 pub mod written;
 mod wrong;
 
@@ -128,6 +129,8 @@ declared! {
         pub simulate: Simulate,
         /// Events of the families of a model: for `simulate --model`.
         pub simulate_model: simulate_model::SimulateModel,
+        /// A folder that is watched (`run --watch FOLDER`).
+        pub watch: watch::Watch,
         /// The brokers that events are read from. Without `brokers` nothing is read from Kafka.
         pub kafka: kafka::Kafka,
         /// The Schema Registry, which knows how records of Kafka are written.
@@ -289,6 +292,7 @@ impl Default for Config {
             events: events::Events::default(),
             simulate: Simulate::default(),
             simulate_model: simulate_model::SimulateModel::default(),
+            watch: watch::Watch::default(),
             kafka: kafka::Kafka::default(),
             registry: kafka::Registry::default(),
             publish: publish::Publish::default(),

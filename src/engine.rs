@@ -306,6 +306,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
         committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
         snapshotting: Arc::default(),
         snapshot_bytes: Arc::default(),
+        spared: Arc::default(),
         stop,
         failed: Arc::default(),
         stats,
@@ -370,6 +371,13 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
     if let Some(error) = shared.failure.lock().take() {
         return Err(error);
+    }
+    // All sinks have all of it, and if the last snapshot was published, so does that.
+    if let Ok(known) = &committed
+        && signals.stats.last_snapshot().is_some_and(|(epoch, ..)| epoch == known.epoch)
+    {
+        let intake = &shared.intake;
+        intake.slots().for_each(|mut slot| slot.spares(&intake.partitions, &known.positions));
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod content;
+pub mod dropped;
 pub mod files;
 pub mod kafka;
 pub mod lines;
@@ -28,6 +29,7 @@ use dataflows::operators::Status;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A partition of a source: what offsets count in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,19 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// The records, in the order of each partition.
     pub records: Vec<Record>,
+    /// The file that all of them are from, where files of many kinds are one partition.
+    pub file: Option<Arc<OfFile>>,
+}
+
+/// A file whose records are one after the other in a partition of many files.
+#[derive(Debug)]
+pub struct OfFile {
+    /// What it is called.
+    pub name: String,
+    /// The offset of its first line; none if some of it was read before this run.
+    pub begins: Option<i64>,
+    /// How its records are written.
+    pub format: Format,
 }
 
 /// What batches that are gone have left. Memory that came back from the system would be cleared first, page by page.
@@ -113,6 +128,7 @@ impl Batch {
     pub fn leave(mut self) {
         self.bytes.clear();
         self.records.clear();
+        self.file = None;
         let mut left = LEFT.lock();
         if left.len() < LEFT_MAX && self.bytes.capacity() <= LEFT_BYTES_MAX {
             left.push(self);
@@ -139,6 +155,11 @@ impl Batch {
             }
         }
         self.bytes = bytes;
+    }
+
+    /// How its records are written, if those of their partition are written so.
+    pub fn format<'f>(&'f self, of_partition: &'f Format) -> &'f Format {
+        self.file.as_ref().map_or(of_partition, |file| &file.format)
     }
 
     /// Adds a record of a log that does not say when it was appended.
@@ -325,6 +346,11 @@ pub trait Source: Send {
         (Instant::MIN, Instant::MAX)
     }
 
+    /// Nothing before an offset of a partition will be read again, by nobody who goes on from what is kept.
+    fn spares(&mut self, partition: u32, next: i64) {
+        let _ = (partition, next);
+    }
+
     /// Goes to the given next offsets before the first poll; a partition not named starts at its beginning.
     ///
     /// # Errors
@@ -347,7 +373,7 @@ mod tests {
             batch.clone().leave();
             batch.leave();
         }
-        Batch { bytes: vec![0; LEFT_BYTES_MAX + 1], records: Vec::new() }.leave();
+        Batch { bytes: vec![0; LEFT_BYTES_MAX + 1], ..Batch::default() }.leave();
         let left = LEFT.lock();
         assert!(left.len() <= LEFT_MAX && left.iter().all(|batch| batch.bytes.capacity() <= LEFT_BYTES_MAX));
     }

@@ -6,6 +6,7 @@
 //! journal/00000003-0000000000000042     facts of closed epochs, the first of them 42
 //! snapshots/0000000000000084-00000003-* what the operators held after epoch 84: parts, then `manifest`
 //! schemas/0000000042                    a writer's schema, kept before anything that was read by it is journaled
+//! dropped/inbox/0000000042              a file of a watched folder, named before its first line is read
 //! heartbeat                             who runs and how it goes, now and then: a second start looks at it
 //! forgetting                            who is being forgotten, until that is done
 //! checked                               when the warehouse was last looked at as a whole
@@ -16,6 +17,7 @@
 //! which was superseded and does not know it yet cannot mislead its successor.
 
 pub mod chain;
+pub mod dropped;
 pub mod envelope;
 pub mod journal;
 pub mod obstacle;

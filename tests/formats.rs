@@ -15,6 +15,7 @@ use deltamart::rules::Rules;
 use deltamart::sink::memory::Memory;
 use deltamart::source::marks::Marks;
 use deltamart::source::script::{Script, Step};
+use deltamart::state_dir::dropped::Listed;
 use deltamart::state_dir::journal::{Entry, Group, Rejected};
 use deltamart::state_dir::schemas::Kept;
 use deltamart::state_dir::snapshot::{self, Manifest};
@@ -285,6 +286,17 @@ fn schemas_and_what_was_passed_are_written_as_they_were() {
     };
     dir.keep_schema(&kept).expect("written");
     dir.keep_schema(&Kept { id: 7, references: Vec::new(), ..kept }).expect("written");
+    let listed = Listed {
+        number: 1,
+        name: "a.csv".to_owned(),
+        family: "store_events".to_owned(),
+        checksum: "0123456789abcdef01234567".to_owned(),
+        lines: 12,
+        after: 0,
+        bytes: 345,
+    };
+    assert!(dir.list_dropped("in box", &listed).expect("written"));
+    assert!(dir.list_dropped("in box", &Listed { number: 2, after: 12, lines: 20, ..listed }).expect("written"));
     let passed = Rejected {
         partition: "sign_in_topic/3".to_owned(),
         offset: 1_250,

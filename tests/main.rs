@@ -47,6 +47,8 @@ mod damage;
 mod declared;
 /// The README and docs: short, linked, and as the code declares.
 mod docs;
+/// A folder that is watched: killed at every step, and whatever is done to it meanwhile.
+mod dropped;
 /// What the same record twice does, as the page in `docs/` says.
 mod duplicates;
 /// Somebody of a declared family is forgotten in the middle of its history, and tables are what their SQL says.

@@ -3,7 +3,7 @@
 use super::given::given;
 use super::named::{Begin, Named};
 use super::waiting::insist;
-use super::{IN_MEMORY, Refused};
+use super::{IN_MEMORY, Refused, watched};
 use crate::config::Config;
 use crate::config::kafka::Format;
 use crate::engine::partition_name;
@@ -55,6 +55,9 @@ impl Inputs {
         grown: impl Fn() + Send + 'static,
     ) -> Result<Inputs> {
         let from_files = |sources| Inputs { sources, cluster: None, watch: None };
+        if let Some(watched) = &named.watched {
+            return Ok(from_files(watched::sources(config, (named, watched), past, dir, begin)?));
+        }
         if !config.kafka.is_given() {
             let sources =
                 if named.files.is_empty() { vec![shop(config, named)?] } else { given(config, named, past, begin)? };

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 /// Whether the simulated shop is read.
 pub(super) fn simulates(config: &Config, named: &Named) -> bool {
-    named.files.is_empty() && !config.kafka.is_given()
+    named.files.is_empty() && named.watched.is_none() && !config.kafka.is_given()
 }
 
 /// A warehouse goes on with what it was made from; what is simulated is mixed with nothing.

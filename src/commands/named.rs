@@ -1,6 +1,7 @@
 //! What a run is told: what it reads, and how it begins.
 
 use super::paths::{Expected, Stdin, events, expand};
+use super::watched::{Watched, watched};
 use super::{IN_MEMORY, Refused, given_instant};
 use crate::change::Gone;
 use crate::cli::RunArgs;
@@ -18,6 +19,8 @@ pub(super) struct Named {
     pub files: Vec<PathBuf>,
     /// Of which family those are of which it was said.
     pub whose: Whose,
+    /// A folder whose files are read as they come.
+    pub watched: Option<Watched>,
     /// Catalogs to begin with.
     pub catalogs: Vec<PathBuf>,
     /// As of when the catalogs hold; by default that is decided when they are first read.
@@ -60,6 +63,10 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
              `run --brokers ... --backfill FILES --until INSTANT`",
         );
     }
+    let watched = arguments.watch.as_deref().map(|given| watched(config, given)).transpose()?;
+    if watched.is_some() && !catalog.is_empty() && arguments.as_of.is_none() {
+        return refuse("`--watch` with `--catalog` needs `--as-of INSTANT`: which events come first is not known yet");
+    }
     if !from_kafka && !backfill.is_empty() {
         return refuse("`--backfill` is what happened before Kafka takes over: name it (`--brokers`)");
     }
@@ -81,7 +88,7 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
     let (files, whose) = events(if backfill.is_empty() { files } else { backfill }, &stdin)?;
     let catalogs = expand(catalog, Expected::Catalogs, &stdin)?;
     let as_of = arguments.as_of.as_ref().map(|as_of| given_instant("--as-of", as_of)).transpose()?;
-    if as_of.is_some() && files.is_empty() {
+    if as_of.is_some() && files.is_empty() && watched.is_none() {
         return refuse(
             "the prices of the simulated shop's catalog hold from just before its first day (`--start`); `--as-of` is for \
              catalogs that are given with files",
@@ -97,6 +104,7 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
     let named = Named {
         files,
         whose,
+        watched,
         catalogs,
         as_of,
         another,

@@ -17,6 +17,7 @@ use crate::sink::sqlite::left::Left;
 use crate::sink::sqlite::quality::OfHour;
 use crate::sink::{MadeBy, Progress, Sink};
 use crate::source::Trouble;
+use crate::source::dropped::{file_and_line, is_of_folder};
 use crate::source::names::is_of_lines;
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Lost, StateDir};
@@ -69,6 +70,9 @@ struct Status {
     /// The partitions that are files, whose positions are numbers of lines.
     #[serde(skip)]
     lines: BTreeSet<String>,
+    /// The partitions that are folders, whose positions are numbers of files and lines.
+    #[serde(skip)]
+    folders: BTreeSet<String>,
     /// The run did not end in order, and its process is not there any more.
     run_is_gone: bool,
     /// Of the run that is running, or ran last.
@@ -140,8 +144,11 @@ impl Status {
         });
         let at = progress.as_ref().map_or(0, |progress| progress.epoch);
         let facts = dir.last_generation_at(at)?;
-        let identities = facts.iter().flat_map(|facts| &facts.identities);
-        let lines = identities.filter(|(_, identity)| is_of_lines(identity)).map(|(name, _)| name.clone()).collect();
+        let names = |is: fn(&str) -> bool| {
+            let identities = facts.iter().flat_map(|facts| &facts.identities);
+            identities.filter(|(_, identity)| is(identity)).map(|(name, _)| name.clone()).collect()
+        };
+        let (lines, folders) = (names(is_of_lines), names(is_of_folder));
         let mut lost = facts.map(|facts| facts.lost).unwrap_or_default();
         lost.retain(|lost| lost.is_passed(&positions));
         let warehouse = config.warehouse.display().to_string();
@@ -176,6 +183,7 @@ impl Status {
             left: left::left(config)?,
             quality: open_to_read(config)?.last_hours()?,
             lines,
+            folders,
             run,
             pipeline_id: dir.pipeline_id,
         })
@@ -301,6 +309,16 @@ fn say_status(config: &Config, status: &Status) -> Result<()> {
     for Committed { sink, epoch, at, watermarks, positions, behind, .. } in &status.sinks {
         say!("sink       `{sink}`: epoch {epoch}, {}; watermark {watermarks}", ago(at));
         for (partition, next) in positions {
+            if status.folders.contains(partition) {
+                let (file, line) = file_and_line(*next);
+                let behind = if behind.contains_key(partition) { "; more was read, and is not committed" } else { "" };
+                say!(
+                    "           {partition}: next file {}, line {}{behind}",
+                    grouped(file as u64),
+                    grouped(line as u64)
+                );
+                continue;
+            }
             let behind = behind
                 .get(partition)
                 .map_or(String::new(), |n| format!("; {} read, not committed", grouped(*n as u64)));

@@ -32,6 +32,10 @@ fn what(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resu
         more => format!(" and {} catalogs", more.len()),
     };
     let files = || format!("reading {}{catalogs}", files(&named.files));
+    if let Some(watched) = &named.watched {
+        let until = if named.to_end { ", until nothing is left that can be taken" } else { "" };
+        return format!("watching folder `{}`{catalogs}{until}", watched.folder.display());
+    }
     let Some(cluster) = cluster else {
         let shop = &config.simulate;
         let rate = if shop.rate == 0 { "as fast as it goes".to_owned() } else { format!("{}/s", grouped(shop.rate)) };

@@ -153,8 +153,9 @@ impl Writer<'_> {
                 return Ok(());
             }
             let committed = self.signals.committed.iter().map(|at| at.load(Acquire)).min().unwrap_or(newest);
-            let chain_needs = self.dir.newest_snapshot(&self.dir.chain()?, committed)?.map(|manifest| manifest.epoch);
-            if let Some(needed) = chain_needs {
+            let needed = self.dir.newest_snapshot(&self.dir.chain()?, committed)?;
+            if let Some(Manifest { epoch: needed, positions, .. }) = needed {
+                *self.signals.spared.lock() = Some(positions);
                 self.dir.forget_snapshots(needed, self.facts.generation)?;
                 self.dir.forget_journal(needed)?;
                 // Asked again: a start of which nothing is left in the journal, in part, is not needed.

@@ -30,6 +30,7 @@ impl Config {
         self.wrong_segments(&mut wrongs);
         self.simulate.wrong(&mut wrongs);
         self.simulate_model.wrong(&mut wrongs);
+        self.watch.wrong(&mut wrongs);
         self.kafka.wrong(&mut wrongs);
         self.registry.wrong(&mut wrongs);
         self.feed.wrong(&mut wrongs);

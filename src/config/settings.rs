@@ -4,7 +4,7 @@ use super::Config;
 use super::simulate_model::SimulateModel;
 use super::{
     Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
-    snowflake,
+    snowflake, watch::Watch,
 };
 use crate::declared::{Declared, Field};
 use crate::rules::Rules;
@@ -42,6 +42,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
     let after = [
         ("simulate", Simulate::FIELDS),
         ("simulate_model", SimulateModel::FIELDS),
+        ("watch", Watch::FIELDS),
         ("kafka", kafka::Kafka::FIELDS),
         ("registry", kafka::Registry::FIELDS),
         ("publish", Publish::FIELDS),

@@ -179,6 +179,11 @@ pub fn texts(record: &[u8], separator: u8) -> Option<Vec<String>> {
     Fields { rest: Some(record), separator }.map(text).collect()
 }
 
+/// Whether a text in quotes begins in a record and does not end in it.
+pub fn is_open(record: &[u8], separator: u8) -> bool {
+    Fields { rest: Some(record), separator }.any(|field| field.is_none())
+}
+
 /// The values of a record, in their order; nothing for a text that has no end.
 struct Fields<'a> {
     rest: Option<&'a [u8]>,

@@ -56,7 +56,7 @@ pub(super) type Asides = Rc<RefCell<BTreeMap<Time, Aside>>>;
 pub(super) fn deliver(
     lanes: Vec<Outputs<'_>>,
     logs: Logs,
-    as_kept: impl Fn(u32, &[u8]) -> Vec<u8> + 'static,
+    as_kept: impl Fn(u32, &Batch, &[u8]) -> Vec<u8> + 'static,
     asides: Asides,
     outbox: Sender<Message>,
 ) -> Rc<Cell<Option<Time>>> {
@@ -91,7 +91,8 @@ pub(super) fn deliver(
                         let (batch, record) = event.origin.slot;
                         let batch = &asides[cap.time()].batches[batch as usize];
                         let payload = &batch.bytes[batch.records[record as usize].payload.clone()];
-                        part.appends.push(append_late(&event, as_kept(event.origin.partition, payload), &logs));
+                        let kept = as_kept(event.origin.partition, batch, payload);
+                        part.appends.push(append_late(&event, kept, &logs));
                     }
                 });
                 watermarks.for_each(|cap, values| {
@@ -148,14 +149,20 @@ pub(super) fn deliver(
 
 /// Says so if a file begins with what is late: most likely it was given in the wrong place.
 fn begins_late(event: &LateEvent, aside: &Aside, logs: &Logs) {
-    let Origin { partition, offset, .. } = event.origin;
+    let Origin { partition, offset, slot: (batch, _) } = event.origin;
     if aside.begun.contains(&(partition, offset)) {
-        let (file, _) = &logs.partitions[partition as usize];
+        let dropped = &aside.batches[batch as usize].file;
+        let file = dropped.as_ref().map_or(&logs.partitions[partition as usize].0, |file| &file.name);
+        let way = match dropped {
+            Some(_) => "To take them, raise `lateness`, and compute everything again: `run --watch FOLDER --rebuild`",
+            None => {
+                "Give the files in the order of time, raise `lateness`, or compute all of them at once with `batch`"
+            }
+        };
         let (at, read_to) = (instant::show(event.timestamp), instant::show(event.watermark));
         tracing::warn!(
             "file `{file}` begins with an event of {at}, which is too late: what was read before it goes to {read_to}. \
-             Late events are in `late_events` and change no metric. Give the files in the order of time, raise `lateness`, \
-             or compute all of them at once with `batch`"
+             Late events are in `late_events` and change no metric. {way}"
         );
     }
 }

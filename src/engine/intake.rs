@@ -50,6 +50,8 @@ pub(super) struct Slot {
     dealt: Option<u64>,
     /// Of which of its partitions something was read, in this run or before.
     begun: BTreeSet<u32>,
+    /// Where the file begins that was read last, of those that are one partition.
+    file: Option<i64>,
 }
 
 /// What a poll of a source brought.
@@ -68,6 +70,12 @@ impl Slot {
     pub(super) fn poll(&mut self, max_records: usize) -> Result<Dealt, SourceError> {
         let polled = self.poll_source(max_records)?;
         let (mut number, mut begins) = (None, Vec::new());
+        if let Poll::Records(batch) = &polled
+            && let (Some(file), Some(first)) = (&batch.file, batch.records.first())
+            && file.begins.is_some_and(|begins| self.file.replace(begins) != Some(begins))
+        {
+            begins.push(self.first + first.partition);
+        }
         if let (Some(dealt), Poll::Records(batch)) = (&mut self.dealt, &polled) {
             *dealt += 1;
             number = Some(*dealt);
@@ -153,6 +161,16 @@ impl Slot {
             let since = since.filter(|since| clock_ms - since >= idle_timeout_ms)?;
             Some((first + number as u32, since))
         })
+    }
+
+    /// Nothing before these positions will be read again.
+    pub(super) fn spares(&mut self, partitions: &[Partition], positions: &BTreeMap<String, i64>) {
+        for number in 0..self.count {
+            let name = super::partition_name(&partitions[(self.first + number) as usize]);
+            if let Some(next) = positions.get(&name) {
+                self.source.spares(number, *next);
+            }
+        }
     }
 
     /// What it waits for, if anything is unavailable.
@@ -272,6 +290,7 @@ impl Intake {
                 replay,
                 dealt: is_the_sequence.then_some(0),
                 begun: next_offsets.iter().map(|(partition, _)| *partition).collect(),
+                file: None,
             }));
         }
         Ok(Intake { slots, leading, partitions, lanes, takes, sequences, identities: Mutex::new(identities) })

@@ -171,8 +171,8 @@ impl Worker {
                 lanes.push(Lane { gate, reports, marks, judges_lines });
             }
             let partitions = Arc::clone(shared);
-            let as_kept = move |partition: u32, payload: &[u8]| {
-                kept::late(&partitions.intake.partitions[partition as usize].format, payload)
+            let as_kept = move |partition: u32, batch: &Batch, payload: &[u8]| {
+                kept::late(batch.format(&partitions.intake.partitions[partition as usize].format), payload)
             };
             let delivered = deliver(outputs, logs(&(0..0)), as_kept, Rc::clone(&asides), outbox);
             (lanes, paces, delivered)
@@ -254,8 +254,13 @@ impl Worker {
     fn close(&mut self, tick: Tick) {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let (mut idle, mut open, mut away) = (BTreeMap::new(), Vec::new(), Away::default());
-        for mut slot in self.shared.intake.slots() {
+        let intake = &self.shared.intake;
+        let spared = if self.index == 0 { self.shared.signals.spared.lock().take() } else { None };
+        for mut slot in intake.slots() {
             slot.move_on(tick.next);
+            if let Some(positions) = &spared {
+                slot.spares(&intake.partitions, positions);
+            }
             if self.index == 0 {
                 let idle_timeout_ms = self.shared.options.lanes[slot.lane].idle_timeout_ms;
                 idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
@@ -423,6 +428,7 @@ impl Worker {
         (*first, *next) = (record.offset.min(*first), (record.offset + 1).max(*next));
         let Shared { intake, options, signals, .. } = shared;
         let partition = &intake.partitions[record.partition as usize];
+        let format = batch.format(&partition.format);
         let payload = &batch.bytes[record.payload.clone()];
         // Whether an event is to come from this partition, and from no other.
         let (from, until) = intake.takes[record.partition as usize];
@@ -431,9 +437,9 @@ impl Worker {
         let rules = replayed.map_or(&options.rules, |replayed| &replayed.rules);
         let was_rejected = replayed.and_then(|replayed| replayed.rejected(&partition_name(partition), record.offset));
         let decoded = match was_rejected {
-            Some(rejection) => Err(Rejection { schema_id: schema_id_of(&partition.format, payload), ..rejection }),
+            Some(rejection) => Err(Rejection { schema_id: schema_id_of(format, payload), ..rejection }),
             None if let Some(Refused { reason, detail, .. }) = record.refused.as_deref() => {
-                let schema_id = schema_id_of(&partition.format, payload);
+                let schema_id = schema_id_of(format, payload);
                 Err(Rejection { schema_id, ..Rejection::new(*reason, detail.clone()) })
             }
             None => {
@@ -445,7 +451,7 @@ impl Worker {
                     Some(replayed) => replayed.bounds(partition.family, clock),
                     None => options.rules.bounds(partition.family, clock),
                 };
-                decode_record(&partition.format, (payload, record.bytes), gate, bounds)
+                decode_record(format, (payload, record.bytes), gate, bounds)
             }
         };
         match decoded {
@@ -463,7 +469,7 @@ impl Worker {
                     top.add(at);
                     self.in_batch.add(at);
                     // A topic is not a file, in whatever order it is simulated.
-                    let is_file = !matches!(partition.format, Format::Avro(..));
+                    let is_file = !matches!(format, Format::Avro(..));
                     if let Some(place) = self.begins.iter().position(|begins| is_file && *begins == record.partition) {
                         self.begins.swap_remove(place);
                         aside.begun.push((record.partition, record.offset));
@@ -496,8 +502,7 @@ impl Worker {
                     }
                 }
                 let name = (&*partition.topic, partition.partition);
-                let row =
-                    kept::row(name, &partition.format, (batch, record), rejection, self.clock_ms, &mut aside.kept);
+                let row = kept::row(name, format, (batch, record), rejection, self.clock_ms, &mut aside.kept);
                 aside.rejected.push(row);
                 Became::Rejected
             }

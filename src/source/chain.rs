@@ -1,6 +1,6 @@
 //! Sources one after the other: the catalog to its end, then the events.
 
-use super::{Batch, Partition, Poll, Portion, Source, SourceError};
+use super::{Partition, Poll, Portion, Source, SourceError};
 
 /// Reads each source to its end before the next, and closes the epoch in between.
 pub struct Chain {
@@ -32,9 +32,9 @@ impl Source for Chain {
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         let Some((first, source)) = self.sources.get_mut(self.current) else { return Ok(Poll::End) };
         Ok(match source.poll(max_records)? {
-            Poll::Records(Batch { bytes, mut records }) => {
-                records.iter_mut().for_each(|record| record.partition += *first);
-                Poll::Records(Batch { bytes, records })
+            Poll::Records(mut batch) => {
+                batch.records.iter_mut().for_each(|record| record.partition += *first);
+                Poll::Records(batch)
             }
             Poll::Status(partition, status) => Poll::Status(partition + *first, status),
             Poll::End => {

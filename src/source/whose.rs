@@ -21,7 +21,7 @@ const LINES: usize = 10_000;
 /// The family of a file: that which was said; else the movie shop, if the first record is one of its events by the names
 /// that are configured for them; else the declared one that its first record names as its `event_name`, or the
 /// only one that has a column for such names; else the only declared one, if the record names none; else the movie shop. Of
-/// separated values, which the movie shop does not read, the only declared one.
+/// separated values, which the movie shop does not read, the only declared one, or the only one whose columns the header has.
 ///
 /// # Errors
 /// If it cannot be read, or cannot be told.
@@ -69,11 +69,16 @@ fn of_event(name: &str) -> Option<FamilyId> {
     all.next().is_none().then_some(FamilyId(one.family))
 }
 
-/// The family of a file of separated values, of which nobody said it: the only declared one.
+/// The family of a file of separated values, of which nobody said it: the only declared one, or the only one for which the
+/// header names enough.
 fn of_table(path: &Path, header: &Header) -> Result<FamilyId, SourceError> {
     match families::declared() {
         [one] => named(path, header, FamilyId(one.family)),
         all => {
+            let mut fit = all.iter().map(|it| FamilyId(it.family)).filter(|it| header.suffices(path, *it).is_ok());
+            if let (Some(family), None) = (fit.next(), fit.next()) {
+                return Ok(family);
+            }
             let (file, names) = (path.display(), all.iter().map(|loaded| loaded.family.plan().name.as_str()));
             let first = all.first().map_or("", |loaded| &loaded.family.plan().name);
             let why = format!(

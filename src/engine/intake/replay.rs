@@ -105,7 +105,7 @@ fn split(
     goals: &mut BTreeMap<u32, i64>,
     source: &dyn Source,
 ) -> Result<(Option<Poll>, Option<Poll>), SourceError> {
-    let Poll::Records(Batch { bytes, records }) = polled else { return Ok((Some(polled), None)) };
+    let Poll::Records(Batch { bytes, records, file }) = polled else { return Ok((Some(polled), None)) };
     let mut missing = None;
     let mut belongs = |record: &Record| match goals.get(&record.partition) {
         Some(next) if record.offset + 1 == *next => {
@@ -120,7 +120,9 @@ fn split(
         None => false,
     };
     let (now, later): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| belongs(record));
-    let batch = |records: Vec<Record>, bytes| (!records.is_empty()).then_some(Poll::Records(Batch { bytes, records }));
+    let batch = |records: Vec<Record>, bytes| {
+        (!records.is_empty()).then(|| Poll::Records(Batch { bytes, records, file: file.clone() }))
+    };
     if let Some((partition, offset)) = missing {
         let name = super::super::partition_name(&source.partitions()[partition as usize]);
         let why = format!(
