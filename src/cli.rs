@@ -126,6 +126,10 @@ pub struct RunArgs {
     /// which family all of them are)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["files", "backfill", "another"])]
     pub watch: Option<PathBuf>,
+    /// Read the one file that is given on and on, as somebody writes it; when it was renamed and another one has its name, that
+    /// one too
+    #[arg(long, requires = "files", conflicts_with_all = ["rebuild", "backfill"])]
+    pub follow: bool,
     /// A catalog file; the simulated shop sells its items [default: the shipped sample]
     #[arg(long, value_name = "FILE")]
     pub catalog: Vec<PathBuf>,

@@ -31,6 +31,7 @@ mod drop;
 mod events;
 mod explain;
 mod fill;
+mod folder;
 mod forget;
 mod given;
 mod history;

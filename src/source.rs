@@ -8,6 +8,7 @@ pub mod chain;
 pub mod content;
 pub mod dropped;
 pub mod files;
+pub mod follow;
 pub mod kafka;
 pub mod lines;
 pub mod marks;

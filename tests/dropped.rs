@@ -276,7 +276,7 @@ fn killed_at_every_step_each_row_counts_once_and_each_file_is_somewhere() {
         ]);
         let killed = world.live_on(killed_at);
         assert_eq!(world.users(), range(0..9), "step {killed_at}");
-        assert_eq!(world.names(""), [".hidden.jsonl", "d.jsonl.tmp"], "step {killed_at}");
+        assert_eq!(world.names(""), [".deltamart", ".hidden.jsonl", "d.jsonl.tmp"], "step {killed_at}");
         assert_eq!(world.names("reading"), [""; 0], "step {killed_at}");
         let archived = world.names("archive");
         let own: Vec<_> = archived.iter().map(|name| name.split_once('-').expect("a number").1).collect();
@@ -321,7 +321,7 @@ fn a_file_that_is_renamed_meanwhile_counts_once() {
         assert_eq!(world.users(), range(0..12), "step {at}");
         assert_eq!(world.names("archive").len(), 2, "step {at}");
     });
-    assert!(steps > 50, "{steps} steps");
+    assert!(steps > 20, "{steps} steps");
 }
 
 #[test]
@@ -337,11 +337,10 @@ fn a_file_that_is_replaced_meanwhile_is_another_one() {
         // It was taken, or it was gone before.
         let with = [range(0..12), range(30..33)].concat();
         let without = [range(0..7), range(30..33)].concat();
-        let never = range(0..12);
-        assert!([&with, &without, &never].contains(&&users), "step {at}: {users:?}");
+        assert!([&with, &without].contains(&&users), "step {at}: {users:?}");
         seen.lock().insert(users);
     });
-    assert_eq!(seen.lock().len(), 3, "before it was taken, behind it, and never");
+    assert_eq!(seen.lock().len(), 2, "before it was taken, and behind it");
 }
 
 #[test]
@@ -367,7 +366,7 @@ fn a_file_that_grows_meanwhile_goes_on() {
         assert_eq!(users, if is_grown { with } else { range(0..12) }, "step {at}");
         assert_eq!(world.names("reading"), [""; 0], "step {at}");
     });
-    assert!(*grown.lock() > 30, "{} times", grown.lock());
+    assert!(*grown.lock() > 20, "{} times", grown.lock());
 }
 
 #[test]

@@ -286,17 +286,6 @@ fn schemas_and_what_was_passed_are_written_as_they_were() {
     };
     dir.keep_schema(&kept).expect("written");
     dir.keep_schema(&Kept { id: 7, references: Vec::new(), ..kept }).expect("written");
-    let listed = Listed {
-        number: 1,
-        name: "a.csv".to_owned(),
-        family: "store_events".to_owned(),
-        checksum: "0123456789abcdef01234567".to_owned(),
-        lines: 12,
-        after: 0,
-        bytes: 345,
-    };
-    assert!(dir.list_dropped("in box", &listed).expect("written"));
-    assert!(dir.list_dropped("in box", &Listed { number: 2, after: 12, lines: 20, ..listed }).expect("written"));
     let passed = Rejected {
         partition: "sign_in_topic/3".to_owned(),
         offset: 1_250,
@@ -319,4 +308,25 @@ fn schemas_and_what_was_passed_are_written_as_they_were() {
         write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");
     }
     assert_as_it_was("kept", "`FORMAT` in src/state_dir.rs", &written);
+}
+
+#[test]
+fn files_of_a_watched_folder_are_named_as_they_were() {
+    let (_folder, dir) = state();
+    let listed = Listed {
+        number: 1,
+        name: "a.csv".to_owned(),
+        family: "store_events".to_owned(),
+        checksum: "0123456789abcdef01234567".to_owned(),
+        lines: 12,
+        after: 0,
+        bytes: 345,
+    };
+    assert!(dir.list_dropped("in box", &listed).expect("written"));
+    assert!(dir.list_dropped("in box", &Listed { number: 2, after: 12, lines: 20, ..listed }).expect("written"));
+    let mut written = String::new();
+    for key in dir.store().list("dropped/").expect("readable") {
+        write!(written, "{key}\n{}\n", String::from_utf8(stored(&dir, &key)).expect("text")).expect("text");
+    }
+    assert_as_it_was("dropped", "`FORMAT` in src/state_dir.rs", &written);
 }

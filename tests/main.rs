@@ -55,6 +55,8 @@ mod duplicates;
 mod erased;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
 mod feed;
+/// A file that is followed, line by line and from name to name.
+mod followed;
 /// A user is forgotten, everywhere.
 mod forget;
 /// Persons of declared families are forgotten, by the program as it is used.

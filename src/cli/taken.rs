@@ -33,6 +33,7 @@ Examples:
   deltamart run events.jsonl --catalog Movies.txt
   deltamart run 'logs/*.jsonl.gz' --warehouse logs.db
   deltamart run store_events=2019-Oct.csv --model store
+  deltamart run events.jsonl --follow
   deltamart run --watch inbox --model store
   deltamart run --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
     },

@@ -170,5 +170,5 @@ fn sources(
         }
     }
     let found = whole(config, files, whose, another)?;
-    by_family(sources, found, Tail::Take, files)
+    by_family(sources, found, (Tail::Take, None), files)
 }

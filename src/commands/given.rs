@@ -16,6 +16,7 @@ use crate::source::Source;
 use crate::source::chain::Chain;
 use crate::source::content::{Content, Tail};
 use crate::source::files::Files;
+use crate::source::follow::{Follow, with_those_before};
 use crate::source::movies::Movies;
 use crate::source::names::names;
 use crate::source::recognise::{Before, Differs, Found, KnownSource, Refusal, name_and_number, recognise};
@@ -30,8 +31,14 @@ use std::path::{Path, PathBuf};
 /// So many of the lines that were rejected before and are other now are named.
 const MENDED_NAMED: usize = 5;
 
-/// The catalogs, and after them the files of events: one source a family, that of the movie shop first.
-pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -> Result<Vec<Box<dyn Source>>> {
+/// The catalogs, and after them the files of events: one source a family, that of the movie shop first. The file that is to
+/// be followed does not end.
+pub(super) fn given(
+    config: &Config,
+    named: &Named,
+    past: &Past,
+    (begin, follow): (Begin, Option<Follow>),
+) -> Result<Vec<Box<dyn Source>>> {
     // Every byte of what was read before is read again, to know it again.
     let _ends = EndsAtOnce::new()?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
@@ -44,11 +51,18 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
         sources.push(Box::new(catalog(config, named, name, path, &tables)?));
     }
     let before = if matches!(begin, Begin::GoOn { .. }) { Before::Counts } else { Before::IsReadAgain };
-    let found =
-        recognise(&named.files, &KnownSource::of(&past.identities, &past.sums), &named.another, before, Tail::Wait);
+    let known = KnownSource::of(&past.identities, &past.sums);
+    let (mut files, mut families) = (named.files.clone(), named.whose.clone());
+    if let Some(follow) = &follow {
+        files = with_those_before(follow.path(), &known)?;
+        if let Some(family) = named.whose.get(follow.path()) {
+            families.extend(files.iter().map(|path| (path.clone(), *family)));
+        }
+    }
+    let found = recognise(&files, &known, &named.another, before, Tail::Wait);
     let mut found = found.map_err(|refusal| refused(config, refusal))?;
     for found in &mut found {
-        found.family = whose(&found.path, &named.whose, &config.rules)?;
+        found.family = whose(&found.path, &families, &config.rules)?;
     }
     for found in found.iter().filter(|found| found.opened.is_none()) {
         refuse_rejects(config, (Kind::Events, found.family), Tail::Wait, &found.path)?;
@@ -60,7 +74,7 @@ pub(super) fn given(config: &Config, named: &Named, past: &Past, begin: Begin) -
             return Err(Refused(why).into());
         }
     }
-    let sources = by_family(sources, found, Tail::Wait, &named.files)?;
+    let sources = by_family(sources, found, (Tail::Wait, follow), &files)?;
     let Some(paces) = &named.paced else { return Ok(sources) };
     Ok(sources.into_iter().map(|source| paces.of(source)).collect())
 }
@@ -130,7 +144,7 @@ pub(super) fn refused(config: &Config, refusal: Refusal) -> anyhow::Error {
 pub(super) fn by_family(
     catalogs: Vec<Box<dyn Source>>,
     found: Vec<Found>,
-    tail: Tail,
+    (tail, mut follow): (Tail, Option<Follow>),
     given: &[PathBuf],
 ) -> Result<Vec<Box<dyn Source>>> {
     let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.family == SHOP);
@@ -144,12 +158,17 @@ pub(super) fn by_family(
     let named: Vec<PathBuf> = families.iter().flat_map(|(_, found)| found).map(|found| found.path.clone()).collect();
     let shop = Files::found(ours, tail);
     let rest: Vec<PathBuf> = given.iter().filter(|path| !named.contains(path)).cloned().collect();
-    let shop = shop.leaving_out(&rest)?;
+    let mut shop = shop.leaving_out(&rest)?;
+    if let Some(follow) = follow.take_if(|follow| named.iter().all(|path| path != follow.path())) {
+        shop = shop.following(follow);
+    }
     let mut of_shop = catalogs;
     of_shop.push(Box::new(shop));
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(Chain::new(of_shop))];
     for (_, found) in families {
-        sources.push(Box::new(Files::found(found, tail)));
+        let follow = follow.take_if(|follow| found.iter().any(|found| found.path == follow.path()));
+        let files = Files::found(found, tail);
+        sources.push(Box::new(if let Some(follow) = follow { files.following(follow) } else { files }));
     }
     Ok(sources)
 }

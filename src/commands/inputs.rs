@@ -16,6 +16,7 @@ use crate::kafka::registry::clock::Clock;
 use crate::kafka::watch::Watch;
 use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
+use crate::source::follow::Follow;
 use crate::source::kafka::{self, Mode};
 use crate::source::lines::Lines;
 use crate::source::movies::Movies;
@@ -44,7 +45,7 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Opens everything, of a state if there is any; waits for brokers that are unavailable until it is told to stop.
-    /// Calls `grown` when there are more partitions than were opened.
+    /// Calls `grown` when there are more partitions than were opened, or a file that is followed is another one.
     pub(super) fn open(
         config: &Config,
         named: &Named,
@@ -59,14 +60,17 @@ impl Inputs {
             return Ok(from_files(watched::sources(config, (named, watched), past, dir, begin)?));
         }
         if !config.kafka.is_given() {
-            let sources =
-                if named.files.is_empty() { vec![shop(config, named)?] } else { given(config, named, past, begin)? };
+            let follow = named.files.first().filter(|_| named.follows).map(|path| Follow::new(path.clone(), grown));
+            let sources = match named.files.is_empty() {
+                true => vec![shop(config, named)?],
+                false => given(config, named, past, (begin, follow))?,
+            };
             return Ok(from_files(sources));
         }
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut kafka_config = config.kafka.clone();
         if let Some(until) = named.backfill_until {
-            for history in given(config, named, past, begin)? {
+            for history in given(config, named, past, (begin, None))? {
                 sources.push(Box::new(Span::new(history, Instant::MIN, until).history()));
             }
             // An event may be dated after its record, by as much as a clock may be fast.

@@ -1,7 +1,7 @@
 //! What a run is told: what it reads, and how it begins.
 
+use super::folder::{Watched, watched};
 use super::paths::{Expected, Stdin, events, expand};
-use super::watched::{Watched, watched};
 use super::{IN_MEMORY, Refused, given_instant};
 use crate::change::Gone;
 use crate::cli::RunArgs;
@@ -21,6 +21,8 @@ pub(super) struct Named {
     pub whose: Whose,
     /// A folder whose files are read as they come.
     pub watched: Option<Watched>,
+    /// The only file is read on and on.
+    pub follows: bool,
     /// Catalogs to begin with.
     pub catalogs: Vec<PathBuf>,
     /// As of when the catalogs hold; by default that is decided when they are first read.
@@ -86,6 +88,11 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
         ),
     };
     let (files, whose) = events(if backfill.is_empty() { files } else { backfill }, &stdin)?;
+    if arguments.follow && (files.len() != 1 || config.warehouse == Path::new(IN_MEMORY)) {
+        return refuse(
+            "`--follow` reads one file on and on, into a warehouse that is kept: give one file, and no `:memory:`",
+        );
+    }
     let catalogs = expand(catalog, Expected::Catalogs, &stdin)?;
     let as_of = arguments.as_of.as_ref().map(|as_of| given_instant("--as-of", as_of)).transpose()?;
     if as_of.is_some() && files.is_empty() && watched.is_none() {
@@ -105,6 +112,7 @@ pub(super) fn named(config: &Config, arguments: &RunArgs) -> Result<(Named, Begi
         files,
         whose,
         watched,
+        follows: arguments.follow,
         catalogs,
         as_of,
         another,

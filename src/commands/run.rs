@@ -76,7 +76,7 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
         }
         match done? {
             After::Done(outcome) => return Ok(outcome),
-            After::GoOn => tracing::info!("going on with the new partitions"),
+            After::GoOn => tracing::info!("going on with what is new"),
             After::Begin => {}
         }
         begin = Begin::GoOn { accept_clock: true, accept_loss };

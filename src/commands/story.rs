@@ -31,7 +31,8 @@ fn what(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resu
         [one] => format!(" and catalog {}", called(one)),
         more => format!(" and {} catalogs", more.len()),
     };
-    let files = || format!("reading {}{catalogs}", files(&named.files));
+    let reading = if named.follows { "following" } else { "reading" };
+    let files = || format!("{reading} {}{catalogs}", files(&named.files));
     if let Some(watched) = &named.watched {
         let until = if named.to_end { ", until nothing is left that can be taken" } else { "" };
         return format!("watching folder `{}`{catalogs}{until}", watched.folder.display());

@@ -50,7 +50,7 @@ pub(super) fn trial(
     }
     // What cannot be read is said before anything else.
     let found = given::whole(config, &files, &whose, &[])?;
-    let sources = given::by_family(Vec::new(), found, Tail::Take, &files)?;
+    let sources = given::by_family(Vec::new(), found, (Tail::Take, None), &files)?;
     if *case {
         let sample = given.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         say_as_is!("{}", cases::of_sample(config, id, sources, &sample)?.trim_end());

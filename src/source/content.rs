@@ -4,6 +4,7 @@ use super::SourceError;
 use super::lines::{Extent, Lines};
 use super::sniff::Kind;
 use crc32fast::Hasher;
+use std::fs::File;
 use std::path::Path;
 
 /// The lines of a file with the running sum of all lines so far: CRC-32 over each line and a line feed, after
@@ -97,6 +98,17 @@ impl Content {
                 Read::End => return Ok(None),
             }
         }
+    }
+
+    /// From now on what is written behind its end is read when it is there; tells whether that can be
+    /// ([`Lines::follow`]).
+    pub fn follow(&mut self) -> bool {
+        self.lines.follow()
+    }
+
+    /// The file that is read, wherever it lies by now.
+    pub fn file(&self) -> &File {
+        self.lines.file()
     }
 
     /// How many bytes of the file were read, some of them in advance.

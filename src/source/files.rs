@@ -1,6 +1,7 @@
 //! Events from files: one JSON object a line, or separated values behind a header; `.gz` too, many files in the order given.
 
 use super::content::{Content, Read, Skipped, Tail};
+use super::follow::Follow;
 use super::lines::LINE_BYTES_MAX;
 use super::names::{called, first_line_identity};
 use super::recognise::{Before, Found, Refusal, left_out, recognise};
@@ -31,6 +32,8 @@ pub struct Files {
     unread: Vec<String>,
     /// About how many bytes the next batch has: as many as the last one, and a few more.
     room: usize,
+    /// One that is read on and on.
+    follow: Option<Follow>,
 }
 
 impl Files {
@@ -55,7 +58,19 @@ impl Files {
             waits: false,
             unread: Vec::new(),
             room: BATCH_BYTES / 2,
+            follow: None,
         }
+    }
+
+    /// One of its files, the last one, does not end; or, where it is not among them, it is waited for.
+    pub fn following(self, follow: Follow) -> Files {
+        Files { follow: Some(follow), ..self }
+    }
+
+    /// Whether a file is the one that does not end.
+    fn is_followed(&self, number: u32) -> bool {
+        let path = self.files.get(number as usize).map(|found| found.path.as_path());
+        self.follow.as_ref().is_some_and(|follow| path == Some(follow.path()))
     }
 
     /// Says of the files that were given and are not among those that are read why that is.
@@ -83,7 +98,10 @@ impl Files {
             _ => Content::open(&found.path)?,
         };
         self.skips = true;
-        Ok(Some(content))
+        match self.follow.as_ref().filter(|_| self.is_followed(self.current)) {
+            Some(follow) => follow.begin(content).map(Some),
+            None => Ok(Some(content)),
+        }
     }
 
     /// Goes on to the line where reading goes on; tells whether it is there.
@@ -127,7 +145,7 @@ impl Source for Files {
 
     fn poll(&mut self, max_records: usize) -> Result<Poll, SourceError> {
         if self.current as usize >= self.files.len() {
-            return Ok(Poll::End);
+            return self.follow.as_mut().map_or(Ok(Poll::End), Follow::awaits_its_beginning);
         }
         if !self.announced {
             self.announced = true;
@@ -201,6 +219,12 @@ impl Source for Files {
             }
             return Ok(Poll::Records(batch));
         }
+        if ended
+            && self.is_followed(self.current)
+            && let (Some(follow), Some(content)) = (&mut self.follow, &self.reader)
+        {
+            return follow.at_end(content);
+        }
         Ok(if ended || self.waits { self.end() } else { Poll::Skipped })
     }
 
@@ -215,6 +239,9 @@ impl Source for Files {
 
     /// In bytes of the files as they are, packed or not.
     fn portion(&self) -> Option<Portion> {
+        if self.follow.is_some() {
+            return None;
+        }
         let current = self.current as usize;
         let bytes = |found: &Found| std::fs::metadata(&found.path).map_or(0, |file| file.len());
         let read = self.reader.as_ref().map_or(0, Content::file_bytes);

@@ -124,6 +124,8 @@ pub struct Lines {
     passed: Range<usize>,
     /// Nothing more can be read.
     is_done: bool,
+    /// What is written behind its end is read when it is there; a last line is none before its end is.
+    follows: bool,
     next: i64,
     /// How many bytes there were before those in `buffer`.
     before: u64,
@@ -157,6 +159,19 @@ impl Lines {
         Lines::opened(path, Kind::Events, true)
     }
 
+    /// From now on its end is where it is read on from, once there is more; tells whether that can be, of what is neither
+    /// packed nor written in two bytes a letter.
+    pub fn follow(&mut self) -> bool {
+        self.follows = !self.packed.is_gzip() && self.utf16.is_none();
+        self.is_done &= !self.follows;
+        self.follows
+    }
+
+    /// The file that is read, wherever it lies by now.
+    pub fn file(&self) -> &File {
+        self.packed.file()
+    }
+
     /// What stands between the values of a record, if that is how records are written: the first one is the header.
     pub fn separator(&self) -> Option<u8> {
         self.separator
@@ -182,6 +197,7 @@ impl Lines {
             long: None,
             passed: 0..0,
             is_done: false,
+            follows: false,
             next: 1,
             before: 0,
             sound: VecDeque::new(),
@@ -222,7 +238,7 @@ impl Lines {
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
         self.passed = 0..0;
         if self.long.is_some() {
-            return self.go_over(bytes).map(Some);
+            return self.go_over(bytes);
         }
         loop {
             self.drop_marks();
@@ -257,6 +273,7 @@ impl Lines {
             match self.fill()? {
                 Filled::More => {}
                 Filled::Nothing => return Ok(Some(self.nothing(HEAD_BYTES))),
+                Filled::End if self.follows => return Ok(None),
                 Filled::End => {
                     let length = self.end - self.at;
                     return Ok((length > 0).then(|| self.take(length, false, bytes)));
@@ -335,7 +352,7 @@ impl Lines {
     }
 
     /// Goes on over a line that is too long.
-    fn go_over(&mut self, bytes: &mut Vec<u8>) -> Result<Line, SourceError> {
+    fn go_over(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Line>, SourceError> {
         loop {
             let held = &self.buffer[self.at..self.end];
             let found = find(self.line_break, held, 0);
@@ -343,20 +360,21 @@ impl Lines {
             if self.kind == Kind::Events
                 && let Found::Next(_, next) = self.scan.look(&held[..length])
             {
-                return Ok(self.end_long(next, next, true, bytes));
+                return Ok(Some(self.end_long(next, next, true, bytes)));
             }
             let end = if self.line_break == Break::Lf { may_end(&held[..length]) } else { 0 };
             if let Some(found) = found {
                 self.behind_cr = held[found] == b'\r';
-                return Ok(self.end_long(length - end, found + 1, true, bytes));
+                return Ok(Some(self.end_long(length - end, found + 1, true, bytes)));
             }
             if length > end {
-                return Ok(self.pass(length - end));
+                return Ok(Some(self.pass(length - end)));
             }
             match self.fill()? {
                 Filled::More => {}
-                Filled::Nothing => return Ok(self.nothing(HEAD_BYTES)),
-                Filled::End => return Ok(self.end_long(length, length, false, bytes)),
+                Filled::Nothing => return Ok(Some(self.nothing(HEAD_BYTES))),
+                Filled::End if self.follows => return Ok(None),
+                Filled::End => return Ok(Some(self.end_long(length, length, false, bytes))),
             }
         }
     }
@@ -448,7 +466,7 @@ impl Lines {
                     self.sound_line = self.next - 1;
                 }
                 Ok(Got::End) => {
-                    self.is_done = true;
+                    self.is_done = !self.follows;
                     return Ok(Filled::End);
                 }
                 Err(damage) => return Err(damaged(&self.path, &damage, self.next - 1, self.sound_line)),

@@ -85,6 +85,16 @@ pub enum Refusal {
     Twice(String),
 }
 
+impl Refusal {
+    /// As a source says it.
+    pub fn source(self) -> SourceError {
+        match self {
+            Refusal::Source(error) => error,
+            other @ (Refusal::Differs(_) | Refusal::Twice(_)) => SourceError::Refused(other.to_string()),
+        }
+    }
+}
+
 /// A file that is nearly what was read before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Differs {

@@ -153,4 +153,7 @@ fn what_does_not_fit_together_is_refused() {
         let text = says(at, 2, &[&["run"], more].concat());
         assert!(text.contains(why), "{more:?}: {text}");
     }
+    run(at, &[]);
+    let text = says(at, 2, &["run", "--watch", "inbox", "--to-end", "--warehouse", "other.db"]);
+    has(&text, &["is watched by another pipeline, whose state is in `deltamart.db.state`"]);
 }

@@ -75,6 +75,7 @@ impl Folder {
         };
         let before = std::mem::replace(&mut ways.before, Box::new(|_| Ok(())));
         let place = Place { root: root.to_owned(), before };
+        place.own(&dir.pipeline_id, &dir.place())?;
         place.make()?;
         let all = dir.dropped(&topic, true).map_err(|error| failed(&error))?;
         let known =
@@ -325,7 +326,9 @@ impl Folder {
         self.place.archive(&numbered)?;
         self.reading.remove(&numbered);
         if has_grown(&archived) {
-            self.arrivals.push_back(archived);
+            self.place.take_back(&numbered)?;
+            self.reading.insert(numbered);
+            self.arrivals.push_back(path);
         }
         Ok(())
     }

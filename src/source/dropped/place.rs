@@ -13,6 +13,8 @@ const READING: &str = "reading";
 const ARCHIVE: &str = "archive";
 /// Where files lie that were not read.
 const REJECTED: &str = "rejected";
+/// Says whose folder it is.
+const OWNER: &str = ".deltamart";
 /// What stands behind the name of such a file, and says why.
 const WHY: &str = ".why.txt";
 /// A name is no longer than this where we give it one: a number or an ending is put to it.
@@ -134,6 +136,32 @@ impl Place {
     pub(super) fn archive(&self, numbered: &str) -> Result<(), SourceError> {
         let from = self.reading(numbered);
         self.change("move", &from, || std::fs::rename(&from, self.archived(numbered)))
+    }
+
+    /// Puts a file back that was put away too early.
+    pub(super) fn take_back(&self, numbered: &str) -> Result<(), SourceError> {
+        let from = self.archived(numbered);
+        self.change("move", &from, || std::fs::rename(&from, self.reading(numbered)))
+    }
+
+    /// That nobody else watches the folder: a file in it says whose it is.
+    pub(super) fn own(&self, pipeline: &str, state: &str) -> Result<(), SourceError> {
+        let path = self.root.join(OWNER);
+        let found = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            found => found.map_err(|error| away("read", &path, &error))?,
+        };
+        let root = self.root.display();
+        match found.lines().next().filter(|owner| !owner.is_empty()) {
+            Some(owner) if owner == pipeline => Ok(()),
+            Some(_) => Err(SourceError::Refused(format!(
+                "folder `{root}` is watched by another pipeline, whose state is in `{}`: each file is read by one of them. Watch \
+                 another folder; or, if that one is given up, remove `{}`",
+                found.lines().nth(1).unwrap_or("?"),
+                path.display()
+            ))),
+            None => self.change("write", &path, || std::fs::write(&path, format!("{pipeline}\n{state}\n"))),
+        }
     }
 
     /// Sets a file aside that is being read, with why; tells where it is.

@@ -78,6 +78,11 @@ impl Packed {
         file.stream_position().unwrap_or_default()
     }
 
+    /// The file.
+    pub(super) fn file(&self) -> &File {
+        self.file.get_ref()
+    }
+
     pub(super) fn is_gzip(&self) -> bool {
         !matches!(self.state, GzipState::Plain)
     }
