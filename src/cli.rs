@@ -414,6 +414,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "out")]
         catalog: Option<PathBuf>,
     },
+    /// Send the lines of files that are dropped into a folder to Kafka, each once, as events of a model
+    Watch {
+        /// The folder; `FAMILY=FOLDER` says of which family all of its files are
+        folder: PathBuf,
+        /// To the topics of the events, in transactions (`--brokers`)
+        #[arg(long, required = true)]
+        to_kafka: bool,
+        /// Stop when nothing is left that can be taken
+        #[arg(long)]
+        to_end: bool,
+    },
     /// Show the rows of a table or a view; without one, all tables
     Show(ShowArgs),
     /// Run your own SQL on the warehouse, which is only read

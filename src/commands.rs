@@ -65,6 +65,7 @@ mod story;
 mod summary;
 mod tables;
 mod text;
+mod to_kafka;
 mod trial;
 mod unpriced;
 mod verify;
@@ -167,6 +168,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Check { .. }) => "check",
         Some(Command::Schema { .. }) => "schema",
         Some(Command::SnowflakeKey { .. }) => "snowflake-key",
+        Some(Command::Watch { .. }) => "watch",
         Some(Command::Init { .. }) => "init",
         Some(Command::Completions { .. }) => "completions",
     }
@@ -234,6 +236,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
             Command::Run(_)
                 | Command::Check { .. }
                 | Command::Simulate { .. }
+                | Command::Watch { .. }
                 | Command::Schema { .. }
                 | Command::SnowflakeKey { .. }
                 | Command::Try(_)
@@ -297,6 +300,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             Err(Refused(why.to_owned()).into())
         }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
+        Command::Watch { folder, to_kafka: _, to_end } => to_kafka::watch(&config, &folder, to_end),
         Command::Show(arguments) => quiet(show::show(&config, &arguments)),
         Command::Sql(arguments) => quiet(sql::sql(&config, &arguments)),
         Command::Replay(arguments) => history::replay(&config, &arguments, max_rejected),

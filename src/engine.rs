@@ -367,17 +367,17 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     for joined in guards.join() {
         joined.map_err(EngineError::Thread)?;
     }
-    // Where nothing was read at all, no epoch has said it.
-    signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
-    if let Some(error) = shared.failure.lock().take() {
-        return Err(error);
-    }
     // All sinks have all of it, and if the last snapshot was published, so does that.
-    if let Ok(known) = &committed
+    if let (Ok(known), None) = (&committed, &*shared.failure.lock())
         && signals.stats.last_snapshot().is_some_and(|(epoch, ..)| epoch == known.epoch)
     {
         let intake = &shared.intake;
         intake.slots().for_each(|mut slot| slot.spares(&intake.partitions, &known.positions));
+    }
+    // Where nothing was read at all, no epoch has said it.
+    signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
+    if let Some(error) = shared.failure.lock().take() {
+        return Err(error);
     }
     let mut ended = std::mem::take(&mut *shared.ended.lock());
     if let Ok(known) = committed {

@@ -235,13 +235,24 @@ impl StateDir {
     /// # Errors
     /// If they cannot be read.
     pub fn last_generation_at(&self, at: Time) -> Result<Option<Generation>, StateError> {
-        for number in self.generations()?.into_iter().rev() {
-            let facts = self.generation(number)?;
-            if facts.rebuilt_after.is_none_or(|after| at == 0 || at > after) {
-                return Ok(Some(facts));
+        'listed: loop {
+            let numbers = self.generations()?;
+            for number in numbers.iter().rev() {
+                let facts = self.generation(*number);
+                // A run that goes on removes those that nobody needs any more, also while somebody looks.
+                let is_missing = |why: &Obstacle| matches!(why, Obstacle::Missing { .. });
+                if matches!(&facts, Err(StateError::Refused { why, .. }) if is_missing(why))
+                    && self.generations()? != numbers
+                {
+                    continue 'listed;
+                }
+                let facts = facts?;
+                if facts.rebuilt_after.is_none_or(|after| at == 0 || at > after) {
+                    return Ok(Some(facts));
+                }
             }
+            return Ok(None);
         }
-        Ok(None)
     }
 
     /// A start's facts.

@@ -161,7 +161,7 @@ fn run(at: &Path) -> Run {
 /// Waits until a line is committed; while there is no warehouse yet, that is asked again.
 fn awaits(at: &Path, position: &str) {
     for _ in 0..10_000 {
-        let (code, text) = said(&deltamart(at, &["status", "--wait-for", position]));
+        let (code, text) = said(&deltamart(at, &["status", "--wait-for", position, "--timeout", "120"]));
         match code {
             Some(0) => return,
             Some(2) => {}
@@ -196,8 +196,9 @@ fn a_file_is_followed_renamed_killed_and_each_line_counts_once() {
     append(&at.join("log.jsonl.1"), &event(605, "purchase", 6, "32", 1));
     append(&log, &event(606, "purchase", 7, "64", 1));
     let mut running = run(at);
-    awaits(at, "log.jsonl/3=2");
-    assert_eq!(selected(at, "deltamart.db", "SELECT sum(price) || '' FROM store_events"), "127.0");
+    awaits(at, "log.jsonl.1/0=2");
+    awaits(at, "log.jsonl/2=2");
+    assert_eq!(selected(at, "deltamart.db", "SELECT sum(price) || '' FROM store_events"), "127");
     // Told to stop, it ends in order.
     let id = running.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().expect("tells it").success());

@@ -9,6 +9,8 @@ mod checked;
 mod declared;
 /// History that is told again.
 mod history;
+/// Files of a folder as records.
+mod dropped;
 /// What the log does: grows, begins elsewhere, loses records, is made again.
 mod logs;
 /// Brokers that fail.

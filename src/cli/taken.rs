@@ -73,6 +73,13 @@ Examples:
   deltamart simulate --brokers 127.0.0.1:9092 --rate 1000",
     },
     Taken {
+        name: "watch",
+        flags: &[SETTINGS, KAFKA, JSON, &["accept_rejects"]],
+        examples: "\
+Examples:
+  deltamart watch inbox --to-kafka --model store --set kafka.format=json",
+    },
+    Taken {
         name: "show",
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\

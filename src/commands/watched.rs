@@ -20,6 +20,17 @@ use std::time::Duration;
 /// How often it is looked into the folder.
 const LOOKED: Duration = Duration::from_millis(500);
 
+/// How a folder is watched, as it is configured.
+pub(super) fn ways(config: &Config, mode: Mode) -> Ways {
+    Ways {
+        settle_ms: config.watch.settle,
+        every: LOOKED,
+        clock: Arc::new(instant::now),
+        before: Box::new(|_| Ok(())),
+        mode,
+    }
+}
+
 /// The catalogs that are given, and then for each family the files that are dropped.
 pub(super) fn sources(
     config: &Config,
@@ -47,14 +58,7 @@ pub(super) fn sources(
         Begin::GoOn { .. } if named.to_end => Mode::ToEnd,
         Begin::GoOn { .. } => Mode::Watches,
     };
-    let ways = Ways {
-        settle_ms: config.watch.settle,
-        every: LOOKED,
-        clock: Arc::new(instant::now),
-        before: Box::new(|_| Ok(())),
-        mode,
-    };
-    let folder = Arc::new(Mutex::new(Folder::open(&watched.folder, dir.clone(), judges, ways)?));
+    let folder = Arc::new(Mutex::new(Folder::open(&watched.folder, dir.clone(), judges, ways(config, mode))?));
     sources.extend(families.into_iter().map(|family| -> Box<dyn Source> { Box::new(Dropped::new(&folder, family)) }));
     Ok(sources)
 }

@@ -9,7 +9,7 @@
 //! goes on, though no watermark does. What was removed and is added again, is there again, for as long.
 
 mod added;
-mod read;
+pub(crate) mod read;
 mod rights;
 mod rows;
 

@@ -110,8 +110,11 @@ pub fn with_those_before(path: &Path, known: &[KnownSource]) -> Result<Vec<PathB
             beside.push((modified, folder.join(entry.file_name())));
         }
     }
-    beside.sort();
-    let beside: Vec<_> = beside.into_iter().map(|(_, path)| path).collect();
-    let from = beside.iter().rposition(is_newest).unwrap_or(beside.len());
-    Ok(beside[from..].iter().cloned().chain([path.to_owned()]).collect())
+    // Of two that were written to in the same moment the higher number is the older one.
+    beside.sort_by(|(one, first), (other, second)| one.cmp(other).then_with(|| second.cmp(first)));
+    let Some(since) = beside.iter().filter(|(_, path)| is_newest(path)).map(|(modified, _)| *modified).max() else {
+        return Ok(vec![path.to_owned()]);
+    };
+    let since = beside.into_iter().filter(|(modified, _)| *modified >= since).map(|(_, path)| path);
+    Ok(since.chain([path.to_owned()]).collect())
 }

@@ -27,7 +27,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 pub(super) type Rows = BTreeMap<Vec<Value>, Vec<Value>>;
 
 /// Reads what was committed.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     config: &'a Config,
     consumer: BaseConsumer<Context>,
     /// Sees where logs end, whatever is not decided yet.
@@ -35,7 +35,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn new(config: &Config) -> Result<Reader<'_>, KafkaError> {
+    pub(crate) fn new(config: &Config) -> Result<Reader<'_>, KafkaError> {
         let more = |isolation| [("enable.partition.eof", "true"), ("isolation.level", isolation)];
         Ok(Reader {
             config,
@@ -46,7 +46,7 @@ impl Reader<'_> {
 
     /// The last payload under a key in a topic of one partition, if there is one. A transaction that stays open for
     /// longer than a moment may be one that a killed run left, and does not count.
-    pub(super) fn last(&self, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, KafkaError> {
+    pub(crate) fn last(&self, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, KafkaError> {
         if numbers(&self.consumer, self.config, topic)?.is_empty() {
             return Ok(None);
         }

@@ -344,11 +344,9 @@ impl Folder {
             let more = names.len().saturating_sub(NAMED);
             if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
         };
-        let in_work =
-            self.listed.values().filter(|listed| self.reading.contains(&numbered(listed.number, &listed.name)));
-        let in_work = in_work.count() + self.arrivals.len() + usize::from(self.taking.is_some());
+        let in_work = self.reading.len();
         if in_work > 0 {
-            all.push(format!("folder `{folder}`: {in_work} taken or to be taken, and not yet in the archive"));
+            all.push(format!("folder `{folder}`: {in_work} taken, and not yet in the archive"));
         }
         if !self.waits.is_empty() {
             let (settle, names) = (span::show(self.ways.settle_ms), some(&self.waits));
