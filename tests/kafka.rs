@@ -7,10 +7,10 @@ mod backfill;
 mod checked;
 /// Events that a model declares.
 mod declared;
-/// History that is told again.
-mod history;
 /// Files of a folder as records.
 mod dropped;
+/// History that is told again.
+mod history;
 /// What the log does: grows, begins elsewhere, loses records, is made again.
 mod logs;
 /// Brokers that fail.
