@@ -48,14 +48,15 @@ fn the_first_rows_of_each_day_come_in_order_and_what_is_no_event_stays_where_it_
     let folder = folder.path();
     let times = disordered(1, 3, 40);
     let (one, other) = times.split_at(50);
-    // Its time cannot be read: it goes with the line before it.
+    // Their time cannot be read, or is none that an event can have: they go with the line before them, and nobody waits.
     let mut text = views(one);
     text.push_str("nonsense\n");
+    text.push_str(&views(&[support::MONDAY_MS + 64 * 365 * 24 * HOUR_MS]));
     std::fs::write(folder.join("one.jsonl"), text).expect("writes");
     std::fs::write(folder.join("other.jsonl"), views(other)).expect("writes");
     let files = ["replay", "other.jsonl", "one.jsonl"];
     let text = succeeds(folder, &[&files[..], &["--warehouse", "all.db"]].concat());
-    assert!(text.contains("121 records"), "{text}");
+    assert!(text.contains("122 records"), "{text}");
     let rows = |warehouse: &str| csv(folder, "SELECT timestamp FROM item_view_events ORDER BY _offset", warehouse);
     let mut sorted = times.clone();
     sorted.sort_unstable();
@@ -63,7 +64,8 @@ fn the_first_rows_of_each_day_come_in_order_and_what_is_no_event_stays_where_it_
     assert_eq!(rows("all.db"), shown(&sorted));
     let last = one.last().expect("a view");
     let before = sorted.iter().position(|at| at == last).expect("it is there") + 2;
-    assert_eq!(csv(folder, "SELECT _offset, reason FROM rejected_events", "all.db"), [format!("{before},undecodable")]);
+    let rejected = [format!("{before},undecodable"), format!("{},timestamp_in_future", before + 1)];
+    assert_eq!(csv(folder, "SELECT _offset, reason FROM rejected_events ORDER BY 1", "all.db"), rejected);
     assert_eq!(csv(folder, "SELECT COUNT(*) FROM late_events", "all.db"), ["0"]);
     succeeds(folder, &["verify", "--warehouse", "all.db"]);
 

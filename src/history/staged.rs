@@ -11,7 +11,7 @@ use crate::source::recognise::Found;
 use crate::source::{Partition, Poll, Source, SourceError};
 use dataflows::Instant;
 use dataflows::family::FamilyId;
-use dataflows::gate::Gate;
+use dataflows::gate::{Bounds, Gate};
 use dataflows::time::START;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const RUN_BYTES: usize = 64 << 20;
 const POLL_RECORDS: usize = 1024;
 /// Lines before the first one of a file whose time can be read; more of them are not held.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// Every time is before it: what is the future is judged by who reads what is told.
+/// Every time is before it.
 const FAR_FUTURE_MS: Instant = i64::MAX / 4;
 /// What the files were made of; written last.
 const MADE_OF: &str = "made-of.json";
@@ -154,8 +154,15 @@ impl MadeOf {
     }
 }
 
+/// When a file was written. What is told in it happened before: a record that is later by more than the rules allow is
+/// no event, and nobody waits for its time.
+fn written_at(path: &Path) -> Instant {
+    std::fs::metadata(path).map_or(FAR_FUTURE_MS, |file| file.mtime().saturating_mul(1000).saturating_add(999))
+}
+
 /// Hands the records of a file to a sorter. One whose time cannot be read goes with the one before it.
 fn take(found: Found, number: u32, rules: &Rules, sorter: &mut Sorter) -> Result<(), SourceError> {
+    let written_at = written_at(&found.path);
     let mut source = Files::found(vec![found], Tail::Take);
     let Some(Partition { format, family, .. }) = source.partitions().into_iter().next() else { return Ok(()) };
     let mut gate = family.alone();
@@ -169,7 +176,7 @@ fn take(found: Found, number: u32, rules: &Rules, sorter: &mut Sorter) -> Result
         for record in &batch.records {
             let payload = &batch.bytes[record.payload.clone()];
             let line = line_of(&format, payload);
-            let at = time_of(&format, (payload, record.bytes), family, &mut *gate, rules).or(last);
+            let at = time_of(&format, (payload, record.bytes), &mut *gate, rules.bounds(family, written_at)).or(last);
             let Some(at) = at.or((waiting_bytes >= WAITING_BYTES_MAX).then_some(START)) else {
                 waiting_bytes += line.len();
                 waiting.push((record.offset, line));
@@ -187,14 +194,8 @@ fn take(found: Found, number: u32, rules: &Rules, sorter: &mut Sorter) -> Result
 }
 
 /// When the event of a record happened, if it is one.
-fn time_of(
-    format: &Format,
-    record: (&[u8], u64),
-    family: FamilyId,
-    gate: &mut dyn Gate,
-    rules: &Rules,
-) -> Option<Instant> {
-    decode_record(format, record, gate, rules.bounds(family, FAR_FUTURE_MS)).ok()?.at
+fn time_of(format: &Format, record: (&[u8], u64), gate: &mut dyn Gate, bounds: Bounds<'_>) -> Option<Instant> {
+    decode_record(format, record, gate, bounds).ok()?.at
 }
 
 /// A record as a line of its own, which needs no header.
