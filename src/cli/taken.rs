@@ -154,13 +154,20 @@ Examples:
   deltamart declare orders-value --registry http://127.0.0.1:8081",
     },
     Taken {
+        name: "fill",
+        flags: &[JSON],
+        examples: "\
+Examples:
+  deltamart fill events.csv --items item.csv --by product_id --out both.csv",
+    },
+    Taken {
         name: "replay",
         flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS],
         examples: "\
 Examples:
   deltamart replay 'logs/*.jsonl' --speed 600x
   deltamart replay store_events=october.csv --model store --per-day 10000
-  deltamart replay events.jsonl --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081",
+  deltamart replay events.jsonl --brokers 127.0.0.1:9092 --speed 60x",
     },
     Taken {
         name: "replay-rejected",
