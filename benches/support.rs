@@ -76,6 +76,7 @@ pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'sta
         epoch_events: 1 << 20,
         epoch_bytes: 1 << 30,
         epochs_in_flight: 1,
+        archive: Default::default(),
         commit: commit::Options {
             commit_interval: Duration::ZERO,
             journal_interval: Duration::ZERO,

@@ -242,7 +242,8 @@ pub fn publish(
     for (sink, claim) in sinks.iter_mut().zip(&start.claims) {
         let progress = sink.position()?.ok_or_else(|| dir.refused(Obstacle::NotAtRest(Unrest::NotEnded)))?;
         let (mut wanted, mut deltas) = (desired.clone(), BTreeMap::new());
-        for changed in &mut done.tables {
+        let tables = if sink.keeps_rows() { &mut done.tables[..] } else { &mut [] };
+        for changed in tables {
             let table = changed.table;
             let is_anew = sink.has_another_shape(table)?;
             if is_anew {
@@ -268,6 +269,7 @@ pub fn publish(
             positions: progress.positions,
             deltas,
             appends: BTreeMap::new(),
+            archived: Vec::new(),
         };
         sink.apply(claim, &commit)?;
     }

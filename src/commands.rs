@@ -74,6 +74,7 @@ mod watched;
 
 use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;
+use crate::config::archive::Archive;
 use crate::config::events::Once;
 use crate::config::retention::Retention;
 use crate::config::{Config, Flag, Loaded, Origin};
@@ -451,6 +452,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
             .map(|family| Lane { idle_timeout_ms: idle_timeout_ms(config, family.family()), family })
             .collect(),
         rules: config.rules.clone(),
+        archive: if made_by == MadeBy::Batch { Archive::default() } else { config.archive.clone() },
         clock: Arc::new(instant::now),
         take_state: false,
         snapshot_interval: duration(config.snapshot_interval),

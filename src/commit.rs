@@ -21,6 +21,7 @@ mod snapshots;
 pub use pending::{StreamPosition, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 
+use crate::archived::Archived;
 use crate::config::quality::Quality;
 use crate::config::retention::Retention;
 use crate::kept;
@@ -57,6 +58,8 @@ pub struct Part {
     pub deltas: Vec<(TableId, Vec<Delta>)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
+    /// Accepted records for the archive.
+    pub archived: Vec<Archived>,
     /// Of the partitions it read from, the first offset and the next one.
     pub read: Vec<(u32, (i64, i64))>,
     /// In logs that are known by their content, next offsets and the sum of all before each.
@@ -332,6 +335,7 @@ impl Threads {
     ) -> Result<Line, CommitError> {
         let (to_sink, commits) = channel();
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
+        let takes_records = sink.takes_records();
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
         let purging = Purging::new(options.catalogue, options.retention.clone(), before);
@@ -342,7 +346,7 @@ impl Threads {
         })?;
         let pending = Pending::default();
         let last_commit = std::time::Instant::now();
-        Ok(Line { to_sink, interval, committed: epoch, pending, applying: None, last_commit })
+        Ok(Line { to_sink, interval, takes_records, committed: epoch, pending, applying: None, last_commit })
     }
 
     fn journal(
@@ -378,6 +382,7 @@ impl Threads {
 struct Line {
     to_sink: Sender<Arc<Commit>>,
     interval: Duration,
+    takes_records: bool,
     committed: Time,
     pending: Pending,
     applying: Option<Applying>,
@@ -511,6 +516,10 @@ impl Committer<'_> {
             }
             if let Some(counting) = &mut self.counting {
                 counting.add(entry.opened_ms, &mut parts, &mut self.known, self.logs);
+            }
+            let archived: Vec<_> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.archived)).collect();
+            if let Some(archive) = self.lines.iter_mut().find(|line| line.takes_records && line.committed < epoch) {
+                archive.pending.archive(archived);
             }
             let mut wanting: Vec<_> = self.lines.iter_mut().filter(|line| line.committed < epoch).collect();
             if let Some(last) = wanting.pop() {

@@ -1,5 +1,6 @@
 //! What was meant: one configuration, from a file, the environment and flags, checked once.
 
+pub mod archive;
 mod check;
 pub mod events;
 mod explain;
@@ -139,6 +140,8 @@ declared! {
         pub publish: publish::Publish,
         /// Tables as Parquet files, in a folder or a bucket. Without `path` there are none.
         pub feed: feed::Feed,
+        /// Accepted records as they came, as Parquet files. Without `path` there is no archive.
+        pub archive: archive::Archive,
         /// Snowflake as a warehouse beside the SQLite file. Without `account` nothing is written to it.
         pub snowflake: snowflake::Snowflake,
         /// For how long raw, rejected and late rows are kept. It changes no metric: metrics come from the state, not
@@ -297,6 +300,7 @@ impl Default for Config {
             registry: kafka::Registry::default(),
             publish: publish::Publish::default(),
             feed: feed::Feed::default(),
+            archive: archive::Archive::default(),
             snowflake: snowflake::Snowflake::default(),
             retention: retention::Retention::default(),
             quality: quality::Quality::default(),

@@ -10,6 +10,7 @@ mod intake;
 mod worker;
 
 use crate::commit::{self, CommitError, LaneLogs, Message, Piece, Signals, SnapshotFacts, Sources, StreamPosition};
+use crate::config::archive::Archive;
 use crate::decode::{self, Reason, Rejection};
 use crate::lanes::Lanes;
 use crate::rules::Rules;
@@ -69,6 +70,8 @@ pub struct Options {
     pub lanes: Vec<Lane>,
     /// What is accepted.
     pub rules: Rules,
+    /// Of which topics the accepted records go to an archive.
+    pub archive: Archive,
     /// The wall clock.
     pub clock: Clock,
     /// Whether the state is taken out at the end, so that another engine can go on from there.
@@ -235,6 +238,8 @@ pub struct Job {
 /// What all workers share.
 struct Shared {
     intake: Arc<Intake>,
+    /// The names of partitions whose records are archived, by their numbers.
+    archived: Vec<Option<Arc<str>>>,
     options: Options,
     signals: Signals,
     full: AtomicBool,
@@ -342,9 +347,12 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     };
     let commit_options = options.commit.clone();
     let turns = options.turns.clone();
+    let archives = |partition: &Partition| options.archive.takes(&partition.topic).then(|| partition_name(partition));
+    let archived = intake.partitions.iter().map(|partition| archives(partition).map(Arc::from)).collect();
     let shares = Mutex::new(std::mem::take(&mut resume.state));
     let shared = Arc::new(Shared {
         intake,
+        archived,
         started_ms: (options.clock)(),
         options,
         signals: signals.clone(),

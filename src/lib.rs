@@ -68,6 +68,7 @@ pub mod simulate;
 pub mod source;
 
 pub mod accept;
+pub mod archived;
 pub mod bounds;
 pub mod decode;
 pub mod families;

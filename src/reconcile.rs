@@ -101,7 +101,8 @@ pub fn reconcile(
     let wanted = desired.position()?.ok_or_else(missing)?;
     let found = stored.position()?.ok_or_else(missing)?;
     let mut deltas = BTreeMap::new();
-    for id in desired.catalogue().tables() {
+    let tables = if stored.keeps_rows() { desired.catalogue().tables() } else { &[] };
+    for id in tables {
         if desired.has_another_shape(*id)? {
             // It is computed anew before it is given to anybody.
             continue;
@@ -130,6 +131,7 @@ pub fn reconcile(
         positions: wanted.positions,
         deltas,
         appends: BTreeMap::new(),
+        archived: Vec::new(),
     };
     stored.apply(claim, &commit)?;
     Ok(commit)

@@ -158,6 +158,12 @@ pub fn start(
         for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
             if *position < at && (*position == 0 || !can_follow((catalogue, dir), (facts, identities), at, *position)?)
             {
+                if *position > 0 && !sink.keeps_rows() {
+                    tracing::warn!(
+                        "{}: it was left out, and lacks what was accepted after epoch {position}",
+                        sink.name()
+                    );
+                }
                 tracing::info!("{} is brought to where {} is: epoch {at}", sink.name(), first.name());
                 reconcile(&mut **first, &mut **sink, claim, Differ::InAnything, |_| at)?;
                 *position = at;

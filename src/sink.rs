@@ -3,8 +3,10 @@
 //! A sink promises: a commit is applied whole or not at all, its rows together with the progress
 //! they belong to; a commit applied again changes nothing; a run that was superseded cannot write.
 
+pub mod archive;
 pub mod by_minute;
 pub mod kafka;
+mod log;
 pub mod memory;
 pub mod parquet;
 pub mod progress;
@@ -13,24 +15,28 @@ pub mod snowflake;
 pub mod sqlite;
 pub mod views;
 
+use crate::archived::Archived;
 use crate::lanes::Watermarks;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use purge::{Purge, Purged};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// What made a warehouse, and therefore what may be done to it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MadeBy {
     /// A run that read events as they came.
     Run,
     /// A computation over whole files, which can be repeated.
     Batch,
     /// A run of the simulated shop: nothing real is beside it.
+    #[serde(rename = "simulate")]
     Simulator,
 }
 
@@ -148,6 +154,8 @@ pub struct Commit {
     pub deltas: BTreeMap<TableId, Vec<Delta>>,
     /// Added rows per table.
     pub appends: BTreeMap<TableId, Vec<Vec<Value>>>,
+    /// Accepted records, in the order of each partition: for sinks that take them.
+    pub archived: Vec<Archived>,
 }
 
 impl Commit {
@@ -258,6 +266,20 @@ pub trait Sink: Send {
         None
     }
 
+    /// Whether it takes the accepted records of a commit, as they came.
+    fn takes_records(&self) -> bool {
+        false
+    }
+
+    /// Nothing was committed for so long; without a time, nothing ever will be in this run.
+    ///
+    /// # Errors
+    /// If it wanted to do something then, and could not; it may be asked again.
+    fn idle(&mut self, claim: &Claim, since: Option<Duration>) -> Result<(), SinkError> {
+        let _ = (claim, since);
+        Ok(())
+    }
+
     /// What operators know it by.
     fn name(&self) -> String {
         "the warehouse".to_owned()
@@ -268,6 +290,11 @@ pub trait Sink: Send {
 pub trait Stored {
     /// The tables that it has.
     fn catalogue(&self) -> Catalogue;
+
+    /// Whether it keeps rows of tables at all.
+    fn keeps_rows(&self) -> bool {
+        true
+    }
 
     /// Up to `limit` rows after the given key.
     ///

@@ -1,6 +1,8 @@
 //! Kafka: real brokers and a real registry, named by `DELTAMART_BROKERS` and `DELTAMART_REGISTRY` (`scripts/with-stack`),
 //! and librdkafka's mock of brokers that fail on request.
 
+/// The archive of a topic.
+mod archived;
 /// History from files, then live.
 mod backfill;
 /// What `check` says of what is wrong.

@@ -12,6 +12,8 @@ mod drawn;
 #[path = "../src/model/tests/naive.rs"]
 mod naive;
 
+/// The archive: crashed anywhere, chopped anyhow, and read by others.
+mod archive;
 /// Nothing that arrives stops the run, and everything is somewhere.
 mod bad_input;
 /// What an earlier version left.

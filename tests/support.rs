@@ -129,6 +129,7 @@ pub fn options(workers: usize) -> Options {
         epoch_events: 1 << 16,
         epoch_bytes: 64 << 20,
         epochs_in_flight: 8,
+        archive: Default::default(),
         commit: commit::Options {
             commit_interval: Duration::ZERO,
             journal_interval: Duration::ZERO,

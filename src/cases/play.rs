@@ -52,6 +52,7 @@ pub fn play(case: &Case, options: Options) -> Result<Vec<Vec<Said>>, EngineError
             epoch_events: usize::MAX,
             epoch_bytes: usize::MAX,
             epochs_in_flight: 1,
+            archive: Default::default(),
             // No two epochs are merged.
             commit: commit::Options {
                 commit_interval: Duration::ZERO,

@@ -28,6 +28,7 @@ use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
+use crate::sink::archive::Archive;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
 use crate::sink::{Claim, MadeBy, Sink, SinkError};
@@ -260,7 +261,11 @@ impl Run<'_> {
         // Until it is published, what was there before is kept: a rebuild that is given up goes on with that.
         let keep = Keep { dir: dir.sparing(after), generation: claim.generation, fingerprint, identities };
         let resume = Resume { epoch: after, ..Resume::default() };
-        let computing: Sinks = vec![(Box::new(computed), claim_beside)];
+        let mut computing: Sinks = vec![(Box::new(computed), claim_beside)];
+        if config.archive.is_given() {
+            // Only what is read again, or for the first time now, can be archived.
+            computing.push((Box::new(Archive::open(all(), &config.archive)?.beside(after)), claim.clone()));
+        }
         let mut options = options(config, MadeBy::Run);
         // Whether rows are missing is said of the warehouse, not of what is computed beside it: that one keeps them.
         options.commit.retention = Retention::default();

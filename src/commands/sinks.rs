@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::config::retention::Retention;
 use crate::families;
 use crate::reconcile::{Differ, reconcile};
+use crate::sink::archive::Archive;
 use crate::sink::kafka::Kafka;
 use crate::sink::parquet::Parquet;
 use crate::sink::sqlite::Sqlite;
@@ -50,6 +51,9 @@ pub(super) fn all(
 ) -> Result<Vec<Box<dyn Warehouse>>> {
     let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(warehouse)];
     sinks.extend(others(config)?);
+    if config.archive.is_given() {
+        sinks.push(Box::new(Archive::open(families::all(), &config.archive)?));
+    }
     for sink in &mut sinks[1..] {
         // One that is unavailable is waited for before anything is claimed.
         insist(stop, stats, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
@@ -91,6 +95,10 @@ pub(super) fn positions(config: &Config) -> Vec<(String, Result<Option<Progress>
     }
     if config.snowflake.is_given() {
         positions.push(ask("snowflake", snowflake(config)));
+    }
+    if config.archive.is_given() {
+        let archive = Archive::open_to_read(families::all(), &config.archive);
+        positions.push(ask("archive", archive.map(|archive| -> Box<dyn Warehouse> { Box::new(archive) })));
     }
     positions
 }

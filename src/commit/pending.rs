@@ -1,6 +1,7 @@
 //! Epochs merged, and what is known of the stream after them.
 
 use super::{Part, Sources};
+use crate::archived::Archived;
 use crate::lanes::{Lanes, Times};
 use crate::sink::Commit;
 use crate::source::marks::Marks;
@@ -133,6 +134,7 @@ pub(super) struct Pending {
     /// In the order of epochs; of those of one key the last will count.
     deltas: BTreeMap<TableId, Vec<Delta>>,
     appends: BTreeMap<TableId, Vec<Vec<Value>>>,
+    archived: Vec<Archived>,
     epoch: Time,
     /// There is something to commit.
     pub changed: bool,
@@ -166,6 +168,12 @@ impl Pending {
         }
     }
 
+    /// Adds the accepted records of an epoch.
+    pub(super) fn archive(&mut self, mut records: Vec<Archived>) {
+        self.bytes += records.iter().map(Archived::size).sum::<usize>();
+        self.archived.append(&mut records);
+    }
+
     pub(super) fn commit(self, follows: Time, known: &StreamPosition) -> Commit {
         let mut deltas = self.deltas;
         for (table, deltas) in &mut deltas {
@@ -184,6 +192,7 @@ impl Pending {
             positions: known.positions.clone(),
             deltas,
             appends,
+            archived: self.archived,
         }
     }
 }

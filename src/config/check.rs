@@ -34,6 +34,7 @@ impl Config {
         self.kafka.wrong(&mut wrongs);
         self.registry.wrong(&mut wrongs);
         self.feed.wrong(&mut wrongs);
+        self.archive.wrong(&mut wrongs);
         self.publish.wrong(&self.kafka, &self.registry.url, &mut wrongs);
         self.snowflake.wrong(&mut wrongs);
         self.retention.wrong(&mut wrongs);
@@ -64,6 +65,7 @@ impl Config {
         for (key, url) in [
             ("state_dir", &self.state_dir),
             ("feed.path", &self.feed.path),
+            ("archive.path", &self.archive.path),
             ("snowflake.url", &self.snowflake.url),
             ("kafka.brokers", &self.kafka.brokers),
             ("publish.brokers", &self.publish.brokers),

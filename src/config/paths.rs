@@ -22,6 +22,7 @@ impl Loaded {
         warehouse(&config.warehouse, &mut wrongs);
         folder("state_dir", &config.state_dir, &mut wrongs);
         folder("feed.path", &config.feed.path, &mut wrongs);
+        folder("archive.path", &config.archive.path, &mut wrongs);
         let (kafka, publish) = (&config.kafka, &config.publish);
         if kafka.is_given() {
             of_client("kafka", &kafka.properties, &kafka.secrets, &mut wrongs);

@@ -1,6 +1,7 @@
 //! Every setting there is: its key, its meaning and its default, and which one a name that is none is nearest to.
 
 use super::Config;
+use super::archive::Archive;
 use super::simulate_model::SimulateModel;
 use super::{
     Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
@@ -47,6 +48,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
         ("registry", kafka::Registry::FIELDS),
         ("publish", Publish::FIELDS),
         ("feed", Feed::FIELDS),
+        ("archive", Archive::FIELDS),
         ("snowflake", snowflake::Snowflake::FIELDS),
         ("snowflake.schemas", snowflake::Schemas::FIELDS),
         ("retention", Retention::FIELDS),

@@ -4,6 +4,7 @@ pub mod headers;
 pub mod leaves;
 mod references;
 pub mod schema;
+pub mod value;
 
 use super::hints::Outline;
 use super::{Reason, Rejection};
@@ -51,6 +52,11 @@ struct Read {
 }
 
 impl Writer {
+    /// As it stands in the registry, with what it refers to.
+    pub fn json(&self) -> &Json {
+        &self.json
+    }
+
     /// Of a schema as it stands in the registry.
     ///
     /// # Errors
@@ -147,6 +153,11 @@ impl Schemas {
             known.insert(id, writer.clone());
             known
         });
+    }
+
+    /// One that can be used.
+    pub fn writer(&self, id: u32) -> Option<Arc<Writer>> {
+        self.0.load().get(&id)?.as_ref().ok().cloned()
     }
 
     /// Whether one is known, or known not to be there.

@@ -1,5 +1,6 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
+use crate::archived::Archived;
 use crate::commit::{ByTheWorld, Message, Part};
 use crate::instant;
 use crate::kept::Counts;
@@ -24,6 +25,8 @@ pub(super) struct Aside {
     pub(super) batches: Vec<Batch>,
     /// Rows for `rejected_events`.
     pub(super) rejected: Vec<Append>,
+    /// Accepted records for the archive.
+    pub(super) archived: Vec<Archived>,
     /// Of how many of them bytes were kept.
     pub(super) kept: Counts,
     /// First and next offsets.
@@ -115,6 +118,7 @@ pub(super) fn deliver(
                 let part = open.entry(time).or_default();
                 aside.batches.into_iter().for_each(Batch::leave);
                 part.appends.extend(aside.rejected);
+                part.archived.extend(aside.archived);
                 part.read.extend(aside.read);
                 part.sums.extend(aside.sums);
                 part.largest.extend(aside.largest);

@@ -8,6 +8,7 @@ mod ticker;
 use super::deliver::{Aside, Asides, deliver};
 use super::intake::Dealt;
 use super::{EngineError, Shared, partition_name};
+use crate::archived::Archived;
 use crate::commit::{ByTheWorld, Piece};
 use crate::decode::avro::schema_id;
 use crate::decode::{Clock, Format, Rejection, decode_record};
@@ -476,6 +477,10 @@ impl Worker {
                     }
                 }
                 gate.enter(origin);
+                if let Some(name) = &shared.archived[record.partition as usize] {
+                    let (offset, clock_ms) = (record.offset, self.clock_ms);
+                    aside.archived.extend(Archived::of(&partition.format, name, offset, clock_ms, payload));
+                }
                 Became::Event
             }
             Err(rejection) => {

@@ -31,6 +31,7 @@ mod sweep;
 mod views;
 mod write;
 
+use super::log::Log;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
@@ -40,7 +41,7 @@ use dataflows::Time;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
-use manifest::{Age, FORMAT, Garbage, Log, Manifest, Run, Start, of_store};
+use manifest::{Age, FORMAT, Garbage, Manifest, OBJECTS, Run, Start, of_store};
 use merge::{Merge, RunWriter};
 use schema::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,7 @@ const RACES: usize = 100;
 pub struct Parquet {
     catalogue: Catalogue,
     store: Arc<dyn Store>,
-    log: Log,
+    log: Log<Manifest>,
     settings: Feed,
     retention: Retention,
     /// Tells this handle from every other one.
@@ -103,7 +104,7 @@ impl Parquet {
     pub fn on(catalogue: Catalogue, store: Arc<dyn Store>, settings: &Feed) -> Parquet {
         Parquet {
             catalogue,
-            log: Log::new(Arc::clone(&store)),
+            log: Log::new(Arc::clone(&store), OBJECTS),
             sweeper: sweep::Sweeper::new(catalogue, Arc::clone(&store), settings),
             store,
             settings: settings.clone(),

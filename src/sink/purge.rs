@@ -82,6 +82,7 @@ mod tests {
             positions: BTreeMap::new(),
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),
+            archived: Vec::new(),
         };
         assert!(Purge::after(&commit, all(), &Retention::default()).is_empty());
         let purge = Purge::after(&commit, all(), &Retention { raw: Some(60), rejected: Some(60), late: Some(100) });

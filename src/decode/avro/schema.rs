@@ -107,7 +107,7 @@ impl Unit {
 }
 
 /// A number in two's complement with so many decimals, as text without needless zeros.
-fn decimal(bytes: &[u8], scale: usize) -> Scalar<'static> {
+pub(super) fn decimal(bytes: &[u8], scale: usize) -> Scalar<'static> {
     const TOO_LONG: Scalar<'static> = Scalar::Other("a decimal of more than 38 digits");
     let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
     let mut wide = [if negative { 0xff } else { 0 }; 16];
@@ -140,7 +140,7 @@ pub fn read(schema: &Json, wanted: &Names) -> Vec<Branch> {
 }
 
 /// Some wrap a type in another: `{"type": {"type": "long"}}`.
-fn unwrapped(schema: &Json) -> &Json {
+pub(super) fn unwrapped(schema: &Json) -> &Json {
     let inner = &schema["type"];
     if inner.is_object() || inner.is_array() { unwrapped(inner) } else { schema }
 }
@@ -190,7 +190,7 @@ pub fn layout(schema: &Json) -> Json {
 }
 
 /// Named types by their full names.
-type Named<'a> = HashMap<String, (&'a Json, String)>;
+pub(super) type Named<'a> = HashMap<String, (&'a Json, String)>;
 
 /// Whether a word says what a type is made of.
 pub(super) fn is_keyword(word: &str) -> bool {
@@ -205,7 +205,7 @@ pub(super) fn full_name(name: &str, namespace: &str) -> String {
     }
 }
 
-fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Named<'a>) {
+pub(super) fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Named<'a>) {
     let schema = unwrapped(schema);
     if let Json::Array(branches) = schema {
         branches.iter().for_each(|branch| collect(branch, namespace, names));
@@ -227,7 +227,7 @@ fn collect<'a>(schema: &'a Json, namespace: &str, names: &mut Named<'a>) {
 }
 
 /// The type that a name stands for, and the namespace in it.
-fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Named<'a>) -> (&'a Json, String) {
+pub(super) fn resolved<'a>(schema: &'a Json, namespace: &str, names: &Named<'a>) -> (&'a Json, String) {
     let schema = unwrapped(schema);
     let name = schema.as_str().or_else(|| schema["type"].as_str()).unwrap_or_default();
     let is_reference = !is_keyword(name) && !PRIMITIVE.contains(&name);
@@ -251,7 +251,7 @@ fn types<'a>(schema: &'a Json, namespace: &str, names: &Named<'a>) -> Vec<(&'a J
     }
 }
 
-fn type_name(schema: &Json) -> &str {
+pub(super) fn type_name(schema: &Json) -> &str {
     schema.as_str().or_else(|| schema["type"].as_str()).unwrap_or_default()
 }
 
@@ -351,7 +351,7 @@ impl Logical {
 }
 
 /// The scale of a decimal that keeps the rules: none of one that breaks them, which is ignored.
-fn scale(ty: &Json) -> Option<usize> {
+pub(super) fn scale(ty: &Json) -> Option<usize> {
     let number = |key: &str, default: Option<u64>| ty.get(key).map_or(default, Json::as_u64);
     let (precision, scale) = (number("precision", None)?, number("scale", Some(0))?);
     // So many digits fit into its bytes: log10(2^(8n - 1) - 1).

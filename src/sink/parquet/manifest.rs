@@ -1,29 +1,17 @@
-//! What is in a feed, as one object of `_progress/`; and the log of these objects, in which one
-//! writer at a time can add.
+//! What is in a feed, as one object of `_progress/`.
 
 use crate::instant;
 use crate::lanes::Watermarks;
-use crate::sink::progress::Found;
+use crate::sink::log::Objects;
 use crate::sink::{MadeBy, Progress, SinkError};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The version of the feed's layout.
 pub(super) const FORMAT: u32 = 1;
-
-/// Where the objects of the log are.
-const FOLDER: &str = "_progress/";
-
-/// So many of the newest stay: a reader takes the name of the newest one and then reads it.
-const KEPT: u64 = 16;
-
-/// How often the newest object may have gone between finding and reading it.
-const ATTEMPTS: usize = 100;
 
 /// A file of rows, sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +77,6 @@ pub(super) struct Manifest {
     pub generation: u64,
     /// The handle that claimed: two that want the same generation are told apart by it.
     pub writer: String,
-    #[serde(serialize_with = "write_made_by", deserialize_with = "read_made_by")]
     pub made_by: MadeBy,
     pub epoch: Time,
     #[serde(with = "instant::iso")]
@@ -106,15 +93,6 @@ pub(super) struct Manifest {
     pub garbage: Vec<Garbage>,
     /// The runs of each table, the oldest first.
     pub tables: BTreeMap<String, Vec<Run>>,
-}
-
-fn write_made_by<S: Serializer>(made_by: &MadeBy, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(made_by.name())
-}
-
-fn read_made_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MadeBy, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    MadeBy::named(&name).ok_or_else(|| D::Error::custom(format!("`made_by` is `{name}`")))
 }
 
 impl Manifest {
@@ -148,118 +126,11 @@ impl Manifest {
     }
 }
 
-/// The objects of `_progress/`, numbered from 1 without gaps; the last one counts.
-///
-/// An object is made only if its number is free, by somebody who read the one before: so each follows
-/// from the one before, and of two writers one learns that the other was first. A writer who slept for
-/// so long that old numbers are free again finds that there are later ones.
-pub(super) struct Log {
-    store: Arc<dyn Store>,
-}
-
-impl Log {
-    pub(super) fn new(store: Arc<dyn Store>) -> Log {
-        Log { store }
-    }
-
-    /// The number of the last object that is listed; 0 if there is none. It may not show the newest yet.
-    pub(super) fn last(&self) -> Result<u64, SinkError> {
-        let keys = self.store.list(FOLDER).map_err(of_store)?;
-        Ok(keys.iter().filter_map(|key| number(key)).max().unwrap_or(0))
-    }
-
-    /// The last object, and its number.
-    pub(super) fn newest(&self) -> Result<Option<(u64, Manifest)>, SinkError> {
-        for _ in 0..ATTEMPTS {
-            let last = self.last()?;
-            if last == 0 {
-                return Ok(None);
-            }
-            // If it is gone, so many came after it meanwhile that it was tidied away.
-            let Some(mut bytes) = self.store.get(&key(last)).map_err(of_store)? else { continue };
-            let mut last = last;
-            // A list may not show yet what was written just now.
-            while let Some(next) = self.store.get(&key(last + 1)).map_err(of_store)? {
-                (last, bytes) = (last + 1, next);
-            }
-            return self.parse(last, &bytes).map(|manifest| Some((last, manifest)));
-        }
-        let detail = "its newest object went away again and again while it was read; try again";
-        Err(SinkError::Unavailable(format!("could not read `{FOLDER}` of feed `{}`: {detail}", self.store.place())))
-    }
-
-    fn parse(&self, number: u64, bytes: &[u8]) -> Result<Manifest, SinkError> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        let place = self.store.place();
-        let broken = |error: serde_json::Error| {
-            let hint = "restore it, or name another place with `feed.path`";
-            SinkError::Failed(format!("feed `{place}`: `{}` is not what was written: {error}; {hint}", key(number)))
-        };
-        let Format { format } = serde_json::from_slice(bytes).map_err(broken)?;
-        if format != FORMAT {
-            let detail = format!(
-                "feed `{place}` has format {format}, this program knows {FORMAT}: use the version that made it"
-            );
-            return Err(SinkError::Failed(detail));
-        }
-        // Apart from the rest, so that what is wrong is said by its name.
-        let found: Found = serde_json::from_slice(bytes).map_err(broken)?;
-        let way_out = format!("Put `{}` back from a copy, or name another place with `feed.path`", key(number));
-        found.read(&format!("feed `{place}`"), &way_out)?;
-        serde_json::from_slice(bytes).map_err(broken)
-    }
-
-    /// Makes the object after one; `false` if it is not the last one afterwards: somebody else was first,
-    /// or has come since.
-    pub(super) fn follow(&self, last: u64, manifest: &Manifest) -> Result<bool, SinkError> {
-        let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| SinkError::Failed(error.to_string()))?;
-        let key = key(last + 1);
-        let ours = self.store.create(&key, &bytes).map_err(of_store)?
-            // From an attempt of ours that failed after it was done.
-            || self.store.get(&key).map_err(of_store)?.is_some_and(|there| there == bytes);
-        // Not equal: ours need not be listed yet.
-        Ok(ours && self.last()? <= last + 1)
-    }
-
-    /// Whether an object is there, listed or not.
-    pub(super) fn has(&self, number: u64) -> Result<bool, SinkError> {
-        Ok(self.store.get(&key(number)).map_err(of_store)?.is_some())
-    }
-
-    /// Removes objects that nobody reads any more.
-    pub(super) fn tidy(&self, last: u64) -> Result<(), SinkError> {
-        for key in self.store.list(FOLDER).map_err(of_store)? {
-            if number(&key).is_some_and(|number| number + KEPT <= last) {
-                self.store.delete(&key).map_err(of_store)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes the newest objects that nobody reads any more, without looking for older ones: a commit and
-/// what follows it make two at most.
-pub(super) fn tidy_newest(store: &dyn Store, last: u64) -> Result<(), SinkError> {
-    let last = last.saturating_sub(KEPT);
-    (last.saturating_sub(1).max(1)..=last).try_for_each(|old| store.delete(&key(old)).map_err(of_store))
-}
+/// How the objects of `_progress/` are spoken of.
+pub(super) const OBJECTS: Objects =
+    Objects { of: "feed", in_full: "Parquet feed", setting: "feed.path", format: FORMAT };
 
 /// What a store says, as a sink says it.
 pub(super) fn of_store(error: StoreError) -> SinkError {
-    match error {
-        StoreError::Unavailable(detail) => SinkError::Unavailable(format!("Parquet feed: {detail}")),
-        StoreError::Failed(detail) => SinkError::Failed(format!("Parquet feed: {detail}")),
-    }
-}
-
-/// Of equal length, so that the last one is the largest as text too: that is how readers find it.
-fn key(number: u64) -> String {
-    format!("{FOLDER}{number:012}.json")
-}
-
-fn number(key: &str) -> Option<u64> {
-    key.strip_prefix(FOLDER)?.strip_suffix(".json")?.parse().ok()
+    OBJECTS.said(error)
 }

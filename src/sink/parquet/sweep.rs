@@ -9,6 +9,7 @@ use super::manifest::{Garbage, Manifest, of_store};
 use super::names;
 use crate::config::feed::Feed;
 use crate::sink::SinkError;
+use crate::sink::log::tidy_newest;
 use crate::store::Store;
 use dataflows::Instant;
 use dataflows::family::Catalogue;
@@ -107,7 +108,7 @@ impl Sweeper {
                 self.swept.insert(garbage.path.clone());
             }
         }
-        super::manifest::tidy_newest(&*self.store, number)?;
+        tidy_newest(&*self.store, number).map_err(of_store)?;
         let Some(retention) = self.retention else { return Ok(()) };
         let today = names::day(clock_ms);
         if self.looked_on.as_ref() == Some(&today) {

@@ -211,5 +211,6 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
         positions: BTreeMap::new(),
         deltas: deltas.into_iter().collect(),
         appends: BTreeMap::new(),
+        archived: Vec::new(),
     }
 }

@@ -71,7 +71,16 @@ mod tests {
 
     fn commit(epoch: Time) -> Commit {
         let (deltas, appends, positions) = Default::default();
-        Commit { follows: 0, epoch, clock_ms: 0, watermarks: Watermarks::NONE, positions, deltas, appends }
+        Commit {
+            follows: 0,
+            epoch,
+            clock_ms: 0,
+            watermarks: Watermarks::NONE,
+            positions,
+            deltas,
+            appends,
+            archived: Vec::new(),
+        }
     }
 
     #[test]
