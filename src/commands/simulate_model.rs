@@ -7,9 +7,13 @@ use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::cli::Lines as Written;
 use crate::config::Config;
 use crate::config::kafka::Format;
+use crate::decode::avro::value::Data;
+use crate::decode::avro::{HEADER_BYTES, Writer, header};
 use crate::families;
 use crate::kafka::producer::Producer;
+use crate::kafka::registry::Registry;
 use crate::model::load::Loaded;
+use crate::model::shipped::Folder;
 use crate::simulate::model::{Form, Lines, Planted, lines};
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -117,24 +121,68 @@ fn next(config: &Config, files: &[(&Loaded, PathBuf)], out: &Path) -> Vec<(&'sta
     next
 }
 
-/// Sends the events, each family's to the first of its topics, as JSON.
+/// How the events of a family are sent.
+enum Sent {
+    /// As they are made: JSON.
+    Json,
+    /// By a schema of the registry, behind the header that names it.
+    Avro(Data, [u8; HEADER_BYTES]),
+}
+
+impl Sent {
+    /// As the settings say; a schema is registered.
+    fn of(config: &Config, loaded: &Loaded, topic: &str) -> Result<Sent> {
+        match config.kafka.format {
+            Format::Json => return Ok(Sent::Json),
+            Format::JsonSchema => {
+                let why = "`kafka.format` is `json_schema`, which is read, not sent; use `avro` or `json`";
+                return Err(Refused(why.to_owned()).into());
+            }
+            Format::Avro => {}
+        }
+        let folder = Folder::of(&config.model);
+        let file = folder.root().join(format!("{}.avsc", loaded.family.plan().name));
+        let Ok(schema) = folder.text(&file) else {
+            let why = format!(
+                "events of a model are sent as Avro by a schema beside it, and there is no `{}`: write one, or send JSON, \
+                 `--set kafka.format=json`",
+                file.display()
+            );
+            return Err(Refused(why).into());
+        };
+        let writer = Writer::parse(&schema).map_err(|why| Refused(format!("`{}` {why}", file.display())))?;
+        let id = Registry::open(&config.registry)?.register(&format!("{topic}-value"), &schema)?;
+        Ok(Sent::Avro(Data::of(writer.json()), header(id)))
+    }
+
+    /// Makes of a line what is sent. What the schema cannot say, which is malformed, is sent as it is.
+    fn payload(&self, line: &mut Vec<u8>) {
+        let Sent::Avro(data, header) = self else { return };
+        let Ok(json) = serde_json::from_slice(line) else { return };
+        let mut payload = header.to_vec();
+        if data.write(&json, &mut payload) {
+            *line = payload;
+        }
+    }
+}
+
+/// Sends the events, each family's to the first of its topics.
 fn to_kafka(config: &Config, declared: &[Loaded]) -> Result<Outcome> {
-    let Format::Json = config.kafka.format else {
-        let why = "events of a model are sent as JSON, and `kafka.format` says otherwise: `--set kafka.format=json`";
-        return Err(Refused(why.to_owned()).into());
-    };
     let stop = super::stop_on_signals()?;
     let topics: Vec<_> =
         declared.iter().filter_map(|loaded| loaded.events.topics.first()).map(String::as_str).collect();
+    let sent = declared.iter().zip(&topics).map(|(loaded, topic)| Sent::of(config, loaded, topic));
+    let sent = sent.collect::<Result<Vec<_>>>()?;
     make_topics(config, &topics)?;
     let producer = Producer::new(&config.kafka)?;
     let watch = progress(&producer, config.simulate.events * declared.len() as u64);
     let (mut pace, mut planted) = (Pace::new(config.simulate.rate, &stop), Planted::default());
-    for (loaded, topic) in declared.iter().zip(topics) {
+    for ((loaded, topic), sent) in declared.iter().zip(topics).zip(sent) {
         let (mut lines, mut line) = (lines(config, loaded, Form::Json), Vec::new());
         while pace.goes_on()
             && let Some(person) = lines.write_next(&mut line)
         {
+            sent.payload(&mut line);
             producer.send(topic, person.to_string().as_bytes(), Some(&line), None)?;
             line.clear();
         }
@@ -148,8 +196,11 @@ fn to_kafka(config: &Config, declared: &[Loaded]) -> Result<Outcome> {
     let (brokers, model) = (word(&config.kafka.brokers), word(&config.model.to_string_lossy()));
     let warehouse = free_warehouse(Path::new(""), "kafka");
     let warehouse = word(&warehouse.to_string_lossy());
-    let reads =
-        format!("run --brokers {brokers} --set kafka.format=json --model {model} --warehouse {warehouse} --to-end");
+    let how = match config.kafka.format {
+        Format::Avro => format!("--registry {}", word(&config.registry.url)),
+        Format::Json | Format::JsonSchema => "--set kafka.format=json".to_owned(),
+    };
+    let reads = format!("run --brokers {brokers} {how} --model {model} --warehouse {warehouse} --to-end");
     say!("\n{}\n\nwithout `--to-end` it reads on, until Ctrl-C", next_lines(&[("read them", reads)]));
     Ok(outcome(sent, planted))
 }

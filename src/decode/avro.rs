@@ -5,6 +5,7 @@ pub mod leaves;
 mod references;
 pub mod schema;
 pub mod value;
+mod written;
 
 use super::hints::Outline;
 use super::{Reason, Rejection};

@@ -28,6 +28,7 @@ pub const SHIPPED: &[Shipped] = &[
     shipped! { "media":
         "content_metrics.case"
         "content_metrics.sql"
+        "customer_events.avsc"
         "customer_events.toml"
         "platform_metrics.case"
         "platform_metrics.sql"

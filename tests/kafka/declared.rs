@@ -1,6 +1,7 @@
 //! Events of a model from a topic of Avro: nested records, logical types, and what is none of them.
 
 use super::stack::{Stack, framed, long, text};
+use crate::shipped::real::rows;
 use crate::support::MONDAY_MS;
 use deltamart::decode::avro::header;
 use schema_registry_converter::blocking::schema_registry::{SrSettings, post_schema};
@@ -183,4 +184,40 @@ fn simulated_events_of_a_model_are_sent_and_read() {
     assert!((30..100).contains(&rejected), "{rejected}");
     assert_eq!(count("SELECT count(*) FROM store_events"), 3_000 - rejected);
     assert!(count("SELECT count(*) FROM consumer_events") > 0, "the shop's sign-ins");
+}
+
+/// The media service's nested Avro by the registry: the same tables as of the same events as JSON.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn nested_avro_of_the_media_service_gives_the_tables_that_json_gives() {
+    let stack = Stack::reading("media", |event| event == "sign_in");
+    stack.creates("sign_in", 1, "delete");
+    std::fs::create_dir(stack.path("model")).expect("makes it");
+    let topics = format!("topics = [\"{}\"]", stack.topic("media"));
+    let shipped = deltamart::model::shipped::named("media").expect("it is shipped").files;
+    for (file, text) in shipped.iter().filter(|(file, _)| !file.contains('/')) {
+        let text = text.replace("topics = [\"customer_events\"]", &topics);
+        std::fs::write(stack.path(&format!("model/{file}")), text).expect("writes");
+    }
+    let events = ["--rate", "0", "--events", "3000", "--set", "simulate.malformed_permille=20"];
+    let simulate =
+        [&["simulate", "--model", "model"][..], &events, &["--set", "simulate.too_late_permille=0"]].concat();
+    stack.succeeds(&simulate);
+    stack.succeeds(&["run", "--to-end"]);
+    stack.verify(&[]);
+    stack.succeeds(&[&simulate[..], &["--out", "json"]].concat());
+    let read = ["run", "json/customer_events.jsonl", "--brokers", "", "--warehouse", "json.db", "--accept-rejects"];
+    stack.succeeds(&read);
+    for table in ["content_metrics", "platform_metrics", "customer_events"] {
+        let of = |warehouse: &str| rows(&stack.path(""), warehouse, table);
+        let (avro, json) = (of("deltamart.db"), of("json.db"));
+        assert!(avro == json && avro.lines().count() > 100, "`{table}`: {} rows", avro.lines().count());
+    }
+    let rejected = "SELECT count(*) FROM rejected_events";
+    let (avro, json): (i64, i64) = (stack.value("deltamart.db", rejected), stack.value("json.db", rejected));
+    assert_eq!(avro, json);
+    assert!((30..100).contains(&avro), "{avro}");
+    let subject = format!("{}-value", stack.topic("media"));
+    let declared = stack.succeeds(&["declare", &subject]);
+    assert!(declared.contains("user_subscription.user_id"), "{declared}");
 }

@@ -139,6 +139,11 @@ impl Data {
         &self.shape
     }
 
+    /// What a record is that is not unfolded where it lies.
+    pub(super) fn folded(&self, name: &str) -> Option<&Shape> {
+        self.folded.get(name)
+    }
+
     /// What stands in a datum; nothing if it does not follow the schema to its end.
     pub fn read(&self, datum: &[u8]) -> Option<Value> {
         let mut bytes = Bytes { rest: datum, folded: &self.folded };

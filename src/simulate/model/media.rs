@@ -247,7 +247,9 @@ impl Scene for Media {
                 put(line, "},\"user_action\":[],\"recommendations\":[{");
                 put(line, title.json.split(',').next().unwrap_or_default());
                 put(line, ",\"algorithm\":\"popular\",\"rank\":1}],\"search_history\":[");
-                query(line);
+                if kind == Kind::Search {
+                    query(line);
+                }
                 put(line, "]}");
             }
         }

@@ -2,6 +2,7 @@
 
 use super::file::{About, File};
 use super::open::Kept;
+use crate::decode::avro::value::Data;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
@@ -167,7 +168,7 @@ fn there_and_back(schema: &Json, data: Vec<Vec<u8>>) -> Vec<Json> {
 
 #[test]
 fn records_of_any_schema_are_in_the_file_what_they_were() {
-    let (mut nested, mut lists) = (0, 0);
+    let (mut nested, mut lists, mut written) = (0, 0, 0);
     for seed in 0..1_000 {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let mut names = 0;
@@ -178,10 +179,25 @@ fn records_of_any_schema_are_in_the_file_what_they_were() {
         let writer = GenericDatumWriter::builder(&parsed).build().expect("a writer");
         let data = values.into_iter().map(|value| writer.write_value_to_vec(value).expect("encodes")).collect();
         assert_eq!(there_and_back(&schema, data), expected, "seed {seed}: {schema}");
+        written += said_as_json(&schema, &expected);
         nested += usize::from(schema.to_string().matches("record").count() > 3);
         lists += usize::from(schema.to_string().matches("array").count() > 1);
     }
-    assert!(nested > 50 && lists > 50, "{nested}, {lists}");
+    assert!(nested > 50 && lists > 50 && written > 1_000, "{nested}, {lists}, {written}");
+}
+
+/// What JSON says is the same once it is a datum; tells how often the schema could say it.
+fn said_as_json(schema: &Json, all: &[Json]) -> usize {
+    let (data, mut count) = (Data::of(schema), 0);
+    for json in all {
+        let mut datum = Vec::new();
+        if data.write(json, &mut datum) {
+            let read = data.read(&datum).unwrap_or_else(|| panic!("{schema}: {json}"));
+            assert_eq!(data.json(data.shape(), &read), *json, "{schema}");
+            count += 1;
+        }
+    }
+    count
 }
 
 #[test]
