@@ -35,6 +35,7 @@ fn commit(number: u64) -> Commit {
         positions: BTreeMap::new(),
         deltas: BTreeMap::new(),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

@@ -357,7 +357,7 @@ pub fn build<'s>(
     let route = split::route(routes, settings, Readers::of(&declared, settings), logs);
     let late = judging.build(targets.clone(), marks, &settings.lane, lines, route);
     let (changes, closed) = shop.lane.changes();
-    Outputs { changes, closed, raw, late, watermarks, targets, pace }
+    Outputs { changes, closed, raw, clean: None, late, watermarks, targets, pace }
 }
 
 #[cfg(test)]

@@ -56,6 +56,8 @@ pub struct Settings {
     pub since: BTreeMap<TableId, Instant>,
     /// Whether the raw tables are written.
     pub raw: bool,
+    /// Whether events are said as metrics are computed of them.
+    pub clean: bool,
     /// Whether state leaves memory once no accepted event can change it. Off, the same events give
     /// the same tables and only memory grows: the tests compare both.
     pub forget: bool,
@@ -75,6 +77,7 @@ impl Default for Settings {
             tables: Tables::ALL,
             since: BTreeMap::new(),
             raw: true,
+            clean: false,
             forget: true,
         }
     }

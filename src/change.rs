@@ -269,6 +269,7 @@ pub fn publish(
             positions: progress.positions,
             deltas,
             appends: BTreeMap::new(),
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         };
         sink.apply(claim, &commit)?;

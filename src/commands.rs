@@ -393,6 +393,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
             whole_input: made_by == MadeBy::Batch,
             tables: config.kept_tables().expect("checked when it was read"),
             raw: config.raw,
+            clean: made_by != MadeBy::Batch && config.publish.is_given() && !config.publish.clean.is_empty(),
             ..Default::default()
         },
         catalog_lateness_ms: limited(config.catalog_lateness),

@@ -58,6 +58,8 @@ pub struct Part {
     pub deltas: Vec<(TableId, Vec<Delta>)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
+    /// Events as metrics are computed of them, for sinks that take them.
+    pub clean: Vec<Append>,
     /// Accepted records for the archive.
     pub archived: Vec<Archived>,
     /// Of the partitions it read from, the first offset and the next one.
@@ -103,7 +105,7 @@ pub struct ByTheWorld {
 #[derive(Debug)]
 pub enum Message {
     /// A worker's part of a closed epoch.
-    Part(Time, Part),
+    Part(Time, Box<Part>),
     /// A worker has delivered all its parts before this epoch; without one, all of them.
     Reached(usize, Option<Time>),
     /// The journal is durable up to an epoch.
@@ -335,7 +337,7 @@ impl Threads {
     ) -> Result<Line, CommitError> {
         let (to_sink, commits) = channel();
         let interval = sink.commit_interval().unwrap_or(options.commit_interval);
-        let takes_records = sink.takes_records();
+        let (takes_records, takes_clean) = (sink.takes_records(), sink.takes_clean());
         let (outbox, grace, stop) = (outbox.clone(), options.stop_grace, Arc::clone(&signals.stop));
         let (turns, stats) = (turns.clone(), Arc::clone(&signals.stats));
         let purging = Purging::new(options.catalogue, options.retention.clone(), before);
@@ -346,7 +348,17 @@ impl Threads {
         })?;
         let pending = Pending::default();
         let last_commit = std::time::Instant::now();
-        Ok(Line { to_sink, interval, takes_records, committed: epoch, pending, applying: None, last_commit })
+        let line = Line {
+            to_sink,
+            interval,
+            takes_records,
+            takes_clean,
+            committed: epoch,
+            pending,
+            applying: None,
+            last_commit,
+        };
+        Ok(line)
     }
 
     fn journal(
@@ -383,6 +395,7 @@ struct Line {
     to_sink: Sender<Arc<Commit>>,
     interval: Duration,
     takes_records: bool,
+    takes_clean: bool,
     committed: Time,
     pending: Pending,
     applying: Option<Applying>,
@@ -458,7 +471,7 @@ impl Committer<'_> {
 
     fn hear(&mut self, message: Message) -> Result<(), CommitError> {
         match message {
-            Message::Part(epoch, part) => self.parts.entry(epoch).or_default().push(part),
+            Message::Part(epoch, part) => self.parts.entry(epoch).or_default().push(*part),
             Message::Reached(worker, epoch) => self.reached[worker] = epoch,
             Message::Journaled(result) => {
                 let durable = result?;
@@ -516,6 +529,10 @@ impl Committer<'_> {
             }
             if let Some(counting) = &mut self.counting {
                 counting.add(entry.opened_ms, &mut parts, &mut self.known, self.logs);
+            }
+            let clean: Vec<_> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.clean)).collect();
+            if let Some(taker) = self.lines.iter_mut().find(|line| line.takes_clean && line.committed < epoch) {
+                taker.pending.add_clean(clean);
             }
             let archived: Vec<_> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.archived)).collect();
             if let Some(archive) = self.lines.iter_mut().find(|line| line.takes_records && line.committed < epoch) {

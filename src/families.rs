@@ -2,7 +2,8 @@
 
 pub use dataflows::shop::events::{Event, FAMILY, TOPICS};
 
-use crate::model::load::{Loaded, Model};
+pub use crate::model::load::Loaded;
+use crate::model::load::Model;
 use crate::model::views::View;
 use dataflows::declared::metrics::Metrics;
 use dataflows::declared::plan::Metric;

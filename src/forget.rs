@@ -262,6 +262,7 @@ fn in_sink(
         positions: progress.positions,
         deltas,
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     sink.apply(claim, &commit)

@@ -131,6 +131,7 @@ pub fn reconcile(
         positions: wanted.positions,
         deltas,
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     stored.apply(claim, &commit)?;

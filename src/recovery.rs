@@ -158,9 +158,9 @@ pub fn start(
         for ((sink, claim), position) in others.iter_mut().zip(&claims[1..]).zip(&mut positions[1..]) {
             if *position < at && (*position == 0 || !can_follow((catalogue, dir), (facts, identities), at, *position)?)
             {
-                if *position > 0 && !sink.keeps_rows() {
+                if *position > 0 && (sink.takes_records() || sink.takes_clean()) {
                     tracing::warn!(
-                        "{}: it was left out, and lacks what was accepted after epoch {position}",
+                        "{}: it was left out, and lacks the events that were accepted after epoch {position}",
                         sink.name()
                     );
                 }

@@ -154,6 +154,8 @@ pub struct Commit {
     pub deltas: BTreeMap<TableId, Vec<Delta>>,
     /// Added rows per table.
     pub appends: BTreeMap<TableId, Vec<Vec<Value>>>,
+    /// Events as metrics are computed of them, by the raw table of their family: for sinks that take them.
+    pub clean: BTreeMap<TableId, Vec<Vec<Value>>>,
     /// Accepted records, in the order of each partition: for sinks that take them.
     pub archived: Vec<Archived>,
 }
@@ -268,6 +270,11 @@ pub trait Sink: Send {
 
     /// Whether it takes the accepted records of a commit, as they came.
     fn takes_records(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes the events of a commit as metrics are computed of them.
+    fn takes_clean(&self) -> bool {
         false
     }
 

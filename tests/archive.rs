@@ -74,7 +74,8 @@ fn commits(history: &[Vec<Archived>], after: u64, dice: &mut ChaCha8Rng) -> Vec<
             let watermarks = Watermarks::of_shop(epoch as i64);
             let (deltas, appends) = (BTreeMap::new(), BTreeMap::new());
             let archived = std::mem::take(&mut archived);
-            commits.push(Commit { follows, epoch, clock_ms, watermarks, positions, deltas, appends, archived });
+            let clean = BTreeMap::new();
+            commits.push(Commit { follows, epoch, clock_ms, watermarks, positions, deltas, appends, clean, archived });
             follows = epoch;
         }
     }

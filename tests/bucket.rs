@@ -221,6 +221,7 @@ fn commit(number: u64) -> Commit {
         positions: BTreeMap::from([("topic/0".to_owned(), number as i64)]),
         deltas: BTreeMap::from([(table("users"), users)]),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

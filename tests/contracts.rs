@@ -146,6 +146,7 @@ fn commit(follows: u64, epoch: u64) -> Commit {
         positions: BTreeMap::from([("topic/0".to_owned(), epoch as i64)]),
         deltas: BTreeMap::new(),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

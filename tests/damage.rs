@@ -231,6 +231,7 @@ fn first_commit() -> Commit {
         positions: [("shop/0".to_owned(), 5)].into(),
         deltas: Default::default(),
         appends: Default::default(),
+        clean: Default::default(),
         archived: Vec::new(),
     }
 }

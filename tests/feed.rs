@@ -80,6 +80,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
             positions: BTreeMap::from([("topic/0".to_owned(), offset)]),
             deltas,
             appends: BTreeMap::from([(table("rejected_events"), added)]),
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         }
     };
@@ -466,6 +467,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
             positions: BTreeMap::new(),
             deltas,
             appends: BTreeMap::new(),
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         };
         sink.apply(&by, &commit).expect("applies");
@@ -500,6 +502,7 @@ fn rejecting(number: u64) -> Commit {
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("users"), vec![Delta::Upsert(user(number as i64, 1))])]),
         appends: BTreeMap::from([(table("rejected_events"), vec![row])]),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

@@ -119,6 +119,7 @@ fn a_table_of_another_shape_is_made_anew(open: &dyn Fn(Catalogue) -> Box<dyn War
         positions: BTreeMap::new(),
         deltas: deltas.into_iter().collect(),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     let mut sink = open(usual);
@@ -165,6 +166,7 @@ fn a_column_is_added(open: &dyn Fn(Catalogue) -> Box<dyn Warehouse>) {
         positions: BTreeMap::from([("topic/0".to_owned(), follows as i64)]),
         deltas: BTreeMap::new(),
         appends: BTreeMap::from([(id, vec![row])]),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     for columns in [1, 2] {
@@ -266,6 +268,7 @@ fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>
         positions: BTreeMap::new(),
         deltas: deltas.collect(),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     assert_eq!(commit.deltas.len(), tables.len());

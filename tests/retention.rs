@@ -183,6 +183,7 @@ fn a_start_goes_by_the_last_commit_before_it() {
             positions: BTreeMap::new(),
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         };
         memory.apply(&claim, &last).expect("applies");
@@ -245,6 +246,7 @@ fn sqlite_removes_the_beginnings_of_partitions_in_steps_and_says_so() {
         positions: BTreeMap::new(),
         deltas: BTreeMap::new(),
         appends: BTreeMap::from([(table("late_events"), rows.collect())]),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     sink.apply(&claim, &commit).expect("applies");

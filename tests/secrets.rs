@@ -9,7 +9,7 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 36] = [
+const SHOWN: [&str; 37] = [
     "warehouse",
     "model",
     "state_dir",
@@ -20,6 +20,7 @@ const SHOWN: [&str; 36] = [
     "registry.ca",
     "publish.prefix",
     "publish.brokers",
+    "publish.clean",
     "feed.path",
     "archive.path",
     "archive.topics",

@@ -89,3 +89,29 @@ fn a_metric_is_tried_over_the_events_of_a_shipped_model() {
     assert_eq!(code, Some(0), "{text}");
     has(&text, &["views: 1 rows, 0 differ", "have a copy of the model", "init --model store"]);
 }
+
+/// In Snowflake a declared family lies in the schemas of the others, ordered by the time that a key begins with.
+#[test]
+fn snowflake_has_declared_tables_in_its_schemas_with_clustering_keys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let setup = says(folder.path(), 0, &["schema", "--for", "snowflake", "--model", "store"]);
+    let statement = |table: &str| {
+        let at = setup.find(&format!("\"{table}\" (")).unwrap_or_else(|| panic!("`{table}` is missing"));
+        let begins = setup[..at].rfind("CREATE TABLE").expect("a statement");
+        setup[begins..].split(';').next().expect("a statement")
+    };
+    for (table, schema, key) in [
+        ("STORE_EVENTS", "RAW", None),
+        ("DAILY_REVENUE", "MARTS", Some("DAY")),
+        ("HOURLY_ACTIVITY", "MARTS", Some("HOUR")),
+        ("REVENUE_BY_BRAND", "MARTS", Some("DAY")),
+        ("PRODUCT_SALES", "MARTS", None),
+        ("CUSTOMER_LIFETIME_VALUE", "MARTS", None),
+    ] {
+        let statement = statement(table);
+        has(statement, &[&format!("\"{schema}\".\"{table}\"")]);
+        let cluster = key.map(|key| format!("CLUSTER BY (TO_DATE(\"{key}\"))"));
+        assert_eq!(statement.contains("CLUSTER BY"), key.is_some(), "{statement}");
+        cluster.iter().for_each(|cluster| has(statement, &[cluster]));
+    }
+}

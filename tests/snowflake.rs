@@ -111,6 +111,7 @@ fn commit(follows: u64, users: std::ops::Range<i64>) -> Commit {
             table("late_events"),
             users.map(|id| late(epoch as i64 * 1_000_000 + id)).collect(),
         )]),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

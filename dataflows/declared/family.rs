@@ -1,5 +1,6 @@
 //! A declared family, as everything outside knows a family; and the dataflow of its lane.
 
+use crate::Stream;
 pub use crate::declared::metrics::Known;
 use crate::declared::metrics::{Metrics, column, leaked};
 use crate::declared::once::{FORGETS, print};
@@ -232,12 +233,12 @@ impl Configured for WithSettings {
         let mut lane = Lane::new(scope, watermarks.clone(), &self.lane, ledger);
         let mut judging = LateSplit::new(arrivals);
         let (routes, split) = taps(&mut judging);
-        self.family.metrics_of(&split, &mut lane);
+        let clean = self.family.metrics_of(&split, &mut lane);
         let raw = split.raw.stream();
         let lines = self.judges_lines().then(|| logs.sequence.clone());
         let late = judging.build(targets.clone(), marks, &self.lane, lines, self.route(routes, logs));
         let (changes, closed) = lane.changes();
-        (Box::new(gate), Outputs { changes, closed, raw, late, watermarks, targets, pace })
+        (Box::new(gate), Outputs { changes, closed, raw, clean, late, watermarks, targets, pace })
     }
 }
 
@@ -264,17 +265,22 @@ impl WithSettings {
 }
 
 impl Made {
-    /// The row of an event in the raw table.
-    fn append(&self, event: &Declared, origin: &Origin, logs: &Logs) -> Append {
+    /// What an event says, column by column.
+    fn values(&self, event: &Declared) -> impl Iterator<Item = Value> {
         let columns = self.plan().columns.iter().enumerate();
-        let own = columns.map(|(place, column)| value(event.row.column(place), column.ty));
-        Append { table: self.raw, values: origin_values(origin, logs).into_iter().chain(own).collect() }
+        columns.map(|(place, column)| value(event.row.column(place), column.ty))
     }
 
-    /// Builds the tables that are kept.
-    fn metrics_of<'s>(&self, split: &Split<'s>, lane: &mut Lane<'s>) {
-        if !self.metrics.is_kept(lane) {
-            return;
+    /// The row of an event in the raw table.
+    fn append(&self, event: &Declared, origin: &Origin, logs: &Logs) -> Append {
+        Append { table: self.raw, values: origin_values(origin, logs).into_iter().chain(self.values(event)).collect() }
+    }
+
+    /// Builds the tables that are kept; tells of what events, if that is asked for.
+    fn metrics_of<'s>(&'static self, split: &Split<'s>, lane: &mut Lane<'s>) -> Option<Stream<'s, Append>> {
+        let (is_kept, says) = (self.metrics.is_kept(lane), lane.settings.clean);
+        if !is_kept && !says {
+            return None;
         }
         let events = match &self.plan().once {
             Some(_) => {
@@ -285,7 +291,12 @@ impl Made {
             }
             None => split.events.stream(),
         };
-        self.metrics.build(events, lane);
+        let clean =
+            says.then(|| events.clone().map(|event| Append { table: self.raw, values: self.values(&event).collect() }));
+        if is_kept {
+            self.metrics.build(events, lane);
+        }
+        clean
     }
 }
 

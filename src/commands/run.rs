@@ -270,6 +270,12 @@ impl Run<'_> {
         // Whether rows are missing is said of the warehouse, not of what is computed beside it: that one keeps them.
         options.commit.retention = Retention::default();
         self.say_what_begins(&inputs, &resume);
+        if options.lanes.iter().any(|lane| lane.family.lane().clean) {
+            tracing::warn!(
+                "a rebuild sends nothing to `{}`: what it reads for the first time is missing there",
+                config.publish.clean
+            );
+        }
         let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume, options)?;
         if stopped {
             bail!(

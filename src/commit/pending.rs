@@ -134,6 +134,7 @@ pub(super) struct Pending {
     /// In the order of epochs; of those of one key the last will count.
     deltas: BTreeMap<TableId, Vec<Delta>>,
     appends: BTreeMap<TableId, Vec<Vec<Value>>>,
+    clean: BTreeMap<TableId, Vec<Vec<Value>>>,
     archived: Vec<Archived>,
     epoch: Time,
     /// There is something to commit.
@@ -168,6 +169,14 @@ impl Pending {
         }
     }
 
+    /// Adds events as metrics are computed of them.
+    pub(super) fn add_clean(&mut self, events: Vec<Append>) {
+        for Append { table, values } in events {
+            self.bytes += values.iter().map(Value::size).sum::<usize>();
+            self.clean.entry(table).or_default().push(values);
+        }
+    }
+
     /// Adds the accepted records of an epoch.
     pub(super) fn archive(&mut self, mut records: Vec<Archived>) {
         self.bytes += records.iter().map(Archived::size).sum::<usize>();
@@ -192,6 +201,7 @@ impl Pending {
             positions: known.positions.clone(),
             deltas,
             appends,
+            clean: self.clean,
             archived: self.archived,
         }
     }

@@ -14,6 +14,9 @@ declared! {
         /// The beginning of the topics' names: with `mart.` the table `users` goes to `mart.users`. Empty publishes
         /// nothing.
         pub prefix: String,
+        /// The topic, in full, that gets each event of a model as metrics are computed of it: accepted, in time, and once. It
+        /// is written in the transaction of the tables. Empty is none.
+        pub clean: String,
         /// The brokers to publish to: `host:port`, several by commas. Empty is those of `kafka.brokers`, with their
         /// properties and secrets.
         pub brokers: String,
@@ -37,6 +40,7 @@ impl Default for Publish {
     fn default() -> Publish {
         Publish {
             prefix: String::new(),
+            clean: String::new(),
             brokers: String::new(),
             commit_interval: 1_000,
             partitions: 3,
@@ -79,6 +83,11 @@ impl Publish {
         let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         if !self.prefix.chars().all(legal) || self.prefix.len() > 200 {
             wrongs.say("publish.prefix", "is not the beginning of a topic's name: letters, digits, `.`, `_`, `-`");
+        }
+        if !self.clean.chars().all(legal) || self.clean.len() > 249 || self.clean.starts_with(&self.prefix) {
+            let why =
+                "is not the name of a topic: letters, digits, `.`, `_`, `-`, and not beginning with `publish.prefix`";
+            wrongs.say("publish.clean", why);
         }
         if self.brokers.is_empty() && !read_from.is_given() {
             let why = "is empty, and so is `kafka.brokers`: expected host:port, by commas";

@@ -69,11 +69,12 @@ pub(super) fn deliver(
     let worker = scope.index();
     let mut builder = OperatorBuilder::new("deliver".to_owned(), scope);
     let (mut changes, mut inputs) = (Vec::new(), Vec::new());
-    for Outputs { changes: of_lane, closed, raw, late, watermarks, targets, pace: _ } in lanes {
+    for Outputs { changes: of_lane, closed, raw, clean, late, watermarks, targets, pace: _ } in lanes {
         changes.push(of_lane);
         inputs.push((
             builder.new_input(closed, Pipeline),
             builder.new_input(raw, Pipeline),
+            clean.map(|clean| builder.new_input(clean, Pipeline)),
             builder.new_input(late, Pipeline),
             builder.new_input(watermarks, Pipeline),
             builder.new_input(targets, Pipeline),
@@ -82,9 +83,12 @@ pub(super) fn deliver(
     builder.build(move |_caps| {
         let mut open = BTreeMap::<Time, Part>::new();
         move |frontiers| {
-            for (lane, (closed, raw, late, watermarks, targets)) in inputs.iter_mut().enumerate() {
+            for (lane, (closed, raw, clean, late, watermarks, targets)) in inputs.iter_mut().enumerate() {
                 closed.for_each(|_, _| {});
                 raw.for_each(|cap, appends| open.entry(*cap.time()).or_default().appends.append(appends));
+                if let Some(clean) = clean {
+                    clean.for_each(|cap, events| open.entry(*cap.time()).or_default().clean.append(events));
+                }
                 late.for_each(|cap, events| {
                     let asides = asides.borrow();
                     let part = open.entry(*cap.time()).or_default();
@@ -142,7 +146,7 @@ pub(super) fn deliver(
             }
             for (time, part) in split_closed(&mut open, closed) {
                 // If nobody listens the run is ending with an error that somebody else reports.
-                outbox.send(Message::Part(time, part)).ok();
+                outbox.send(Message::Part(time, Box::new(part))).ok();
             }
             outbox.send(Message::Reached(worker, frontier)).ok();
             reached.set(frontier);

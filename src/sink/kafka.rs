@@ -9,6 +9,7 @@
 //! goes on, though no watermark does. What was removed and is added again, is there again, for as long.
 
 mod added;
+mod clean;
 pub(crate) mod read;
 mod rights;
 mod rows;
@@ -26,6 +27,7 @@ use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use crate::lanes::Watermarks;
 use added::Added;
+use clean::Clean;
 use dataflows::Time;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
@@ -45,6 +47,8 @@ const PROGRESS_KEY: &[u8] = b"progress";
 pub struct Kafka {
     catalogue: Catalogue,
     prefix: String,
+    /// The topic of clean events; empty is none.
+    clean: String,
     client: Client,
     registry: RegistryConfig,
     commit_interval: Duration,
@@ -63,6 +67,7 @@ type Additions<'a> = Vec<(TableId, Vec<&'a Vec<Value>>)>;
 struct Writer {
     producer: Transactional,
     encoders: BTreeMap<TableId, (Encoder, Encoder)>,
+    clean: Clean,
     progress: Progress,
     added: Added,
 }
@@ -113,6 +118,7 @@ impl Kafka {
         Ok(Kafka {
             catalogue,
             prefix: config.publish.prefix.clone(),
+            clean: config.publish.clean.clone(),
             client,
             registry: config.registry.clone(),
             commit_interval: Duration::from_millis(config.publish.commit_interval.unsigned_abs()),
@@ -235,9 +241,9 @@ impl Kafka {
         };
         // Before anybody is fenced out: a run that was superseded must not fence out the one that superseded it.
         ours(self.progress()?)?;
-        let (encoders, producer) = (self.encoders()?, self.producer()?);
+        let (encoders, clean, producer) = (self.encoders()?, self.clean()?, self.producer()?);
         let (progress, added) = ours(self.progress()?)?;
-        Ok(Writer { producer, encoders, progress, added })
+        Ok(Writer { producer, encoders, clean, progress, added })
     }
 
     /// The rows of raw tables that are not there yet.
@@ -283,7 +289,7 @@ impl Kafka {
             let topic = self.topic(id.table());
             rows.iter().try_for_each(|row| upsert(id, &topic, row))?;
         }
-        Ok(())
+        writer.clean.each(commit, |topic, key, payload| writer.producer.send(topic, key, Some(payload)))
     }
 
     /// Leaves the progress in a transaction that is open.
@@ -313,7 +319,8 @@ impl Sink for Kafka {
         (self.writer, self.pages) = (None, None);
         let topics = self.make_topics().map_err(sink_error)?;
         self.refuse_what_loses_rows(&topics)?;
-        let encoders = self.encoders()?;
+        self.make_clean_topic()?;
+        let (encoders, clean) = (self.encoders()?, self.clean()?);
         let producer = self.producer()?;
         // Now nobody else can commit, and what was in the middle of it is decided.
         let found = self.progress()?;
@@ -336,7 +343,7 @@ impl Sink for Kafka {
             progress.made_by = made_by;
         }
         producer.transaction(|| self.send_progress(&producer, &progress, &added)).map_err(sink_error)?;
-        self.writer = Some(Writer { producer, encoders, progress, added });
+        self.writer = Some(Writer { producer, encoders, clean, progress, added });
         Ok(claim)
     }
 
@@ -393,6 +400,10 @@ impl Sink for Kafka {
         Some(self.commit_interval)
     }
 
+    fn takes_clean(&self) -> bool {
+        !self.clean.is_empty()
+    }
+
     fn name(&self) -> String {
         format!("Kafka at {}, topics `{}*`", self.client.brokers, self.prefix)
     }
@@ -427,7 +438,12 @@ impl Stored for Kafka {
 
     fn scrub(&mut self, _: &Claim, _: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
         let when = "once brokers compact a segment that is closed (`segment.ms`, `max.compaction.lag.ms`)";
-        Ok(vec![format!("{}: tombstones and the rows of nobody are sent; the rows of before go {when}", self.name())])
+        let mut left =
+            vec![format!("{}: tombstones and the rows of nobody are sent; the rows of before go {when}", self.name())];
+        if !self.clean.is_empty() {
+            left.push(format!("{}: topic `{}`, until brokers remove it (`retention.ms`)", self.name(), self.clean));
+        }
+        Ok(left)
     }
 }
 

@@ -82,6 +82,7 @@ mod tests {
             positions: BTreeMap::new(),
             deltas: BTreeMap::new(),
             appends: BTreeMap::new(),
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         };
         assert!(Purge::after(&commit, all(), &Retention::default()).is_empty());

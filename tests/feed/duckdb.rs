@@ -44,6 +44,7 @@ fn commit(number: u64, deltas: BTreeMap<TableId, Vec<Delta>>, appends: BTreeMap<
         positions: BTreeMap::from([("topic/0".to_owned(), number as i64)]),
         deltas,
         appends,
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

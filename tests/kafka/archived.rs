@@ -1,4 +1,5 @@
-//! What DuckDB reads of the archive is what Python decodes of the topic, after fifty kills.
+//! After fifty kills what DuckDB reads of the archive is what Python decodes of the topic, and each clean event is
+//! published once.
 
 use super::stack::{Stack, await_that, framed, long, text};
 use crate::support::{MONDAY_MS, needed};
@@ -29,6 +30,7 @@ fn schema(more: &str) -> String {
 const MODEL: &str = r#"doc = "One row per play."
 time = "played_at"
 person = "listener"
+once = "everything"
 [columns]
 played_at = { type = "instant", from = "at", doc = "When it began, UTC." }
 listener = { type = "integer", min = 1, doc = "Who listened." }
@@ -69,14 +71,23 @@ fn journaled(stack: &Stack) -> u64 {
     dir.chain().map_or(0, |chain| chain.end())
 }
 
+/// Compares the topic of clean events and the raw table; tells how many events both have.
+fn published_once(stack: &Stack) -> usize {
+    counted(stack, "clean_rows.py", &stack.topic("clean"), &stack.path("deltamart.db"), &[])
+}
+
 /// Compares topic and archive; tells how many rows both have.
 fn compared(stack: &Stack, forgotten: &str) -> usize {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/archive_rows.py");
+    counted(stack, "archive_rows.py", &stack.topic("plays"), &stack.path("archive"), &[forgotten])
+}
+
+/// The number that a script prints of a topic and a place.
+fn counted(stack: &Stack, script: &str, topic: &str, place: &Path, more: &[&str]) -> usize {
     let output = Command::new(needed("DELTAMART_PYTHON"))
-        .arg(script)
-        .args([&stack.brokers, &stack.registry, &stack.topic("plays")])
-        .arg(stack.path("archive"))
-        .arg(forgotten)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script))
+        .args([&stack.brokers, &stack.registry, topic])
+        .arg(place)
+        .args(more)
         .output()
         .expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -85,7 +96,7 @@ fn compared(stack: &Stack, forgotten: &str) -> usize {
 
 #[test]
 #[ignore = "needs Kafka and a Python with DuckDB (scripts/with-stack, scripts/venv)"]
-fn after_fifty_kills_the_archive_is_what_python_decodes_of_the_topic() {
+fn after_fifty_kills_the_archive_is_the_topic_and_clean_events_are_published_once() {
     let stack = Stack::reading("archived", |event| event == "sign_in");
     stack.creates("sign_in", 1, "delete");
     stack.creates("plays", 2, "delete");
@@ -98,7 +109,14 @@ fn after_fifty_kills_the_archive_is_what_python_decodes_of_the_topic() {
     let sets =
         ["archive.path=archive", "archive.rows=40", "archive.archive_interval=1s", "archive.commit_interval=20ms"];
     let more = ["epoch_interval=10ms", "commit_interval=20ms", "snapshot_interval=200ms"];
+    let publish = [
+        format!("publish.prefix={}.", stack.topic("mart")),
+        format!("publish.clean={}", stack.topic("clean")),
+        "publish.commit_interval=20ms".to_owned(),
+        "publish.partitions=2".to_owned(),
+    ];
     let mut run = vec!["run", "-w", "2"];
+    publish.iter().for_each(|set| run.extend(["--set", set]));
     sets.iter().chain(&more).for_each(|set| run.extend(["--set", set]));
     let (mut dice, mut minute) = (ChaCha8Rng::seed_from_u64(11), 0);
     for _ in 0..KILLS {
@@ -107,8 +125,9 @@ fn after_fifty_kills_the_archive_is_what_python_decodes_of_the_topic() {
         await_that("it goes on", || {
             for partition in 0..2 {
                 let plays = (0..dice.random_range(1..60)).map(|_| {
-                    minute += 1;
-                    play(&mut dice, &schemas, minute)
+                    // Some are repeated.
+                    minute += i64::from(dice.random_range(0..9) > 0);
+                    play(&mut ChaCha8Rng::seed_from_u64(minute as u64), &schemas, minute)
                 });
                 let plays = plays.collect::<Vec<_>>();
                 stack.sends("plays", partition, plays);
@@ -120,7 +139,8 @@ fn after_fifty_kills_the_archive_is_what_python_decodes_of_the_topic() {
     stack.succeeds(&[&run[..], &["--to-end"]].concat());
     stack.verify(&[]);
     let rows = compared(&stack, "0");
-    assert!(rows > 1_000, "{rows}");
+    let clean = published_once(&stack);
+    assert!(rows > 1_000 && clean < rows && clean > rows / 2, "{rows} rows, {clean} clean events");
     stack.succeeds(&["forget", "3", "--set", "archive.path=archive"]);
     let others = compared(&stack, "3");
     assert!(others < rows && others > rows / 2, "{others} of {rows}");

@@ -61,6 +61,7 @@ fn with<T>(contents: &Contents, made_by: MadeBy, ask: impl FnOnce(&Sqlite) -> T)
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("session_metrics"), deltas)]),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     };
     sink.apply(&claim, &commit).expect("applies");
@@ -100,6 +101,7 @@ pub fn commit(follows: u64) -> Commit {
         positions: BTreeMap::new(),
         deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into())]),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

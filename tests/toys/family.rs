@@ -98,6 +98,6 @@ impl Configured for Library {
         };
         let late = judging.build(targets.clone(), marks, &self.0, lines, route);
         let (changes, closed) = lane.changes();
-        (Box::new(gate), Outputs { changes, closed, raw, late, watermarks, targets, pace })
+        (Box::new(gate), Outputs { changes, closed, raw, clean: None, late, watermarks, targets, pace })
     }
 }

@@ -22,6 +22,7 @@ impl Kafka {
     fn try_topics(&self) -> Result<(), KafkaError> {
         let consumer = consumer(&self.client, &[])?;
         let all = self.catalogue.tables().iter().map(|id| self.topic(id.table())).chain([self.progress_topic()]);
+        let all = all.chain((!self.clean.is_empty()).then(|| self.clean.clone()));
         let (mut there, mut missing) = (Vec::new(), Vec::new());
         for topic in all {
             let is_there = !numbers(&consumer, &self.client, &topic)?.is_empty();

@@ -29,7 +29,8 @@ pub(super) fn key_schema(table: &Table) -> String {
     schema(&format!("{}_key", table.name), "The primary key.", &table.columns[..table.key_columns])
 }
 
-fn schema(name: &str, doc: &str, columns: &[Column]) -> String {
+/// The schema of a record of these columns.
+pub(super) fn schema(name: &str, doc: &str, columns: &[Column]) -> String {
     let fields: Vec<Json> = columns.iter().map(field).collect();
     json!({"type": "record", "name": name, "namespace": NAMESPACE, "doc": doc, "fields": fields}).to_string()
 }

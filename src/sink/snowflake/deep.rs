@@ -211,6 +211,7 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
         positions: BTreeMap::new(),
         deltas: deltas.into_iter().collect(),
         appends: BTreeMap::new(),
+        clean: BTreeMap::new(),
         archived: Vec::new(),
     }
 }

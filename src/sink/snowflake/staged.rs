@@ -79,6 +79,7 @@ mod tests {
             positions,
             deltas,
             appends,
+            clean: BTreeMap::new(),
             archived: Vec::new(),
         }
     }

@@ -78,6 +78,8 @@ mod tests {
             positions: BTreeMap::new(),
             deltas: BTreeMap::from([(QUALITY, rows)]),
             appends: BTreeMap::new(),
+            clean: BTreeMap::new(),
+            archived: Vec::new(),
         };
         sink.apply(&claim, &commit).expect("applies");
         let found = sink.last_hours().expect("reads");
