@@ -66,7 +66,7 @@ mod tests {
             assert_eq!((pace.reached(), pace.due_in_ms(4 * HOUR_MS)), (4 * HOUR_MS, 0));
             assert_eq!(pace.due_in_ms(5 * HOUR_MS), waits_ms);
             now.fetch_add(waits_ms as i64 - 1, Relaxed);
-            assert!(waits_ms == 1 || pace.due_in_ms(5 * HOUR_MS) == 1, "a moment before it is not due");
+            assert!(waits_ms == 1 || pace.due_in_ms(5 * HOUR_MS) > 0, "a moment before it is not due");
             now.fetch_add(1, Relaxed);
             assert_eq!((pace.reached(), pace.due_in_ms(5 * HOUR_MS)), (5 * HOUR_MS, 0));
             // A clock that was set back tells nothing before the beginning.
