@@ -1,7 +1,8 @@
 //! Files that are dropped into a folder, as records of topics.
 
 use super::stack::{Stack, await_that};
-use crate::shipped::real::{rows, selected};
+use crate::csv::real_events;
+use crate::shipped::real::{has_the_figures, rows, selected};
 use std::fs;
 
 const SETS: [&str; 6] = ["--set", "kafka.format=json", "--set", "watch.settle=0s", "--set", "kafka.partitions=2"];
@@ -9,6 +10,29 @@ const TABLES: [(&str, &str); 2] = [
     ("product_sales", include_str!("../../model/store/product_sales.sql")),
     ("daily_revenue", include_str!("../../model/store/daily_revenue.sql")),
 ];
+
+/// The store's model, with topics of its own.
+fn model(stack: &Stack) {
+    fs::create_dir_all(stack.path("model/views")).expect("makes it");
+    let (own, theirs) = (format!("[\"{}\"]", stack.topic("store_events")), "[\"store_events\", \"raw_events\"]");
+    for (file, text) in deltamart::model::shipped::named("store").expect("it is shipped").files {
+        fs::write(stack.path(&format!("model/{file}")), text.replace(theirs, &own)).expect("writes");
+    }
+}
+
+/// The real events, dropped as a file and read from the topic.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn the_real_events_of_a_store_are_the_same_through_kafka() {
+    let Some(csv) = real_events() else { return };
+    let stack = Stack::reading("real", |_| false);
+    model(&stack);
+    fs::create_dir(stack.path("inbox")).expect("makes it");
+    fs::copy(&csv, stack.path("inbox/2019-Oct_head.csv")).expect("copies");
+    stack.succeeds(&[&["watch", "inbox", "--to-kafka", "--to-end"][..], &SETS].concat());
+    stack.succeeds(&["run", "--to-end", "--warehouse", "kafka.db", "--set", "kafka.format=json", "-w", "2"]);
+    has_the_figures(&stack.path(""), "kafka.db");
+}
 
 /// Whoever reads what was committed reads each line once, however often it was killed.
 #[test]

@@ -76,6 +76,18 @@ pub fn rows(folder: &Path, warehouse: &str, table: &str) -> String {
     selected(folder, warehouse, &sql)
 }
 
+/// A warehouse has what was counted by hand.
+pub fn has_the_figures(at: &Path, warehouse: &str) {
+    for (sql, figure) in FIGURES {
+        assert_eq!(selected(at, warehouse, sql), *figure, "{warehouse}: {sql}");
+    }
+    for revenue in REVENUES {
+        let sql = format!("SELECT printf('%.2f', sum({revenue}");
+        let sql = sql.replacen(") FROM", ")) FROM", 1);
+        assert_eq!(selected(at, warehouse, &sql), "59442.63", "{warehouse}: {sql}");
+    }
+}
+
 #[test]
 fn the_real_events_of_a_store_give_the_figures_that_were_counted_by_hand() {
     let Some(csv) = real_events() else { return };
@@ -87,14 +99,7 @@ fn the_real_events_of_a_store_give_the_figures_that_were_counted_by_hand() {
     for (file, warehouse) in [(csv, "csv.db"), ("store_events=head.jsonl", "json.db")] {
         let text = says(at, 0, &["batch", file, "--model", "store", "--warehouse", warehouse, "-w", "2"]);
         has(&text, &["17,435 records", "1 rejected"]);
-        for (sql, figure) in FIGURES {
-            assert_eq!(selected(at, warehouse, sql), *figure, "{file}: {sql}");
-        }
-        for revenue in REVENUES {
-            let sql = format!("SELECT printf('%.2f', sum({revenue}");
-            let sql = sql.replacen(") FROM", ")) FROM", 1);
-            assert_eq!(selected(at, warehouse, &sql), "59442.63", "{file}: {sql}");
-        }
+        has_the_figures(at, warehouse);
         let verified = says(at, 0, &["verify", "--model", "store", "--warehouse", warehouse]);
         for table in TABLES {
             has(&verified, &[&format!("{table}: ")]);
