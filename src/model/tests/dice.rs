@@ -80,8 +80,11 @@ impl Words {
         }
     }
 
-    /// Over the rows of a metric, if they have a time.
+    /// Over the rows of a metric, if they have a time, and may be read.
     pub fn of_rows(inner: &Metric) -> Option<Words> {
+        if !inner.asks.is_empty() {
+            return None;
+        }
         let time = inner.outputs[*inner.times().first()?].name.clone();
         let of = |is_such: fn(Type) -> bool, others: &[&str]| {
             let such = inner.outputs.iter().filter(|output| is_such(output.value.ty)).map(|output| output.name.clone());

@@ -51,12 +51,7 @@ fn drawing(seed: u64) -> Option<Drawing> {
     // Each third is computed of the rows of one.
     if let Some(words) = Words::of_rows(&metric).filter(|_| dice.of(3) == 0) {
         let outer = dice.metric_of(&words);
-        let read = [(0, metric.clone())];
-        if !metric.asks.is_empty() {
-            assert!(compile_over("of_rows", &outer, &[family.clone()], &read).is_err(), "{text}\n{outer}");
-            return Some(Drawing { text, family, metric, events, late });
-        }
-        let (_, outer_metric) = compile_over("of_rows", &outer, &[family.clone()], &read).ok()?;
+        let (_, outer_metric) = compile_over("of_rows", &outer, &[family.clone()], &[(0, metric)]).ok()?;
         return Some(Drawing { text: format!("{text}\n{outer}"), family, metric: outer_metric, events, late });
     }
     Some(Drawing { text, family, metric, events, late })

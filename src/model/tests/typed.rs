@@ -226,7 +226,9 @@ fn rows_of_a_metric_are_read_as_events_are_but_for_what_only_events_have() {
         let all = texts.iter().map(|(name, text)| compile(name, text, &[store()]).expect("a metric"));
         all.collect::<Vec<_>>()
     };
-    let mut metrics = over(&[("visits", visits), ("days", days), ("kinds", kinds)]);
+    let near = "-- Near.\nSELECT date_trunc('day', event_time) AS day, count(*) FILTER (WHERE event_time < watermark()) AS n FROM \
+                store_events GROUP BY day";
+    let mut metrics = over(&[("visits", visits), ("days", days), ("kinds", kinds), ("near", near)]);
     let by_week = "-- Weeks.\nSELECT date_trunc('week', day) AS week, count(DISTINCT who) AS users, is_final() FROM days GROUP BY week";
     let (_, weeks) = compile_over("weeks", by_week, &[store()], &metrics).expect("a metric");
     assert_eq!(weeks.inner().map(|inner| inner.name.as_str()), Some("days"));
@@ -242,6 +244,7 @@ fn rows_of_a_metric_are_read_as_events_are_but_for_what_only_events_have() {
             .join("\n")
     };
     for (select, from, group, what) in [
+        ("date_trunc('day', day) AS again, sum(n) AS n", "near", "again", "the rows of `near` come and go"),
         (
             "date_trunc('day', started) AS day, is_final()",
             "visits",
