@@ -48,6 +48,8 @@ const BYTES_MAX: usize = 16 << 20;
 struct Way {
     source: Dropped,
     partition: String,
+    /// The key of its position.
+    position: String,
     topic: &'static str,
     /// The fields of which the first that has a value says whom an event is of.
     person: &'static [&'static str],
@@ -80,6 +82,7 @@ pub(super) fn watch(config: &Config, given: &Path, to_end: bool) -> Result<Outco
         let dir = StateDir::open(store, None)?;
         // Whoever sent before us under this name can send nothing more: what it sent can be read.
         let producer = Transactional::begin(&config.kafka, &format!("deltamart-watch-{}", dir.pipeline_id), BYTES_MAX)?;
+        let pipeline = dir.pipeline_id.clone();
         let mode = if to_end { Mode::ToEnd } else { Mode::Watches };
         let families = declared().iter().map(|loaded| FamilyId(loaded.family)).collect();
         let judges = Judges {
@@ -89,7 +92,7 @@ pub(super) fn watch(config: &Config, given: &Path, to_end: bool) -> Result<Outco
             accept_rejects: config.accept_rejects,
         };
         let folder = Folder::open(&watched.folder, dir, judges, ways(config, mode))?;
-        let mut opened = open(&config.kafka, &Arc::new(Mutex::new(folder)))?;
+        let mut opened = open(&config.kafka, &Arc::new(Mutex::new(folder)), &pipeline)?;
         send_all(&mut opened, &producer, &stop, &mut sent)
     })?;
     let stopped = stop.load(Acquire);
@@ -101,19 +104,21 @@ fn topic_of(loaded: &Loaded) -> Option<&'static str> {
     loaded.events.topics.first().map(String::as_str)
 }
 
-/// The files of each family, from where they were sent last.
-fn open(client: &Client, folder: &Arc<Mutex<Folder>>) -> Result<Vec<Way>> {
+/// The files of each family, from where they were sent last. Folders of others may have the same name: a position is that of
+/// the pipeline whose folder it is.
+fn open(client: &Client, folder: &Arc<Mutex<Folder>>, pipeline: &str) -> Result<Vec<Way>> {
     let (reader, mut ways) = (Reader::new(client)?, Vec::new());
     for loaded in declared() {
         let Some(topic) = topic_of(loaded) else { continue };
         let mut source = Dropped::new(folder, FamilyId(loaded.family));
         let partition = crate::engine::partition_name(&source.partitions()[0]);
-        let written = reader.last(PROGRESS, partition.as_bytes())?;
+        let position = format!("{pipeline}/{partition}");
+        let written = reader.last(PROGRESS, position.as_bytes())?;
         let next = written.map(|written| read_position(&written, &partition)).transpose()?;
         source.seek(&next.map(|next| (0, next)).into_iter().collect::<Vec<_>>())?;
         let person = loaded.family.plan().person.and_then(|place| loaded.events.readings.get(place));
         let person = person.map_or(&[][..], |reading| &reading.from);
-        ways.push(Way { source, partition, topic, person });
+        ways.push(Way { source, partition, position, topic, person });
     }
     Ok(ways)
 }
@@ -166,7 +171,7 @@ impl Way {
             let json = of_values.map_or(Cow::Borrowed(line), Cow::Owned);
             producer.send(self.topic, &key(&json, self.person), Some(&json))?;
         }
-        producer.send(PROGRESS, self.partition.as_bytes(), Some(next.to_string().as_bytes()))
+        producer.send(PROGRESS, self.position.as_bytes(), Some(next.to_string().as_bytes()))
     }
 }
 

@@ -479,7 +479,7 @@ impl Worker {
                 gate.enter(origin);
                 if let Some(name) = &shared.archived[record.partition as usize] {
                     let (offset, clock_ms) = (record.offset, self.clock_ms);
-                    aside.archived.extend(Archived::of(&partition.format, name, offset, clock_ms, payload));
+                    aside.archived.extend(Archived::of(format, name, offset, clock_ms, payload));
                 }
                 Became::Event
             }

@@ -34,6 +34,21 @@ fn the_real_events_of_a_store_are_the_same_through_kafka() {
     has_the_figures(&stack.path(""), "kafka.db");
 }
 
+/// Two pipelines may call their folders alike.
+#[test]
+#[ignore = "needs Kafka (scripts/with-stack)"]
+fn folders_of_one_name_are_two() {
+    for prefix in ["one", "two"] {
+        let stack = Stack::reading(prefix, |_| false);
+        model(&stack);
+        fs::create_dir(stack.path("inbox")).expect("makes it");
+        let text = "event_time,event_type,product_id,price,user_id\n2019-10-01 10:00:00 UTC,view,7,1.00,1\n";
+        fs::write(stack.path("inbox/a.csv"), text).expect("writes");
+        let said = stack.succeeds(&[&["watch", "inbox", "--to-kafka", "--to-end"][..], &SETS].concat());
+        assert!(said.contains("1 line sent"), "{prefix}: {said}");
+    }
+}
+
 /// Whoever reads what was committed reads each line once, however often it was killed.
 #[test]
 #[ignore = "needs Kafka (scripts/with-stack)"]
