@@ -228,6 +228,15 @@ fn a_person_who_is_forgotten_is_nobody_and_sums_stay() {
     assert_eq!(rows, [(made.tables()[1], kinds), (made.tables()[0], users)]);
 }
 
+/// Forgets a person in everything that was kept; tells how many records named the person.
+fn forgotten(made: &Made, sections: &mut [crate::state::Section], person: &Renaming) -> u64 {
+    let of_section = |section: &mut crate::state::Section| {
+        let kept = made.kept().into_iter().find(|kept| kept.name() == section.name).expect("ours");
+        kept.forget(section, person).expect("ours")
+    };
+    sections.iter_mut().map(of_section).sum()
+}
+
 /// Of rows, each value stands with how often it is there.
 #[test]
 fn a_person_who_is_forgotten_is_nobody_where_rows_are_counted() {
@@ -247,11 +256,7 @@ fn a_person_who_is_forgotten_is_nobody_where_rows_are_counted() {
     let history = History { moments, segments: vec![segment(0..1)] };
     let mut first = play(made, &Settings::default(), &history);
     let seven = Renaming::new(Id::Number(7), Id::Number(7).nobody(1));
-    let mut found = 0;
-    for section in &mut first.sections {
-        let kept = made.kept().into_iter().find(|kept| kept.name() == section.name).expect("ours");
-        found += kept.forget(section, &seven).expect("ours");
-    }
+    let found = forgotten(made, &mut first.sections, &seven);
     assert_eq!(found, 2, "the person's group, and the group that counts the person");
     let second = harness::play_from(made, &Settings::default(), &history, &segment(1..2), &first.sections, MONDAY_MS);
     let changed: Vec<_> = second.deltas.into_iter().flatten().filter(|(id, _)| *id == made.tables()[0]).collect();
@@ -274,11 +279,7 @@ fn a_person_who_is_forgotten_is_nobody_where_events_ask() {
     let history = History { moments, segments: vec![segment(0..1)] };
     let mut first = play(made, &Settings::default(), &history);
     let seven = Renaming::new(Id::Number(7), Id::Number(7).nobody(1));
-    let mut found = 0;
-    for section in &mut first.sections {
-        let kept = made.kept().into_iter().find(|kept| kept.name() == section.name).expect("ours");
-        found += kept.forget(section, &seven).expect("ours");
-    }
+    let found = forgotten(made, &mut first.sections, &seven);
     assert_eq!(found, 2, "the event that asks, and the same as one that answers");
     let second = harness::play_from(made, &Settings::default(), &history, &segment(1..2), &first.sections, MONDAY_MS);
     let mut rows: Vec<_> = second.deltas.into_iter().flatten().flat_map(|(_, deltas)| deltas).collect();
