@@ -2,6 +2,7 @@
 
 use crate::declared::row::{Bare, Datum, Row};
 use crate::persons::Id;
+use crate::time::Instant;
 use std::borrow::Cow;
 
 const NULL: u8 = 0;
@@ -112,6 +113,14 @@ pub fn at(mut bytes: &[u8], place: usize) -> Datum<'_> {
         }
     }
     pull(&mut bytes).unwrap_or(Datum::Null)
+}
+
+/// The first value of the bytes, if that is an instant.
+pub fn instant(bytes: &[u8]) -> Option<Instant> {
+    match pull(&mut &bytes[..])? {
+        Datum::Instant(at) => Some(at),
+        Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
+    }
 }
 
 /// All values of the bytes.

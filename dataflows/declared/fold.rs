@@ -4,17 +4,15 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::conditions::{Conditions, Mask, Truths};
-use crate::declared::encode;
 use crate::declared::eval::eval;
 use crate::declared::plan::{Expr, Metric, Node};
 use crate::declared::row::{Datum, Row};
-use crate::declared::said::{Said, begin, keys};
-use crate::declared::sessions::shared;
-use crate::hash::Folded;
+use crate::declared::said::{Said, begin, hash, keys, place_hash};
+use crate::declared::sessions::{shared, start};
+use crate::declared::{encode, said};
 use crate::places::Places;
 use crate::time::Time;
 use std::collections::BTreeMap;
-use std::hash::Hasher;
 use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
@@ -23,13 +21,7 @@ use timely::dataflow::operators::generic::Operator;
 /// session not on when it began: that may change.
 pub fn spread(key: &[u8], is_session: bool) -> u64 {
     // Whoever keeps groups takes the lower half first.
-    hash(if is_session { shared(key) } else { key }) >> 32
-}
-
-fn hash(key: &[u8]) -> u64 {
-    let mut hasher = Folded::default();
-    hasher.write(keys(key));
-    hasher.finish()
+    hash(keys(if is_session { shared(key) } else { key })) >> 32
 }
 
 /// What metrics read of an event.
@@ -46,8 +38,8 @@ struct Reads {
     /// Of each aggregate, which events take part.
     filters: Vec<Mask>,
     layout: Rc<Layout>,
-    /// Its last key is when a session began.
-    is_session: bool,
+    /// Which events are in one session, if its last key is when one began.
+    session: Option<i64>,
 }
 
 impl Reading {
@@ -67,7 +59,7 @@ impl Reading {
             filter: masks.next().unwrap_or_default(),
             keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, person))).collect(),
             filters: masks.by_ref().take(metric.kept().len()).collect(),
-            is_session: metric.session().is_some(),
+            session: metric.session(),
             layout: Rc::clone(&layouts[number]),
         });
         let metrics = metrics.collect();
@@ -83,7 +75,8 @@ pub struct Folding {
     spare: Vec<u8>,
 }
 
-/// What is said of the groups that a worker keeps. `places` finds them by their keys.
+/// What is said of the groups that a worker keeps. `places` finds them by their keys; of sessions, by what those of a group
+/// of events have in common, the last one that was begun.
 #[derive(Default)]
 struct Part {
     places: Places,
@@ -97,6 +90,31 @@ impl Part {
         if let Some(slot) = places.find(hash, |place| said.key(place as usize) == key) {
             return places.at(slot) as usize;
         }
+        self.add(hash, key, layout)
+    }
+
+    /// The place of a session that an event of the epoch belongs to, or begins. A key's instant is that of the event.
+    fn session(&mut self, hash: u32, key: &[u8], gap_ms: i64, layout: &Layout) -> usize {
+        let Part { places, said } = self;
+        let Some(slot) = places.find(hash, |place| shared(said.key(place as usize)) == shared(key)) else {
+            return self.add(hash, key, layout);
+        };
+        let place = places.at(slot) as usize;
+        let (at, began) = (start(key), start(said.key(place)));
+        let (words, held) = said.partial(place);
+        let last = if let Datum::Instant(last) = layout.last(words, held) { last } else { began };
+        if began.saturating_sub(at) >= gap_ms || at.saturating_sub(last) >= gap_ms {
+            places.remove(slot);
+            return self.add(hash, key, layout);
+        }
+        if at < began {
+            said.rename(place, key);
+        }
+        place
+    }
+
+    fn add(&mut self, hash: u32, key: &[u8], layout: &Layout) -> usize {
+        let Part { places, said } = self;
         let place = said.groups();
         said.add(key, layout);
         places.insert(hash, u32::try_from(place).expect("four billion groups of an epoch do not fit into memory"));
@@ -120,7 +138,7 @@ impl Folding {
     pub fn take(&mut self, reading: &Reading, row: &Row, times: Option<i64>) {
         let Folding { parts, truths, key, spare } = self;
         reading.conditions.look(row, truths);
-        for Reads { number, filter, keys, filters, layout, is_session } in &reading.metrics {
+        for Reads { number, filter, keys, filters, layout, session } in &reading.metrics {
             if !reading.conditions.fits(filter, row, truths) && !is_broken(Law::WhereIsAsked) {
                 continue;
             }
@@ -132,19 +150,21 @@ impl Folding {
                     encode::push(&eval(of, row), *is_person, key);
                 }
             }
-            let hash = hash(key);
+            let hash = hash(said::keys(if session.is_some() { shared(key) } else { key }));
             // By the event, and not by the group.
             let by = if is_broken(Law::AGroupIsInOnePlace) { row.column(0) } else { Datum::Null };
             let by = if let Datum::Instant(at) = by { at as usize } else { 0 };
             // To divide takes as long as to look at a condition or two.
             let to = match parts.len() {
                 1 => 0,
-                workers if *is_session => (spread(key, true) as usize ^ by) % workers,
                 workers => ((hash >> 32) as usize ^ by) % workers,
             };
             let part = &mut parts[to];
-            // Metrics with the same keys are many.
-            let place = part.place(hash as u32 ^ (*number as u32).wrapping_mul(0x9e37_79b9), key, layout);
+            let hash = place_hash(hash, *number);
+            let place = match session {
+                None => part.place(hash, key, layout),
+                Some(gap_ms) => part.session(hash, key, *gap_ms, layout),
+            };
             let (words, held) = part.said.partial(place);
             for (aggregate, filter) in filters.iter().enumerate() {
                 if reading.conditions.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {

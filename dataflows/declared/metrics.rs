@@ -9,6 +9,7 @@ use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
 use crate::declared::row::Declared;
 use crate::declared::rows::{Place, Rows};
 use crate::declared::said::{Said, begin};
+use crate::declared::walk::read_columns;
 use crate::lane::Lane;
 use crate::state::{Kept, KeptBy, Section};
 use crate::table::{self, Column, Person, Role, Table, TableId};
@@ -181,18 +182,20 @@ impl Metrics {
                 counted: Some(*counted),
                 table: u16::try_from(number).ok().filter(|_| is_kept(*id)),
                 inner: None,
-                is_read: false,
+                read_by: None,
             })
             .collect();
         for number in 0..nodes.len() {
             let (metric, known) = (nodes[number].metric, &self.known[number]);
             let Some((inner, print)) = metric.inner().zip(known.inner) else { continue };
             let place = nodes.iter().position(|node| node.print == print).unwrap_or_else(|| {
-                nodes.push(Node { metric: inner, print, counted: None, table: None, inner: None, is_read: false });
+                nodes.push(Node { metric: inner, print, counted: None, table: None, inner: None, read_by: None });
                 nodes.len() - 1
             });
             nodes[number].inner = Some(place);
-            nodes[place].is_read |= nodes[number].table.is_some();
+            if nodes[number].table.is_some() {
+                nodes[place].read_by.get_or_insert_default().extend(read_columns(metric));
+            }
         }
         nodes
     }
@@ -215,7 +218,7 @@ impl Metrics {
                 counted: node.counted.filter(|_| node.is_computed()),
                 layout: Rc::clone(layout),
                 table: node.table,
-                is_read: node.is_read,
+                read_by: node.read_by.clone(),
                 inner: node.inner,
                 since: since(node.table),
             })
@@ -236,7 +239,7 @@ impl Metrics {
             Some(answers) => to_readers.concat(answers),
             None => to_readers,
         };
-        if nodes.iter().any(|node| node.is_read || node.asks()) {
+        if nodes.iter().any(|node| node.read_by.is_some() || node.asks()) {
             self.build_readers(to_readers, before, &nodes, (&layouts, rows), lane);
         }
     }
@@ -319,7 +322,6 @@ impl Metrics {
 }
 
 /// A metric that is computed.
-#[derive(Clone, Copy)]
 struct Node<'m> {
     metric: &'m Metric,
     print: u64,
@@ -328,13 +330,13 @@ struct Node<'m> {
     table: Option<u16>,
     /// The number of the metric whose rows it is computed of.
     inner: Option<usize>,
-    /// Whether one that is kept is computed of its rows.
-    is_read: bool,
+    /// Which columns of its rows others read that are kept; nothing if none is computed of them.
+    read_by: Option<BTreeSet<usize>>,
 }
 
 impl Node<'_> {
     fn is_computed(&self) -> bool {
-        self.table.is_some() || self.is_read
+        self.table.is_some() || self.read_by.is_some()
     }
 
     /// Whether it is computed, and asks something of events.

@@ -7,7 +7,7 @@ use crate::declared::encode;
 use crate::declared::row::Row;
 use crate::declared::rows::{Group, OfGroup, Read, Rows};
 use crate::declared::said::{GroupKey, Passed, Said, keys, number};
-use crate::declared::sessions::Sessions;
+use crate::declared::sessions::{Beside, Sessions, start};
 use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
 use crate::operators::{Epoch, per_epoch};
@@ -116,10 +116,14 @@ impl Touched {
                     continue;
                 }
             }
-            if of_metric.is_read {
-                let change = |times, row| ToReaders::Change(RowChange { of: number(key), times, row });
-                read.extend(had.clone().map(|had| change(-1, of_metric.read_packed(keys(key), &packed[had]))));
-                read.extend(is_shown.then(|| change(1, of_metric.read_row(&group))));
+            if let Some(readers) = &of_metric.read_by {
+                let had = had.clone().map(|had| &packed[had]);
+                let is_same = had.is_some_and(|had| is_shown && readers.part(had) == readers.part(&spare));
+                if !is_same || is_broken(Law::OnlyChangesAreSaid) {
+                    let change = |times, row| ToReaders::Change(RowChange { of: number(key), times, row });
+                    read.extend(had.map(|had| change(-1, of_metric.read_packed(readers, keys(key), had))));
+                    read.extend(is_shown.then(|| change(1, of_metric.read_row(readers, &group))));
+                }
             }
             if of_metric.table.is_some() && (is_shown || had.is_some()) {
                 changed.push((begins(key), place, is_shown));
@@ -181,7 +185,8 @@ impl Groups {
         let metric = number(key);
         self.live[metric] -= 1;
         if let Some(rows) = rows.get(metric).filter(|rows| rows.session.is_some() && !group.is_gone) {
-            self.sessions.remove(key, rows.read_start(key));
+            let groups = &self.groups;
+            self.sessions.remove(key, place, rows.is_read(), |place| &*groups.at(place).0);
         }
         self.groups.vacate(place);
     }
@@ -228,14 +233,12 @@ impl Groups {
     fn merge(&mut self, place: u32, of_metric: &Rows, (words, held): (&[u64], &mut [Held])) {
         let (key, group) = self.groups.at(place);
         let (is_session, is_new) = (of_metric.session.is_some(), !group.is_known);
-        // A window ends when it ends.
-        let ended = if is_session && !is_new { of_metric.end(key, group) } else { None };
         let metric = number(key);
         self.live[metric] += usize::from(is_new);
         self.groups.at_mut(place).merge(&of_metric.layout, (words, held));
         let (key, group) = self.groups.at(place);
         if is_session {
-            self.sessions.ends(place, ended, of_metric.end(key, group));
+            self.sessions.ends(place, of_metric.end(key, group));
         } else if is_new {
             of_metric.end(key, group).into_iter().for_each(|end| self.due[metric].entry(end).or_default().push(place));
         }
@@ -251,26 +254,24 @@ impl Groups {
         of_metric: &Rows,
         mut touched: Option<&mut Touched>,
     ) -> u32 {
-        let start = of_metric.start(keys(key));
+        let Groups { groups, sessions, .. } = self;
         let last_of = |place| {
-            let (key, group) = self.groups.at(place);
+            let (key, group) = groups.at(place);
             of_metric.last(key, group)
         };
-        let beside = self.sessions.beside(key, start, last, gap_ms, last_of);
-        let first = beside.first().filter(|first| of_metric.start(keys(&self.groups.at(**first).0)) <= start);
-        let place = first.copied().unwrap_or_else(|| {
-            let place = self.groups.place_of(key);
-            let key = &self.groups.at(place).0;
-            self.sessions.add(key, place, of_metric.read_start(key));
+        let Beside { first, others } = sessions.beside(key, last, gap_ms, |place| &*groups.at(place).0, last_of);
+        let began_before = first.filter(|first| start(&groups.at(*first).0) <= start(key));
+        let place = began_before.unwrap_or_else(|| {
+            let place = groups.place_of(key);
+            sessions.add(key, place, of_metric.is_read(), |place| &*groups.at(place).0);
             place
         });
-        for joined in beside.into_iter().filter(|joined| *joined != place) {
+        for joined in first.into_iter().chain(others).filter(|joined| *joined != place) {
             for touching in [place, joined] {
                 self.touch(touching, of_metric, touched.as_deref_mut());
             }
-            let (key, group) = self.groups.at(joined);
-            self.sessions.ends(joined, of_metric.end(key, group), None);
-            self.sessions.remove(key, of_metric.read_start(key));
+            let groups = &self.groups;
+            self.sessions.remove(&groups.at(joined).0, joined, of_metric.is_read(), |place| &*groups.at(place).0);
             let group = self.groups.at_mut(joined);
             group.is_gone = true;
             let (words, mut held) = group.clone().into_parts();
@@ -281,7 +282,7 @@ impl Groups {
     }
 
     /// The groups whose end has passed, by what has passed for each metric, and when that was: each once.
-    fn ended(&mut self, to: &[Instant]) -> Vec<(Instant, u32)> {
+    fn ended(&mut self, to: &[Instant], rows: &[Rows]) -> Vec<(Instant, u32)> {
         let mut ended = Vec::new();
         for (due, to) in self.due.iter_mut().zip(to) {
             while let Some(first) = due.first_entry().filter(|first| first.key() <= to) {
@@ -291,7 +292,11 @@ impl Groups {
         }
         // Sessions are of events, for which the same has passed, whatever the metric.
         let of_events = to.iter().max().copied().unwrap_or(Instant::MIN);
-        ended.extend(std::iter::from_fn(|| self.sessions.ended(of_events)));
+        let end_of = |place| {
+            let (key, group) = self.groups.at(place);
+            rows.get(number(key))?.end(key, group)
+        };
+        ended.extend(std::iter::from_fn(|| self.sessions.ended(of_events, end_of)));
         ended
     }
 }
@@ -429,7 +434,7 @@ pub fn rollup<'s>(
             now.clone()
         };
         let mut leave = std::mem::take(&mut held.gone);
-        for (end, place) in held.ended(&due) {
+        for (end, place) in held.ended(&due, &rows) {
             let metric = number(&held.groups.at(place).0);
             let Some(of_metric) = rows.get(metric) else { continue };
             if of_metric.asks_is_final && !is_broken(Law::FinalIsSaid) {
@@ -447,7 +452,7 @@ pub fn rollup<'s>(
         }
         leave.extend(empty);
         leave.into_iter().for_each(|place| held.vacate(place, &rows));
-        for (of, of_metric) in rows.iter().enumerate().filter(|(_, of_metric)| of_metric.is_read && !is_of_rows) {
+        for (of, of_metric) in rows.iter().enumerate().filter(|(_, of_metric)| of_metric.is_read() && !is_of_rows) {
             let at = of_metric.rows_passed(forget_cut, held.sessions.first(of));
             if held.told[of].replace(at) != Some(at) {
                 let passed = Passed { worker, of, at };

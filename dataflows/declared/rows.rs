@@ -7,8 +7,10 @@ use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
 use crate::declared::plan::{Expr, Metric, Node, Type, Window};
 use crate::declared::row::{Datum, Row};
 use crate::declared::said::{GroupKey, keys};
+use crate::declared::sessions::start;
 use crate::table::Value;
 use crate::time::Instant;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// A metric's place among others.
@@ -23,8 +25,8 @@ pub struct Place<'m> {
     pub layout: Rc<Layout>,
     /// Its table, by its number; none if only readers of its rows want it.
     pub table: Option<u16>,
-    /// Whether others are computed of its rows.
-    pub is_read: bool,
+    /// Which of its outputs others read who are computed of its rows; nothing if nobody is.
+    pub read_by: Option<BTreeSet<usize>>,
     /// The number of the metric whose rows it is computed of.
     pub inner: Option<usize>,
     /// Groups whose last window begins before are not whole.
@@ -45,8 +47,8 @@ pub struct Rows {
     pub session: Option<i64>,
     /// Its table, by its number.
     pub table: Option<u16>,
-    /// Whether others are computed of its rows.
-    pub is_read: bool,
+    /// Those who are computed of its rows, if anybody is.
+    pub read_by: Option<Readers>,
     /// What its groups are computed of, if not of events.
     pub read: Option<Read>,
     keys: usize,
@@ -101,7 +103,7 @@ impl Read {
 impl Rows {
     /// Of a metric.
     pub fn of(place: Place<'_>) -> Rows {
-        let Place { metric, print, counted, layout, table, is_read, inner, since } = place;
+        let Place { metric, print, counted, layout, table, read_by, inner, since } = place;
         let Metric { keys, leaves, having, outputs, .. } = metric;
         let outputs: Vec<_> = outputs.iter().map(|output| output.value.clone()).collect();
         let of_rows = inner.zip(metric.inner()).map(|(of, inner)| Read::Rows {
@@ -121,7 +123,7 @@ impl Rows {
             asks_is_final: outputs.iter().chain(having).any(asks_is_final),
             session: metric.session(),
             table,
-            is_read,
+            read_by: read_by.map(|read| Readers::of(&read, &outputs)),
             read,
             having: having.clone(),
             outputs,
@@ -165,24 +167,16 @@ impl Rows {
         });
         let of_session = self.session.map(|gap_ms| {
             let is_of_first = is_broken(Law::SessionsEndWithTheirLast);
-            let last = if is_of_first { self.start(keys(key)) } else { self.last(key, group) };
+            let last = if is_of_first { start(key) } else { self.last(key, group) };
             last.saturating_add(gap_ms)
         });
         let ends = ends.chain(of_session);
         if is_broken(Law::EarliestWindowCounts) { ends.max() } else { ends.min() }
     }
 
-    /// When a session began: its last key.
-    pub fn start(&self, keys: &[u8]) -> Instant {
-        match encode::at(keys, self.keys.saturating_sub(1)) {
-            Datum::Instant(start) => start,
-            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => Instant::MIN,
-        }
-    }
-
-    /// When a session began, if others read it.
-    pub fn read_start(&self, key: &GroupKey) -> Option<Instant> {
-        self.is_read.then(|| self.start(keys(key)))
+    /// Whether others are computed of its rows.
+    pub fn is_read(&self) -> bool {
+        self.read_by.is_some()
     }
 
     /// When the last event of a session was.
@@ -195,7 +189,7 @@ impl Rows {
         match self.layout.last(words, held) {
             Datum::Instant(last) => last,
             // Of one with many different values some are written down alone.
-            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => self.start(keys),
+            Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => start(keys),
         }
     }
 
@@ -227,14 +221,20 @@ impl Rows {
         // An event of before might have been in the session, or in that of a row.
         let before_ms = self.read.as_ref().map_or(0, Read::before_ms);
         let starts = starts.map(|start| start.saturating_sub(before_ms));
-        let of_session = self.session.map(|gap_ms| self.start(group.keys).saturating_sub(gap_ms));
+        let of_session = self.session.map(|gap_ms| start(group.keys).saturating_sub(gap_ms));
         starts.chain(of_session).max().is_some_and(|start| start >= since)
     }
 
-    /// What may change of a group's row, as bytes: two rows of a group are equal if these are.
+    /// What may change of a group's row, as bytes: two rows of a group are equal if these are. What others read of it comes
+    /// first.
     pub fn packed(&self, group: &OfGroup<'_>, out: &mut Vec<u8>) {
-        let may_change = self.outputs.iter().filter(|output| !matches!(output.node, Node::Key(_)));
-        may_change.for_each(|output| encode::push(&eval(output, group), false, out));
+        let mut push = |output: &Expr| encode::push(&eval(output, group), false, out);
+        let is_read = |place| self.read_by.as_ref().is_some_and(|readers| readers.outputs.contains(&place));
+        let may_change = || self.outputs.iter().enumerate().filter(|(_, output)| may_change(output));
+        if self.is_read() {
+            may_change().filter(|(place, _)| is_read(*place)).for_each(|(_, output)| push(output));
+        }
+        may_change().filter(|(place, _)| !is_read(*place)).for_each(|(_, output)| push(output));
     }
 
     /// The row of a group.
@@ -242,28 +242,58 @@ impl Rows {
         self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
     }
 
-    /// The row of a group, as those see it who are computed of it.
-    pub fn read_row(&self, group: &OfGroup<'_>) -> Row {
-        self.outputs.iter().map(|output| eval(output, group)).collect()
+    /// The row of a group, as those see it who are computed of it: what nobody reads is null.
+    pub fn read_row<'g>(&'g self, readers: &Readers, group: &'g OfGroup<'_>) -> Row {
+        readers.row(&self.outputs, |output| eval(output, group))
     }
 
     /// The same row as it was, of what might have changed of it.
-    pub fn read_packed(&self, keys: &[u8], packed: &[u8]) -> Row {
-        let mut next = 0;
-        let values = self.outputs.iter().map(|output| {
+    pub fn read_packed<'k>(&'k self, readers: &Readers, keys: &'k [u8], packed: &'k [u8]) -> Row {
+        let mut packed = encode::all(packed);
+        readers.row(&self.outputs, |output| {
             if let Node::Key(place) = output.node {
                 return encode::at(keys, place);
             }
-            next += 1;
-            encode::at(packed, next - 1)
-        });
-        values.collect()
+            packed.next().unwrap_or(Datum::Null)
+        })
     }
 
     /// The key of a group's row: its first columns.
     pub fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
         // A key may stand among the other columns again.
         self.outputs.iter().take(self.keys).map(|output| value(eval(output, group), output.ty)).collect()
+    }
+}
+
+/// Whether an output of a group may change.
+fn may_change(output: &Expr) -> bool {
+    !matches!(output.node, Node::Key(_))
+}
+
+/// Those who are computed of a metric's rows.
+pub struct Readers {
+    /// Which outputs they read.
+    outputs: BTreeSet<usize>,
+    /// How many of these may change: they stand in front of what is packed.
+    changing: usize,
+}
+
+impl Readers {
+    fn of(read: &BTreeSet<usize>, outputs: &[Expr]) -> Readers {
+        let changing = outputs.iter().enumerate().filter(|(place, output)| read.contains(place) && may_change(output));
+        Readers { outputs: read.clone(), changing: changing.count() }
+    }
+
+    /// What they read of what may change of a row.
+    pub fn part<'p>(&self, packed: &'p [u8]) -> &'p [u8] {
+        encode::first(packed, self.changing)
+    }
+
+    fn row<'v>(&self, outputs: &'v [Expr], mut value: impl FnMut(&'v Expr) -> Datum<'v>) -> Row {
+        let outputs = outputs.iter().enumerate();
+        let values =
+            outputs.map(|(place, output)| if self.outputs.contains(&place) { value(output) } else { Datum::Null });
+        values.collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! What events say of groups, for one worker: no box for each group.
 
 use crate::declared::aggregate::{Held, Layout, Partial};
+use crate::hash::Folded;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
+use std::hash::Hasher;
 
 /// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
 /// metric, then by key.
@@ -24,6 +26,18 @@ pub fn keys(key: &[u8]) -> &[u8] {
 pub fn begin(number: usize, key: &mut Vec<u8>) {
     key.clear();
     key.extend_from_slice(&u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+/// The hash of a group's keys. It is that of all metrics with these keys.
+pub fn hash(keys: &[u8]) -> u64 {
+    let mut hasher = Folded::default();
+    hasher.write(keys);
+    hasher.finish()
+}
+
+/// By what a group of a metric is found in a table, by the hash of its keys: metrics with the same keys are many.
+pub fn place_hash(hash: u64, number: usize) -> u32 {
+    hash as u32 ^ (number as u32).wrapping_mul(0x9e37_79b9)
 }
 
 /// What some events say of groups that one worker keeps: key behind key, words behind words.
@@ -103,6 +117,12 @@ impl Said {
         let (from, to) = self.around(group);
         let partial = (&self.words[from.words..to.words], &mut self.held[from.held..to.held]);
         (&self.keys[from.key..to.key], partial)
+    }
+
+    /// A group is called otherwise from now on, by a key of the same length.
+    pub fn rename(&mut self, group: usize, key: &[u8]) {
+        let (from, to) = self.around(group);
+        self.keys[from.key..to.key].copy_from_slice(key);
     }
 
     /// A group of which nothing was said.

@@ -1,12 +1,12 @@
 //! Which sessions lie where: of each group of events, in the order of time.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::encode;
-use crate::declared::row::Datum;
-use crate::declared::said::{GroupKey, number};
+use crate::declared::said::{hash, number, place_hash};
+use crate::declared::{encode, said};
+use crate::places::Places;
 use crate::time::Instant;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::Included;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// What an instant takes at the end of a key.
 const INSTANT: usize = 1 + size_of::<i64>();
@@ -16,25 +16,77 @@ pub fn shared(key: &[u8]) -> &[u8] {
     &key[..key.len().saturating_sub(INSTANT)]
 }
 
+/// When a session began, by its key, whose last value that is.
+pub fn start(key: &[u8]) -> Instant {
+    encode::instant(&key[shared(key).len()..]).unwrap_or(Instant::MIN)
+}
+
+/// Where the sessions of a group of events lie that share a key.
+fn home(key: &[u8]) -> u32 {
+    place_hash(hash(said::keys(shared(key))), number(key))
+}
+
 /// The sessions of all metrics, by their places.
 ///
 /// **Invariant.** Two of one group of events are at least a gap apart, from the last event of one to the first of the other.
 #[derive(Default)]
 pub struct Sessions {
-    /// By their keys, the first instant last: those of a group of events lie side by side.
-    by_key: BTreeMap<GroupKey, u32>,
-    /// By when they end.
-    ends: BTreeSet<(Instant, u32)>,
+    /// The lines, by what the keys of a line's sessions have in common.
+    places: Places,
+    lines: Vec<Line>,
+    /// Lines that nobody stands in.
+    free: Vec<u32>,
+    ends: Ends,
     /// Of each metric whose rows others read: when its sessions began, and how many then.
     starts: BTreeMap<usize, BTreeMap<Instant, usize>>,
 }
 
+/// The sessions of one group of events, in the order of time. Nearly always it is one.
+enum Line {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Line {
+    fn all(&self) -> &[u32] {
+        match self {
+            Line::One(place) => std::slice::from_ref(place),
+            Line::Many(places) => places,
+        }
+    }
+}
+
 impl Sessions {
-    /// A session begins; `read` says when, if others read it.
-    pub fn add(&mut self, key: &GroupKey, place: u32, read: Option<Instant>) {
-        self.by_key.insert(key.clone(), place);
-        if let Some(start) = read {
-            *self.starts.entry(number(key)).or_default().entry(start).or_default() += 1;
+    /// In which slot the number of the line stands that a key's sessions lie in, if there are any.
+    fn slot<'k>(&self, key: &[u8], key_of: impl Fn(u32) -> &'k [u8]) -> Option<usize> {
+        let is_it = |line: u32| {
+            let first = self.lines[line as usize].all().first();
+            first.is_some_and(|first| shared(key_of(*first)) == shared(key))
+        };
+        self.places.find(home(key), is_it)
+    }
+
+    /// A session begins at a place of its own; `is_read` says whether others read it. `key_of` says the keys of others.
+    pub fn add<'k>(&mut self, key: &[u8], place: u32, is_read: bool, key_of: impl Fn(u32) -> &'k [u8]) {
+        match self.slot(key, &key_of) {
+            Some(slot) => {
+                let line = &mut self.lines[self.places.at(slot) as usize];
+                let mut all = line.all().to_vec();
+                all.insert(all.partition_point(|other| key_of(*other) < key), place);
+                *line = Line::Many(all);
+            }
+            None => {
+                let line = self.free.pop().unwrap_or_else(|| {
+                    self.lines.push(Line::One(place));
+                    // No more than there are places.
+                    self.lines.len() as u32 - 1
+                });
+                self.lines[line as usize] = Line::One(place);
+                self.places.insert(home(key), line);
+            }
+        }
+        if is_read {
+            *self.starts.entry(number(key)).or_default().entry(start(key)).or_default() += 1;
         }
     }
 
@@ -43,56 +95,143 @@ impl Sessions {
         self.starts.get(&metric)?.first_key_value().map(|(start, _)| *start)
     }
 
-    /// A session is none any more.
-    pub fn remove(&mut self, key: &GroupKey, read: Option<Instant>) {
-        self.by_key.remove(key);
+    /// A session is none any more. Its key is still known, and so are those of the others.
+    pub fn remove<'k>(&mut self, key: &[u8], place: u32, is_read: bool, key_of: impl Fn(u32) -> &'k [u8]) {
+        self.ends.forget(place);
+        if let Some(slot) = self.slot(key, key_of) {
+            let number = self.places.at(slot);
+            let line = &mut self.lines[number as usize];
+            if let Line::Many(places) = line {
+                places.retain(|other| *other != place);
+                if let [only] = places[..] {
+                    *line = Line::One(only);
+                }
+            } else {
+                self.places.remove(slot);
+                self.free.push(number);
+            }
+        }
         let starts = self.starts.get_mut(&number(key));
-        if let Some((start, starts)) = read.zip(starts)
-            && let Some(count) = starts.get_mut(&start)
+        if let Some(starts) = starts.filter(|_| is_read)
+            && let Some(count) = starts.get_mut(&start(key))
         {
             *count -= 1;
             if *count == 0 {
-                starts.remove(&start);
+                starts.remove(&start(key));
             }
         }
     }
 
     /// Those that events from the key's instant to `last` belong to, in their order.
-    pub fn beside(
+    pub fn beside<'k>(
         &self,
         key: &[u8],
-        start: Instant,
         last: Instant,
         gap_ms: i64,
+        key_of: impl Fn(u32) -> &'k [u8],
         last_of: impl Fn(u32) -> Instant,
-    ) -> Vec<u32> {
+    ) -> Beside {
         let gap_ms = if is_broken(Law::GapsEndSessions) { gap_ms + 1 } else { gap_ms };
-        let from = shared(key);
-        let mut to = from.to_vec();
-        encode::push(&Datum::Instant(last.saturating_add(gap_ms - 1)), false, &mut to);
-        let before = self.by_key.range::<[u8], _>((Included(from), Included(&to[..]))).rev();
+        let Some(slot) = self.slot(key, &key_of) else { return Beside::default() };
+        let all = self.lines[self.places.at(slot) as usize].all();
+        let start_of = |place: &u32| start(key_of(*place));
+        let to = all.partition_point(|place| start_of(place).saturating_sub(last) < gap_ms);
         // Earlier ones ended earlier.
-        let near = before.take_while(|(_, place)| start.saturating_sub(last_of(**place)) < gap_ms);
-        let mut beside: Vec<u32> = near.map(|(_, place)| *place).collect();
-        beside.reverse();
-        if is_broken(Law::SessionsJoin) {
-            beside.truncate(1);
+        let near = all[..to].iter().rev().take_while(|place| start(key).saturating_sub(last_of(**place)) < gap_ms);
+        let near = near.count();
+        let near = &all[to - near..to];
+        let near = if is_broken(Law::SessionsJoin) { &near[..near.len().min(1)] } else { near };
+        match near {
+            [] => Beside::default(),
+            [first] => Beside { first: Some(*first), others: Vec::new() },
+            [first, others @ ..] => Beside { first: Some(*first), others: others.to_vec() },
         }
-        beside
     }
 
-    /// A session ends then, and not when it was to end before.
-    pub fn ends(&mut self, place: u32, before: Option<Instant>, end: Option<Instant>) {
-        before.into_iter().for_each(|before| _ = self.ends.remove(&(before, place)));
-        end.into_iter().for_each(|end| _ = self.ends.insert((end, place)));
+    /// A session was added to: it ends then, or later.
+    pub fn ends(&mut self, place: u32, end: Option<Instant>) {
+        end.into_iter().for_each(|end| self.ends.note(place, end));
     }
 
-    /// The next that has ended, and when; it is given once.
-    pub fn ended(&mut self, to: Instant) -> Option<(Instant, u32)> {
-        let first = *self.ends.first()?;
-        (first.0 <= to).then(|| {
-            self.ends.remove(&first);
-            first
-        })
+    /// The next that has ended, and when; it is given once, and once more if it was added to since. `end_of` says when one
+    /// ends as far as is known now.
+    pub fn ended(&mut self, to: Instant, end_of: impl Fn(u32) -> Option<Instant>) -> Option<(Instant, u32)> {
+        self.ends.next(to, end_of)
+    }
+}
+
+/// Sessions that are one from now on.
+#[derive(Default)]
+pub struct Beside {
+    /// The first of them.
+    pub first: Option<u32>,
+    /// The others, in their order.
+    pub others: Vec<u32>,
+}
+
+/// When sessions end. That moves with each event. What is noted is when a session would have ended by what was known then;
+/// when that time has come, the session is asked again.
+#[derive(Default)]
+struct Ends {
+    /// By spans of time, in no order.
+    far: BTreeMap<i64, Vec<(Instant, u32)>>,
+    /// Those of spans that have begun.
+    near: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// Up to this span they have.
+    begun: Option<i64>,
+    /// Of each place, which note counts, if any does.
+    noted: Vec<Option<Instant>>,
+}
+
+impl Ends {
+    const SPAN_MS: i64 = 1 << 16;
+
+    /// A place's session will not end before. If a note of it counts, that one will be asked.
+    fn note(&mut self, place: u32, end: Instant) {
+        let at = place as usize;
+        if at >= self.noted.len() {
+            self.noted.resize(at + 1, None);
+        }
+        if self.noted[at].is_none() {
+            self.noted[at] = Some(end);
+            self.push(place, end);
+        }
+    }
+
+    fn push(&mut self, place: u32, end: Instant) {
+        let span = end.div_euclid(Ends::SPAN_MS);
+        if self.begun.is_some_and(|begun| span <= begun) {
+            self.near.push(Reverse((end, place)));
+        } else {
+            self.far.entry(span).or_default().push((end, place));
+        }
+    }
+
+    /// Nothing ends there any more.
+    fn forget(&mut self, place: u32) {
+        if let Some(noted) = self.noted.get_mut(place as usize) {
+            *noted = None;
+        }
+    }
+
+    fn next(&mut self, to: Instant, end_of: impl Fn(u32) -> Option<Instant>) -> Option<(Instant, u32)> {
+        let now = to.div_euclid(Ends::SPAN_MS);
+        self.begun = self.begun.max(Some(now));
+        while let Some(first) = self.far.first_entry().filter(|first| *first.key() <= now) {
+            self.near.extend(first.remove().into_iter().map(Reverse));
+        }
+        while let Some(Reverse((end, place))) = self.near.peek().copied().filter(|Reverse((end, _))| *end <= to) {
+            self.near.pop();
+            // It was noted for another session, which is none any more.
+            if self.noted[place as usize] != Some(end) {
+                continue;
+            }
+            self.noted[place as usize] = None;
+            match end_of(place).filter(|later| *later > end) {
+                Some(later) => self.note(place, later),
+                None => return Some((end, place)),
+            }
+        }
+        None
     }
 }

@@ -1,6 +1,7 @@
 //! What expressions are made of.
 
 use crate::declared::plan::{Aggregate, Ask, Exists, Expr, Metric, Node, What};
+use std::collections::BTreeSet;
 
 /// The expressions that a node is made of, by shared or by exclusive references.
 macro_rules! parts_of {
@@ -66,6 +67,13 @@ fn own(metric: &Metric) -> Vec<&Expr> {
     metric.filter.iter().chain(&metric.keys).chain(aggregates).chain(metric.asks.iter().flat_map(asked)).collect()
 }
 
+/// The columns that a metric reads, of the events or the rows that it is computed of.
+pub fn read_columns(metric: &Metric) -> BTreeSet<usize> {
+    let mut read = BTreeSet::new();
+    own(metric).into_iter().for_each(|expr| columns(expr, &mut read));
+    read
+}
+
 /// What is computed of events to answer.
 fn asked(ask: &Ask) -> Vec<&Expr> {
     match ask {
@@ -84,7 +92,7 @@ pub fn conditions(expr: &Expr) -> Box<dyn Iterator<Item = &Expr> + '_> {
 }
 
 /// The columns that an expression reads.
-pub fn columns(expr: &Expr, into: &mut std::collections::BTreeSet<usize>) {
+pub fn columns(expr: &Expr, into: &mut BTreeSet<usize>) {
     if let Node::Column(column) = expr.node {
         into.insert(column);
     }
