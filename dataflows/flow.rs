@@ -27,8 +27,8 @@ pub struct Outputs<'s> {
     pub closed: Stream<'s, ()>,
     /// Rows of the raw tables.
     pub raw: Stream<'s, Append>,
-    /// Events as metrics are computed of them, of a family that says them: in time, and those that are repeated once. The
-    /// values are those of the raw table's columns, without where they came from.
+    /// Accepted events, of a family that says them, as [`crate::raw::clean`] makes them: of those that are repeated in
+    /// time one, and each that is late.
     pub clean: Option<Stream<'s, Append>>,
     /// Events that came too late.
     pub late: Stream<'s, LateEvent>,

@@ -41,6 +41,18 @@ pub fn origin_values(origin: &Origin, logs: &Logs) -> [Value; 3] {
     [Value::Text(topic.clone()), Value::Integer((*partition).into()), Value::Integer(origin.offset)]
 }
 
+/// The columns of a clean event: what a raw table says of it, without where it came from, and whether it was late.
+pub fn clean_columns(id: TableId) -> Vec<Column> {
+    let table = id.table();
+    let late = column("_late", Type::Boolean, "Whether the event came too late: then no metric counts it.");
+    table.columns.iter().skip(table.key_columns).cloned().chain([late]).collect()
+}
+
+/// A clean event, of the values of its own columns.
+pub fn clean(table: TableId, own: impl IntoIterator<Item = Value>, is_late: bool) -> Append {
+    Append { table, values: own.into_iter().chain([Value::Boolean(is_late)]).collect() }
+}
+
 static REJECTED: Declared = Declared::new("rejected_events", || {
     let own = [
         nullable("event_key", Type::Bytes, "Key of the record, as it came; null if it has none or a very long one."),

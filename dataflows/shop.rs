@@ -5,6 +5,7 @@
 
 pub mod before;
 pub mod cart;
+mod clean;
 mod columns;
 pub mod events;
 pub mod metric;
@@ -77,8 +78,20 @@ pub const RAW: &[TableId] =
     &[raw::CONSUMER_EVENTS, raw::ITEM_VIEW_EVENTS, raw::CART_EVENTS, raw::RATING_EVENTS, raw::CATALOG_EVENTS];
 
 /// What operators keep that several metrics read.
-static SHARED: &[&dyn KeptBy] =
-    &[&VERSIONS, &SIGNS, &CONTRIBUTIONS, &EXTENT, &EVENTS, &EVENTS_OF_TEXTS, &LINES, &POINTS, &KNOWN, &FACTS, &VIEWED];
+static SHARED: &[&dyn KeptBy] = &[
+    &VERSIONS,
+    &SIGNS,
+    &CONTRIBUTIONS,
+    &EXTENT,
+    &EVENTS,
+    &EVENTS_OF_TEXTS,
+    &LINES,
+    &POINTS,
+    &KNOWN,
+    &FACTS,
+    &VIEWED,
+    &clean::SAID,
+];
 
 /// The family of the movie shop.
 pub struct MovieShop;
@@ -353,11 +366,12 @@ pub fn build<'s>(
         metrics.build(events, &mut shop.lane);
     }
     let raw = shop.split.raw.stream();
+    let clean = settings.lane.clean.then(|| clean::events(&mut shop));
     let lines = settings.judges_lines().then(|| logs.sequence.clone());
     let route = split::route(routes, settings, Readers::of(&declared, settings), logs);
     let late = judging.build(targets.clone(), marks, &settings.lane, lines, route);
     let (changes, closed) = shop.lane.changes();
-    Outputs { changes, closed, raw, clean: None, late, watermarks, targets, pace }
+    Outputs { changes, closed, raw, clean, late, watermarks, targets, pace }
 }
 
 #[cfg(test)]

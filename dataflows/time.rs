@@ -56,7 +56,7 @@ pub struct Settings {
     pub since: BTreeMap<TableId, Instant>,
     /// Whether the raw tables are written.
     pub raw: bool,
-    /// Whether events are said as metrics are computed of them.
+    /// Whether accepted events are told of, as [`crate::raw::clean`] makes them.
     pub clean: bool,
     /// Whether state leaves memory once no accepted event can change it. Off, the same events give
     /// the same tables and only memory grows: the tests compare both.

@@ -393,7 +393,7 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
             whole_input: made_by == MadeBy::Batch,
             tables: config.kept_tables().expect("checked when it was read"),
             raw: config.raw,
-            clean: made_by != MadeBy::Batch && config.publish.is_given() && !config.publish.clean.is_empty(),
+            clean: made_by != MadeBy::Batch && tells_clean_events(config),
             ..Default::default()
         },
         catalog_lateness_ms: limited(config.catalog_lateness),
@@ -403,6 +403,11 @@ fn settings(config: &Config, made_by: MadeBy) -> Settings {
         segments: config.segments.thresholds(),
         once: config.events.once == Once::Everything,
     }
+}
+
+/// Whether anybody takes clean events.
+fn tells_clean_events(config: &Config) -> bool {
+    config.clean.is_given() || (config.publish.is_given() && !config.publish.clean.is_empty())
 }
 
 /// The families, with their settings.

@@ -325,8 +325,11 @@ impl Committer<'_> {
                 counting.add(entry.opened_ms, &mut parts, &mut self.known, self.logs);
             }
             let clean: Vec<_> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.clean)).collect();
-            if let Some(taker) = self.lines.iter_mut().find(|line| line.takes_clean && line.committed < epoch) {
-                taker.pending.add_clean(clean);
+            let mut takers: Vec<_> =
+                self.lines.iter_mut().filter(|line| line.takes_clean && line.committed < epoch).collect();
+            if let Some(last) = takers.pop() {
+                takers.into_iter().for_each(|line| line.pending.add_clean(clean.clone()));
+                last.pending.add_clean(clean);
             }
             let archived: Vec<_> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.archived)).collect();
             if let Some(archive) = self.lines.iter_mut().find(|line| line.takes_records && line.committed < epoch) {

@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod check;
+pub mod clean;
 pub mod events;
 mod explain;
 pub mod feed;
@@ -142,6 +143,8 @@ declared! {
         pub feed: feed::Feed,
         /// Accepted records as they came, as Parquet files. Without `path` there is no archive.
         pub archive: archive::Archive,
+        /// Accepted events, typed and once, as Parquet files in a folder for each day. Without `path` there are none.
+        pub clean: clean::Clean,
         /// Snowflake as a warehouse beside the SQLite file. Without `account` nothing is written to it.
         pub snowflake: snowflake::Snowflake,
         /// For how long raw, rejected and late rows are kept. It changes no metric: metrics come from the state, not
@@ -301,6 +304,7 @@ impl Default for Config {
             publish: publish::Publish::default(),
             feed: feed::Feed::default(),
             archive: archive::Archive::default(),
+            clean: clean::Clean::default(),
             snowflake: snowflake::Snowflake::default(),
             retention: retention::Retention::default(),
             quality: quality::Quality::default(),

@@ -7,6 +7,11 @@ pub fn now() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
+/// The day of an instant, as folders are named: `2026-01-05`.
+pub fn day(at: i64) -> String {
+    show(at).split('T').next().unwrap_or_default().to_owned()
+}
+
 /// For configuration: an instant as ISO 8601 text, or as TOML writes it, without quotes.
 pub mod iso {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

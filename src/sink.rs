@@ -4,6 +4,7 @@
 //! they belong to; a commit applied again changes nothing; a run that was superseded cannot write.
 
 pub mod archive;
+mod avro;
 pub mod by_minute;
 pub mod kafka;
 mod log;
@@ -154,7 +155,7 @@ pub struct Commit {
     pub deltas: BTreeMap<TableId, Vec<Delta>>,
     /// Added rows per table.
     pub appends: BTreeMap<TableId, Vec<Vec<Value>>>,
-    /// Events as metrics are computed of them, by the raw table of their family: for sinks that take them.
+    /// Accepted events, as [`dataflows::raw::clean`] makes them, by their raw tables: for sinks that take them.
     pub clean: BTreeMap<TableId, Vec<Vec<Value>>>,
     /// Accepted records, in the order of each partition: for sinks that take them.
     pub archived: Vec<Archived>,
@@ -273,7 +274,7 @@ pub trait Sink: Send {
         false
     }
 
-    /// Whether it takes the events of a commit as metrics are computed of them.
+    /// Whether it takes the clean events of a commit.
     fn takes_clean(&self) -> bool {
         false
     }

@@ -10,9 +10,11 @@ mod examples;
 use crate::oracle::{self, Span};
 use crate::quality;
 use crate::support::mortal::{Fate, Life};
-use crate::support::{self, Options, histories};
+use crate::support::{self, Options, histories, table};
 use crate::toys;
-use dataflows::family::Catalogue;
+use dataflows::family::{Catalogue, Family};
+use dataflows::raw::{Append, clean};
+use dataflows::shop::MovieShop;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
@@ -34,7 +36,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -116,6 +118,8 @@ struct Tally {
     crashes: u64,
     zombies: u64,
     rollbacks: u64,
+    clean: usize,
+    late: usize,
 }
 
 fn world(seed: u64) -> (World, Span) {
@@ -132,6 +136,8 @@ fn world(seed: u64) -> (World, Span) {
     options.settings = span.settings(options.settings);
     options.take_state = false;
     options.epochs_in_flight = dice.random_range(1..=4);
+    options.settings.lane.clean = true;
+    options.settings.once = seed % 5 == 1;
     let toys = if seed % 4 == 3 { Vec::new() } else { toys::steps(seed) };
     if !toys.is_empty() {
         options.others.push(toys::lane());
@@ -160,6 +166,31 @@ fn check(world: &World, contents: &Contents) {
         }
         false => toys::check(contents, &world.options.settings, [&world.steps, &world.toys].map(Vec::as_slice)),
     }
+}
+
+/// Fails if an accepted event of the shop was not told of, or twice, to a sink that was there from the beginning; tells how
+/// many were, and how many of them late.
+fn check_clean(world: &World, contents: &Contents) -> (usize, usize) {
+    let late: BTreeSet<_> = contents.rows(table("late_events")).into_iter().map(|row| row[..3].to_vec()).collect();
+    let mut expected = Vec::new();
+    for id in MovieShop.raw() {
+        let events = contents.rows(id).into_iter().map(|row| (late.contains(&row[..3]), row));
+        let mut of_table: Vec<_> = events.map(|(is_late, row)| clean(id, row[3..].to_vec(), is_late)).collect();
+        of_table.sort();
+        // Versions of the catalog are states, and each that is read is there.
+        if world.options.settings.once && id.table().age().is_some() {
+            let is_late = |event: &Append| event.values.last() == Some(&Value::Boolean(true));
+            of_table.dedup_by(|a, b| a == b && !is_late(a));
+        }
+        expected.append(&mut of_table);
+    }
+    let said = contents.log.iter().flat_map(|commit| &commit.clean);
+    let said = said.flat_map(|(id, events)| events.iter().map(|values| Append { table: *id, values: values.clone() }));
+    let mut said: Vec<_> = said.collect();
+    said.sort();
+    expected.sort();
+    assert_eq!(said, expected, "clean events: what was told (left), and what was accepted (right)");
+    (said.len(), late.len())
 }
 
 fn one(seed: u64, tally: &mut Tally) {
@@ -219,6 +250,8 @@ fn one(seed: u64, tally: &mut Tally) {
     tally.histories += 1;
 
     let first = whole(world.catalogue(), &world.sinks[0].contents(), &world.options.commit.retention);
+    let (clean, late) = check_clean(&world, &first);
+    (tally.clean, tally.late) = (tally.clean + clean, tally.late + late);
     for sink in &world.sinks {
         let mut contents = whole(world.catalogue(), &sink.contents(), &world.options.commit.retention);
         // One that was brought to where the first is, was never given what is gone there.
@@ -415,9 +448,12 @@ fn killed_anywhere_nothing_is_lost_or_doubled() {
         crashes: a.crashes + b.crashes,
         zombies: a.zombies + b.zombies,
         rollbacks: a.rollbacks + b.rollbacks,
+        clean: a.clean + b.clean,
+        late: a.late + b.late,
     });
     println!(
-        "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, 0 divergences",
-        tally.histories, tally.crashes, tally.zombies, tally.rollbacks
+        "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, {} clean events, {} late, 0 divergences",
+        tally.histories, tally.crashes, tally.zombies, tally.rollbacks, tally.clean, tally.late
     );
+    assert!(tally.late > 0, "no event was late");
 }

@@ -35,6 +35,8 @@ mod catalog;
 mod changes;
 /// A model that changes between two runs, by the program as it is used.
 mod changing;
+/// Clean events as Parquet: killed anywhere, chopped anyhow, each once.
+mod clean;
 /// The program itself, as it is used.
 mod cli;
 /// One suite for every sink, one for every source.

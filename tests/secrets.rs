@@ -9,7 +9,7 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 37] = [
+const SHOWN: [&str; 38] = [
     "warehouse",
     "model",
     "state_dir",
@@ -24,6 +24,7 @@ const SHOWN: [&str; 37] = [
     "feed.path",
     "archive.path",
     "archive.topics",
+    "clean.path",
     "snowflake.account",
     "snowflake.user",
     "snowflake.role",

@@ -15,7 +15,7 @@ use crate::gate::{Events, Gate};
 use crate::lane::Lane;
 use crate::operators::{Judged, LateSplit, Met, Watermarks, once, watermark};
 use crate::persons::{Id, NOBODY};
-use crate::raw::{Append, origin_values, raw_table};
+use crate::raw::{Append, clean, origin_values, raw_table};
 use crate::sip;
 use crate::state::{Kept, KeptBy, Ledger, Section};
 use crate::table::{Column, Role, Table, TableId, Value};
@@ -34,6 +34,8 @@ crate::taps! {
     events: Declared;
     /// Rows of the raw table, of late events too.
     raw: Append;
+    /// Clean events that are late.
+    late: Append;
 }
 
 /// A declared family. It stays for as long as the process.
@@ -251,7 +253,7 @@ impl WithSettings {
                 routes.raw.put(|| made.append(&event, origin, &logs));
             }
             if is_late {
-                return;
+                return routes.late.put(|| made.clean(&event, true));
             }
             match &made.plan().once {
                 Some(Once { of }) => routes.met.put(|| {
@@ -276,7 +278,12 @@ impl Made {
         Append { table: self.raw, values: origin_values(origin, logs).into_iter().chain(self.values(event)).collect() }
     }
 
-    /// Builds the tables that are kept; tells of what events, if that is asked for.
+    /// An event as it is told of.
+    fn clean(&self, event: &Declared, is_late: bool) -> Append {
+        clean(self.raw, self.values(event), is_late)
+    }
+
+    /// Builds the tables that are kept; tells of what events, and which were late, if that is asked for.
     fn metrics_of<'s>(&'static self, split: &Split<'s>, lane: &mut Lane<'s>) -> Option<Stream<'s, Append>> {
         let (is_kept, says) = (self.metrics.is_kept(lane), lane.settings.clean);
         if !is_kept && !says {
@@ -291,8 +298,10 @@ impl Made {
             }
             None => split.events.stream(),
         };
-        let clean =
-            says.then(|| events.clone().map(|event| Append { table: self.raw, values: self.values(&event).collect() }));
+        let clean = says.then(|| {
+            let in_time = events.clone().map(|event| self.clean(&event, false));
+            in_time.concat(split.late.stream())
+        });
         if is_kept {
             self.metrics.build(events, lane);
         }

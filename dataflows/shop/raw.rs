@@ -201,12 +201,17 @@ pub fn table_of(event: &Event) -> TableId {
 
 /// The row of an accepted event in its raw table.
 pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs) -> Append {
+    let values = origin_values(origin, logs).into_iter().chain(own(event, effective_at)).collect();
+    Append { table: table_of(event), values }
+}
+
+/// What a raw table says of an event, without where it came from.
+pub(super) fn own(event: &Event, effective_at: Instant) -> Vec<Value> {
     let user = |user_id: u64| Value::Integer(user_id as i64);
     let text = |text: &String| Value::Text(text.clone());
     let item = |id: &ItemId| Value::Text(id.to_string());
     let cart = |cart_id: &CartId| Value::Text(cart_id.to_string());
-    let mut values = Vec::with_capacity(10);
-    values.extend(origin_values(origin, logs));
+    let mut values = Vec::with_capacity(8);
     if event.carries_time() {
         values.extend([Value::Text(event.name().to_owned()), Value::Instant(event.timestamp())]);
     }
@@ -244,7 +249,7 @@ pub fn append(event: &Event, origin: &Origin, effective_at: Instant, logs: &Logs
             values.extend(CONTENT.iter().map(|field| (field.value)(&e.content)));
         }
     }
-    Append { table: table_of(event), values }
+    values
 }
 
 /// The event of a row of a raw table; nothing if no event makes such a row.

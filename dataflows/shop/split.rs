@@ -1,17 +1,18 @@
 //! What each event is to the metrics.
 
+use super::RAW;
 use super::columns::column;
 use super::operators::carts::{Cart, CartEvent, InCart, Line};
 use super::operators::sessions::SignAt;
 use super::operators::versions::Version;
 use super::over::Readers;
-use super::raw::{ITEM_VIEW_EVENTS, append, table_of};
+use super::raw::{ITEM_VIEW_EVENTS, append, own, table_of};
 use crate::declared::family::of_value;
 use crate::declared::row::{Datum, Declared, Row};
 use crate::events::{CatalogItem, Event, Logs, Origin, Registration};
 use crate::item::ItemId;
 use crate::operators::{Judged, Met};
-use crate::raw::Append;
+use crate::raw::{Append, clean};
 use crate::shop::cart::CartId;
 use crate::shop::settings::Settings;
 use crate::sip;
@@ -146,6 +147,10 @@ crate::taps! {
     declared_met: Met<(usize, Row)>;
     /// Rows of the raw tables, of late events too.
     raw: Append;
+    /// Clean events: those that are late, versions of the catalog, and all others where each counts.
+    clean: Append;
+    /// Clean events in time, where those that are repeated count once: of which raw table, by its place, and what they say.
+    clean_met: Met<(usize, Vec<Value>)>;
 }
 
 impl Timed for Event {
@@ -172,6 +177,15 @@ pub(super) fn route(
         let effective_at = decided.unwrap_or_else(|| event.timestamp().max(settings.catalog_cut(watermark)));
         if settings.lane.raw {
             routes.raw.put(|| append(&event, origin, effective_at, &logs));
+        }
+        if is_late || !settings.once || !event.carries_time() {
+            routes.clean.put(|| clean(table_of(&event), own(&event, effective_at), is_late));
+        } else {
+            routes.clean_met.put(|| {
+                let print = print_of(&event, (&mut text, &mut spare));
+                let place = RAW.iter().position(|id| *id == table_of(&event));
+                Met { print, at: event.timestamp(), what: place.map(|place| (place, own(&event, effective_at))) }
+            });
         }
         let read = if is_late { None } else { readers.event(&event) };
         match read {

@@ -271,9 +271,12 @@ impl Run<'_> {
         options.commit.retention = Retention::default();
         self.say_what_begins(&inputs, &resume);
         if options.lanes.iter().any(|lane| lane.family.lane().clean) {
+            let (topic, path) = (&config.publish.clean, &config.clean.path);
+            let places: Vec<_> =
+                [topic, path].into_iter().filter(|place| !place.is_empty()).map(|place| format!("`{place}`")).collect();
             tracing::warn!(
-                "a rebuild sends nothing to `{}`: what it reads for the first time is missing there",
-                config.publish.clean
+                "a rebuild brings no clean events: what it reads for the first time is missing in {}",
+                places.join(" and ")
             );
         }
         let (stats, stopped, watch) = self.compute(inputs, computing, Some(keep), resume, options)?;

@@ -54,6 +54,9 @@ pub(super) fn all(
     if config.archive.is_given() {
         sinks.push(Box::new(Archive::open(families::all(), &config.archive)?));
     }
+    if config.clean.is_given() {
+        sinks.push(Box::new(Archive::open_clean(families::all(), &config.clean)?));
+    }
     for sink in &mut sinks[1..] {
         // One that is unavailable is waited for before anything is claimed.
         insist(stop, stats, |error| matches!(error, SinkError::Unavailable(_)), || sink.position())?;
@@ -99,6 +102,10 @@ pub(super) fn positions(config: &Config) -> Vec<(String, Result<Option<Progress>
     if config.archive.is_given() {
         let archive = Archive::open_to_read(families::all(), &config.archive);
         positions.push(ask("archive", archive.map(|archive| -> Box<dyn Warehouse> { Box::new(archive) })));
+    }
+    if config.clean.is_given() {
+        let clean = Archive::open_clean_to_read(families::all(), &config.clean);
+        positions.push(ask("clean events", clean.map(|clean| -> Box<dyn Warehouse> { Box::new(clean) })));
     }
     positions
 }

@@ -169,7 +169,7 @@ impl Pending {
         }
     }
 
-    /// Adds events as metrics are computed of them.
+    /// Adds clean events.
     pub(super) fn add_clean(&mut self, events: Vec<Append>) {
         for Append { table, values } in events {
             self.bytes += values.iter().map(Value::size).sum::<usize>();

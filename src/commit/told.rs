@@ -31,7 +31,7 @@ pub struct Part {
     pub deltas: Vec<(TableId, Vec<Delta>)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
-    /// Events as metrics are computed of them, for sinks that take them.
+    /// Clean events, for sinks that take them.
     pub clean: Vec<Append>,
     /// Accepted records for the archive.
     pub archived: Vec<Archived>,

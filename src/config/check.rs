@@ -35,6 +35,7 @@ impl Config {
         self.registry.wrong(&mut wrongs);
         self.feed.wrong(&mut wrongs);
         self.archive.wrong(&mut wrongs);
+        self.clean.wrong(&mut wrongs);
         self.publish.wrong(&self.kafka, &self.registry.url, &mut wrongs);
         self.snowflake.wrong(&mut wrongs);
         self.retention.wrong(&mut wrongs);
@@ -66,6 +67,7 @@ impl Config {
             ("state_dir", &self.state_dir),
             ("feed.path", &self.feed.path),
             ("archive.path", &self.archive.path),
+            ("clean.path", &self.clean.path),
             ("snowflake.url", &self.snowflake.url),
             ("kafka.brokers", &self.kafka.brokers),
             ("publish.brokers", &self.publish.brokers),

@@ -23,6 +23,7 @@ impl Loaded {
         folder("state_dir", &config.state_dir, &mut wrongs);
         folder("feed.path", &config.feed.path, &mut wrongs);
         folder("archive.path", &config.archive.path, &mut wrongs);
+        folder("clean.path", &config.clean.path, &mut wrongs);
         let (kafka, publish) = (&config.kafka, &config.publish);
         if kafka.is_given() {
             of_client("kafka", &kafka.properties, &kafka.secrets, &mut wrongs);

@@ -14,8 +14,8 @@ declared! {
         /// The beginning of the topics' names: with `mart.` the table `users` goes to `mart.users`. Empty publishes
         /// nothing.
         pub prefix: String,
-        /// The topic, in full, that gets each event of a model as metrics are computed of it: accepted, in time, and once. It
-        /// is written in the transaction of the tables. Empty is none.
+        /// The topic, in full, that gets each accepted event, typed and once. It is written in the transaction of the
+        /// tables. Empty is none.
         pub clean: String,
         /// The brokers to publish to: `host:port`, several by commas. Empty is those of `kafka.brokers`, with their
         /// properties and secrets.

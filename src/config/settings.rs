@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::archive::Archive;
+use super::clean::Clean;
 use super::simulate_model::SimulateModel;
 use super::{
     Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
@@ -49,6 +50,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
         ("publish", Publish::FIELDS),
         ("feed", Feed::FIELDS),
         ("archive", Archive::FIELDS),
+        ("clean", Clean::FIELDS),
         ("snowflake", snowflake::Snowflake::FIELDS),
         ("snowflake.schemas", snowflake::Schemas::FIELDS),
         ("retention", Retention::FIELDS),

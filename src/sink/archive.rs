@@ -1,7 +1,9 @@
 //! The archive: accepted records as they came, e-mail addresses masked, as Parquet files by their writers' schemas.
+//! Another one is of clean events: their partitions are days, and the offset of an event is its number ([`taken`]).
 //!
 //! ```text
 //! TOPIC/UUID.parquet                    records of one partition, in the order of their offsets
+//! TABLE/date=2026-01-05/UUID.parquet    clean events of one day
 //! _open/EPOCH-GENERATION                what one commit brought that is in no file yet
 //! _progress/000000000042.json           how far it is; the last one counts
 //! ```
@@ -18,11 +20,13 @@ mod levels;
 mod manifest;
 mod open;
 mod scrub;
+mod taken;
 
 use super::log::{Log, tidy_newest};
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::archive::Archive as Config;
+use crate::config::clean::Clean;
 use crate::store::{self, Store, StoreError};
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
@@ -33,6 +37,7 @@ use open::{Kept, Open};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use taken::Taken;
 use uuid::Uuid;
 
 /// How often another writer may come between reading and writing `_progress/`.
@@ -40,7 +45,7 @@ const RACES: usize = 100;
 /// Of more objects of `_open/` than this one is made.
 const OPEN_MAX: usize = 64;
 /// What is said where nobody's claim is found.
-const REMOVED: &str = "`_progress/` is empty: the archive was removed";
+const REMOVED: &str = "`_progress/` is empty: what was there was removed";
 
 /// When files are closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +54,10 @@ struct Settings {
     archive_interval_ms: i64,
 }
 
-/// The archive, as a sink: of a commit it takes the accepted records, and no rows.
+/// The archive, as a sink: of a commit it takes the accepted records or the clean events, and no rows.
 pub struct Archive {
     catalogue: Catalogue,
+    taken: Taken,
     store: Arc<dyn Store>,
     log: Log<Manifest>,
     settings: Settings,
@@ -83,9 +89,39 @@ impl Archive {
 
     /// An archive in a store, whatever `config.path` says.
     pub fn on(catalogue: Catalogue, store: Arc<dyn Store>, config: &Config) -> Archive {
+        Archive::made(catalogue, store, Taken::Records, config)
+    }
+
+    /// Opens the place of clean events that is configured, and makes its folder if there is none.
+    ///
+    /// # Errors
+    /// If the place cannot be used.
+    pub fn open_clean(catalogue: Catalogue, config: &Clean) -> Result<Archive, SinkError> {
+        let store = store::open(&config.path).map_err(of_store)?;
+        Ok(Archive::of_clean_events(catalogue, store, config))
+    }
+
+    /// Opens a place of clean events that exists, only to read how far it is.
+    ///
+    /// # Errors
+    /// If the place cannot be used.
+    pub fn open_clean_to_read(catalogue: Catalogue, config: &Clean) -> Result<Archive, SinkError> {
+        let store = store::open_to_read(&config.path).map_err(of_store)?;
+        Ok(Archive::of_clean_events(catalogue, store, config))
+    }
+
+    /// Clean events in a store, whatever `config.path` says.
+    pub fn of_clean_events(catalogue: Catalogue, store: Arc<dyn Store>, config: &Clean) -> Archive {
+        let Clean { path: _, rows, interval, commit_interval } = *config;
+        let config = Config { rows, archive_interval: interval, commit_interval, ..Config::default() };
+        Archive::made(catalogue, store, Taken::events(catalogue), &config)
+    }
+
+    fn made(catalogue: Catalogue, store: Arc<dyn Store>, taken: Taken, config: &Config) -> Archive {
         Archive {
             catalogue,
-            log: Log::new(Arc::clone(&store), OBJECTS),
+            log: Log::new(Arc::clone(&store), taken.objects()),
+            taken,
             store,
             settings: Settings { rows: config.rows.max(1), archive_interval_ms: config.archive_interval },
             commit_interval: Duration::from_millis(config.commit_interval.unsigned_abs()),
@@ -102,7 +138,7 @@ impl Archive {
     }
 
     fn place(&self) -> String {
-        format!("archive `{}`", self.store.place())
+        format!("{} `{}`", self.taken.objects().of, self.store.place())
     }
 
     /// The last object of `_progress/`; read, with what is open, only if it is not the one that we know.
@@ -117,6 +153,7 @@ impl Archive {
         if !is_newest {
             self.known = None;
             if let Some((number, manifest)) = self.log.newest()? {
+                self.check_kind(&manifest)?;
                 let open = Open::read(&*self.store, &manifest)?;
                 self.known = Some((number, manifest, open));
             }
@@ -139,12 +176,23 @@ impl Archive {
     /// Someone else's files are not ours to write between.
     fn check_empty(&self) -> Result<(), SinkError> {
         match self.store.list("").map_err(of_store)?.first() {
-            Some(key) => Err(SinkError::Failed(format!(
-                "{} holds something else (`{key}`), and was left as it is; name an empty place with `archive.path`",
-                self.place()
-            ))),
+            Some(key) => Err(self.holds(&format!("something else (`{key}`)"))),
             None => Ok(()),
         }
+    }
+
+    /// Nor are those of an archive of the other kind.
+    fn check_kind(&self, manifest: &Manifest) -> Result<(), SinkError> {
+        match (&self.taken, manifest.events) {
+            (Taken::Records, None) | (Taken::Events(_), Some(_)) => Ok(()),
+            (Taken::Records, Some(_)) => Err(self.holds("clean events")),
+            (Taken::Events(_), None) => Err(self.holds("records as they came")),
+        }
+    }
+
+    fn holds(&self, what: &str) -> SinkError {
+        let (place, setting) = (self.place(), self.taken.objects().setting);
+        SinkError::Failed(format!("{place} holds {what}, and was left as it is; name an empty place with `{setting}`"))
     }
 
     /// Closes the files that are due by a clock, or all: writes each, and then says that they are closed.
@@ -171,10 +219,12 @@ impl Archive {
         if open.0.is_empty() {
             is_changed |= !next.open.is_empty();
             next.open.clear();
+            next.forget_days();
         } else if next.open.len() > OPEN_MAX {
             let key = format!("{}{:012}-{:06}-{number:012}", open::FOLDER, next.epoch, claim.generation);
             self.store.put(&key, &open.sealed()?).map_err(of_store)?;
             next.open = vec![key];
+            next.forget_days();
             is_changed = true;
         }
         let now = (settings.rows, settings.archive_interval_ms);
@@ -198,11 +248,11 @@ impl Archive {
         let about = About {
             pipeline: pipeline.to_owned(),
             topic: topic.to_owned(),
-            partition: partition.parse().unwrap_or_default(),
+            partition: partition.parse().ok(),
             first_offset: first.offset,
             schema: first.schema.as_deref().map(str::to_owned),
         };
-        let key = key(pipeline, topic, name, first.offset);
+        let key = key(pipeline, name, first.offset);
         let failed = |error: parquet::errors::ParquetError| {
             SinkError::Failed(format!("could not make `{key}` of {}: {error}", self.place()))
         };
@@ -237,10 +287,14 @@ impl Archive {
 }
 
 /// What a file is called: of version 5, by the pipeline and where its first record is from.
-fn key(pipeline: &str, topic: &str, partition: &str, offset: i64) -> String {
+fn key(pipeline: &str, partition: &str, offset: i64) -> String {
     let space = Uuid::parse_str(pipeline).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, pipeline.as_bytes()));
     let id = Uuid::new_v5(&space, format!("{partition}/{offset}").as_bytes());
-    format!("{}/{id}.parquet", folder(topic))
+    let (topic, number) = partition.rsplit_once('/').unwrap_or((partition, "0"));
+    match number.parse::<i64>() {
+        Ok(_) => format!("{}/{id}.parquet", folder(topic)),
+        Err(_) => format!("{}/{number}/{id}.parquet", folder(topic)),
+    }
 }
 
 /// The folder of a topic. Of a name that no store could have, other letters are `=` and two digits.
@@ -284,7 +338,7 @@ impl Sink for Archive {
                 self.check_empty()?;
             }
             let is_new = found.is_none();
-            let (number, manifest) = found.unwrap_or_else(|| (0, Manifest::nothing(&claim, made_by)));
+            let (number, manifest) = found.unwrap_or_else(|| (0, self.taken.nothing(&claim, made_by)));
             let mut next = Manifest { generation: claim.generation, writer, ..manifest };
             if is_new {
                 (next.rows, next.archive_interval_ms) = (self.settings.rows, self.settings.archive_interval_ms);
@@ -315,8 +369,8 @@ impl Sink for Archive {
             if at != commit.follows {
                 return Err(SinkError::elsewhere(&place, at, commit.follows));
             }
-            let brought = Open::of(&commit.archived, manifest);
             let mut next = manifest.clone();
+            let brought = self.taken.brought(commit, &mut next);
             if beside.is_none() {
                 (next.epoch, next.committed_at) = (commit.epoch, commit.clock_ms);
                 (next.watermark, next.watermarks) = (commit.watermarks.least(), commit.watermarks.clone());
@@ -352,7 +406,11 @@ impl Sink for Archive {
     }
 
     fn takes_records(&self) -> bool {
-        true
+        matches!(self.taken, Taken::Records)
+    }
+
+    fn takes_clean(&self) -> bool {
+        matches!(self.taken, Taken::Events(_))
     }
 
     fn idle(&mut self, claim: &Claim, since: Option<Duration>) -> Result<(), SinkError> {

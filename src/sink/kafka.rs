@@ -12,7 +12,6 @@ mod added;
 mod clean;
 pub(crate) mod read;
 mod rights;
-mod rows;
 
 use super::progress::Found;
 use super::purge::{Purge, Purged};
@@ -26,6 +25,7 @@ use crate::kafka::cleanup::{self, Cleanup};
 use crate::kafka::producer::{Transactional, create_topics};
 use crate::kafka::registry::Registry;
 use crate::lanes::Watermarks;
+use crate::sink::avro::{self, Encoder};
 use added::Added;
 use clean::Clean;
 use dataflows::Time;
@@ -33,7 +33,6 @@ use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use read::Reader;
-use rows::Encoder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -217,11 +216,11 @@ impl Kafka {
         let registry = Registry::open(&self.registry).map_err(sink_error)?;
         let encoder = |id: &TableId| {
             let (table, topic) = (id.table(), self.topic(id.table()));
-            let (key, value) = (rows::key_schema(table), rows::value_schema(table));
+            let (key, value) = (avro::key_schema(table), avro::value_schema(table));
             let key_id = registry.register(&format!("{topic}-key"), &key)?;
             let value_id = registry.register(&format!("{topic}-value"), &value)?;
             let key = Encoder::new(table.columns[..table.key_columns].to_vec(), &key, key_id);
-            Ok((*id, (key, Encoder::new(rows::columns(table), &value, value_id))))
+            Ok((*id, (key, Encoder::new(avro::columns(table), &value, value_id))))
         };
         self.catalogue.tables().iter().map(encoder).collect::<Result<_, KafkaError>>().map_err(sink_error)
     }

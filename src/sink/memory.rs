@@ -189,6 +189,10 @@ impl Sink for Memory {
         }
     }
 
+    fn takes_clean(&self) -> bool {
+        true
+    }
+
     fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
         let mut contents = self.contents();
         contents.check(claim)?;

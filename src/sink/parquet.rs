@@ -36,6 +36,7 @@ use super::purge::{Purge, Purged};
 use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
 use crate::config::retention::Retention;
+use crate::instant;
 use crate::store::{self, Store};
 use dataflows::Time;
 use dataflows::delta::Delta;
@@ -196,7 +197,7 @@ impl Parquet {
             if changes.is_empty() {
                 continue;
             }
-            let folder = names::deltas_of(table, &names::day(commit.clock_ms));
+            let folder = names::deltas_of(table, &instant::day(commit.clock_ms));
             let name = format!("{folder}{}", names::commit(commit.epoch, claim.generation));
             let mut run = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
             let mut age = Age::begin(id, commit.clock_ms);

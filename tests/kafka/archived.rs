@@ -1,5 +1,5 @@
-//! After fifty kills what DuckDB reads of the archive is what Python decodes of the topic, and each clean event is
-//! published once.
+//! After fifty kills what DuckDB reads of the archive is what Python decodes of the topic, and each clean event is once in
+//! their topic and in their files.
 
 use super::stack::{Stack, await_that, framed, long, text};
 use crate::support::{MONDAY_MS, needed};
@@ -56,7 +56,9 @@ fn play(dice: &mut ChaCha8Rng, schemas: &[u32; 2], minute: i64) -> Option<Vec<u8
     let mail = if dice.random() { long(0) } else { [long(1), text("jane@mail.example")].concat() };
     // "A" is 65 cents.
     let device = if dice.random() { long(0) } else { [long(1), text("tv"), text("A")].concat() };
-    let at = long((MONDAY_MS + minute * 1_000) * 1_000);
+    // Some are too late.
+    let ago_ms = if dice.random_range(0..30) == 0 { 10 * 3_600_000 } else { 0 };
+    let at = long((MONDAY_MS + minute * 1_000 - ago_ms) * 1_000);
     let mut fields = vec![at, long(dice.random_range(0..9)), mail, device, list(tags), list(counts)];
     if second {
         fields.push(text("more"));
@@ -71,9 +73,10 @@ fn journaled(stack: &Stack) -> u64 {
     dir.chain().map_or(0, |chain| chain.end())
 }
 
-/// Compares the topic of clean events and the raw table; tells how many events both have.
+/// Compares the topic of clean events, their files and the raw table; tells how many events each has.
 fn published_once(stack: &Stack) -> usize {
-    counted(stack, "clean_rows.py", &stack.topic("clean"), &stack.path("deltamart.db"), &[])
+    let folder = stack.path("clean").display().to_string();
+    counted(stack, "clean_rows.py", &stack.topic("clean"), &stack.path("deltamart.db"), &[&folder])
 }
 
 /// Compares topic and archive; tells how many rows both have.
@@ -106,9 +109,17 @@ fn after_fifty_kills_the_archive_is_the_topic_and_clean_events_are_published_onc
     std::fs::write(stack.path("model/plays.toml"), model).expect("writes");
     let schemas = [schema(""), schema(r#",{"name":"more","type":"string","default":""}"#)];
     let schemas = schemas.map(|schema| stack.registers("plays-value", &schema));
-    let sets =
-        ["archive.path=archive", "archive.rows=40", "archive.archive_interval=1s", "archive.commit_interval=20ms"];
-    let more = ["epoch_interval=10ms", "commit_interval=20ms", "snapshot_interval=200ms"];
+    let sets = [
+        "archive.path=archive",
+        "archive.rows=40",
+        "archive.archive_interval=1s",
+        "archive.commit_interval=20ms",
+        "clean.path=clean",
+        "clean.rows=50",
+        "clean.interval=1s",
+        "clean.commit_interval=20ms",
+    ];
+    let more = ["epoch_interval=10ms", "commit_interval=20ms", "snapshot_interval=200ms", "lateness=2h"];
     let publish = [
         format!("publish.prefix={}.", stack.topic("mart")),
         format!("publish.clean={}", stack.topic("clean")),

@@ -86,6 +86,14 @@ impl Sink for Hooked {
         self.sink.commit_interval()
     }
 
+    fn takes_records(&self) -> bool {
+        self.sink.takes_records()
+    }
+
+    fn takes_clean(&self) -> bool {
+        self.sink.takes_clean()
+    }
+
     fn name(&self) -> String {
         self.sink.name()
     }

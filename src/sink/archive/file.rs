@@ -19,8 +19,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct About {
     pub(super) pipeline: String,
+    /// Of clean events their raw table.
     pub(super) topic: String,
-    pub(super) partition: i64,
+    /// Nothing of clean events: where they are from is no part of them.
+    pub(super) partition: Option<i64>,
     pub(super) first_offset: i64,
     /// The writer's schema; nothing for JSON.
     pub(super) schema: Option<String>,
@@ -28,31 +30,34 @@ pub(super) struct About {
 
 const PIPELINE: &str = "deltamart.pipeline";
 const TOPIC: &str = "deltamart.topic";
+const TABLE: &str = "deltamart.table";
 const PARTITION: &str = "deltamart.partition";
 const FIRST_OFFSET: &str = "deltamart.first_offset";
 const SCHEMA: &str = "deltamart.schema";
 
 impl About {
     fn written(&self) -> Vec<KeyValue> {
-        let (partition, first) = (self.partition.to_string(), self.first_offset.to_string());
-        let all = [(PIPELINE, &self.pipeline), (TOPIC, &self.topic), (PARTITION, &partition), (FIRST_OFFSET, &first)];
+        let (partition, first) = (self.partition.map(|number| number.to_string()), self.first_offset.to_string());
+        let topic = (if partition.is_some() { TOPIC } else { TABLE }, &self.topic);
+        let partition = partition.iter().map(|partition| (PARTITION, partition));
+        let all = [(PIPELINE, &self.pipeline), topic].into_iter().chain(partition).chain([(FIRST_OFFSET, &first)]);
         let schema = self.schema.iter().map(|schema| (SCHEMA, schema));
-        all.into_iter().chain(schema).map(|(key, value)| KeyValue::new(key.to_owned(), value.clone())).collect()
+        all.chain(schema).map(|(key, value)| KeyValue::new(key.to_owned(), value.clone())).collect()
     }
 
     fn read(all: &[KeyValue]) -> Option<About> {
         let find = |key: &str| all.iter().find(|found| found.key == key).and_then(|found| found.value.clone());
         Some(About {
             pipeline: find(PIPELINE)?,
-            topic: find(TOPIC)?,
-            partition: find(PARTITION)?.parse().ok()?,
+            topic: find(TOPIC).or_else(|| find(TABLE))?,
+            partition: find(PARTITION).map(|number| number.parse()).transpose().ok()?,
             first_offset: find(FIRST_OFFSET)?.parse().ok()?,
             schema: find(SCHEMA),
         })
     }
 }
 
-/// Records in columns: first where each is from, then what it says.
+/// Records in columns: first where each is from, if that is said, then what it says.
 pub(super) struct File {
     about: About,
     data: Data,
@@ -64,7 +69,7 @@ pub(super) struct File {
     rows: usize,
 }
 
-/// A record of a file: its partition, its offset, and its fields.
+/// A record of a file: its partition and its offset, if they are said, and its fields.
 pub(super) type Row = Vec<Value>;
 
 impl File {
@@ -92,9 +97,9 @@ impl File {
         let [partition, offset] = &ours;
         let number = |plain| Shape::Plain(plain, Meaning::Itself);
         let (ints, longs) = (number(Plain::Int), number(Plain::Long));
-        let ours = [(partition, &ints), (offset, &longs)];
+        let ours: &[_] = if about.partition.is_some() { &[(partition, &ints), (offset, &longs)] } else { &[] };
         let (mut nodes, mut types, mut maker) = (Vec::new(), Vec::new(), Maker::default());
-        for (name, shape) in ours.into_iter().chain(fields.iter().map(|(name, shape)| (name, shape))) {
+        for (name, shape) in ours.iter().copied().chain(fields.iter().map(|(name, shape)| (name, shape))) {
             let (node, ty) = maker.node(name, shape, 0)?;
             nodes.push(node);
             types.push(ty);
@@ -148,8 +153,8 @@ impl File {
 
     /// A record's fields, behind where it is from; without them, if it cannot be read.
     pub(super) fn row(&self, record: &Kept) -> Row {
-        let partition = i32::try_from(self.about.partition).unwrap_or(i32::MAX);
-        let mut row = vec![Value::Int(partition), Value::Long(record.offset)];
+        let at = |partition| [Value::Int(i32::try_from(partition).unwrap_or(i32::MAX)), Value::Long(record.offset)];
+        let mut row: Row = self.about.partition.map(at).into_iter().flatten().collect();
         let read = match &self.about.schema {
             None => Some(Value::Text(String::from_utf8_lossy(&record.datum).into_owned())),
             Some(_) => self.data.read(&record.datum),
@@ -176,15 +181,30 @@ impl File {
 
     /// The record as JSON.
     pub(super) fn json(&self, row: &[Value]) -> String {
-        match (&self.about.schema, row.get(2), self.data.shape()) {
+        let fields = self.fields(row);
+        match (&self.about.schema, fields.first(), self.data.shape()) {
             (None, Some(Value::Text(json)), _) => json.clone(),
             (Some(_), _, Shape::Record(_)) if self.is_record => {
-                let record = Value::Record(row[2..].to_vec());
+                let record = Value::Record(fields.to_vec());
                 self.data.json(self.data.shape(), &record).to_string()
             }
             (Some(_), Some(value), shape) => self.data.json(shape, value).to_string(),
             (None | Some(_), _, _) => String::new(),
         }
+    }
+
+    /// A record's fields alone.
+    fn fields<'r>(&self, row: &'r [Value]) -> &'r [Value] {
+        let ours = if self.about.partition.is_some() { 2 } else { 0 };
+        row.get(ours..).unwrap_or_default()
+    }
+
+    /// A field of a record; nothing if there is none of that name.
+    pub(super) fn field<'r>(&self, row: &'r [Value], name: &str) -> Option<&'r Value> {
+        let Shape::Record(fields) = self.data.shape() else { return None };
+        let place = fields.iter().position(|(field, _)| field == name)?;
+        let value = self.fields(row).get(place)?;
+        if let Value::Branch(_, value) = value { Some(value) } else { Some(value) }
     }
 
     /// What it says of itself.

@@ -15,6 +15,10 @@ const FORMAT: u32 = 1;
 pub(super) const OBJECTS: Objects =
     Objects { of: "archive", in_full: "archive", setting: "archive.path", format: FORMAT };
 
+/// The same, of clean events.
+pub(super) const CLEAN_EVENTS: Objects =
+    Objects { of: "clean events", in_full: "clean events", setting: "clean.path", format: FORMAT };
+
 /// How far a partition is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Partition {
@@ -43,6 +47,9 @@ pub(super) struct Manifest {
     /// By these files were last closed: what was begun is ended by them, whatever the settings say now.
     pub rows: usize,
     pub archive_interval_ms: i64,
+    /// How many clean events have come: the number of the next one. Nothing where it is of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<i64>,
     /// By `topic/partition`.
     pub partitions: BTreeMap<String, Partition>,
     /// The objects with records of no closed file, in the order in which they came.
@@ -65,8 +72,17 @@ impl Manifest {
             positions: BTreeMap::new(),
             rows: 1,
             archive_interval_ms: 0,
+            events: None,
             partitions: BTreeMap::new(),
             open: Vec::new(),
+        }
+    }
+
+    /// Of clean events, a day of which every event is in a closed file need not be known any more. Only where the objects
+    /// of what is open have none of those events: they would be read again.
+    pub(super) fn forget_days(&mut self) {
+        if self.events.is_some() {
+            self.partitions.retain(|_, day| day.closed < day.taken);
         }
     }
 

@@ -3,7 +3,9 @@
 use super::file::{About, File};
 use super::open::{self, Open};
 use super::{Archive, of_store};
+use crate::decode::avro::value::Value as Datum;
 use crate::sink::{Claim, Fence, RowOf, SinkError};
+use dataflows::family::Catalogue;
 use dataflows::raw::REJECTED_EVENTS;
 use dataflows::table::Value;
 use parquet::errors::ParquetError;
@@ -11,7 +13,7 @@ use parquet::errors::ParquetError;
 impl Archive {
     /// As [`crate::sink::Stored::scrub`] says.
     pub(super) fn scrub_files(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {
-        let place = self.place();
+        let (place, catalogue) = (self.place(), self.catalogue);
         let Some((number, manifest, open)) = self.current()? else { return Ok(Vec::new()) };
         claim.stands(&manifest.pipeline_id, manifest.generation, &place)?;
         let (mut next, mut rest, mut count) = (manifest.clone(), Open::default(), 0);
@@ -22,12 +24,12 @@ impl Archive {
                 let about = About {
                     pipeline: next.pipeline_id.clone(),
                     topic: topic.to_owned(),
-                    partition: partition.parse().unwrap_or_default(),
+                    partition: partition.parse().ok(),
                     first_offset: 0,
                     schema: records[0].schema.as_deref().map(str::to_owned),
                 };
                 let file = File::new(about).map_err(|error| unreadable(&place, name, &error))?;
-                kept.extend(records.iter().filter(|record| !names(was, &file, &file.row(record))).cloned());
+                kept.extend(records.iter().filter(|record| !names(catalogue, was, &file, &file.row(record))).cloned());
             }
             count += records.len() - kept.len();
             rest.add(name.clone(), kept);
@@ -50,7 +52,7 @@ impl Archive {
             // Removed since it was listed.
             let Some(bytes) = self.store.get(&key).map_err(of_store)? else { continue };
             let (mut file, rows) = File::read(bytes).map_err(|error| unreadable(&place, &key, &error))?;
-            let kept: Vec<_> = rows.iter().filter(|row| !names(was, &file, row)).collect();
+            let kept: Vec<_> = rows.iter().filter(|row| !names(catalogue, was, &file, row)).collect();
             if kept.len() == rows.len() {
                 continue;
             }
@@ -68,17 +70,25 @@ impl Archive {
     }
 }
 
-/// Whether a record names who is meant: as one that is kept as it came does.
-fn names(was: &RowOf<'_>, file: &File, row: &[crate::decode::avro::value::Value]) -> bool {
-    let (about, json) = (file.about(), file.json(row));
-    let value = |name: &str| match name {
-        "_topic" => Value::Text(about.topic.clone()),
-        "_partition" => Value::Integer(about.partition),
-        "raw" => Value::Bytes(json.as_bytes().into()),
-        _ => Value::Null,
+/// Whether a record names who is meant: as one that is kept as it came does, or as a row of its raw table.
+fn names(catalogue: Catalogue, was: &RowOf<'_>, file: &File, row: &[Datum]) -> bool {
+    let about = file.about();
+    let (id, value): (_, &dyn Fn(&str) -> Value) = match (about.partition, catalogue.by_name(&about.topic)) {
+        (Some(partition), _) => (REJECTED_EVENTS, &move |name| match name {
+            "_topic" => Value::Text(about.topic.clone()),
+            "_partition" => Value::Integer(partition),
+            "raw" => Value::Bytes(file.json(row).as_bytes().into()),
+            _ => Value::Null,
+        }),
+        // No person is called by a number with decimals, by a time, or by bytes.
+        (None, Some(id)) => (id, &|name| match file.field(row, name) {
+            Some(Datum::Long(number)) => Value::Integer(*number),
+            Some(Datum::Text(text)) => Value::Text(text.clone()),
+            _ => Value::Null,
+        }),
+        (None, None) => return false,
     };
-    let columns = REJECTED_EVENTS.table().columns.iter();
-    was(REJECTED_EVENTS, &columns.map(|column| value(column.name)).collect::<Vec<_>>())
+    was(id, &id.table().columns.iter().map(|column| value(column.name)).collect::<Vec<_>>())
 }
 
 fn unreadable(place: &str, key: &str, error: &ParquetError) -> SinkError {

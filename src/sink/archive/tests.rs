@@ -143,7 +143,7 @@ impl Ty {
 }
 
 fn about(schema: Option<String>) -> About {
-    About { pipeline: "p".to_owned(), topic: "plays".to_owned(), partition: 3, first_offset: 7, schema }
+    About { pipeline: "p".to_owned(), topic: "plays".to_owned(), partition: Some(3), first_offset: 7, schema }
 }
 
 fn kept(offset: i64, datum: Vec<u8>) -> Kept {

@@ -1,18 +1,17 @@
-//! The topic of clean events: each event of a model as metrics are computed of it, once. Nothing is ever deleted of it by a
-//! key: brokers remove what is older than `retention.raw`.
+//! The topic of clean events: each accepted event, once. Nothing is ever deleted of it by a key: brokers remove what is older
+//! than `retention.raw`.
 
-use super::rows::{self, Encoder};
 use super::{Kafka, sink_error};
-use crate::families;
 use crate::kafka::KafkaError;
 use crate::kafka::cleanup;
 use crate::kafka::producer::create_topics;
 use crate::kafka::registry::Registry;
+use crate::sink::avro::{self, Encoder};
 use crate::sink::{Commit, SinkError};
-use dataflows::table::{Column, TableId, Value};
+use dataflows::table::{TableId, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the events of each family are written.
+/// How the events of each raw table are written.
 #[derive(Default)]
 pub(super) struct Clean {
     topic: String,
@@ -52,15 +51,13 @@ impl Kafka {
             return Ok(Clean::default());
         }
         let registry = Registry::open(&self.registry).map_err(sink_error)?;
-        let family = |loaded: &families::Loaded| {
-            let id = loaded.family.raw_table();
-            let columns: Vec<Column> = id.table().columns[id.table().key_columns..].to_vec();
-            let schema = rows::schema(id.name(), id.table().doc, &columns);
+        let family = |id: TableId| {
+            let (columns, schema) = avro::clean(id);
             let number = registry.register(&format!("{}-deltamart.{}", self.clean, id.name()), &schema)?;
             let person = columns.iter().position(|column| column.person.is_some());
             Ok((id, OfFamily { value: Encoder::new(columns, &schema, number), person }))
         };
-        let families = families::declared().iter().map(family).collect::<Result<_, KafkaError>>();
+        let families = self.catalogue.raw().map(family).collect::<Result<_, KafkaError>>();
         Ok(Clean { topic: self.clean.clone(), families: families.map_err(sink_error)? })
     }
 }

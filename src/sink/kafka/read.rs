@@ -1,12 +1,12 @@
 //! What stands in topics that are written in transactions: whole, to where they end now.
 
-use super::rows;
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::schema_id;
 use crate::kafka::KafkaError;
 use crate::kafka::client::{Context, PATIENCE, away, consumer};
 use crate::kafka::cluster::{ends, numbers};
 use crate::kafka::registry::Registry;
+use crate::sink::avro;
 use dataflows::table::{Table, Value};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -85,7 +85,7 @@ impl Reader<'_> {
         let spans = places.into_iter().zip(lows.into_iter().zip(highs));
         let spans: Vec<_> =
             spans.into_iter().map(|((topic, number), (low, high))| (topic, number, low, high)).collect();
-        let columns = rows::columns(table);
+        let columns = avro::columns(table);
         let key_columns = &columns[..table.key_columns];
         let (mut schemas, mut rows) = (HashMap::new(), BTreeMap::new());
         self.read(&spans, |record| {
@@ -100,7 +100,7 @@ impl Reader<'_> {
                         new.insert(text.parse().map_err(|error| foreign(format!("schema {id}: {error}")))?)
                     }
                 };
-                rows::decode(&payload[5..], schema, columns).map_err(|error| foreign(error.to_string()))
+                avro::decode(&payload[5..], schema, columns).map_err(|error| foreign(error.to_string()))
             };
             let key = decoded(record.key().unwrap_or_default(), key_columns)?;
             match record.payload() {

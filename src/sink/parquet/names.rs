@@ -1,13 +1,7 @@
 //! What the files of a feed are called, and what their names say.
 
-use crate::instant;
+use dataflows::Time;
 use dataflows::table::Table;
-use dataflows::{Instant, Time};
-
-/// A day, as the folders of deltas are named.
-pub(super) fn day(at: Instant) -> String {
-    instant::show(at).split('T').next().unwrap_or_default().to_owned()
-}
 
 /// The folder of a table's deltas.
 pub(super) fn deltas(table: &Table) -> String {
@@ -53,7 +47,8 @@ mod tests {
     fn names_say_what_they_were_made_of() {
         for id in crate::families::all().tables() {
             let table = id.table();
-            let path = format!("{}{}-0003.parquet", deltas_of(table, &day(1_767_571_200_000)), commit(58, 2));
+            let path =
+                format!("{}{}-0003.parquet", deltas_of(table, &crate::instant::day(1_767_571_200_000)), commit(58, 2));
             assert_eq!((day_of(&path), epoch_and_generation(&path)), (Some("2026-01-05"), Some((58, 2))));
             assert_eq!((day_of(&empty(table)), epoch_and_generation(&empty(table))), (None, None));
             let stamps = super::super::schema::STAMPS.map(|(name, _)| name);

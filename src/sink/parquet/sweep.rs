@@ -8,6 +8,7 @@
 use super::manifest::{Garbage, Manifest, of_store};
 use super::names;
 use crate::config::feed::Feed;
+use crate::instant;
 use crate::sink::SinkError;
 use crate::sink::log::tidy_newest;
 use crate::store::Store;
@@ -84,7 +85,7 @@ impl Sweeper {
             } else {
                 let mut at = from;
                 while at <= to {
-                    let folder = names::deltas_of(table, &names::day(at));
+                    let folder = names::deltas_of(table, &instant::day(at));
                     paths.extend(self.store.list(&folder).map_err(of_store)?);
                     at += DAY_MS;
                 }
@@ -110,13 +111,13 @@ impl Sweeper {
         }
         tidy_newest(&*self.store, number).map_err(of_store)?;
         let Some(retention) = self.retention else { return Ok(()) };
-        let today = names::day(clock_ms);
+        let today = instant::day(clock_ms);
         if self.looked_on.as_ref() == Some(&today) {
             return Ok(());
         }
         let named: BTreeSet<_> = next.files().map(|file| file.path.clone()).collect();
         let garbage: BTreeSet<_> = next.garbage.iter().map(|garbage| garbage.path.clone()).collect();
-        let first_kept = names::day(clock_ms - retention);
+        let first_kept = instant::day(clock_ms - retention);
         for id in self.catalogue.tables() {
             let paths = self.store.list(&names::deltas(id.table())).map_err(of_store)?;
             let old = paths.into_iter().filter(|path| names::day_of(path).is_some_and(|day| day < first_kept.as_str()));

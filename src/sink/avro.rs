@@ -1,6 +1,7 @@
 //! Rows as Avro: the schemas of a table's keys and values, and both ways between them and rows.
 
-use dataflows::table::{Column, Table, Type, Value, stamp_columns};
+use dataflows::raw::clean_columns;
+use dataflows::table::{Column, Table, TableId, Type, Value, stamp_columns};
 use rust_decimal::Decimal;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -35,6 +36,13 @@ pub(super) fn schema(name: &str, doc: &str, columns: &[Column]) -> String {
     json!({"type": "record", "name": name, "namespace": NAMESPACE, "doc": doc, "fields": fields}).to_string()
 }
 
+/// The columns of the clean events of a raw table, and their schema.
+pub(super) fn clean(id: TableId) -> (Vec<Column>, String) {
+    let columns = clean_columns(id);
+    let schema = schema(id.name(), id.table().doc, &columns);
+    (columns, schema)
+}
+
 fn field(column: &Column) -> Json {
     let decimal = |scale: u32| json!({"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": scale});
     let ty = match column.ty {
@@ -58,21 +66,26 @@ fn field(column: &Column) -> Json {
 pub(super) struct Encoder {
     columns: Vec<Column>,
     schema: Schema,
-    header: [u8; 5],
+    header: Vec<u8>,
 }
 
 impl Encoder {
     /// For columns whose schema a registry knows under a number.
     pub(super) fn new(columns: Vec<Column>, schema: &str, id: u32) -> Encoder {
+        Encoder { header: crate::decode::avro::header(id).to_vec(), ..Encoder::of_data(columns, schema) }
+    }
+
+    /// For columns whose schema is kept beside what is written: nothing stands before a row.
+    pub(super) fn of_data(columns: Vec<Column>, schema: &str) -> Encoder {
         let schema = schema.parse().expect("made of what Avro has; a test parses each");
-        Encoder { columns, schema, header: crate::decode::avro::header(id) }
+        Encoder { columns, schema, header: Vec::new() }
     }
 
     /// The payload of a row, or of a key.
     pub(super) fn payload<'a>(&self, values: impl Iterator<Item = &'a Value> + Clone) -> Vec<u8> {
         let row = Row { columns: &self.columns, values };
         let mut config = SerializerConfig::new(&self.schema);
-        serde_avro_fast::to_datum(&row, self.header.to_vec(), &mut config).expect("rows are as their table says")
+        serde_avro_fast::to_datum(&row, self.header.clone(), &mut config).expect("rows are as their table says")
     }
 }
 
