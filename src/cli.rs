@@ -63,6 +63,10 @@ pub struct Global {
     /// End with exit code 3 if more records are rejected: a number, or a share such as 1%
     #[arg(long, global = true, value_name = "N|P%")]
     pub max_rejected: Option<Limit>,
+    /// Where the page, the API and the metrics are served: an address such as 127.0.0.1:9000, or `off` [default: 127.0.0.1:8080
+    /// or the next free port]
+    #[arg(long, global = true, value_name = "ADDR|off")]
+    pub serve: Option<String>,
     /// Print the result as one line of JSON on standard output; the text for people goes to standard error
     #[arg(long, global = true)]
     pub json: bool,
@@ -424,6 +428,12 @@ pub enum Command {
         /// Stop when nothing is left that can be taken
         #[arg(long)]
         to_end: bool,
+    },
+    /// Serve the page, the API and the metrics of a warehouse that no run writes to, until Ctrl-C; it is only read
+    Serve {
+        /// Where: an address such as 127.0.0.1:9000 [default: setting `serve.address`]
+        #[arg(value_name = "ADDR")]
+        at: Option<String>,
     },
     /// Show the rows of a table or a view; without one, all tables
     Show(ShowArgs),

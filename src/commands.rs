@@ -54,6 +54,7 @@ mod rows;
 mod run;
 mod schema;
 mod second;
+mod serve;
 mod show;
 mod signals;
 mod simulate;
@@ -153,6 +154,7 @@ fn name_of(command: Option<&Command>) -> &'static str {
         Some(Command::Batch(_)) => "batch",
         Some(Command::Catalog { .. }) => "catalog",
         Some(Command::Simulate { .. }) => "simulate",
+        Some(Command::Serve { .. }) => "serve",
         Some(Command::Show(_)) => "show",
         Some(Command::Sql(_)) => "sql",
         Some(Command::Verify { .. }) => "verify",
@@ -214,6 +216,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
                 | Command::Catalog { .. }
                 | Command::Check { .. }
                 | Command::Replay(_)
+                | Command::Serve { .. }
         )
     ) {
         loaded.check_places().map_err(|error| Refused(error.to_string()))?;
@@ -302,6 +305,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         }
         Command::Simulate { out: None, catalog, .. } => produce::simulate(&config, catalog.as_deref()),
         Command::Watch { folder, to_kafka: _, to_end } => to_kafka::watch(&config, &folder, to_end),
+        Command::Serve { at } => serve::serve(&config, at.as_deref()),
         Command::Show(arguments) => quiet(show::show(&config, &arguments)),
         Command::Sql(arguments) => quiet(sql::sql(&config, &arguments)),
         Command::Replay(arguments) => history::replay(&config, &arguments, max_rejected),
@@ -355,6 +359,7 @@ fn configure(global: &Global, shop: &ShopArgs, tried: Option<&TryArgs>) -> Resul
     ] {
         flags.extend(text.as_ref().map(|text| Flag::text(flag, key, text)));
     }
+    flags.extend(global.serve.as_ref().map(|at| Flag::text("--serve", "serve.address", at)));
     if let Some(raw) = global.raw {
         flags.push(Flag { flag: "--raw", key: "raw", value: (raw == Switch::On).to_string() });
     }

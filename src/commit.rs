@@ -29,10 +29,10 @@ use crate::kept;
 use crate::lanes::Lanes;
 use crate::sink::Commit;
 use crate::state_dir::journal::{self, Entry};
+use crate::stats::LastCommit;
+use crate::stats::sinks::OfSink;
 use crate::turns::{Turn, Turns};
 use dataflows::Time;
-use dataflows::delta::Delta;
-use dataflows::raw::LATE_EVENTS;
 use patience::Patience;
 use pending::{Pending, facts};
 use purging::Purging;
@@ -58,6 +58,12 @@ pub fn run(
 ) -> Result<StreamPosition, CommitError> {
     let Delivery { inbox, outbox, workers, logs, turns } = delivery;
     let mut threads = Threads::default();
+    if let Some(Target { epoch, before: Some((clock_ms, watermarks)), .. }) = targets.first() {
+        let (epoch, clock_ms, watermarks) = (*epoch, *clock_ms, watermarks.clone());
+        signals.stats.begins_at(LastCommit { epoch, clock_ms, watermarks });
+    }
+    let of_sink = |target: &Target| OfSink { name: target.sink.name(), epoch: target.epoch, ..OfSink::default() };
+    signals.stats.sinks.set(targets.iter().map(of_sink).collect());
     let lines = targets.into_iter().enumerate();
     let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
@@ -354,6 +360,7 @@ impl Committer<'_> {
 
     fn acknowledge(&self) {
         let waiting = |line: &Line| line.pending.bytes + line.applying.as_ref().map_or(0, |applying| applying.bytes);
+        self.signals.stats.sinks.set_pending(self.lines.iter().map(waiting));
         if self.lines.iter().all(|line| waiting(line) <= self.options.pending_bytes) {
             self.signals.acknowledged.fetch_max(self.known.epoch, Ordering::AcqRel);
         }
@@ -380,20 +387,12 @@ impl Committer<'_> {
         let Some(Applying { commit, oldest, .. }) = line.applying.take() else { return };
         line.committed = commit.epoch;
         self.signals.committed[number].store(commit.epoch, Ordering::Release);
+        self.signals.stats.sinks.committed(number, commit.epoch);
         if number > 0 {
             // The first sink stands for all in what is counted.
             return;
         }
-        let of =
-            |wanted: fn(&Delta) -> bool| commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64;
-        let upserted = of(|delta| matches!(delta, Delta::Upsert(_)));
-        let deleted = of(|delta| matches!(delta, Delta::Delete(_)));
-        let appended = commit.appends.values().map(Vec::len).sum::<usize>() as u64;
-        let late = commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64;
-        let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
-        self.signals.stats.late.fetch_add(late, Ordering::Relaxed);
-        self.signals.stats.committed_up_to(commit.epoch);
-        self.signals.stats.committed(upserted, deleted, appended, &commit.watermarks, freshness_ms);
+        self.signals.stats.committed(&commit, oldest);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod publish;
 pub mod quality;
 pub mod retention;
 pub mod secret;
+pub mod serve;
 pub mod settings;
 pub mod simulate_model;
 pub mod snowflake;
@@ -152,6 +153,8 @@ declared! {
         pub retention: retention::Retention,
         /// How much of what comes must be valid.
         pub quality: quality::Quality,
+        /// The page, the API and the metrics, while a run works. They only read.
+        pub serve: serve::Serve,
     }
 }
 
@@ -308,6 +311,7 @@ impl Default for Config {
             snowflake: snowflake::Snowflake::default(),
             retention: retention::Retention::default(),
             quality: quality::Quality::default(),
+            serve: serve::Serve::default(),
         }
     }
 }

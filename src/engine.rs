@@ -299,6 +299,8 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
     let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
     let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
+    let read = |partition: &Partition| (partition.topic.clone(), partition.family.0.name());
+    stats.set_sources(intake.partitions.iter().map(read));
     let lanes = families.iter().zip(&intake.sequences);
     let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
     let logs = Sources {
@@ -415,9 +417,9 @@ pub fn exit_on_panic_of_workers() {
     exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots") || name.starts_with("timely"));
 }
 
-/// From now on any panic does.
+/// From now on any panic does, but one in the threads that answer requests: that ends an answer.
 pub fn exit_on_panic() {
-    exit_on_panic_of(|_| true);
+    exit_on_panic_of(|name| name != crate::serve::THREAD);
 }
 
 fn exit_on_panic_of(whom: fn(&str) -> bool) {

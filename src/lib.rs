@@ -82,6 +82,7 @@ pub mod cases;
 pub mod commit;
 pub mod history;
 pub mod reconcile;
+pub mod serve;
 pub mod sink;
 
 pub mod at_rest;

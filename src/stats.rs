@@ -1,13 +1,34 @@
-//! What a run counts while it runs: read by the progress line, the summary and the tests.
+//! What a run counts while it runs: read by the progress line, the summary, the server and the tests.
+
+pub mod examples;
+pub mod fresh;
+pub mod sinks;
 
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
+use crate::sink::Commit;
 use crate::source::{Portion, Trouble};
-use dataflows::Time;
+use dataflows::delta::Delta;
+use dataflows::raw::LATE_EVENTS;
+use dataflows::{Instant as EventTime, Time};
+use examples::Examples;
+use fresh::Fresh;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use sinks::Sinks;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
+
+/// The last commit of a warehouse, whichever run made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastCommit {
+    /// Its epoch; 0 before the first one.
+    pub epoch: Time,
+    /// Its clock.
+    pub clock_ms: EventTime,
+    /// Its watermarks.
+    pub watermarks: Watermarks,
+}
 
 /// Counters of one run, shared by all its threads.
 #[derive(Debug, Default)]
@@ -46,6 +67,8 @@ pub struct Stats {
     snapshot: Mutex<Option<(u64, i64, u64, u64)>>,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
+    /// What is read: topics or files, each with its family.
+    sources: Mutex<Vec<(String, &'static str)>>,
     waits_for: Mutex<Vec<String>>,
     unread: Mutex<Vec<String>>,
     /// The families whose watermark nothing moves, and since when, by the run's clock.
@@ -56,8 +79,14 @@ pub struct Stats {
     starting: Mutex<Option<Trouble>>,
     /// Why the journal cannot be written.
     journal_away: Mutex<Option<String>>,
-    /// The sinks that are unavailable, by their numbers: why.
-    sinks_away: Mutex<BTreeMap<usize, String>>,
+    /// Where rows go.
+    pub sinks: Sinks,
+    /// Where the warehouse is.
+    last_commit: Mutex<LastCommit>,
+    /// How fresh the tables were after each of the last commits.
+    pub fresh: Fresh,
+    /// The last record of each reason, and late event of each topic.
+    pub examples: Examples,
 }
 
 impl Stats {
@@ -101,6 +130,16 @@ impl Stats {
     /// How much was read of what there is; none if it has no end.
     pub fn portion(&self) -> Option<Portion> {
         *self.portion.lock()
+    }
+
+    /// Notes what is read: topics or files, each with its family.
+    pub fn set_sources(&self, sources: impl Iterator<Item = (String, &'static str)>) {
+        *self.sources.lock() = sources.collect::<BTreeSet<_>>().into_iter().collect();
+    }
+
+    /// What is read: topics or files, each with its family.
+    pub fn sources(&self) -> Vec<(String, &'static str)> {
+        self.sources.lock().clone()
     }
 
     /// Notes what sources wait for that are unavailable.
@@ -153,15 +192,6 @@ impl Stats {
         self.watermarks.lock().clone()
     }
 
-    /// Notes that a sink is unavailable, and why; or that it is not.
-    pub fn set_sink_away(&self, sink: usize, why: Option<String>) {
-        let mut away = self.sinks_away.lock();
-        match why {
-            Some(why) => drop(away.insert(sink, why)),
-            None => drop(away.remove(&sink)),
-        }
-    }
-
     /// Notes that the journal cannot be written, and why; or that it can.
     pub fn set_journal_away(&self, why: Option<String>) {
         *self.journal_away.lock() = why;
@@ -171,7 +201,7 @@ impl Stats {
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
         all.extend(self.journal_away.lock().clone());
-        all.extend(self.sinks_away.lock().values().cloned());
+        all.extend(self.sinks.away());
         all
     }
 
@@ -200,14 +230,35 @@ impl Stats {
         *self.snapshot.lock()
     }
 
-    /// A commit was applied.
-    pub fn committed(&self, upserted: u64, deleted: u64, appended: u64, watermarks: &Watermarks, freshness_ms: u64) {
+    /// Notes where the warehouse is before the first commit of this run.
+    pub fn begins_at(&self, last: LastCommit) {
+        *self.last_commit.lock() = last;
+    }
+
+    /// Where the warehouse is.
+    pub fn last_commit(&self) -> LastCommit {
+        self.last_commit.lock().clone()
+    }
+
+    /// A commit was applied, of which the oldest record was read then.
+    pub fn committed(&self, commit: &Commit, oldest: Option<Instant>) {
+        let of =
+            |wanted: fn(&Delta) -> bool| commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64;
+        let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
         self.commits.fetch_add(1, Relaxed);
-        self.upserted.fetch_add(upserted, Relaxed);
-        self.deleted.fetch_add(deleted, Relaxed);
-        self.appended.fetch_add(appended, Relaxed);
-        self.watermarks.lock().clone_from(watermarks);
+        self.upserted.fetch_add(of(|delta| matches!(delta, Delta::Upsert(_))), Relaxed);
+        self.deleted.fetch_add(of(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        self.appended.fetch_add(commit.appends.values().map(Vec::len).sum::<usize>() as u64, Relaxed);
+        self.late.fetch_add(commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64, Relaxed);
+        self.watermarks.lock().clone_from(&commit.watermarks);
         self.freshness_ms.store(freshness_ms, Relaxed);
         self.freshness_max_ms.fetch_max(freshness_ms, Relaxed);
+        if oldest.is_some() {
+            self.fresh.note(Instant::now(), freshness_ms);
+        }
+        self.examples.see(commit);
+        self.committed_up_to(commit.epoch);
+        let (epoch, clock_ms, watermarks) = (commit.epoch, commit.clock_ms, commit.watermarks.clone());
+        *self.last_commit.lock() = LastCommit { epoch, clock_ms, watermarks };
     }
 }

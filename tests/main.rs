@@ -117,6 +117,8 @@ mod second;
 mod second_reader;
 /// A secret in the wrong place is said nowhere.
 mod secrets;
+/// The page, the API and the metrics, asked over HTTP.
+mod serve;
 /// Settings explain themselves: mistakes are named all at once, values with where they come from.
 mod settings;
 /// The models that come with the program, from any folder.

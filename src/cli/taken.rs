@@ -14,6 +14,7 @@ const COMPUTES: &[&str] = &["workers", "raw", "accept_rejects", "max_rejected"];
 const WORKERS: &[&str] = &["workers"];
 const JSON: &[&str] = &["json"];
 const NEWS: &[&str] = &["json", "nothing_new_code"];
+const SERVE: &[&str] = &["serve"];
 const SHOP: &[&str] = &["events", "rate", "seed", "days", "start"];
 
 /// A command: the flags it takes of those that several take, and its examples.
@@ -26,7 +27,7 @@ struct Taken {
 const COMMANDS: &[Taken] = &[
     Taken {
         name: "run",
-        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS, SHOP],
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, SERVE, NEWS, SHOP],
         examples: "\
 Examples:
   deltamart run -w 8
@@ -78,6 +79,14 @@ Examples:
         examples: "\
 Examples:
   deltamart watch inbox --to-kafka --model store --set kafka.format=json",
+    },
+    Taken {
+        name: "serve",
+        flags: &[SETTINGS, WAREHOUSE],
+        examples: "\
+Examples:
+  deltamart serve
+  deltamart serve 127.0.0.1:9000 --warehouse live.db",
     },
     Taken {
         name: "show",
@@ -162,7 +171,7 @@ Examples:
     },
     Taken {
         name: "replay",
-        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, NEWS],
+        flags: &[SETTINGS, WAREHOUSE, KAFKA, COMPUTES, SERVE, NEWS],
         examples: "\
 Examples:
   deltamart replay 'logs/*.jsonl' --speed 600x

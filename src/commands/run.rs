@@ -12,11 +12,11 @@ use super::outcome::Outcome;
 use super::progress::Progress;
 use super::refusals::{refused_or_failed, superseded};
 use super::second::{enter, successor};
-use super::story::{say_what_is_read, say_where_it_goes_on};
+use super::story::{What, say_what_is_read, say_where_it_goes_on};
 use super::summary::{Ended, summary, summary_of_memory};
 use super::text::{at, grouped, program};
 use super::waiting::{insist, patiently, waited_for};
-use super::{IN_MEMORY, Refused, again, check_folder, options, sinks, stop_on_signals};
+use super::{IN_MEMORY, Refused, again, check_folder, options, serve, sinks, stop_on_signals};
 use crate::change::{self, Asked, Due};
 use crate::commit::CommitError;
 use crate::config::Config;
@@ -28,6 +28,7 @@ use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
 use crate::recovery::{self, DECODER, Past, StartError};
+use crate::serve::{Mode, Server, Start};
 use crate::sink::archive::Archive;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
@@ -65,10 +66,11 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
     }
     let config = &config;
     let signalled = stop_on_signals()?;
+    let server = serve::start(config, Mode::Run, &signalled)?;
     let mut begin = begin;
     let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
     loop {
-        let done = once(config, named, begin, &signalled);
+        let done = once((config, server.as_ref()), named, begin, &signalled);
         if let Err(error) = &done
             && let Some(stopped) = waited_for(error).filter(|_| signalled.load(Acquire))
         {
@@ -84,16 +86,25 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
     }
 }
 
-fn once(config: &Config, named: &Named, begin: Begin, signalled: &Arc<AtomicBool>) -> Result<After> {
+fn once(
+    (config, server): (&Config, Option<&Server>),
+    named: &Named,
+    begin: Begin,
+    signalled: &Arc<AtomicBool>,
+) -> Result<After> {
     // A signal stops us, and so do new partitions.
     let (stop, grown) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let stats = Arc::new(Stats::default());
-    let run = Run { config, named, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats };
+    if let Some(server) = server {
+        server.shows(&stats);
+    }
+    let run = Run { config, named, server, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats };
     let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
         let inputs = run.open(&Past::default(), None, begin, signalled)?;
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
+        run.began(&claim.pipeline_id, claim.generation);
         let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
         let options = options(config, MadeBy::Run);
         return run.to_its_end((inputs, options), sinks, None, Resume::default(), Some(&memory));
@@ -134,6 +145,7 @@ type Sinks = Vec<(Box<dyn Sink>, Claim)>;
 struct Run<'a> {
     config: &'a Config,
     named: &'a Named,
+    server: Option<&'a Server>,
     stop: Arc<AtomicBool>,
     /// There are more partitions.
     grown: Arc<AtomicBool>,
@@ -141,6 +153,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn began(&self, pipeline_id: &str, generation: u64) {
+        if let Some(server) = self.server {
+            server.began(Start { pipeline_id: pipeline_id.to_owned(), generation });
+        }
+    }
+
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
         Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
@@ -210,6 +228,7 @@ impl Run<'_> {
         });
         let start = start.map_err(|error| superseded(&dir, error))?;
         beats.began(start.generation);
+        self.began(&dir.pipeline_id, start.generation);
         recovery::check_partitions(&dir, &start.resume, &inputs.partitions())
             .map_err(|error| refused_or_failed(error.into()))?;
         if let Some(cluster) = &inputs.cluster {
@@ -252,6 +271,7 @@ impl Run<'_> {
         let (claims, after) = recovery::start_again(&dir, &mut sinks, &facts, &inputs.partitions(), accept_loss)
             .map_err(|error| superseded(&dir, error))?;
         beats.began(claims[0].generation);
+        self.began(&claims[0].pipeline_id, claims[0].generation);
         let claim = &claims[0];
         let beside = Beside::new(&config.warehouse, claim.generation);
         let mut computed = Sqlite::open(all(), beside.path())?;
@@ -334,7 +354,8 @@ impl Run<'_> {
     }
 
     fn say_what_begins(&self, inputs: &Inputs, resume: &Resume) {
-        say_what_is_read(self.config, self.named, inputs.cluster.as_ref(), resume);
+        let read = What { named: self.named, cluster: inputs.cluster.as_ref(), resume };
+        say_what_is_read(self.config, &read, self.server.map(Server::url));
         say_where_it_goes_on(resume);
     }
 

@@ -13,19 +13,27 @@ use std::path::{Path, PathBuf};
 /// Positions of so many partitions are named.
 const NAMED: usize = 3;
 
-/// Says what is read, of how much, into what; and that it may be stopped.
-pub(super) fn say_what_is_read(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resume) {
-    let (workers, warehouse) = (count(config.workers as u64, "worker"), config.warehouse.display());
-    let into = match config.warehouse == Path::new(IN_MEMORY) {
-        true => "into memory, which is gone at the end.".to_owned(),
-        false => format!(
-            "into `{warehouse}`. Ctrl-C is safe: what was read is committed first, and the next run goes on from there."
-        ),
-    };
-    shown::complain(&format!("{}, by {workers}, {into}", what(config, named, cluster, resume)));
+/// What a run reads.
+pub(super) struct What<'a> {
+    pub named: &'a Named,
+    pub cluster: Option<&'a Cluster>,
+    pub resume: &'a Resume,
 }
 
-fn what(config: &Config, named: &Named, cluster: Option<&Cluster>, resume: &Resume) -> String {
+/// Says what is read, of how much, into what, where it can be seen; and that it may be stopped.
+pub(super) fn say_what_is_read(config: &Config, read: &What<'_>, url: Option<String>) {
+    let (workers, warehouse) = (count(config.workers as u64, "worker"), config.warehouse.display());
+    let seen = url.map_or(String::new(), |url| format!(" See it at {url} while it runs."));
+    let into = match config.warehouse == Path::new(IN_MEMORY) {
+        true => format!("into memory, which is gone at the end.{seen}"),
+        false => format!(
+            "into `{warehouse}`.{seen} Ctrl-C is safe: what was read is committed first, and the next run goes on from there."
+        ),
+    };
+    shown::complain(&format!("{}, by {workers}, {into}", what(config, read)));
+}
+
+fn what(config: &Config, What { named, cluster, resume }: &What<'_>) -> String {
     let catalogs = match &named.catalogs[..] {
         [] => String::new(),
         [one] => format!(" and catalog {}", called(one)),

@@ -45,7 +45,7 @@ pub(super) fn apply(
         let attempt = || {
             let applied = sink.apply(claim, &commit);
             let away = applied.as_ref().err().filter(|error| may_succeed_later(error));
-            stats.set_sink_away(number, away.map(SinkError::to_string));
+            stats.sinks.set_away(number, away.map(SinkError::to_string));
             applied
         };
         let result = patience.insist(attempt, may_succeed_later);

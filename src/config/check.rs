@@ -40,6 +40,7 @@ impl Config {
         self.snowflake.wrong(&mut wrongs);
         self.retention.wrong(&mut wrongs);
         self.quality.wrong(&mut wrongs);
+        self.serve.wrong(&mut wrongs);
         wrongs.0
     }
 

@@ -3,6 +3,7 @@
 use super::load::{ConfigError, Loaded};
 use super::origin::dotted;
 use super::secret;
+use super::serve::Address;
 use super::wrong::Wrongs;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +36,9 @@ impl Loaded {
         if asks_registry && !config.registry.url.is_empty() {
             file("registry.ca", &config.registry.ca, &mut wrongs);
             secret("registry.password", &config.registry.password, &mut wrongs);
+        }
+        if config.serve.place() != Some(Address::Off) {
+            secret("serve.token", &config.serve.token, &mut wrongs);
         }
         if config.snowflake.is_given() {
             secret("snowflake.private_key", &config.snowflake.private_key, &mut wrongs);

@@ -6,7 +6,7 @@ use super::clean::Clean;
 use super::simulate_model::SimulateModel;
 use super::{
     Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
-    snowflake, watch::Watch,
+    serve::Serve, snowflake, watch::Watch,
 };
 use crate::declared::{Declared, Field};
 use crate::rules::Rules;
@@ -55,6 +55,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
         ("snowflake.schemas", snowflake::Schemas::FIELDS),
         ("retention", Retention::FIELDS),
         ("quality", Quality::FIELDS),
+        ("serve", Serve::FIELDS),
     ];
     before.into_iter().chain(events).chain(after).collect()
 });

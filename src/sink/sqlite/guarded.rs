@@ -1,14 +1,15 @@
 //! A question that somebody typed. Its SQL may only read, sees one commit, and ends in time.
 
-use super::Sqlite;
 use super::trouble::sql_error;
-use crate::sink::SinkError;
+use super::{Sqlite, read_progress};
+use crate::sink::{Progress, SinkError};
 use dataflows::table::Type;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::types::Value;
 use rusqlite::{Batch, Connection, Error, ErrorCode, Row, Rows, Statement};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -196,6 +197,34 @@ impl Guarded {
         told.map_err(|error| self.unanswered(error))
     }
 
+    /// How far the warehouse is in what is read; nothing if nobody has claimed it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn progress(&self) -> Result<Option<Progress>, Unanswered> {
+        Ok(self.watch.count(|| read_progress(&self.connection, &self.path, "read `_progress` of"))?)
+    }
+
+    /// Understands a question of ours, with these values for its parameters.
+    ///
+    /// # Errors
+    /// If SQLite does not understand it, or there are not so many parameters.
+    pub fn ask_for(&self, sql: &str, values: &[Value]) -> Result<Answer<'_>, Unanswered> {
+        let bound = self.watch.count(|| {
+            let mut statement = self.connection.prepare(sql)?;
+            let count = statement.parameter_count();
+            if count != values.len() {
+                return Err(Error::InvalidParameterCount(values.len(), count));
+            }
+            for (place, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(place + 1, value)?;
+            }
+            Ok(statement)
+        });
+        let statement = bound.map_err(|error| self.unanswered(error))?;
+        Ok(Answer { guarded: self, columns: columns_of(&statement), statement })
+    }
+
     /// Understands a question.
     ///
     /// # Errors
@@ -220,12 +249,7 @@ impl Guarded {
                 "there is a place for a parameter (`?`, `:name`), and no value for it: write the value itself",
             );
         }
-        let column = |column: rusqlite::Column<'_>| Column {
-            name: column.name().to_owned(),
-            ty: column.decl_type().and_then(type_of),
-        };
-        let columns = statement.columns().map(column).collect();
-        Ok(Answer { guarded: self, statement, columns })
+        Ok(Answer { guarded: self, columns: columns_of(&statement), statement })
     }
 
     fn said(&self, sql: &str, why: &str) -> String {
@@ -247,6 +271,14 @@ impl Guarded {
             _ => Unanswered::Failed(sql_error(&self.path, "read", error)),
         }
     }
+}
+
+fn columns_of(statement: &Statement<'_>) -> Vec<Column> {
+    let column = |column: rusqlite::Column<'_>| Column {
+        name: column.name().to_owned(),
+        ty: column.decl_type().and_then(type_of),
+    };
+    statement.columns().map(column).collect()
 }
 
 /// What SQLite says, without the number and the statement.

@@ -1,0 +1,109 @@
+//! The thread that serves: connections, each with bounds.
+
+use super::answer::Refusal;
+use super::{Served, THREAD, guard, health, live, over, page, rows, status, tables};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// So many connections are open at the most; one more is closed at once.
+const CONNECTIONS_MAX: usize = 512;
+/// A connection whose next request is not whole for so long is closed.
+const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+/// A request's line and headers have no more bytes.
+const HEADER_MAX: usize = 32 << 10;
+/// What is being sent when the run ends has so long.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// After an accept that failed: the system has no file handle left, perhaps.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Begins to serve.
+///
+/// # Errors
+/// If the system does not let us.
+pub(super) fn start(
+    listener: std::net::TcpListener,
+    served: Arc<Served>,
+    ended: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().thread_name(THREAD).build()?;
+    std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
+        runtime.block_on(serve(listener, served, ended));
+        // A table that is being read is not waited for.
+        runtime.shutdown_background();
+    })
+}
+
+fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
+    let said = live::keep(Arc::clone(served));
+    let ended = ended.clone();
+    let with_files = page::paths().fold(Router::new(), |router, path| router.route(path, get(page::file)));
+    with_files
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::is_ready))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/tables", get(tables::tables))
+        .route("/api/v1/tables/{name}", get(rows::rows))
+        .route("/api/v1/live", get(move |state| live::live(state, said.subscribe(), ended.clone())))
+        .fallback(async || Refusal::unknown("there is nothing here; `/api/v1/openapi.json` says what there is"))
+        .layer(from_fn_with_state(Arc::clone(served), guard::check))
+        .with_state(Arc::clone(served))
+}
+
+async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: watch::Receiver<bool>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!("the page is not served: {error}"),
+    };
+    let app = routes(&served, &ended);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            () = over(&mut ended) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                    tokio::spawn(connection(stream, app.clone(), ended.clone(), permit));
+                }
+            }
+            Err(error) => {
+                tracing::debug!("a connection could not be accepted: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    tokio::time::timeout(LAST_WORDS, permits.acquire_many(CONNECTIONS_MAX as u32)).await.map(drop).ok();
+}
+
+/// Serves one connection to its end.
+async fn connection(stream: TcpStream, app: Router, mut ended: watch::Receiver<bool>, _permit: OwnedSemaphorePermit) {
+    stream.set_nodelay(true).ok();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE).max_buf_size(HEADER_MAX).half_close(false);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = over(&mut ended) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // A client that went away, or never said a whole word.
+    if let Err(error) = served {
+        tracing::trace!("a connection ended: {error}");
+    }
+}

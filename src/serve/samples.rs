@@ -1,0 +1,129 @@
+//! What was counted a moment ago: of two counts a rate is made.
+
+use crate::stats::Stats;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How often is counted.
+pub(super) const EVERY: Duration = Duration::from_secs(1);
+/// A rate is of so long.
+const SPAN: usize = 10;
+/// How the system calls the threads of workers.
+const WORKER: &str = "timely:work-";
+/// So many ticks of a processor's time Linux counts in a second, on every machine.
+const TICKS: f64 = 100.0;
+
+#[derive(Clone, Default)]
+struct Sample {
+    records: u64,
+    rows: u64,
+    /// The ticks of processor time of each worker.
+    ticks: BTreeMap<usize, u64>,
+}
+
+/// The last of them.
+#[derive(Default)]
+pub(super) struct Samples(VecDeque<(Instant, Sample)>);
+
+/// How fast it goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rates {
+    /// Records a second.
+    pub(super) records: f64,
+    /// Rows a second.
+    pub(super) rows: f64,
+    /// Which part of its time each worker computes, where the system tells.
+    pub(super) busy: BTreeMap<usize, f64>,
+}
+
+impl Samples {
+    /// Counts now.
+    pub(super) fn take(&mut self, stats: &Stats) {
+        let rows = [&stats.upserted, &stats.deleted, &stats.appended].iter().map(|rows| rows.load(Relaxed)).sum();
+        let sample = Sample { records: stats.records.load(Relaxed), rows, ticks: ticks() };
+        self.put(Instant::now(), sample);
+    }
+
+    fn put(&mut self, now: Instant, sample: Sample) {
+        // Another run began from nothing.
+        if self.0.back().is_some_and(|(_, last)| last.records > sample.records || last.rows > sample.rows) {
+            self.0.clear();
+        }
+        self.0.push_back((now, sample));
+        while self.0.len() > SPAN + 1 {
+            self.0.pop_front();
+        }
+    }
+
+    /// How fast it went since the first sample that is known.
+    pub(super) fn rates(&self) -> Rates {
+        let (Some((begin, first)), Some((end, last))) = (self.0.front(), self.0.back()) else {
+            return Rates::default();
+        };
+        let seconds = end.duration_since(*begin).as_secs_f64();
+        if seconds <= 0.0 {
+            return Rates::default();
+        }
+        let busy = last.ticks.iter().filter_map(|(worker, ticks)| {
+            let since = first.ticks.get(worker)?;
+            Some((*worker, (ticks.saturating_sub(*since) as f64 / TICKS / seconds).min(1.0)))
+        });
+        Rates {
+            records: (last.records - first.records) as f64 / seconds,
+            rows: (last.rows - first.rows) as f64 / seconds,
+            busy: busy.collect(),
+        }
+    }
+}
+
+/// The processor time of each worker's thread; nothing where the system does not tell.
+fn ticks() -> BTreeMap<usize, u64> {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().map_while(Result::ok);
+    let of_worker = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let number = name.strip_prefix(WORKER)?.parse().ok()?;
+        let mut fields = rest.split_whitespace().skip(11);
+        Some((number, fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?))
+    };
+    threads.filter_map(of_worker).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_last_seconds_and_of_one_run() {
+        let (mut samples, start) = (Samples::default(), Instant::now());
+        let mut put = |second: u64, records: u64, ticks: u64| {
+            let sample = Sample { records, rows: 2 * records, ticks: [(0, ticks)].into() };
+            samples.put(start + Duration::from_secs(second), sample);
+            samples.rates()
+        };
+        assert_eq!(put(0, 500, 7), Rates::default());
+        for second in 1..=20 {
+            put(second, 500 + 100 * second, 7 + 50 * second);
+        }
+        let rates = put(21, 500 + 100 * 21, 7 + 50 * 21);
+        assert_eq!(rates, Rates { records: 100.0, rows: 200.0, busy: [(0, 0.5)].into() });
+        assert_eq!(put(22, 3, 0), Rates::default(), "it began from nothing");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_worker_is_known_by_its_thread() {
+        let (started, waits) = std::sync::mpsc::channel::<()>();
+        let (counted, count) = std::sync::mpsc::channel();
+        let body = move || {
+            counted.send(()).ok();
+            waits.recv().ok();
+        };
+        let thread = std::thread::Builder::new().name(format!("{WORKER}7")).spawn(body).expect("starts");
+        count.recv().expect("it runs");
+        assert!(ticks().contains_key(&7), "{:?}", ticks());
+        drop(started);
+        thread.join().expect("it ends");
+    }
+}
