@@ -194,7 +194,7 @@ fn a_warehouse_is_served_as_it_is() {
     let sales = |row: &Value| row[place.expect("a column")].clone();
     let found: Vec<_> = top["rows"].as_array().expect("rows").iter().map(sales).collect();
     assert_eq!(found, expected.iter().map(|row| row["total_sales"].clone()).collect::<Vec<_>>());
-    assert!(code == Some(0) && found.len() == 3);
+    assert!(code == Some(0) && found.len() > 1, "{text}");
     assert_eq!(serving.json("/readyz")["ready"], true);
     assert_eq!(serving.get("/healthz").body(), "ok\n");
     let first = serving.events("/api/v1/live", "", |_| true);
