@@ -68,6 +68,13 @@ pub trait Family: Sync {
         Vec::new()
     }
 
+    /// When the windows of a metric end; nothing if its rows are of none, or if something else than a late event may change a
+    /// row of a window that has ended.
+    fn ending(&self, id: TableId) -> Option<Ending> {
+        let _ = id;
+        None
+    }
+
     /// Of what is kept side by side of some tables, what is not kept for others too.
     ///
     /// # Errors
@@ -95,6 +102,17 @@ pub trait Family: Sync {
         let _ = bytes;
         None
     }
+}
+
+/// The first instant after the window of a key; nothing for a row that is of none.
+pub type EndOf = dyn Fn(&[Value]) -> Option<Instant> + Send + Sync;
+
+/// When the windows of a metric end.
+pub struct Ending {
+    /// Key by key.
+    pub end: Box<EndOf>,
+    /// The columns that the watermark alone changes, by their places.
+    pub of_watermark: Vec<usize>,
 }
 
 /// Which family. The families of a program stay for as long as the process.

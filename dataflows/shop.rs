@@ -7,6 +7,7 @@ pub mod before;
 pub mod cart;
 mod clean;
 mod columns;
+mod endings;
 pub mod events;
 pub mod metric;
 pub mod metrics;
@@ -22,7 +23,7 @@ pub use settings::Settings;
 use crate::declared::once::FORGETS;
 use crate::declared::row::Declared;
 use crate::events::{Arrival, Event};
-use crate::family::{Configured, Family, FamilyId};
+use crate::family::{Configured, Ending, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::item::ItemId;
@@ -139,6 +140,10 @@ impl Family for MovieShop {
 
     fn windows(&self, id: TableId) -> Vec<(usize, i64)> {
         over::declared().iter().flat_map(|metrics| metrics.windows(id)).collect()
+    }
+
+    fn ending(&self, id: TableId) -> Option<Ending> {
+        over::declared().iter().find_map(|metrics| metrics.ending(id)).or_else(|| endings::ending(id))
     }
 
     fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {

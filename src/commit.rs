@@ -58,9 +58,12 @@ pub fn run(
 ) -> Result<StreamPosition, CommitError> {
     let Delivery { inbox, outbox, workers, logs, turns } = delivery;
     let mut threads = Threads::default();
-    if let Some(Target { epoch, before: Some((clock_ms, watermarks)), .. }) = targets.first() {
-        let (epoch, clock_ms, watermarks) = (*epoch, *clock_ms, watermarks.clone());
-        signals.stats.begins_at(LastCommit { epoch, clock_ms, watermarks });
+    if let Some(Target { epoch, before, .. }) = targets.first() {
+        let (clock_ms, watermarks) = before.clone().unwrap_or_default();
+        if let Some(tap) = signals.stats.tap() {
+            tap.begins_at(*epoch, &watermarks);
+        }
+        signals.stats.begins_at(LastCommit { epoch: *epoch, clock_ms, watermarks });
     }
     let of_sink = |target: &Target| OfSink { name: target.sink.name(), epoch: target.epoch, ..OfSink::default() };
     signals.stats.sinks.set(targets.iter().map(of_sink).collect());
@@ -393,6 +396,12 @@ impl Committer<'_> {
             return;
         }
         self.signals.stats.committed(&commit, oldest);
+        // Its sink has let go of it.
+        if let Some(tap) = self.signals.stats.tap()
+            && let Some(commit) = Arc::into_inner(commit)
+        {
+            tap.take(commit);
+        }
     }
 }
 

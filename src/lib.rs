@@ -104,3 +104,4 @@ pub mod shown;
 pub mod specification;
 pub mod spoken;
 pub mod stats;
+pub mod tap;

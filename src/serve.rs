@@ -10,6 +10,7 @@
 mod address;
 mod answer;
 mod cells;
+mod deltas;
 mod guard;
 mod health;
 mod listen;
@@ -22,13 +23,16 @@ mod samples;
 mod shape;
 mod status;
 mod tables;
+mod told;
 
 use crate::config::Config;
 use crate::config::secret;
 use crate::config::serve::Address;
 use crate::instant;
 use crate::stats::Stats;
+use crate::tap::Tap;
 use dataflows::Instant;
+use deltas::Written;
 use parking_lot::Mutex;
 use reading::Readers;
 use samples::Samples;
@@ -88,6 +92,9 @@ struct Served {
     samples: Mutex<Samples>,
     readers: Readers,
     tables: Told,
+    /// What is committed, of a run.
+    tap: Option<Arc<Tap>>,
+    written: Written,
 }
 
 /// What is known of the run.
@@ -169,6 +176,8 @@ impl Server {
             samples: Mutex::default(),
             readers: Readers::default(),
             tables: Told::default(),
+            tap: (mode == Mode::Run).then(|| Arc::new(Tap::keeping(config.serve.delta_bytes))),
+            written: Written::default(),
         });
         let (ends, ended) = watch::channel(false);
         let thread = listen::start(listener, Arc::clone(&served), ended);
@@ -184,6 +193,11 @@ impl Server {
     /// From now on a run counts here, which has not begun yet.
     pub fn shows(&self, stats: &Arc<Stats>) {
         *self.served.of_run.lock() = OfRun { stats: Arc::clone(stats), ..OfRun::default() };
+    }
+
+    /// Where what is committed is told; nothing where no run is served.
+    pub fn tap(&self) -> Option<&Arc<Tap>> {
+        self.served.tap.as_ref()
     }
 
     /// The run has begun.

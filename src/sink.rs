@@ -310,6 +310,20 @@ pub trait Stored {
     /// If they cannot be read.
     fn page(&mut self, table: TableId, after: Option<&[Value]>, limit: usize) -> Result<Vec<Vec<Value>>, SinkError>;
 
+    /// Whether it finds a row by its key.
+    fn finds_rows(&self) -> bool {
+        false
+    }
+
+    /// The row of a key; nothing if there is none. Asked only of a sink that [finds rows](Stored::finds_rows).
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn row(&mut self, table: TableId, key: &[Value]) -> Result<Option<Vec<Value>>, SinkError> {
+        let _ = (table, key);
+        Ok(None)
+    }
+
     /// The file of SQLite in which SQL finds the rows, if that is what it is.
     fn sqlite_file(&self) -> Option<&Path> {
         None

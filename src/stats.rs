@@ -8,6 +8,7 @@ use crate::decode::Reason;
 use crate::lanes::Watermarks;
 use crate::sink::Commit;
 use crate::source::{Portion, Trouble};
+use crate::tap::Tap;
 use dataflows::delta::Delta;
 use dataflows::raw::LATE_EVENTS;
 use dataflows::{Instant as EventTime, Time};
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use sinks::Sinks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// The last commit of a warehouse, whichever run made it.
@@ -87,6 +89,8 @@ pub struct Stats {
     pub fresh: Fresh,
     /// The last record of each reason, and late event of each topic.
     pub examples: Examples,
+    /// Where those look on who are told what is committed, if anybody can.
+    tap: OnceLock<Arc<Tap>>,
 }
 
 impl Stats {
@@ -238,6 +242,17 @@ impl Stats {
     /// Where the warehouse is.
     pub fn last_commit(&self) -> LastCommit {
         self.last_commit.lock().clone()
+    }
+
+    /// From now on what is committed is told there.
+    pub fn set_tap(&self, tap: Arc<Tap>) {
+        // A run has one: a second one would be told half of it.
+        self.tap.set(tap).ok();
+    }
+
+    /// Where those look on who are told what is committed.
+    pub fn tap(&self) -> Option<&Arc<Tap>> {
+        self.tap.get()
     }
 
     /// A commit was applied, of which the oldest record was read then.

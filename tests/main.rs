@@ -83,6 +83,8 @@ mod lateness;
 mod left;
 /// Files, whatever they are packed in and however they are written, and such as are something else.
 mod lines;
+/// Who looks on at what is committed has the tables.
+mod looking_on;
 /// However many tables there are, each is its own.
 mod many_tables;
 /// No e-mail address is stored, however it is written and wherever it stands.

@@ -2,6 +2,8 @@
 
 /// What is no request, and what is wrong with one.
 mod hostile;
+/// What is committed, told as it is.
+mod stream;
 
 use crate::cli::{data, deltamart, said};
 use serde_json::Value;

@@ -9,7 +9,7 @@ use crate::declared::reading::{Empty, REASONS, Reader, Takes, datum};
 use crate::declared::row::{Datum, Declared, Row};
 use crate::declared::rows::value;
 use crate::events::{Logs, Origin};
-use crate::family::{Configured, Family, FamilyId};
+use crate::family::{Configured, Ending, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::lane::Lane;
@@ -185,6 +185,10 @@ impl Family for Made {
 
     fn windows(&self, id: TableId) -> Vec<(usize, i64)> {
         self.metrics.windows(id)
+    }
+
+    fn ending(&self, id: TableId) -> Option<Ending> {
+        self.metrics.ending(id)
     }
 
     fn without_those_of(&self, section: &Section, others: &dyn Fn(TableId) -> bool) -> Result<Section, String> {

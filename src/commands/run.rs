@@ -32,10 +32,11 @@ use crate::serve::{Mode, Server, Start};
 use crate::sink::archive::Archive;
 use crate::sink::memory::Memory;
 use crate::sink::sqlite::Sqlite;
-use crate::sink::{Claim, MadeBy, Sink, SinkError};
+use crate::sink::{Claim, MadeBy, Sink, SinkError, Warehouse};
 use crate::state_dir::{Generation, StateDir};
 use crate::stats::Stats;
 use crate::store;
+use crate::tap::tapped::Tapped;
 use anyhow::{Context, Result, bail};
 use dataflows::delta::Delta;
 use dataflows::shop::events::Naming;
@@ -105,7 +106,7 @@ fn once(
         let mut memory = Memory::without_log();
         let claim = memory.claim(MadeBy::Run, None)?;
         run.began(&claim.pipeline_id, claim.generation);
-        let sinks: Sinks = vec![(Box::new(memory.clone()), claim)];
+        let sinks = run.tapped(vec![Box::new(memory.clone())], vec![claim]);
         let options = options(config, MadeBy::Run);
         return run.to_its_end((inputs, options), sinks, None, Resume::default(), Some(&memory));
     }
@@ -157,6 +158,21 @@ impl Run<'_> {
         if let Some(server) = self.server {
             server.began(Start { pipeline_id: pipeline_id.to_owned(), generation });
         }
+    }
+
+    /// The sinks, the first of which is the warehouse: what is committed to that is told to those who look on.
+    fn tapped(&self, sinks: Vec<Box<dyn Warehouse>>, claims: Vec<Claim>) -> Sinks {
+        let mut tap = self.server.and_then(Server::tap);
+        let tapped = |sink: Box<dyn Warehouse>| -> Box<dyn Sink> {
+            match tap.take() {
+                Some(tap) => {
+                    self.stats.set_tap(Arc::clone(tap));
+                    Box::new(Tapped::new(all(), sink, Arc::clone(tap)))
+                }
+                None => sink,
+            }
+        };
+        sinks.into_iter().map(tapped).zip(claims).collect()
     }
 
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
@@ -241,7 +257,7 @@ impl Run<'_> {
         }
         let Generation { fingerprint, identities, .. } = facts;
         let keep = Keep { dir, generation: start.generation, fingerprint, identities };
-        let sinks = sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect();
+        let sinks = self.tapped(sinks, start.claims);
         if !is_ending {
             return self.to_its_end((inputs, options), sinks, Some(keep), start.resume, None);
         }

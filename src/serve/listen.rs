@@ -1,7 +1,7 @@
 //! The thread that serves: connections, each with bounds.
 
 use super::answer::Refusal;
-use super::{Served, THREAD, guard, health, live, over, page, rows, status, tables};
+use super::{Served, THREAD, deltas, guard, health, live, over, page, rows, status, tables};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
@@ -46,7 +46,7 @@ pub(super) fn start(
 
 fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
     let said = live::keep(Arc::clone(served));
-    let ended = ended.clone();
+    let (ended, ended_too) = (ended.clone(), ended.clone());
     let with_files = page::paths().fold(Router::new(), |router, path| router.route(path, get(page::file)));
     with_files
         .route("/healthz", get(health::lives))
@@ -55,6 +55,8 @@ fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
         .route("/api/v1/tables", get(tables::tables))
         .route("/api/v1/tables/{name}", get(rows::rows))
         .route("/api/v1/live", get(move |state| live::live(state, said.subscribe(), ended.clone())))
+        .route("/api/v1/deltas", get(move |state, uri, headers| deltas::deltas(state, uri, headers, ended_too.clone())))
+        .route("/api/v1/corrections", get(deltas::corrections))
         .fallback(async || Refusal::unknown("there is nothing here; `/api/v1/openapi.json` says what there is"))
         .layer(from_fn_with_state(Arc::clone(served), guard::check))
         .with_state(Arc::clone(served))

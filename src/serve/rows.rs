@@ -7,6 +7,7 @@ use super::query::{decoded, parameters};
 use super::reading::{Read, read, refused};
 use super::shape::{Column, Shape, shapes};
 use super::{Served, cells};
+use crate::families::all;
 use crate::instant;
 use crate::sink::sqlite::quoted;
 use axum::extract::State;
@@ -39,12 +40,16 @@ pub(super) async fn rows(State(served): State<Arc<Served>>, uri: Uri) -> Result<
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     let name = decoded(last).ok_or_else(|| Refusal::wrong("the name of the table is no text"))?;
     let parameters = parameters(uri.query())?;
+    let tap = served.tap.clone();
     let page = read(&served, move |read| {
         let shapes = shapes(&read.guarded).map_err(|error| refused(&error))?;
         let shape = shapes.into_iter().find(|shape| shape.name == name);
         let shape =
             shape.ok_or_else(|| Refusal::unknown(format!("there is no table `{name}`; see `/api/v1/tables`")))?;
-        page(read, &shape, &asked(&shape, &parameters)?)
+        let is_same = |name: &str, before, now| {
+            tap.as_ref().zip(all().by_name(name)).is_some_and(|(tap, table)| tap.is_same(table, before, now))
+        };
+        page(read, &shape, &asked(&shape, &parameters)?, is_same)
     });
     Ok(json(page.await?))
 }
@@ -122,9 +127,17 @@ fn value(column: &Column, text: &str) -> Result<Value, String> {
     }
 }
 
-fn page(read: &Read, shape: &Shape, asked: &Asked) -> Result<String, Refusal> {
-    let epoch = read.progress.epoch;
-    if asked.after.as_ref().is_some_and(|place| place.epoch != epoch) {
+/// A page. `is_same` tells of a table whether it is at an epoch what it was at an earlier one.
+fn page(
+    read: &Read,
+    shape: &Shape,
+    asked: &Asked,
+    is_same: impl Fn(&str, u64, u64) -> bool,
+) -> Result<String, Refusal> {
+    let now = read.progress.epoch;
+    // The commit of the first page, which the others are of too if nothing has changed.
+    let epoch = asked.after.as_ref().map_or(now, |place| place.epoch);
+    if epoch != now && !is_same(&shape.name, epoch, now) {
         let why = "the table may have changed since the page before: begin again, and the pages are of one commit";
         return Err(Refusal::new(StatusCode::CONFLICT, why));
     }

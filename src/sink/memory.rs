@@ -223,6 +223,14 @@ impl Stored for Memory {
         Ok(rows.after(after).take(limit).collect())
     }
 
+    fn finds_rows(&self) -> bool {
+        true
+    }
+
+    fn row(&mut self, table: TableId, key: &[Value]) -> Result<Option<Vec<Value>>, SinkError> {
+        Ok(self.contents().tables.get(&table).and_then(|rows| rows.get(key)))
+    }
+
     fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {
         Ok(self.contents().purged.get(&table).copied())
     }

@@ -277,6 +277,20 @@ impl Stored for Sqlite {
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
+    fn finds_rows(&self) -> bool {
+        true
+    }
+
+    fn row(&mut self, id: TableId, key: &[Value]) -> Result<Option<Vec<Value>>, SinkError> {
+        let table = id.table();
+        let failed = |error| sql_error(&self.path, "read", error);
+        let mut statement = self.connection.prepare_cached(&row_sql(table)).map_err(failed)?;
+        let mut rows = statement.query(params_from_iter(key.iter().map(Bound))).map_err(failed)?;
+        let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
+        let values = table.columns.iter().enumerate().map(|(n, column)| read_value(column, row.get_ref(n)?));
+        values.collect::<rusqlite::Result<_>>().map(Some).map_err(failed)
+    }
+
     fn sqlite_file(&self) -> Option<&Path> {
         Some(&self.path)
     }
@@ -577,7 +591,16 @@ fn upsert_sql(table: &Table) -> String {
 }
 
 fn delete_sql(table: &Table) -> String {
-    let key: Vec<_> =
-        table.columns[..table.key_columns].iter().map(|column| format!("{} = ?", quoted(column.name))).collect();
-    format!("DELETE FROM {} WHERE {}", quoted(table.name), key.join(" AND "))
+    format!("DELETE FROM {} WHERE {}", quoted(table.name), of_key(table))
+}
+
+fn row_sql(table: &Table) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|column| quoted(column.name)).collect();
+    format!("SELECT {} FROM {} WHERE {}", columns.join(", "), quoted(table.name), of_key(table))
+}
+
+/// That a row has a key.
+fn of_key(table: &Table) -> String {
+    let key = table.columns[..table.key_columns].iter().map(|column| format!("{} = ?", quoted(column.name)));
+    key.collect::<Vec<_>>().join(" AND ")
 }

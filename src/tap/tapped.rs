@@ -1,0 +1,148 @@
+//! A warehouse with somebody who looks on: before a commit is applied, rows that it changes are looked up.
+
+use super::Tap;
+use super::told::{Restated, Seen};
+use crate::sink::purge::{Purge, Purged};
+use crate::sink::{Claim, Commit, MadeBy, Progress, Sink, SinkError, Warehouse};
+use dataflows::delta::Delta;
+use dataflows::family::{Catalogue, Ending};
+use dataflows::table::{Kind, TableId, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So many rows of a commit are looked up for those who look on, and so many of windows that had ended.
+const LOOKED_UP: usize = 2_000;
+const RESTATED: usize = 1_000;
+
+/// A table whose windows end.
+struct Ends {
+    family: &'static str,
+    ending: Ending,
+}
+
+/// The warehouse.
+pub struct Tapped {
+    sink: Box<dyn Warehouse>,
+    tap: Arc<Tap>,
+    ends: BTreeMap<TableId, Ends>,
+}
+
+impl Tapped {
+    /// A warehouse of these tables.
+    pub fn new(catalogue: Catalogue, sink: Box<dyn Warehouse>, tap: Arc<Tap>) -> Tapped {
+        let ends = catalogue.tables().iter().filter_map(|id| {
+            let family = catalogue.family_of(*id)?;
+            Some((*id, Ends { family: family.0.name(), ending: family.ending(*id)? }))
+        });
+        let ends = ends.collect();
+        Tapped { sink, tap, ends }
+    }
+
+    /// Looks up what a commit is about to change.
+    ///
+    /// # Errors
+    /// If rows cannot be read.
+    fn look(&mut self, commit: &Commit) -> Result<Seen, SinkError> {
+        if !self.sink.finds_rows() {
+            return Ok(Seen::default());
+        }
+        let (watermarks, is_seen) = (self.tap.watermarks(), self.tap.is_seen());
+        let mut wanted = Vec::new();
+        let (mut seen, mut of_all, mut of_ended) = (Seen::default(), 0, 0);
+        for (table, deltas) in commit.deltas.iter().filter(|(table, _)| table.table().kind() == Kind::Upsert) {
+            let ends = self.ends.get(table);
+            let watermark = ends.map(|ends| watermarks.of(ends.family)).unwrap_or_default();
+            for delta in deltas {
+                let end = ends.and_then(|ends| (ends.ending.end)(delta.key(*table))).filter(|end| *end <= watermark);
+                match end {
+                    Some(_) if of_ended >= RESTATED => seen.restated_left += 1,
+                    Some(end) => {
+                        of_ended += 1;
+                        wanted.push((*table, delta, Some(watermark - end)));
+                    }
+                    None if is_seen && of_all < LOOKED_UP => {
+                        of_all += 1;
+                        wanted.push((*table, delta, None));
+                    }
+                    None => {}
+                }
+            }
+        }
+        // Applied already, and asked again: what was before is not there any more.
+        if wanted.is_empty() || self.sink.position()?.is_none_or(|progress| progress.epoch != commit.follows) {
+            return Ok(seen);
+        }
+        for (table, delta, late_ms) in wanted {
+            let key = delta.key(table);
+            let before = self.sink.row(table, key)?;
+            if let Some(late_ms) = late_ms {
+                let after = if let Delta::Upsert(row) = delta { Some(row.clone()) } else { None };
+                if self.ends.get(&table).is_some_and(|ends| differ(&ends.ending, &before, &after)) {
+                    let (key, before) = (key.to_vec(), before.clone());
+                    seen.restated.push(Restated { table, key, before, after, late_ms });
+                }
+            }
+            if is_seen {
+                seen.before.entry(table).or_default().insert(key.to_vec(), before);
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// Whether two rows differ in more than what the watermark alone makes true of them.
+fn differ(ending: &Ending, before: &Option<Vec<Value>>, after: &Option<Vec<Value>>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let pairs = before.iter().zip(after).enumerate();
+            pairs.filter(|(place, _)| !ending.of_watermark.contains(place)).any(|(_, (before, after))| before != after)
+        }
+        (before, after) => before.is_some() != after.is_some(),
+    }
+}
+
+impl Sink for Tapped {
+    fn position(&mut self) -> Result<Option<Progress>, SinkError> {
+        self.sink.position()
+    }
+
+    fn claim(&mut self, made_by: MadeBy, wanted: Option<&Claim>) -> Result<Claim, SinkError> {
+        self.sink.claim(made_by, wanted)
+    }
+
+    fn apply(&mut self, claim: &Claim, commit: &Commit) -> Result<(), SinkError> {
+        // What cannot be looked up is not told: the commit does not depend on it.
+        let seen = self.look(commit).unwrap_or_else(|error| {
+            tracing::debug!("rows before epoch {} were not looked up: {error}", commit.epoch);
+            Seen::default()
+        });
+        self.sink.apply(claim, commit)?;
+        self.tap.note(commit.epoch, seen);
+        Ok(())
+    }
+
+    fn purge(&mut self, claim: &Claim, purge: &Purge) -> Result<Purged, SinkError> {
+        self.sink.purge(claim, purge)
+    }
+
+    fn commit_interval(&self) -> Option<Duration> {
+        self.sink.commit_interval()
+    }
+
+    fn takes_records(&self) -> bool {
+        self.sink.takes_records()
+    }
+
+    fn takes_clean(&self) -> bool {
+        self.sink.takes_clean()
+    }
+
+    fn idle(&mut self, claim: &Claim, since: Option<Duration>) -> Result<(), SinkError> {
+        self.sink.idle(claim, since)
+    }
+
+    fn name(&self) -> String {
+        self.sink.name()
+    }
+}
