@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod listen;
 mod live;
+pub mod metrics;
 mod page;
 mod query;
 mod reading;

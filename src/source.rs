@@ -241,6 +241,18 @@ pub struct Trouble {
     pub since: String,
 }
 
+/// How far reading is behind, of a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Which.
+    pub topic: String,
+    /// How many records are there and were not read.
+    pub records: u64,
+    /// When the last record was appended that was read, by its log; where several partitions are behind, the oldest of them.
+    /// Nothing if it is not known.
+    pub read_to_ms: Option<Instant>,
+}
+
 impl Trouble {
     /// The same trouble with the last word on it; or a new one, since now.
     pub fn with(before: Option<Trouble>, of: &str, said: String) -> Trouble {
@@ -317,6 +329,11 @@ pub trait Source: Send {
 
     /// What it waits for: what it reads from is unavailable, or cannot be read.
     fn waits_for(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How far behind it is, partition by partition, where what it reads from says how much there is.
+    fn lag(&self) -> Vec<Lag> {
         Vec::new()
     }
 

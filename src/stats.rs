@@ -7,7 +7,7 @@ pub mod sinks;
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
 use crate::sink::Commit;
-use crate::source::{Portion, Trouble};
+use crate::source::{Lag, Portion, Trouble};
 use crate::tap::Tap;
 use dataflows::delta::Delta;
 use dataflows::raw::LATE_EVENTS;
@@ -77,6 +77,8 @@ pub struct Stats {
     silent_since: Mutex<BTreeMap<&'static str, i64>>,
     /// What sources complain of.
     troubles: Mutex<Vec<Trouble>>,
+    /// How far reading is behind, of topics.
+    lag: Mutex<Vec<Lag>>,
     /// What the start waits for.
     starting: Mutex<Option<Trouble>>,
     /// Why the journal cannot be written.
@@ -166,6 +168,24 @@ impl Stats {
         all.sort_by(|one, other| (&one.of, &one.since).cmp(&(&other.of, &other.since)));
         all.dedup_by(|one, other| one.of == other.of);
         *self.troubles.lock() = all;
+    }
+
+    /// Notes how far reading is behind, partition by partition.
+    pub fn set_lag(&self, of_partitions: Vec<Lag>) {
+        let mut of_topics = BTreeMap::<String, Lag>::new();
+        for Lag { topic, records, read_to_ms } in of_partitions {
+            let known = of_topics.entry(topic.clone()).or_insert_with(|| Lag { topic, ..Lag::default() });
+            known.records += records;
+            // Of what was read to its end it says nothing.
+            let oldest = known.read_to_ms.into_iter().chain(read_to_ms.filter(|_| records > 0)).min();
+            known.read_to_ms = oldest;
+        }
+        *self.lag.lock() = of_topics.into_values().collect();
+    }
+
+    /// How far reading is behind, topic by topic.
+    pub fn lag(&self) -> Vec<Lag> {
+        self.lag.lock().clone()
     }
 
     /// Notes why the start goes no further, or that it does.

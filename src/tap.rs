@@ -81,9 +81,14 @@ impl Tap {
         Tap { bytes_max, lookers: AtomicUsize::new(0), kept: Mutex::default(), news: watch::Sender::new(0) }
     }
 
+    /// How many look on.
+    pub fn lookers(&self) -> usize {
+        self.lookers.load(Relaxed)
+    }
+
     /// Whether somebody looks on.
     pub fn is_seen(&self) -> bool {
-        self.lookers.load(Relaxed) > 0
+        self.lookers() > 0
     }
 
     /// A run begins with the warehouse at this epoch: of what came before, what is kept goes on to it, or is gone.

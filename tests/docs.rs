@@ -4,6 +4,8 @@
 
 /// The commands run.
 pub mod commands;
+/// The dashboard and the alerts.
+mod deploy;
 /// The picture in the README.
 mod picture;
 

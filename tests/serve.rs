@@ -1,5 +1,7 @@
 //! The page, the API and the metrics, asked over HTTP as browsers and programs ask.
 
+/// Answers are as the OpenAPI file and the list of metrics say.
+mod described;
 /// What is no request, and what is wrong with one.
 mod hostile;
 /// What is committed, told as it is.

@@ -9,7 +9,7 @@ mod replay;
 
 use crate::backoff::Backoff;
 use crate::outage;
-use crate::source::{Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
+use crate::source::{Lag, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
 use dataflows::family::FamilyId;
 use dataflows::operators::Status;
@@ -185,6 +185,11 @@ impl Slot {
     /// How much was read of what there is; none if it has no end.
     pub(super) fn portion(&self) -> Option<Portion> {
         self.source.portion()
+    }
+
+    /// How far behind it is.
+    pub(super) fn lag(&self) -> Vec<Lag> {
+        if self.ended { Vec::new() } else { self.source.lag() }
     }
 
     /// What was last complained of by what it reads from.

@@ -1,9 +1,10 @@
 //! The thread that serves: connections, each with bounds.
 
-use super::answer::Refusal;
-use super::{Served, THREAD, deltas, guard, health, live, over, page, rows, status, tables};
+use super::answer::{Refusal, json};
+use super::{Served, THREAD, deltas, guard, health, live, metrics, over, page, rows, status, tables};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -49,6 +50,8 @@ fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
     let (ended, ended_too) = (ended.clone(), ended.clone());
     let with_files = page::paths().fold(Router::new(), |router, path| router.route(path, get(page::file)));
     with_files
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/v1/openapi.json", get(described))
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/api/v1/status", get(status::status))
@@ -60,6 +63,11 @@ fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
         .fallback(async || Refusal::unknown("there is nothing here; `/api/v1/openapi.json` says what there is"))
         .layer(from_fn_with_state(Arc::clone(served), guard::check))
         .with_state(Arc::clone(served))
+}
+
+/// What there is, for programs.
+async fn described() -> impl IntoResponse {
+    json(include_str!("openapi.json").to_owned())
 }
 
 async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: watch::Receiver<bool>) {

@@ -20,6 +20,8 @@ struct Sample {
     rows: u64,
     /// The ticks of processor time of each worker.
     ticks: BTreeMap<usize, u64>,
+    /// How many records of each topic were not read yet.
+    lag: BTreeMap<String, u64>,
 }
 
 /// The last of them.
@@ -41,7 +43,8 @@ impl Samples {
     /// Counts now.
     pub(super) fn take(&mut self, stats: &Stats) {
         let rows = [&stats.upserted, &stats.deleted, &stats.appended].iter().map(|rows| rows.load(Relaxed)).sum();
-        let sample = Sample { records: stats.records.load(Relaxed), rows, ticks: ticks() };
+        let lag = stats.lag().into_iter().map(|lag| (lag.topic, lag.records)).collect();
+        let sample = Sample { records: stats.records.load(Relaxed), rows, ticks: ticks(), lag };
         self.put(Instant::now(), sample);
     }
 
@@ -54,6 +57,22 @@ impl Samples {
         while self.0.len() > SPAN + 1 {
             self.0.pop_front();
         }
+    }
+
+    /// Whether what is not read of a topic became more since the first sample that is known: `growing`, `shrinking` or
+    /// `steady`, by a tenth.
+    pub(super) fn trend(&self, topic: &str) -> Option<&'static str> {
+        let ((begin, first), (end, last)) = (self.0.front()?, self.0.back()?);
+        if begin == end {
+            return None;
+        }
+        let (before, now) = (*first.lag.get(topic)?, *last.lag.get(topic)?);
+        let about = before / 10;
+        Some(match now {
+            now if now > before + about => "growing",
+            now if now + about < before => "shrinking",
+            _ => "steady",
+        })
     }
 
     /// How fast it went since the first sample that is known.
@@ -77,6 +96,11 @@ impl Samples {
     }
 }
 
+/// The processor time of each worker, in seconds; nothing where the system does not tell.
+pub(super) fn processor_seconds() -> impl Iterator<Item = (usize, f64)> {
+    ticks().into_iter().map(|(worker, ticks)| (worker, ticks as f64 / TICKS))
+}
+
 /// The processor time of each worker's thread; nothing where the system does not tell.
 fn ticks() -> BTreeMap<usize, u64> {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().map_while(Result::ok);
@@ -98,7 +122,8 @@ mod tests {
     fn rates_are_of_the_last_seconds_and_of_one_run() {
         let (mut samples, start) = (Samples::default(), Instant::now());
         let mut put = |second: u64, records: u64, ticks: u64| {
-            let sample = Sample { records, rows: 2 * records, ticks: [(0, ticks)].into() };
+            let lag = [("a".to_owned(), records), ("b".to_owned(), 1000 - records % 1000), ("c".to_owned(), 7)].into();
+            let sample = Sample { records, rows: 2 * records, ticks: [(0, ticks)].into(), lag };
             samples.put(start + Duration::from_secs(second), sample);
             samples.rates()
         };
@@ -109,6 +134,9 @@ mod tests {
         let rates = put(21, 500 + 100 * 21, 7 + 50 * 21);
         assert_eq!(rates, Rates { records: 100.0, rows: 200.0, busy: [(0, 0.5)].into() });
         assert_eq!(put(22, 3, 0), Rates::default(), "it began from nothing");
+        put(23, 500, 0);
+        let trends = ["a", "b", "c", "d"].map(|topic| samples.trend(topic));
+        assert_eq!(trends, [Some("growing"), Some("shrinking"), Some("steady"), None]);
     }
 
     #[cfg(target_os = "linux")]

@@ -9,6 +9,7 @@ use super::{Mode, OfRun, Served};
 use crate::families;
 use crate::instant;
 use crate::lanes::Watermarks;
+use crate::source::Lag;
 use crate::stats::{LastCommit, Stats};
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -67,7 +68,7 @@ fn of(served: &Served, of_run: &OfRun, last: &LastCommit) -> Value {
         "troubles": troubles(stats),
         "unread": stats.unread(),
         "sinks": sinks(served, stats),
-        "lag": [],
+        "lag": lag(served, stats),
         "examples": examples(stats),
         "live": live(stats),
         "graph": graph::graph(served, stats),
@@ -130,6 +131,17 @@ fn families(served: &Served, stats: &Stats, watermarks: &Watermarks) -> Value {
         json!({ "name": name, "watermark": watermark, "lateness_ms": lateness, "stands": stands })
     };
     families::all().families().iter().map(family).collect()
+}
+
+/// How far reading is behind.
+fn lag(served: &Served, stats: &Stats) -> Value {
+    let (samples, now_ms) = (served.samples.lock(), instant::now());
+    let of_topic = |lag: Lag| {
+        // Up to date, it is behind by nothing.
+        let ms = if lag.records == 0 { Some(0) } else { lag.read_to_ms.map(|to_ms| (now_ms - to_ms).max(0)) };
+        json!({ "topic": lag.topic, "events": lag.records, "ms": ms, "trend": samples.trend(&lag.topic) })
+    };
+    stats.lag().into_iter().map(of_topic).collect()
 }
 
 fn troubles(stats: &Stats) -> Value {

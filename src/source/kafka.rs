@@ -3,7 +3,7 @@
 mod mine;
 mod reader;
 
-use super::{Batch, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
+use super::{Batch, Lag, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
 use crate::decode::avro::Schemas;
 use crate::kafka::KafkaError;
@@ -292,6 +292,16 @@ impl Source for Kafka {
     fn troubles(&self) -> Vec<Trouble> {
         let registry = self.reader.registry.as_ref().and_then(|registry| registry.trouble());
         self.consumer.context().trouble().into_iter().chain(registry).collect()
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        let context = self.consumer.context();
+        let lag = |mine: &Mine| {
+            let end = context.fetched(&mine.found.topic, mine.found.partition)?.end;
+            let records = u64::try_from(end - mine.next).unwrap_or_default();
+            Some(Lag { topic: mine.found.topic.clone(), records, read_to_ms: mine.read_to_ms })
+        };
+        self.reader.mine.iter().filter_map(lag).collect()
     }
 
     fn replays(&mut self, partition: u32, until: i64, rejected: Vec<Rejected>) {

@@ -1,7 +1,7 @@
 //! What sources have to say of what they read from, gathered at the close of an epoch.
 
 use crate::engine::intake::Slot;
-use crate::source::{Portion, Trouble};
+use crate::source::{Lag, Portion, Trouble};
 use crate::stats::Stats;
 
 /// What is unavailable, left unread, or in trouble.
@@ -10,6 +10,7 @@ pub(super) struct Away {
     waits_for: Vec<String>,
     unread: Vec<String>,
     troubles: Vec<Trouble>,
+    lag: Vec<Lag>,
     /// Of every source; none if one of them has no end.
     portion: Option<Portion>,
     heard: bool,
@@ -20,6 +21,7 @@ impl Away {
         self.waits_for.extend(slot.waits_for());
         self.unread.extend(slot.unread());
         self.troubles.extend(slot.troubles());
+        self.lag.extend(slot.lag());
         let all = if self.heard { self.portion } else { Some(Portion::default()) };
         self.portion = all.zip(slot.portion()).map(|(all, one)| all + one);
         self.heard = true;
@@ -29,6 +31,7 @@ impl Away {
         stats.set_waits_for(self.waits_for);
         stats.set_unread(self.unread);
         stats.set_troubles(self.troubles);
+        stats.set_lag(self.lag);
         stats.set_portion(self.portion);
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Mine {
     /// As positions are written down.
     pub name: String,
     pub next: i64,
+    /// When the last record was appended that was read, in milliseconds since 1970, by its log.
+    pub read_to_ms: Option<i64>,
     pub identity: Option<String>,
     /// Nothing more is read of it.
     pub ended: bool,
@@ -62,6 +64,7 @@ impl Mine {
     pub fn new(found: Found, identity: Option<String>, passes: Vec<Pass>) -> Mine {
         Mine {
             next: found.begin,
+            read_to_ms: None,
             name: found.name(),
             found,
             identity,

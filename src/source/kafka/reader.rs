@@ -95,6 +95,7 @@ impl Reader {
         }
         let mine = &mut self.mine[number];
         mine.next = record.offset() + 1;
+        mine.read_to_ms = record.timestamp().to_millis().filter(|ms| *ms >= 0);
         // It was empty when we began: its first record tells it apart from now on.
         mine.identity.get_or_insert_with(|| identity::of_record(record));
     }

@@ -1,0 +1,170 @@
+//! The dashboard and the alerts in `deploy/` are made of the list of metrics.
+
+use super::{assert_is_made, read};
+use deltamart::serve::metrics::list::{Kind, METRICS, Metric, Unit};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// What is worth waking somebody, or telling in the morning.
+struct Alert {
+    name: &'static str,
+    /// When it is so, in Prometheus' language.
+    expr: &'static str,
+    lasts: &'static str,
+    severity: &'static str,
+    summary: &'static str,
+    description: &'static str,
+}
+
+const ALERTS: &[Alert] = &[
+    Alert {
+        name: "DeltamartStuck",
+        expr: "deltamart_freshness_seconds > 120",
+        lasts: "2m",
+        severity: "critical",
+        summary: "Records were read and are not in the tables",
+        description: "For {{ $value | humanizeDuration }} nothing was committed. `deltamart status` says what is waited for.",
+    },
+    Alert {
+        name: "DeltamartWatermarkStands",
+        expr: "deltamart_watermark_stands == 1",
+        lasts: "15m",
+        severity: "warning",
+        summary: "The watermark of {{ $labels.family }} stands",
+        description: "No partition has anything new. Windows do not become final. Is the producer there?",
+    },
+    Alert {
+        name: "DeltamartLagging",
+        expr: "deltamart_source_lag_records > 10000 and deriv(deltamart_source_lag_records[10m]) > 0",
+        lasts: "10m",
+        severity: "warning",
+        summary: "{{ $labels.topic }} is written faster than it is read",
+        description: "{{ $value | humanize }} records are not read yet, and they become more. More workers (`-w`) help if the machine has idle cores.",
+    },
+    Alert {
+        name: "DeltamartRejecting",
+        expr: "sum without (reason) (rate(deltamart_rejected_records_total[5m])) / rate(deltamart_records_total[5m]) > 0.01",
+        lasts: "5m",
+        severity: "warning",
+        summary: "{{ $value | humanizePercentage }} of the records are rejected",
+        description: "`deltamart show rejected_events --last` says why. When it is mended, `deltamart replay-rejected` sends them again.",
+    },
+    Alert {
+        name: "DeltamartSinkAway",
+        expr: "deltamart_sink_away == 1",
+        lasts: "2m",
+        severity: "critical",
+        summary: "{{ $labels.sink }} is unavailable",
+        description: "Its rows wait. When they reach `pending_bytes`, reading stops; nothing is lost.",
+    },
+    Alert {
+        name: "DeltamartDiskFull",
+        expr: "deltamart_disk_free_bytes / deltamart_disk_bytes < 0.1",
+        lasts: "5m",
+        severity: "critical",
+        summary: "The disk of the warehouse is nearly full",
+        description: "{{ $value | humanizePercentage }} is free. When nothing is, commits wait until there is room; nothing is lost.",
+    },
+];
+
+#[test]
+fn the_alerts_are_of_metrics_that_there_are() {
+    let mut made = "# Made of the code: UPDATE_DOCS=1 cargo test docs. What each alert means: docs/operating.md.\ngroups:\n  - name: \
+                    deltamart\n    rules:\n"
+        .to_owned();
+    let page = read("docs/operating.md");
+    for Alert { name, expr, lasts, severity, summary, description } in ALERTS {
+        let named: Vec<_> = expr
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("deltamart_"))
+            .collect();
+        assert!(
+            !named.is_empty() && named.iter().all(|word| METRICS.iter().any(|metric| metric.name == *word)),
+            "{expr}"
+        );
+        assert!(page.contains(name), "docs/operating.md does not say what {name} means");
+        let text = |text: &str| Value::from(text).to_string();
+        write!(
+            made,
+            "      - alert: {name}\n        expr: {}\n        for: {lasts}\n        labels:\n          severity: {severity}\n        \
+             annotations:\n          summary: {}\n          description: {}\n",
+            text(expr),
+            text(summary),
+            text(description)
+        )
+        .expect("text");
+    }
+    assert_is_made("deploy/alerts.yml", &made);
+}
+
+/// A metric as a panel.
+fn panel(metric: &Metric, place: usize, top: usize) -> Value {
+    let Metric { name, kind, unit, help, labels, .. } = metric;
+    let expr = match (kind, unit) {
+        (Kind::Counter, _) => format!("rate({name}{{instance=~\"$instance\"}}[$__rate_interval])"),
+        (Kind::Gauge, Unit::Time) => format!("time() - {name}{{instance=~\"$instance\"}}"),
+        (Kind::Gauge, _) => format!("{name}{{instance=~\"$instance\"}}"),
+    };
+    let shown = match (kind, unit) {
+        (Kind::Counter, Unit::Seconds) => "percentunit",
+        (Kind::Counter, _) => "cps",
+        (Kind::Gauge, Unit::Seconds | Unit::Time) => "s",
+        (Kind::Gauge, Unit::Bytes) => "bytes",
+        (Kind::Gauge, Unit::Share) => "percentunit",
+        (Kind::Gauge, Unit::Truth) => "bool_yes_no",
+        (Kind::Gauge, Unit::Count) => "short",
+    };
+    let title = name.trim_start_matches("deltamart_").trim_end_matches("_total").trim_end_matches("_seconds");
+    let title = title.trim_end_matches("_time").trim_end_matches("_bytes").replace('_', " ");
+    let title = if *unit == Unit::Time { format!("{title}: how long ago") } else { title };
+    let legend: Vec<_> = labels.iter().map(|label| format!("{{{{{label}}}}}")).collect();
+    json!({
+        "type": "timeseries",
+        "title": title,
+        "description": help,
+        "datasource": { "type": "prometheus", "uid": "${datasource}" },
+        "gridPos": { "h": 8, "w": 12, "x": 12 * (place % 2), "y": top + 8 * (place / 2) },
+        "fieldConfig": { "defaults": { "unit": shown, "min": 0 }, "overrides": [] },
+        "targets": [{ "expr": expr, "legendFormat": if legend.is_empty() { title.clone() } else { legend.join(" ") }, "refId": "A" }],
+    })
+}
+
+#[test]
+fn the_dashboard_is_of_the_list() {
+    let mut headings: Vec<&str> = METRICS.iter().filter_map(|metric| metric.shown).collect();
+    headings.dedup();
+    headings.sort_unstable();
+    headings.dedup();
+    // In the order in which they are listed.
+    headings.sort_by_key(|heading| METRICS.iter().position(|metric| metric.shown == Some(*heading)));
+    let (mut panels, mut top) = (Vec::new(), 0);
+    for heading in headings {
+        panels.push(json!({ "type": "row", "title": heading, "collapsed": false, "gridPos": { "h": 1, "w": 24, "x": 0, "y": top } }));
+        let own: Vec<_> = METRICS.iter().filter(|metric| metric.shown == Some(heading)).collect();
+        panels.extend(own.iter().enumerate().map(|(place, metric)| panel(metric, place, top + 1)));
+        top += 1 + 8 * own.len().div_ceil(2);
+    }
+    assert!(panels.len() > 12);
+    let dashboard = json!({
+        "title": "deltamart",
+        "uid": "deltamart",
+        "tags": ["deltamart"],
+        "schemaVersion": 39,
+        "refresh": "10s",
+        "time": { "from": "now-1h", "to": "now" },
+        "templating": { "list": [
+            { "name": "datasource", "type": "datasource", "query": "prometheus" },
+            {
+                "name": "instance",
+                "type": "query",
+                "datasource": { "type": "prometheus", "uid": "${datasource}" },
+                "query": "label_values(deltamart_info, instance)",
+                "multi": true,
+                "includeAll": true,
+            },
+        ] },
+        "panels": panels,
+    });
+    let made = serde_json::to_string_pretty(&dashboard).expect("JSON") + "\n";
+    assert_is_made("deploy/grafana.json", &made);
+}
