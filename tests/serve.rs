@@ -2,6 +2,8 @@
 
 /// Answers are as the OpenAPI file and the list of metrics say.
 mod described;
+/// One row for each value of a column, and some columns only.
+mod grouped;
 /// What is no request, and what is wrong with one.
 mod hostile;
 /// What is committed, told as it is.

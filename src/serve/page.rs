@@ -11,13 +11,47 @@ struct File {
     bytes: &'static [u8],
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
+
+/// A file, and where it is served.
+macro_rules! file {
+    ($content_type:ident, $name:literal) => {
+        file!($content_type, $name, concat!("/", $name))
+    };
+    ($content_type:ident, $name:literal, $path:expr) => {
+        File { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("page/", $name)) }
+    };
+}
+
 const FILES: &[File] = &[
-    File { path: "/", content_type: "text/html; charset=utf-8", bytes: include_bytes!("page/index.html") },
-    File { path: "/page.css", content_type: "text/css; charset=utf-8", bytes: include_bytes!("page/page.css") },
-    File { path: "/page.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("page/page.js") },
-    File { path: "/chart.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("page/chart.js") },
-    File { path: "/chart.css", content_type: "text/css; charset=utf-8", bytes: include_bytes!("page/chart.css") },
-    File { path: "/icon.svg", content_type: "image/svg+xml", bytes: include_bytes!("page/icon.svg") },
+    file!(HTML, "index.html", "/"),
+    file!(CSS, "page.css"),
+    file!(CSS, "chart.css"),
+    file!(PICTURE, "icon.svg"),
+    file!(SCRIPT, "api.js"),
+    file!(SCRIPT, "axis.js"),
+    file!(SCRIPT, "chart.js"),
+    file!(SCRIPT, "corrections.js"),
+    file!(SCRIPT, "cursor.js"),
+    file!(SCRIPT, "data.js"),
+    file!(SCRIPT, "declared.js"),
+    file!(SCRIPT, "deltas.js"),
+    file!(SCRIPT, "dom.js"),
+    file!(SCRIPT, "format.js"),
+    file!(SCRIPT, "graph.js"),
+    file!(SCRIPT, "live.js"),
+    file!(SCRIPT, "movie.js"),
+    file!(SCRIPT, "page.js"),
+    file!(SCRIPT, "panel.js"),
+    file!(SCRIPT, "pipeline.js"),
+    file!(SCRIPT, "sentence.js"),
+    file!(SCRIPT, "shared.js"),
+    file!(SCRIPT, "state.js"),
+    file!(SCRIPT, "store.js"),
+    file!(SCRIPT, "theme.js"),
 ];
 
 /// The paths of all of them.

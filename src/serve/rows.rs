@@ -1,40 +1,28 @@
 //! `/api/v1/tables/NAME`: rows by key and range, a page at a time, all of one commit.
 
+/// Its parameters.
+mod asked;
+/// One row for each value of a column.
+mod grouped;
 mod place;
 
 use super::answer::{Refusal, json};
 use super::query::{decoded, parameters};
 use super::reading::{Read, read, refused};
-use super::shape::{Column, Shape, shapes};
+use super::shape::{Shape, shapes};
 use super::{Served, cells};
 use crate::families::all;
-use crate::instant;
 use crate::sink::sqlite::quoted;
+use asked::Asked;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
-use dataflows::table::Type;
 use place::Place;
 use rusqlite::types::{Value, ValueRef};
 use std::sync::Arc;
 
-/// So many rows are a page, if nobody says how many, and at the most.
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
 /// A page that has so many bytes ends before its time.
 const PAGE_BYTES: usize = 4 << 20;
-
-/// What a request wants of a table.
-#[derive(Default)]
-struct Asked {
-    /// What stands in `WHERE`, each with its value.
-    conditions: Vec<(String, Value)>,
-    descending: bool,
-    /// The rows are in the order of this column, and then of the key.
-    by: Option<String>,
-    limit: Option<usize>,
-    after: Option<Place>,
-}
 
 pub(super) async fn rows(State(served): State<Arc<Served>>, uri: Uri) -> Result<impl IntoResponse, Refusal> {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
@@ -49,82 +37,13 @@ pub(super) async fn rows(State(served): State<Arc<Served>>, uri: Uri) -> Result<
         let is_same = |name: &str, before, now| {
             tap.as_ref().zip(all().by_name(name)).is_some_and(|(tap, table)| tap.is_same(table, before, now))
         };
-        page(read, &shape, &asked(&shape, &parameters)?, is_same)
+        let asked = Asked::read(&shape, &parameters)?;
+        match &asked.group {
+            Some(group) => grouped::rows(read, &shape, &asked, group),
+            None => page(read, &shape, &asked, is_same),
+        }
     });
     Ok(json(page.await?))
-}
-
-/// What the parameters ask for.
-fn asked(shape: &Shape, parameters: &[(String, String)]) -> Result<Asked, Refusal> {
-    let mut asked = Asked::default();
-    for (name, text) in parameters {
-        let wrong = |why: &str| Refusal::wrong(format!("parameter `{name}`: {why}"));
-        match (name.as_str(), shape.column(name)) {
-            (_, Some(column)) => {
-                let value = value(column, text).map_err(|why| wrong(&why))?;
-                asked.conditions.push((format!("{} = ?", quoted(&column.name)), value));
-            }
-            ("from" | "to", None) => {
-                let time = shape.time.and_then(|place| shape.columns.get(place));
-                let time = time.ok_or_else(|| wrong("no column of this table says when a row is of"))?;
-                let than = if name == "from" { ">=" } else { "<" };
-                let value = value(time, text).map_err(|why| wrong(&why))?;
-                asked.conditions.push((format!("{} {than} ?", quoted(&time.name)), value));
-            }
-            ("order", None) => {
-                asked.descending = match text.as_str() {
-                    "asc" => false,
-                    "desc" => true,
-                    _ => return Err(wrong("expected `asc` or `desc`")),
-                };
-            }
-            ("by", None) => {
-                let column = shape.column(text).ok_or_else(|| wrong("expected a column of the table"))?;
-                asked.by = Some(column.name.clone());
-            }
-            ("limit", None) => {
-                let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-                asked.limit = Some(limit.ok_or_else(|| wrong(&format!("expected 1 to {LIMIT_MAX}")))?);
-            }
-            ("after", None) => {
-                let place = Place::read(text).ok_or_else(|| wrong("expected what `next` said of the page before"))?;
-                asked.after = Some(place);
-            }
-            (_, None) => {
-                let columns: Vec<_> = shape.columns.iter().map(|column| column.name.as_str()).collect();
-                let why = format!(
-                    "there is none of this name: there are from, to, order, by, limit, after, {}",
-                    columns.join(", ")
-                );
-                return Err(wrong(&why));
-            }
-        }
-    }
-    Ok(asked)
-}
-
-/// A value as the file holds it.
-fn value(column: &Column, text: &str) -> Result<Value, String> {
-    let number = || text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Real);
-    match column.ty {
-        Some(Type::Integer) => text.parse().map(Value::Integer).map_err(|_| "expected a whole number".to_owned()),
-        Some(Type::Boolean) => match text {
-            "true" => Ok(Value::Integer(1)),
-            "false" => Ok(Value::Integer(0)),
-            _ => Err("expected `true` or `false`".to_owned()),
-        },
-        Some(Type::Instant) => {
-            let at = instant::parse(text).ok_or("expected an instant such as 2026-01-05T10:00:00Z")?;
-            Ok(Value::Text(instant::show(at)))
-        }
-        Some(Type::Money | Type::Milli | Type::Share) => number().ok_or_else(|| "expected a number".to_owned()),
-        Some(Type::Text | Type::Json) => Ok(Value::Text(text.to_owned())),
-        Some(Type::Bytes) => Ok(Value::Blob(text.as_bytes().to_vec())),
-        // What a view computes may be anything.
-        None => {
-            Ok(text.parse().map(Value::Integer).ok().or_else(number).unwrap_or_else(|| Value::Text(text.to_owned())))
-        }
-    }
 }
 
 /// A page. `is_same` tells of a table whether it is at an epoch what it was at an earlier one.
@@ -147,7 +66,7 @@ fn page(
     let order: Vec<_> = by.chain(keys).collect();
     let has_key = shape.key_columns > 0;
     let mut conditions: Vec<_> = asked.conditions.iter().map(|(sql, _)| sql.clone()).collect();
-    let mut values: Vec<_> = asked.conditions.iter().map(|(_, value)| value.clone()).collect();
+    let mut values: Vec<_> = asked.conditions.iter().flat_map(|(_, values)| values.iter().cloned()).collect();
     if let Some(by) = &asked.by {
         conditions.push(format!("{} IS NOT NULL", quoted(by)));
     }
@@ -166,14 +85,13 @@ fn page(
         Some(place) => offset = place.offset,
         None => {}
     }
-    let limit = asked.limit.unwrap_or(LIMIT);
+    let limit = asked.limit;
     let way = if asked.descending { "DESC" } else { "ASC" };
     let ordered: Vec<_> = order.iter().map(|name| format!("{} {way}", quoted(name))).collect();
-    let names: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name)).collect();
-    let clause = |word: &str, parts: &[String], between: &str| match parts {
-        [] => String::new(),
-        parts => format!(" {word} {}", parts.join(between)),
-    };
+    let columns = asked.columns.as_deref().unwrap_or(&shape.columns);
+    // Behind what is answered stands the place of a row, for the page after it.
+    let names: Vec<_> =
+        columns.iter().map(|column| column.name.as_str()).chain(order.iter().copied()).map(quoted).collect();
     let sql = format!(
         "SELECT {} FROM {}{}{} LIMIT {} OFFSET {offset}",
         names.join(", "),
@@ -184,9 +102,8 @@ fn page(
     );
     let mut answer = read.guarded.ask_for(&sql, &values).map_err(|error| refused(&error))?;
     let mut reading = answer.rows();
-    let places: Vec<_> =
-        order.iter().filter_map(|name| shape.columns.iter().position(|column| column.name == *name)).collect();
-    let (mut out, mut count, mut last, mut next) = (head(shape, epoch), 0, Vec::new(), None);
+    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+    let (mut out, mut count, mut last, mut next) = (head(shape, epoch, &names), 0, Vec::new(), None);
     while let Some(row) = reading.next_row().map_err(|error| refused(&error))? {
         if count == limit || out.len() > PAGE_BYTES {
             next = Some(Place { epoch, key: if has_key { last } else { Vec::new() }, offset: offset + count });
@@ -194,14 +111,14 @@ fn page(
         }
         let cell = |place: usize| row.get_ref(place).unwrap_or(ValueRef::Null);
         out.push_str(if count == 0 { "[" } else { ",[" });
-        for (place, column) in shape.columns.iter().enumerate() {
+        for (place, column) in columns.iter().enumerate() {
             if place > 0 {
                 out.push(',');
             }
             cells::write_stored(&mut out, column.ty, cell(place));
         }
         out.push(']');
-        last = places.iter().map(|place| own(cell(*place))).collect();
+        last = (0..order.len()).map(|place| own(cell(columns.len() + place))).collect();
         count += 1;
     }
     out.push_str("],\"next\":");
@@ -211,6 +128,14 @@ fn page(
     }
     out.push('}');
     Ok(out)
+}
+
+/// ` WHERE a AND b`, or nothing if there are no parts.
+fn clause(word: &str, parts: &[String], between: &str) -> String {
+    match parts {
+        [] => String::new(),
+        parts => format!(" {word} {}", parts.join(between)),
+    }
 }
 
 fn own(value: ValueRef<'_>) -> Value {
@@ -224,8 +149,7 @@ fn own(value: ValueRef<'_>) -> Value {
 }
 
 /// What stands before the rows.
-fn head(shape: &Shape, epoch: u64) -> String {
-    let names: Vec<_> = shape.columns.iter().map(|column| column.name.as_str()).collect();
+fn head(shape: &Shape, epoch: u64, names: &[&str]) -> String {
     let head = serde_json::json!({ "table": shape.name, "epoch": epoch, "columns": names }).to_string();
     format!("{},\"rows\":[", head.trim_end_matches('}'))
 }
