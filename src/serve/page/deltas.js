@@ -128,14 +128,18 @@ export function deltasView(ctx) {
       return whole ? [h("i", null, words(name)), ` ${said(delta.after, name)}`] : null;
     }).filter(Boolean).map((parts) => h("span.value", null, parts));
   }
-  const visible = () => (document.hidden ? close() : open());
+  const visible = () => {
+    if (document.hidden) close();
+    else if (ctx.status()?.mode !== "serve") open();
+  };
   document.addEventListener("visibilitychange", visible);
   return {
     title: "Deltas",
     element: h("div.view", null, h("h1", null, "Deltas"), h("p.lead", null, "Each commit writes only the rows that changed. This is their stream, from the moment this page was opened."),
       h("div.grid", null, one.element)),
     refresh: async () => {
-      if (!source && !timer) open();
+      if (ctx.status()?.mode === "serve") one.none("A server without a run sees no deltas: they are told by the run that writes them.");
+      else if (!source && !timer) open();
     },
     leave() {
       document.removeEventListener("visibilitychange", visible);
