@@ -281,7 +281,9 @@ def nothing(browser, made, folder):
             except OSError:
                 time.sleep(0.1)
         pictures(browser, run.address, folder, "empty")
+        same("console", browser.console(), [])
     finally:
+        browser.open("about:blank")
         run.end()
 
 
