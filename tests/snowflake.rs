@@ -2,6 +2,8 @@
 
 /// Broken off between any two statements.
 mod broken;
+/// The views of clean events.
+mod clean;
 /// What a commit sends, and what stands afterwards.
 mod commits;
 /// What a trial of an account tells.

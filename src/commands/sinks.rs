@@ -2,6 +2,8 @@
 
 use super::waiting::{insist, patiently};
 use crate::config::Config;
+#[cfg(feature = "snowflake")]
+use crate::config::events::Once;
 use crate::config::retention::Retention;
 use crate::families;
 use crate::reconcile::{Differ, reconcile};
@@ -34,7 +36,8 @@ fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
 
 #[cfg(feature = "snowflake")]
 fn snowflake(config: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
-    Ok(Box::new(crate::sink::snowflake::Snowflake::open(families::all(), &config.snowflake)?))
+    let sink = crate::sink::snowflake::Snowflake::open(families::all(), &config.snowflake)?;
+    Ok(Box::new(sink.counting_once(config.events.once == Once::Everything)))
 }
 
 #[cfg(not(feature = "snowflake"))]

@@ -1,5 +1,7 @@
 //! What a database must hold: schemas, tables, the grants of who writes and who reads.
 
+pub mod clean;
+
 use crate::config::snowflake::Snowflake as Config;
 use crate::families;
 use crate::model::views::View;
@@ -14,7 +16,7 @@ use std::collections::BTreeSet;
 pub enum Layer {
     /// As it came.
     Raw,
-    /// One row per thing of the world.
+    /// One row per thing of the world, and the events as views over what came.
     Clean,
     /// What is said of them.
     Marts,
@@ -36,7 +38,7 @@ impl Layer {
     fn doc(self) -> &'static str {
         match self {
             Layer::Raw => "What came in, as it came: events, rejected, late.",
-            Layer::Clean => "Users and the catalog, one row each.",
+            Layer::Clean => "Users and the catalog, one row each; accepted events, once.",
             Layer::Marts => "The metrics. `_PROGRESS` says how far they are.",
         }
     }
@@ -371,6 +373,7 @@ pub fn script(catalogue: Catalogue, config: &Config) -> Vec<String> {
     script.extend(catalogue.tables().iter().map(|id| create_table(&names, *id)));
     script.extend([create_staging(&names), create_progress(&names), comment_progress(&names)]);
     script.extend(minutes(catalogue).map(|(id, view, family)| create_view(&names, id, view, family)));
+    script.extend(clean::create(catalogue, &names));
     script.extend(model_views(catalogue, &names, families::views()).into_iter().map(|(.., statement)| statement));
     for layer in Layer::ALL {
         let schema = names.schema(layer);

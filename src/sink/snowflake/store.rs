@@ -3,7 +3,7 @@
 mod staging;
 
 use super::cells::{found, scaled, value};
-use super::ddl::{self, Layer, Names, all_columns};
+use super::ddl::{self, Layer, Names, all_columns, clean};
 use super::rows::{self, From as RowsFrom};
 use super::session::{Bind, Role, Sessions, Traffic};
 use super::staged::Staged;
@@ -32,6 +32,8 @@ pub struct Snowflake {
     pub(super) staged: Staged,
     /// The claim whose COMMIT was sent last: if it stands there, it is ours, answered or not.
     claimed: Option<Claim>,
+    /// Whether events count once also where no family declares it.
+    counts_once: bool,
     /// The columns that were there when it was claimed: schema, table, column.
     there: BTreeSet<(String, String, String)>,
 }
@@ -46,8 +48,23 @@ impl Snowflake {
         let commit_interval = Duration::from_millis(config.commit_interval.unsigned_abs());
         let (names, account) = (Names::new(config), config.account.clone());
         let (statement_bytes, staged) = (config.statement_bytes, Staged::default());
-        let (claimed, there) = (None, BTreeSet::new());
-        Ok(Snowflake { catalogue, sessions, names, statement_bytes, commit_interval, account, staged, claimed, there })
+        Ok(Snowflake {
+            catalogue,
+            sessions,
+            names,
+            statement_bytes,
+            commit_interval,
+            account,
+            staged,
+            claimed: None,
+            counts_once: false,
+            there: BTreeSet::new(),
+        })
+    }
+
+    /// The same; whether events count once also where no family declares it.
+    pub fn counting_once(self, counts_once: bool) -> Snowflake {
+        Snowflake { counts_once, ..self }
     }
 
     /// What the last commit, claim or question sent.
@@ -129,18 +146,21 @@ impl Snowflake {
         self.make_views()
     }
 
-    /// Makes the views of the model that are new or changed, and removes those that are of it no more.
+    /// Makes the views of clean events and of the model that are new or changed, and removes those that are none any more.
     fn make_views(&mut self) -> Result<(), SinkError> {
         let what = format!("read the views of database {}", self.names.database());
-        let there = self.read(&what, ddl::ask_views(&self.names), Vec::new())?;
-        let there: Vec<_> = there
-            .iter()
-            .filter_map(|row| match &row[..] {
+        let there = |sink: &mut Snowflake, sql: String| -> Result<Vec<(String, String)>, SinkError> {
+            let rows = sink.read(&what, sql, Vec::new())?;
+            let of = |row: &Vec<CellValue>| match &row[..] {
                 [CellValue::String(view), CellValue::String(comment)] => Some((view.clone(), comment.clone())),
                 _ => None,
-            })
-            .collect();
-        for statement in ddl::changed_views(self.catalogue, &self.names, families::views(), &there) {
+            };
+            Ok(rows.iter().filter_map(of).collect())
+        };
+        let (there, clean) = (there(self, ddl::ask_views(&self.names))?, there(self, clean::ask(&self.names))?);
+        let of_model = ddl::changed_views(self.catalogue, &self.names, families::views(), &there);
+        let clean = clean::changed(self.catalogue, &self.names, self.counts_once, &clean);
+        for statement in clean.into_iter().chain(of_model) {
             let what = statement.split(" COPY").next().unwrap_or_default().to_owned();
             self.read(&what, statement, Vec::new())?;
         }
