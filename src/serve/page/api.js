@@ -12,14 +12,20 @@ export class Refused extends Error {
 /// Parameters of an address; a list is one parameter given several times.
 export function query(params) {
   const all = Object.entries(params ?? {}).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).filter((one) => one !== null && one !== undefined).map((one) => [name, one]));
+    (Array.isArray(value) ? value : [value])
+      .filter((one) => one !== null && one !== undefined)
+      .map((one) => [name, one]),
+  );
   return all.length ? `?${new URLSearchParams(all)}` : "";
 }
 
 export async function get(path, params) {
   const answer = await fetch(BASE + path + query(params), { signal: AbortSignal.timeout(15_000) });
   if (!answer.ok) {
-    const said = await answer.json().then((body) => body.error, () => null);
+    const said = await answer.json().then(
+      (body) => body.error,
+      () => null,
+    );
     throw new Refused(answer.status, said ?? `the server answers ${answer.status}`);
   }
   return answer.json();

@@ -15,8 +15,12 @@ export function numbers(least, most, n = 4) {
   }
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30].map((n) => n * MINUTE)
-  .concat([1, 2, 3, 6, 12].map((n) => n * HOUR), [1, 2, 7, 14].map((n) => n * DAY));
+const STEPS = [1, 2, 5, 10, 15, 30]
+  .map((n) => n * MINUTE)
+  .concat(
+    [1, 2, 3, 6, 12].map((n) => n * HOUR),
+    [1, 2, 7, 14].map((n) => n * DAY),
+  );
 
 /// Times between two instants, at most `n` of them and at least `least` apart: `{ at, said, strong }`. A day's first line
 /// carries its date.
@@ -38,7 +42,11 @@ function months(from, to, n) {
   const every = [1, 3, 6, 12, 24, 60, 120].find((one) => (to - from) / (30.4 * DAY * one) <= n) ?? 240;
   const ticks = [];
   const first = new Date(from);
-  for (let number = Math.floor((first.getUTCFullYear() * 12 + first.getUTCMonth()) / every) * every; ; number += every) {
+  for (
+    let number = Math.floor((first.getUTCFullYear() * 12 + first.getUTCMonth()) / every) * every;
+    ;
+    number += every
+  ) {
     const at = Date.UTC(Math.floor(number / 12), number % 12, 1);
     if (at > to) return ticks;
     if (at < from) continue;

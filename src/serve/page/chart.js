@@ -2,13 +2,13 @@
 import { h, svg, fresh, refill, text } from "./dom.js";
 import { numbers, times } from "./axis.js";
 import { cursor } from "./cursor.js";
-import { DAY, HOUR, date, short, time } from "./format.js";
+import { DAY, HOUR, MINUTE, date, short, time } from "./format.js";
+import { at_of, pattern, shape } from "./shapes.js";
 
 const LEFT = 46;
 const RIGHT = 10;
 const TOP = 10;
 const BOTTOM = 24;
-const WIDEST = 88;
 /// So many of the newest points stand in the table behind a plot.
 const TOLD = 60;
 
@@ -37,24 +37,42 @@ export function chart(title, { say }) {
   let scale = null;
 
   const pointer = cursor({
-    label: `${title}: the arrow keys move along the time`, details: table_id, say,
-    value: (index) => described(index).map((one) => (one.name ? `${one.name} ${one.said}` : one)).join(", "),
+    label: `${title}: the arrow keys move along the time`,
+    details: table_id,
+    say,
+    value: (index) =>
+      described(index)
+        .map((one) => (one.name ? `${one.name} ${one.said}` : one))
+        .join(", "),
     nearest: (x) => nearest(scale.back(x)),
     on_move: (index) => point(index),
   });
-  const open = h("button.quiet", { type: "button", "aria-expanded": "false", onclick: () => {
-    const is_hidden = told.classList.toggle("sr");
-    open.setAttribute("aria-expanded", String(!is_hidden));
-    text(open, is_hidden ? "Table" : "Hide table");
-    // What scrolls must be reached by the keyboard; what is only read aloud need not.
-    if (is_hidden) told.removeAttribute("tabindex");
-    else told.setAttribute("tabindex", "0");
-  } }, "Table");
+  const open = h(
+    "button.quiet",
+    {
+      type: "button",
+      "aria-expanded": "false",
+      onclick: () => {
+        const is_hidden = told.classList.toggle("sr");
+        open.setAttribute("aria-expanded", String(!is_hidden));
+        text(open, is_hidden ? "Table" : "Hide table");
+        // What scrolls must be reached by the keyboard; what is only read aloud need not.
+        if (is_hidden) told.removeAttribute("tabindex");
+        else told.setAttribute("tabindex", "0");
+      },
+    },
+    "Table",
+  );
   open.setAttribute("aria-label", `Table of ${title}`);
   const box = h("div.canvas", null, plot, pointer.surface);
-  const element = h("figure.chart", { "aria-label": title }, h("div.chart-top", null, h("div.said-of", null, keys, readout), open), box, told);
+  const element = h(
+    "figure.chart",
+    { "aria-label": title },
+    h("div.chart-top", null, h("div.said-of", null, keys, readout), open),
+    box,
+    told,
+  );
 
-  const at_of = (p) => p.at ?? (p.from + p.to) / 2;
   function nearest(at) {
     const points = data.series[0].points;
     let low = 0;
@@ -76,31 +94,40 @@ export function chart(title, { say }) {
   function described(index) {
     const p = data.series[0].points[index];
     if (!p) return [];
-    return [span(p)].concat(data.series.flatMap((series) => {
-      const one = series === data.series[0] ? p : value_at(series, p);
-      if ((!one || one.y === null) && series !== data.series[0]) return [];
-      const said = one.y === null ? "none" : `${series.said(one.y)}${one.provisional ? " so far" : ""}`;
-      return [{ name: series.name, tone: series.tone, said }];
-    }));
+    return [span(p)].concat(
+      data.series.flatMap((series) => {
+        const one = series === data.series[0] ? p : value_at(series, p);
+        if ((!one || one.y === null) && series !== data.series[0]) return [];
+        const said = one.y === null ? "none" : `${series.said(one.y)}${one.provisional ? " so far" : ""}`;
+        return [{ name: series.name, tone: series.tone, said }];
+      }),
+    );
   }
   function point(index) {
     if (!data) return;
     const points = data.series[0].points;
     const [when, ...what] = described(index ?? points.length - 1);
-    refill(readout, [when, what], () => [h("span.when", null, when ?? ""), what.map((one) => h(`b.tone${one.tone}`, null, one.said))]);
+    refill(readout, [when, what], () => [
+      h("span.when", null, when ?? ""),
+      what.map((one) => h(`b.tone${one.tone}`, null, one.said)),
+    ]);
     over.replaceChildren();
     if (index === null || !points[index] || !scale) return;
     const x = scale.x(at_of(points[index]));
     over.append(svg("line.cursor", { x1: x, x2: x, y1: TOP, y2: height - BOTTOM }));
     for (const series of data.series) {
       const one = series === data.series[0] ? points[index] : value_at(series, points[index]);
-      if (one && one.y !== null) over.append(svg(`circle.dot.tone${series.tone}`, { cx: x, cy: scale.y(one.y), r: 3.5 }));
+      if (one && one.y !== null)
+        over.append(svg(`circle.dot.tone${series.tone}`, { cx: x, cy: scale.y(one.y), r: 3.5 }));
     }
   }
 
   function draw() {
     if (!data || width < 80) return;
-    const all = data.series.flatMap((series) => series.points).map((p) => p.y).filter((y) => y !== null);
+    const all = data.series
+      .flatMap((series) => series.points)
+      .map((p) => p.y)
+      .filter((y) => y !== null);
     // Some values have a unit of their own, such as minutes of seconds: round numbers are round in it.
     const unit = data.unit ?? 1;
     const ticks = numbers(Math.min(...all, 0) / unit, Math.max(...all.map((y) => y / unit), 1)).map((y) => y * unit);
@@ -113,74 +140,42 @@ export function chart(title, { say }) {
     };
     const grid = ticks.map((y) => [
       svg("line.grid", { x1: LEFT, x2: width - RIGHT, y1: scale.y(y), y2: scale.y(y) }),
-      svg("text.tick", { x: LEFT - 8, y: scale.y(y) + 4, "text-anchor": "end" }, data.axis && y ? data.axis(y) : short(y)),
+      svg(
+        "text.tick",
+        { x: LEFT - 8, y: scale.y(y) + 4, "text-anchor": "end" },
+        data.axis && y ? data.axis(y) : short(y),
+      ),
     ]);
     const bottom = height - BOTTOM;
     // A bar of a whole day has its date below its middle, and no line beside it.
     const first = data.series[0].points[0];
-    const shift = data.series[0].kind === "bars" && first && first.to - first.from >= DAY ? (first.to - first.from) / 2 : 0;
+    const shift =
+      data.series[0].kind === "bars" && first && first.to - first.from >= DAY ? (first.to - first.from) / 2 : 0;
     const when = times(data.from, data.to - shift, Math.max(2, Math.floor(inner / 92)), shift ? DAY : 0).map((tick) => {
       const x = scale.x(tick.at + shift);
       if (shift) return svg("text.tick", { x, y: bottom + 18, "text-anchor": "middle" }, tick.said);
       return [
-        svg(tick.strong ? "line.grid.day" : "line.notch", { x1: x, x2: x, y1: tick.strong ? TOP : bottom, y2: bottom + 4 }),
-        x > LEFT + 12 && x < width - 30 &&
+        svg(tick.strong ? "line.grid.day" : "line.notch", {
+          x1: x,
+          x2: x,
+          y1: tick.strong ? TOP : bottom,
+          y2: bottom + 4,
+        }),
+        x > LEFT + 12 &&
+          x < width - 30 &&
           svg(tick.strong ? "text.tick.day" : "text.tick", { x, y: bottom + 18, "text-anchor": "middle" }, tick.said),
       ];
     });
-    const marked = data.mark && data.mark > data.from && data.mark < data.to
-      ? svg("line.watermark", { x1: scale.x(data.mark), x2: scale.x(data.mark), y1: TOP, y2: bottom }) : null;
+    const marked =
+      data.mark && data.mark > data.from && data.mark < data.to
+        ? svg("line.watermark", { x1: scale.x(data.mark), x2: scale.x(data.mark), y1: TOP, y2: bottom })
+        : null;
     plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
     plot.setAttribute("width", width);
     plot.setAttribute("height", height);
-    plot.replaceChildren(pattern(hatch), ...[grid, when, data.series.map(shape), marked].flat(9).filter(Boolean), over);
+    const shapes = data.series.map((series) => shape(series, scale, data, hatch));
+    plot.replaceChildren(pattern(hatch), ...[grid, when, shapes, marked].flat(9).filter(Boolean), over);
   }
-  function shape(series) {
-    if (series.kind === "bars") {
-      return [false, true].map((provisional) => {
-        const d = series.points.filter((p) => Boolean(p.provisional) === provisional && p.y).map(bar).join("");
-        return svg(provisional ? `path.bar.provisional.tone${series.tone}` : `path.bar.tone${series.tone}`,
-          provisional ? { d, fill: `url(#${hatch})` } : { d });
-      });
-    }
-    const d = series.kind === "steps" ? steps(series.points) : line(series.points);
-    return svg(`path.${series.kind}.tone${series.tone}`, { d });
-  }
-  function bar(p) {
-    const [x, right] = [scale.x(Math.max(p.from, data.from)), scale.x(Math.min(p.to, data.to))];
-    const gap = Math.max(Math.min(3, (right - x) * 0.15) / 2, (right - x - WIDEST) / 2);
-    const [top, zero] = [scale.y(Math.max(p.y, 0)), scale.y(Math.min(p.y, 0))];
-    return `M${(x + gap).toFixed(1)} ${zero.toFixed(1)}V${top.toFixed(1)}H${(right - gap).toFixed(1)}V${zero.toFixed(1)}Z`;
-  }
-  function line(points) {
-    let pen = "M";
-    return points.map((p) => {
-      if (p.y === null) {
-        pen = "M";
-        return "";
-      }
-      const said = `${pen}${scale.x(at_of(p)).toFixed(1)} ${scale.y(p.y).toFixed(1)}`;
-      pen = "L";
-      return said;
-    }).join("");
-  }
-  /// A step holds until the next row; the last one until the end.
-  function steps(points) {
-    let pen = "M";
-    let d = "";
-    for (const p of points) {
-      const x = scale.x(Math.max(p.at, data.from)).toFixed(1);
-      if (p.y === null) {
-        if (pen !== "M") d += `H${x}`;
-        pen = "M";
-      } else if (pen === "M") {
-        d += `M${x} ${scale.y(p.y).toFixed(1)}`;
-        pen = "H";
-      } else d += `H${x}V${scale.y(p.y).toFixed(1)}`;
-    }
-    return pen === "M" ? d : `${d}H${scale.x(data.held ?? data.to).toFixed(1)}`;
-  }
-
   new ResizeObserver(([entry]) => {
     width = Math.floor(entry.contentRect.width);
     height = Math.floor(entry.contentRect.height);
@@ -190,35 +185,63 @@ export function chart(title, { say }) {
   return {
     element,
     set(next) {
-      data = next;
+      // One point alone has no width.
+      data = { ...next, to: Math.max(next.to, next.from + MINUTE) };
       draw();
-      refill(keys, next.series.map((one) => [one.name, one.tone, one.kind, one.points.some((p) => p.provisional)]),
-        () => next.series.flatMap((one) => [
-          h(`li.${one.kind}.tone${one.tone}`, null, one.name),
-          one.points.some((p) => p.provisional) ? h(`li.bars.provisional.tone${one.tone}`, null, "not final yet") : null,
-        ]));
+      refill(
+        keys,
+        next.series.map((one) => [one.name, one.tone, one.kind, one.points.some((p) => p.provisional)]),
+        () =>
+          next.series.flatMap((one) => [
+            h(`li.${one.kind}.tone${one.tone}`, null, one.name),
+            one.points.some((p) => p.provisional)
+              ? h(`li.bars.provisional.tone${one.tone}`, null, "not final yet")
+              : null,
+          ]),
+      );
       pointer.resize(next.series[0].points.length);
-      const newest = next.series[0].points.map((_, index) => index).slice(-TOLD).reverse();
+      const newest = next.series[0].points
+        .map((_, index) => index)
+        .slice(-TOLD)
+        .reverse();
       const names = next.series.map((one) => one.name);
       refill(table, newest.map(described), () => [
         h("caption", null, newest.length < next.series[0].points.length ? `${title}, the newest ${TOLD}` : title),
-        h("thead", null, h("tr", null, ["time (UTC)", ...names].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", null, newest.map((index) => row(next, index))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["time (UTC)", ...names].map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          newest.map((index) => row(next, index)),
+        ),
       ]);
     },
   };
   function row(next, index) {
     const p = next.series[0].points[index];
-    return h("tr", null, h("th", { scope: "row" }, span(p)), next.series.map((series) => {
-      const one = series === next.series[0] ? p : value_at(series, p);
-      return h("td", null, one && one.y !== null ? series.said(one.y) + (one.provisional ? " so far" : "") : "none");
-    }));
+    return h(
+      "tr",
+      null,
+      h("th", { scope: "row" }, span(p)),
+      next.series.map((series) => {
+        const one = series === next.series[0] ? p : value_at(series, p);
+        return h("td", null, one && one.y !== null ? series.said(one.y) + (one.provisional ? " so far" : "") : "none");
+      }),
+    );
   }
 }
 
-const pattern = (id) => svg("defs", null,
-  svg("pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-    svg("rect.hatch-ground", { width: 6, height: 6 }), svg("line.hatch-line", { x1: 1, x2: 1, y1: 0, y2: 6 })));
-
 /// Hours of a plot, as it is chosen above it.
-export const RANGES = [[String(6 * HOUR), "6 h"], [String(24 * HOUR), "24 h"], [String(3 * DAY), "3 d"], [String(7 * DAY), "7 d"]];
+export const RANGES = [
+  [String(6 * HOUR), "6 h"],
+  [String(24 * HOUR), "24 h"],
+  [String(3 * DAY), "3 d"],
+  [String(7 * DAY), "7 d"],
+];

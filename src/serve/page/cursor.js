@@ -9,8 +9,15 @@ export function cursor({ label, details, on_move, value, nearest, say }) {
   let at = null;
   let timer = null;
   const surface = h("div.surface", {
-    tabindex: "0", role: "slider", "aria-label": label, "aria-details": details, "aria-orientation": "horizontal",
-    "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "no data",
+    tabindex: "0",
+    role: "slider",
+    "aria-label": label,
+    "aria-details": details,
+    "aria-orientation": "horizontal",
+    "aria-valuemin": "0",
+    "aria-valuemax": "0",
+    "aria-valuenow": "0",
+    "aria-valuetext": "no data",
   });
   const move = (to, by_key) => {
     at = to;
@@ -29,8 +36,14 @@ export function cursor({ label, details, on_move, value, nearest, say }) {
     const from = at ?? last();
     const big = Math.max(1, Math.round(size / 10));
     const to = {
-      ArrowLeft: from - 1, ArrowDown: from - 1, ArrowRight: from + 1, ArrowUp: from + 1,
-      PageDown: from - big, PageUp: from + big, Home: 0, End: last(),
+      ArrowLeft: from - 1,
+      ArrowDown: from - 1,
+      ArrowRight: from + 1,
+      ArrowUp: from + 1,
+      PageDown: from - big,
+      PageUp: from + big,
+      Home: 0,
+      End: last(),
     }[event.key];
     if (event.key === "Escape") return move(null, false);
     if (to === undefined || size === 0) return;

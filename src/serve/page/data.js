@@ -6,7 +6,9 @@ import { DAY, HOUR, iso, monday, ms, startOf } from "./format.js";
 export async function present(status, family, table, column) {
   const known = ms(status?.families.find((one) => one.name === family)?.watermark ?? null);
   if (known !== null) return known;
-  const { rows: [newest] } = await rows(table, { by: column, order: "desc", limit: 1 });
+  const {
+    rows: [newest],
+  } = await rows(table, { by: column, order: "desc", limit: 1 });
   return newest ? ms(newest[column]) : null;
 }
 
@@ -32,8 +34,10 @@ export function days(found, { column, now, most = 31, y }) {
   const known = found.map((row) => ms(row[column]));
   const last = Math.max(startOf(now, DAY), ...known);
   const from = Math.max(Math.min(...known), last - (most - 1) * DAY);
-  return buckets(found, { from, to: last + DAY, length: DAY, column, y })
-    .map((p) => ({ ...p, provisional: p.to > now }));
+  return buckets(found, { from, to: last + DAY, length: DAY, column, y }).map((p) => ({
+    ...p,
+    provisional: p.to > now,
+  }));
 }
 
 /// The values of a column at a time: the last row at or before it.

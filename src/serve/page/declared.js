@@ -1,7 +1,7 @@
 // A family that somebody declared, and any single table: a table, and where the key has a time a plot. Nobody writes a page for it.
 import { rows } from "./api.js";
 import { chart } from "./chart.js";
-import { choice, h, refill, text } from "./dom.js";
+import { h, marked, refill, text } from "./dom.js";
 import { DAY, HOUR, MINUTE, cell, isId, isNumber, ms, value, words } from "./format.js";
 import { panel, scrolled } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
@@ -13,22 +13,34 @@ const KIND = "window_type";
 const KINDS = ["tumbling", "daily"];
 
 export function declared(ctx, family) {
-  const mine = [...ctx.tables().values()].filter((table) => table.family === family && ["upsert", "view"].includes(table.kind));
+  const mine = [...ctx.tables().values()].filter(
+    (table) => table.family === family && ["upsert", "view"].includes(table.kind),
+  );
   const panels = mine.flatMap((table) => [plotted(ctx, table), listed(table)].filter(Boolean));
   const corrections = corrected(ctx, family, "w12");
   const all = allTables(ctx, family);
   return {
     title: words(family),
-    element: h("div.view", null, h("h1", null, words(family)),
+    element: h(
+      "div.view",
+      null,
+      h("h1", null, words(family)),
       !mine.length && h("p.none", null, "No metric is declared over these events."),
-      h("div.grid", null, [...panels, corrections, all].map((one) => one.element))),
+      h(
+        "div.grid",
+        null,
+        [...panels, corrections, all].map((one) => one.element),
+      ),
+    ),
     refresh: () => Promise.all([...panels, corrections, all].map((one) => one.refresh())),
   };
 }
 
 /// What can be drawn over the time: sums of several rows only of what may be added up.
-const measures = (table) => table.columns.filter((column) => isNumber(column.type) && !table.key.includes(column.name) && !isId(column.name))
-  .filter((column) => isAlone(table) || ["integer", "money"].includes(column.type));
+const measures = (table) =>
+  table.columns
+    .filter((column) => isNumber(column.type) && !table.key.includes(column.name) && !isId(column.name))
+    .filter((column) => isAlone(table) || ["integer", "money"].includes(column.type));
 const isAlone = (table) => table.key.every((name) => name === table.time_column || name === KIND);
 
 function plotted(ctx, table) {
@@ -39,36 +51,55 @@ function plotted(ctx, table) {
   let kind = table.key.includes(KIND) ? undefined : null;
   const others = table.key.filter((name) => name !== table.time_column && name !== KIND);
   const over = others.length ? `the sum over all ${others.map(words).join(" and ")}` : table.doc;
-  const one = panel(words(table.name), { size: "w6", note: over,
-    actions: options.length > 1 && picker(`Measure of ${words(table.name)}`, options.map((column) => column.name), (name) => {
-      measure = options.find((column) => column.name === name);
-      ctx.refresh();
-    }) });
+  const one = panel(words(table.name), {
+    size: "w6",
+    note: over,
+    actions:
+      options.length > 1 &&
+      picker(
+        `Measure of ${words(table.name)}`,
+        options.map((column) => column.name),
+        (name) => {
+          measure = options.find((column) => column.name === name);
+          ctx.refresh();
+        },
+      ),
+  });
   const plot = chart(`${words(table.name)} over time`, { say: ctx.say });
   one.body.append(plot.element);
-  one.refresh = () => one.fill(async () => {
-    const column = table.time_column;
-    if (kind === undefined) {
-      const kinds = (await rows(table.name, { group: KIND })).rows.map((row) => row[KIND]);
-      kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
-      if (kind) one.note(`${kind} windows${others.length ? `, ${over}` : ""}`);
-    }
-    const found = await rows(table.name, others.length
-      ? { [KIND]: kind, group: column, sum: measure.name, by: column, order: "desc", limit: PLOTTED }
-      : { [KIND]: kind, columns: `${column},${measure.name}`, by: column, order: "desc", limit: PLOTTED });
-    if (!found.rows.length) return one.none("No row yet.");
-    one.ok(found.epoch);
-    const points = bars(found.rows.reverse(), column, measure.name);
-    plot.set({ from: points[0].from, to: points.at(-1).to, series: [
-      { name: words(measure.name), kind: "bars", tone: 1, said: (y) => value(y, measure.type), points }] });
-  });
+  one.refresh = () =>
+    one.fill(async () => {
+      const column = table.time_column;
+      if (kind === undefined) {
+        const kinds = (await rows(table.name, { group: KIND })).rows.map((row) => row[KIND]);
+        kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
+        if (kind) one.note(`${kind} windows${others.length ? `, ${over}` : ""}`);
+      }
+      const found = await rows(
+        table.name,
+        others.length
+          ? { [KIND]: kind, group: column, sum: measure.name, by: column, order: "desc", limit: PLOTTED }
+          : { [KIND]: kind, columns: `${column},${measure.name}`, by: column, order: "desc", limit: PLOTTED },
+      );
+      if (!found.rows.length) return one.none("No row yet.");
+      one.ok(found.epoch);
+      const points = bars(found.rows.reverse(), column, measure.name);
+      plot.set({
+        from: points[0].from,
+        to: points.at(-1).to,
+        series: [{ name: words(measure.name), kind: "bars", tone: 1, said: (y) => value(y, measure.type), points }],
+      });
+    });
   return one;
 }
 
 /// A bar is as wide as the least distance between two rows, if that is a usual one.
 function bars(found, column, measure) {
   const at = found.map((row) => ms(row[column]));
-  const gaps = at.slice(1).map((one, place) => one - at[place]).filter((gap) => gap > 0);
+  const gaps = at
+    .slice(1)
+    .map((one, place) => one - at[place])
+    .filter((gap) => gap > 0);
   const least = gaps.length ? Math.min(...gaps) : DAY;
   const length = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY].findLast((one) => one <= least) ?? least;
   return found.map((row, place) => ({ from: at[place], to: at[place] + length, y: row[measure] }));
@@ -76,38 +107,71 @@ function bars(found, column, measure) {
 
 /// Too many names for buttons.
 function picker(label, names, on_choice) {
-  return h("label.picker", null, h("span.sr", null, label), h("select", { onchange: (event) => on_choice(event.target.value) },
-    names.map((name) => h("option", { value: name }, words(name)))));
+  return h(
+    "label.picker",
+    null,
+    h("span.sr", null, label),
+    h(
+      "select",
+      { onchange: (event) => on_choice(event.target.value) },
+      names.map((name) => h("option", { value: name }, words(name))),
+    ),
+  );
 }
 
 /// The order in which rows are shown: the newest first, if they have a time.
 const newest = (table) => (table.time_column ? { by: table.time_column, order: "desc" } : {});
 
 function listed(table) {
-  const one = panel(`${words(table.name)}: rows`, { note: table.time_column ? "newest first" : null,
-    actions: h("a.quiet", { href: `#/table/${table.name}`, "aria-label": `All rows of ${words(table.name)}` }, "All") });
+  const one = panel(`${words(table.name)}: rows`, {
+    note: table.time_column ? "newest first" : null,
+    actions: h("a.quiet", { href: `#/table/${table.name}`, "aria-label": `All rows of ${words(table.name)}` }, "All"),
+  });
   const body = h("tbody");
   one.body.append(grid(table, body));
-  one.refresh = () => one.fill(async () => {
-    const found = await rows(table.name, { ...newest(table), limit: ROWS });
-    if (!found.rows.length) return one.none("No row yet.");
-    one.ok(found.epoch);
-    fillRows(body, table, found.rows);
-  });
+  one.refresh = () =>
+    one.fill(async () => {
+      const found = await rows(table.name, { ...newest(table), limit: ROWS });
+      if (!found.rows.length) return one.none("No row yet.");
+      one.ok(found.epoch);
+      fillRows(body, table, found.rows);
+    });
   return one;
 }
 /// A long text is cut off in its cell; the whole of it is its title.
 const long = (said) => (said.length > 30 ? { title: said } : null);
-const grid = (table, body) => scrolled(`Rows of ${words(table.name)}`,
-  table.columns.map((column) => (isNumber(column.type) ? `#${words(column.name)}` : words(column.name))), body);
-const fillRows = (body, table, found) => refill(body, found, () => found.map((row) => h("tr", null, table.columns.map((column) =>
-  h(isNumber(column.type) ? "td.num" : "td", long(cell(row[column.name], column)), cell(row[column.name], column))))));
+const grid = (table, body) =>
+  scrolled(
+    `Rows of ${words(table.name)}`,
+    table.columns.map((column) => (isNumber(column.type) ? `#${words(column.name)}` : words(column.name))),
+    body,
+  );
+const fillRows = (body, table, found) =>
+  refill(body, found, () =>
+    found.map((row) =>
+      h(
+        "tr",
+        null,
+        table.columns.map((column) =>
+          h(
+            isNumber(column.type) ? "td.num" : "td",
+            long(cell(row[column.name], column)),
+            cell(row[column.name], column),
+          ),
+        ),
+      ),
+    ),
+  );
 
 /// One table, page by page.
 export function tableView(ctx, name) {
   const table = ctx.tables().get(name);
   if (!table) {
-    return { title: name, element: h("div.view", null, h("h1", null, name), h("p.none", null, `There is no table ${name}.`)), refresh: async () => {} };
+    return {
+      title: name,
+      element: h("div.view", null, h("h1", null, name), h("p.none", null, `There is no table ${name}.`)),
+      refresh: async () => {},
+    };
   }
   let after = [];
   let next = null;
@@ -122,36 +186,69 @@ export function tableView(ctx, name) {
   const back = h("button.quiet", { type: "button", onclick: turn(() => after.pop()) }, "Earlier page");
   const on = h("button.quiet", { type: "button", onclick: turn(() => after.push(next)) }, "Next page");
   one.body.append(grid(table, body), h("p.pages", null, back, on, where));
-  const load = () => one.fill(async () => {
-    try {
-      const found = await rows(name, { ...newest(table), limit: PAGE, after: after.at(-1) });
-      next = found.next;
-      show(found);
-    } catch (error) {
-      if (error.status !== 409) throw error;
-      // Each page of a walk is of one commit; there has been a new one.
-      after = [];
-      await load();
-      text(where, "The table changed: this is the first page again.");
-    }
-  });
+  const load = () =>
+    one.fill(async () => {
+      try {
+        const found = await rows(name, { ...newest(table), limit: PAGE, after: after.at(-1) });
+        next = found.next;
+        show(found);
+      } catch (error) {
+        if (error.status !== 409) throw error;
+        // Each page of a walk is of one commit; there has been a new one.
+        after = [];
+        await load();
+        text(where, "The table changed: this is the first page again.");
+      }
+    });
   function show(found) {
     if (!found.rows.length && !after.length) return one.none("No row yet.");
     one.ok(found.epoch);
     fillRows(body, table, found.rows);
-    text(where, `rows ${after.length * PAGE + 1} to ${after.length * PAGE + found.rows.length}, at epoch ${found.epoch}`);
+    text(
+      where,
+      `rows ${after.length * PAGE + 1} to ${after.length * PAGE + found.rows.length}, at epoch ${found.epoch}`,
+    );
     back.disabled = !after.length;
     on.disabled = next === null;
   }
   const columns = panel("Columns", { size: plot ? "w6" : "w12" });
   columns.ok();
-  columns.body.append(h("dl.columns", null, table.columns.map((column) => h("div", null,
-    h("dt", null, column.name, h("span.more", null, `${column.type}${table.key.includes(column.name) ? ", key" : ""}${column.nullable ? ", may be null" : ""}`)),
-    h("dd", null, column.doc)))));
+  columns.body.append(
+    h(
+      "dl.columns",
+      null,
+      table.columns.map((column) =>
+        h(
+          "div",
+          null,
+          h(
+            "dt",
+            null,
+            column.name,
+            h(
+              "span.more",
+              null,
+              `${column.type}${table.key.includes(column.name) ? ", key" : ""}${column.nullable ? ", may be null" : ""}`,
+            ),
+          ),
+          h("dd", null, marked(column.doc)),
+        ),
+      ),
+    ),
+  );
   return {
     title: words(name),
-    element: h("div.view", null, h("h1", null, words(name)), h("p.lead", null, table.doc),
-      h("div.grid", null, [one, plot, columns].filter(Boolean).map((part) => part.element))),
+    element: h(
+      "div.view",
+      null,
+      h("h1", null, words(name)),
+      h("p.lead", null, marked(table.doc)),
+      h(
+        "div.grid",
+        null,
+        [one, plot, columns].filter(Boolean).map((part) => part.element),
+      ),
+    ),
     // A page that somebody turned to stays what it was.
     refresh: () => Promise.all([after.length ? null : load(), plot?.refresh()]),
   };

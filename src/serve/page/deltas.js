@@ -23,60 +23,108 @@ export function deltasView(ctx) {
   let needle = "";
   let whole = false;
 
-  const names = [...ctx.tables().values()].filter((one) => one.kind !== "raw" && one.kind !== "view").map((one) => one.name);
-  const select = h("select", { onchange: () => {
-    table = select.value;
-    // A stream of other tables is another stream: it begins now.
-    kept = [];
-    last = null;
-    dropped = held = 0;
-    open();
-  } }, h("option", { value: "" }, "All tables"), names.map((name) => h("option", { value: name }, words(name))));
-  const search = h("input", { type: "search", placeholder: "any key or value", oninput: () => {
-    needle = search.value.toLowerCase();
-    draw();
-  } });
-  const all_columns = h("input", { type: "checkbox", onchange: () => {
-    whole = all_columns.checked;
-    draw();
-  } });
-  const pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => {
-    paused = !paused;
-    held = 0;
-    pause.setAttribute("aria-pressed", String(paused));
-    text(pause, paused ? "Resume" : "Pause");
-    draw();
-  } }, "Pause");
-  const save = (kind, write) => h("button.quiet", { type: "button", onclick: () => download(`deltas.${kind}`, write(found())) }, `Save ${kind.toUpperCase()}`);
+  const names = [...ctx.tables().values()]
+    .filter((one) => one.kind !== "raw" && one.kind !== "view")
+    .map((one) => one.name);
+  const select = h(
+    "select",
+    {
+      onchange: () => {
+        table = select.value;
+        // A stream of other tables is another stream: it begins now.
+        kept = [];
+        last = null;
+        dropped = held = 0;
+        open();
+      },
+    },
+    h("option", { value: "" }, "All tables"),
+    names.map((name) => h("option", { value: name }, words(name))),
+  );
+  const search = h("input", {
+    type: "search",
+    placeholder: "any key or value",
+    oninput: () => {
+      needle = search.value.toLowerCase();
+      draw();
+    },
+  });
+  const all_columns = h("input", {
+    type: "checkbox",
+    onchange: () => {
+      whole = all_columns.checked;
+      draw();
+    },
+  });
+  const pause = h(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": "false",
+      onclick: () => {
+        paused = !paused;
+        held = 0;
+        pause.setAttribute("aria-pressed", String(paused));
+        text(pause, paused ? "Resume" : "Pause");
+        draw();
+      },
+    },
+    "Pause",
+  );
+  const save = (kind, write) =>
+    h(
+      "button.quiet",
+      { type: "button", onclick: () => download(`deltas.${kind}`, write(found())) },
+      `Save ${kind.toUpperCase()}`,
+    );
   const how = h("p.fact", null, "Waiting for a commit…");
   const list = h("ol.deltas", { "aria-label": "Deltas, newest first" });
-  const one = panel("What goes out", { size: "w12", note: "newest first, from now on", actions: [
-    save("json", (rows) => JSON.stringify(rows, null, 1)), save("csv", csv), pause] });
+  const one = panel("What goes out", {
+    size: "w12",
+    note: "newest first, from now on",
+    actions: [save("json", (rows) => JSON.stringify(rows, null, 1)), save("csv", csv), pause],
+  });
   one.ok();
   one.body.append(
-    h("div.filters", null, h("label", null, "Table ", select), h("label", null, "Contains ", search),
-      h("label.check", null, all_columns, " all columns")),
-    how, h("div.scroll.taller", { tabindex: "0", role: "group", "aria-label": "The tail of deltas" }, list));
+    h(
+      "div.filters",
+      null,
+      h("label", null, "Table ", select),
+      h("label", null, "Contains ", search),
+      h("label.check", null, all_columns, " all columns"),
+    ),
+    how,
+    h("div.scroll.taller", { tabindex: "0", role: "group", "aria-label": "The tail of deltas" }, list),
+  );
 
   function open() {
     close();
-    source = stream("deltas", { table: table || null, from: last }, {
-      commit: (commit) => {
-        wait = 500;
-        last = commit.epoch;
-        const at = commit.deltas.map((delta) => ({ epoch: commit.epoch, committed_at: commit.committed_at, ...delta }));
-        take(at.reverse());
+    source = stream(
+      "deltas",
+      { table: table || null, from: last },
+      {
+        commit: (commit) => {
+          wait = 500;
+          last = commit.epoch;
+          const at = commit.deltas.map((delta) => ({
+            epoch: commit.epoch,
+            committed_at: commit.committed_at,
+            ...delta,
+          }));
+          take(at.reverse());
+        },
+        gap: (gap) => {
+          last = gap.to;
+          take([{ gap: gap.to - gap.from, from: gap.from, to: gap.to, epoch: gap.to }]);
+          ctx.say(`gap: ${plural(gap.to - gap.from, "epoch")} skipped`);
+        },
       },
-      gap: (gap) => {
-        last = gap.to;
-        take([{ gap: gap.to - gap.from, from: gap.from, to: gap.to, epoch: gap.to }]);
-        ctx.say(`gap: ${plural(gap.to - gap.from, "epoch")} skipped`);
+      () => {
+        close();
+        timer = setTimeout(open, wait);
+        wait = Math.min(2_000, wait * 2);
       },
-    }, () => {
-      close();
-      timer = setTimeout(open, wait);
-      wait = Math.min(2_000, wait * 2);
-    });
+    );
   }
   function close() {
     clearTimeout(timer);
@@ -94,7 +142,10 @@ export function deltasView(ctx) {
     if (!drawn) drawn = setTimeout(draw, DRAW_EVERY_MS);
   }
 
-  const fits = (delta) => !needle || delta.gap !== undefined || JSON.stringify([delta.table, delta.op, delta.key, delta.before, delta.after]).toLowerCase().includes(needle);
+  const fits = (delta) =>
+    !needle ||
+    delta.gap !== undefined ||
+    JSON.stringify([delta.table, delta.op, delta.key, delta.before, delta.after]).toLowerCase().includes(needle);
   const found = () => (paused ? kept.slice(held) : kept).filter(fits);
   function draw() {
     clearTimeout(drawn);
@@ -102,31 +153,54 @@ export function deltasView(ctx) {
     const here = found();
     const gone = dropped ? `, ${count(dropped)} older ones no longer kept` : "";
     const waits = paused && held ? `; paused, ${count(held)} more wait` : paused ? "; paused" : "";
-    text(how, kept.length ? `${plural(here.length, "delta")}${here.length > SHOWN ? `, the newest ${SHOWN} are shown` : ""}${gone}${waits}` : `Waiting for a commit${paused ? " (paused)" : ""}…`);
+    text(
+      how,
+      kept.length
+        ? `${plural(here.length, "delta")}${here.length > SHOWN ? `, the newest ${SHOWN} are shown` : ""}${gone}${waits}`
+        : `Waiting for a commit${paused ? " (paused)" : ""}…`,
+    );
     const focused = list.contains(document.activeElement);
     if (!focused) list.replaceChildren(...here.slice(0, SHOWN).map((delta) => line(delta)));
   }
   function line(delta) {
     if (delta.gap !== undefined) {
-      return h("li.gap", null, h("b", null, `gap: ${count(delta.gap)}`), ` epochs ${delta.from} to ${delta.to} were skipped; the tables have what they did`);
+      return h(
+        "li.gap",
+        null,
+        h("b", null, `gap: ${count(delta.gap)}`),
+        ` epochs ${delta.from} to ${delta.to} were skipped; the tables have what they did`,
+      );
     }
     const table_of = ctx.tables().get(delta.table);
     const column = (name) => table_of?.columns.find((one_of) => one_of.name === name) ?? { name, type: "text" };
-    const key = Object.entries(delta.key).map(([name, of]) => h("span.part", null, h("i", null, words(name)), ` ${cell(of, column(name))}`));
+    const key = Object.entries(delta.key).map(([name, of]) =>
+      h("span.part", null, h("i", null, words(name)), ` ${cell(of, column(name))}`),
+    );
     const op = delta.op === "delete" ? "delete" : delta.before ? "update" : delta.before === null ? "insert" : "upsert";
-    return h("li", { "data-op": op, "data-epoch": delta.epoch }, h("span.op", null, op),
+    return h(
+      "li",
+      { "data-op": op, "data-epoch": delta.epoch },
+      h("span.op", null, op),
       h("span.of", null, h("b", null, words(delta.table)), h("span.key", null, key)),
       h("span.values", null, values(delta, column)),
-      h("span.when", null, clock(delta.committed_at), h("span.more", null, `epoch ${count(delta.epoch)}`)));
+      h("span.when", null, clock(delta.committed_at), h("span.more", null, `epoch ${count(delta.epoch)}`)),
+    );
   }
   function values(delta, column) {
-    const rest = Object.keys(delta.after ?? delta.before ?? {}).filter((name) => !(name in delta.key) && !name.startsWith("_"));
+    const rest = Object.keys(delta.after ?? delta.before ?? {}).filter(
+      (name) => !(name in delta.key) && !name.startsWith("_"),
+    );
     const said = (of, name) => value(of?.[name], column(name).type);
-    return rest.map((name) => {
-      if (delta.op === "delete" || !delta.before) return [h("i", null, words(name)), ` ${said(delta.after ?? delta.before, name)}`];
-      if (said(delta.before, name) !== said(delta.after, name)) return [h("i", null, words(name)), ` ${said(delta.before, name)} → ${said(delta.after, name)}`];
-      return whole ? [h("i", null, words(name)), ` ${said(delta.after, name)}`] : null;
-    }).filter(Boolean).map((parts) => h("span.value", null, parts));
+    return rest
+      .map((name) => {
+        if (delta.op === "delete" || !delta.before)
+          return [h("i", null, words(name)), ` ${said(delta.after ?? delta.before, name)}`];
+        if (said(delta.before, name) !== said(delta.after, name))
+          return [h("i", null, words(name)), ` ${said(delta.before, name)} → ${said(delta.after, name)}`];
+        return whole ? [h("i", null, words(name)), ` ${said(delta.after, name)}`] : null;
+      })
+      .filter(Boolean)
+      .map((parts) => h("span.value", null, parts));
   }
   const visible = () => {
     if (document.hidden) close();
@@ -135,10 +209,20 @@ export function deltasView(ctx) {
   document.addEventListener("visibilitychange", visible);
   return {
     title: "Deltas",
-    element: h("div.view", null, h("h1", null, "Deltas"), h("p.lead", null, "Each commit writes only the rows that changed. This is their stream, from the moment this page was opened."),
-      h("div.grid", null, one.element)),
+    element: h(
+      "div.view",
+      null,
+      h("h1", null, "Deltas"),
+      h(
+        "p.lead",
+        null,
+        "Each commit writes only the rows that changed. This is their stream, from the moment this page was opened.",
+      ),
+      h("div.grid", null, one.element),
+    ),
     refresh: async () => {
-      if (ctx.status()?.mode === "serve") one.none("A server without a run sees no deltas: they are told by the run that writes them.");
+      if (ctx.status()?.mode === "serve")
+        one.none("A server without a run sees no deltas: they are told by the run that writes them.");
       else if (!source && !timer) open();
     },
     leave() {
@@ -152,10 +236,24 @@ export function deltasView(ctx) {
 function csv(rows) {
   const deltas = rows.filter((row) => row.gap === undefined);
   const parts = ["key", "before", "after"];
-  const columns = parts.flatMap((part) => [...new Set(deltas.flatMap((row) => Object.keys(row[part] ?? {})))].map((name) => [part, name]));
-  const quoted = (of) => (absent(of) ? "" : /[",\n]/.test(of = typeof of === "object" ? JSON.stringify(of) : String(of)) ? `"${of.replaceAll('"', '""')}"` : of);
-  const lines = [["epoch", "committed_at", "table", "op", ...columns.map((pair) => pair.join("_"))]]
-    .concat(deltas.map((row) => [row.epoch, row.committed_at, row.table, row.op, ...columns.map(([part, name]) => row[part]?.[name])]));
+  const columns = parts.flatMap((part) =>
+    [...new Set(deltas.flatMap((row) => Object.keys(row[part] ?? {})))].map((name) => [part, name]),
+  );
+  const quoted = (of) =>
+    absent(of)
+      ? ""
+      : /[",\n]/.test((of = typeof of === "object" ? JSON.stringify(of) : String(of)))
+        ? `"${of.replaceAll('"', '""')}"`
+        : of;
+  const lines = [["epoch", "committed_at", "table", "op", ...columns.map((pair) => pair.join("_"))]].concat(
+    deltas.map((row) => [
+      row.epoch,
+      row.committed_at,
+      row.table,
+      row.op,
+      ...columns.map(([part, name]) => row[part]?.[name]),
+    ]),
+  );
   return lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
 }
 

@@ -32,6 +32,12 @@ export function svg(tag, props, ...kids) {
   return fill(element, props, kids);
 }
 
+/// A text of the program, in which names stand between backticks.
+export const marked = (said) =>
+  String(said)
+    .split("`")
+    .map((part, at) => (at % 2 ? h("code", null, part) : part));
+
 /// Writes a text if it differs, so that a screen reader and a selection are left alone.
 export function text(element, value) {
   const said = String(value ?? "");
@@ -44,7 +50,9 @@ export function refill(element, made_of, make) {
   if (element.madeOf === key) return false;
   element.madeOf = key;
   // Who stands on something in it with the keyboard goes on there.
-  const at = element.contains(document.activeElement) ? [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement) : -1;
+  const at = element.contains(document.activeElement)
+    ? [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement)
+    : -1;
   element.replaceChildren(...[make()].flat(9).filter((kid) => kid !== null && kid !== undefined && kid !== false));
   if (at >= 0) element.querySelectorAll(FOCUSABLE)[at]?.focus({ preventScroll: true });
   return true;
@@ -53,8 +61,17 @@ export function refill(element, made_of, make) {
 /// A few choices of which one holds, as radio buttons: the arrow keys move among them.
 export function choice(label, options, chosen, on_choice) {
   const name = fresh("choice");
-  return h("fieldset.choice", null, h("legend.sr", null, label), options.map(([value, said]) =>
-    h("label", null,
-      h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => on_choice(value) }),
-      h("span", null, said))));
+  return h(
+    "fieldset.choice",
+    null,
+    h("legend.sr", null, label),
+    options.map(([value, said]) =>
+      h(
+        "label",
+        null,
+        h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => on_choice(value) }),
+        h("span", null, said),
+      ),
+    ),
+  );
 }

@@ -1,7 +1,8 @@
 // How values are written: thousands apart, digits of one width, instants in UTC.
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const digits = [0, 1, 2, 3, 4].map((n) =>
-  new Intl.NumberFormat("en-US", { minimumFractionDigits: n, maximumFractionDigits: n }));
+const digits = [0, 1, 2, 3, 4].map(
+  (n) => new Intl.NumberFormat("en-US", { minimumFractionDigits: n, maximumFractionDigits: n }),
+);
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 export const MINUTE = 60_000;
@@ -82,20 +83,27 @@ export const rate = (value) => (absent(value) ? NONE : value >= 100 || value ===
 export function value(cell, type) {
   if (absent(cell)) return NONE;
   switch (type) {
-    case "integer": return count(cell);
-    case "boolean": return cell ? "yes" : "no";
-    case "instant": return instant(cell);
-    case "money": return money(cell);
-    case "milli": return decimal(cell, 3);
-    case "share": return decimal(cell, 4);
-    default: return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+    case "integer":
+      return count(cell);
+    case "boolean":
+      return cell ? "yes" : "no";
+    case "instant":
+      return instant(cell);
+    case "money":
+      return money(cell);
+    case "milli":
+      return decimal(cell, 3);
+    case "share":
+      return decimal(cell, 4);
+    default:
+      return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
   }
 }
 export const isNumber = (type) => ["integer", "money", "milli", "share"].includes(type);
 /// An id is a number that nobody adds up: it has no thousands.
 export const isId = (name) => /(^|_)(id|offset|partition)$/.test(name);
 export const cell = (of, column) => (isId(column.name) && !absent(of) ? String(of) : value(of, column.type));
-export const words = (name) => name.replaceAll("_", " ").trim();
+export const words = (name) => name.replaceAll("_", " ").replaceAll("`", "").trim();
 /// The same as the beginning of a line.
 export const title = (name) => words(name).replace(/^./, (first) => first.toUpperCase());
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -22,7 +22,10 @@ function columnsOf({ nodes, edges }) {
   const depth = (of) => {
     if (!depths.has(of)) {
       depths.set(of, 0);
-      depths.set(of, Math.max(0, ...(before.get(of) ?? []).filter((one) => before.has(one)).map((one) => depth(one) + 1)));
+      depths.set(
+        of,
+        Math.max(0, ...(before.get(of) ?? []).filter((one) => before.has(one)).map((one) => depth(one) + 1)),
+      );
     }
     return depths.get(of);
   };
@@ -40,12 +43,19 @@ function layout(of) {
   const wide = widthOf(columns);
   const place = new Map();
   const tallest = Math.max(...columns.map((column) => column.length));
-  const put = (column, at) => column.forEach((node, row) => {
-    place.set(id(node), { x: at * (wide + BETWEEN), y: HEAD + (row + (tallest - column.length) / 2) * (HEIGHT + GAP) });
-  });
+  const put = (column, at) =>
+    column.forEach((node, row) => {
+      place.set(id(node), {
+        x: at * (wide + BETWEEN),
+        y: HEAD + (row + (tallest - column.length) / 2) * (HEIGHT + GAP),
+      });
+    });
   columns.forEach(put);
   const beside = (name, from) => {
-    const near = of.edges.filter(([a, b]) => (from ? b : a) === name).map(([a, b]) => place.get(from ? a : b)?.y).filter((y) => y !== undefined);
+    const near = of.edges
+      .filter(([a, b]) => (from ? b : a) === name)
+      .map(([a, b]) => place.get(from ? a : b)?.y)
+      .filter((y) => y !== undefined);
     return near.length ? near.reduce((a, b) => a + b) / near.length : place.get(name).y;
   };
   for (let pass = 0; pass < 4; pass++) {
@@ -56,13 +66,19 @@ function layout(of) {
       put(columns[at], at);
     }
   }
-  return { columns, place, wide, width: columns.length * (wide + BETWEEN) - BETWEEN, height: HEAD + tallest * (HEIGHT + GAP) };
+  return {
+    columns,
+    place,
+    wide,
+    width: columns.length * (wide + BETWEEN) - BETWEEN,
+    height: HEAD + tallest * (HEIGHT + GAP),
+  };
 }
 
-const facts = (node) => [
-  absent(node.rate) ? null : `${rate(node.rate)}/s`,
-  absent(node.live) ? null : `${short(node.live)} live`,
-].filter(Boolean).join(" · ");
+const facts = (node) =>
+  [absent(node.rate) ? null : `${rate(node.rate)}/s`, absent(node.live) ? null : `${short(node.live)} live`]
+    .filter(Boolean)
+    .join(" · ");
 
 /// A name, cut off where its facts begin.
 function named(node, wide) {
@@ -80,22 +96,33 @@ export function graph() {
       refill(picture, [of.nodes.map((node) => [id(node), node.kind]), of.edges], () => {
         const { columns, place, wide, width, height } = layout(of);
         texts.clear();
-        const edges = of.edges.filter(([a, b]) => place.has(a) && place.has(b)).map(([a, b]) => {
-          const [from, to] = [place.get(a), place.get(b)];
-          const [x1, y1, x2, y2] = [from.x + wide, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
-          const bend = (x2 - x1) / 2;
-          return svg("path.edge", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
-        });
+        const edges = of.edges
+          .filter(([a, b]) => place.has(a) && place.has(b))
+          .map(([a, b]) => {
+            const [from, to] = [place.get(a), place.get(b)];
+            const [x1, y1, x2, y2] = [from.x + wide, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
+            const bend = (x2 - x1) / 2;
+            return svg("path.edge", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
+          });
         const boxes = columns.flat().map((node) => {
           const { x, y } = place.get(id(node));
           const number = svg("text.node-fact", { x: x + wide - 10, y: y + 17, "text-anchor": "end" });
           const name = svg("text.node-name", { x: x + 10, y: y + 17 });
           texts.set(id(node), [name, number, wide]);
-          return svg(`g.node.${node.kind}`, null, svg("title", null, node.name), svg("rect", { x, y, width: wide, height: HEIGHT, rx: 5 }),
-            name, number);
+          return svg(
+            `g.node.${node.kind}`,
+            null,
+            svg("title", null, node.name),
+            svg("rect", { x, y, width: wide, height: HEIGHT, rx: 5 }),
+            name,
+            number,
+          );
         });
         const kinds = columns.map((column) => column[0].kind);
-        const heads = kinds.map((kind, at) => kinds.indexOf(kind) === at && svg("text.node-head", { x: at * (wide + BETWEEN), y: 14 }, TITLES[kind]));
+        const heads = kinds.map(
+          (kind, at) =>
+            kinds.indexOf(kind) === at && svg("text.node-head", { x: at * (wide + BETWEEN), y: 14 }, TITLES[kind]),
+        );
         const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, edges, boxes, heads);
         drawn.style.minWidth = `${NARROWEST * width}px`;
         drawn.style.maxWidth = `${WIDEST * width}px`;
@@ -108,10 +135,38 @@ export function graph() {
         text(number, facts(node));
       }
       const names = new Map(of.nodes.map((node) => [id(node), words(node.name)]));
-      refill(told, [[...names], of.edges], () => [h("caption", null, "The dataflow"),
-        h("thead", null, h("tr", null, ["part", "kind", "goes to"].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", null, of.nodes.map((node) => h("tr", null, h("th", { scope: "row" }, words(node.name)), h("td", null, node.kind),
-          h("td", null, of.edges.filter(([a]) => a === id(node)).map(([, b]) => names.get(b)).join(", ") || "nothing"))))]);
+      refill(told, [[...names], of.edges], () => [
+        h("caption", null, "The dataflow"),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["part", "kind", "goes to"].map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          of.nodes.map((node) =>
+            h(
+              "tr",
+              null,
+              h("th", { scope: "row" }, words(node.name)),
+              h("td", null, node.kind),
+              h(
+                "td",
+                null,
+                of.edges
+                  .filter(([a]) => a === id(node))
+                  .map(([, b]) => names.get(b))
+                  .join(", ") || "nothing",
+              ),
+            ),
+          ),
+        ),
+      ]);
     },
   };
 }

@@ -5,8 +5,19 @@ import { stream } from "./api.js";
 const SILENT_MS = 3_500;
 const KEPT = 300;
 /// What a server without a run does not count.
-const WITHOUT_A_RUN = { workers: [], rejected: {}, families: [], lag: [], sinks: [], troubles: [], unread: [], live: [],
-  examples: { rejected: [], late: [] }, graph: { nodes: [], edges: [] }, snapshot: null };
+const WITHOUT_A_RUN = {
+  workers: [],
+  rejected: {},
+  families: [],
+  lag: [],
+  sinks: [],
+  troubles: [],
+  unread: [],
+  live: [],
+  examples: { rejected: [], late: [] },
+  graph: { nodes: [], edges: [] },
+  snapshot: null,
+};
 
 export class Live extends EventTarget {
   status = null;
@@ -51,7 +62,10 @@ export class Live extends EventTarget {
     const status = this.trouble ? this.status : { ...WITHOUT_A_RUN, ...said };
     this.status = status;
     this.past.push({
-      at: Date.parse(status.now), in: status.rate_in, out: status.rate_out, fresh: status.fresh_ms,
+      at: Date.parse(status.now),
+      in: status.rate_in,
+      out: status.rate_out,
+      fresh: status.fresh_ms,
       lag: status.lag.reduce((most, one) => (one.ms === null ? most : Math.max(most ?? 0, one.ms)), null),
     });
     if (this.past.length > KEPT) this.past.shift();

@@ -1,15 +1,20 @@
-// The movie shop: who registers, who is here, what is sold.
+// The movie shop: who registers, who is here, and (sold.js) what is sold.
 import { rows } from "./api.js";
 import { chart, RANGES } from "./chart.js";
-import { buckets, days, present, since, thisWeek, today } from "./data.js";
+import { buckets, present, since } from "./data.js";
 import { choice, h } from "./dom.js";
-import { DAY, HOUR, MINUTE, absent, count, date, duration, iso, money, ms, percent, plural, startOf, time, words } from "./format.js";
+import { HOUR, MINUTE, absent, count, duration, ms, percent, plural, startOf, time, title } from "./format.js";
 import { panel, ranking, stack, tile, tiles } from "./panel.js";
-import { corrected, allTables } from "./shared.js";
+import { allTables, corrected } from "./shared.js";
+import { soldMovies } from "./sold.js";
 
 const WINDOWS = {
   user_registration_metrics: { column: "registration_count", name: "registrations", title: "Registrations per hour" },
-  checkout_metrics: { column: "checkout_user_count", name: "users who check out", title: "Users who check out, per hour" },
+  checkout_metrics: {
+    column: "checkout_user_count",
+    name: "users who check out",
+    title: "Users who check out, per hour",
+  },
 };
 
 export const isMovieShop = (tables) => tables.some((table) => table.name === "user_registration_metrics");
@@ -17,25 +22,33 @@ export const isMovieShop = (tables) => tables.some((table) => table.name === "us
 export function movieShop(ctx, family) {
   let range = 24 * HOUR;
   let metric = "user_registration_metrics";
-  let period = "daily";
   const again = () => ctx.refresh();
 
   const registered = tile("Registered, newest hour");
   const active = tile("Active sessions");
   const mean = tile("Mean session");
-  const revenue = tile("Revenue today");
-  const sold = tile("Units today");
 
-  const windows = panel(WINDOWS[metric].title, { size: "w8.x6", actions: [
-    choice("Metric", [["user_registration_metrics", "Registrations"], ["checkout_metrics", "Checkouts"]], metric, (to) => {
-      metric = to;
-      again();
-    }),
-    choice("Time shown", RANGES, String(range), (to) => {
-      range = Number(to);
-      again();
-    }),
-  ] });
+  const windows = panel(WINDOWS[metric].title, {
+    size: "w8.x6",
+    actions: [
+      choice(
+        "Metric",
+        [
+          ["user_registration_metrics", "Registrations"],
+          ["checkout_metrics", "Checkouts"],
+        ],
+        metric,
+        (to) => {
+          metric = to;
+          again();
+        },
+      ),
+      choice("Time shown", RANGES, String(range), (to) => {
+        range = Number(to);
+        again();
+      }),
+    ],
+  });
   const window_chart = chart("Distinct users per hour", { say: ctx.say });
   windows.body.append(window_chart.element);
 
@@ -43,7 +56,10 @@ export function movieShop(ctx, family) {
   const segment_list = h("ol.ranking");
   segments.body.append(segment_list);
 
-  const sessions = panel("Active sessions", { size: "w6.x4", note: "by minute; a minute without a row is like the one before" });
+  const sessions = panel("Active sessions", {
+    size: "w6.x4",
+    note: "by minute; a minute without a row is like the one before",
+  });
   const session_chart = chart("Active sessions by minute", { say: ctx.say });
   sessions.body.append(session_chart.element);
 
@@ -51,28 +67,21 @@ export function movieShop(ctx, family) {
   const length_chart = chart("Mean session duration by minute", { say: ctx.say });
   lengths.body.append(length_chart.element);
 
-  const movies = panel("Top movies", { size: "w6.x3", note: "by units sold", actions: [
-    choice("Period", [["daily", "Today"], ["weekly", "This week"], ["cumulative", "Ever"]], period, (to) => {
-      period = to;
-      again();
-    }),
-  ] });
-  const movie_list = h("ol.ranking.numbered");
-  movies.body.append(movie_list);
-
-  const earned = panel("Revenue by day", { size: "w6.x4", note: "in dollars" });
-  const earned_chart = chart("Revenue by day", { say: ctx.say });
-  earned.body.append(earned_chart.element);
-
+  const sales = soldMovies(ctx);
   const corrections = corrected(ctx, family, "part");
   const all = allTables(ctx, family);
-  const titles = new Map();
 
   async function showWindows(now) {
-    const { column, name, title } = WINDOWS[metric];
-    document.getElementById(windows.id).textContent = title;
-    const ask = (kind) => rows(metric, { window_type: kind, from: since(now, range), order: "desc", limit: 10_000,
-      columns: `timestamp,${column},is_final` });
+    const { column, name } = WINDOWS[metric];
+    document.getElementById(windows.id).textContent = WINDOWS[metric].title;
+    const ask = (kind) =>
+      rows(metric, {
+        window_type: kind,
+        from: since(now, range),
+        order: "desc",
+        limit: 10_000,
+        columns: `timestamp,${column},is_final`,
+      });
     const [tumbling, sliding] = await Promise.all([ask("tumbling"), ask("sliding")]);
     if (metric === "user_registration_metrics") tellRegistered(tumbling.rows);
     if (!tumbling.rows.length) return windows.none(`No ${name} in this time.`);
@@ -80,26 +89,58 @@ export function movieShop(ctx, family) {
     const from = Math.max(ms(since(now, range)), ms(tumbling.rows.at(-1).timestamp));
     const to = Math.max(startOf(now, HOUR), ms(tumbling.rows[0].timestamp)) + HOUR;
     const y = (row) => row[column];
-    const slid = buckets(sliding.rows, { from, to: to - HOUR + 1, length: HOUR, step: 15 * MINUTE, column: "timestamp", y })
-      .map((p) => ({ ...p, at: p.from + HOUR / 2 }));
-    window_chart.set({ from, to, mark: now, series: [
-      { name, kind: "bars", tone: 1, said: count,
-        points: buckets(tumbling.rows, { from, to, length: HOUR, column: "timestamp", y, provisional: (row) => !row.is_final }) },
-      { name: "sliding, every 15 min", kind: "line", tone: 2, said: count, points: slid },
-    ] });
+    const slid = buckets(sliding.rows, {
+      from,
+      to: to - HOUR + 1,
+      length: HOUR,
+      step: 15 * MINUTE,
+      column: "timestamp",
+      y,
+    }).map((p) => ({ ...p, at: p.from + HOUR / 2 }));
+    window_chart.set({
+      from,
+      to,
+      mark: now,
+      series: [
+        {
+          name,
+          kind: "bars",
+          tone: 1,
+          said: count,
+          points: buckets(tumbling.rows, {
+            from,
+            to,
+            length: HOUR,
+            column: "timestamp",
+            y,
+            provisional: (row) => !row.is_final,
+          }),
+        },
+        { name: "sliding, every 15 min", kind: "line", tone: 2, said: count, points: slid },
+      ],
+    });
   }
   function tellRegistered(found) {
     const [newest, previous] = found;
     if (!newest) return registered.set("0", "nobody yet");
     const at = ms(newest.timestamp);
-    registered.set(count(newest.registration_count),
+    registered.set(
+      count(newest.registration_count),
       `${time(at)}–${time(at + HOUR)}${newest.is_final ? "" : ", so far"}${previous ? `; ${count(previous.registration_count)} before` : ""}`,
-      found.slice(0, 24).map((row) => row.registration_count).reverse());
+      found
+        .slice(0, 24)
+        .map((row) => row.registration_count)
+        .reverse(),
+    );
   }
 
   async function showSessions(now) {
-    const found = await rows("session_metrics", { from: since(now, range), order: "desc", limit: 10_000,
-      columns: "timestamp,active_sessions_count,average_session_duration,completed_sessions_count" });
+    const found = await rows("session_metrics", {
+      from: since(now, range),
+      order: "desc",
+      limit: 10_000,
+      columns: "timestamp,active_sessions_count,average_session_duration,completed_sessions_count",
+    });
     if (!found.rows.length) {
       [sessions, lengths].forEach((one) => one.none("No session in this time."));
       active.set("0", "no session yet");
@@ -110,42 +151,40 @@ export function movieShop(ctx, family) {
     const points = (column) => steps.map((row) => ({ at: ms(row.timestamp), y: row[column] }));
     const [from, to] = [ms(steps[0].timestamp), Math.max(now, ms(newest.timestamp))];
     const last = steps.slice(-60);
-    active.set(count(newest.active_sessions_count), `at ${time(newest.timestamp)}`,
-      last.map((row) => row.active_sessions_count));
-    mean.set(absent(newest.average_session_duration) ? "–" : duration(newest.average_session_duration * 1000),
-      `of ${plural(newest.completed_sessions_count, "session")}`, last.map((row) => row.average_session_duration));
+    active.set(
+      count(newest.active_sessions_count),
+      `at ${time(newest.timestamp)}`,
+      last.map((row) => row.active_sessions_count),
+    );
+    mean.set(
+      absent(newest.average_session_duration) ? "–" : duration(newest.average_session_duration * 1000),
+      `of ${plural(newest.completed_sessions_count, "session")}`,
+      last.map((row) => row.average_session_duration),
+    );
     sessions.ok(found.epoch);
     lengths.ok(found.epoch);
-    session_chart.set({ from, to, series: [{ name: "active sessions", kind: "steps", tone: 1, said: count, points: points("active_sessions_count") }] });
-    length_chart.set({ from, to, axis: (s) => duration(s * 1000), unit: MINUTE / 1000, series: [{ name: "mean duration", kind: "steps", tone: 3,
-      said: (s) => duration(s * 1000), points: points("average_session_duration") }] });
-  }
-
-  async function showRevenue(now) {
-    const found = await rows("movie_sales_metrics", { window_type: "daily", group: "timestamp", sum: ["total_sales", "units_sold"],
-      by: "timestamp", order: "desc", limit: 60 });
-    const at = (day) => found.rows.find((row) => row.timestamp === today(day));
-    const [now_row, yesterday] = [at(now), at(now - DAY)];
-    revenue.set(money(now_row?.total_sales ?? 0), yesterday ? `${money(yesterday.total_sales)} on ${date(now - DAY)}` : date(now));
-    sold.set(count(now_row?.units_sold ?? 0), yesterday ? `${count(yesterday.units_sold)} on ${date(now - DAY)}` : date(now));
-    const points = days(found.rows, { column: "timestamp", now, y: (row) => row.total_sales });
-    if (!points.length) return earned.none("Nothing was sold yet.");
-    earned.ok(found.epoch);
-    earned_chart.set({ from: points[0].from, to: points.at(-1).to, series: [{ name: "revenue", kind: "bars", tone: 1, said: money, points }] });
-  }
-
-  async function showMovies(now) {
-    const timestamp = { daily: today(now), weekly: thisWeek(now), cumulative: iso(0) }[period];
-    const found = await rows("movie_sales_metrics", { window_type: period, timestamp, by: "units_sold", order: "desc", limit: 10 });
-    if (!found.rows.length) return movies.none("Nothing was sold in this time.");
-    const unknown = found.rows.map((row) => row.movie_id).filter((id) => !titles.has(id));
-    if (unknown.length) {
-      const named = await rows("movies_catalog", { item_id: unknown, columns: "item_id,title", limit: 10 });
-      named.rows.forEach((row) => titles.set(row.item_id, row.title));
-    }
-    movies.ok(found.epoch);
-    ranking(movie_list, found.rows.map((row) => ({ label: titles.get(row.movie_id) || `movie ${row.movie_id}`, value: row.units_sold,
-      said: count(row.units_sold), note: money(row.total_sales), title: `movie ${row.movie_id}` })));
+    session_chart.set({
+      from,
+      to,
+      series: [
+        { name: "active sessions", kind: "steps", tone: 1, said: count, points: points("active_sessions_count") },
+      ],
+    });
+    length_chart.set({
+      from,
+      to,
+      axis: (s) => duration(s * 1000),
+      unit: MINUTE / 1000,
+      series: [
+        {
+          name: "mean duration",
+          kind: "steps",
+          tone: 3,
+          said: (s) => duration(s * 1000),
+          points: points("average_session_duration"),
+        },
+      ],
+    });
   }
 
   async function showSegments() {
@@ -154,22 +193,47 @@ export function movieShop(ctx, family) {
     if (!sum) return segments.none("No user yet.");
     segments.ok(found.epoch);
     segments.note(`${plural(sum, "user")}, at the watermark`);
-    ranking(segment_list, found.rows.map((row) => ({ label: words(row.segment), value: row.rows, said: count(row.rows), note: percent(row.rows / sum) })));
+    ranking(
+      segment_list,
+      found.rows.map((row) => ({
+        label: title(row.segment),
+        value: row.rows,
+        said: count(row.rows),
+        note: percent(row.rows / sum),
+      })),
+    );
   }
 
   return {
     title: "Movie shop",
-    element: h("div.view", null, h("h1.sr", null, "Movie shop"), tiles(registered, active, mean, revenue, sold),
-      h("div.grid", null, windows.element, stack("w4.x3", segments, corrections),
-        [movies, sessions, lengths, earned, all].map((one) => one.element))),
+    element: h(
+      "div.view",
+      null,
+      h("h1.sr", null, "Movie shop"),
+      tiles(registered, active, mean, ...sales.tiles),
+      h(
+        "div.grid",
+        null,
+        windows.element,
+        stack("w4.x3", segments, corrections),
+        [sales.movies, sessions, lengths, sales.earned, all].map((one) => one.element),
+      ),
+    ),
     async refresh() {
       const now = await present(ctx.status(), family, "user_registration_metrics", "timestamp");
       if (now === null) {
-        [windows, segments, sessions, lengths, movies, earned].forEach((one) => one.none("No event of this shop has been read yet."));
+        [windows, segments, sessions, lengths, sales.movies, sales.earned].forEach((one) =>
+          one.none("No event of this shop has been read yet."),
+        );
       } else {
         const minutes = showSessions(now);
-        await Promise.all([windows.fill(() => showWindows(now)), sessions.fill(() => minutes), lengths.fill(() => minutes), movies.fill(() => showMovies(now)),
-          earned.fill(() => showRevenue(now)), segments.fill(showSegments)]);
+        await Promise.all([
+          windows.fill(() => showWindows(now)),
+          sessions.fill(() => minutes),
+          lengths.fill(() => minutes),
+          sales.refresh(now),
+          segments.fill(showSegments),
+        ]);
       }
       await Promise.all([corrections.refresh(), all.refresh()]);
     },

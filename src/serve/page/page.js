@@ -50,15 +50,20 @@ const families = () => {
   const named = (live.status?.families ?? []).map((one) => one.name);
   const others = [...tables.values()].map((table) => table.family).filter((name) => name && !named.includes(name));
   const all = [...new Set([...named, ...others])];
-  const filled = (name) => [...tables.values()].some((table) => table.family === name && table.kind === "upsert" && table.rows > 0);
+  const filled = (name) =>
+    [...tables.values()].some((table) => table.family === name && table.kind === "upsert" && table.rows > 0);
   // Whose tables have rows come first, and of those the shops.
   return all.toSorted((a, b) => filled(b) - filled(a) || isShop(b) - isShop(a));
 };
 const tables_of = (family) => [...tables.values()].filter((table) => table.family === family);
 /// A family that has these tables has a page of its own; every other one has the page of whatever was declared.
-const PAGES = [{ fits: isMovieShop, make: movieShop, title: "Movie shop" }, { fits: isStore, make: store, title: "Store" }];
+const PAGES = [
+  { fits: isMovieShop, make: movieShop, title: "Movie shop" },
+  { fits: isStore, make: store, title: "Store" },
+];
 const isShop = (family) => PAGES.some((page) => page.fits(tables_of(family)));
-const pageOf = (family) => PAGES.find((page) => page.fits(tables_of(family))) ?? { make: declared, title: words(family) };
+const pageOf = (family) =>
+  PAGES.find((page) => page.fits(tables_of(family))) ?? { make: declared, title: words(family) };
 let order = [];
 
 function make(route) {
@@ -67,14 +72,25 @@ function make(route) {
   if (kind === "deltas") return deltasView(ctx);
   if (kind === "pipeline") return pipelineView(ctx);
   if (kind === "table" && name) return tableView(ctx, decodeURIComponent(name));
-  const family = kind === "shop" && order.includes(decodeURIComponent(name ?? "")) ? decodeURIComponent(name) : order[0];
+  const family =
+    kind === "shop" && order.includes(decodeURIComponent(name ?? "")) ? decodeURIComponent(name) : order[0];
   return family ? pageOf(family).make(ctx, family) : pipelineView(ctx);
 }
 
 function showNav(route) {
-  const links = [...order.map((family) => [`shop/${encodeURIComponent(family)}`, pageOf(family).title]),
-    ["corrections", "Corrections"], ["deltas", "Deltas"], ["pipeline", "Pipeline"]];
-  refill(nav, links, () => h("ul", null, links.map(([to, said]) => h("li", null, h("a", { href: `#/${to}` }, said)))));
+  const links = [
+    ...order.map((family) => [`shop/${encodeURIComponent(family)}`, pageOf(family).title]),
+    ["corrections", "Corrections"],
+    ["deltas", "Deltas"],
+    ["pipeline", "Pipeline"],
+  ];
+  refill(nav, links, () =>
+    h(
+      "ul",
+      null,
+      links.map(([to, said]) => h("li", null, h("a", { href: `#/${to}` }, said))),
+    ),
+  );
   const here = route || links[0][0];
   for (const link of nav.querySelectorAll("a")) {
     const is = link.getAttribute("href") === `#/${here}`;

@@ -6,9 +6,13 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
   const state = h("p.none", null, "Loading…");
   const body = h("div.body", { hidden: true });
   const noted = h("p.note", { hidden: note === null }, note);
-  const element = h(`section.panel.${size}`, { "aria-labelledby": id },
+  const element = h(
+    `section.panel.${size}`,
+    { "aria-labelledby": id },
     h("header", null, h("div", null, h("h2", { id }, title), noted), actions && h("div.actions", null, actions)),
-    state, body);
+    state,
+    body,
+  );
   const show = (said, bad) => {
     state.hidden = said === null;
     body.hidden = said !== null;
@@ -16,7 +20,9 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
     if (said !== null) text(state, said);
   };
   return {
-    element, body, id,
+    element,
+    body,
+    id,
     note(said) {
       noted.hidden = !said;
       text(noted, said);
@@ -55,7 +61,12 @@ export function tile(label) {
     },
   };
 }
-export const tiles = (...all) => h("dl.tiles", null, all.map((one) => one.element));
+export const tiles = (...all) =>
+  h(
+    "dl.tiles",
+    null,
+    all.map((one) => one.element),
+  );
 
 /// A small line without axes: it says only whether something rises or falls.
 export function sparkline(points, width = 96, height = 24) {
@@ -66,30 +77,72 @@ export function sparkline(points, width = 96, height = 24) {
   const bottom = Math.min(Math.min(...known), top - Math.abs(top) / 20 - 1e-9);
   const place = (y, at) =>
     `${((at / (points.length - 1)) * width).toFixed(1)},${(height - 2 - ((y - bottom) / (top - bottom)) * (height - 4)).toFixed(1)}`;
-  const line = points.map((y, at) => (y === null || y === undefined ? null : place(y, at))).filter(Boolean).join(" ");
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" },
-    svg("polyline.spark-line", { points: line, "vector-effect": "non-scaling-stroke" }));
+  const line = points
+    .map((y, at) => (y === null || y === undefined ? null : place(y, at)))
+    .filter(Boolean)
+    .join(" ");
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" },
+    svg("polyline.spark-line", { points: line, "vector-effect": "non-scaling-stroke" }),
+  );
 }
 
 /// Who leads: each row with a bar as long as its share of the first. `rows`: { label, value, said, note, title }.
 export function ranking(list, rows) {
   const most = Math.max(...rows.map((row) => Math.abs(row.value)), 1e-9);
-  refill(list, rows, () => rows.map((row) => {
-    const bar = h("span.bar", { "aria-hidden": "true" });
-    bar.style.setProperty("--share", Math.abs(row.value) / most);
-    return h("li", row.title ? { title: row.title } : null,
-      h("span.label", null, row.label), h("span.said", null, row.said), row.note && h("span.more", null, row.note), bar);
-  }));
+  refill(list, rows, () =>
+    rows.map((row) => {
+      const bar = h("span.bar", { "aria-hidden": "true" });
+      bar.style.setProperty("--share", Math.abs(row.value) / most);
+      return h(
+        "li",
+        row.title ? { title: row.title } : null,
+        h("span.label", null, row.label),
+        h("span.said", null, row.said),
+        row.note && h("span.more", null, row.note),
+        bar,
+      );
+    }),
+  );
 }
 
 /// A table that scrolls in itself, or whose rows fold where there is no room; a name that begins with # is a column of numbers.
 export function scrolled(label, columns, body, how = "tall") {
-  return h(`div.scroll.${how === "tall" ? how : "whole"}`, { tabindex: "0", role: "group", "aria-label": label }, h(`table.list.${how}`, null,
-    h("thead", null, h("tr", null, columns.map((name) =>
-      name.startsWith("#") ? h("th.num", { scope: "col" }, name.slice(1)) : h("th", { scope: "col" }, name)))), body));
+  return h(
+    `div.scroll.${how === "tall" ? how : "whole"}`,
+    { tabindex: "0", role: "group", "aria-label": label },
+    h(
+      `table.list.${how}`,
+      null,
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          columns.map((name) =>
+            name.startsWith("#") ? h("th.num", { scope: "col" }, name.slice(1)) : h("th", { scope: "col" }, name),
+          ),
+        ),
+      ),
+      body,
+    ),
+  );
 }
 
 /// Two narrow panels beside one another, as one.
-export const pair = (...panels) => ({ element: h("div.pair", null, panels.map((one) => one.element)) });
+export const pair = (...panels) => ({
+  element: h(
+    "div.pair",
+    null,
+    panels.map((one) => one.element),
+  ),
+});
 /// Panels below one another in one place of the grid.
-export const stack = (size, ...panels) => h(`div.stack.${size}`, null, panels.map((one) => one.element));
+export const stack = (size, ...panels) =>
+  h(
+    `div.stack.${size}`,
+    null,
+    panels.map((one) => one.element),
+  );

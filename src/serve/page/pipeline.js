@@ -1,6 +1,21 @@
 // The pipeline: how fast, how fresh, what waits and why.
-import { h, refill } from "./dom.js";
-import { absent, bytes, clock, count, date, duration, instant, ms, percent, plural, rate, title, words } from "./format.js";
+import { h, marked, refill } from "./dom.js";
+import {
+  absent,
+  bytes,
+  clock,
+  count,
+  date,
+  duration,
+  instant,
+  ms,
+  percent,
+  plural,
+  rate,
+  short,
+  title,
+  words,
+} from "./format.js";
 import { graph } from "./graph.js";
 import { pair, panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 
@@ -19,9 +34,19 @@ export function pipelineView(ctx) {
   const refused = tile("Late and rejected");
 
   const lists = {
-    marks: table("Watermarks", "w6.x4", ["family", "watermark", "#behind the newest", "lateness", "state"], "the time up to which events are expected to have come"),
+    marks: table(
+      "Watermarks",
+      "w6.x4",
+      ["family", "watermark", "#behind the newest", "lateness", "state"],
+      "the time up to which events are expected to have come",
+    ),
     lags: table("Lag", "w6.x4", ["topic", "#events", "#time", "trend"], "what was not read yet", "whole"),
-    sinks: table("Sinks", "part", ["sink", "#epoch", "#behind", "#waiting bytes", "waits for"], "each is written at its own pace"),
+    sinks: table(
+      "Sinks",
+      "part",
+      ["sink", "#epoch", "#behind", "#waiting bytes", "waits for"],
+      "each is written at its own pace",
+    ),
     refused: table("Rejected", "w6.x4", ["reason", "#records", "an example"], "by reason", "fold.short"),
     late: table("Late", "w6.x4", ["of", "event", "late by"], "the newest of each kind: too late to change a metric"),
   };
@@ -45,42 +70,122 @@ export function pipelineView(ctx) {
       [records, refused].forEach((one) => one.set("–", "not counted without a run", null, "none"));
       return;
     }
-    rate_in.set(`${rate(status.rate_in)}/s`, absent(status.read_share) ? "events" : `events; ${percent(status.read_share, 0)} read`, of("in"));
+    rate_in.set(
+      `${rate(status.rate_in)}/s`,
+      absent(status.read_share) ? "events" : `events; ${percent(status.read_share, 0)} read`,
+      of("in"),
+    );
     rate_out.set(`${rate(status.rate_out)}/s`, "rows", of("out"));
-    fresh.set(duration(status.fresh_ms), `p50 ${duration(status.fresh_p50_ms)}, p99 ${duration(status.fresh_p99_ms)}`, of("fresh"));
+    fresh.set(
+      absent(status.fresh_p50_ms) ? "–" : duration(status.fresh_ms),
+      absent(status.fresh_p50_ms)
+        ? "no commit yet"
+        : `p50 ${duration(status.fresh_p50_ms)}, p99 ${duration(status.fresh_p99_ms)}`,
+      of("fresh"),
+    );
     const events = status.lag.reduce((sum, one) => sum + one.events, 0);
     const longest = status.lag.map((one) => one.ms).filter((one) => one !== null);
     const grows = status.lag.filter((one) => one.trend === "growing").length;
-    lag.set(longest.length ? duration(Math.max(...longest)) : status.lag.length ? count(events) : "–",
-      status.lag.length ? `${plural(events, "event")}${grows ? `, growing in ${plural(grows, "topic")}` : ""}` : "no topic is read", of("lag"), grows ? "bad" : null);
-    records.set(count(status.records), `${count(status.upserted)} upserted, ${count(status.deleted)} deleted`);
+    lag.set(
+      longest.length ? duration(Math.max(...longest)) : status.lag.length ? count(events) : "–",
+      status.lag.length
+        ? `${plural(events, "event")}${grows ? `, growing in ${plural(grows, "topic")}` : ""}`
+        : "no topic is read",
+      of("lag"),
+      grows ? "bad" : null,
+    );
+    records.set(count(status.records), `${short(status.upserted)} upserted, ${short(status.deleted)} deleted`);
     const rejected = Object.values(status.rejected).reduce((sum, one) => sum + one, 0);
-    refused.set(count(status.late + rejected), `${count(status.late)} late, ${count(rejected)} rejected, ${count(status.masked)} masked`);
+    refused.set(
+      count(status.late + rejected),
+      `${count(status.late)} late, ${count(rejected)} rejected, ${count(status.masked)} masked`,
+    );
   }
 
   function marks(status, now) {
     const newest = Math.max(...status.families.map((one) => ms(one.watermark) ?? 0));
-    lists.marks.fill(status.families.map((one) => [title(one.name), instant(one.watermark),
-      absent(one.watermark) ? "–" : duration(newest - ms(one.watermark)), absent(one.lateness_ms) ? "unlimited" : duration(one.lateness_ms),
-      one.stands ? h("span.warn", null, `stands since ${clock(one.stands.since)}: ${one.stands.why}`) : "moves"]), "No family.");
-    lists.lags.fill(status.lag.map((one) => [one.topic, count(one.events), duration(one.ms),
-      one.trend === "growing" ? bad("growing ↗") : one.trend === "shrinking" ? "shrinking ↘" : one.trend ?? "–"]), "No topic is read: files and the simulated shop have no lag.");
-    lists.sinks.fill(status.sinks.map((one) => [[one.name, h("span.more", null, one.kind)], count(one.epoch),
-      absent(one.epoch) ? "–" : one.epoch >= status.epoch ? "0" : plural(status.epoch - one.epoch, "epoch"), bytes(one.pending_bytes),
-      one.waits_for ? bad(`${one.waits_for}; for ${duration(now - ms(one.waits_since))}`) : "nothing"]), "No sink.");
-    lists.refused.fill(Object.entries(status.rejected).sort((a, b) => b[1] - a[1]).map(([reason, n]) => {
-      const example = status.examples.rejected.find((one) => one.reason === reason);
-      return [title(reason), count(n), example ? [example.detail, h("span.more", null, [example.topic, instant(example.at)].filter(Boolean).join(", ")), h("code", null, example.payload)] : "–"];
-    }), "None: each record was accepted.");
-    lists.late.fill(status.examples.late.map((one) => [title(one.family ?? one.topic), [words(one.event_name ?? "event"), h("span.more", null, instant(one.timestamp))],
-      duration(one.late_ms)]), "None: no event came too late.");
+    lists.marks.fill(
+      status.families.map((one) => [
+        title(one.name),
+        instant(one.watermark),
+        absent(one.watermark) ? "–" : duration(newest - ms(one.watermark)),
+        absent(one.lateness_ms) ? "unlimited" : duration(one.lateness_ms),
+        one.stands
+          ? h("span.warn", null, `stands since ${clock(one.stands.since)}: `, marked(one.stands.why))
+          : absent(one.watermark)
+            ? "nothing read yet"
+            : "moves",
+      ]),
+      "No family.",
+    );
+    lists.lags.fill(
+      status.lag.map((one) => [
+        one.topic,
+        count(one.events),
+        duration(one.ms),
+        one.trend === "growing" ? bad("growing ↗") : one.trend === "shrinking" ? "shrinking ↘" : (one.trend ?? "–"),
+      ]),
+      "No topic is read: files and the simulated shop have no lag.",
+    );
+    lists.sinks.fill(
+      status.sinks.map((one) => [
+        [marked(one.name), h("span.more", null, one.kind)],
+        count(one.epoch),
+        absent(one.epoch) ? "–" : one.epoch >= status.epoch ? "0" : plural(status.epoch - one.epoch, "epoch"),
+        bytes(one.pending_bytes),
+        one.waits_for ? bad([marked(one.waits_for), `; for ${duration(now - ms(one.waits_since))}`]) : "nothing",
+      ]),
+      "No sink.",
+    );
+    lists.refused.fill(
+      Object.entries(status.rejected)
+        .sort((a, b) => b[1] - a[1])
+        .map(([reason, n]) => {
+          const example = status.examples.rejected.find((one) => one.reason === reason);
+          return [
+            title(reason),
+            count(n),
+            example
+              ? [
+                  marked(example.detail),
+                  h("span.more", null, [example.topic, instant(example.at)].filter(Boolean).join(", ")),
+                  h("code", null, example.payload),
+                ]
+              : "–",
+          ];
+        }),
+      "None: each record was accepted.",
+    );
+    lists.late.fill(
+      status.examples.late.map((one) => [
+        one.topic,
+        [
+          words(eventOf(one)),
+          h("span.more", null, instant(one.timestamp)),
+          one.payload && h("code", null, one.payload),
+        ],
+        duration(one.late_ms),
+      ]),
+      "None: no event came too late.",
+    );
   }
 
   return {
     title: "Pipeline",
-    element: h("div.view", null, h("h1.sr", null, "Pipeline"), tiles(rate_in, rate_out, fresh, lag, records, refused),
-      h("div.grid", null, lists.marks.one.element, lists.lags.one.element, stack("w6.x4", lists.sinks.one, pair(workers, snapshot)),
-        [live, lists.refused.one, lists.late.one, flow].map((one) => one.element))),
+    element: h(
+      "div.view",
+      null,
+      h("h1.sr", null, "Pipeline"),
+      tiles(rate_in, rate_out, fresh, lag, records, refused),
+      h(
+        "div.grid",
+        null,
+        lists.marks.one.element,
+        lists.lags.one.element,
+        stack("w6.x4", lists.sinks.one, pair(workers, snapshot)),
+        [live, lists.refused.one, lists.late.one, flow].map((one) => one.element),
+      ),
+    ),
     refresh: async () => {},
     status(status, past) {
       const now = ms(status.now);
@@ -95,17 +200,35 @@ export function pipelineView(ctx) {
       else {
         snapshot.ok();
         const s = status.snapshot;
-        refill(snapshot_facts, [s, Math.floor(now / 1000)], () => facts([["taken", ago(s.at, now)], ["at", `${date(s.at)} ${clock(s.at)}`],
-          ["epoch", count(s.epoch)], ["records", count(s.records)], ["size", bytes(s.bytes)]]));
+        refill(snapshot_facts, [s, Math.floor(now / 1000)], () =>
+          facts([
+            ["taken", ago(s.at, now)],
+            ["at", `${date(s.at)} ${clock(s.at)}`],
+            ["epoch", count(s.epoch)],
+            ["records", count(s.records)],
+            ["size", bytes(s.bytes)],
+          ]),
+        );
       }
-      if (!status.live.length) live.none("Nothing is in memory.");
+      if (!status.live.some((one) => one.records)) live.none("Nothing is in memory.");
       else {
         live.ok();
-        live.note(`held in memory, by operator: ${count(status.live.reduce((sum, one) => sum + one.records, 0))} in all`);
+        live.note(
+          `held in memory, by operator: ${count(status.live.reduce((sum, one) => sum + one.records, 0))} in all`,
+        );
         const most = status.live.toSorted((a, b) => b.records - a.records);
         const rest = most.slice(OPERATORS).reduce((sum, one) => sum + one.records, 0);
-        ranking(live_list, most.slice(0, OPERATORS).map((one) => ({ label: words(one.operator).replaceAll("/", " / "), value: one.records, said: count(one.records) }))
-          .concat(rest ? { label: `${most.length - OPERATORS} others`, value: rest, said: count(rest) } : []));
+        ranking(
+          live_list,
+          most
+            .slice(0, OPERATORS)
+            .map((one) => ({
+              label: words(one.operator).replaceAll("/", " / "),
+              value: one.records,
+              said: count(one.records),
+            }))
+            .concat(rest ? { label: `${most.length - OPERATORS} others`, value: rest, said: count(rest) } : []),
+        );
       }
       if (!status.graph?.nodes.length) flow.none("No run is computing: there is no dataflow.");
       else {
@@ -116,29 +239,62 @@ export function pipelineView(ctx) {
   };
 }
 
+/// What an event is called, where its record says so.
+function eventOf({ payload }) {
+  try {
+    const event = JSON.parse(payload);
+    return event.event_name ?? event.event_type ?? "event";
+  } catch {
+    return "event";
+  }
+}
 const bad = (said) => h("span.bad", null, said);
 const facts = (pairs) => pairs.map(([name, said]) => h("div", null, h("dt", null, name), h("dd", null, said)));
 function meter(one) {
   const bar = h("span.bar", { "aria-hidden": "true" });
   bar.style.setProperty("--share", Math.min(1, one.busy_share ?? 0));
-  return h(one.busy_share >= FULL ? "li.full" : "li", null, h("span.label", null, `worker ${one.number}`),
-    h("span.said", null, one.busy_share >= FULL ? `${percent(one.busy_share, 0)}, at its limit` : percent(one.busy_share, 0)), bar);
+  return h(
+    one.busy_share >= FULL ? "li.full" : "li",
+    null,
+    h("span.label", null, `worker ${one.number}`),
+    h(
+      "span.said",
+      null,
+      one.busy_share >= FULL ? `${percent(one.busy_share, 0)}, at its limit` : percent(one.busy_share, 0),
+    ),
+    bar,
+  );
 }
 
 /// A cell: where rows fold, it says what it is.
-const td = (column, cell) => (column.startsWith("#") ? h("td.num", { "data-label": column.slice(1) }, cell)
-  : h(Array.isArray(cell) || cell instanceof Node ? "td.wide" : "td", { "data-label": column }, cell));
+const td = (column, cell) =>
+  column.startsWith("#")
+    ? h("td.num", { "data-label": column.slice(1) }, cell)
+    : h(Array.isArray(cell) || cell instanceof Node ? "td.wide" : "td", { "data-label": column }, cell);
 
 /// A panel with a table whose rows are filled in: a cell is text, an element, or several of them.
 function table(name, size, columns, note, how = "fold") {
   const one = panel(name, { size, note });
   const body = h("tbody");
   one.body.append(scrolled(name, columns, body, how));
-  return { one, fill(rows, none) {
-    if (!rows.length) return one.none(none);
-    one.ok();
-    const plain = (cell) => (cell instanceof Node ? cell.textContent : Array.isArray(cell) ? cell.map(plain) : cell);
-    refill(body, rows.map((row) => row.map(plain)), () => rows.map((row) => h("tr", null, row.map((cell, at) =>
-      at === 0 ? h("th", { scope: "row" }, cell) : td(columns[at], cell)))));
-  } };
+  return {
+    one,
+    fill(rows, none) {
+      if (!rows.length) return one.none(none);
+      one.ok();
+      const plain = (cell) => (cell instanceof Node ? cell.textContent : Array.isArray(cell) ? cell.map(plain) : cell);
+      refill(
+        body,
+        rows.map((row) => row.map(plain)),
+        () =>
+          rows.map((row) =>
+            h(
+              "tr",
+              null,
+              row.map((cell, at) => (at === 0 ? h("th", { scope: "row" }, cell) : td(columns[at], cell))),
+            ),
+          ),
+      );
+    },
+  };
 }

@@ -23,8 +23,10 @@ export function period(table, key) {
 /// The other parts of a key: "movie 42".
 function about(table, key) {
   const period_of = table?.time_column;
-  return Object.entries(key).filter(([name]) => name !== KIND && name !== period_of && !/T.*Z$/.test(String(key[name])))
-    .map(([name, of]) => `${words(name).replace(/ id$/, "")} ${cell(of, { name, type: "text" })}`).join(", ");
+  return Object.entries(key)
+    .filter(([name]) => name !== KIND && name !== period_of && !/T.*Z$/.test(String(key[name])))
+    .map(([name, of]) => `${words(name).replace(/ id$/, "")} ${cell(of, { name, type: "text" })}`)
+    .join(", ");
 }
 
 const type = (table, name) => table?.columns.find((one) => one.name === name)?.type ?? "text";
@@ -73,7 +75,7 @@ function told(rows, rest, table) {
   const until = rows.length > 1 ? period(table, rows.at(-1).key) : null;
   const [main, ...others] = changes(table, first);
   const was = (one) => `${value(one.before, one.type)} → ${value(one.after, one.type)}`;
-  const when = until ? `${of.said}–${until.said}` : of?.said ?? "";
+  const when = until ? `${of.said}–${until.said}` : (of?.said ?? "");
   const whose = about(table, first.key);
   const notes = [
     ...others.map((one) => `${words(one.name)} ${was(one)}`),
@@ -82,7 +84,10 @@ function told(rows, rest, table) {
   ].filter(Boolean);
   return {
     id: `${first.epoch} ${first.table} ${JSON.stringify(first.key)}`,
-    table: first.table, epoch: first.epoch, at: first.committed_at, day: of?.day ?? "",
+    table: first.table,
+    epoch: first.epoch,
+    at: first.committed_at,
+    day: of?.day ?? "",
     what: main ? words(main.name) : words(first.table),
     said: `${[whose, when].filter(Boolean).join(", ")}: ${main ? was(main) : "restated"}, late by ${lateness(first.late_ms)}`,
     notes,
@@ -96,6 +101,15 @@ function tally(rows) {
   return [...counts].map(([kind, n]) => (kind ? plural(n, `${kind} window`) : plural(n, "row"))).join(", ");
 }
 
-export const item = (one) => h("li", { "data-epoch": one.epoch },
-  h("span.what", null, one.what, one.day && h("span.day", null, one.day)),
-  h("span", null, h("span.sentence", null, one.said), one.notes.length > 0 && h("span.more", null, one.notes.join(" · "))));
+export const item = (one) =>
+  h(
+    "li",
+    { "data-epoch": one.epoch },
+    h("span.what", null, one.what, one.day && h("span.day", null, one.day)),
+    h(
+      "span",
+      null,
+      h("span.sentence", null, one.said),
+      one.notes.length > 0 && h("span.more", null, one.notes.join(" · ")),
+    ),
+  );

@@ -1,6 +1,6 @@
 // Panels that every family has: its newest corrections, and the list of its tables.
 import { get } from "./api.js";
-import { h, refill, text } from "./dom.js";
+import { h, marked, refill, text } from "./dom.js";
 import { count, title } from "./format.js";
 import { panel, scrolled } from "./panel.js";
 import { item, sentences } from "./sentence.js";
@@ -9,21 +9,33 @@ const SHOWN = { part: 3, w12: 6 };
 
 /// The newest corrections of a family's tables.
 export function corrected(ctx, family, size) {
-  const one = panel("Corrections", { size, note: "what late events restated",
-    actions: h("a.quiet", { href: "#/corrections", "aria-label": "All corrections" }, "All") });
+  const one = panel("Corrections", {
+    size,
+    note: "what late events restated",
+    actions: h("a.quiet", { href: "#/corrections", "aria-label": "All corrections" }, "All"),
+  });
   const list = h("ul.sentences");
   let known = null;
   one.body.append(list);
-  one.refresh = () => one.fill(async () => {
-    const mine = (await get("corrections")).filter((row) => ctx.tables().get(row.table)?.family === family);
-    const newest = mine[0]?.epoch ?? 0;
-    if (known !== null && newest > known) ctx.say(`Corrected: ${sentences(mine.filter((row) => row.epoch > known), ctx.tables())[0].said}`);
-    known = newest;
-    if (!mine.length) return one.none("None: no late event has changed a row.");
-    one.ok();
-    const told = sentences(mine, ctx.tables()).slice(0, SHOWN[size]);
-    refill(list, told, () => told.map(item));
-  });
+  one.refresh = () =>
+    one.fill(async () => {
+      const mine = (await get("corrections")).filter((row) => ctx.tables().get(row.table)?.family === family);
+      const newest = mine[0]?.epoch ?? 0;
+      if (known !== null && newest > known)
+        ctx.say(
+          `Corrected: ${
+            sentences(
+              mine.filter((row) => row.epoch > known),
+              ctx.tables(),
+            )[0].said
+          }`,
+        );
+      known = newest;
+      if (!mine.length) return one.none("None: no late event has changed a row.");
+      one.ok();
+      const told = sentences(mine, ctx.tables()).slice(0, SHOWN[size]);
+      refill(list, told, () => told.map(item));
+    });
   return one;
 }
 
@@ -32,14 +44,26 @@ export function allTables(ctx, family) {
   const one = panel("Tables", { size: "w12" });
   const body = h("tbody");
   one.body.append(scrolled("Tables of this family", ["table", "#rows", "what a row is"], body, "fold"));
-  one.refresh = () => one.fill(async () => {
-    const mine = (await ctx.askTables()).filter((table) => table.family === family);
-    if (!mine.length) return one.none("This family has no table.");
-    one.ok();
-    refill(body, mine.map((table) => [table.name, table.doc]), () => mine.map((table) => h("tr", null,
-      h("th", { scope: "row" }, h("a", { href: `#/table/${table.name}` }, title(table.name))),
-      h("td.num", { "data-label": "rows" }, ""), h("td.doc.wide", null, table.doc))));
-    mine.forEach((table, at) => text(body.children[at].querySelector(".num"), count(table.rows)));
-  });
+  one.refresh = () =>
+    one.fill(async () => {
+      const mine = (await ctx.askTables()).filter((table) => table.family === family);
+      if (!mine.length) return one.none("This family has no table.");
+      one.ok();
+      refill(
+        body,
+        mine.map((table) => [table.name, table.doc]),
+        () =>
+          mine.map((table) =>
+            h(
+              "tr",
+              null,
+              h("th", { scope: "row" }, h("a", { href: `#/table/${table.name}` }, title(table.name))),
+              h("td.num", { "data-label": "rows" }, ""),
+              h("td.doc.wide", null, marked(table.doc)),
+            ),
+          ),
+      );
+      mine.forEach((table, at) => text(body.children[at].querySelector(".num"), count(table.rows)));
+    });
   return one;
 }

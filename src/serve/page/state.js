@@ -1,8 +1,10 @@
 // What the page says about the pipeline as a whole: its state, and what needs attention. Nothing is hidden.
-import { h, refill, text } from "./dom.js";
+import { h, marked, refill, text } from "./dom.js";
 import { absent, clock, count, duration, ms, plural, words } from "./format.js";
 
 const STATES = { starting: "starting", running: "running", ending: "ending", ended: "ended", reading: "reading only" };
+
+const plainly = (name) => name.replaceAll("`", "");
 
 /// Whether nobody answers because the run that did has ended.
 const isOver = (live) => live.link === "lost" && ["ending", "ended"].includes(live.status?.state);
@@ -11,27 +13,58 @@ const isOver = (live) => live.link === "lost" && ["ending", "ended"].includes(li
 function notices(live, status) {
   const all = [];
   if (live.link === "lost") {
-    if (isOver(live)) all.push({ key: "The pipeline has ended", said: "Its page ended with it: `deltamart serve` shows the tables without a run." });
-    else all.push({ key: "Connection lost", bad: true, said: `The server does not answer. What you see is of ${status ? `${clock(status.now)} UTC` : "no time yet"}; the page tries again by itself.`,
-      age: Date.now() - live.since });
+    if (isOver(live))
+      all.push({
+        key: "The pipeline has ended",
+        said: "Its page ended with it: `deltamart serve` shows the tables without a run.",
+      });
+    else
+      all.push({
+        key: "Connection lost",
+        bad: true,
+        said: `The server does not answer. What you see is of ${status ? `${clock(status.now)} UTC` : "no time yet"}; the page tries again by itself.`,
+        age: Date.now() - live.since,
+      });
   }
   if (live.trouble) all.push({ key: "The warehouse cannot be read", bad: true, said: live.trouble });
   if (!status) return all;
   const now = ms(status.now);
   if (status.state === "ended" && live.link !== "lost") {
-    all.push({ key: "The pipeline has ended", said: status.epoch ? `Everything that was read is committed, up to epoch ${count(status.epoch)}.` : "It committed nothing." });
+    all.push({
+      key: "The pipeline has ended",
+      said: status.epoch
+        ? `Everything that was read is committed, up to epoch ${count(status.epoch)}.`
+        : "It committed nothing.",
+    });
   }
   for (const one of status.sinks) {
-    if (one.waits_for) all.push({ key: `Sink ${one.name} is away`, bad: true, said: one.waits_for, age: now - ms(one.waits_since) });
+    if (one.waits_for)
+      all.push({
+        key: `${/^warehouse/.test(one.name) ? "The" : "Sink"} ${plainly(one.name)} is away`,
+        bad: true,
+        said: one.waits_for,
+        age: now - ms(one.waits_since),
+      });
   }
   for (const one of status.families) {
-    if (one.stands && status.state === "running") all.push({ key: `The watermark of ${words(one.name)} stands`, said: one.stands.why, age: now - ms(one.stands.since) });
+    if (one.stands && status.state === "running")
+      all.push({
+        key: `The watermark of ${words(one.name)} stands`,
+        said: one.stands.why,
+        age: now - ms(one.stands.since),
+      });
   }
   for (const one of status.troubles) {
     // A sink that is away is said already.
-    if (!status.sinks.some((sink) => sink.waits_for && sink.name === one.of)) all.push({ key: `Trouble with ${one.of}`, bad: true, said: one.said, age: absent(one.since) ? null : now - ms(one.since) });
+    if (!status.sinks.some((sink) => sink.waits_for && (sink.name === one.of || sink.waits_for === one.said)))
+      all.push({
+        key: `Trouble with ${plainly(one.of)}`,
+        bad: true,
+        said: one.said,
+        age: absent(one.since) ? null : now - ms(one.since),
+      });
   }
-  for (const said of status.unread) all.push({ key: "Not read", bad: true, said });
+  for (const said of status.unread) all.push({ key: "Not read", said });
   return all;
 }
 
@@ -43,24 +76,75 @@ export function stateShown(live, say) {
   return () => {
     const status = live.status;
     const all = notices(live, status);
-    const state = isOver(live) ? "ended" : live.link === "lost" ? "lost" : live.link === "connecting" ? "starting" : all.some((one) => one.bad) ? "failing" : status.state;
+    const state = isOver(live)
+      ? "ended"
+      : live.link === "lost"
+        ? "lost"
+        : live.link === "connecting"
+          ? "starting"
+          : all.some((one) => one.bad)
+            ? "failing"
+            : status.state;
     pill.dataset.state = state;
-    text(pill, state === "lost" ? "connection lost" : live.link === "connecting" ? "connecting" : state === "failing" ? "needs attention" : STATES[state]);
+    text(
+      pill,
+      state === "lost"
+        ? "connection lost"
+        : live.link === "connecting"
+          ? "connecting"
+          : state === "failing"
+            ? "needs attention"
+            : STATES[state],
+    );
     banner.hidden = !all.length;
     // Its words are made anew only if they differ; how long it is so counts on.
-    refill(banner, all.map((one) => [one.key, one.said, one.bad]), () => all.map((one) => h(one.bad ? "p.notice.bad" : "p.notice", null,
-      h("b", null, one.key), h("span", null, one.said), h("span.age"))));
-    all.forEach((one, at) => text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `for ${duration(one.age)}`));
+    refill(
+      banner,
+      all.map((one) => [one.key, one.said, one.bad]),
+      () =>
+        all.map((one) =>
+          h(
+            one.bad ? "p.notice.bad" : "p.notice",
+            null,
+            h("b", null, one.key),
+            h("span", null, marked(one.said)),
+            h("span.age"),
+          ),
+        ),
+    );
+    all.forEach((one, at) =>
+      text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `for ${duration(one.age)}`),
+    );
     const keys = all.map((one) => one.key);
-    const news = keys.filter((key) => !known.includes(key)).concat(known.filter((key) => !keys.includes(key)).map((key) => (key === "Connection lost" ? "Connected again" : `Over: ${key}`)));
+    const news = keys
+      .filter((key) => !known.includes(key))
+      .concat(
+        known
+          .filter((key) => !keys.includes(key))
+          .map((key) => (key === "Connection lost" ? "Connected again" : `Over: ${key}`)),
+      );
     if (news.length) say(news.join(". "));
     known = keys;
     if (!status) return;
-    const age = absent(status.committed_at) ? null : ms(status.now) - ms(status.committed_at);
-    text(epoch, status.epoch ? `epoch ${count(status.epoch)}${status.state === "running" && age !== null ? `, ${age < 1000 ? "just now" : `${duration(Math.floor(age / 1000) * 1000)} ago`}` : ""}` : "no commit yet");
+    text(epoch, lastCommit(status));
     text(document.getElementById("of"), status.warehouse ?? "");
     document.getElementById("of").title = status.warehouse ?? "";
-    const age_of_run = ms(status.now) - ms(status.started_at);
-    text(document.getElementById("about"), `deltamart ${status.version}${status.mode === "run" ? `, generation ${status.generation}, up for ${duration(Math.max(1000, age_of_run))}` : ", without a run"}${status.workers.length ? `, ${plural(status.workers.length, "worker")}` : ""}`);
+    text(document.getElementById("about"), about(status));
   };
+}
+
+function lastCommit(status) {
+  if (!status.epoch) return "no commit yet";
+  const said = `epoch ${count(status.epoch)}`;
+  if (status.state !== "running" || absent(status.committed_at)) return said;
+  const age = ms(status.now) - ms(status.committed_at);
+  // Whole seconds: what is younger changes faster than it can be read.
+  return `${said}, ${age < 1000 ? "just now" : `${duration(Math.floor(age / 1000) * 1000)} ago`}`;
+}
+
+function about(status) {
+  if (status.mode === "serve") return `deltamart ${status.version}, without a run`;
+  const age = Math.max(1000, ms(status.now) - ms(status.started_at));
+  const workers = plural(status.workers.length, "worker");
+  return `deltamart ${status.version}, generation ${status.generation}, up for ${duration(age)}, ${workers}`;
 }

@@ -9,9 +9,15 @@ import { allTables, corrected } from "./shared.js";
 
 const WINDOW = 5 * MINUTE;
 const TOP = 15;
-const PERIODS = [["1", "Today"], ["7", "7 days"], ["30", "30 days"], ["0", "Ever"]];
+const PERIODS = [
+  ["1", "Today"],
+  ["7", "7 days"],
+  ["30", "30 days"],
+  ["0", "Ever"],
+];
 
-export const isStore = (tables) => ["product_sales", "daily_funnel"].every((name) => tables.some((table) => table.name === name));
+export const isStore = (tables) =>
+  ["product_sales", "daily_funnel"].every((name) => tables.some((table) => table.name === name));
 
 export function store(ctx, family) {
   const revenue = tile("Revenue today");
@@ -24,9 +30,14 @@ export function store(ctx, family) {
   const sales_rows = h("tbody");
   sales.body.append(scrolled("Sales of the last windows", ["product", "#units", "#revenue"], sales_rows));
 
-  const rising = panel("Rising", { size: "w6.x4", note: "the hour to the watermark against the same hour a day before" });
+  const rising = panel("Rising", {
+    size: "w6.x4",
+    note: "the hour to the watermark against the same hour a day before",
+  });
   const rising_rows = h("tbody");
-  rising.body.append(scrolled("Products that rise", ["product", "#units", "#before", "#change", "#revenue"], rising_rows));
+  rising.body.append(
+    scrolled("Products that rise", ["product", "#units", "#before", "#change", "#revenue"], rising_rows),
+  );
 
   let day = null;
   const day_choice = h("div");
@@ -55,20 +66,51 @@ export function store(ctx, family) {
     for (const row of found.rows) windows.set(row.window_start, [...(windows.get(row.window_start) ?? []), row]);
     // The last window may be cut off by the limit: it is left out, unless it is the only one.
     const shown = [...windows].slice(0, found.next && windows.size > 1 ? -1 : undefined);
-    refill(sales_rows, shown, () => shown.map(([at, of]) => [
-      h("tr.group", null, h("th", { scope: "col" }, `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`, !of[0].is_final && h("span.beside", null, "so far")),
-        h("td.num", null, count(sum(of, "units"))), h("td.num", null, money(sum(of, "revenue")))),
-      of.sort((a, b) => b.revenue - a.revenue).map((row) => h("tr", null, h("th", { scope: "row" }, String(row.product_id)),
-        h("td.num", null, count(row.units)), h("td.num", null, money(row.revenue)))),
-    ]));
+    refill(sales_rows, shown, () =>
+      shown.map(([at, of]) => [
+        h(
+          "tr.group",
+          null,
+          h(
+            "th",
+            { scope: "col" },
+            `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
+            !of[0].is_final && h("span.beside", null, "so far"),
+          ),
+          h("td.num", null, count(sum(of, "units"))),
+          h("td.num", null, money(sum(of, "revenue"))),
+        ),
+        of
+          .sort((a, b) => b.revenue - a.revenue)
+          .map((row) =>
+            h(
+              "tr",
+              null,
+              h("th", { scope: "row" }, String(row.product_id)),
+              h("td.num", null, count(row.units)),
+              h("td.num", null, money(row.revenue)),
+            ),
+          ),
+      ]),
+    );
   }
   async function showRising() {
     const found = await rows("trending_products", { limit: 15 });
     if (!found.rows.length) return rising.none("No product was sold in the hour to the watermark.");
     rising.ok(found.epoch);
-    refill(rising_rows, found.rows, () => found.rows.map((row) => h("tr", null, h("th", { scope: "row" }, String(row.product_id)),
-      h("td.num", null, count(row.units)), h("td.num", null, count(row.units_before)),
-      h("td.num", null, `${row.units_change > 0 ? "+" : ""}${count(row.units_change)}`), h("td.num", null, money(row.revenue)))));
+    refill(rising_rows, found.rows, () =>
+      found.rows.map((row) =>
+        h(
+          "tr",
+          null,
+          h("th", { scope: "row" }, String(row.product_id)),
+          h("td.num", null, count(row.units)),
+          h("td.num", null, count(row.units_before)),
+          h("td.num", null, `${row.units_change > 0 ? "+" : ""}${count(row.units_change)}`),
+          h("td.num", null, money(row.revenue)),
+        ),
+      ),
+    );
   }
   async function showFunnel() {
     const found = await rows("daily_funnel", { order: "desc", limit: 4 });
@@ -77,25 +119,45 @@ export function store(ctx, family) {
       return funnel.none("No visit yet.");
     }
     const [newest, previous] = found.rows;
-    whole.set(percent(newest.whole_rate), previous ? `${percent(previous.whole_rate)} on ${date(previous.day)}` : date(newest.day));
+    whole.set(
+      percent(newest.whole_rate),
+      previous ? `${percent(previous.whole_rate)} on ${date(previous.day)}` : date(newest.day),
+    );
     const chosen = found.rows.find((row) => row.day === day) ?? newest;
     refill(day_choice, [found.rows.map((row) => row.day), chosen.day], () =>
       choice("Day", found.rows.map((row) => [row.day, date(row.day).slice(4)]).reverse(), chosen.day, (to) => {
         day = to;
         ctx.refresh();
-      }));
+      }),
+    );
     funnel.ok(found.epoch);
     funnel.note(`${plural(chosen.visits, "visit")} that began on ${date(chosen.day)}`);
-    const steps = [["viewed", "viewed"], ["carted then", "carted"], ["bought then", "purchased"]];
+    const steps = [
+      ["viewed", "viewed"],
+      ["carted then", "carted"],
+      ["bought then", "purchased"],
+    ];
     refill(funnel_list, chosen, () => [
       ...steps.map(([name, column], place) => {
         const bar = h("span.bar", { "aria-hidden": "true" });
         bar.style.setProperty("--share", chosen.viewed ? chosen[column] / chosen.viewed : 0);
         const of = place ? chosen[steps[place - 1][1]] : null;
-        return h("li", null, h("span.label", null, name), h("span.said", null, count(chosen[column])),
-          h("span.more", null, of === null ? "" : of ? `${percent((of - chosen[column]) / of)} leave` : ""), bar);
+        return h(
+          "li",
+          null,
+          h("span.label", null, name),
+          h("span.said", null, count(chosen[column])),
+          h("span.more", null, of === null ? "" : of ? `${percent((of - chosen[column]) / of)} leave` : ""),
+          bar,
+        );
       }),
-      h("li.beside", null, h("span.label", null, "bought without a cart"), h("span.said", null, count(chosen.purchased_without_cart)), h("span.more", null, "")),
+      h(
+        "li.beside",
+        null,
+        h("span.label", null, "bought without a cart"),
+        h("span.said", null, count(chosen.purchased_without_cart)),
+        h("span.more", null, ""),
+      ),
     ]);
   }
   async function showEarned(now) {
@@ -108,35 +170,85 @@ export function store(ctx, family) {
     const points = days(found.rows, { column: "day", now, y: (row) => row.revenue });
     if (!points.length) return earned.none("Nothing was sold yet.");
     earned.ok(found.epoch);
-    earned_chart.set({ from: points[0].from, to: points.at(-1).to, series: [{ name: "revenue", kind: "bars", tone: 1, said: money, points }] });
+    earned_chart.set({
+      from: points[0].from,
+      to: points.at(-1).to,
+      series: [{ name: "revenue", kind: "bars", tone: 1, said: money, points }],
+    });
   }
   async function showHours(now) {
     const found = await rows("hourly_activity", { from: since(now, 2 * DAY), order: "desc", limit: 60 });
     if (!found.rows.length) return hourly.none("No event in the last two days.");
     const [newest, previous] = found.rows;
     const hour = `${time(newest.hour)}–${time(ms(newest.hour) + HOUR)}`;
-    const past = (column) => found.rows.slice(0, 24).map((row) => row[column]).reverse();
-    buying.set(count(newest.purchases), `${hour}${previous ? `; ${count(previous.purchases)} before` : ""}`, past("purchases"));
-    visitors.set(count(newest.customers), `${hour}${previous ? `; ${count(previous.customers)} before` : ""}`, past("customers"));
+    const past = (column) =>
+      found.rows
+        .slice(0, 24)
+        .map((row) => row[column])
+        .reverse();
+    buying.set(
+      count(newest.purchases),
+      `${hour}${previous ? `; ${count(previous.purchases)} before` : ""}`,
+      past("purchases"),
+    );
+    visitors.set(
+      count(newest.customers),
+      `${hour}${previous ? `; ${count(previous.customers)} before` : ""}`,
+      past("customers"),
+    );
     hourly.ok(found.epoch);
     const [from, to] = [ms(found.rows.at(-1).hour), ms(newest.hour) + HOUR];
-    hourly_chart.set({ from, to, mark: now, series: [{ name: "purchases", kind: "bars", tone: 1, said: count,
-      points: buckets(found.rows, { from, to, length: HOUR, column: "hour", y: (row) => row.purchases })
-        .map((p) => ({ ...p, provisional: p.to > now })) }] });
+    hourly_chart.set({
+      from,
+      to,
+      mark: now,
+      series: [
+        {
+          name: "purchases",
+          kind: "bars",
+          tone: 1,
+          said: count,
+          points: buckets(found.rows, { from, to, length: HOUR, column: "hour", y: (row) => row.purchases }).map(
+            (p) => ({ ...p, provisional: p.to > now }),
+          ),
+        },
+      ],
+    });
   }
 
   const timed = [earned, hourly, categories, brands];
   return {
     title: "Store",
-    element: h("div.view", null, h("h1.sr", null, "Store"), tiles(revenue, units, buying, visitors, whole),
-      h("div.grid", null, sales.element, rising.element, stack("w6.x4", funnel, corrections),
-        [earned, hourly, categories, brands, all].map((one) => one.element))),
+    element: h(
+      "div.view",
+      null,
+      h("h1.sr", null, "Store"),
+      tiles(revenue, units, buying, visitors, whole),
+      h(
+        "div.grid",
+        null,
+        sales.element,
+        rising.element,
+        stack("w6.x4", funnel, corrections),
+        [earned, hourly, categories, brands, all].map((one) => one.element),
+      ),
+    ),
     async refresh() {
       const now = await present(ctx.status(), family, "hourly_activity", "hour");
       await Promise.all([
-        sales.fill(showSales), rising.fill(showRising), funnel.fill(showFunnel), corrections.refresh(), all.refresh(),
-        ...(now === null ? timed.map((one) => one.none("No event of this store has been read yet."))
-          : [earned.fill(() => showEarned(now)), hourly.fill(() => showHours(now)), categories.refresh(now), brands.refresh(now)]),
+        sales.fill(showSales),
+        rising.fill(showRising),
+        funnel.fill(showFunnel),
+        corrections.refresh(),
+        all.refresh(),
+        ...(now === null
+          ? timed.map((one) => one.none("No event of this store has been read yet."))
+          : [
+              earned.fill(() => showEarned(now)),
+              hourly.fill(() => showHours(now)),
+              categories.refresh(now),
+              brands.refresh(now),
+            ]),
       ]);
     },
   };
@@ -148,19 +260,38 @@ const sum = (rows_of, column) => rows_of.reduce((all, one) => all + Math.round(o
 /// What earned most in a period that is chosen.
 function top(ctx, { title, table, column }) {
   let period = "1";
-  const one = panel(title, { size: "w6", note: "by revenue", actions: choice("Period", PERIODS, period, (to) => {
-    period = to;
-    ctx.refresh();
-  }) });
+  const one = panel(title, {
+    size: "w6",
+    note: "by revenue",
+    actions: choice("Period", PERIODS, period, (to) => {
+      period = to;
+      ctx.refresh();
+    }),
+  });
   const list = h("ol.ranking.numbered");
   one.body.append(list);
-  one.refresh = (now) => one.fill(async () => {
-    const from = period === "0" ? null : iso(startOf(now, DAY) - (Number(period) - 1) * DAY);
-    const found = await rows(table, { from, group: column, sum: ["revenue", "units"], by: "revenue", order: "desc", limit: TOP });
-    if (!found.rows.length) return one.none("Nothing was sold in this time.");
-    one.ok(found.epoch);
-    ranking(list, found.rows.map((row) => ({ label: row[column], value: row.revenue, said: money(row.revenue), note: plural(row.units, "unit") })));
-  });
+  one.refresh = (now) =>
+    one.fill(async () => {
+      const from = period === "0" ? null : iso(startOf(now, DAY) - (Number(period) - 1) * DAY);
+      const found = await rows(table, {
+        from,
+        group: column,
+        sum: ["revenue", "units"],
+        by: "revenue",
+        order: "desc",
+        limit: TOP,
+      });
+      if (!found.rows.length) return one.none("Nothing was sold in this time.");
+      one.ok(found.epoch);
+      ranking(
+        list,
+        found.rows.map((row) => ({
+          label: row[column],
+          value: row.revenue,
+          said: money(row.revenue),
+          note: plural(row.units, "unit"),
+        })),
+      );
+    });
   return one;
 }
-

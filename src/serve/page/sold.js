@@ -1,0 +1,104 @@
+// What the movie shop sells: its top movies, and its revenue by day.
+import { rows } from "./api.js";
+import { chart } from "./chart.js";
+import { days, thisWeek, today } from "./data.js";
+import { choice, h } from "./dom.js";
+import { DAY, count, date, iso, money } from "./format.js";
+import { panel, ranking, tile } from "./panel.js";
+
+export function soldMovies(ctx) {
+  let period = "daily";
+  const titles = new Map();
+  const revenue = tile("Revenue today");
+  const units = tile("Units today");
+
+  const movies = panel("Top movies", {
+    size: "w6.x3",
+    note: "by units sold",
+    actions: [
+      choice(
+        "Period",
+        [
+          ["daily", "Today"],
+          ["weekly", "This week"],
+          ["cumulative", "Ever"],
+        ],
+        period,
+        (to) => {
+          period = to;
+          ctx.refresh();
+        },
+      ),
+    ],
+  });
+  const movie_list = h("ol.ranking.numbered");
+  movies.body.append(movie_list);
+
+  const earned = panel("Revenue by day", { size: "w6.x4", note: "in dollars" });
+  const earned_chart = chart("Revenue by day", { say: ctx.say });
+  earned.body.append(earned_chart.element);
+
+  async function showRevenue(now) {
+    const found = await rows("movie_sales_metrics", {
+      window_type: "daily",
+      group: "timestamp",
+      sum: ["total_sales", "units_sold"],
+      by: "timestamp",
+      order: "desc",
+      limit: 60,
+    });
+    const at = (day) => found.rows.find((row) => row.timestamp === today(day));
+    const [now_row, yesterday] = [at(now), at(now - DAY)];
+    revenue.set(
+      money(now_row?.total_sales ?? 0),
+      yesterday ? `${money(yesterday.total_sales)} on ${date(now - DAY)}` : date(now),
+    );
+    units.set(
+      count(now_row?.units_sold ?? 0),
+      yesterday ? `${count(yesterday.units_sold)} on ${date(now - DAY)}` : date(now),
+    );
+    const points = days(found.rows, { column: "timestamp", now, y: (row) => row.total_sales });
+    if (!points.length) return earned.none("Nothing was sold yet.");
+    earned.ok(found.epoch);
+    earned_chart.set({
+      from: points[0].from,
+      to: points.at(-1).to,
+      series: [{ name: "revenue", kind: "bars", tone: 1, said: money, points }],
+    });
+  }
+
+  async function showMovies(now) {
+    const timestamp = { daily: today(now), weekly: thisWeek(now), cumulative: iso(0) }[period];
+    const found = await rows("movie_sales_metrics", {
+      window_type: period,
+      timestamp,
+      by: "units_sold",
+      order: "desc",
+      limit: 10,
+    });
+    if (!found.rows.length) return movies.none("Nothing was sold in this time.");
+    const unknown = found.rows.map((row) => row.movie_id).filter((id) => !titles.has(id));
+    if (unknown.length) {
+      const named = await rows("movies_catalog", { item_id: unknown, columns: "item_id,title", limit: 10 });
+      named.rows.forEach((row) => titles.set(row.item_id, row.title));
+    }
+    movies.ok(found.epoch);
+    ranking(
+      movie_list,
+      found.rows.map((row) => ({
+        label: titles.get(row.movie_id) || `movie ${row.movie_id}`,
+        value: row.units_sold,
+        said: count(row.units_sold),
+        note: money(row.total_sales),
+        title: `movie ${row.movie_id}`,
+      })),
+    );
+  }
+
+  return {
+    movies,
+    earned,
+    tiles: [revenue, units],
+    refresh: (now) => Promise.all([movies.fill(() => showMovies(now)), earned.fill(() => showRevenue(now))]),
+  };
+}
