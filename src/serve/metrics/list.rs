@@ -383,7 +383,7 @@ pub const METRICS: &[Metric] = &[
         |facts, put| put(&[], facts.lookers as f64),
     ),
     gauge(
-        ("deltamart_clock_seconds", Unit::Time, "The clock of the program, in seconds since 1970."),
+        ("deltamart_time_seconds", Unit::Time, "The clock of the program, in seconds since 1970."),
         &[],
         None,
         |_, put| put(&[], seconds(instant::now())),
