@@ -174,7 +174,7 @@ def a_late_event_is_one_sentence(run, browser, events, watermark):
     run.until_quiet()
     time.sleep(3)  # Longer than the page waits before it asks again: there is no second sentence.
     told = browser.run(sentences)
-    of_windows = [one for one in told if one[0].startswith("registration count") and one not in earlier]
+    of_windows = [one for one in told if one[0].startswith("registrations") and one not in earlier]
     same("sentences about the window", len(of_windows), 1)
     assert re.fullmatch(re.escape(expected) + r"\d+ (min|h.*)", of_windows[0][1]), of_windows
     return of_windows[0][1]

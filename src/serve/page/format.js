@@ -104,6 +104,13 @@ export const isNumber = (type) => ["integer", "money", "milli", "share"].include
 export const isId = (name) => /(^|_)(id|offset|partition)$/.test(name);
 export const cell = (of, column) => (isId(column.name) && !absent(of) ? String(of) : value(of, column.type));
 export const words = (name) => name.replaceAll("_", " ").replaceAll("`", "").trim();
+/// What a column of counts counts: "registrations" of registration_count.
+export const counted = (name) =>
+  /_count$/.test(name)
+    ? words(name)
+        .replace(/ count$/, "")
+        .replace(/([^s])$/, "$1s")
+    : words(name);
 /// The same as the beginning of a line.
 export const title = (name) => words(name).replace(/^./, (first) => first.toUpperCase());
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -39,6 +39,8 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
       } catch (error) {
         // What was shown before stays while the connection is lost: the banner says of when it is.
         if (error.name === "TypeError" || error.name === "TimeoutError") return;
+        // A server that has too much to do is asked again soon.
+        if (error.status === 503 && !body.hidden) return;
         show(error.message, true);
       }
     },

@@ -1,10 +1,12 @@
 // A correction as a sentence: "14:00–15:00: 412 → 413, late by 63 min".
 import { h } from "./dom.js";
-import { DAY, HOUR, MINUTE, absent, cell, date, duration, ms, plural, time, value, words } from "./format.js";
+import { DAY, HOUR, MINUTE, absent, cell, counted, date, duration, ms, plural, time, value, words } from "./format.js";
 
 /// One late event restates several rows of a table: the first of these kinds is the sentence, the others are its rest.
 const KINDS = ["tumbling", "daily", "weekly", "sliding", "cumulative"];
 const KIND = "window_type";
+/// So many other columns are told beside the first one.
+const OTHERS = 1;
 const LENGTHS = { tumbling: HOUR, sliding: HOUR, daily: DAY, weekly: 7 * DAY };
 
 /// What time a row is about: "14:00–15:00" of "Wed 7 Jan".
@@ -78,7 +80,8 @@ function told(rows, rest, table) {
   const when = until ? `${of.said}–${until.said}` : (of?.said ?? "");
   const whose = about(table, first.key);
   const notes = [
-    ...others.map((one) => `${words(one.name)} ${was(one)}`),
+    ...others.slice(0, OTHERS).map((one) => `${counted(one.name)} ${was(one)}`),
+    others.length > OTHERS && `and ${plural(others.length - OTHERS, "column")}`,
     rows.length > 1 && plural(rows.length, "row"),
     rest.length > 0 && `and ${rest.length} more: ${tally(rest)}`,
   ].filter(Boolean);
@@ -88,7 +91,7 @@ function told(rows, rest, table) {
     epoch: first.epoch,
     at: first.committed_at,
     day: of?.day ?? "",
-    what: main ? words(main.name) : words(first.table),
+    what: main ? counted(main.name) : words(first.table),
     said: `${[whose, when].filter(Boolean).join(", ")}: ${main ? was(main) : "restated"}, late by ${lateness(first.late_ms)}`,
     notes,
   };

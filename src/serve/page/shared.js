@@ -33,10 +33,18 @@ export function corrected(ctx, family, size) {
       known = newest;
       if (!mine.length) return one.none("None: no late event has changed a row.");
       one.ok();
-      const told = sentences(mine, ctx.tables()).slice(0, SHOWN[size]);
+      const told = mixed(sentences(mine, ctx.tables()), SHOWN[size]);
       refill(list, told, () => told.map(item));
     });
   return one;
+}
+
+/// The newest of each table, then the newest of all: one table with many corrections does not hide the others.
+function mixed(told, most) {
+  const firsts = told.filter((one, at) => told.findIndex((other) => other.table === one.table) === at);
+  const rest = told.filter((one) => !firsts.includes(one));
+  const shown = [...firsts, ...rest].slice(0, most);
+  return told.filter((one) => shown.includes(one));
 }
 
 /// All tables of a family, with what a row is and how many there are.

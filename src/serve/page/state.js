@@ -9,6 +9,9 @@ const plainly = (name) => name.replaceAll("`", "");
 /// Whether nobody answers because the run that did has ended.
 const isOver = (live) => live.link === "lost" && ["ending", "ended"].includes(live.status?.state);
 
+const seen = (status) =>
+  status ? `What you see is of ${clock(status.now)} UTC` : "There is nothing to see yet";
+
 /// What needs attention, the worst first: `{ key, bad, said, age }`; the key is what a voice says once.
 function notices(live, status) {
   const all = [];
@@ -22,7 +25,7 @@ function notices(live, status) {
       all.push({
         key: "Connection lost",
         bad: true,
-        said: `The server does not answer. What you see is of ${status ? `${clock(status.now)} UTC` : "no time yet"}; the page tries again by itself.`,
+        said: `The server does not answer. ${seen(status)}; the page tries again by itself.`,
         age: Date.now() - live.since,
       });
   }
