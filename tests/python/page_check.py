@@ -117,7 +117,7 @@ def numbers_are_the_stores(run, shown, epoch):
     same("active sessions", number(shown["tiles"]["Active sessions"]), session["n"])
     same("active sessions, plotted", number(shown["panels"]["Active sessions"]["rows"][0][1]), session["n"])
     segments = run.rows("SELECT segment, count(*) AS n FROM user_segments GROUP BY segment")
-    same("segments", {row[0]: number(row[1]) for row in shown["panels"]["Segments"]["ranking"]},
+    same("segments", {row[0].lower(): number(row[1]) for row in shown["panels"]["Segments"]["ranking"]},
          {row["segment"].replace("_", " "): row["n"] for row in segments})
     days = run.rows("SELECT timestamp, round(sum(total_sales), 2) AS sales FROM movie_sales_metrics "
                     "WHERE window_type = 'daily' GROUP BY timestamp ORDER BY timestamp DESC")

@@ -9,8 +9,7 @@ const plainly = (name) => name.replaceAll("`", "");
 /// Whether nobody answers because the run that did has ended.
 const isOver = (live) => live.link === "lost" && ["ending", "ended"].includes(live.status?.state);
 
-const seen = (status) =>
-  status ? `What you see is of ${clock(status.now)} UTC` : "There is nothing to see yet";
+const seen = (status) => (status ? `What you see is of ${clock(status.now)} UTC` : "There is nothing to see yet");
 
 /// What needs attention, the worst first: `{ key, bad, said, age }`; the key is what a voice says once.
 function notices(live, status) {
