@@ -32,24 +32,24 @@ def looked_at(browser, address):
     browser.size(1280, 900)
 
 
-def nobody_is_locked_out(browser, address):
+def nobody_is_locked_out(browser, address, views=VIEWS):
     script = axe_core()
     for scheme in ("light", "dark"):
         browser.look(scheme)
         for width in (360, 1280):
             browser.size(width, SIZES[width])
-            for view in VIEWS:
+            for view in views:
                 opened(browser, address, view)
                 found = browser.axe(script)
                 assert not found, f"{view or 'the shop'}, {scheme}, {width} px: " + "\n".join(found)
     browser.look("light")
-    for view in VIEWS:
+    for view in views:
         opened(browser, address, view)
         tab_reaches_everything(browser, view)
-    opened(browser, address, "")
+    opened(browser, address, views[0])
     the_arrow_keys_move_a_cursor(browser)
     browser.look("light", motion="reduce")
-    opened(browser, address, "")
+    opened(browser, address, views[0])
     moving = browser.run("""return [...document.querySelectorAll("*")].flatMap((element) => ["", "::before", "::after"].map((part) => {
       const style = getComputedStyle(element, part || null);
       return parseFloat(style.transitionDuration) > 0 || style.animationName !== "none" ? element.tagName + part : null;
@@ -100,12 +100,12 @@ def the_arrow_keys_move_a_cursor(browser):
     browser.wait("return document.getElementById('said').textContent === arguments[0]", said, what=f"the voice saying {said!r}")
 
 
-def pictures(browser, address, folder, name):
+def pictures(browser, address, folder, name, views=VIEWS):
     for scheme in ("light", "dark"):
         browser.look(scheme)
         for width, height in SIZES.items():
             browser.size(width, height)
-            for view in VIEWS:
+            for view in views:
                 opened(browser, address, view)
                 time.sleep(0.5)  # Panels are filled one after the other.
                 called = view.rsplit("/", 1)[-1] or "shop"
