@@ -18,7 +18,7 @@ export function declared(ctx, family) {
   );
   const panels = mine.flatMap((table) => [plotted(ctx, table), listed(table)].filter(Boolean));
   const corrections = corrected(ctx, family, "w12");
-  const all = allTables(ctx, family);
+  const all = allTables(ctx, family, true);
   return {
     title: words(family),
     element: h(

@@ -17,6 +17,7 @@ import {
   words,
 } from "./format.js";
 import { graph } from "./graph.js";
+import { listOf } from "./shared.js";
 import { pair, panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 
 /// A worker that is busy all the time cannot keep up.
@@ -60,6 +61,7 @@ export function pipelineView(ctx) {
   const live_list = h("ol.ranking");
   live.body.append(live_list);
   const flow = panel("Dataflow", { size: "w12", note: "records a second, and live records of each stage" });
+  const kept = listOf(ctx, "Tables of every family", (table) => !table.family && table.kind !== "view");
   const picture = graph();
   flow.body.append(picture.element);
 
@@ -183,10 +185,10 @@ export function pipelineView(ctx) {
         lists.marks.one.element,
         lists.lags.one.element,
         stack("w6.x4", lists.sinks.one, pair(workers, snapshot)),
-        [live, lists.refused.one, lists.late.one, flow].map((one) => one.element),
+        [live, lists.refused.one, lists.late.one, flow, kept].map((one) => one.element),
       ),
     ),
-    refresh: async () => {},
+    refresh: () => kept.refresh(),
     status(status, past) {
       const now = ms(status.now);
       figures(status, past);

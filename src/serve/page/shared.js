@@ -47,15 +47,15 @@ function mixed(told, most) {
   return told.filter((one) => shown.includes(one));
 }
 
-/// All tables of a family, with what a row is and how many there are.
-export function allTables(ctx, family) {
-  const one = panel("Tables", { size: "w12" });
+/// The tables that `belongs` picks, with what a row is and how many there are.
+export function listOf(ctx, name, belongs) {
+  const one = panel(name, { size: "w12" });
   const body = h("tbody");
-  one.body.append(scrolled("Tables of this family", ["table", "#rows", "what a row is"], body, "fold"));
+  one.body.append(scrolled(name, ["table", "#rows", "what a row is"], body, "fold"));
   one.refresh = () =>
     one.fill(async () => {
-      const mine = (await ctx.askTables()).filter((table) => table.family === family);
-      if (!mine.length) return one.none("This family has no table.");
+      const mine = (await ctx.askTables()).filter(belongs);
+      if (!mine.length) return one.none("There is none.");
       one.ok();
       refill(
         body,
@@ -75,3 +75,7 @@ export function allTables(ctx, family) {
     });
   return one;
 }
+
+/// All tables of a family. Views of a model belong to no family: they stand with those of the model.
+export const allTables = (ctx, family, with_views = false) =>
+  listOf(ctx, "Tables", (table) => table.family === family || (with_views && !table.family && table.kind === "view"));

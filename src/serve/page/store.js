@@ -56,7 +56,7 @@ export function store(ctx, family) {
   const categories = top(ctx, { title: "Top 15 categories", table: "revenue_by_category", column: "category_code" });
   const brands = top(ctx, { title: "Top 15 brands", table: "revenue_by_brand", column: "brand" });
   const corrections = corrected(ctx, family, "part");
-  const all = allTables(ctx, family);
+  const all = allTables(ctx, family, true);
 
   async function showSales() {
     const found = await rows("product_sales", { by: "window_start", order: "desc", limit: 40 });
