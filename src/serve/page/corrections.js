@@ -4,6 +4,7 @@ import { h, refill } from "./dom.js";
 import { clock, date, plural, words } from "./format.js";
 import { panel } from "./panel.js";
 import { item, sentences } from "./sentence.js";
+import { withoutCorrections } from "./shared.js";
 
 export function correctionsView(ctx) {
   const one = panel("Rows that late events restated", {
@@ -28,7 +29,7 @@ export function correctionsView(ctx) {
     refresh: () =>
       one.fill(async () => {
         const found = await get("corrections");
-        if (!found.length) return one.none("None: no late event has changed a row.");
+        if (!found.length) return one.none(withoutCorrections(ctx));
         one.ok();
         const told = sentences(found, ctx.tables());
         const commits = new Map();

@@ -60,7 +60,10 @@ export function pipelineView(ctx) {
   const live = panel("Live records", { size: "w6.x4", note: "held in memory, by operator" });
   const live_list = h("ol.ranking");
   live.body.append(live_list);
-  const flow = panel("Dataflow", { size: "w12", note: "records a second, and live records of each stage" });
+  const flow = panel("Dataflow", {
+    size: "w12",
+    note: "from the sources to the sinks, with live records where they are counted",
+  });
   const kept = listOf(ctx, "Tables of every family", (table) => !table.family && table.kind !== "view");
   const picture = graph();
   flow.body.append(picture.element);

@@ -7,6 +7,12 @@ import { item, sentences } from "./sentence.js";
 
 const SHOWN = { part: 3, w12: 6 };
 
+/// Why there are none: only the run that writes the tables sees what it corrects.
+export const withoutCorrections = (ctx) =>
+  ctx.status()?.mode === "serve"
+    ? "A server without a run sees no corrections."
+    : "None: no late event has changed a row since the run began.";
+
 /// The newest corrections of a family's tables.
 export function corrected(ctx, family, size) {
   const one = panel("Corrections", {
@@ -31,7 +37,7 @@ export function corrected(ctx, family, size) {
           }`,
         );
       known = newest;
-      if (!mine.length) return one.none("None: no late event has changed a row.");
+      if (!mine.length) return one.none(withoutCorrections(ctx));
       one.ok();
       const told = mixed(sentences(mine, ctx.tables()), SHOWN[size]);
       refill(list, told, () => told.map(item));
