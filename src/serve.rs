@@ -13,6 +13,7 @@ mod cells;
 mod deltas;
 mod guard;
 mod health;
+mod kept;
 mod listen;
 mod live;
 pub mod metrics;
@@ -34,6 +35,7 @@ use crate::stats::Stats;
 use crate::tap::Tap;
 use dataflows::Instant;
 use deltas::Written;
+use kept::Kept;
 use parking_lot::Mutex;
 use reading::Readers;
 use samples::Samples;
@@ -93,6 +95,7 @@ struct Served {
     samples: Mutex<Samples>,
     readers: Readers,
     tables: Told,
+    kept: Kept,
     /// What is committed, of a run.
     tap: Option<Arc<Tap>>,
     written: Written,
@@ -177,6 +180,7 @@ impl Server {
             samples: Mutex::default(),
             readers: Readers::default(),
             tables: Told::default(),
+            kept: Kept::default(),
             tap: (mode == Mode::Run).then(|| Arc::new(Tap::keeping(config.serve.delta_bytes))),
             written: Written::default(),
         });

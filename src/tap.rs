@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use told::{Correction, Seen, Told};
 
 /// A commit with more changed rows is not told row by row: who looks on reads the tables again.
-const ROWS_MAX: usize = 20_000;
+const ROWS_MAX: usize = 10_000;
 /// So many corrections are kept.
 const CORRECTIONS: usize = 200;
 

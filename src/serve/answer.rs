@@ -53,6 +53,8 @@ impl IntoResponse for Refusal {
 }
 
 /// A text of JSON.
-pub(super) fn json(body: String) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], body)
+pub(super) fn json(body: impl IntoResponse) -> impl IntoResponse {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -17,6 +17,7 @@ use dataflows::Time;
 use dataflows::table::{Kind, TableId};
 use futures_util::stream::unfold;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,30 +25,22 @@ use tokio::sync::watch;
 
 /// A comment is sent so often, by which a client knows that somebody is there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Of the last commit its text is kept, if it has no more bytes: many who look on get the same.
-const KEPT_BYTES: usize = 1 << 20;
-
-/// The last commit that was written, and its text.
+/// The last commit that was written, and its text: many who look on get the same.
 #[derive(Default)]
 pub(super) struct Written(Mutex<Option<(Time, Arc<str>)>>);
 
 impl Written {
-    /// The text of a commit.
-    fn text(&self, told: &Told, only: Option<TableId>) -> Arc<str> {
-        if only.is_some() {
+    /// The text of a commit; of some tables alone, if only those are wanted.
+    fn text(&self, told: &Told, only: &BTreeSet<TableId>) -> Arc<str> {
+        if !only.is_empty() {
             return told::commit(told, only).into();
         }
         let known = self.0.lock().clone().filter(|(epoch, _)| *epoch == told.epoch);
-        known.map_or_else(
-            || {
-                let text: Arc<str> = told::commit(told, None).into();
-                if text.len() <= KEPT_BYTES {
-                    *self.0.lock() = Some((told.epoch, Arc::clone(&text)));
-                }
-                text
-            },
-            |(_, text)| text,
-        )
+        known.map(|(_, text)| text).unwrap_or_else(|| {
+            let text: Arc<str> = told::commit(told, only).into();
+            *self.0.lock() = Some((told.epoch, Arc::clone(&text)));
+            text
+        })
     }
 }
 
@@ -58,7 +51,8 @@ struct Reading {
     ended: watch::Receiver<bool>,
     /// The last epoch that was told.
     epoch: Time,
-    only: Option<TableId>,
+    /// Of these tables alone; if it is empty, of all.
+    only: BTreeSet<TableId>,
 }
 
 pub(super) async fn deltas(
@@ -67,15 +61,16 @@ pub(super) async fn deltas(
     headers: HeaderMap,
     ended: watch::Receiver<bool>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let (mut from, mut only) = (None, None);
+    let (mut from, mut only) = (None, BTreeSet::new());
     for (name, text) in parameters(uri.query())? {
         let wrong = |why: &str| Refusal::wrong(format!("parameter `{name}`: {why}"));
         match name.as_str() {
             "from" => from = Some(text.parse().map_err(|_| wrong("expected an epoch, a whole number"))?),
             "table" => {
                 let table = all().by_name(&text).filter(|table| table.table().kind() == Kind::Upsert);
-                only =
-                    Some(table.ok_or_else(|| wrong("expected a table whose rows are upserted; see `/api/v1/tables`"))?);
+                let known =
+                    table.ok_or_else(|| wrong("expected a table whose rows are upserted; see `/api/v1/tables`"));
+                only.insert(known?);
             }
             _ => return Err(wrong("there is none of this name: there are from, table")),
         }
@@ -95,7 +90,7 @@ async fn next(mut reading: Reading) -> Option<(Result<Event, Infallible>, Readin
     loop {
         match reading.looking.after(reading.epoch) {
             Next::Commit(told) => {
-                let text = reading.served.written.text(&told, reading.only);
+                let text = reading.served.written.text(&told, &reading.only);
                 reading.epoch = told.epoch;
                 let event = Event::default().id(told.epoch.to_string()).event("commit").data(&*text);
                 return Some((Ok(event), reading));

@@ -7,6 +7,7 @@ mod grouped;
 mod place;
 
 use super::answer::{Refusal, json};
+use super::kept::answer;
 use super::query::{decoded, parameters};
 use super::reading::{Read, read, refused};
 use super::shape::{Shape, shapes};
@@ -29,7 +30,7 @@ pub(super) async fn rows(State(served): State<Arc<Served>>, uri: Uri) -> Result<
     let name = decoded(last).ok_or_else(|| Refusal::wrong("the name of the table is no text"))?;
     let parameters = parameters(uri.query())?;
     let tap = served.tap.clone();
-    let page = read(&served, move |read| {
+    let made = read(&served, move |read| {
         let shapes = shapes(&read.guarded).map_err(|error| refused(&error))?;
         let shape = shapes.into_iter().find(|shape| shape.name == name);
         let shape =
@@ -38,12 +39,14 @@ pub(super) async fn rows(State(served): State<Arc<Served>>, uri: Uri) -> Result<
             tap.as_ref().zip(all().by_name(name)).is_some_and(|(tap, table)| tap.is_same(table, before, now))
         };
         let asked = Asked::read(&shape, &parameters)?;
-        match &asked.group {
+        let page = match &asked.group {
             Some(group) => grouped::rows(read, &shape, &asked, group),
             None => page(read, &shape, &asked, is_same),
-        }
+        };
+        Ok((read.progress.epoch, page?))
     });
-    Ok(json(page.await?))
+    let url = uri.path_and_query().map_or("", |url| url.as_str());
+    Ok(json(answer(&served, url, made).await?))
 }
 
 /// A page. `is_same` tells of a table whether it is at an epoch what it was at an earlier one.

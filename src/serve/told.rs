@@ -5,12 +5,13 @@ use crate::instant;
 use crate::tap::told::{Correction, Restated, Told};
 use dataflows::delta::Delta;
 use dataflows::table::{TableId, Value};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// A commit; of one table alone, if only that is wanted.
-pub(super) fn commit(told: &Told, only: Option<TableId>) -> String {
+/// A commit; of some tables alone, if only those are wanted.
+pub(super) fn commit(told: &Told, only: &BTreeSet<TableId>) -> String {
     let mut out = String::new();
-    let is_wanted = |table: &TableId| only.is_none_or(|only| only == *table);
+    let is_wanted = |table: &TableId| only.is_empty() || only.contains(table);
     write!(out, "{{\"epoch\":{},\"committed_at\":", told.epoch).expect("a String takes everything");
     cells::text(&mut out, &told.committed_at());
     out.push_str(",\"deltas\":[");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// So many rows of a commit are looked up for those who look on, and so many of windows that had ended.
-const LOOKED_UP: usize = 2_000;
+const LOOKED_UP: usize = 1_000;
 const RESTATED: usize = 1_000;
 
 /// A table whose windows end.

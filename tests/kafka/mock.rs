@@ -174,6 +174,8 @@ fn brokers_that_are_away_are_waited_for() {
     await_that("the second half is read", || run.has_read(brokers.sent));
     await_that("it waits for nothing", || run.stats.waits_for().is_empty());
     await_that("what was complained of is over", || run.stats.troubles().is_empty());
+    let caught_up = |topic: &str| run.stats.lag().iter().any(|lag| lag.topic == topic && lag.records == 0);
+    await_that("it is known to be behind by nothing", || caught_up("sign_in") && caught_up("item_view"));
     run.stop.store(true, Ordering::Release);
     brokers.check(run);
 }

@@ -140,6 +140,9 @@ fn every_answer_is_as_the_file_says_and_the_file_says_no_more() {
                 "by" => "registration_count",
                 "limit" => "1",
                 "within" => "1h",
+                "columns" => "timestamp,registration_count",
+                "group" => "window_type",
+                "sum" => "registration_count&group=window_type",
                 "table" => "users",
                 _ => continue,
             };

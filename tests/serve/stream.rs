@@ -89,6 +89,10 @@ fn a_client_has_the_tables_and_goes_on_after_the_run_was_killed() {
     of_one.until(&serving, "/api/v1/deltas?table=users&from=0", "users", |row| row["user_id"] == 4);
     assert_eq!(of_one.tables.keys().collect::<Vec<_>>(), ["users"]);
     assert_eq!(of_one.rows("users"), client.rows("users"));
+    let mut of_two = Client::default();
+    let two = "/api/v1/deltas?table=users&table=user_segments&from=0";
+    of_two.until(&serving, two, "users", |row| row["user_id"] == 4);
+    assert!(of_two.tables.keys().all(|table| ["users", "user_segments"].contains(&table.as_str())));
     // `kill -9`: dropped.
     drop(serving);
     append(folder.path(), &(registers(5, "10:40:00") + &registers(6, "12:40:00")));
