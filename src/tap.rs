@@ -23,7 +23,7 @@ use told::{Correction, Seen, Told};
 
 /// A commit with more changed rows is not told row by row: who looks on reads the tables again.
 const ROWS_MAX: usize = 10_000;
-/// So many corrections are kept.
+/// So many corrections of a table are kept: one event may restate a day of minutes.
 const CORRECTIONS: usize = 200;
 
 /// What was committed last.
@@ -49,7 +49,7 @@ struct Kept {
     watermarks: Watermarks,
     commits: VecDeque<Arc<Told>>,
     bytes: usize,
-    corrections: VecDeque<Arc<Correction>>,
+    corrections: BTreeMap<TableId, VecDeque<Arc<Correction>>>,
     /// What was seen of a commit that is not taken yet.
     seen: Option<(Time, Seen)>,
     /// From which epoch on it is known which tables changed, and when each did last.
@@ -125,9 +125,13 @@ impl Tap {
         }
         (kept.last, kept.watermarks) = (epoch, watermarks);
         let told = Told::new((follows, epoch, clock_ms), deltas, seen);
-        kept.corrections.extend(told.corrections());
-        let over = kept.corrections.len().saturating_sub(CORRECTIONS);
-        kept.corrections.drain(..over);
+        for correction in told.corrections() {
+            let of_table = kept.corrections.entry(correction.restated.table).or_default();
+            if of_table.len() == CORRECTIONS {
+                of_table.pop_front();
+            }
+            of_table.push_back(correction);
+        }
         if rows > ROWS_MAX || told.bytes > self.bytes_max {
             kept.commits.clear();
             (kept.begins, kept.bytes) = (epoch, 0);
@@ -165,9 +169,13 @@ impl Tap {
         self.kept.lock().last
     }
 
-    /// The last corrections, newest first.
+    /// The last corrections of each table, newest first.
     pub fn corrections(&self) -> Vec<Arc<Correction>> {
-        self.kept.lock().corrections.iter().rev().cloned().collect()
+        let kept = self.kept.lock();
+        let mut all: Vec<_> = kept.corrections.values().flat_map(|of_table| of_table.iter().rev().cloned()).collect();
+        drop(kept);
+        all.sort_by_key(|correction| std::cmp::Reverse(correction.epoch));
+        all
     }
 
     /// Whether it is known that a table is at an epoch what it was at an earlier one.

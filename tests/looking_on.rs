@@ -121,7 +121,7 @@ fn stored(sink: &mut Sqlite) -> Tables {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: support::histories(12).min(60), max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: support::histories(12).min(24), max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_told_makes_the_tables(
