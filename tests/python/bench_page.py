@@ -83,4 +83,5 @@ for n in range(ROUNDS):
     seen.append(once(True, 2 * n + 1))
 (cpu, wall), (more_cpu, more_wall) = [[statistics.median(column) for column in zip(*all)] for all in (alone, seen)]
 print(f"medians: {cpu:.2f} and {more_cpu:.2f} CPU-s ({more_cpu / cpu - 1:+.1%}), {wall:.2f} and {more_wall:.2f} s")
-sys.exit(more_cpu > cpu * MORE_CPU_MAX)
+# At a given rate there is time to be looked at.
+sys.exit(not RATE and more_cpu > cpu * MORE_CPU_MAX)
