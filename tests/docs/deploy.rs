@@ -168,3 +168,31 @@ fn the_dashboard_is_of_the_list() {
     let made = serde_json::to_string_pretty(&dashboard).expect("JSON") + "\n";
     assert_is_made("deploy/grafana.json", &made);
 }
+
+/// What the unit of systemd, the image and the containers start, and how they ask for its health.
+#[test]
+fn what_is_started_is_understood() {
+    let unit = read("deploy/deltamart.service");
+    let started = unit.lines().filter_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/"));
+    let image = read("deploy/Dockerfile");
+    let list = |line: &str| serde_json::from_str::<Vec<String>>(line).expect("a list").join(" ");
+    let entry = image.lines().find_map(|line| line.strip_prefix("ENTRYPOINT ")).map(list).expect("an entry");
+    let of_image =
+        image.lines().filter_map(|line| line.strip_prefix("CMD ")).map(|cmd| format!("{entry} {}", list(cmd)));
+    let compose = read("docker-compose.yml");
+    let commands = compose.lines().filter_map(|line| line.trim().strip_prefix("command: "));
+    let commands = commands.map(|command| format!("{entry} {command}"));
+    let checks = compose.lines().filter_map(|line| line.trim().strip_prefix(r#"test: ["CMD", "deltamart", "#));
+    let checks = checks.map(|rest| format!("deltamart {}", list(&format!("[{rest}"))));
+    let calls: Vec<_> = started.map(str::to_owned).chain(of_image).chain(commands).chain(checks).collect();
+    assert_eq!(calls.len(), 5, "{calls:?}");
+    for call in &calls {
+        let words = shlex::split(call).unwrap_or_else(|| panic!("{call}"));
+        if let Err(error) = deltamart::cli::parse(words.into_iter().map(Into::into)) {
+            panic!("`{call}`: {error}");
+        }
+    }
+    let stays = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).expect("it is said");
+    assert_eq!(stays, "2 3");
+    assert!(read("docs/operating.md").contains("not restart it after exit code 2 or 3"), "as the page says");
+}

@@ -14,6 +14,7 @@ pub(super) fn sinks(served: &Served) -> Vec<&'static str> {
         ("kafka", config.publish.is_given()),
         ("snowflake", config.snowflake.is_given()),
         ("archive", config.archive.is_given()),
+        ("clean events", config.clean.is_given()),
     ];
     let first = if in_memory { "memory" } else { "sqlite" };
     // Nothing else is written beside a warehouse in memory.
