@@ -295,8 +295,7 @@ pub struct LateArgs {
 /// What `explain` explains.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The table: of a metric, or of events
-    #[arg(required_unless_present_any = ["language", "duckdb"])]
+    /// The table: of a metric, or of events [default: the whole dataflow]
     pub name: Option<String>,
     /// Print only SQL that gives the rows of the table: what `verify` runs in SQLite; your text with what DuckDB needs for
     /// it; or a statement of Snowflake over the raw table there
@@ -308,6 +307,9 @@ pub struct ExplainArgs {
     /// Print the file `model/duckdb.sql`: the events of the model as views, to write a metric in DuckDB first
     #[arg(long, conflicts_with_all = ["name", "sql", "language"])]
     pub duckdb: bool,
+    /// The whole dataflow for Graphviz, with what is in memory
+    #[arg(long, conflicts_with_all = ["name", "sql", "language", "duckdb"])]
+    pub dot: bool,
 }
 
 /// Whose SQL a metric is printed in.

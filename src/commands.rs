@@ -72,6 +72,7 @@ mod unpriced;
 mod verify;
 mod waiting;
 mod watched;
+mod whole;
 
 use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
 use crate::commit;

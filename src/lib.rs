@@ -77,6 +77,7 @@ pub mod rules;
 pub mod engine;
 pub mod kept;
 pub mod turns;
+mod wiring;
 
 pub mod cases;
 pub mod commit;

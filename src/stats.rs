@@ -83,6 +83,8 @@ pub struct Stats {
     starting: Mutex<Option<Trouble>>,
     /// Why the journal cannot be written.
     journal_away: Mutex<Option<String>>,
+    /// Rows upserted, deleted and added, by the names of their tables.
+    rows: Mutex<BTreeMap<&'static str, u64>>,
     /// Where rows go.
     pub sinks: Sinks,
     /// Where the warehouse is.
@@ -254,6 +256,11 @@ impl Stats {
         *self.snapshot.lock()
     }
 
+    /// Rows upserted, deleted and added, by the names of their tables.
+    pub fn rows(&self) -> BTreeMap<&'static str, u64> {
+        self.rows.lock().clone()
+    }
+
     /// Notes where the warehouse is before the first commit of this run.
     pub fn begins_at(&self, last: LastCommit) {
         *self.last_commit.lock() = last;
@@ -285,6 +292,11 @@ impl Stats {
         self.deleted.fetch_add(of(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
         self.appended.fetch_add(commit.appends.values().map(Vec::len).sum::<usize>() as u64, Relaxed);
         self.late.fetch_add(commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64, Relaxed);
+        let of_tables = commit.deltas.iter().map(|(id, deltas)| (id, deltas.len()));
+        let of_tables = of_tables.chain(commit.appends.iter().map(|(id, rows)| (id, rows.len())));
+        let mut rows = self.rows.lock();
+        of_tables.for_each(|(id, count)| *rows.entry(id.name()).or_default() += count as u64);
+        drop(rows);
         self.watermarks.lock().clone_from(&commit.watermarks);
         self.freshness_ms.store(freshness_ms, Relaxed);
         self.freshness_max_ms.fetch_max(freshness_ms, Relaxed);

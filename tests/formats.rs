@@ -95,12 +95,12 @@ pub fn kept_names() -> BTreeSet<&'static str> {
 }
 
 /// What is kept only by settings that nobody has who has not set them.
-pub const OF_SETTINGS: [&str; 2] = ["shop/carts/events_of_texts", "shop/views/once"];
+pub const OF_SETTINGS: [&str; 3] = ["shop/carts/events_of_texts", "shop/clean/once", "shop/views/once"];
 
 /// A little of each of these.
 fn of_settings() -> Vec<Section> {
     let mut options = support::options(1);
-    options.settings.once = true;
+    (options.settings.once, options.settings.lane.clean) = (true, true);
     options.rules.shop.cart_id = CartIds::Text;
     let steps = [
         event("item_view", "10:04", r#""user_id":1,"item_id":"7""#),

@@ -218,7 +218,15 @@ fn a_table_is_explained() {
     has(&says(at, 2, &["explain", "rejected_events", "--sql", "sqlite"]), &["is no metric"]);
     has(&says(at, 2, &["explain", "product_sale"]), &["did you mean `product_sales`?"]);
     has(&says(at, 0, &["explain", "--language"]), &["A metric is a file NAME.sql", "is_final()"]);
-    says(at, 2, &["explain"]);
+    has(
+        &says(at, 0, &["explain"]),
+        &["\nstore_events\n", "\n  product_sales", "shop\n  user_registration_metrics", "rows go to sqlite"],
+    );
+    has(
+        &says(at, 0, &["explain", "--dot"]),
+        &["digraph deltamart {", "\"family store_events\" -> \"product_sales\" -> commit;"],
+    );
+    says(at, 2, &["explain", "--dot", "product_sales"]);
     says(at, 2, &["explain", "--language", "product_sales"]);
     // Whatever is wrong with the model.
     put(at, "model/store_events.toml", "doc");

@@ -129,6 +129,8 @@ Examples:
         flags: &[SETTINGS, WAREHOUSE],
         examples: "\
 Examples:
+  deltamart explain
+  deltamart explain --dot > dataflow.dot
   deltamart explain orders_by_day
   deltamart explain checkout_metrics --sql sqlite
   deltamart explain orders_by_day --sql duckdb

@@ -5,6 +5,7 @@ use super::rows::prose;
 use super::show::no_table;
 use super::state;
 use super::text::{count, grouped};
+use super::whole;
 use super::{Refused, open_to_read};
 use crate::cli::{ExplainArgs, SqlOf};
 use crate::config::Config;
@@ -38,7 +39,7 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
         return views(config);
     }
     let Some(name) = &arguments.name else {
-        return Err(Refused("which table? `explain NAME`; `show` lists them".to_owned()).into());
+        return whole::dataflow(config, arguments.dot);
     };
     let tables = all().tables();
     if let Some(view) = families::views().iter().find(|view| view.name.eq_ignore_ascii_case(name)) {

@@ -374,9 +374,14 @@ fn rounded(ms: i64) -> String {
     };
     span::show(ms.max(0) / unit * unit)
 }
-/// How many records the last run had in memory under a name, when it was last heard of; nothing if no state can say it.
-pub(super) fn last_heard(config: &Config, name: &str) -> Option<usize> {
+
+/// How many records each operator of the last run had in memory, when it was last heard of; nothing if no state can say it.
+pub(super) fn last_heard_of_all(config: &Config) -> Option<BTreeMap<String, usize>> {
     let dir = StateDir::open_to_read(store::open_to_read(&config.state_place()).ok()?).ok()??;
-    let heard = dir.heartbeat::<Heartbeat>().ok()??;
-    heard.live.get(name).copied()
+    Some(dir.heartbeat::<Heartbeat>().ok()??.live)
+}
+
+/// How many of them one had.
+pub(super) fn last_heard(config: &Config, name: &str) -> Option<usize> {
+    last_heard_of_all(config)?.get(name).copied()
 }

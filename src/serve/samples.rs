@@ -18,6 +18,8 @@ const TICKS: f64 = 100.0;
 struct Sample {
     records: u64,
     rows: u64,
+    /// The same rows, by table.
+    tables: BTreeMap<&'static str, u64>,
     /// The ticks of processor time of each worker.
     ticks: BTreeMap<usize, u64>,
     /// How many records of each topic were not read yet.
@@ -35,6 +37,8 @@ pub(super) struct Rates {
     pub(super) records: f64,
     /// Rows a second.
     pub(super) rows: f64,
+    /// Rows of each table a second.
+    pub(super) tables: BTreeMap<&'static str, f64>,
     /// Which part of its time each worker computes, where the system tells.
     pub(super) busy: BTreeMap<usize, f64>,
 }
@@ -44,7 +48,7 @@ impl Samples {
     pub(super) fn take(&mut self, stats: &Stats) {
         let rows = [&stats.upserted, &stats.deleted, &stats.appended].iter().map(|rows| rows.load(Relaxed)).sum();
         let lag = stats.lag().into_iter().map(|lag| (lag.topic, lag.records)).collect();
-        let sample = Sample { records: stats.records.load(Relaxed), rows, ticks: ticks(), lag };
+        let sample = Sample { records: stats.records.load(Relaxed), rows, tables: stats.rows(), ticks: ticks(), lag };
         self.put(Instant::now(), sample);
     }
 
@@ -88,7 +92,13 @@ impl Samples {
             let since = first.ticks.get(worker)?;
             Some((*worker, (ticks.saturating_sub(*since) as f64 / TICKS / seconds).min(1.0)))
         });
+        let tables = last.tables.iter().map(|(table, rows)| {
+            // It has none before its first row.
+            let since = rows.saturating_sub(first.tables.get(table).copied().unwrap_or_default());
+            (*table, since as f64 / seconds)
+        });
         Rates {
+            tables: tables.collect(),
             records: (last.records - first.records) as f64 / seconds,
             rows: (last.rows - first.rows) as f64 / seconds,
             busy: busy.collect(),
@@ -123,7 +133,8 @@ mod tests {
         let (mut samples, start) = (Samples::default(), Instant::now());
         let mut put = |second: u64, records: u64, ticks: u64| {
             let lag = [("a".to_owned(), records), ("b".to_owned(), 1000 - records % 1000), ("c".to_owned(), 7)].into();
-            let sample = Sample { records, rows: 2 * records, ticks: [(0, ticks)].into(), lag };
+            let tables = [("sales", 2 * records)].into();
+            let sample = Sample { records, rows: 2 * records, tables, ticks: [(0, ticks)].into(), lag };
             samples.put(start + Duration::from_secs(second), sample);
             samples.rates()
         };
@@ -132,7 +143,8 @@ mod tests {
             put(second, 500 + 100 * second, 7 + 50 * second);
         }
         let rates = put(21, 500 + 100 * 21, 7 + 50 * 21);
-        assert_eq!(rates, Rates { records: 100.0, rows: 200.0, busy: [(0, 0.5)].into() });
+        let tables = [("sales", 200.0)].into();
+        assert_eq!(rates, Rates { records: 100.0, rows: 200.0, tables, busy: [(0, 0.5)].into() });
         assert_eq!(put(22, 3, 0), Rates::default(), "it began from nothing");
         put(23, 500, 0);
         let trends = ["a", "b", "c", "d"].map(|topic| samples.trend(topic));

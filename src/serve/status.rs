@@ -153,7 +153,7 @@ fn troubles(stats: &Stats) -> Value {
 }
 
 fn sinks(served: &Served, stats: &Stats) -> Value {
-    let kinds = graph::sinks(served);
+    let kinds: Vec<_> = crate::wiring::sinks(&served.config).into_iter().map(|(kind, _)| kind).collect();
     let sink = |(number, sink): (usize, crate::stats::sinks::OfSink)| {
         json!({
             "name": sink.name,

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 PROGRAM = os.path.abspath(os.environ["DELTAMART"])
 BROKERS, REGISTRY = os.environ["DELTAMART_BROKERS"], os.environ["DELTAMART_REGISTRY"]
 EVENTS, DAYS = int(os.environ.get("EVENTS", 5_000_000)), int(os.environ.get("DAYS", 3))
-SECONDS, RATE = int(os.environ.get("SECONDS_PACED", 30)), 20_000
+SECONDS, RATE, STORE_RATE = int(os.environ.get("SECONDS_PACED", 30)), 20_000, 5_000
 # As scripts/bench.
 SOME = 'tables=["user_registration_metrics","checkout_metrics","session_metrics","active_sessions","movie_sale_lines","movie_sales_metrics"]'
 ALL = 'tables=["all"]'
@@ -144,36 +144,58 @@ class Reader:
 def paced(what, tables, raw):
     name = "paced" + re.sub(r"\W+", "", what)
     settings(name, RATE * SECONDS, RATE)
-    catalog_topic = f"bench-{stamp}-{name}-{CATALOG}"
     # Topics and the catalog first: what is measured is a shop that is open.
-    wait(start("catalog", "catalog", os.path.join(os.path.dirname(__file__), "..", "..", "data", "Movies.txt"), "--config", f"{name}.toml",
-               "--brokers", BROKERS), "catalog")
-    pipeline = start("run", "run", "--config", f"{name}.toml", "-w", "2", "--raw", raw, "--warehouse", f"{name}.db", "--set", tables)
+    begin = ["catalog", os.path.join(os.path.dirname(__file__), "..", "..", "data", "Movies.txt"), "--config", f"{name}.toml", "--brokers", BROKERS]
+    run = ["--config", f"{name}.toml", "--raw", raw, "--set", tables]
+    beside(what, name, begin, run, ["--config", f"{name}.toml", "--brokers", BROKERS], f"bench-{stamp}-{name}-{CATALOG}")
+
+
+def store():
+    """The shipped store: all its tables and raw rows, at the defaults."""
+    shutil.copytree(os.path.join(os.path.dirname(__file__), "..", "..", "model", "store"), os.path.join(folder, "store"))
+    path = os.path.join(folder, "store", "store_events.toml")
+    with open(path) as file:
+        text, topics = re.subn(r'(?m)^topics *=.*$', f'topics = ["bench-{stamp}-store"]', file.read())
+    if topics != 1:
+        raise Failed(f"{path} does not say its topics in one line")
+    with open(path, "w") as file:
+        file.write(text)
+    of = ["--model", "store", "--brokers", BROKERS]
+    simulate = lambda events, seed: [*of, "--events", str(events), "--rate", str(STORE_RATE), "--seed", str(seed)]
+    # The topic first.
+    beside("the store, all tables, raw ones too", "store", ["simulate", *simulate(100, 2)], of, simulate(STORE_RATE * SECONDS, 1), None)
+
+
+def beside(what, name, begin, run, simulate, catalog_topic):
+    """A live run, and a producer beside it: of each record, when it was seen to be committed."""
+    wait(start("begin", *begin), "begin")
+    pipeline = start("run", "run", *run, "-w", "2", "--warehouse", f"{name}.db")
     until = time.monotonic() + 60
     reader = None
-    while reader is None or sum(reader.positions().values()) < records("catalog"):
+    while reader is None or sum(reader.positions().values()) < records("begin"):
         if pipeline.poll() is not None or time.monotonic() > until:
-            raise Failed(f"the pipeline did not read the catalog ({pipeline.returncode}): {said('run')[-2000:]}")
+            raise Failed(f"the pipeline did not read what is there ({pipeline.returncode}): {said('run')[-2000:]}")
         time.sleep(0.1)
         try:
             reader = reader or Reader(f"{name}.db")
             reader.look()
         except sqlite3.OperationalError:
             continue
-    shop = start("simulate", "simulate", "--config", f"{name}.toml", "--brokers", BROKERS)
+    before = {partition: position for partition, position in reader.positions().items() if not catalog_topic or catalog_topic not in partition}
+    shop = start("simulate", "simulate", *simulate)
     all_sent = None
     while all_sent is None or sum(reader.positions().values()) < all_sent:
         reader.look()
         if all_sent is None and os.waitid(os.P_PID, shop.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             wait(shop, "simulate")
-            all_sent = records("catalog") + records("simulate")
+            all_sent = records("begin") + records("simulate")
             until = time.monotonic() + 60
         if pipeline.poll() is not None or (all_sent and time.monotonic() > until):
             raise Failed(f"the pipeline has not come to the end ({pipeline.returncode}): {said('run')[-2000:]}")
         time.sleep(0.01)
     pipeline.send_signal(signal.SIGTERM)
     used = wait(pipeline, "run")
-    spent = latencies(reader.seen, catalog_topic)
+    spent = latencies(reader.seen, catalog_topic, before)
     at = lambda share: spent[min(len(spent) - 1, int(len(spent) * share))]
     within = bisect.bisect_right(spent, 1000) / len(spent)
     rate = re.search(r"acknowledged in .* \(([\d,]+)/s\)", said("simulate"))[1]
@@ -184,8 +206,8 @@ def paced(what, tables, raw):
     )
 
 
-def latencies(seen, catalog_topic):
-    """Of every record: from its creation to the first look that found it committed, in ms; in order of length."""
+def latencies(seen, catalog_topic, before):
+    """Of every record but those of before: from its creation to the first look that found it committed, in ms; in order of length."""
     ends = {}
     for partition, end in seen[-1][1].items():
         topic, _, number = partition.rpartition("/")
@@ -199,8 +221,9 @@ def latencies(seen, catalog_topic):
                 upto.append(position)
                 times.append(when)
     consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": f"bench-{stamp}-look", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
-    spent, left = [], sum(ends.values())
+    first = {at: before.get(f"{at[0]}/{at[1]}", 0) for at in ends}
+    consumer.assign([TopicPartition(topic, number, first[topic, number]) for topic, number in ends])
+    spent, left = [], sum(ends[at] - first[at] for at in ends)
     until = time.monotonic() + 120
     while left > 0:
         for message in consumer.consume(10_000, timeout=1):
@@ -223,10 +246,17 @@ def main(which):
     if which in ("backlog", "all"):
         backlog()
     if which in ("paced", "all"):
-        print(f"\n| {SECONDS} s at {RATE:,} a second, two workers, SQLite | sent a second | records | p50 ms | p99 ms | max ms | within 1 s | commits seen | CPU-µs an event | MB at most |")
-        print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+        heading(RATE)
         paced("windows, sessions, sales", SOME, "off")
         paced("all tables, raw ones too", ALL, "on")
+    if which in ("store", "all"):
+        heading(STORE_RATE)
+        store()
+
+
+def heading(rate):
+    print(f"\n| {SECONDS} s at {rate:,} a second, two workers, SQLite | sent a second | records | p50 ms | p99 ms | max ms | within 1 s | commits seen | CPU-µs an event | MB at most |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
 
 
 def terminated(*_):
@@ -235,8 +265,8 @@ def terminated(*_):
 
 signal.signal(signal.SIGTERM, terminated)
 try:
-    if len(sys.argv) > 2 or sys.argv[1:] not in ([], ["backlog"], ["paced"]):
-        raise Failed(f"`{' '.join(sys.argv[1:])}`: expected `backlog`, `paced`, or nothing for both")
+    if len(sys.argv) > 2 or sys.argv[1:] not in ([], ["backlog"], ["paced"], ["store"]):
+        raise Failed(f"`{' '.join(sys.argv[1:])}`: expected `backlog`, `paced`, `store`, or nothing for all of them")
     main((sys.argv[1:] or ["all"])[0])
 except Failed as why:
     print(f"== {why}", file=sys.stderr)
