@@ -3,7 +3,7 @@
 //! One thread, `http`, with a runtime of its own. The pipeline never waits for it: what it shows are counters that are there
 //! anyway, and the tables, which are read from the file like by any other program, each answer within one commit.
 //!
-//! **Who is answered.** Only reading requests, from this machine unless a token is set ([`guard`]). A request without an end, a
+//! **Who is answered.** Only reading requests, from this machine unless a token is set (`guard`). A request without an end, a
 //! body, too many connections, and a table that takes too long have bounds. What is wrong with a request is said in JSON,
 //! `{"error": "..."}`, and a bug in here ends an answer, never the run.
 
@@ -18,6 +18,7 @@ mod listen;
 mod live;
 pub mod metrics;
 mod page;
+mod patient;
 mod query;
 mod reading;
 mod rows;

@@ -5,7 +5,7 @@
 //! nobody can look on there is no tap, and this costs nothing.
 //!
 //! A row before a commit is [looked up](tapped) only while somebody looks on, and of windows that had ended: a late event
-//! restates those, and that is [told](told) apart.
+//! restates those, and that is [told] apart.
 
 pub mod tapped;
 pub mod told;

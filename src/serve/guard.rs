@@ -72,16 +72,16 @@ fn checked(served: &Served, request: &Request) -> Result<(), Refusal> {
 
 /// Whether a host is one by whose name we may be asked.
 fn is_ours(host: &str, named: &[String]) -> bool {
-    let without_port = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(number, _)| number),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    let is_number = if host.starts_with('[') {
-        without_port.parse::<Ipv6Addr>().is_ok()
-    } else {
-        without_port.parse::<IpAddr>().is_ok()
-    };
-    is_number
+    let bare = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (without_port, port) = bare.unwrap_or_else(|| host.split_at(host.find(':').unwrap_or(host.len())));
+    // Behind the name there is a port, or nothing.
+    if !port.is_empty() && port.strip_prefix(':').is_none_or(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
+    if bare.is_some() {
+        return without_port.parse::<Ipv6Addr>().is_ok();
+    }
+    without_port.parse::<IpAddr>().is_ok()
         || without_port.eq_ignore_ascii_case("localhost")
         || named.iter().any(|name| name.eq_ignore_ascii_case(without_port))
 }
@@ -119,9 +119,21 @@ mod tests {
         {
             assert!(is_ours(host, &named), "{host}");
         }
-        for host in
-            ["", ":", "evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[evil]", "[::1", "1"]
-        {
+        for host in [
+            "",
+            ":",
+            "evil.example",
+            "localhost.evil.example:80",
+            "127.0.0.1.evil.example",
+            "[evil]",
+            "[::1",
+            "1",
+            "[localhost]",
+            "[::1]evil.example",
+            "localhost:evil.example",
+            "localhost:",
+            "127.0.0.1:80:80",
+        ] {
             assert!(!is_ours(host, &named), "{host}");
         }
     }

@@ -1,6 +1,7 @@
 //! The thread that serves: connections, each with bounds.
 
 use super::answer::{Refusal, json};
+use super::patient::Patient;
 use super::{Served, THREAD, deltas, guard, health, live, metrics, over, page, rows, status, tables};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -21,6 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 const CONNECTIONS_MAX: usize = 512;
 /// A connection whose next request is not whole for so long is closed.
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+/// A connection whose client takes nothing of what is sent for so long is closed.
+const WRITE_PATIENCE: Duration = Duration::from_secs(15);
 /// A request's line and headers have no more bytes.
 const HEADER_MAX: usize = 32 << 10;
 /// What is being sent when the run ends has so long.
@@ -103,7 +106,8 @@ async fn connection(stream: TcpStream, app: Router, mut ended: watch::Receiver<b
     stream.set_nodelay(true).ok();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE).max_buf_size(HEADER_MAX).half_close(false);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let stream = Patient::new(TokioIo::new(stream), WRITE_PATIENCE);
+    let connection = http.serve_connection(stream, TowerToHyperService::new(app));
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -1,6 +1,6 @@
 //! `/metrics`: what is counted, in the text format of Prometheus.
 //!
-//! What there is stands in one [list](list): of it the answer is written, and `deploy/grafana.json` is made.
+//! What there is stands in one [list]: of it the answer is written, and `deploy/grafana.json` is made.
 
 pub mod list;
 

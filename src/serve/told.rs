@@ -19,16 +19,19 @@ pub(super) fn commit(told: &Told, only: &BTreeSet<TableId>) -> String {
     for (table, deltas) in told.deltas.iter().filter(|(table, _)| is_wanted(table)) {
         let before = told.seen.before.get(table);
         for delta in deltas {
-            between.write(&mut out);
+            let before = before.and_then(|before| before.get(delta.key(*table)));
             let (op, after) = match delta {
                 Delta::Upsert(row) => ("upsert", Some(row)),
+                // It came and went between two commits.
+                Delta::Delete(_) if before.is_some_and(Option::is_none) => continue,
                 Delta::Delete(_) => ("delete", None),
             };
+            between.write(&mut out);
             of_table(&mut out, *table, op);
             out.push_str(",\"key\":");
             object(&mut out, *table, Some(delta.key(*table)));
             // Absent where nobody looked.
-            if let Some(before) = before.and_then(|before| before.get(delta.key(*table))) {
+            if let Some(before) = before {
                 out.push_str(",\"before\":");
                 object(&mut out, *table, before.as_deref());
             }

@@ -1,5 +1,5 @@
 //! The archive: accepted records as they came, e-mail addresses masked, as Parquet files by their writers' schemas.
-//! Another one is of clean events: their partitions are days, and the offset of an event is its number ([`taken`]).
+//! Another one is of clean events: their partitions are days, and the offset of an event is its number (`taken`).
 //!
 //! ```text
 //! TOPIC/UUID.parquet                    records of one partition, in the order of their offsets

@@ -73,6 +73,8 @@ fn what_does_not_go_together_is_refused() {
     let serving = Serving::start(folder.path(), &["serve", "127.0.0.1:0"]);
     for (parameters, parameter) in [
         ("sum=units_sold", "sum"),
+        ("group=movie_id&sum=units_sold&sum=units_sold", "sum"),
+        ("columns=movie_id,movie_id", "columns"),
         ("group=nothing", "group"),
         ("group=movie_id&sum=window_type", "sum"),
         ("group=movie_id&by=total_sales", "by"),

@@ -38,6 +38,16 @@ export async function rows(table, params) {
   return { epoch: answer.epoch, columns: answer.columns, rows: named, next: answer.next ?? null };
 }
 
+/// The same of several pages, one behind the other, all of one commit.
+export async function pages(table, params, most) {
+  let found = await rows(table, params);
+  for (let page = 1; found.next && page < most; page++) {
+    const more = await rows(table, { ...params, after: found.next });
+    found = { ...more, rows: [...found.rows, ...more.rows] };
+  }
+  return found;
+}
+
 /// An event stream. It is closed at the first error: whoever opened it decides when to try again.
 export function stream(path, params, events, on_error) {
   const source = new EventSource(BASE + path + query(params));

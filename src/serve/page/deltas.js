@@ -24,7 +24,8 @@ export function deltasView(ctx) {
   let whole = false;
 
   const names = [...ctx.tables().values()]
-    .filter((one) => one.kind !== "raw" && one.kind !== "view")
+    // Rows of the others are only added, and the stream has none of them.
+    .filter((one) => one.kind === "upsert" || one.name === "quality")
     .map((one) => one.name);
   const select = h(
     "select",

@@ -59,14 +59,19 @@ export function store(ctx, family) {
   const all = allTables(ctx, family, true);
 
   async function showSales() {
-    const found = await rows("product_sales", { by: "window_start", order: "desc", limit: 40 });
+    // A window may have more products than are shown: what it sold is asked for by itself.
+    const by = { by: "window_start", order: "desc", limit: 40 };
+    const [found, sums] = await Promise.all([
+      rows("product_sales", by),
+      rows("product_sales", { ...by, group: "window_start", sum: ["units", "revenue"] }),
+    ]);
+    const totals = new Map(sums.rows.map((row) => [row.window_start, row]));
     if (!found.rows.length) return sales.none("Nothing was sold yet.");
     sales.ok(found.epoch);
     const windows = new Map();
     for (const row of found.rows) windows.set(row.window_start, [...(windows.get(row.window_start) ?? []), row]);
-    // The last window may be cut off by the limit: it is left out, unless it is the only one.
-    const shown = [...windows].slice(0, found.next && windows.size > 1 ? -1 : undefined);
-    refill(sales_rows, shown, () =>
+    const shown = [...windows].filter(([at]) => totals.has(at));
+    refill(sales_rows, [shown, sums.rows], () =>
       shown.map(([at, of]) => [
         h(
           "tr.group",
@@ -77,8 +82,8 @@ export function store(ctx, family) {
             `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
             !of[0].is_final && h("span.beside", null, "so far"),
           ),
-          h("td.num", null, count(sum(of, "units"))),
-          h("td.num", null, money(sum(of, "revenue"))),
+          h("td.num", null, count(totals.get(at).units)),
+          h("td.num", null, money(totals.get(at).revenue)),
         ),
         of
           .sort((a, b) => b.revenue - a.revenue)
@@ -91,6 +96,8 @@ export function store(ctx, family) {
               h("td.num", null, money(row.revenue)),
             ),
           ),
+        totals.get(at).rows > of.length &&
+          h("tr", null, h("th.beside", { scope: "row", colspan: "3" }, `and ${count(totals.get(at).rows - of.length)} more`)),
       ]),
     );
   }
@@ -253,9 +260,6 @@ export function store(ctx, family) {
     },
   };
 }
-
-/// Money is added in cents: a sum of floats may be a cent off.
-const sum = (rows_of, column) => rows_of.reduce((all, one) => all + Math.round(one[column] * 100), 0) / 100;
 
 /// What earned most in a period that is chosen.
 function top(ctx, { title, table, column }) {

@@ -7,6 +7,7 @@ use crate::serve::shape::{Column, Shape};
 use crate::sink::sqlite::quoted;
 use dataflows::table::Type;
 use rusqlite::types::Value;
+use std::collections::BTreeSet;
 
 /// So many rows are a page, if nobody says how many, and at the most.
 const LIMIT: usize = 100;
@@ -103,6 +104,8 @@ impl Asked {
             let places = vec!["?"; values.len()].join(", ");
             asked.conditions.push((format!("{} IN ({places})", quoted(name)), values));
         }
+        once("columns", asked.columns.as_deref().unwrap_or_default())?;
+        once("sum", &sums)?;
         asked.group = group.map(|column| Group { column, sums: std::mem::take(&mut sums) });
         asked.judged(shape, !sums.is_empty())
     }
@@ -126,6 +129,15 @@ impl Asked {
             (None, Some(by)) if shape.column(by).is_none() => wrong("by", "expected a column of the table"),
             (Some(_) | None, Some(_) | None) => Ok(self),
         }
+    }
+}
+
+/// Refuses a column that is asked for twice: an answer would be as long as somebody likes.
+fn once(parameter: &str, columns: &[Column]) -> Result<(), Refusal> {
+    let mut names = BTreeSet::new();
+    match columns.iter().find(|column| !names.insert(&column.name)) {
+        Some(twice) => Err(Refusal::wrong(format!("parameter `{parameter}`: `{}` is named twice", twice.name))),
+        None => Ok(()),
     }
 }
 

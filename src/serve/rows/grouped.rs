@@ -1,7 +1,7 @@
 //! One row for each value of a column: how many rows have it, and sums over them.
 
 use super::asked::{Asked, Group};
-use super::{clause, head};
+use super::{PAGE_BYTES, clause, head};
 use crate::serve::answer::Refusal;
 use crate::serve::cells;
 use crate::serve::reading::{Read, refused};
@@ -35,6 +35,13 @@ pub(super) fn rows(read: &Read, shape: &Shape, asked: &Asked, group: &Group) -> 
     let mut out = head(shape, read.progress.epoch, &group.names().collect::<Vec<_>>());
     let mut between = "[";
     while let Some(row) = reading.next_row().map_err(|error| refused(&error))? {
+        if out.len() > PAGE_BYTES {
+            let why = format!(
+                "parameter `group`: the groups are larger than {} MB: ask for fewer (`limit`)",
+                PAGE_BYTES >> 20
+            );
+            return Err(Refusal::wrong(why));
+        }
         for (place, ty) in types.iter().enumerate() {
             out.push_str(if place == 0 { between } else { "," });
             cells::write_stored(&mut out, *ty, row.get_ref(place).unwrap_or(ValueRef::Null));

@@ -52,6 +52,7 @@ fn select(names: &Names, id: TableId, once: Option<&[usize]>) -> String {
     let known = of(&mut known.into_iter().map(|(_, column)| column), "");
     // The first that came, and of those the least: as metrics take it.
     let order = of(&mut others.into_iter().map(|(_, column)| column), "");
+    let order = order.into_iter().map(|column| format!("{column} NULLS FIRST"));
     let order = std::iter::once(epoch.clone()).chain(order).collect::<Vec<_>>().join(", ");
     let inner = format!("SELECT {}, _e.{epoch}, {lies}\n{joined}", of(&mut own.iter(), "_e.").join(", "));
     format!(
@@ -126,7 +127,7 @@ mod tests {
 LEFT JOIN "DELTAMART"."RAW"."LATE_EVENTS" AS _l ON _l."_TOPIC" = _e."_TOPIC" AND "#;
         assert!(each.contains(joined) && !each.contains("QUALIFY"), "{each}");
         let by_some = select(&names, id, Some(&[1, 2]));
-        let ends = r#"QUALIFY "_LATE" OR ROW_NUMBER() OVER (PARTITION BY "TIMESTAMP", "USER_ID", "_LATE" ORDER BY "_EPOCH", "EVENT_NAME", "ITEM_ID", "RATING") = 1"#;
+        let ends = r#"QUALIFY "_LATE" OR ROW_NUMBER() OVER (PARTITION BY "TIMESTAMP", "USER_ID", "_LATE" ORDER BY "_EPOCH", "EVENT_NAME" NULLS FIRST, "ITEM_ID" NULLS FIRST, "RATING" NULLS FIRST) = 1"#;
         assert!(by_some.ends_with(ends), "{by_some}");
     }
 
