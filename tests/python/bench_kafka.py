@@ -160,7 +160,7 @@ def store():
         raise Failed(f"{path} does not say its topics in one line")
     with open(path, "w") as file:
         file.write(text)
-    of = ["--model", "store", "--brokers", BROKERS]
+    of = ["--model", "./store", "--brokers", BROKERS, "--set", "kafka.format=json"]
     simulate = lambda events, seed: [*of, "--events", str(events), "--rate", str(STORE_RATE), "--seed", str(seed)]
     # The topic first.
     beside("the store, all tables, raw ones too", "store", ["simulate", *simulate(100, 2)], of, simulate(STORE_RATE * SECONDS, 1), None)

@@ -76,7 +76,8 @@ function layout(of) {
 }
 
 const facts = (node) =>
-  [absent(node.rate) ? null : `${rate(node.rate)}/s`, absent(node.live) ? null : `${short(node.live)} live`]
+  // What stands still says so by having none.
+  [node.rate > 0 ? `${rate(node.rate)}/s` : null, absent(node.live) ? null : `${short(node.live)} live`]
     .filter(Boolean)
     .join(" · ");
 

@@ -62,7 +62,7 @@ export function pipelineView(ctx) {
   live.body.append(live_list);
   const flow = panel("Dataflow", {
     size: "w12",
-    note: "from the sources to the sinks, with live records where they are counted",
+    note: "from the sources to the sinks, with rates, and live records where they are counted",
   });
   const kept = listOf(ctx, "Tables of every family", (table) => !table.family && table.kind !== "view");
   const picture = graph();
