@@ -53,6 +53,18 @@ pub(crate) fn configured() -> Config {
     configured_at(&needed("DELTAMART_SNOWFLAKE"))
 }
 
+/// The same for the program.
+pub(crate) fn flags(config: &Config) -> Vec<String> {
+    let settings = [
+        ("account", &config.account),
+        ("user", &config.user),
+        ("private_key", &config.private_key),
+        ("database", &config.database),
+        ("url", &config.url),
+    ];
+    settings.into_iter().flat_map(|(name, value)| ["--set".to_owned(), format!("snowflake.{name}={value}")]).collect()
+}
+
 fn configured_at(at: &str) -> Config {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     Config {

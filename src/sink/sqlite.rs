@@ -6,6 +6,7 @@ pub mod left;
 mod purge;
 pub mod quality;
 pub mod rejected;
+mod statements;
 pub mod trouble;
 mod views;
 
@@ -23,6 +24,7 @@ use rusqlite::{
     params_from_iter,
 };
 use serde_json::Value as Json;
+use statements::{delete_sql, insert_sql, row_sql, upsert_sql};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -570,37 +572,4 @@ pub fn view_ddl(of: &Table, view: &ByMinute, family: &str) -> String {
     let (table, progress) = (quoted(of.name), quoted("_progress"));
     let select = by_minute::select(by_minute::Dialect::Sqlite, quoted, (of, view, family), &table, &progress);
     format!("CREATE VIEW IF NOT EXISTS {} AS -- {}\n{select}", quoted(view.name), view.doc)
-}
-
-fn insert_into(table: &Table) -> String {
-    let columns: Vec<_> = all_columns(table).iter().map(|column| quoted(column.name)).collect();
-    let places = vec!["?"; columns.len()].join(", ");
-    format!("INSERT INTO {} ({}) VALUES ({places})", quoted(table.name), columns.join(", "))
-}
-
-fn insert_sql(table: &Table) -> String {
-    format!("{} ON CONFLICT DO NOTHING", insert_into(table))
-}
-
-fn upsert_sql(table: &Table) -> String {
-    let rest: Vec<_> = all_columns(table)[table.key_columns..]
-        .iter()
-        .map(|column| format!("{0} = excluded.{0}", quoted(column.name)))
-        .collect();
-    format!("{} ON CONFLICT DO UPDATE SET {}", insert_into(table), rest.join(", "))
-}
-
-fn delete_sql(table: &Table) -> String {
-    format!("DELETE FROM {} WHERE {}", quoted(table.name), of_key(table))
-}
-
-fn row_sql(table: &Table) -> String {
-    let columns: Vec<_> = table.columns.iter().map(|column| quoted(column.name)).collect();
-    format!("SELECT {} FROM {} WHERE {}", columns.join(", "), quoted(table.name), of_key(table))
-}
-
-/// That a row has a key.
-fn of_key(table: &Table) -> String {
-    let key = table.columns[..table.key_columns].iter().map(|column| format!("{} = ?", quoted(column.name)));
-    key.collect::<Vec<_>>().join(" AND ")
 }

@@ -1,7 +1,7 @@
 //! The views of clean events have what the raw tables have: each event once, and each that is late.
 
 use super::commits::asked;
-use super::configured;
+use super::{configured, flags};
 use crate::model::says;
 use rusqlite::Connection;
 use std::path::Path;
@@ -29,16 +29,7 @@ fn clean_events_are_in_their_schema_once_and_late_ones_say_so() {
     let dirt = ["simulate.duplicate_permille=60", "simulate.too_late_permille=30"].map(|set| ["--set", set]).concat();
     says(at, 0, &[&["simulate", "--model", "store", "--out", ".", "--events", "2000"], &dirt[..]].concat());
     says(at, 0, &[&["simulate", "--out", "shop", "--events", "2000"], &dirt[..]].concat());
-    let settings: Vec<String> = [
-        ("account", &config.account),
-        ("user", &config.user),
-        ("private_key", &config.private_key),
-        ("database", &config.database),
-        ("url", &config.url),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| ["--set".to_owned(), format!("snowflake.{name}={value}")])
-    .collect();
+    let settings = flags(&config);
     let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["--model", "store"]).collect();
     let run = ["run", "store_events.jsonl", "shop/events.jsonl", "--warehouse", "s.db", "--set", "lateness=2h"];
     says(at, 0, &[&run[..], &settings].concat());

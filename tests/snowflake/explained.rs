@@ -1,7 +1,7 @@
 //! The statement that `explain NAME --sql snowflake` prints gives the rows of the table.
 
 use super::commits::asked;
-use super::configured;
+use super::{configured, flags};
 use crate::model::says;
 
 /// Of each kind one: aggregates of events, by the watermark too; sessions and funnels; rows of another metric; what is near
@@ -22,16 +22,7 @@ fn what_is_explained_for_snowflake_gives_the_rows_of_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     says(at, 0, &["simulate", "--model", "store", "--out", ".", "--events", "5000"]);
-    let settings: Vec<String> = [
-        ("account", &config.account),
-        ("user", &config.user),
-        ("private_key", &config.private_key),
-        ("database", &config.database),
-        ("url", &config.url),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| ["--set".to_owned(), format!("snowflake.{name}={value}")])
-    .collect();
+    let settings = flags(&config);
     let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["--model", "store"]).collect();
     says(at, 0, &[&["run", "store_events.jsonl", "--warehouse", "s.db"][..], &settings].concat());
     for (metric, columns) in METRICS {

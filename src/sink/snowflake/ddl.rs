@@ -318,11 +318,16 @@ pub fn model_views(catalogue: Catalogue, names: &Names, all: &[View]) -> Vec<(St
 
 /// Asks which views of a model there are.
 pub fn ask_views(names: &Names) -> String {
+    views_of(names, Layer::Marts, OF_MODEL)
+}
+
+/// Asks which views of a layer there are whose comment has a mark.
+fn views_of(names: &Names, layer: Layer, mark: &str) -> String {
     format!(
         r#"SELECT "TABLE_NAME", "COMMENT" FROM {}."INFORMATION_SCHEMA"."VIEWS" WHERE "TABLE_SCHEMA" = {} AND "COMMENT" LIKE {}"#,
         names.database(),
-        literal(&names.schema_text(Layer::Marts)),
-        literal(&format!("%{OF_MODEL}%"))
+        literal(&names.schema_text(layer)),
+        literal(&format!("%{mark}%"))
     )
 }
 

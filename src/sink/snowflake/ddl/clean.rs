@@ -3,7 +3,7 @@
 //! Of events that are repeated one is there, if their family says by what they are known again; each event that is late is
 //! there, and says so.
 
-use super::{Layer, Names, literal, name};
+use super::{Layer, Names, literal, name, views_of};
 use crate::families;
 use dataflows::family::Catalogue;
 use dataflows::raw::LATE_EVENTS;
@@ -86,12 +86,7 @@ pub(super) fn create(catalogue: Catalogue, names: &Names) -> impl Iterator<Item 
 
 /// Asks which there are.
 pub fn ask(names: &Names) -> String {
-    format!(
-        r#"SELECT "TABLE_NAME", "COMMENT" FROM {}."INFORMATION_SCHEMA"."VIEWS" WHERE "TABLE_SCHEMA" = {} AND "COMMENT" LIKE {}"#,
-        names.database(),
-        literal(&names.schema_text(Layer::Clean)),
-        literal(&format!("%{CLEAN}%"))
-    )
+    views_of(names, Layer::Clean, CLEAN)
 }
 
 /// The statements that bring them to what they should be, given those that there are, as [`ask`] tells them.
