@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ PROGRAM = os.path.abspath(os.environ["DELTAMART"])
 BROKERS, REGISTRY = os.environ["DELTAMART_BROKERS"], os.environ["DELTAMART_REGISTRY"]
 EVENTS, DAYS = int(os.environ.get("EVENTS", 5_000_000)), int(os.environ.get("DAYS", 3))
 SECONDS, RATE, STORE_RATE = int(os.environ.get("SECONDS_PACED", 30)), 20_000, 5_000
+PAGE_RATE = 1_000
 # As scripts/bench.
 SOME = 'tables=["user_registration_metrics","checkout_metrics","session_metrics","active_sessions","movie_sale_lines","movie_sales_metrics"]'
 ALL = 'tables=["all"]'
@@ -128,7 +130,7 @@ class Reader:
 
     def __init__(self, warehouse):
         self.db = sqlite3.connect(f"file:{folder}/{warehouse}?mode=rw", uri=True, timeout=10, isolation_level=None)
-        self.epoch, self.seen = None, []
+        self.epoch, self.epochs, self.seen = None, [], []
 
     def look(self):
         """When each commit was first seen, and up to where it goes."""
@@ -136,6 +138,7 @@ class Reader:
         if row and row[0] != self.epoch:
             self.epoch = row[0]
             self.seen.append((time.time() * 1000, json.loads(row[1])))
+            self.epochs.append(row[0])
 
     def positions(self):
         return self.seen[-1][1] if self.seen else {}
@@ -166,10 +169,55 @@ def store():
     beside("the store, all tables, raw ones too", "store", ["simulate", *simulate(100, 2)], of, simulate(STORE_RATE * SECONDS, 1), None)
 
 
-def beside(what, name, begin, run, simulate, catalog_topic):
+class Page:
+    """The page of the run in a browser: which epochs it showed, and when."""
+
+    def __init__(self, port):
+        from browser import Browser
+
+        self.browser = Browser()
+        self.browser.open(f"http://127.0.0.1:{port}/")
+        self.browser.wait("return document.querySelector('.view')?.dataset.epoch", what="the shop")
+        # The view carries the epoch that all its panels have come to; the frame after that is what a user sees.
+        self.browser.run("""
+            window.shown = [];
+            new MutationObserver(() => {
+                const epoch = Number(document.querySelector(".view").dataset.epoch);
+                requestAnimationFrame(() => window.shown.push([Date.now(), epoch]));
+            }).observe(document.body, { subtree: true, attributeFilter: ["data-epoch"] });
+        """)
+
+    def showed(self, epoch):
+        return self.browser.run("return window.shown.some(([_, shown]) => shown >= arguments[0])", epoch)
+
+    def seen(self, reader):
+        """As a reader's looks: when, and up to where it goes. An epoch that the reader missed counts as the one before."""
+        looks = []
+        for when, epoch in self.browser.run("return window.shown"):
+            known = bisect.bisect_right(reader.epochs, epoch)
+            if known:
+                looks.append((when, reader.seen[known - 1][1]))
+        return looks
+
+    def end(self):
+        self.browser.__exit__()
+
+
+def browser():
+    """How fresh the page is: the shop, all tables, looked at by a real Chromium on the same cores."""
+    settings("browser", PAGE_RATE * SECONDS, PAGE_RATE)
+    begin = ["catalog", os.path.join(os.path.dirname(__file__), "..", "..", "data", "Movies.txt"), "--config", "browser.toml", "--brokers", BROKERS]
+    run = ["--config", "browser.toml", "--set", ALL]
+    beside("all tables, seen in a browser", "browser", begin, run, ["--config", "browser.toml", "--brokers", BROKERS], f"bench-{stamp}-browser-{CATALOG}", True)
+
+
+def beside(what, name, begin, run, simulate, catalog_topic, in_browser=False):
     """A live run, and a producer beside it: of each record, when it was seen to be committed."""
     wait(start("begin", *begin), "begin")
-    pipeline = start("run", "run", *run, "-w", "2", "--warehouse", f"{name}.db")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    pipeline = start("run", "run", *run, "-w", "2", "--warehouse", f"{name}.db", "--serve", f"127.0.0.1:{port}" if in_browser else "off")
     until = time.monotonic() + 60
     reader = None
     while reader is None or sum(reader.positions().values()) < records("begin"):
@@ -182,6 +230,7 @@ def beside(what, name, begin, run, simulate, catalog_topic):
         except sqlite3.OperationalError:
             continue
     before = {partition: position for partition, position in reader.positions().items() if not catalog_topic or catalog_topic not in partition}
+    page = Page(port) if in_browser else None
     shop = start("simulate", "simulate", *simulate)
     all_sent = None
     while all_sent is None or sum(reader.positions().values()) < all_sent:
@@ -193,14 +242,20 @@ def beside(what, name, begin, run, simulate, catalog_topic):
         if pipeline.poll() is not None or (all_sent and time.monotonic() > until):
             raise Failed(f"the pipeline has not come to the end ({pipeline.returncode}): {said('run')[-2000:]}")
         time.sleep(0.01)
+    seen = reader.seen
+    if page:
+        while not page.showed(reader.epoch):
+            time.sleep(0.1)
+        seen = page.seen(reader)
+        page.end()
     pipeline.send_signal(signal.SIGTERM)
     used = wait(pipeline, "run")
-    spent = latencies(reader.seen, catalog_topic, before)
+    spent = latencies(seen, catalog_topic, before)
     at = lambda share: spent[min(len(spent) - 1, int(len(spent) * share))]
     within = bisect.bisect_right(spent, 1000) / len(spent)
     rate = re.search(r"acknowledged in .* \(([\d,]+)/s\)", said("simulate"))[1]
     print(
-        f"| {what} | {rate} | {len(spent):,} | {at(0.5):.0f} | {at(0.99):.0f} | {spent[-1]:.0f} | {within:.2%} | {len(reader.seen)} "
+        f"| {what} | {rate} | {len(spent):,} | {at(0.5):.0f} | {at(0.99):.0f} | {spent[-1]:.0f} | {within:.2%} | {len(seen)} "
         f"| {(used.ru_utime + used.ru_stime) / len(spent) * 1e6:.1f} | {used.ru_maxrss / 1024:,.0f} |",
         flush=True,
     )
@@ -252,6 +307,9 @@ def main(which):
     if which in ("store", "all"):
         heading(STORE_RATE)
         store()
+    if which in ("browser", "all"):
+        heading(PAGE_RATE)
+        browser()
 
 
 def heading(rate):
@@ -265,8 +323,8 @@ def terminated(*_):
 
 signal.signal(signal.SIGTERM, terminated)
 try:
-    if len(sys.argv) > 2 or sys.argv[1:] not in ([], ["backlog"], ["paced"], ["store"]):
-        raise Failed(f"`{' '.join(sys.argv[1:])}`: expected `backlog`, `paced`, `store`, or nothing for all of them")
+    if len(sys.argv) > 2 or sys.argv[1:] not in ([], ["backlog"], ["paced"], ["store"], ["browser"]):
+        raise Failed(f"`{' '.join(sys.argv[1:])}`: expected `backlog`, `paced`, `store`, `browser`, or nothing for all of them")
     main((sys.argv[1:] or ["all"])[0])
 except Failed as why:
     print(f"== {why}", file=sys.stderr)

@@ -18,35 +18,59 @@ MORE_CPU_MAX = 1.05
 folder = tempfile.mkdtemp(prefix="deltamart-bench-page-")
 
 
+# What a page of the movie shop asks for after a commit, at most so often.
+ASK_EVERY_S = 0.5
+ASKED = [
+    "user_registration_metrics?window_type=tumbling&by=timestamp&order=desc&limit=24",
+    "user_registration_metrics?window_type=sliding&by=timestamp&order=desc&limit=96",
+    "session_metrics?by=timestamp&order=desc&limit=360",
+    "movie_sales_metrics?window_type=daily&group=timestamp&sum=total_sales",
+    "movie_sales_metrics?window_type=daily&by=units_sold&order=desc&limit=10",
+    "user_segments?group=segment&by=rows&order=desc",
+]
+
+
 class Looking:
-    """Readers of streams, all on one thread."""
+    """Pages, and readers of streams, all on one thread."""
 
     def __init__(self, host, port):
-        self.sockets, self.bytes, self.ends = [], 0, False
+        self.sockets, self.bytes, self.answers, self.ends = [], 0, 0, False
+        requests = [f"GET /api/v1/tables/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in ASKED]
+        self.requests = "".join(requests).encode()
         paths = ["/api/v1/live"] * STATUS + ["/api/v1/deltas"] * DELTAS + ["/api/v1/live"] * STALLED
         for path in paths:
             reader = socket.create_connection((host, port))
             reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             reader.setblocking(False)
             self.sockets.append(reader)
+        # Of each page a second connection, on which it asks for rows.
+        self.asking = [socket.create_connection((host, port)) for _ in range(STATUS)]
+        for page in self.asking:
+            page.setblocking(False)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
 
     def read(self):
+        asked = [0.0] * STATUS
         while not self.ends:
-            for reader in self.sockets[: STATUS + DELTAS]:
+            for number, reader in enumerate(self.sockets[: STATUS + DELTAS] + self.asking):
                 try:
-                    self.bytes += len(reader.recv(1 << 20))
+                    said = reader.recv(1 << 20)
+                    self.bytes += len(said)
+                    self.answers += said.count(b"HTTP/1.1 200") if number >= STATUS + DELTAS else 0
+                    if number < STATUS and said and time.monotonic() - asked[number] > ASK_EVERY_S:
+                        asked[number] = time.monotonic()
+                        self.asking[number].sendall(self.requests)
                 except BlockingIOError:
                     pass
                 except OSError:
                     return
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def end(self):
         self.ends = True
         self.thread.join()
-        for reader in self.sockets:
+        for reader in self.sockets + self.asking:
             reader.close()
 
 
@@ -69,7 +93,7 @@ def once(is_seen, number):
     if status != 0:
         sys.exit(f"{command}: ended with {status}")
     cpu, megabytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-    read = f", {looking.bytes / 1e6:.1f} MB were read" if looking else ""
+    read = f", {looking.bytes / 1e6:.1f} MB and {looking.answers:,} answers with rows were read" if looking else ""
     print(f"{'seen by 110' if is_seen else 'seen by none'}: {cpu:.2f} CPU-s, {took:.2f} s, {megabytes:.0f} MB{read}", flush=True)
     return cpu, took
 

@@ -12,7 +12,7 @@ import { stateShown } from "./state.js";
 import { isStore, store } from "./store.js";
 
 /// A view asks again at most this often, and takes at most a tenth of the time.
-const ASK_EVERY_MS = 2_000;
+const ASK_EVERY_MS = 500;
 const SAY_AFTER_MS = 250;
 
 const live = new Live();
