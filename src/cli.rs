@@ -104,9 +104,30 @@ pub struct ShopArgs {
     pub start: Option<String>,
 }
 
+/// A section of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[allow(missing_docs, reason = "they are called what they are of")]
+pub enum Subject {
+    Run,
+    Sources,
+    Watermark,
+    Sinks,
+    Quality,
+    Tables,
+    State,
+    Memory,
+    Workers,
+}
+
 /// What `status` is to say.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// Sections to be shown whole; those in which something is wrong are anyway
+    #[arg(value_name = "SECTION")]
+    pub subjects: Vec<Subject>,
+    /// Show all sections whole
+    #[arg(long)]
+    pub all: bool,
     /// First wait until the warehouse has come to an epoch, or a position such as `events.jsonl/0=1000`
     #[arg(long, value_name = "WHAT")]
     pub wait_for: Option<String>,

@@ -62,6 +62,7 @@ mod simulate_model;
 mod sinks;
 mod sql;
 mod state;
+mod status;
 mod story;
 mod summary;
 mod tables;
@@ -267,7 +268,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             let config = Config { take_over: config.take_over || arguments.take_over, ..config };
             Ok(run::run(&config, &named, begin)?.limited(max_rejected, &config))
         }
-        Command::Status(arguments) => state::status(&config, &arguments, json),
+        Command::Status(arguments) => status::status(&config, &arguments, json),
         Command::Batch(BatchArgs { files, catalog, as_of, another }) => {
             let stdin = Stdin::taken()?;
             let (files, whose) = events(&files, &stdin)?;

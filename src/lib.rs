@@ -101,6 +101,7 @@ pub mod lanes;
 pub mod model;
 pub mod outage;
 pub mod periodic;
+pub mod process;
 pub mod shown;
 pub mod specification;
 pub mod spoken;

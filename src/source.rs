@@ -253,6 +253,14 @@ pub struct Lag {
     pub read_to_ms: Option<Instant>,
 }
 
+impl Lag {
+    /// For how long what was read last has been there, in milliseconds, where the log tells; up to date, it is behind by
+    /// nothing.
+    pub fn ms(&self, now_ms: Instant) -> Option<i64> {
+        if self.records == 0 { Some(0) } else { self.read_to_ms.map(|to_ms| (now_ms - to_ms).max(0)) }
+    }
+}
+
 impl Trouble {
     /// The same trouble with the last word on it; or a new one, since now.
     pub fn with(before: Option<Trouble>, of: &str, said: String) -> Trouble {

@@ -223,10 +223,15 @@ impl Stats {
         *self.journal_away.lock() = why;
     }
 
+    /// Why the journal cannot be written; nothing if it can.
+    pub fn journal_away(&self) -> Option<String> {
+        self.journal_away.lock().clone()
+    }
+
     /// What is waited for that is unavailable: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
-        all.extend(self.journal_away.lock().clone());
+        all.extend(self.journal_away());
         all.extend(self.sinks.away());
         all
     }

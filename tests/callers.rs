@@ -204,7 +204,7 @@ fn too_few_valid_records_are_a_warning_and_a_code() {
         assert_eq!(code, Some(if is_crossed { 4 } else { 0 }), "{text}");
         assert_eq!(text.contains(complaint), is_crossed, "{text}");
         assert!(
-            text.contains("quality    events.jsonl: 5 of 10 records rejected, 0 late, in the hour from "),
+            text.contains("           events.jsonl: 5 of 10 records rejected, 0 late, in the hour from "),
             "{text}"
         );
     }

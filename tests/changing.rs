@@ -156,7 +156,7 @@ fn a_new_table_begins_where_raw_rows_begin() {
         "-- One row per day.\nSELECT date_trunc('day', event_time) AS day, count(*) AS n FROM store_events GROUP BY day",
     );
     has(&says(at, 0, &run), &["per_day: ", ", whole from 2019-10-09T10:14:00.000Z on"]);
-    has(&says(at, 0, &["status"]), &["whole      per_day: from 2019-10-09T10:14:00.000Z on"]);
+    has(&says(at, 0, &["status"]), &["  whole    per_day: from 2019-10-09T10:14:00.000Z on"]);
     let kept = rows(at, "per_day").len();
     assert!((3..12).contains(&kept), "{kept}");
     let per_user =

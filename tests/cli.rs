@@ -46,17 +46,7 @@ fn the_first_command_makes_tables_and_the_second_says_what_to_do() {
     let (code, text) = said(&deltamart(folder.path(), &["-w", "3", "--events", "5000", "--rate", "0"]));
     assert!(code == Some(0) && text.starts_with("nothing new: the simulated shop has ended"), "it goes on: {text}");
     assert!(!text.contains("what it says") && !text.contains("5,000 events"), "{text}");
-    let (code, text) = said(&deltamart(folder.path(), &["status"]));
-    for expected in [
-        "start 2",
-        "ended normally",
-        "snapshot   epoch",
-        "sink       `deltamart.db`",
-        "no epoch since the last snapshot",
-        ": next offset ",
-    ] {
-        assert!(code == Some(0) && text.contains(expected), "`{expected}` is missing:\n{text}");
-    }
+    what_is_well_is_a_line_and_what_is_asked_for_is_open(folder.path());
     verify_agrees_until_a_row_is_changed(folder.path());
     let (code, text) = said(&deltamart(folder.path(), &["-w", "8"]));
     assert!(code == Some(2) && text.contains("another simulated shop was read before"), "{text}");
@@ -219,6 +209,34 @@ fn what_retention_removed_is_said_and_verified_no_more() {
     assert!(count(table("item_view_events")) > views);
     let (code, text) = said(&deltamart(folder.path(), &["verify"]));
     assert_eq!(code, Some(0), "{text}");
+}
+
+fn what_is_well_is_a_line_and_what_is_asked_for_is_open(folder: &Path) {
+    let lines = |more: &[&str]| {
+        let (code, text) = said(&deltamart(folder, &[&["status"], more].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let folded = lines(&[]);
+    assert!(folded.iter().all(|line| line.chars().count() <= 80), "{folded:#?}");
+    let subjects: Vec<_> = folded.iter().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
+    let expected =
+        ["status", "pipeline", "run", "sources", "watermark", "sinks", "quality", "state", "memory", "workers"];
+    assert_eq!(subjects, [&expected[..], &["one", "everything:"]].concat(), "{folded:#?}");
+    let (sinks, state) = (lines(&["sinks"]), lines(&["state"]));
+    let has = |lines: &[String], expected: &str| {
+        assert!(lines.iter().any(|line| line.contains(expected)), "`{expected}` is missing: {lines:#?}");
+    };
+    for expected in ["all is well", "start 2", "ended normally", "a restart reads nothing again"] {
+        has(&folded, expected);
+    }
+    has(&sinks, "           `deltamart.db`: epoch ");
+    has(&state, "           snapshot of epoch ");
+    assert_eq!((sinks.len(), state.len()), (folded.len() + 1, folded.len() + 3), "{sinks:#?} {state:#?}");
+    let all = lines(&["--all"]);
+    for expected in [": next offset ", "snapshot of epoch ", "/users/profiles: "] {
+        has(&all, expected);
+    }
 }
 
 /// What was made equals its SQL over the stored raw events, and `verify` would notice if it did not.

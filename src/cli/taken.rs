@@ -44,6 +44,7 @@ Examples:
         examples: "\
 Examples:
   deltamart status
+  deltamart status sinks memory
   deltamart status --wait-for events.jsonl/0=1000
   deltamart status --max-freshness 30s --max-unheard 1min",
     },

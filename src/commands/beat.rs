@@ -3,20 +3,25 @@
 use crate::config::Config;
 use crate::instant;
 use crate::periodic::{Periodic, Round};
-use crate::source::Trouble;
+use crate::process;
+use crate::source::{Lag, Trouble};
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
+use crate::stats::sinks::OfSink;
+use dataflows::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a run says how it goes.
 const BEAT: Duration = Duration::from_secs(1);
 /// In a bucket every object is paid for.
 const BEAT_IN_A_BUCKET: Duration = Duration::from_secs(30);
+/// Of a shorter time no rate is made.
+const RATE_SECONDS_MIN: f64 = 0.5;
 
 /// How often a run says how it goes, whose state is at this place.
 pub(super) fn interval(place: &str) -> Duration {
@@ -91,12 +96,87 @@ pub(super) struct Heartbeat {
     /// The families of which every partition is silent, and since when: the watermark stands.
     #[serde(default)]
     pub silent: BTreeMap<String, String>,
+    /// How far reading is behind, of topics.
+    #[serde(default)]
+    pub lag: Vec<Behind>,
+    /// Where rows go; none are known of earlier versions.
+    #[serde(default)]
+    pub sinks: Vec<Fed>,
+    /// Why the journal cannot be written.
+    #[serde(default)]
+    pub journal_waits_for: Option<String>,
+    /// Records that were read, a second, since the beat before.
+    #[serde(default)]
+    pub rate_in: Option<f64>,
+    /// Which part of the time since the beat before each worker computed, where the system tells.
+    #[serde(default)]
+    pub busy_share: BTreeMap<usize, f64>,
+    /// Memory that the process holds, in bytes, where the system tells.
+    #[serde(default)]
+    pub resident_bytes: Option<u64>,
     /// The process, from anywhere; unknown of earlier versions.
     #[serde(default)]
     pub who: Option<Who>,
     /// One more with each beat.
     #[serde(default)]
     pub counter: u64,
+}
+
+/// How far reading is behind, of a topic.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Behind {
+    pub topic: String,
+    /// How many events are there and were not read.
+    pub events: u64,
+    /// For how long what was read last has been there, in milliseconds, where the log tells.
+    pub ms: Option<i64>,
+}
+
+impl Behind {
+    fn of(lag: Lag) -> Behind {
+        let ms = lag.ms(instant::now());
+        Behind { topic: lag.topic, events: lag.records, ms }
+    }
+}
+
+/// A sink, how far it is, and why it goes no further.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Fed {
+    pub name: String,
+    /// The last epoch whose rows it has.
+    pub epoch: Time,
+    pub waits_for: Option<String>,
+    pub waits_since: Option<String>,
+    /// How many bytes of rows wait for it.
+    pub pending_bytes: u64,
+}
+
+impl Fed {
+    fn of(sink: OfSink) -> Fed {
+        let OfSink { name, epoch, away, pending_bytes } = sink;
+        let (waits_for, since) = away.unzip();
+        Fed { name, epoch, waits_for, waits_since: since.map(instant::show), pending_bytes }
+    }
+}
+
+/// What was counted at a beat.
+struct Counted {
+    at: Instant,
+    records: u64,
+    worker_seconds: BTreeMap<usize, f64>,
+}
+
+impl Counted {
+    fn now(stats: &Stats) -> Counted {
+        let records = stats.records.load(Relaxed);
+        Counted { at: Instant::now(), records, worker_seconds: process::worker_seconds() }
+    }
+
+    /// The seconds since an earlier count; nothing if they are too few to make a rate of.
+    fn seconds_since(&self, before: &Counted) -> Option<f64> {
+        let seconds = self.at.duration_since(before.at).as_secs_f64();
+        (seconds >= RATE_SECONDS_MIN).then_some(seconds)
+    }
 }
 
 impl Heartbeat {
@@ -120,9 +200,30 @@ impl Heartbeat {
                 let since = stats.silent_since().into_iter();
                 since.map(|(family, since)| (family.to_owned(), instant::show(since))).collect()
             },
+            lag: stats.lag().into_iter().map(Behind::of).collect(),
+            sinks: stats.sinks.all().into_iter().map(Fed::of).collect(),
+            journal_waits_for: stats.journal_away(),
+            rate_in: None,
+            busy_share: BTreeMap::new(),
+            resident_bytes: process::resident_bytes(),
             who: Some(who.clone()),
             counter: 0,
         }
+    }
+
+    /// Adds what was measured between two counts.
+    fn measured(self, before: &Counted, now: &Counted) -> Heartbeat {
+        let Some(seconds) = now.seconds_since(before) else { return self };
+        let rate_in = Some(now.records.saturating_sub(before.records) as f64 / seconds);
+        let busy_share = process::busy_shares(&before.worker_seconds, &now.worker_seconds, seconds);
+        Heartbeat { rate_in, busy_share, ..self }
+    }
+
+    /// What sources wait for that is unavailable.
+    pub(super) fn sources_wait_for(&self) -> impl Iterator<Item = &str> {
+        let of_others = self.sinks.iter().filter_map(|sink| sink.waits_for.as_ref()).chain(&self.journal_waits_for);
+        let of_others: Vec<_> = of_others.collect();
+        self.waits_for.iter().filter(move |said| !of_others.contains(said)).map(String::as_str)
     }
 }
 
@@ -137,8 +238,13 @@ pub(super) fn heartbeats(dir: &StateDir, config: &Config, stats: &Arc<Stats>) ->
     let generation = Arc::<AtomicU64>::default();
     let (dir, every, who) = (dir.clone(), interval(&config.state_place()), Who::own());
     let (number, workers, stats) = (Arc::clone(&generation), config.workers, Arc::clone(stats));
-    let beat = move |ended: bool, counter: u64| {
-        let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who);
+    let mut before = Counted::now(&stats);
+    let mut beat = move |ended: bool, counter: u64| {
+        let now = Counted::now(&stats);
+        let beat = Heartbeat::now(number.load(Relaxed), workers, &stats, &who).measured(&before, &now);
+        if beat.rate_in.is_some() {
+            before = now;
+        }
         // The last word is that of the active run.
         let heard = if ended { dir.heartbeat::<Heartbeat>().ok().flatten() } else { None };
         if heard.is_none_or(|heard| heard.who.as_ref() == Some(&who)) {

@@ -1,5 +1,6 @@
 //! What was counted a moment ago: of two counts a rate is made.
 
+use crate::process::{busy_shares, worker_seconds};
 use crate::stats::Stats;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,10 +10,6 @@ use std::time::{Duration, Instant};
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// A rate is of so long.
 const SPAN: usize = 10;
-/// How the system calls the threads of workers.
-const WORKER: &str = "timely:work-";
-/// So many ticks of a processor's time Linux counts in a second, on every machine.
-const TICKS: f64 = 100.0;
 
 #[derive(Clone, Default)]
 struct Sample {
@@ -20,8 +17,8 @@ struct Sample {
     rows: u64,
     /// The same rows, by table.
     tables: BTreeMap<&'static str, u64>,
-    /// The ticks of processor time of each worker.
-    ticks: BTreeMap<usize, u64>,
+    /// The processor time of each worker, in seconds.
+    processor_s: BTreeMap<usize, f64>,
     /// How many records of each topic were not read yet.
     lag: BTreeMap<String, u64>,
 }
@@ -48,7 +45,13 @@ impl Samples {
     pub(super) fn take(&mut self, stats: &Stats) {
         let rows = [&stats.upserted, &stats.deleted, &stats.appended].iter().map(|rows| rows.load(Relaxed)).sum();
         let lag = stats.lag().into_iter().map(|lag| (lag.topic, lag.records)).collect();
-        let sample = Sample { records: stats.records.load(Relaxed), rows, tables: stats.rows(), ticks: ticks(), lag };
+        let sample = Sample {
+            records: stats.records.load(Relaxed),
+            rows,
+            tables: stats.rows(),
+            processor_s: worker_seconds(),
+            lag,
+        };
         self.put(Instant::now(), sample);
     }
 
@@ -88,10 +91,6 @@ impl Samples {
         if seconds <= 0.0 {
             return Rates::default();
         }
-        let busy = last.ticks.iter().filter_map(|(worker, ticks)| {
-            let since = first.ticks.get(worker)?;
-            Some((*worker, (ticks.saturating_sub(*since) as f64 / TICKS / seconds).min(1.0)))
-        });
         let tables = last.tables.iter().map(|(table, rows)| {
             // It has none before its first row.
             let since = rows.saturating_sub(first.tables.get(table).copied().unwrap_or_default());
@@ -101,27 +100,9 @@ impl Samples {
             tables: tables.collect(),
             records: (last.records - first.records) as f64 / seconds,
             rows: (last.rows - first.rows) as f64 / seconds,
-            busy: busy.collect(),
+            busy: busy_shares(&first.processor_s, &last.processor_s, seconds),
         }
     }
-}
-
-/// The processor time of each worker, in seconds; nothing where the system does not tell.
-pub(super) fn processor_seconds() -> impl Iterator<Item = (usize, f64)> {
-    ticks().into_iter().map(|(worker, ticks)| (worker, ticks as f64 / TICKS))
-}
-
-/// The processor time of each worker's thread; nothing where the system does not tell.
-fn ticks() -> BTreeMap<usize, u64> {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().map_while(Result::ok);
-    let of_worker = |thread: std::fs::DirEntry| {
-        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let number = name.strip_prefix(WORKER)?.parse().ok()?;
-        let mut fields = rest.split_whitespace().skip(11);
-        Some((number, fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?))
-    };
-    threads.filter_map(of_worker).collect()
 }
 
 #[cfg(test)]
@@ -131,39 +112,23 @@ mod tests {
     #[test]
     fn rates_are_of_the_last_seconds_and_of_one_run() {
         let (mut samples, start) = (Samples::default(), Instant::now());
-        let mut put = |second: u64, records: u64, ticks: u64| {
+        let mut put = |second: u64, records: u64, processor_s: f64| {
             let lag = [("a".to_owned(), records), ("b".to_owned(), 1000 - records % 1000), ("c".to_owned(), 7)].into();
             let tables = [("sales", 2 * records)].into();
-            let sample = Sample { records, rows: 2 * records, tables, ticks: [(0, ticks)].into(), lag };
+            let sample = Sample { records, rows: 2 * records, tables, processor_s: [(0, processor_s)].into(), lag };
             samples.put(start + Duration::from_secs(second), sample);
             samples.rates()
         };
-        assert_eq!(put(0, 500, 7), Rates::default());
+        assert_eq!(put(0, 500, 0.0), Rates::default());
         for second in 1..=20 {
-            put(second, 500 + 100 * second, 7 + 50 * second);
+            put(second, 500 + 100 * second, 0.5 * second as f64);
         }
-        let rates = put(21, 500 + 100 * 21, 7 + 50 * 21);
+        let rates = put(21, 500 + 100 * 21, 0.5 * 21.0);
         let tables = [("sales", 200.0)].into();
         assert_eq!(rates, Rates { records: 100.0, rows: 200.0, tables, busy: [(0, 0.5)].into() });
-        assert_eq!(put(22, 3, 0), Rates::default(), "it began from nothing");
-        put(23, 500, 0);
+        assert_eq!(put(22, 3, 0.0), Rates::default(), "it began from nothing");
+        put(23, 500, 0.0);
         let trends = ["a", "b", "c", "d"].map(|topic| samples.trend(topic));
         assert_eq!(trends, [Some("growing"), Some("shrinking"), Some("steady"), None]);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_worker_is_known_by_its_thread() {
-        let (started, waits) = std::sync::mpsc::channel::<()>();
-        let (counted, count) = std::sync::mpsc::channel();
-        let body = move || {
-            counted.send(()).ok();
-            waits.recv().ok();
-        };
-        let thread = std::thread::Builder::new().name(format!("{WORKER}7")).spawn(body).expect("starts");
-        count.recv().expect("it runs");
-        assert!(ticks().contains_key(&7), "{:?}", ticks());
-        drop(started);
-        thread.join().expect("it ends");
     }
 }

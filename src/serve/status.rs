@@ -137,8 +137,7 @@ fn families(served: &Served, stats: &Stats, watermarks: &Watermarks) -> Value {
 fn lag(served: &Served, stats: &Stats) -> Value {
     let (samples, now_ms) = (served.samples.lock(), instant::now());
     let of_topic = |lag: Lag| {
-        // Up to date, it is behind by nothing.
-        let ms = if lag.records == 0 { Some(0) } else { lag.read_to_ms.map(|to_ms| (now_ms - to_ms).max(0)) };
+        let ms = lag.ms(now_ms);
         json!({ "topic": lag.topic, "events": lag.records, "ms": ms, "trend": samples.trend(&lag.topic) })
     };
     stats.lag().into_iter().map(of_topic).collect()

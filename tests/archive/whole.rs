@@ -39,7 +39,7 @@ fn what_was_accepted_is_archived_once_and_who_is_forgotten_leaves() {
         numbered(lines).into_iter().filter(|(_, line)| !line.contains("dance")).collect()
     };
     assert_eq!(archived(at), (accepted(&lines), 3));
-    has(&says(at, 0, &["status", "--set", "archive.path=archive"]), &["archive `archive`"]);
+    has(&says(at, 0, &["status", "sinks", "--set", "archive.path=archive"]), &["archive `archive`"]);
     // It goes on with what is added, and does not take again what a rebuild reads again.
     lines.push(event(740, "purchase", 9, "1", 3));
     put(at, "events.jsonl", &lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>());

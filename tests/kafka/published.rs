@@ -69,8 +69,8 @@ fn tables_are_published_where_events_are_read() {
     let before = ends();
     checks();
     assert_eq!(ends(), before, "to try is not to write");
-    let said = stack.succeeds(&[&["status"], &more[..]].concat());
-    assert_eq!(said.matches("sink       ").count(), 2, "{said}");
+    let said = stack.succeeds(&[&["status", "sinks"], &more[..]].concat());
+    assert_eq!(said.matches("           `").count(), 2, "{said}");
     stack.sends("sign_in", 1, (40..60).map(|n| Some(sign_in(schema, n + 1, n))));
     stack.succeeds(&[&["run", "--to-end"], &more[..]].concat());
     let mut config = publishing(&stack);

@@ -20,7 +20,7 @@ fn an_idle_partition_holds_the_watermark_for_a_while_only() {
     let running = stack.starts(&[&quick[..], &["--set", "idle_timeout=1s"]].concat());
     await_that("that it stands is said", || {
         let status = stack.says(&["status"]).1;
-        status.contains("stands     the watermark: for ") && status.contains("begin it")
+        status.contains("look at: watermark") && status.contains("begin it")
     });
     let mut second = 10_000;
     await_that("the watermark goes on", || {

@@ -43,7 +43,7 @@ fn one_record_holds_its_partition_and_a_restart_needs_no_registry() {
     await_that("status says what waits for what", || {
         let (_, said) = stack.says(&["status"]);
         let expected = [
-            format!("waits      `{topic}/0` at offset 20, since"),
+            format!("  waits    `{topic}/0` at offset 20, since"),
             format!("schema {POISON}"),
             "status 500".to_owned(),
         ];
@@ -133,7 +133,7 @@ fn a_damaged_batch_is_named_and_passed() {
     // Live: it waits, and says so.
     let running = stack.starts(&["run", "--set", "epoch_interval=20ms"]);
     await_that("status says what cannot be read", || {
-        stack.says(&["status"]).1.contains(&format!("waits      {place}"))
+        stack.says(&["status"]).1.contains(&format!("  waits    {place}"))
     });
     running.ends();
     // Told to pass it, it does.

@@ -1,8 +1,8 @@
 //! Every metric there is: its name, what it means, in which unit, and how it is read.
 
 use crate::instant;
+use crate::process::{self, disk};
 use crate::serve::reading::read;
-use crate::serve::samples;
 use crate::serve::{Mode, Served};
 use crate::stats::{LastCommit, Stats};
 use dataflows::time::START;
@@ -324,7 +324,7 @@ pub const METRICS: &[Metric] = &[
         labels: &["worker"],
         shown: ROOM,
         read: |_, put| {
-            for (worker, seconds) in samples::processor_seconds() {
+            for (worker, seconds) in process::worker_seconds() {
                 put(&[&worker.to_string()], seconds);
             }
         },
@@ -334,8 +334,8 @@ pub const METRICS: &[Metric] = &[
         &[],
         ROOM,
         |_, put| {
-            if let Some(bytes) = resident_bytes() {
-                put(&[], bytes);
+            if let Some(bytes) = process::resident_bytes() {
+                put(&[], bytes as f64);
             }
         },
     ),
@@ -389,18 +389,3 @@ pub const METRICS: &[Metric] = &[
         |_, put| put(&[], seconds(instant::now())),
     ),
 ];
-
-/// How much memory is held.
-fn resident_bytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kilobytes| kilobytes * 1024.0)
-}
-
-/// How many bytes the disk of a file has, and how many are free for us.
-fn disk(path: &Path) -> Option<(f64, f64)> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    let unit = disk.f_frsize as f64;
-    Some((disk.f_blocks as f64 * unit, disk.f_bavail as f64 * unit))
-}
