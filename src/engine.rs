@@ -300,7 +300,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
     let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
     let read = |partition: &Partition| (partition.topic.clone(), partition.family.0.name());
-    stats.set_sources(intake.partitions.iter().map(read));
+    stats.sources.set(intake.partitions.iter().map(read));
     let lanes = families.iter().zip(&intake.sequences);
     let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
     let logs = Sources {

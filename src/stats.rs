@@ -3,6 +3,7 @@
 pub mod examples;
 pub mod fresh;
 pub mod sinks;
+pub mod sources;
 
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
@@ -16,7 +17,8 @@ use examples::Examples;
 use fresh::Fresh;
 use parking_lot::Mutex;
 use sinks::Sinks;
-use std::collections::{BTreeMap, BTreeSet};
+use sources::Sources;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -69,8 +71,6 @@ pub struct Stats {
     snapshot: Mutex<Option<(u64, i64, u64, u64)>>,
     live: Mutex<BTreeMap<(usize, &'static str), usize>>,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
-    /// What is read: topics or files, each with its family.
-    sources: Mutex<Vec<(String, &'static str)>>,
     waits_for: Mutex<Vec<String>>,
     unread: Mutex<Vec<String>>,
     /// The families whose watermark nothing moves, and since when, by the run's clock.
@@ -85,6 +85,8 @@ pub struct Stats {
     journal_away: Mutex<Option<String>>,
     /// Rows upserted, deleted and added, by the names of their tables.
     rows: Mutex<BTreeMap<&'static str, u64>>,
+    /// What is read.
+    pub sources: Sources,
     /// Where rows go.
     pub sinks: Sinks,
     /// Where the warehouse is.
@@ -98,6 +100,12 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Counts records that were read, by the numbers of their partitions; those of one partition come together.
+    pub fn read(&self, partitions: impl ExactSizeIterator<Item = u32>) {
+        self.records.fetch_add(partitions.len() as u64, Relaxed);
+        self.sources.count(partitions);
+    }
+
     /// Counts a rejection.
     pub fn reject(&self, reason: Reason) {
         self.rejected.fetch_add(1, Relaxed);
@@ -138,16 +146,6 @@ impl Stats {
     /// How much was read of what there is; none if it has no end.
     pub fn portion(&self) -> Option<Portion> {
         *self.portion.lock()
-    }
-
-    /// Notes what is read: topics or files, each with its family.
-    pub fn set_sources(&self, sources: impl Iterator<Item = (String, &'static str)>) {
-        *self.sources.lock() = sources.collect::<BTreeSet<_>>().into_iter().collect();
-    }
-
-    /// What is read: topics or files, each with its family.
-    pub fn sources(&self) -> Vec<(String, &'static str)> {
-        self.sources.lock().clone()
     }
 
     /// Notes what sources wait for that are unavailable.

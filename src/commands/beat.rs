@@ -108,6 +108,9 @@ pub(super) struct Heartbeat {
     /// Records that were read, a second, since the beat before.
     #[serde(default)]
     pub rate_in: Option<f64>,
+    /// The same, by topic or file.
+    #[serde(default)]
+    pub rates_in: BTreeMap<String, f64>,
     /// Which part of the time since the beat before each worker computed, where the system tells.
     #[serde(default)]
     pub busy_share: BTreeMap<usize, f64>,
@@ -163,13 +166,15 @@ impl Fed {
 struct Counted {
     at: Instant,
     records: u64,
+    sources: BTreeMap<String, u64>,
     worker_seconds: BTreeMap<usize, f64>,
 }
 
 impl Counted {
     fn now(stats: &Stats) -> Counted {
         let records = stats.records.load(Relaxed);
-        Counted { at: Instant::now(), records, worker_seconds: process::worker_seconds() }
+        let sources = stats.sources.all().into_iter().map(|of| (of.topic, of.records)).collect();
+        Counted { at: Instant::now(), records, sources, worker_seconds: process::worker_seconds() }
     }
 
     /// The seconds since an earlier count; nothing if they are too few to make a rate of.
@@ -204,6 +209,7 @@ impl Heartbeat {
             sinks: stats.sinks.all().into_iter().map(Fed::of).collect(),
             journal_waits_for: stats.journal_away(),
             rate_in: None,
+            rates_in: BTreeMap::new(),
             busy_share: BTreeMap::new(),
             resident_bytes: process::resident_bytes(),
             who: Some(who.clone()),
@@ -215,8 +221,13 @@ impl Heartbeat {
     fn measured(self, before: &Counted, now: &Counted) -> Heartbeat {
         let Some(seconds) = now.seconds_since(before) else { return self };
         let rate_in = Some(now.records.saturating_sub(before.records) as f64 / seconds);
+        let rate = |(topic, read): (&String, &u64)| {
+            let before = before.sources.get(topic).copied().unwrap_or_default();
+            (topic.clone(), read.saturating_sub(before) as f64 / seconds)
+        };
+        let rates_in = now.sources.iter().map(rate).collect();
         let busy_share = process::busy_shares(&before.worker_seconds, &now.worker_seconds, seconds);
-        Heartbeat { rate_in, busy_share, ..self }
+        Heartbeat { rate_in, rates_in, busy_share, ..self }
     }
 
     /// What sources wait for that is unavailable.

@@ -396,7 +396,7 @@ impl Worker {
         }
         self.taken += batch.records.len();
         self.taken_bytes += batch.bytes.len();
-        self.shared.signals.stats.records.fetch_add(batch.records.len() as u64, Relaxed);
+        self.shared.signals.stats.read(batch.records.iter().map(|record| record.partition));
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
         let mut became = Vec::with_capacity(batch.records.len());

@@ -19,6 +19,8 @@ struct Sample {
     tables: BTreeMap<&'static str, u64>,
     /// The processor time of each worker, in seconds.
     processor_s: BTreeMap<usize, f64>,
+    /// How many records of each topic were read.
+    sources: BTreeMap<String, u64>,
     /// How many records of each topic were not read yet.
     lag: BTreeMap<String, u64>,
 }
@@ -32,6 +34,8 @@ pub(super) struct Samples(VecDeque<(Instant, Sample)>);
 pub(super) struct Rates {
     /// Records a second.
     pub(super) records: f64,
+    /// The same, by topic.
+    pub(super) sources: BTreeMap<String, f64>,
     /// Rows a second.
     pub(super) rows: f64,
     /// Rows of each table a second.
@@ -50,6 +54,7 @@ impl Samples {
             rows,
             tables: stats.rows(),
             processor_s: worker_seconds(),
+            sources: stats.sources.all().into_iter().map(|of| (of.topic, of.records)).collect(),
             lag,
         };
         self.put(Instant::now(), sample);
@@ -91,13 +96,15 @@ impl Samples {
         if seconds <= 0.0 {
             return Rates::default();
         }
-        let tables = last.tables.iter().map(|(table, rows)| {
-            // It has none before its first row.
-            let since = rows.saturating_sub(first.tables.get(table).copied().unwrap_or_default());
-            (*table, since as f64 / seconds)
-        });
+        // One has none before its first row, or record.
+        let since = |now: u64, before: Option<u64>| now.saturating_sub(before.unwrap_or_default()) as f64 / seconds;
+        let tables = last.tables.iter();
+        let tables = tables.map(|(table, rows)| (*table, since(*rows, first.tables.get(table).copied())));
+        let sources = last.sources.iter();
+        let sources = sources.map(|(topic, read)| (topic.clone(), since(*read, first.sources.get(topic).copied())));
         Rates {
             tables: tables.collect(),
+            sources: sources.collect(),
             records: (last.records - first.records) as f64 / seconds,
             rows: (last.rows - first.rows) as f64 / seconds,
             busy: busy_shares(&first.processor_s, &last.processor_s, seconds),
@@ -115,7 +122,8 @@ mod tests {
         let mut put = |second: u64, records: u64, processor_s: f64| {
             let lag = [("a".to_owned(), records), ("b".to_owned(), 1000 - records % 1000), ("c".to_owned(), 7)].into();
             let tables = [("sales", 2 * records)].into();
-            let sample = Sample { records, rows: 2 * records, tables, processor_s: [(0, processor_s)].into(), lag };
+            let (sources, processor_s) = ([("a".to_owned(), records / 2)].into(), [(0, processor_s)].into());
+            let sample = Sample { records, rows: 2 * records, tables, processor_s, sources, lag };
             samples.put(start + Duration::from_secs(second), sample);
             samples.rates()
         };
@@ -125,7 +133,8 @@ mod tests {
         }
         let rates = put(21, 500 + 100 * 21, 0.5 * 21.0);
         let tables = [("sales", 200.0)].into();
-        assert_eq!(rates, Rates { records: 100.0, rows: 200.0, tables, busy: [(0, 0.5)].into() });
+        let (sources, busy) = ([("a".to_owned(), 50.0)].into(), [(0, 0.5)].into());
+        assert_eq!(rates, Rates { records: 100.0, sources, rows: 200.0, tables, busy });
         assert_eq!(put(22, 3, 0.0), Rates::default(), "it began from nothing");
         put(23, 500, 0.0);
         let trends = ["a", "b", "c", "d"].map(|topic| samples.trend(topic));

@@ -69,6 +69,7 @@ fn of(served: &Served, of_run: &OfRun, last: &LastCommit) -> Value {
         "unread": stats.unread(),
         "sinks": sinks(served, stats),
         "lag": lag(served, stats),
+        "sources": sources(stats, &rates),
         "examples": examples(stats),
         "live": live(stats),
         "graph": graph::graph(served, stats),
@@ -131,6 +132,15 @@ fn families(served: &Served, stats: &Stats, watermarks: &Watermarks) -> Value {
         json!({ "name": name, "watermark": watermark, "lateness_ms": lateness, "stands": stands })
     };
     families::all().families().iter().map(family).collect()
+}
+
+/// What is read, and how fast.
+fn sources(stats: &Stats, rates: &Rates) -> Value {
+    let source = |of: crate::stats::sources::OfSource| {
+        let rate = rates.sources.get(&of.topic).copied().unwrap_or_default();
+        json!({ "topic": of.topic, "family": of.family, "records": of.records, "rate": rate })
+    };
+    stats.sources.all().into_iter().map(source).collect()
 }
 
 /// How far reading is behind.

@@ -149,6 +149,9 @@ fn sources(status: &Status) -> Section {
             _ => said += &format!("; {} not read yet, {} behind", grouped(events), rounded(oldest)),
         }
     }
+    for (topic, rate) in running.into_iter().flat_map(|run| &run.rates_in) {
+        more.push(labelled("rate", &format!("{topic}: {}/s", grouped(rate.round() as u64))));
+    }
     for behind in lag.into_iter().flatten().filter(|behind| behind.events > 0) {
         let since = behind.ms.map_or(String::new(), |ms| format!(", {} behind", rounded(ms)));
         more.push(labelled("lag", &format!("{}: {} not read yet{since}", behind.topic, grouped(behind.events))));

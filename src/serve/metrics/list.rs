@@ -164,6 +164,12 @@ pub const METRICS: &[Metric] = &[
         of_run(facts, put, |stats| &stats.records);
     }),
     counter(
+        ("deltamart_source_records_total", "Records of a topic, or a file, that were read."),
+        &["topic"],
+        FLOW,
+        |facts, put| facts.stats.sources.all().iter().for_each(|of| put(&[&of.topic], of.records as f64)),
+    ),
+    counter(
         ("deltamart_rejected_records_total", "Records that were rejected, by reason."),
         &["reason"],
         FLOW,

@@ -41,7 +41,13 @@ export function pipelineView(ctx) {
       ["family", "watermark", "#behind the newest", "lateness", "state"],
       "the time up to which events are expected to have come",
     ),
-    lags: table("Lag", "w6.x4", ["topic", "#events", "#time", "trend"], "what was not read yet", "whole"),
+    sources: table(
+      "Sources",
+      "w6.x4",
+      ["topic", "#a second", "#read", "#not read", "#behind", "trend"],
+      "how fast each is read, and what was not read yet",
+      "whole",
+    ),
     sinks: table(
       "Sinks",
       "part",
@@ -123,14 +129,20 @@ export function pipelineView(ctx) {
       ]),
       "No family.",
     );
-    lists.lags.fill(
-      status.lag.map((one) => [
-        one.topic,
-        count(one.events),
-        duration(one.ms),
-        one.trend === "growing" ? bad("growing ↗") : one.trend === "shrinking" ? "shrinking ↘" : (one.trend ?? "–"),
-      ]),
-      "No topic is read: files and the simulated shop have no lag.",
+    lists.sources.fill(
+      status.sources.map((one) => {
+        const lag = status.lag.find((of) => of.topic === one.topic);
+        const trend = lag?.trend;
+        return [
+          one.topic,
+          rate(one.rate),
+          count(one.records),
+          lag ? count(lag.events) : "–",
+          lag ? duration(lag.ms) : "–",
+          trend === "growing" ? bad("growing ↗") : trend === "shrinking" ? "shrinking ↘" : (trend ?? "–"),
+        ];
+      }),
+      "Nothing is read.",
     );
     lists.sinks.fill(
       status.sinks.map((one) => [
@@ -186,7 +198,7 @@ export function pipelineView(ctx) {
         "div.grid",
         null,
         lists.marks.one.element,
-        lists.lags.one.element,
+        lists.sources.one.element,
         stack("w6.x4", lists.sinks.one, pair(workers, snapshot)),
         [live, lists.refused.one, lists.late.one, flow, kept].map((one) => one.element),
       ),

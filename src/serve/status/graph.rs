@@ -13,20 +13,20 @@ pub(super) fn graph(served: &Served, stats: &Stats) -> Value {
         nodes.push(json!({ "id": id, "name": name, "kind": kind, "live": live, "rate": rate }));
         id
     };
-    let (sources, rates) = (stats.sources(), served.samples.lock().rates());
+    let (sources, rates) = (stats.sources.all(), served.samples.lock().rates());
     let live = stats.live().into_iter().map(|(operator, records)| (operator.to_owned(), records)).collect();
     let commit = node("stage", "commit", None, Some(rates.rows));
-    let is_read = |wired: &Wired| sources.iter().any(|(_, name)| *name == wired.family.name());
+    let is_read = |wired: &Wired| sources.iter().any(|of| of.family == wired.family.name());
     // Of a family that is not read nothing moves.
-    let families: Vec<_> =
-        wired(&served.config, &live).into_iter().filter(|family| sources.is_empty() || is_read(family)).collect();
-    // Records are counted for all families together.
-    let rate = (families.len() == 1).then_some(rates.records);
+    let families = wired(&served.config, &live).into_iter().filter(|family| sources.is_empty() || is_read(family));
     for Wired { family, shared, tables } in families {
         let shared = shared.iter().map(|(_, records)| records).sum();
-        let stage = node("stage", family.name(), Some(shared), rate);
-        for (topic, _) in sources.iter().filter(|(_, name)| *name == family.name()) {
-            edges.push([node("source", topic, None, None), stage.clone()]);
+        let own = sources.iter().filter(|of| of.family == family.name());
+        let own = own.map(|of| (&of.topic, rates.sources.get(&of.topic).copied().unwrap_or_default()));
+        let rate = own.clone().map(|(_, rate)| rate).sum();
+        let stage = node("stage", family.name(), Some(shared), Some(rate));
+        for (topic, rate) in own {
+            edges.push([node("source", topic, None, Some(rate)), stage.clone()]);
         }
         for table in tables {
             let name = table.id.name();
