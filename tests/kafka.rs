@@ -13,6 +13,8 @@ mod declared;
 mod dropped;
 /// History that is told again.
 mod history;
+/// How far reading is behind, as it is shown.
+mod lag;
 /// What the log does: grows, begins elsewhere, loses records, is made again.
 mod logs;
 /// Brokers that fail.

@@ -18,10 +18,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// So many connections are open at the most; one more is closed at once.
+/// So many connections are open at the most.
 const CONNECTIONS_MAX: usize = 512;
+/// So many more are, for one request each, which is answered if it asks how the program does; one more is closed at once.
+const RESERVE: usize = 64;
 /// A connection whose next request is not whole for so long is closed.
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+/// The same of the reserve.
+const RESERVE_PATIENCE: Duration = Duration::from_secs(1);
 /// A connection whose client takes nothing of what is sent for so long is closed.
 const WRITE_PATIENCE: Duration = Duration::from_secs(15);
 /// A request's line and headers have no more bytes.
@@ -68,6 +72,17 @@ fn routes(served: &Arc<Served>, ended: &watch::Receiver<bool>) -> Router {
         .with_state(Arc::clone(served))
 }
 
+/// What is answered to those for whom there is no connection left.
+fn reserved_routes(served: &Arc<Served>) -> Router {
+    let full = format!("all {CONNECTIONS_MAX} connections are in use; ask again later");
+    Router::new()
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::is_ready))
+        .fallback(async move || Refusal::later(full))
+        .layer(from_fn_with_state(Arc::clone(served), guard::check))
+        .with_state(Arc::clone(served))
+}
+
 /// What there is, for programs.
 async fn described() -> impl IntoResponse {
     json(include_str!("openapi.json").to_owned())
@@ -78,8 +93,10 @@ async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: 
         Ok(listener) => listener,
         Err(error) => return tracing::warn!("the page is not served: {error}"),
     };
-    let app = routes(&served, &ended);
+    let app = Serving { routes: routes(&served, &ended), patience: HEADER_PATIENCE, goes_on: true };
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let of_reserve = Serving { routes: reserved_routes(&served), patience: RESERVE_PATIENCE, goes_on: false };
+    let reserve = Arc::new(Semaphore::new(RESERVE));
     loop {
         let accepted = tokio::select! {
             () = over(&mut ended) => break,
@@ -89,6 +106,8 @@ async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: 
             Ok((stream, _)) => {
                 if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
                     tokio::spawn(connection(stream, app.clone(), ended.clone(), permit));
+                } else if let Ok(permit) = Arc::clone(&reserve).try_acquire_owned() {
+                    tokio::spawn(connection(stream, of_reserve.clone(), ended.clone(), permit));
                 }
             }
             Err(error) => {
@@ -101,13 +120,24 @@ async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: 
     tokio::time::timeout(LAST_WORDS, permits.acquire_many(CONNECTIONS_MAX as u32)).await.map(drop).ok();
 }
 
+/// How a connection is served.
+#[derive(Clone)]
+struct Serving {
+    routes: Router,
+    /// Its next request is whole within this.
+    patience: Duration,
+    /// There may be a next one.
+    goes_on: bool,
+}
+
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, app: Router, mut ended: watch::Receiver<bool>, _permit: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, app: Serving, mut ended: watch::Receiver<bool>, _permit: OwnedSemaphorePermit) {
     stream.set_nodelay(true).ok();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE).max_buf_size(HEADER_MAX).half_close(false);
+    http.timer(TokioTimer::new()).header_read_timeout(app.patience).max_buf_size(HEADER_MAX).half_close(false);
+    http.keep_alive(app.goes_on);
     let stream = Patient::new(TokioIo::new(stream), WRITE_PATIENCE);
-    let connection = http.serve_connection(stream, TowerToHyperService::new(app));
+    let connection = http.serve_connection(stream, TowerToHyperService::new(app.routes));
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -16,6 +16,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::fmt::Write;
 use std::fs::File;
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -277,6 +279,17 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What is answered at a path of its page; nothing before it is served.
+    pub(super) fn answers(&self, path: &str) -> Option<String> {
+        let said = read(&self.said);
+        let at = said.split("http://").nth(1)?.split_whitespace().next()?;
+        let mut stream = TcpStream::connect(at).ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+    }
+
     /// Kills it with no warning.
     pub(super) fn dies(mut self) {
         self.child.kill().expect("kills");

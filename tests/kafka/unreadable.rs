@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-const GOOD: u32 = 1;
-const POISON: u32 = 100_001;
+pub(super) const GOOD: u32 = 1;
+pub(super) const POISON: u32 = 100_001;
 
 fn events(users: std::ops::Range<i64>) -> impl Iterator<Item = Option<Vec<u8>>> {
     users.map(|user| Some(sign_in(GOOD, user + 1, user)))
 }
 
 /// A registry of one schema, which says this of all that it does not have.
-fn registry_saying(status: &Arc<AtomicU16>) -> Server {
+pub(super) fn registry_saying(status: &Arc<AtomicU16>) -> Server {
     let status = Arc::clone(status);
     Server::start(schema_of("sign_in"), move |id| match id {
         GOOD => Says::Good,

@@ -117,9 +117,29 @@ fn half_a_request_holds_nobody_up() {
     let mut said = Vec::new();
     half.read_to_end(&mut said).ok();
     assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&said));
-    // More than there is room for.
+    // As many as there is room for, and more: each stream holds its connection.
+    drop(slow);
+    let stream = "GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut begun = Vec::new();
+    while begun.len() < 512 {
+        let (mut one, mut byte) = (connect(stream), [0; 16]);
+        // Those that say nothing leave within seconds, and make room.
+        if one.read_exact(&mut byte).is_ok() && byte.starts_with(b"HTTP/1.1 200") {
+            begun.push(one);
+        }
+    }
+    let answer = serving.get("/api/v1/tables");
+    assert_refused(&answer, 503, "all 512 connections are in use");
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(serving.get(path).status(), 200, "{path}");
+    }
+    let (slow, many): (_, Vec<_>) = (begun, (0..64).map(|_| connect("")).collect());
+    drop((slow, many));
+    while serving.get("/api/v1/tables").status() != 200 {
+        std::thread::yield_now();
+    }
     let many: Vec<_> = (0..600).filter_map(|_| TcpStream::connect(&serving.at).ok()).collect();
-    drop((many, slow));
+    drop(many);
     while serving.get("/healthz").status() != 200 {
         std::thread::yield_now();
     }

@@ -265,6 +265,21 @@ pub const METRICS: &[Metric] = &[
     ),
     gauge(
         (
+            "deltamart_source_lag_seconds",
+            Unit::Seconds,
+            "For how long the last record of a topic that was read has been there, while more are; 0 if none are.",
+        ),
+        &["topic"],
+        WAITS,
+        |facts, put| {
+            let now_ms = instant::now();
+            let lag = facts.stats.lag();
+            let known = lag.iter().filter_map(|lag| Some((&lag.topic, lag.ms(now_ms)?)));
+            known.for_each(|(topic, ms)| put(&[topic], seconds(ms)));
+        },
+    ),
+    gauge(
+        (
             "deltamart_waiting",
             Unit::Count,
             "How many things are unavailable and waited for: brokers, schemas, sinks, the journal.",
