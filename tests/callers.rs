@@ -200,7 +200,7 @@ fn too_few_valid_records_are_a_warning_and_a_code() {
         let (code, text) = said_of(&["run", "events.jsonl"]);
         let complaint = "`events.jsonl`: 5 of 10 records of the hour from ";
         assert_eq!((code, text.matches(complaint).count()), (Some(0), usize::from(is_crossed)), "{text}");
-        let (code, text) = said_of(&["status"]);
+        let (code, text) = said_of(&["status", "quality"]);
         assert_eq!(code, Some(if is_crossed { 4 } else { 0 }), "{text}");
         assert_eq!(text.contains(complaint), is_crossed, "{text}");
         assert!(

@@ -10,17 +10,20 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
 
 /// So many connections are open at the most.
 const CONNECTIONS_MAX: usize = 512;
-/// So many more are, for one request each, which is answered if it asks how the program does; one more is closed at once.
+/// So many more are, for one request each, which is answered if it asks how the program does. For one more the oldest of
+/// them is closed: who asks at once is served, however many come and say nothing.
 const RESERVE: usize = 64;
 /// A connection whose next request is not whole for so long is closed.
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
@@ -96,7 +99,7 @@ async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: 
     let app = Serving { routes: routes(&served, &ended), patience: HEADER_PATIENCE, goes_on: true };
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let of_reserve = Serving { routes: reserved_routes(&served), patience: RESERVE_PATIENCE, goes_on: false };
-    let reserve = Arc::new(Semaphore::new(RESERVE));
+    let mut reserve = VecDeque::<AbortHandle>::new();
     loop {
         let accepted = tokio::select! {
             () = over(&mut ended) => break,
@@ -105,10 +108,22 @@ async fn serve(listener: std::net::TcpListener, served: Arc<Served>, mut ended: 
         match accepted {
             Ok((stream, _)) => {
                 if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                    tokio::spawn(connection(stream, app.clone(), ended.clone(), permit));
-                } else if let Ok(permit) = Arc::clone(&reserve).try_acquire_owned() {
-                    tokio::spawn(connection(stream, of_reserve.clone(), ended.clone(), permit));
+                    let connection = connection(stream, app.clone(), ended.clone());
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                    continue;
                 }
+                reserve.retain(|task| !task.is_finished());
+                if reserve.len() == RESERVE
+                    && let Some(oldest) = reserve.pop_front()
+                {
+                    oldest.abort();
+                }
+                reserve.push_back(tokio::spawn(connection(stream, of_reserve.clone(), ended.clone())).abort_handle());
+                // What it asks is read before the next one comes.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::debug!("a connection could not be accepted: {error}");
@@ -131,7 +146,7 @@ struct Serving {
 }
 
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, app: Serving, mut ended: watch::Receiver<bool>, _permit: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, app: Serving, mut ended: watch::Receiver<bool>) {
     stream.set_nodelay(true).ok();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(app.patience).max_buf_size(HEADER_MAX).half_close(false);

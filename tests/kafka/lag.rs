@@ -48,9 +48,6 @@ fn what_is_not_read_is_said_in_events_and_in_time() {
     // It is answered, and nothing is behind.
     status.store(404, Ordering::SeqCst);
     await_that("all is read", || (metric("lag_records"), metric("lag_seconds")) == (Some(0.0), Some(0.0)));
-    await_that("status says it too", || {
-        let said = stack.says(&["status"]).1;
-        said.contains("all is well") && said.contains("; read to the end")
-    });
+    await_that("status says it too", || stack.says(&["status"]).1.contains("; read to the end"));
     running.ends();
 }

@@ -52,7 +52,8 @@ pub(super) fn say(config: &Config, arguments: &StatusArgs, pipeline: &str, secti
     for line in lines(pipeline, sections, is_open) {
         say!("{line}");
     }
-    if let Some(folded) = sections.iter().find(|section| !is_open(section) && !section.more.is_empty()) {
+    let folded = sections.iter().filter(|section| !is_open(section) && !section.more.is_empty());
+    if let Some(folded) = folded.max_by_key(|section| section.more.len()) {
         let one = format!("status {}{}", name(folded.subject), at(config));
         say!("{}", next_lines(&[("one section", one), ("everything", format!("status --all{}", at(config)))]));
     }

@@ -95,7 +95,7 @@ fn what_is_not_read_is_in_the_line_of_the_sources() {
     let lag = json!([{ "topic": "a", "events": 1200, "ms": 61_000 }, { "topic": "b", "events": 34, "ms": null }]);
     let all = sections(&Config::default(), &status(json!({ "lag": lag })), &[]);
     let section: &Section = all.iter().find(|section| section.subject == Subject::Sources).expect("there is one");
-    assert!(section.said.ends_with("; 1,234 not read yet, 1min behind"), "{}", section.said);
-    assert_eq!(section.more, ["  lag      a: 1,200 not read yet, 1min behind", "  lag      b: 34 not read yet"]);
+    assert!(section.said.ends_with("; 1,234 not read yet, 1m behind"), "{}", section.said);
+    assert_eq!(section.more, ["  lag      a: 1,200 not read yet, 1m behind", "  lag      b: 34 not read yet"]);
     assert_eq!(section.asks, Asks::Nothing);
 }
