@@ -2,6 +2,8 @@
 
 /// Answers are as the OpenAPI file and the list of metrics say.
 mod described;
+/// What the OpenAPI file describes, with values that it does and does not allow.
+mod generated;
 /// One row for each value of a column, and some columns only.
 mod grouped;
 /// What is no request, and what is wrong with one.
