@@ -109,8 +109,11 @@ impl<'n, 'a> Wire<'n, 'a> {
     }
 
     /// Puts the value of a field there, which was read in another way.
+    #[inline]
     pub fn put(&mut self, slot: Slot, value: Scalar<'a>) {
-        self.make_room(self.names.set(slot));
+        if slot.0 >= FEW {
+            self.make_room(self.names.set(slot));
+        }
         let value = Value::Scalar(value);
         self.owns |= value.owns();
         *self.place(slot) = Some(value);

@@ -21,15 +21,16 @@ fn number(digits: &[u8]) -> Option<i64> {
     })
 }
 
-/// The usual writings, `2026-01-05T10:00:00Z` and `2026-01-05T10:00:00.000Z`, of the usual years:
-/// nearly all that is ever read. Anything else is nobody's loss here.
+/// The usual writings, `2026-01-05T10:00:00Z` and `2026-01-05T10:00:00.000Z`, and those of tables, `2026-01-05 10:00:00 UTC`
+/// and without its end, of the usual years: nearly all that is ever read. Anything else is nobody's loss here.
 fn usual(text: &[u8]) -> Option<i64> {
-    let (text, millis): (&[u8; 19], _) = match text.len() {
-        20 if text[19] == b'Z' => (text.first_chunk()?, 0),
-        24 if text[19] == b'.' && text[23] == b'Z' => (text.first_chunk()?, number(&text[20..23])?),
+    let (text, end): (&[u8; 19], _) = text.split_first_chunk()?;
+    let millis = match end {
+        b"" | b"Z" | b" UTC" => 0,
+        [b'.', millis @ .., b'Z'] if millis.len() == 3 => number(millis)?,
         _ => return None,
     };
-    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', _, _, b':', _, _, b':', _, _] = text else { return None };
+    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b' ', _, _, b':', _, _, b':', _, _] = text else { return None };
     let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?);
     let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
     // Days that not every month has, and leap seconds, are left to the calendar.
@@ -72,6 +73,14 @@ mod tests {
             read += usize::from(usual(text.as_bytes()).inspect(|read| assert_eq!(*read, at, "{text}")).is_some());
             if at % 1000 == 0 {
                 assert_eq!(parse(&text.replace(".000", "")), Some(at));
+                for end in ["", "Z", " UTC", "UTC", ".5", "+00:00", ".000", " UTC ", "."] {
+                    for between in ["T", " ", "t", "_"] {
+                        let text = text.replace(".000Z", end).replace('T', between);
+                        let usual = usual(text.as_bytes());
+                        assert!(usual.is_none() || usual == writings::parse(&text), "{text}");
+                        assert_eq!(parse(&text), writings::parse(text.trim()), "{text}");
+                    }
+                }
             }
         }
         assert!(read > 50_000, "{read}");

@@ -1,5 +1,6 @@
 //! The one reader of money, in US dollars: what an event says was paid, and what a catalog says is asked.
 
+use super::number::plain;
 use super::scalar::Scalar;
 
 /// Money goes no further than this many cents, a billion dollars: a double holds them exactly, and the
@@ -73,6 +74,21 @@ fn of_widened(dollars: f64) -> Option<i64> {
 
 /// `12.50`, `12,50`, `1,299.99`, `1.299,99`; with `$` or `USD` before it or behind it.
 fn of_text(text: &str) -> Option<i64> {
+    usual(text.as_bytes()).or_else(|| written(text))
+}
+
+/// `12.50`, `12.5` and `12`, perhaps with a minus: nearly all that is ever read.
+fn usual(text: &[u8]) -> Option<i64> {
+    let (sign, text) = text.strip_prefix(b"-").map_or((1, text), |rest| (-1, rest));
+    let (dollars, cents) = match text {
+        [dollars @ .., b'.', tens, ones] => (dollars, plain(&[*tens, *ones])?),
+        [dollars @ .., b'.', tens] => (dollars, plain(&[*tens, b'0'])?),
+        dollars => (dollars, 0),
+    };
+    Some(sign * plain(dollars)?.checked_mul(100)?.checked_add(cents)?)
+}
+
+fn written(text: &str) -> Option<i64> {
     let text = text.trim();
     let (sign, text) = signed(text);
     let text = ["US$", "$", "USD"].into_iter().find_map(|unit| text.strip_prefix(unit)).unwrap_or(text).trim_start();
@@ -206,6 +222,32 @@ mod tests {
         ] {
             assert_eq!(text(written), None, "{written}");
         }
+    }
+
+    #[test]
+    fn the_usual_writings_are_read_as_any_other_is() {
+        let mut read = 0;
+        for dollars in [
+            "",
+            "0",
+            "007",
+            "12",
+            "92233720368547758",
+            "92233720368547759",
+            "123456789012345678",
+            "9999999999999999999",
+        ] {
+            for cents in ["", ".", ".5", ".05", ".50", ".505", ".5 ", ".x", ",5", ",50"] {
+                for sign in ["", "-", "+", "--", "$", "-$"] {
+                    let text = format!("{sign}{dollars}{cents}");
+                    if let Some(usual) = usual(text.as_bytes()) {
+                        read += 1;
+                        assert_eq!(written(&text), Some(usual), "{text}");
+                    }
+                }
+            }
+        }
+        assert_eq!(read, 28);
     }
 
     #[test]

@@ -43,8 +43,23 @@ fn integral(number: f64, exact_max: f64) -> Result<i64, NotRead> {
     if number.abs() >= exact_max { Err(NotRead::Imprecise) } else { Ok(number as i64) }
 }
 
+/// Digits and nothing else, so few that any of them have room in 64 bits: nearly all that is ever read.
+pub(super) fn plain(text: &[u8]) -> Option<i64> {
+    if !(1..=18).contains(&text.len()) {
+        return None;
+    }
+    text.iter().try_fold(0, |number, byte| match byte.wrapping_sub(b'0') {
+        digit @ 0..=9 => Some(number * 10 + i64::from(digit)),
+        _ => None,
+    })
+}
+
 /// Trimmed digits, perhaps with a sign.
 fn digits(text: &str) -> Result<i64, NotRead> {
+    plain(text.as_bytes()).map_or_else(|| written(text), Ok)
+}
+
+fn written(text: &str) -> Result<i64, NotRead> {
     let text = text.trim();
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -76,6 +91,22 @@ mod tests {
         assert_eq!(whole(&Scalar::Double(9_007_199_254_740_991.0)), Ok(9_007_199_254_740_991));
         assert_eq!(whole(&Scalar::Double(-0.0)), Ok(0));
         assert_eq!(whole(&text("-9223372036854775808")), Ok(i64::MIN));
+    }
+
+    #[test]
+    fn plain_digits_are_read_as_any_other_writing_is() {
+        let mut read = 0;
+        for text in
+            ["0", "7", "007", "123456789012345678", "999999999999999999", "9223372036854775807", "18446744073709551616"]
+        {
+            for text in
+                [text.to_owned(), format!("-{text}"), format!("{text} "), format!("{text}0"), format!("{text}:")]
+            {
+                read += usize::from(plain(text.as_bytes()).is_some());
+                assert_eq!(digits(&text), written(&text), "{text}");
+            }
+        }
+        assert_eq!(read, 8);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::{Reason, Rejection};
 use dataflows::wire::scalar::{Scalar, first, short};
 use dataflows::wire::{Names, Slot, Wire};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -100,7 +100,27 @@ impl Csv {
         serde_json::to_vec(&Value::Object(object)).ok()
     }
 
-    fn values<'a>(&self, record: &'a [u8], mut with: impl FnMut(&Column, Cow<'a, str>)) -> Result<(), Wrong> {
+    fn values<'a>(&self, record: &'a [u8], with: impl FnMut(&Column, Cow<'a, str>)) -> Result<(), Wrong> {
+        match std::str::from_utf8(record) {
+            // Nearly all records.
+            Ok(text) if memchr(b'"', record).is_none() => self.plain(text, with),
+            Ok(_) | Err(_) => self.fields(record, with),
+        }
+    }
+
+    /// The values of a record without quotes: it was looked at once whether it is text.
+    fn plain<'a>(&self, record: &'a str, mut with: impl FnMut(&Column, Cow<'a, str>)) -> Result<(), Wrong> {
+        let (mut count, mut begins) = (0, 0);
+        for end in memchr_iter(self.separator, record.as_bytes()).chain([record.len()]) {
+            if let Some(column) = self.columns.get(count) {
+                with(column, record.get(begins..end).ok_or(Wrong::NoText(count))?.into());
+            }
+            (count, begins) = (count + 1, end + 1);
+        }
+        if count == self.columns.len() { Ok(()) } else { Err(Wrong::Count(count)) }
+    }
+
+    fn fields<'a>(&self, record: &'a [u8], mut with: impl FnMut(&Column, Cow<'a, str>)) -> Result<(), Wrong> {
         let mut count = 0;
         for field in (Fields { rest: Some(record), separator: self.separator }) {
             if let (Some(column), Some(field)) = (self.columns.get(count), &field) {

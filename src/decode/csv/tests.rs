@@ -93,3 +93,25 @@ fn a_record_is_read_by_other_names_too() {
     let values: Vec<_> = of_then.iter().map(|slot| wire.value(*slot).ok().flatten().map(ToString::to_string)).collect();
     assert_eq!(values, ["the text \"1\"", "the text \"2\""].map(|text| Some(text.to_owned())));
 }
+
+/// Every text of these characters up to a length has the values that its fields say.
+#[test]
+fn a_record_without_quotes_is_read_as_any_other() {
+    let names = Names::default();
+    let header: Vec<String> = (0..3).map(|place| format!("c{place}")).collect();
+    let csv = Csv::new(b',', &header, &names);
+    let (mut texts, mut whole) = (vec![String::new()], 0);
+    for _ in 0..6 {
+        texts = texts.iter().flat_map(|text| [",", "a", "é", "\n"].map(|more| format!("{text}{more}"))).collect();
+        for text in &texts {
+            let (mut plain, mut fields) = (Vec::new(), Vec::new());
+            let of_plain = csv.plain(text, |column, text| plain.push((column.name.clone(), text.into_owned())));
+            let of_fields =
+                csv.fields(text.as_bytes(), |column, text| fields.push((column.name.clone(), text.into_owned())));
+            whole += usize::from(of_plain.is_ok());
+            let explained = |result: Result<(), Wrong>| result.map_err(|wrong| csv.explained(&wrong));
+            assert_eq!((plain, explained(of_plain)), (fields, explained(of_fields)), "{text:?}");
+        }
+    }
+    assert!(whole > 1_000, "{whole}");
+}
