@@ -3,6 +3,7 @@
 mod distinct;
 mod finality;
 mod freeze;
+mod hear;
 mod late_split;
 mod merge;
 mod once;
@@ -15,6 +16,7 @@ mod witness;
 pub use distinct::distinct;
 pub use finality::finality;
 pub use freeze::freeze;
+pub use hear::hear;
 pub use late_split::{Judged, LateEvent, LateSplit, Route, Tap};
 pub use merge::merge;
 pub use once::{Met, once};

@@ -6,7 +6,7 @@
 
 use crate::broken::{Law, is_broken};
 use crate::declared::encode;
-use crate::declared::eval::{Facts, eval, is_true};
+use crate::declared::eval::{Facts, eval};
 use crate::declared::funnel::Steps;
 use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
 use crate::declared::row::Datum;
@@ -152,8 +152,14 @@ impl Layout {
         }
     }
 
-    /// An event takes part in the aggregate of a place. `spare` is a buffer.
-    pub fn add(&self, part: usize, event: &impl Facts, to: (&mut [u64], &mut [Held]), spare: &mut Vec<u8>) {
+    /// An event takes part in the aggregate of a place; `takes` says whether it takes a step of a funnel. `spare` is a buffer.
+    pub fn add(
+        &self,
+        part: usize,
+        (event, mut takes): (&impl Facts, impl FnMut(usize) -> bool),
+        to: (&mut [u64], &mut [Held]),
+        spare: &mut Vec<u8>,
+    ) {
         let (words, held) = to;
         let Part { what, is_person, at } = &self.parts[part];
         spare.clear();
@@ -206,8 +212,7 @@ impl Layout {
             }
             What::Funnel(instant, conditions) => {
                 let Datum::Instant(instant) = eval(instant, event) else { return };
-                let taken = conditions.iter().enumerate().filter(|(_, condition)| is_true(condition, event));
-                for (step, _) in taken {
+                for step in (0..conditions.len()).filter(|step| takes(*step)) {
                     steps(&mut held[*at], conditions.len()).take(step, instant);
                 }
             }
@@ -245,11 +250,11 @@ impl Layout {
                     (to, from @ Held::Values(_)) => *to = from,
                     (_, Held::Nothing | Held::Best(_) | Held::Steps(_) | Held::Counted(_)) => {}
                 },
-                What::Funnel(_, conditions) => {
-                    if let Held::Steps(more) = std::mem::take(&mut of_held[at]) {
-                        steps(&mut held[at], conditions.len()).merge(more);
-                    }
-                }
+                What::Funnel(_, conditions) => match std::mem::take(&mut of_held[at]) {
+                    from @ Held::Steps(_) if matches!(held[at], Held::Nothing) => held[at] = from,
+                    Held::Steps(more) => steps(&mut held[at], conditions.len()).merge(&more),
+                    Held::Nothing | Held::Best(_) | Held::Values(_) | Held::Counted(_) => {}
+                },
             }
         }
     }

@@ -8,11 +8,11 @@ use crate::declared::encode;
 use crate::declared::eval::eval;
 use crate::declared::plan::{Ask, Exists, Expr, Metric, Node};
 use crate::declared::rollup::{RowChange, ToReaders};
-use crate::declared::row::{Builder, Datum, Row};
+use crate::declared::row::{Builder, Datum, Declared, Row};
 use crate::declared::walk;
 use crate::dense::Dense;
 use crate::hash::Folded;
-use crate::operators::{Epoch, per_epoch};
+use crate::operators::{Epoch, hear, per_epoch};
 use crate::persons::Renaming;
 use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
@@ -445,19 +445,19 @@ impl Asking {
 }
 
 /// Events of which metrics ask something, with the answers behind their columns: they come, and they go and come again when
-/// an answer changes.
+/// an answer changes. They are the second stream; the first has the events as they came.
 ///
 /// **Law.** At every even epoch what came out accumulates to the events in time that ask, each with what is true of it among
 /// all events in time and by the watermark. An answer only becomes true. What asks stays in memory until no event in time
 /// can answer it; what answers, until no event in time can ask for it. Odd epochs are silent.
 pub fn answers<'s>(
-    events: Stream<'s, (Instant, Row)>,
+    events: Stream<'s, Declared>,
     known: Stream<'s, Record>,
     watermarks: Stream<'s, Instant>,
     (settings, ledger): (&Settings, &Ledger),
     kept: &'static Kept<Record>,
     questions: Questions,
-) -> Stream<'s, ToReaders> {
+) -> (Stream<'s, Declared>, Stream<'s, ToReaders>) {
     let questions = Rc::new(questions);
     let held = Rc::new(RefCell::new(Groups::default()));
     ledger.count(kept.name, &held, |held| held.live);
@@ -475,10 +475,9 @@ pub fn answers<'s>(
         Some(Heard { to: of_known.metrics[metric].spread(&what), metric, is_new: false, what })
     });
     let (of_events, mut truths) = (Rc::clone(&questions), Truths::default());
-    let heard = events.flat_map(move |(at, row)| {
-        let mut heard = Vec::new();
-        of_events.heard(&row, at, &mut truths, &mut heard);
-        heard
+    // Few say anything here: all others are not copied.
+    let (events, heard) = hear(events, &kept.name.replace("asked", "hear"), move |Declared { at, row }, heard| {
+        of_events.heard(row, *at, &mut truths, heard);
     });
     let settings = settings.clone();
     let step = move |Epoch { time, input, watermark }: Epoch<Heard>, out: &mut Vec<ToReaders>, _: &mut Vec<()>| {
@@ -513,7 +512,7 @@ pub fn answers<'s>(
         }
     };
     let to = Exchange::new(|Heard { to, .. }: &Heard| *to);
-    per_epoch(heard.concat(known), watermarks, to, kept.name, step).0
+    (events, per_epoch(heard.concat(known), watermarks, to, kept.name, step).0)
 }
 
 /// The records of a group.

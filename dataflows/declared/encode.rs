@@ -67,8 +67,8 @@ fn escaped(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Takes the first value off, and tells whether there was one.
-fn pull<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
+/// Takes the first value off, if there is one.
+pub fn next<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
     let (kind, rest) = bytes.split_first()?;
     let mut rest = rest;
     let mut word = || {
@@ -83,10 +83,13 @@ fn pull<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
         NUMBER | PERSON => Datum::Number(word()?),
         INSTANT => Datum::Instant(word()?),
         TEXT | PERSON_TEXT => {
-            let end = rest.iter().position(|byte| *byte == END)?;
+            // Nearly all texts: nothing in them is escaped.
+            let end = rest.iter().position(|byte| *byte <= ESCAPE)?;
+            let is_plain = rest[end] == END;
+            let end = if is_plain { end } else { end + rest[end..].iter().position(|byte| *byte == END)? };
             let text = &rest[..end];
             rest = &rest[end + 1..];
-            Datum::Text(unescaped(text)?)
+            Datum::Text(if is_plain { std::str::from_utf8(text).ok()?.into() } else { unescaped(text)? })
         }
         _ => return None,
     };
@@ -94,10 +97,7 @@ fn pull<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
     Some(value)
 }
 
-fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
-    if !text.contains(&ESCAPE) {
-        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
-    }
+fn unescaped<'a>(text: &[u8]) -> Option<Cow<'a, str>> {
     let (mut plain, mut bytes) = (Vec::with_capacity(text.len()), text.iter());
     while let Some(byte) = bytes.next() {
         plain.push(if *byte == ESCAPE { bytes.next()?.checked_sub(1)? } else { *byte });
@@ -108,16 +108,16 @@ fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
 /// The value at a place among those of the bytes; null if there is none.
 pub fn at(mut bytes: &[u8], place: usize) -> Datum<'_> {
     for _ in 0..place {
-        if pull(&mut bytes).is_none() {
+        if next(&mut bytes).is_none() {
             return Datum::Null;
         }
     }
-    pull(&mut bytes).unwrap_or(Datum::Null)
+    next(&mut bytes).unwrap_or(Datum::Null)
 }
 
 /// The first value of the bytes, if that is an instant.
 pub fn instant(bytes: &[u8]) -> Option<Instant> {
-    match pull(&mut &bytes[..])? {
+    match next(&mut &bytes[..])? {
         Datum::Instant(at) => Some(at),
         Datum::Null | Datum::Boolean(_) | Datum::Number(_) | Datum::Text(_) => None,
     }
@@ -126,13 +126,13 @@ pub fn instant(bytes: &[u8]) -> Option<Instant> {
 /// All values of the bytes.
 pub fn all(bytes: &[u8]) -> impl Iterator<Item = Datum<'_>> {
     let mut rest = bytes;
-    std::iter::from_fn(move || pull(&mut rest))
+    std::iter::from_fn(move || next(&mut rest))
 }
 
 /// The bytes of the first so many values.
 pub fn first(bytes: &[u8], values: usize) -> &[u8] {
     let mut rest = bytes;
-    (0..values).for_each(|_| drop(pull(&mut rest)));
+    (0..values).for_each(|_| drop(next(&mut rest)));
     &bytes[..bytes.len() - rest.len()]
 }
 
@@ -153,7 +153,7 @@ pub fn renamed(bytes: &[u8], person: &[u8], nobody: &[u8]) -> Option<Box<[u8]>> 
     let (mut rest, mut whole, mut found) = (bytes, Vec::with_capacity(bytes.len()), false);
     while !rest.is_empty() {
         let mut behind = rest;
-        if pull(&mut behind).is_none() {
+        if next(&mut behind).is_none() {
             // It is no value: it stays as it is.
             behind = &[];
         }

@@ -5,7 +5,7 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::conditions::{Conditions, Mask, Truths};
 use crate::declared::eval::eval;
-use crate::declared::plan::{Expr, Metric, Node};
+use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 use crate::declared::row::{Datum, Row};
 use crate::declared::said::{Said, begin, hash, keys, place_hash};
 use crate::declared::sessions::{shared, start};
@@ -35,8 +35,8 @@ struct Reads {
     number: usize,
     filter: Mask,
     keys: Vec<(Expr, bool)>,
-    /// Of each aggregate, which events take part.
-    filters: Vec<Mask>,
+    /// Of each aggregate, which events take part, and which of them take each step of a funnel.
+    filters: Vec<(Mask, Vec<Mask>)>,
     layout: Rc<Layout>,
     /// Which events are in one session, if its last key is when one began.
     session: Option<i64>,
@@ -50,7 +50,11 @@ impl Reading {
         layouts: &[Rc<Layout>],
     ) -> Reading {
         let filters = metrics.clone().flat_map(|(_, metric)| {
-            std::iter::once(metric.filter.clone()).chain(metric.kept().into_iter().map(|aggregate| aggregate.filter))
+            let of_aggregates = metric.kept().into_iter().flat_map(|Aggregate { what, filter }| {
+                let steps: Vec<_> = steps(&what).iter().cloned().map(Some).collect();
+                std::iter::once(filter).chain(steps)
+            });
+            std::iter::once(metric.filter.clone()).chain(of_aggregates)
         });
         let (conditions, masks) = Conditions::of(&filters.collect::<Vec<_>>());
         let mut masks = masks.into_iter();
@@ -58,12 +62,27 @@ impl Reading {
             number,
             filter: masks.next().unwrap_or_default(),
             keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, person))).collect(),
-            filters: masks.by_ref().take(metric.kept().len()).collect(),
+            filters: metric
+                .kept()
+                .iter()
+                .map(|aggregate| {
+                    let filter = masks.next().unwrap_or_default();
+                    (filter, masks.by_ref().take(steps(&aggregate.what).len()).collect())
+                })
+                .collect(),
             session: metric.session(),
             layout: Rc::clone(&layouts[number]),
         });
         let metrics = metrics.collect();
         Reading { conditions, metrics }
+    }
+}
+
+/// What must be true of an event that takes each step of a funnel.
+fn steps(what: &What) -> &[Expr] {
+    match what {
+        What::Funnel(_, conditions) => conditions,
+        What::Count(_) | What::Sum(_) | What::Min(_) | What::Max(_) | What::CountDistinct(_) | What::At(..) => &[],
     }
 }
 
@@ -166,10 +185,11 @@ impl Folding {
                 Some(gap_ms) => part.session(hash, key, *gap_ms, layout),
             };
             let (words, held) = part.said.partial(place);
-            for (aggregate, filter) in filters.iter().enumerate() {
+            for (aggregate, (filter, steps)) in filters.iter().enumerate() {
                 if reading.conditions.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {
+                    let takes = |step: usize| reading.conditions.fits(&steps[step], row, truths);
                     match times {
-                        None => layout.add(aggregate, row, (words, held), spare),
+                        None => layout.add(aggregate, (row, takes), (words, held), spare),
                         Some(times) => layout.change(aggregate, (row, times), (words, held), spare),
                     }
                 }

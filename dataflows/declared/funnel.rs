@@ -2,7 +2,8 @@
 
 use crate::broken::{Law, is_broken};
 use crate::time::Instant;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ops::Range;
 
 /// When the steps of a funnel were taken: of each those instants that may still decide how far it was gone, in their order,
 /// each once.
@@ -10,13 +11,35 @@ use serde::{Deserialize, Serialize};
 /// **Law.** How far it was gone is what a walk over all events says that takes of each step the first that is not before
 /// the one of the step before it. It never falls: events are not taken back. Merged, it is that of all events, whatever
 /// came where.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Steps(Vec<Vec<Instant>>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// How many steps there are; where the instants of each end; the instants, step by step. They are few, and beside each
+    /// other one allocation is enough for all.
+    packed: Vec<Instant>,
+}
 
 impl Steps {
     /// Of so many steps, none of them taken.
     pub fn of(steps: usize) -> Steps {
-        Steps(vec![Vec::new(); steps])
+        let mut packed = Vec::with_capacity(1 + 2 * steps);
+        packed.push(steps as Instant);
+        packed.resize(1 + steps, 1 + steps as Instant);
+        Steps { packed }
+    }
+
+    fn steps(&self) -> usize {
+        self.packed.first().map_or(0, |steps| *steps as usize)
+    }
+
+    /// Where the instants of a step stand.
+    fn range(&self, step: usize) -> Range<usize> {
+        let begins = if step == 0 { 1 + self.steps() } else { self.packed[step] as usize };
+        begins..self.packed[1 + step] as usize
+    }
+
+    /// The instants of all steps.
+    fn all(&self) -> impl Iterator<Item = &[Instant]> {
+        (0..self.steps()).map(|step| &self.packed[self.range(step)])
     }
 
     /// A step was taken.
@@ -26,27 +49,31 @@ impl Steps {
     }
 
     /// Steps that were taken elsewhere.
-    pub fn merge(&mut self, Steps(more): Steps) {
-        for (step, instants) in more.into_iter().enumerate() {
-            instants.into_iter().for_each(|at| self.add(step, at));
+    pub fn merge(&mut self, more: &Steps) {
+        for (step, instants) in more.all().enumerate() {
+            instants.iter().for_each(|at| self.add(step, *at));
         }
         self.trim();
     }
 
     fn add(&mut self, step: usize, at: Instant) {
-        let Some(instants) = self.0.get_mut(step) else { return };
-        if let Err(place) = instants.binary_search(&at) {
-            instants.insert(place, at);
+        if step >= self.steps() {
+            return;
+        }
+        let range = self.range(step);
+        if let Err(place) = self.packed[range.clone()].binary_search(&at) {
+            self.packed.insert(range.start + place, at);
+            let steps = self.steps();
+            self.packed[1 + step..=steps].iter_mut().for_each(|end| *end += 1);
         }
     }
 
     /// The instants of the steps that were taken one after the other, as early as can be.
     fn walk(&self) -> impl Iterator<Item = Instant> {
-        self.0.iter().scan(Instant::MIN, |after, instants| {
-            let before = if is_broken(Law::StepsFollowEachOther) { Instant::MIN } else { *after };
-            let at = instants.get(instants.partition_point(|at| *at < before))?;
-            *after = *at;
-            Some(*at)
+        self.all().scan(Instant::MIN, |after, instants| {
+            let at = next(instants, *after)?;
+            *after = at;
+            Some(at)
         })
     }
 
@@ -54,21 +81,56 @@ impl Steps {
     /// all but the last: whatever the steps before it become, they only come earlier. Of the others it is what is behind the
     /// one in use, for the same reason; those before it may come to use.
     fn trim(&mut self) {
-        let in_use: Vec<Instant> = self.walk().collect();
-        let last = self.0.len().saturating_sub(1);
-        for (step, instants) in self.0.iter_mut().enumerate() {
-            match in_use.get(step) {
-                _ if step == last && step > 0 => drop(instants.drain(..instants.len().saturating_sub(1))),
-                Some(_) if step == 0 => instants.truncate(1),
-                Some(at) => instants.truncate(instants.partition_point(|other| other <= at)),
-                None => {}
-            }
+        let steps = self.steps();
+        // Nothing of a step decides what is in use of one before it.
+        let (mut after, mut kept) = (Some(Instant::MIN), 1 + steps);
+        let mut begins = kept;
+        for step in 0..steps {
+            let range = begins..self.packed[1 + step] as usize;
+            begins = range.end;
+            let instants = &self.packed[range.clone()];
+            after = after.and_then(|after| next(instants, after));
+            let keeps = match after {
+                _ if step > 0 && step + 1 == steps => range.end.saturating_sub(1).max(range.start)..range.end,
+                Some(_) if step == 0 => range.start..range.start + 1,
+                Some(at) => range.start..range.start + instants.partition_point(|other| *other <= at),
+                None => range,
+            };
+            let end = kept + keeps.len();
+            self.packed.copy_within(keeps, kept);
+            kept = end;
+            self.packed[1 + step] = kept as Instant;
         }
+        self.packed.truncate(kept);
     }
 
     /// How many steps were taken one after the other.
     pub fn reached(&self) -> i64 {
         self.walk().count() as i64
+    }
+}
+
+/// The first instant of a step that is not before the one of the step before it.
+fn next(instants: &[Instant], after: Instant) -> Option<Instant> {
+    let after = if is_broken(Law::StepsFollowEachOther) { Instant::MIN } else { after };
+    instants.get(instants.partition_point(|at| *at < after)).copied()
+}
+
+/// As a list of the instants of each step.
+impl Serialize for Steps {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all())
+    }
+}
+
+impl<'de> Deserialize<'de> for Steps {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Steps, D::Error> {
+        let all = Vec::<Vec<Instant>>::deserialize(deserializer)?;
+        let mut steps = Steps::of(all.len());
+        for (step, instants) in all.into_iter().enumerate() {
+            instants.into_iter().for_each(|at| steps.add(step, at));
+        }
+        Ok(steps)
     }
 }
 
@@ -108,10 +170,15 @@ mod tests {
                 assert_eq!(whole.reached(), plain(&events[..=n], steps), "{events:?}");
                 assert!(whole.reached() >= before, "{events:?}");
             }
+            // As a snapshot has it.
+            let lists: Vec<Vec<Instant>> = whole.all().map(<[_]>::to_vec).collect();
+            let bytes = postcard::to_stdvec(&whole).expect("memory takes it");
+            assert_eq!(bytes, postcard::to_stdvec(&lists).expect("memory takes it"));
+            assert_eq!(postcard::from_bytes(&bytes), Ok(whole.clone()));
             let [mut one, other] = parts;
-            one.merge(other);
+            one.merge(&other);
             assert_eq!(one.reached(), plain(&events, steps), "{events:?}");
-            kept += whole.0.iter().map(Vec::len).sum::<usize>();
+            kept += whole.all().map(<[_]>::len).sum::<usize>();
             taken += events.len();
         }
         assert!(kept * 2 < taken, "{kept} instants are kept of {taken}");

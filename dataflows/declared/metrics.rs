@@ -18,6 +18,7 @@ use crate::table::{self, Column, Person, Role, Table, TableId, Value};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use timely::dataflow::operators::Concat;
+use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::vec::Map;
 
 /// What is known of a metric beside its plan.
@@ -247,7 +248,7 @@ impl Metrics {
         });
         let rows: Rc<[Rows]> = rows.collect();
         let of_events = nodes.iter().enumerate().filter(|(_, node)| node.is_computed() && !node.metric.takes_changes());
-        let answers = self.answers(&events, &nodes, lane);
+        let (events, answers) = self.answers(events, &nodes, lane);
         let reading = Reading::of(of_events.map(|(number, node)| (number, node.metric)), self.plan.person, &layouts);
         let name = leaked(&self.groups.name.replace("groups", "fold"));
         let said = fold(events, name, move |folding: &mut Folding, event| folding.take(&reading, &event.row, None));
@@ -266,19 +267,23 @@ impl Metrics {
         }
     }
 
-    /// The events that metrics ask something of, with the answers; nothing if none of them asks.
+    /// The events, and those that metrics ask something of, with the answers; of these nothing if none of them asks.
     fn answers<'s>(
         &self,
-        events: &Stream<'s, Declared>,
+        events: Stream<'s, Declared>,
         nodes: &[Node<'_>],
         lane: &Lane<'s>,
-    ) -> Option<Stream<'s, ToReaders>> {
+    ) -> (Stream<'s, Declared>, Option<Stream<'s, ToReaders>>) {
         let asking = nodes.iter().enumerate().filter(|(_, node)| node.asks());
         let asking: Vec<_> = asking.map(|(number, node)| (number, node.print, node.metric)).collect();
+        if asking.is_empty() {
+            return (events, None);
+        }
         let questions = Questions::of(&asking, self.plan.columns.len(), self.plan.person);
-        let events = (!asking.is_empty()).then(|| events.clone().map(|Declared { at, row }| (at, row)))?;
         let known = lane.restored(self.asked);
-        Some(answers(events, known, lane.watermarks(), (&lane.settings, &lane.ledger), self.asked, questions))
+        let of_lane = (&lane.settings, &lane.ledger);
+        let (events, answers) = answers(events, known, lane.watermarks(), of_lane, self.asked, questions);
+        (events, Some(answers))
     }
 
     /// What was kept of those metrics that are computed. Of what there is no more is let go.
@@ -324,13 +329,9 @@ impl Metrics {
             Reading::of(readers.map(|(number, node)| (number, node.metric)), person, layouts)
         });
         let readings: Vec<_> = readings.collect();
-        let changes = to_readers.clone().flat_map(|told| match told {
-            ToReaders::Change(change) => Some(change),
-            ToReaders::Passed(_) => None,
-        });
-        let passed = to_readers.flat_map(|told| match told {
-            ToReaders::Change(_) => None,
-            ToReaders::Passed(passed) => Some(passed),
+        let (passed, changes) = to_readers.ok_err(|told| match told {
+            ToReaders::Passed(passed) => Ok(passed),
+            ToReaders::Change(change) => Err(change),
         });
         let name = |what: &str| leaked(&self.groups_of_rows.name.replace("groups", what));
         let said = fold(changes, name("fold"), move |folding: &mut Folding, change: &RowChange| {

@@ -4,7 +4,7 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
-use crate::declared::row::Row;
+use crate::declared::row::{Builder, Row};
 use crate::declared::rows::{Group, OfGroup, Read, Rows};
 use crate::declared::said::{GroupKey, Passed, Said, keys, number};
 use crate::declared::sessions::{Beside, Sessions, start};
@@ -101,7 +101,8 @@ impl Touched {
         (out, read): (&mut Vec<(u16, Delta)>, &mut Vec<ToReaders>),
     ) {
         let Touched { groups: touched, packed } = self;
-        let (mut spare, mut changed) = (Vec::new(), Vec::new());
+        let (mut spare, mut builder) = (Vec::new(), Builder::default());
+        let (mut changed, mut written) = (Vec::new(), Vec::new());
         for (place, had) in touched {
             let (key, group) = groups.at(place);
             let Some(of_metric) = rows.get(number(key)) else { continue };
@@ -121,25 +122,29 @@ impl Touched {
                 let is_same = had.is_some_and(|had| is_shown && readers.part(had) == readers.part(&spare));
                 if !is_same || is_broken(Law::OnlyChangesAreSaid) {
                     let change = |times, row| ToReaders::Change(RowChange { of: number(key), times, row });
-                    read.extend(had.map(|had| change(-1, of_metric.read_packed(readers, keys(key), had))));
-                    read.extend(is_shown.then(|| change(1, of_metric.read_row(readers, &group))));
+                    read.extend(
+                        had.map(|had| change(-1, of_metric.read_packed(readers, keys(key), had, &mut builder))),
+                    );
+                    read.extend(is_shown.then(|| change(1, of_metric.read_row(readers, &group, &mut builder))));
                 }
             }
             if of_metric.table.is_some() && (is_shown || had.is_some()) {
-                changed.push((begins(key), place, is_shown));
+                // While all of the group is at hand: rows are made in another order, that of their keys.
+                changed.push((begins(key), written.len(), key.len(), is_shown));
+                written.extend_from_slice(key);
+                of_metric.write(is_shown, &group, &mut written);
             }
         }
+        let key = |from: usize, length: usize| written[from..].split_at(length);
         // Most keys differ early: few are looked up.
-        changed.sort_unstable_by(|(a, of_a, _), (b, of_b, _)| {
-            a.cmp(b).then_with(|| groups.at(*of_a).0.cmp(&groups.at(*of_b).0))
+        changed.sort_unstable_by(|(a, from_a, of_a, _), (b, from_b, of_b, _)| {
+            a.cmp(b).then_with(|| key(*from_a, *of_a).0.cmp(key(*from_b, *of_b).0))
         });
-        out.extend(changed.into_iter().filter_map(|(_, place, is_shown)| {
-            let (key, group) = groups.at(place);
+        out.extend(changed.into_iter().filter_map(|(_, from, length, is_shown)| {
+            let (key, written) = key(from, length);
             let of_metric = rows.get(number(key))?;
-            let group = of_metric.of_group(key, group, passed[number(key)]);
-            let delta =
-                if is_shown { Delta::Upsert(of_metric.row(&group)) } else { Delta::Delete(of_metric.key(&group)) };
-            Some((of_metric.table?, delta))
+            let values = of_metric.read(is_shown, keys(key), written);
+            Some((of_metric.table?, if is_shown { Delta::Upsert(values) } else { Delta::Delete(values) }))
         }));
     }
 }

@@ -5,7 +5,7 @@ use crate::declared::aggregate::{Held, Layout};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
 use crate::declared::plan::{Expr, Metric, Node, Type, Window};
-use crate::declared::row::{Datum, Row};
+use crate::declared::row::{Builder, Datum, Row};
 use crate::declared::said::{GroupKey, keys};
 use crate::declared::sessions::start;
 use crate::table::Value;
@@ -237,31 +237,47 @@ impl Rows {
         may_change().filter(|(place, _)| !is_read(*place)).for_each(|(_, output)| push(output));
     }
 
-    /// The row of a group.
-    pub fn row(&self, group: &OfGroup<'_>) -> Vec<Value> {
-        self.outputs.iter().map(|output| value(eval(output, group), output.ty)).collect()
+    /// The outputs of a row; of one that is gone those of its key.
+    fn of_row(&self, is_shown: bool) -> &[Expr] {
+        // A key may stand among the other columns again.
+        if is_shown { &self.outputs } else { self.outputs.get(..self.keys).unwrap_or(&self.outputs) }
+    }
+
+    /// Writes down what may change of a row, or of its key alone if it is gone.
+    pub fn write(&self, is_shown: bool, group: &OfGroup<'_>, out: &mut Vec<u8>) {
+        let changing = self.of_row(is_shown).iter().filter(|output| may_change(output));
+        changing.for_each(|output| encode::push(&eval(output, group), false, out));
+    }
+
+    /// The row of which that was written down.
+    pub fn read(&self, is_shown: bool, keys: &[u8], written: &[u8]) -> Vec<Value> {
+        let (mut keys, mut written) = (InOrder::of(keys), written);
+        let of_row = self.of_row(is_shown).iter().map(|output| {
+            let of = if let Node::Key(place) = output.node {
+                keys.key(place)
+            } else {
+                encode::next(&mut written).unwrap_or(Datum::Null)
+            };
+            value(of, output.ty)
+        });
+        of_row.collect()
     }
 
     /// The row of a group, as those see it who are computed of it: what nobody reads is null.
-    pub fn read_row<'g>(&'g self, readers: &Readers, group: &'g OfGroup<'_>) -> Row {
-        readers.row(&self.outputs, |output| eval(output, group))
+    pub fn read_row<'g>(&'g self, readers: &Readers, group: &'g OfGroup<'_>, row: &mut Builder) -> Row {
+        readers.row(&self.outputs, |output| eval(output, group), row)
     }
 
     /// The same row as it was, of what might have changed of it.
-    pub fn read_packed<'k>(&'k self, readers: &Readers, keys: &'k [u8], packed: &'k [u8]) -> Row {
+    pub fn read_packed<'k>(&'k self, readers: &Readers, keys: &'k [u8], packed: &'k [u8], row: &mut Builder) -> Row {
         let mut packed = encode::all(packed);
-        readers.row(&self.outputs, |output| {
+        let was = |output: &Expr| {
             if let Node::Key(place) = output.node {
                 return encode::at(keys, place);
             }
             packed.next().unwrap_or(Datum::Null)
-        })
-    }
-
-    /// The key of a group's row: its first columns.
-    pub fn key(&self, group: &OfGroup<'_>) -> Vec<Value> {
-        // A key may stand among the other columns again.
-        self.outputs.iter().take(self.keys).map(|output| value(eval(output, group), output.ty)).collect()
+        };
+        readers.row(&self.outputs, was, row)
     }
 }
 
@@ -289,11 +305,36 @@ impl Readers {
         encode::first(packed, self.changing)
     }
 
-    fn row<'v>(&self, outputs: &'v [Expr], mut value: impl FnMut(&'v Expr) -> Datum<'v>) -> Row {
-        let outputs = outputs.iter().enumerate();
-        let values =
-            outputs.map(|(place, output)| if self.outputs.contains(&place) { value(output) } else { Datum::Null });
-        values.collect()
+    fn row<'v>(&self, outputs: &'v [Expr], mut value: impl FnMut(&'v Expr) -> Datum<'v>, row: &mut Builder) -> Row {
+        for (place, output) in outputs.iter().enumerate() {
+            if self.outputs.contains(&place) {
+                row.push(&value(output));
+            } else {
+                row.null();
+            }
+        }
+        row.row()
+    }
+}
+
+/// The keys of a group, which nearly always are asked for in their order: none is gone over twice.
+struct InOrder<'k> {
+    keys: &'k [u8],
+    rest: &'k [u8],
+    next: usize,
+}
+
+impl<'k> InOrder<'k> {
+    fn of(keys: &'k [u8]) -> InOrder<'k> {
+        InOrder { keys, rest: keys, next: 0 }
+    }
+
+    fn key(&mut self, place: usize) -> Datum<'k> {
+        if place != self.next {
+            return encode::at(self.keys, place);
+        }
+        self.next += 1;
+        encode::next(&mut self.rest).unwrap_or(Datum::Null)
     }
 }
 
@@ -349,29 +390,59 @@ pub struct Group {
     pub mark: u32,
     /// Counts, sums, and extremes that are numbers.
     pub words: Box<[u64]>,
-    held: Option<Rc<Box<[Held]>>>,
+    held: Option<Rc<HeldOf>>,
+}
+
+/// What is held of a group beside its words. Nearly always it is one: that one needs no allocation of its own.
+#[derive(Clone)]
+enum HeldOf {
+    One(Held),
+    Many(Box<[Held]>),
+}
+
+impl HeldOf {
+    fn of(held: &mut [Held]) -> Option<Rc<HeldOf>> {
+        match held {
+            [] => None,
+            [one] => Some(Rc::new(HeldOf::One(std::mem::take(one)))),
+            many => Some(Rc::new(HeldOf::Many(many.iter_mut().map(std::mem::take).collect()))),
+        }
+    }
+
+    fn all(&self) -> &[Held] {
+        match self {
+            HeldOf::One(held) => std::slice::from_ref(held),
+            HeldOf::Many(held) => held,
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [Held] {
+        match self {
+            HeldOf::One(held) => std::slice::from_mut(held),
+            HeldOf::Many(held) => held,
+        }
+    }
 }
 
 impl Group {
     /// What is as long as it is.
     pub fn held(&self) -> &[Held] {
-        self.held.as_ref().map_or(&[], |held| held)
+        self.held.as_ref().map_or(&[], |held| held.all())
     }
 
     /// What its events gave, to be merged into another one.
     pub fn into_parts(self) -> (Box<[u64]>, Vec<Held>) {
-        (self.words, self.held.map(|held| held.to_vec()).unwrap_or_default())
+        (self.words, self.held.map(|held| held.all().to_vec()).unwrap_or_default())
     }
 
     /// What was aggregated of more of its events is merged in.
     pub fn merge(&mut self, layout: &Layout, (words, held): (&[u64], &mut [Held])) {
         if self.is_known {
-            let known = self.held.as_mut().map(Rc::make_mut);
-            return layout.merge((&mut self.words, known.map_or(&mut [], |known| known)), (words, held));
+            let known = self.held.as_mut().map_or(&mut [][..], |known| Rc::make_mut(known).all_mut());
+            return layout.merge((&mut self.words, known), (words, held));
         }
         self.is_known = true;
         self.words = words.into();
-        let held = held.iter_mut().map(std::mem::take);
-        self.held = (held.len() > 0).then(|| Rc::new(held.collect()));
+        self.held = HeldOf::of(held);
     }
 }
