@@ -534,9 +534,13 @@ pub enum Command {
         // The name of a flag that other commands take: here it has no value, there a number, and clap knows one type.
         #[arg(long, action = ArgAction::SetTrue, value_parser = is_set, conflicts_with = "dialect")]
         events: u64,
-        /// For which warehouse; for Snowflake also the roles, and what is granted to them
+        /// For which warehouse; for Snowflake also the roles, and what is granted to them; for DuckDB views of the feed;
+        /// for dbt its sources and models
         #[arg(long = "for", value_name = "WAREHOUSE", value_enum, default_value_t = Dialect::Sqlite)]
         dialect: Dialect,
+        /// For dbt: write the files of its models into this folder, one folder for each family
+        #[arg(long = "out", value_name = "FOLDER")]
+        models: Option<PathBuf>,
     },
     /// Make the key for the login to Snowflake, and print the statement that registers it
     SnowflakeKey {
@@ -570,4 +574,6 @@ pub enum Lines {
 pub enum Dialect {
     Sqlite,
     Snowflake,
+    Duckdb,
+    Dbt,
 }

@@ -26,6 +26,7 @@ mod changed;
 mod check;
 mod clock;
 mod damage;
+mod dbt;
 mod declare;
 mod drop;
 mod events;
@@ -75,7 +76,9 @@ mod waiting;
 mod watched;
 mod whole;
 
-use crate::cli::{self, BatchArgs, Cli, Command, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs};
+use crate::cli::{
+    self, BatchArgs, Cli, Command, Dialect, ExplainArgs, Global, Limit, RunArgs, ShopArgs, Switch, TryArgs,
+};
 use crate::commit;
 use crate::config::archive::Archive;
 use crate::config::events::Once;
@@ -326,7 +329,11 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
             quiet(if deep { schema::snowflake_deep(&config) } else { Ok(()) })
         }
         Command::Schema { events: 1.., .. } => quiet(events::events(config.rules.shop.naming)),
-        Command::Schema { dialect, .. } => quiet(schema::schema(&config, dialect)),
+        Command::Schema { dialect: Dialect::Dbt, models: Some(folder), .. } => quiet(schema::dbt(&config, &folder)),
+        Command::Schema { models: Some(_), .. } => {
+            Err(Refused("`schema --out` writes the models of dbt: give `--for dbt` too".to_owned()).into())
+        }
+        Command::Schema { dialect, models: None, .. } => quiet(schema::schema(&config, dialect)),
         Command::SnowflakeKey { out } => quiet(schema::snowflake_key(&config, &out)),
         // Done before the configuration was read: they need none.
         Command::Completions { .. } | Command::Init { .. } | Command::Declare { .. } | Command::Fill(_) => {

@@ -482,8 +482,16 @@ fn files_go_when_their_time_is_over_and_not_before() {
     assert!(files("merged/").len() < 3 && !files("merged/")[0].contains("0000000004-"), "{:?}", files("merged/"));
     assert_eq!(files("deltas/date=2026-01-05/").len(), 5, "deltas stay");
     // Three days later they are garbage, and a grace later they are gone.
+    let begin_anew = || -> serde_json::Value {
+        let store = Local::on(disk.clone(), ROOT).expect("opens");
+        let newest = store.list("_progress/").expect("listed").pop().expect("some");
+        let manifest = store.get(&newest).expect("readable").expect("there");
+        serde_json::from_slice::<serde_json::Value>(&manifest).expect("JSON")["begin_anew_before"]["users"].clone()
+    };
+    assert!(begin_anew().is_null(), "who follows deltas has all of them: {}", begin_anew());
     at(6, hour(72));
     assert_eq!(files("deltas/date=2026-01-05/").len(), 5);
+    assert_eq!(begin_anew(), 10, "who has not come to the last of them by now must begin anew");
     at(7, hour(75));
     assert_eq!(files("deltas/date=2026-01-05/").len(), 0, "{:?}", files("deltas/"));
     assert_eq!(sink.page(table("users"), None, 100).expect("readable").len(), 7);

@@ -230,7 +230,9 @@ Examples:
 Examples:
   deltamart schema
   deltamart schema --events
-  deltamart schema --for snowflake",
+  deltamart schema --for snowflake
+  deltamart schema --for duckdb --set feed.path=feed
+  deltamart schema --for dbt --out dbt/models",
     },
     Taken {
         name: "snowflake-key",

@@ -1,13 +1,15 @@
 //! What a warehouse must hold before it can be written to, and the key to Snowflake.
 
+use super::dbt;
 use crate::cli::Dialect;
 use crate::config::Config;
 use crate::families::{all, views as declared};
 use crate::sink::by_minute;
+use crate::sink::parquet;
 use crate::sink::snowflake;
 use crate::sink::sqlite::{ddl, progress_ddl, view_ddl};
 use crate::sink::views;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// Prints the statements that make the tables.
@@ -24,9 +26,35 @@ pub(super) fn schema(config: &Config, dialect: Dialect) -> Result<()> {
             say!("-- To be run as ACCOUNTADMIN. It can be run again.\n");
             snowflake::ddl::script(all(), &config.snowflake)
         }
+        Dialect::Duckdb => {
+            if !config.feed.is_given() {
+                let why = "the views are of a feed: say where it is, `--set feed.path=FOLDER`";
+                return Err(super::Refused(why.to_owned()).into());
+            }
+            say!("{}", parquet::plain_views(all(), &config.feed));
+            return Ok(());
+        }
+        Dialect::Dbt => {
+            say!("{}", dbt::whole(&config.snowflake).trim_end());
+            return Ok(());
+        }
     };
     for statement in statements {
         say!("{statement};\n");
+    }
+    Ok(())
+}
+
+/// Writes the models of dbt into a folder, and says which.
+pub(super) fn dbt(config: &Config, folder: &Path) -> Result<()> {
+    for file in dbt::files(&config.snowflake) {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
+        }
+        std::fs::write(&path, file.text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        say!("{}", path.display());
     }
     Ok(())
 }

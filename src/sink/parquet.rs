@@ -23,6 +23,7 @@ mod left;
 mod manifest;
 mod merge;
 mod names;
+mod plain;
 mod purge;
 mod read;
 mod schema;
@@ -54,6 +55,11 @@ const REMOVED: &str = "`_progress/` is empty: the feed was removed";
 
 /// How often another writer may come between reading and writing `_progress/`.
 const RACES: usize = 100;
+
+/// The statements that make plain views of a feed in a database file of DuckDB.
+pub fn plain_views(catalogue: Catalogue, settings: &Feed) -> String {
+    plain::sql(catalogue, &address(&settings.path))
+}
 
 /// A feed as warehouse.
 pub struct Parquet {
@@ -228,6 +234,7 @@ impl Parquet {
         paths.extend(runs.flat_map(|run| run.files).map(|file| file.path));
         let known: BTreeSet<_> = next.garbage.iter().map(|garbage| garbage.path.clone()).collect();
         next.garbage.extend(paths.difference(&known).map(|path| Garbage { path: path.clone(), since }));
+        next.deltas_end_at(table.name, next.epoch);
         Ok(())
     }
 
@@ -539,6 +546,7 @@ fn nothing(claim: &Claim) -> Manifest {
         starts: Vec::new(),
         added: BTreeMap::new(),
         garbage: Vec::new(),
+        begin_anew_before: BTreeMap::new(),
         tables: BTreeMap::new(),
     }
 }

@@ -91,6 +91,10 @@ pub(super) struct Manifest {
     /// Per table and all of its key but the last column, the largest last column that was ever added.
     pub added: BTreeMap<String, BTreeMap<String, i64>>,
     pub garbage: Vec<Garbage>,
+    /// Per table the epoch before which a reader who follows its deltas must begin anew: files of them are gone, or do not
+    /// say which rows are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub begin_anew_before: BTreeMap<String, Time>,
     /// The runs of each table, the oldest first.
     pub tables: BTreeMap<String, Vec<Run>>,
 }
@@ -111,6 +115,12 @@ impl Manifest {
     /// The runs of a table, the oldest first.
     pub(super) fn runs(&self, table: TableId) -> &[Run] {
         self.tables.get(table.table().name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who has followed a table's deltas to an epoch before this one must begin anew.
+    pub(super) fn deltas_end_at(&mut self, table: &str, epoch: Time) {
+        let known = self.begin_anew_before.entry(table.to_owned()).or_default();
+        *known = epoch.max(*known);
     }
 
     /// Every file that a reader of this reads.

@@ -86,6 +86,7 @@ impl Parquet {
             gone.retain(|path| !known.contains(path));
             let since = manifest.committed_at;
             next.garbage.extend(gone.into_iter().map(|path| Garbage { path, since }));
+            next.deltas_end_at(id.table().name, last.to);
         }
         Ok((next, rows))
     }

@@ -122,7 +122,11 @@ impl Sweeper {
             let paths = self.store.list(&names::deltas(id.table())).map_err(of_store)?;
             let old = paths.into_iter().filter(|path| names::day_of(path).is_some_and(|day| day < first_kept.as_str()));
             let old = old.filter(|path| !named.contains(path) && !garbage.contains(path));
-            next.garbage.extend(old.map(|path| Garbage { path, since: clock_ms }));
+            let old: Vec<_> = old.collect();
+            if let Some((epoch, _)) = old.iter().filter_map(|path| names::epoch_and_generation(path)).max() {
+                next.deltas_end_at(id.table().name, epoch);
+            }
+            next.garbage.extend(old.into_iter().map(|path| Garbage { path, since: clock_ms }));
         }
         self.looked_on = Some(today);
         Ok(())

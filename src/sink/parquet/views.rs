@@ -150,7 +150,7 @@ WHERE EXISTS (
 }
 
 /// An instant without its zone, which is UTC: clients show others in zones of their own.
-fn selected(column: &Column, from: &str) -> String {
+pub(super) fn selected(column: &Column, from: &str) -> String {
     let name = quoted(column.name);
     match column.ty {
         Type::Instant => format!("{from}.{name} AT TIME ZONE 'UTC' AS {name}"),

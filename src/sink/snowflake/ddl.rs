@@ -35,7 +35,8 @@ impl Layer {
         }
     }
 
-    fn doc(self) -> &'static str {
+    /// What is in it.
+    pub fn doc(self) -> &'static str {
         match self {
             Layer::Raw => "What came in, as it came: events, rejected, late.",
             Layer::Clean => "Users and the catalog, one row each; accepted events, once.",
