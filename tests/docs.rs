@@ -4,6 +4,8 @@
 
 /// The commands run.
 pub mod commands;
+/// What dbt is told.
+mod dbt;
 /// The dashboard and the alerts.
 mod deploy;
 /// The picture in the README.

@@ -6,6 +6,7 @@ our statements have the shape and the meaning we think, not that an account woul
 What is mended, and why:
 - logins that bring no SESSION_PARAMETERS are let in;
 - results go as JSON, as Snowflake sends them to clients it does not know, instead of Arrow;
+- temporary tables and views are plain ones: DuckDB has those in a catalog of their own, where their full name does not lead; and a table that is made of rows says no types of its own;
 - errors carry a query id, and what DuckDB could not do is an error of SQL, not of the server: as Snowflake would,
   it ends the statement and not the transaction;
 - the comment of a table may hold an apostrophe, which fakesnow puts into a statement of its own as it is;
@@ -21,6 +22,7 @@ import collections
 import datetime
 import decimal
 import json
+import re
 import sys
 import threading
 
@@ -86,9 +88,16 @@ async def login_request(request: Request) -> JSONResponse:
     return await _login(_with_body(request, body))
 
 
+# A table that says its columns and what it is made of: DuckDB takes only the latter.
+TYPED = re.compile(r"(create\s+or\s+replace\s+(?:transient\s+)?table\s+[\w.\"]+)\s*\((?:[^()]|\([^()]*\))*\)\s*as\s*\(", re.IGNORECASE)
+TEMPORARY = re.compile(r"\b(create\s+(?:or\s+replace\s+)?)(?:local\s+|global\s+)?temp(?:orary)?\s+(table|view)\b", re.IGNORECASE)
+
+
 async def query_request(request: Request) -> JSONResponse:
     met.pop(fakesnow.server.to_token(request), None)
-    response = await _query(request)
+    asked = await _body(request)
+    asked["sqlText"] = TYPED.sub(r"\1 as (", TEMPORARY.sub(r"\1\2", asked["sqlText"]))
+    response = await _query(_with_body(request, asked))
     body = json.loads(response.body)
     data = body.get("data")
     if response.status_code == 500:
@@ -106,7 +115,9 @@ async def query_request(request: Request) -> JSONResponse:
 
 
 def _plain(value: object) -> object:
-    """A timestamp out of the struct that Snowflake's Arrow has for it."""
+    """A timestamp out of the struct that Snowflake's Arrow has for it, with or without a zone."""
+    if isinstance(value, dict) and set(value) == {"epoch", "fraction", "timezone"}:
+        return f"{value['epoch']}.{value['fraction']:09} {value['timezone']}"
     if isinstance(value, dict) and set(value) == {"epoch", "fraction"}:
         at = datetime.datetime.fromtimestamp(0, datetime.UTC)
         return at + datetime.timedelta(seconds=value["epoch"], microseconds=value["fraction"] // 1000)

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='deltas', unique_key=['day']) }}
+{{ dbt_deltamart.rows(source('deltamart_marts', 'search_metrics')) }}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='deltas', unique_key=['_topic', '_partition', '_offset']) }}
+{{ dbt_deltamart.rows(source('deltamart_raw', 'consumer_events')) }}

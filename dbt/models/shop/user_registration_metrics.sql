@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='deltas', unique_key=['window_type', 'timestamp']) }}
+{{ dbt_deltamart.rows(source('deltamart_marts', 'user_registration_metrics')) }}

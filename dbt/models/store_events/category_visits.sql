@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='deltas', unique_key=['customer_id', 'session_id', 'category', 'started']) }}
+{{ dbt_deltamart.rows(source('deltamart_marts', 'category_visits')) }}

@@ -1,0 +1,1 @@
+{{ staged('cart_events', 'checkout_to_cart', ['user_id', 'cart_id', 'payment_method']) }}

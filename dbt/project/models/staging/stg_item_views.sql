@@ -1,0 +1,1 @@
+{{ staged('item_view_events', 'item_view', ['user_id', 'item_id']) }}

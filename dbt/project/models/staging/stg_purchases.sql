@@ -1,0 +1,1 @@
+{{ staged('cart_events', 'purchase', ['user_id', 'item_id', 'purchase_amount']) }}

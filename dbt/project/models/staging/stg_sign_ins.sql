@@ -1,0 +1,1 @@
+{{ staged('consumer_events', 'sign_in', ['user_id']) }}

@@ -1,0 +1,1 @@
+{{ staged('consumer_events', 'sign_out', ['user_id']) }}

@@ -1,0 +1,1 @@
+{{ staged_of_store('remove_from_cart') }}

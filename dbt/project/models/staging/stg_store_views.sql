@@ -1,0 +1,1 @@
+{{ staged_of_store('view') }}
