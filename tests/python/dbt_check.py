@@ -217,13 +217,13 @@ class Pipeline:
         self.log.close()
 
 
-def simulated(folder):
+def simulated(folder, shop=12_000, others=3_000):
     (folder / "model").mkdir()
     for name in ("store", "media"):
         shutil.copytree(ROOT / "model" / name, folder / "model", dirs_exist_ok=True)
-    deltamart("simulate", "--out", "all", "--events", "12000", "--days", "3", "--seed", "7", folder=folder)
+    deltamart("simulate", "--out", "all", "--events", str(shop), "--days", "3", "--seed", "7", folder=folder)
     for name in ("store", "media"):
-        deltamart("simulate", "--model", name, "--out", "all", "--events", "3000", "--days", "3", "--seed", "7", folder=folder)
+        deltamart("simulate", "--model", name, "--out", "all", "--events", str(others), "--days", "3", "--seed", "7", folder=folder)
 
 
 def planted(folder, before, epoch):

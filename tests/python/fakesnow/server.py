@@ -9,7 +9,7 @@ What is mended, and why:
 - temporary tables and views are plain ones: DuckDB has those in a catalog of their own, where their full name does not lead; and a table that is made of rows says no types of its own;
 - errors carry a query id, and what DuckDB could not do is an error of SQL, not of the server: as Snowflake would,
   it ends the statement and not the transaction;
-- the comment of a table may hold an apostrophe, which fakesnow puts into a statement of its own as it is;
+- a table may have no comment, or one with an apostrophe, which fakesnow puts into a statement of its own as it is;
 - MERGE goes to DuckDB's own MERGE: the one of fakesnow makes temporary tables and fails within a transaction;
 - what another transaction has changed is locked: DuckDB says so at once, Snowflake after LOCK_TIMEOUT. A transaction that
   stands in somebody's way for the third time, and did nothing in between, is ended; by Snowflake after five minutes.
@@ -173,8 +173,8 @@ def _count_merged(cursor: fakesnow.cursor.FakeSnowflakeCursor) -> None:
     cursor._arrow_table, cursor._rowcount = cursor._duck_conn.to_arrow_table(), rows
 
 
-def _comment(catalog: str, schema: str, table: str, comment: str) -> str:
-    return _insert_comment(catalog, schema, table, comment.replace("'", "''"))
+def _comment(catalog: str, schema: str, table: str, comment: str | None) -> str:
+    return _insert_comment(catalog, schema, table, (comment or "").replace("'", "''"))
 
 
 _insert_comment = fakesnow.info_schema.insert_table_comment_sql
