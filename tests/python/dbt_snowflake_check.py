@@ -78,7 +78,7 @@ def main(folder):
 
     pipeline.grow(1)
     deltamart(*read, folder=folder)
-    user = before["user_activity"][0][0]
+    user = before["movie_sale_lines"][0][3]
     deltamart("forget", str(int(user)), *WAREHOUSE, folder=folder)
     project.dbt("build", "--target", "snowflake")
     now = equal(project, folder)
