@@ -36,3 +36,33 @@ select {{ dbt.dateadd(unit, 'cast(numbers.generated_number as integer) - 1', fir
 from {{ from_ }} cross join ({{ dbt.generate_series(var('series_max')) }}) as numbers
 where {{ dbt.dateadd(unit, 'cast(numbers.generated_number as integer) - 1', first) }} <= {{ last }}
 {%- endmacro %}
+
+{# What was sold in each day or week, by the pipeline's windows: `window` is theirs, `unit` that of a date. What was sold is kept
+   when a buyer is forgotten; who bought it is not. #}
+{% macro sold_by(unit, window) -%}
+with sold as (
+    select
+        timestamp as {{ unit }},
+        sum(units_sold) as units,
+        sum(total_sales) as sales,
+        sum(unpriced_units) as unpriced_units,
+        count(*) as movies
+    from {{ ref('dbt_deltamart', 'movie_sales_metrics') }}
+    where window_type = '{{ window }}'
+    group by 1
+),
+bought as (
+    select date_trunc('{{ unit }}', sold_at) as {{ unit }}, count(distinct user_id) as buyers
+    from {{ ref('dbt_deltamart', 'movie_sale_lines') }}
+    group by 1
+)
+select
+    cast(s.{{ unit }} as timestamp) as {{ unit }},
+    cast(s.units as bigint) as units,
+    cast(s.sales as decimal(18,2)) as sales,
+    cast(s.unpriced_units as bigint) as unpriced_units,
+    cast(coalesce(b.buyers, 0) as bigint) as buyers,
+    cast(s.movies as bigint) as movies
+from sold as s
+left join bought as b on b.{{ unit }} = s.{{ unit }}
+{%- endmacro %}
