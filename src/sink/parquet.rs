@@ -43,7 +43,7 @@ use dataflows::Time;
 use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
-use manifest::{Age, FORMAT, Garbage, Manifest, OBJECTS, Run, Start, of_store};
+use manifest::{Age, Garbage, Manifest, OBJECTS, Run, Start, of_store};
 use merge::{Merge, RunWriter};
 use schema::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -408,7 +408,7 @@ impl Sink for Parquet {
             if found.is_none() {
                 self.check_empty()?;
             }
-            let (number, mut manifest) = found.unwrap_or_else(|| (0, nothing(&claim)));
+            let (number, mut manifest) = found.unwrap_or_else(|| (0, Manifest::of_nothing(&claim)));
             (manifest.generation, manifest.writer) = (claim.generation, self.writer.clone());
             if manifest.epoch == 0 {
                 manifest.made_by = made_by;
@@ -528,26 +528,6 @@ fn address(place: &str) -> String {
     match std::path::absolute(place) {
         Ok(path) if !place.contains("://") => path.display().to_string(),
         _ => place.to_owned(),
-    }
-}
-
-fn nothing(claim: &Claim) -> Manifest {
-    Manifest {
-        format: FORMAT,
-        pipeline_id: claim.pipeline_id.clone(),
-        generation: 0,
-        writer: String::new(),
-        made_by: MadeBy::Run,
-        epoch: 0,
-        watermark: dataflows::time::START,
-        watermarks: None,
-        committed_at: 0,
-        positions: BTreeMap::new(),
-        starts: Vec::new(),
-        added: BTreeMap::new(),
-        garbage: Vec::new(),
-        begin_anew_before: BTreeMap::new(),
-        tables: BTreeMap::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::instant;
 use crate::lanes::Watermarks;
 use crate::sink::log::Objects;
-use crate::sink::{MadeBy, Progress, SinkError};
+use crate::sink::{Claim, MadeBy, Progress, SinkError};
 use crate::store::StoreError;
 use dataflows::table::TableId;
 use dataflows::{Instant, Time};
@@ -100,6 +100,27 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
+    /// That of a feed that nothing was written to yet, by this run.
+    pub(super) fn of_nothing(claim: &Claim) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            pipeline_id: claim.pipeline_id.clone(),
+            generation: 0,
+            writer: String::new(),
+            made_by: MadeBy::Run,
+            epoch: 0,
+            watermark: dataflows::time::START,
+            watermarks: None,
+            committed_at: 0,
+            positions: BTreeMap::new(),
+            starts: Vec::new(),
+            added: BTreeMap::new(),
+            garbage: Vec::new(),
+            begin_anew_before: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn progress(&self) -> Progress {
         Progress {
             pipeline_id: self.pipeline_id.clone(),
