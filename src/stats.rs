@@ -133,9 +133,13 @@ impl Stats {
     /// How fresh the tables are, in milliseconds: what the last commit took, or how long something waits to be committed
     /// that was read, if that is more.
     pub fn fresh_ms(&self) -> u64 {
+        self.freshness_ms.load(Relaxed).max(self.unwritten_ms().unwrap_or(0))
+    }
+
+    /// How long the oldest record waits to be committed of those that were read, in milliseconds; nothing if none waits.
+    pub fn unwritten_ms(&self) -> Option<u64> {
         let oldest = self.uncommitted.lock().values().min().copied();
-        let waits_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
-        self.freshness_ms.load(Relaxed).max(waits_ms)
+        oldest.map(|oldest| oldest.elapsed().as_millis() as u64)
     }
 
     /// Notes how much was read of what there is; none if it has no end.

@@ -32,6 +32,7 @@ const FILES: &[File] = &[
     file!(CSS, "chart.css"),
     file!(PICTURE, "icon.svg"),
     file!(SCRIPT, "api.js"),
+    file!(SCRIPT, "asof.js"),
     file!(SCRIPT, "axis.js"),
     file!(SCRIPT, "chart.js"),
     file!(SCRIPT, "corrections.js"),
@@ -40,6 +41,7 @@ const FILES: &[File] = &[
     file!(SCRIPT, "declared.js"),
     file!(SCRIPT, "deltas.js"),
     file!(SCRIPT, "dom.js"),
+    file!(SCRIPT, "finality.js"),
     file!(SCRIPT, "format.js"),
     file!(SCRIPT, "graph.js"),
     file!(SCRIPT, "live.js"),
@@ -54,6 +56,7 @@ const FILES: &[File] = &[
     file!(SCRIPT, "state.js"),
     file!(SCRIPT, "store.js"),
     file!(SCRIPT, "theme.js"),
+    file!(SCRIPT, "trouble.js"),
 ];
 
 /// The paths of all of them.

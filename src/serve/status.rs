@@ -112,6 +112,7 @@ fn counts(served: &Served, stats: &Stats, rates: &Rates, fresh: Option<(u64, u64
         "rate_out": rates.rows,
         "read_share": stats.portion().map(share),
         "fresh_ms": stats.fresh_ms(),
+        "unwritten_ms": stats.unwritten_ms(),
         "fresh_p50_ms": fresh.map(|(median, _)| median),
         "fresh_p99_ms": fresh.map(|(_, most)| most),
         "snapshot": snapshot,

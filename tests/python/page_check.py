@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from browser import PATIENCE_S, Browser
-from page_looks import looked_at, nobody_is_locked_out, pictures
+from page_looks import looked_at, nobody_is_locked_out, opened, pictures
 from page_run import Run, deltamart, free_port, number, page_at, same, say
 from page_store import the_store
 
@@ -39,6 +39,43 @@ def numbers_are_the_stores(run, shown, epoch):
     best = run.rows(f"SELECT units_sold AS n FROM movie_sales_metrics WHERE window_type = 'daily' AND timestamp = '{days[0]['timestamp']}' "
                     "ORDER BY units_sold DESC LIMIT 10")
     same("top movies", [number(row[1]) for row in shown["panels"]["Top movies"]["ranking"]], [row["n"] for row in best])
+
+
+def state_of(end, watermark, is_final):
+    """What is said beside the number of a window."""
+    return " so far" if end > watermark else "" if is_final else ", may still be corrected"
+
+
+def what_may_change_is_said(run, browser, shown):
+    """The plot of the shop and that of the table say the same of each window, and it is what the table has."""
+    watermark = datetime.fromisoformat(run.rows("SELECT watermark FROM _progress")[0]["watermark"])
+    hours = run.rows("SELECT timestamp, window_end, registration_count AS n, is_final FROM user_registration_metrics "
+                     "WHERE window_type = 'tumbling' ORDER BY timestamp DESC")
+    said = [f"{row['n']}{state_of(datetime.fromisoformat(row['window_end']), watermark, row['is_final'])}" for row in hours]
+    # An hour without a registration has no row in the table, and a zero in the plot of the shop.
+    plotted = [row[1] for row in shown["panels"]["Registrations per hour"]["rows"] if number(row[1])]
+    same("what may change, on the shop's page", plotted, said[:len(plotted)])
+    days = shown["panels"]["Revenue by day"]["rows"]
+    same("the day that runs", [" so far" in row[1] for row in days], [True] + [False] * (len(days) - 1))
+    opened(browser, run.address, "#/table/user_registration_metrics")
+    panel = page_at(browser, shown["epoch"])["panels"]["user registration metrics"]
+    same("what may change, on the table's page", [row[1] for row in panel["rows"]], said[:len(panel["rows"])])
+    assert len({state_of(datetime.fromisoformat(row["window_end"]), watermark, row["is_final"]) for row in hours}) == 3, \
+        "of each kind there is a window"
+
+
+def what_was_sold_has_a_name_and_a_price(run, shown):
+    """A title is read as a person reads it, what has no price is not sold for 0, and a tile says of which day it is."""
+    best = shown["panels"]["Top movies"]["ranking"]
+    day = run.rows("SELECT max(timestamp) AS day FROM movie_sales_metrics WHERE window_type = 'daily'")[0]["day"]
+    rows = run.rows("SELECT units_sold AS units, unpriced_units AS unpriced, total_sales AS sales FROM movie_sales_metrics "
+                    f"WHERE window_type = 'daily' AND timestamp = '{day}' ORDER BY units_sold DESC, movie_id DESC LIMIT 10")
+    unpriced = sum(row["units"] == row["unpriced"] for row in rows)
+    assert unpriced, "no movie without a price is among the first"
+    same("movies without a price", sum(row[2] == "no price" for row in best), unpriced)
+    assert any("(Director's Cut)" in row[0] for row in best) and not any("&" in row[0] for row in best), best
+    at = datetime.fromisoformat(day)
+    assert any(name.startswith(f"Revenue, $, {at:%a} {at.day} {at:%b} {at.year}, to ") for name in shown["tiles"]), shown["tiles"]
 
 
 def registration(user, at):
@@ -79,7 +116,7 @@ def a_late_event_is_one_sentence(run, browser, events, watermark):
     before = count_of(run, start)
     browser.open(run.address + "#/corrections")
     browser.wait("return document.querySelector('main .panel')", what="the corrections")
-    sentences = "return [...document.querySelectorAll('.sentences li')].map((one) => [...one.querySelectorAll('.what, .sentence')].map((part) => part.textContent))"
+    sentences = "return [...document.querySelectorAll('.sentences > li')].map((one) => [...one.querySelectorAll('.what, .sentence')].map((part) => part.textContent))"
     earlier = browser.run(sentences)
     append(events, registration(999_002, at))
     expected = f"{start:%H:%M}–{start + HOUR:%H:%M}: {before:,} → {before + 1:,}, late by "
@@ -131,6 +168,16 @@ def a_sink_that_is_away(run, browser, events, folder):
         browser.open(run.address)
         browser.wait("return document.querySelector('#banner .notice.bad')", what="that a sink is away")
         same("state", browser.run("return document.getElementById('state').textContent"), "needs attention")
+        banner = browser.run("return document.getElementById('banner').textContent")
+        for said in ("page.db cannot be written: another program holds a lock on it.", "Nothing is lost: ", "End the transaction"):
+            assert said in banner, banner
+        browser.wait("return document.querySelector('.asof .bad')?.textContent.includes('a sink waits')", what="that the figures stand")
+        opened(browser, run.address, "#/pipeline")
+        browser.wait("return document.querySelector('.node.sink.away') && document.querySelector('.edge.bad')", what="the sink in red")
+        sink = browser.run("return [...document.querySelectorAll('.first tbody td')].map((cell) => cell.textContent)")
+        assert re.fullmatch(r"1 commit, \d+ s", sink[1]), sink
+        fresh = browser.run("return [...document.querySelectorAll('.tile')].map((tile) => tile.textContent).find((said) => said.startsWith('Freshness'))")
+        assert "oldest unwritten record" in fresh, fresh
         if folder:
             pictures(browser, run.address, folder, "failing")
     finally:
@@ -155,7 +202,12 @@ def main():
             say("the numbers of the page are those of the warehouse")
             epoch = run.until_quiet()
             browser.open(run.address)
-            numbers_are_the_stores(run, page_at(browser, epoch), epoch)
+            shown = page_at(browser, epoch)
+            numbers_are_the_stores(run, shown, epoch)
+            what_was_sold_has_a_name_and_a_price(run, shown)
+            what_may_change_is_said(run, browser, shown)
+            browser.open(run.address)
+            page_at(browser, epoch)
             watermark = a_registration_is_seen(run, browser, events)
             say("a late event is one sentence: " + a_late_event_is_one_sentence(run, browser, events, watermark))
             looked_at(browser, run.address)

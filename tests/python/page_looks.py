@@ -61,7 +61,7 @@ def nobody_is_locked_out(browser, address, views=VIEWS):
 # What can be reached, one of each group of radio buttons, in the order of the document.
 REACHABLE = """
 const visible = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0;
-const all = [...document.querySelectorAll("a[href], button:not(:disabled), select, input, [tabindex='0']")].filter(visible);
+const all = [...document.querySelectorAll("a[href], button:not(:disabled), select, input, summary, [tabindex='0']")].filter(visible);
 window.reachable = all.filter((element) => element.type !== "radio" || element.checked);
 return window.reachable.length;
 """

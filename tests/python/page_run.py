@@ -73,7 +73,7 @@ for (const panel of document.querySelectorAll("main .panel")) {
     none: panel.querySelector(".none").hidden ? null : text(panel.querySelector(".none")),
     rows: [...panel.querySelectorAll("figure table tbody tr")].map((row) => [...row.children].map(text)),
     ranking: [...panel.querySelectorAll(".ranking li")].map((row) => [".label", ".said", ".more"].map((of) => text(row.querySelector(of)))),
-    sentences: [...panel.querySelectorAll(".sentences li")].map((row) => [".what", ".sentence", ".more"].map((of) => text(row.querySelector(of)))),
+    sentences: [...panel.querySelectorAll(".sentences > li")].map((row) => [".what", ".sentence", ".more"].map((of) => text(row.querySelector(of)))),
   };
 }
 const tiles = Object.fromEntries([...document.querySelectorAll("main .tile")].map((tile) => [text(tile.querySelector("dt")), text(tile.querySelector(".value"))]));

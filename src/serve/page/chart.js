@@ -1,7 +1,8 @@
-// A plot over time, drawn as SVG: bars that are final (filled) or provisional (hatched), lines and steps.
+// A plot over time, drawn as SVG: bars (final, over, or still running), lines and steps.
 import { h, svg, fresh, refill, text } from "./dom.js";
 import { numbers, times } from "./axis.js";
 import { cursor } from "./cursor.js";
+import { FINAL, KEYS, OPEN, RUNNING, SAID } from "./finality.js";
 import { DAY, HOUR, MINUTE, date, short, time } from "./format.js";
 import { at_of, pattern, shape } from "./shapes.js";
 
@@ -9,6 +10,8 @@ const LEFT = 46;
 const RIGHT = 10;
 const TOP = 10;
 const BOTTOM = 24;
+/// Two labels are not nearer to one another, in pixels.
+const NEAR = 84;
 /// So many of the newest points stand in the table behind a plot.
 const TOLD = 60;
 
@@ -21,7 +24,7 @@ export function span({ from, to, at }) {
 }
 
 /// A figure. `set({ series, from, to, mark })` draws: a series is { name, kind: "bars" | "line" | "steps", tone, said, points },
-/// a point { from, to, at, y, provisional }. The first series has the places of the cursor. `say` is the polite voice.
+/// a point { from, to, at, y, state } whose state is one of finality.js. The first series has the places of the cursor. `say` is the polite voice.
 export function chart(title, { say }) {
   const hatch = fresh("hatch");
   const table_id = fresh("data");
@@ -55,15 +58,15 @@ export function chart(title, { say }) {
       onclick: () => {
         const is_hidden = told.classList.toggle("sr");
         open.setAttribute("aria-expanded", String(!is_hidden));
-        text(open, is_hidden ? "Table" : "Hide table");
+        text(open, is_hidden ? "Show as table" : "Hide table");
         // What scrolls must be reached by the keyboard; what is only read aloud need not.
         if (is_hidden) told.removeAttribute("tabindex");
         else told.setAttribute("tabindex", "0");
       },
     },
-    "Table",
+    "Show as table",
   );
-  open.setAttribute("aria-label", `Table of ${title}`);
+  open.setAttribute("aria-label", `Show as table: ${title}`);
   const box = h("div.canvas", null, plot, pointer.surface);
   const element = h(
     "figure.chart",
@@ -98,7 +101,7 @@ export function chart(title, { say }) {
       data.series.flatMap((series) => {
         const one = series === data.series[0] ? p : value_at(series, p);
         if ((!one || one.y === null) && series !== data.series[0]) return [];
-        const said = one.y === null ? "none" : `${series.said(one.y)}${one.provisional ? " so far" : ""}`;
+        const said = one.y === null ? "none" : series.said(one.y) + SAID[one.state ?? FINAL];
         return [{ name: series.name, tone: series.tone, said }];
       }),
     );
@@ -166,6 +169,7 @@ export function chart(title, { say }) {
           svg(tick.strong ? "text.tick.day" : "text.tick", { x, y: bottom + 18, "text-anchor": "middle" }, tick.said),
       ];
     });
+    if (!shift) when.push(ends(when));
     const marked =
       data.mark && data.mark > data.from && data.mark < data.to
         ? svg("line.watermark", { x1: scale.x(data.mark), x2: scale.x(data.mark), y1: TOP, y2: bottom })
@@ -175,6 +179,22 @@ export function chart(title, { say }) {
     plot.setAttribute("height", height);
     const shapes = data.series.map((series) => shape(series, scale, data, hatch));
     plot.replaceChildren(pattern(hatch), ...[grid, when, shapes, marked].flat(9).filter(Boolean), over);
+  }
+  /// What the time begins and ends with, where no other label is near.
+  function ends(labels) {
+    const texts = labels.flat(9).filter((one) => one?.matches?.("text"));
+    const places = texts.map((one) => Number(one.getAttribute("x")));
+    const is_long = data.to - data.from > DAY;
+    // The same date is not written twice.
+    const said = (at) => (is_long && !texts.some((one) => one.textContent === date(at)) ? date(at) : time(at));
+    return [
+      [LEFT, "start", data.from],
+      [width - RIGHT, "end", data.to],
+    ].map(
+      ([x, anchor, at]) =>
+        !places.some((place) => Math.abs(place - x) < NEAR) &&
+        svg("text.tick", { x, y: height - BOTTOM + 18, "text-anchor": anchor }, said(at)),
+    );
   }
   new ResizeObserver(([entry]) => {
     width = Math.floor(entry.contentRect.width);
@@ -188,17 +208,11 @@ export function chart(title, { say }) {
       // One point alone has no width.
       data = { ...next, to: Math.max(next.to, next.from + MINUTE) };
       draw();
-      refill(
-        keys,
-        next.series.map((one) => [one.name, one.tone, one.kind, one.points.some((p) => p.provisional)]),
-        () =>
-          next.series.flatMap((one) => [
-            h(`li.${one.kind}.tone${one.tone}`, null, one.name),
-            one.points.some((p) => p.provisional)
-              ? h(`li.bars.provisional.tone${one.tone}`, null, "not final yet")
-              : null,
-          ]),
-      );
+      const is_marked = Boolean(next.mark && next.mark > next.from && next.mark < next.to);
+      refill(keys, [is_marked, next.series.map((one) => [one.name, one.tone, one.kind, statesOf(one)])], () => [
+        next.series.map((one) => keyOf(one)),
+        is_marked && h("li.mark", null, "watermark"),
+      ]);
       pointer.resize(next.series[0].points.length);
       const newest = next.series[0].points
         .map((_, index) => index)
@@ -232,10 +246,25 @@ export function chart(title, { say }) {
       h("th", { scope: "row" }, span(p)),
       next.series.map((series) => {
         const one = series === next.series[0] ? p : value_at(series, p);
-        return h("td", null, one && one.y !== null ? series.said(one.y) + (one.provisional ? " so far" : "") : "none");
+        return h("td", null, one && one.y !== null ? series.said(one.y) + SAID[one.state ?? FINAL] : "none");
       }),
     );
   }
+}
+
+/// Which states of finality.js occur among bars.
+const statesOf = (series) =>
+  series.kind === "bars"
+    ? [FINAL, OPEN, RUNNING].filter((state) => series.points.some((p) => p.y && (p.state ?? FINAL) === state))
+    : [FINAL];
+/// The legend shows only what occurs: the first swatch has the name of the series.
+function keyOf(series) {
+  const [first = FINAL, ...others] = statesOf(series);
+  const said = first === FINAL ? series.name : `${series.name}: ${KEYS[first]}`;
+  return [
+    h(`li.${series.kind}.${first}.tone${series.tone}`, null, said),
+    others.map((state) => h(`li.bars.${state}.tone${series.tone}`, null, KEYS[state])),
+  ];
 }
 
 /// Hours of a plot, as it is chosen above it.

@@ -1,10 +1,16 @@
 // Corrections: what a late event restated, as sentences.
 import { get } from "./api.js";
 import { h, refill } from "./dom.js";
-import { clock, date, plural, words } from "./format.js";
+import { absent, clock, date, duration, plural, words, year } from "./format.js";
 import { panel } from "./panel.js";
 import { item, sentences } from "./sentence.js";
 import { withoutCorrections } from "./shared.js";
+
+/// " (2 d)": the lateness, where all families have the same.
+function allowed(ctx) {
+  const all = [...new Set((ctx.status()?.families ?? []).map((one) => one.lateness_ms))];
+  return all.length !== 1 ? "" : absent(all[0]) ? " (unlimited)" : ` (${duration(all[0])})`;
+}
 
 export function correctionsView(ctx) {
   const one = panel("Rows that late events restated", {
@@ -22,7 +28,7 @@ export function correctionsView(ctx) {
       h(
         "p.lead",
         null,
-        "An event that comes late, but within the lateness, changes rows that were already shown. Each change is here with both numbers.",
+        `An event that comes late, but within the lateness${allowed(ctx)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
       ),
       h("div.grid", null, one.element),
     ),
@@ -42,8 +48,8 @@ export function correctionsView(ctx) {
               h(
                 "h3",
                 null,
-                `${date(of[0].at)} ${clock(of[0].at)}`,
-                h("span.more", null, `epoch ${epoch} · ${plural(of.length, "correction")}`),
+                `Written ${date(of[0].at)} ${year(of[0].at)} ${clock(of[0].at)}`,
+                h("span.more", null, `epoch ${epoch} · ${plural(of.reduce((sum, said) => sum + said.rows.length, 0), "row")}`),
               ),
               [...new Set(of.map((said) => said.table))].map((table) => [
                 h("h4", null, h("a", { href: `#/table/${table}` }, words(table))),

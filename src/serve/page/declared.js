@@ -1,7 +1,10 @@
 // A family that somebody declared, and any single table: a table, and where the key has a time a plot. Nobody writes a page for it.
 import { rows } from "./api.js";
 import { chart } from "./chart.js";
+import { present } from "./data.js";
 import { h, marked, refill, text } from "./dom.js";
+import { asOf } from "./asof.js";
+import { finality, rule } from "./finality.js";
 import { DAY, HOUR, MINUTE, cell, isId, isNumber, ms, value, words } from "./format.js";
 import { panel, scrolled } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
@@ -11,12 +14,14 @@ const ROWS = 10;
 const PAGE = 50;
 const KIND = "window_type";
 const KINDS = ["tumbling", "daily"];
+const FINAL_COLUMN = "is_final";
 
 export function declared(ctx, family) {
   const mine = [...ctx.tables().values()].filter(
     (table) => table.family === family && ["upsert", "view"].includes(table.kind),
   );
   const panels = mine.flatMap((table) => [plotted(ctx, table), listed(table)].filter(Boolean));
+  const as_of = asOf();
   const corrections = corrected(ctx, family, "w12");
   const all = allTables(ctx, family, true);
   return {
@@ -25,6 +30,7 @@ export function declared(ctx, family) {
       "div.view",
       null,
       h("h1", null, words(family)),
+      as_of.element,
       !mine.length && h("p.none", null, "No metric is declared over these events."),
       h(
         "div.grid",
@@ -32,6 +38,7 @@ export function declared(ctx, family) {
         [...panels, corrections, all].map((one) => one.element),
       ),
     ),
+    status: (status) => as_of.status(status, family),
     refresh: () => Promise.all([...panels, corrections, all].map((one) => one.refresh())),
   };
 }
@@ -75,15 +82,20 @@ function plotted(ctx, table) {
         kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
         if (kind) one.note(`${kind} windows${others.length ? `, ${over}` : ""}`);
       }
+      const says = !others.length && table.columns.some((one_of) => one_of.name === FINAL_COLUMN);
+      const now = table.family ? await present(ctx.status(), table.family, table.name, column) : null;
       const found = await rows(
         table.name,
         others.length
           ? { [KIND]: kind, group: column, sum: measure.name, by: column, order: "desc", limit: PLOTTED }
-          : { [KIND]: kind, columns: `${column},${measure.name}`, by: column, order: "desc", limit: PLOTTED },
+          : { [KIND]: kind, columns: [column, measure.name, says && FINAL_COLUMN].filter(Boolean).join(), by: column, order: "desc", limit: PLOTTED },
       );
       if (!found.rows.length) return one.none("No row yet.");
       one.ok(found.epoch);
-      const points = bars(found.rows.reverse(), column, measure.name);
+      const by = rule(ctx.status(), table.family, now);
+      const points = bars(found.rows.reverse(), column, measure.name, (end, row) =>
+        finality(by, end, says ? row[FINAL_COLUMN] : null),
+      );
       plot.set({
         from: points[0].from,
         to: points.at(-1).to,
@@ -94,7 +106,7 @@ function plotted(ctx, table) {
 }
 
 /// A bar is as wide as the least distance between two rows, if that is a usual one.
-function bars(found, column, measure) {
+function bars(found, column, measure, state) {
   const at = found.map((row) => ms(row[column]));
   const gaps = at
     .slice(1)
@@ -102,7 +114,10 @@ function bars(found, column, measure) {
     .filter((gap) => gap > 0);
   const least = gaps.length ? Math.min(...gaps) : DAY;
   const length = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY].findLast((one) => one <= least) ?? least;
-  return found.map((row, place) => ({ from: at[place], to: at[place] + length, y: row[measure] }));
+  return found.map((row, place) => {
+    const to = at[place] + length;
+    return { from: at[place], to, y: row[measure], state: state(to, row) };
+  });
 }
 
 /// Too many names for buttons.
@@ -145,6 +160,7 @@ const grid = (table, body) =>
     `Rows of ${words(table.name)}`,
     table.columns.map((column) => (isNumber(column.type) ? `#${words(column.name)}` : words(column.name))),
     body,
+    "tall.upright",
   );
 const fillRows = (body, table, found) =>
   refill(body, found, () =>
@@ -155,7 +171,7 @@ const fillRows = (body, table, found) =>
         table.columns.map((column) =>
           h(
             isNumber(column.type) ? "td.num" : "td",
-            long(cell(row[column.name], column)),
+            { "data-label": words(column.name), ...long(cell(row[column.name], column)) },
             cell(row[column.name], column),
           ),
         ),
@@ -183,8 +199,8 @@ export function tableView(ctx, name) {
     act();
     load();
   };
-  const back = h("button.quiet", { type: "button", onclick: turn(() => after.pop()) }, "Earlier page");
-  const on = h("button.quiet", { type: "button", onclick: turn(() => after.push(next)) }, "Next page");
+  const back = h("button", { type: "button", onclick: turn(() => after.pop()) }, table.time_column ? "Newer" : "Previous");
+  const on = h("button", { type: "button", onclick: turn(() => after.push(next)) }, table.time_column ? "Older" : "Next");
   one.body.append(grid(table, body), h("p.pages", null, back, on, where));
   const load = () =>
     one.fill(async () => {
@@ -204,9 +220,10 @@ export function tableView(ctx, name) {
     if (!found.rows.length && !after.length) return one.none("No row yet.");
     one.ok(found.epoch);
     fillRows(body, table, found.rows);
+    const last = after.length * PAGE + found.rows.length;
     text(
       where,
-      `rows ${after.length * PAGE + 1} to ${after.length * PAGE + found.rows.length}, at epoch ${found.epoch}`,
+      `rows ${after.length * PAGE + 1}–${last}${next === null ? ` of ${last}` : ""}, at epoch ${found.epoch}`,
     );
     back.disabled = !after.length;
     on.disabled = next === null;
@@ -241,6 +258,7 @@ export function tableView(ctx, name) {
     element: h(
       "div.view",
       null,
+      table.family && h("p.note", null, h("a", { href: `#/shop/${encodeURIComponent(table.family)}` }, `All of ${words(table.family)}`)),
       h("h1", null, words(name)),
       h("p.lead", null, marked(table.doc)),
       h(

@@ -3,6 +3,7 @@ import { stream } from "./api.js";
 import { h, text } from "./dom.js";
 import { absent, cell, clock, count, plural, value, words } from "./format.js";
 import { panel } from "./panel.js";
+import { waiting } from "./trouble.js";
 
 /// So many deltas are kept, and so many of them are shown.
 const KEPT = 5_000;
@@ -74,16 +75,17 @@ export function deltasView(ctx) {
   );
   const save = (kind, write) =>
     h(
-      "button.quiet",
-      { type: "button", onclick: () => download(`deltas.${kind}`, write(found())) },
+      "button",
+      { type: "button", disabled: true, onclick: () => download(`deltas.${kind}`, write(found())) },
       `Save ${kind.toUpperCase()}`,
     );
-  const how = h("p.fact", null, "Waiting for a commit…");
+  const saves = [save("json", (rows) => JSON.stringify(rows, null, 1)), save("csv", csv)];
+  const how = h("p.note", null, "Waiting for a commit…");
   const list = h("ol.deltas", { "aria-label": "Deltas, newest first" });
   const one = panel("What goes out", {
     size: "w12",
     note: "newest first, from now on",
-    actions: [save("json", (rows) => JSON.stringify(rows, null, 1)), save("csv", csv), pause],
+    actions: [...saves, pause],
   });
   one.ok();
   one.body.append(
@@ -152,13 +154,14 @@ export function deltasView(ctx) {
     clearTimeout(drawn);
     drawn = 0;
     const here = found();
+    for (const one_of of saves) one_of.disabled = !here.length;
     const gone = dropped ? `, ${count(dropped)} older ones no longer kept` : "";
     const waits = paused && held ? `; paused, ${count(held)} more wait` : paused ? "; paused" : "";
     text(
       how,
       kept.length
         ? `${plural(here.length, "delta")}${here.length > SHOWN ? `, the newest ${SHOWN} are shown` : ""}${gone}${waits}`
-        : `Waiting for a commit${paused ? " (paused)" : ""}…`,
+        : `Waiting for a commit${paused ? " (paused)" : ""}${why()}…`,
     );
     const focused = list.contains(document.activeElement);
     if (!focused) list.replaceChildren(...here.slice(0, SHOWN).map((delta) => line(delta)));
@@ -203,6 +206,12 @@ export function deltasView(ctx) {
       .filter(Boolean)
       .map((parts) => h("span.value", null, parts));
   }
+  /// Why there is none, where that is known.
+  function why() {
+    const status = ctx.status();
+    if (waiting(status).length) return ": a sink cannot be written";
+    return absent(status?.committed_at) ? "" : `: the last one was at ${clock(status.committed_at)}, epoch ${count(status.epoch)}`;
+  }
   const visible = () => {
     if (document.hidden) close();
     else if (ctx.status()?.mode !== "serve") open();
@@ -221,6 +230,7 @@ export function deltasView(ctx) {
       ),
       h("div.grid", null, one.element),
     ),
+    status: () => kept.length || text(how, `Waiting for a commit${paused ? " (paused)" : ""}${why()}…`),
     refresh: async () => {
       if (ctx.status()?.mode === "serve")
         one.none("A server without a run sees no deltas: they are told by the run that writes them.");

@@ -1,6 +1,6 @@
 // Elements are made by hand, so no text of a shop is ever read as HTML.
 const SVG = "http://www.w3.org/2000/svg";
-const FOCUSABLE = "a, button, input, select, [tabindex]";
+const FOCUSABLE = "a, button, input, select, summary, [tabindex]";
 let last = 0;
 
 /// An id that no other element has.

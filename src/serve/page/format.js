@@ -70,6 +70,21 @@ export function duration(value) {
   if (d < 2 * DAY) return pair(Math.floor(d / HOUR), "h", Math.floor((d % HOUR) / MINUTE), "min");
   return pair(Math.floor(d / DAY), "d", Math.floor((d % DAY) / HOUR), "h");
 }
+/// An age, in whole seconds: "9 s", "1 min 34 s".
+export function seconds(value) {
+  const d = Math.floor(Math.max(0, value) / 1000);
+  if (d < 60) return `${d} s`;
+  if (d < 3600) return pair(Math.floor(d / 60), "min", d % 60, "s");
+  return duration(value);
+}
+/// A text of a catalog as it is read: catalogs hold `&#39;` and `&amp;`. It is decoded where it is shown, and nowhere else.
+const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+export const decoded = (said) =>
+  String(said).replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|amp|lt|gt|quot|apos|nbsp);/gi, (whole, name) => {
+    if (name[0] !== "#") return ENTITIES[name.toLowerCase()];
+    const code = /^#x/i.test(name) ? parseInt(name.slice(2), 16) : Number(name.slice(1));
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
 const pair = (a, of_a, b, of_b) => (b ? `${a} ${of_a} ${b} ${of_b}` : `${a} ${of_a}`);
 
 export function bytes(value) {

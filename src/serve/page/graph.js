@@ -1,6 +1,6 @@
 // The dataflow as a graph: from the sources by stages to tables and sinks, with rates and live records.
-import { h, svg, refill, text } from "./dom.js";
-import { absent, rate, short, words } from "./format.js";
+import { h, marked, svg, refill, text } from "./dom.js";
+import { absent, plural, rate, short, words } from "./format.js";
 
 const TITLES = { source: "Sources", stage: "Stages", table: "Tables", sink: "Sinks" };
 const HEIGHT = 26;
@@ -87,14 +87,42 @@ function named(node, wide) {
   return name.length > room ? `${name.slice(0, room - 1)}…` : name;
 }
 
+/// Where there is no room for a picture: sources, stages, tables (folded) and sinks below one another.
+function list({ nodes }, away) {
+  const of = (kind) => nodes.filter((node) => node.kind === kind);
+  const names = (all) =>
+    h(
+      "ul",
+      null,
+      all.map((node) =>
+        h(
+          away.has(id(node)) ? "li.bad" : "li",
+          null,
+          words(node.name),
+          node.kind === "sink" && (away.has(id(node)) ? ": waits" : ": takes rows"),
+        ),
+      ),
+    );
+  const tables = of("table");
+  return h(
+    "div.flow-list",
+    null,
+    ["source", "stage"].map((kind) => of(kind).length > 0 && [h("h3", null, TITLES[kind]), names(of(kind))]),
+    h("details", null, h("summary", null, plural(tables.length, "table")), names(tables)),
+    h("h3", null, TITLES.sink),
+    names(of("sink")),
+  );
+}
+
 export function graph() {
   const picture = h("div.scroll.graph", { tabindex: "0", role: "group", "aria-label": "The dataflow as a graph" });
   const told = h("table");
   const texts = new Map();
   return {
     element: h("div", null, picture, h("div.sr", null, told)),
-    set(of) {
-      refill(picture, [of.nodes.map((node) => [id(node), node.kind]), of.edges], () => {
+    /// `away`: why nodes are in trouble, by their ids.
+    set(of, away = new Map()) {
+      refill(picture, [of.nodes.map((node) => [id(node), node.kind]), of.edges, [...away]], () => {
         const { columns, place, wide, width, height } = layout(of);
         texts.clear();
         const edges = of.edges
@@ -103,7 +131,7 @@ export function graph() {
             const [from, to] = [place.get(a), place.get(b)];
             const [x1, y1, x2, y2] = [from.x + wide, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
             const bend = (x2 - x1) / 2;
-            return svg("path.edge", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
+            return svg(away.has(b) ? "path.edge.bad" : "path.edge", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
           });
         const boxes = columns.flat().map((node) => {
           const { x, y } = place.get(id(node));
@@ -111,9 +139,9 @@ export function graph() {
           const name = svg("text.node-name", { x: x + 10, y: y + 17 });
           texts.set(id(node), [name, number, wide]);
           return svg(
-            `g.node.${node.kind}`,
+            away.has(id(node)) ? `g.node.${node.kind}.away` : `g.node.${node.kind}`,
             null,
-            svg("title", null, node.name),
+            svg("title", null, [node.name, away.get(id(node))].filter(Boolean).join(": ").replaceAll("`", "")),
             svg("rect", { x, y, width: wide, height: HEIGHT, rx: 5 }),
             name,
             number,
@@ -127,7 +155,12 @@ export function graph() {
         const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, edges, boxes, heads);
         drawn.style.minWidth = `${NARROWEST * width}px`;
         drawn.style.maxWidth = `${WIDEST * width}px`;
-        return drawn;
+        const waits = of.nodes.filter((node) => away.has(id(node)));
+        return [
+          drawn,
+          waits.map((node) => h("p.bad", null, `${words(node.name)} waits: `, marked(away.get(id(node))))),
+          list(of, away),
+        ];
       });
       for (const node of of.nodes) {
         const [name, number, wide] = texts.get(id(node)) ?? [];
@@ -136,7 +169,7 @@ export function graph() {
         text(number, facts(node));
       }
       const names = new Map(of.nodes.map((node) => [id(node), words(node.name)]));
-      refill(told, [[...names], of.edges], () => [
+      refill(told, [[...names], of.edges, [...away]], () => [
         h("caption", null, "The dataflow"),
         h(
           "thead",
@@ -155,7 +188,7 @@ export function graph() {
               "tr",
               null,
               h("th", { scope: "row" }, words(node.name)),
-              h("td", null, node.kind),
+              h("td", null, away.has(id(node)) ? `${node.kind}, waits: ${words(away.get(id(node)))}` : node.kind),
               h(
                 "td",
                 null,

@@ -28,6 +28,8 @@ export class Live extends EventTarget {
   since = Date.now();
   /// The last minutes of a few figures, for small plots.
   past = [];
+  /// When the watermark of a family was last seen to advance, by its name: { value, at }.
+  advanced = new Map();
   #source = null;
   #heard = 0;
   #wait = 500;
@@ -61,6 +63,11 @@ export class Live extends EventTarget {
     if (this.trouble && !this.status) return this.#become("live");
     const status = this.trouble ? this.status : { ...WITHOUT_A_RUN, ...said };
     this.status = status;
+    for (const one of status.families) {
+      const known = this.advanced.get(one.name);
+      if (known?.value !== one.watermark)
+        this.advanced.set(one.name, { value: one.watermark, at: known ? Date.parse(status.now) : null });
+    }
     this.past.push({
       at: Date.parse(status.now),
       in: status.rate_in,

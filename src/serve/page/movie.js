@@ -1,7 +1,9 @@
 // The movie shop: who registers, who is here, and (sold.js) what is sold.
 import { pages, rows } from "./api.js";
 import { chart, RANGES } from "./chart.js";
+import { asOf } from "./asof.js";
 import { buckets, present, since } from "./data.js";
+import { SAID, finality, rule } from "./finality.js";
 import { choice, h } from "./dom.js";
 import { HOUR, MINUTE, absent, count, duration, ms, percent, plural, startOf, time, title } from "./format.js";
 import { panel, ranking, stack, tile, tiles } from "./panel.js";
@@ -67,12 +69,14 @@ export function movieShop(ctx, family) {
   const length_chart = chart("Mean session duration by minute", { say: ctx.say });
   lengths.body.append(length_chart.element);
 
-  const sales = soldMovies(ctx);
+  const as_of = asOf();
+  const sales = soldMovies(ctx, family);
   const corrections = corrected(ctx, family, "part");
   const all = allTables(ctx, family);
 
   async function showWindows(now) {
     const { column, name } = WINDOWS[metric];
+    const by = rule(ctx.status(), family, now);
     document.getElementById(windows.id).textContent = WINDOWS[metric].title;
     const ask = (kind) =>
       rows(metric, {
@@ -83,7 +87,7 @@ export function movieShop(ctx, family) {
         columns: `timestamp,${column},is_final`,
       });
     const [tumbling, sliding] = await Promise.all([ask("tumbling"), ask("sliding")]);
-    if (metric === "user_registration_metrics") tellRegistered(tumbling.rows);
+    if (metric === "user_registration_metrics") tellRegistered(tumbling.rows, by);
     if (!tumbling.rows.length) return windows.none(`No ${name} in this time.`);
     windows.ok(tumbling.epoch);
     const from = Math.max(ms(since(now, range)), ms(tumbling.rows.at(-1).timestamp));
@@ -113,20 +117,20 @@ export function movieShop(ctx, family) {
             length: HOUR,
             column: "timestamp",
             y,
-            provisional: (row) => !row.is_final,
+            state: (end, row) => finality(by, end, row?.is_final ?? null),
           }),
         },
         { name: "sliding, every 15 min", kind: "line", tone: 2, said: count, points: slid },
       ],
     });
   }
-  function tellRegistered(found) {
+  function tellRegistered(found, by) {
     const [newest, previous] = found;
     if (!newest) return registered.set("0", "nobody yet");
     const at = ms(newest.timestamp);
     registered.set(
       count(newest.registration_count),
-      `${time(at)}–${time(at + HOUR)}${newest.is_final ? "" : ", so far"}${previous ? `; ${count(previous.registration_count)} before` : ""}`,
+      `${time(at)}–${time(at + HOUR)}${SAID[finality(by, at + HOUR, newest.is_final)]}${previous ? `; ${count(previous.registration_count)} before` : ""}`,
       found
         .slice(0, 24)
         .map((row) => row.registration_count)
@@ -160,7 +164,7 @@ export function movieShop(ctx, family) {
     );
     mean.set(
       absent(newest.average_session_duration) ? "–" : duration(newest.average_session_duration * 1000),
-      `of ${plural(newest.completed_sessions_count, "session")}`,
+      `of all ${plural(newest.completed_sessions_count, "session")} that ended`,
       last.map((row) => row.average_session_duration),
     );
     sessions.ok(found.epoch);
@@ -203,6 +207,7 @@ export function movieShop(ctx, family) {
         said: count(row.rows),
         note: percent(row.rows / sum),
       })),
+      sum,
     );
   }
 
@@ -212,6 +217,7 @@ export function movieShop(ctx, family) {
       "div.view",
       null,
       h("h1.sr", null, "Movie shop"),
+      as_of.element,
       tiles(registered, active, mean, ...sales.tiles),
       h(
         "div.grid",
@@ -221,6 +227,7 @@ export function movieShop(ctx, family) {
         [sales.movies, sessions, lengths, sales.earned, all].map((one) => one.element),
       ),
     ),
+    status: (status) => as_of.status(status, family),
     async refresh() {
       const now = await present(ctx.status(), family, "user_registration_metrics", "timestamp");
       if (now === null) {

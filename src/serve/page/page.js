@@ -115,7 +115,7 @@ function show(by_hand) {
   if (by_hand) main.focus({ preventScroll: true });
   asked = null;
   refresh(true);
-  if (live.status) view.status?.(live.status, live.past);
+  if (live.status) view.status?.(live.status, live.past, live.advanced);
 }
 
 /// Asks again if there is a commit that the view has not seen.
@@ -166,7 +166,7 @@ const showState = stateShown(live, say);
 live.addEventListener("status", () => {
   showState();
   if (!tables.size) return void begin();
-  view?.status?.(live.status, live.past);
+  view?.status?.(live.status, live.past, live.advanced);
   refresh(false);
 });
 live.addEventListener("link", () => {

@@ -50,10 +50,12 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
 /// A figure of the strip on top: a number, what it is, and what it was before.
 export function tile(label) {
   const value = h("dd.value", { "data-mood": "none" }, "–");
+  const named = h("dt", null, label);
   const note = h("dd.sub", null, "nothing yet");
   const spark = h("div.spark", { "aria-hidden": "true" });
   return {
-    element: h("div.tile", null, h("dt", null, label), value, note, spark),
+    element: h("div.tile", null, named, value, note, spark),
+    name: (said) => text(named, said),
     set(said, sub = "", points = null, mood = null) {
       text(value, said);
       text(note, sub);
@@ -90,9 +92,9 @@ export function sparkline(points, width = 96, height = 24) {
   );
 }
 
-/// Who leads: each row with a bar as long as its share of the first. `rows`: { label, value, said, note, title }.
-export function ranking(list, rows) {
-  const most = Math.max(...rows.map((row) => Math.abs(row.value)), 1e-9);
+/// Who leads: each row with a bar as long as its share of the first, or of `all`. `rows`: { label, value, said, note, title }.
+export function ranking(list, rows, all = null) {
+  const most = all ?? Math.max(...rows.map((row) => Math.abs(row.value)), 1e-9);
   refill(list, rows, () =>
     rows.map((row) => {
       const bar = h("span.bar", { "aria-hidden": "true" });
@@ -112,7 +114,7 @@ export function ranking(list, rows) {
 /// A table that scrolls in itself, or whose rows fold where there is no room; a name that begins with # is a column of numbers.
 export function scrolled(label, columns, body, how = "tall") {
   return h(
-    `div.scroll.${how === "tall" ? how : "whole"}`,
+    `div.scroll.${how.startsWith("tall") ? "tall" : "whole"}`,
     { tabindex: "0", role: "group", "aria-label": label },
     h(
       `table.list.${how}`,

@@ -12,11 +12,12 @@ import {
   percent,
   plural,
   rate,
-  short,
+  seconds,
   title,
   words,
 } from "./format.js";
 import { graph } from "./graph.js";
+import { waiting } from "./trouble.js";
 import { listOf } from "./shared.js";
 import { pair, panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 
@@ -46,15 +47,14 @@ export function pipelineView(ctx) {
       "w6.x4",
       ["topic", "#a second", "#read", "#not read", "#behind", "trend"],
       "how fast each is read, and what was not read yet",
-      "whole",
     ),
     sinks: table(
       "Sinks",
       "part",
-      ["sink", "#epoch", "#behind", "#waiting bytes", "waits for"],
+      ["sink", "#epoch", "behind", "#waiting bytes", "waits for"],
       "each is written at its own pace",
     ),
-    refused: table("Rejected", "w6.x4", ["reason", "#records", "an example"], "by reason", "fold.short"),
+    refused: table("Rejected", "w6.x4", ["reason", "#records", "an example"], "by reason", "fold"),
     late: table("Late", "w6.x4", ["of", "event", "late by"], "the newest of each kind: too late to change a metric"),
   };
   const workers = panel("Workers", { size: "part", note: "share of the time that each is busy" });
@@ -75,7 +75,7 @@ export function pipelineView(ctx) {
   flow.body.append(picture.element);
 
   function figures(status, past) {
-    const of = (name) => past.slice(-120).map((one) => one[name]);
+    const of = (name) => (status.records ? past.slice(-120) : []).map((one) => one[name]);
     if (status.mode === "serve") {
       [rate_in, rate_out, fresh, lag].forEach((one) => one.set("–", "no run is computing", null, "none"));
       [records, refused].forEach((one) => one.set("–", "not counted without a run", null, "none"));
@@ -87,13 +87,7 @@ export function pipelineView(ctx) {
       of("in"),
     );
     rate_out.set(`${rate(status.rate_out)}/s`, "rows", of("out"));
-    fresh.set(
-      absent(status.fresh_p50_ms) ? "–" : duration(status.fresh_ms),
-      absent(status.fresh_p50_ms)
-        ? "no commit yet"
-        : `p50 ${duration(status.fresh_p50_ms)}, p99 ${duration(status.fresh_p99_ms)}`,
-      of("fresh"),
-    );
+    freshness(status, of("fresh"));
     const events = status.lag.reduce((sum, one) => sum + one.events, 0);
     const longest = status.lag.map((one) => one.ms).filter((one) => one !== null);
     const grows = status.lag.filter((one) => one.trend === "growing").length;
@@ -101,19 +95,35 @@ export function pipelineView(ctx) {
       longest.length ? duration(Math.max(...longest)) : status.lag.length ? count(events) : "–",
       status.lag.length
         ? `${plural(events, "event")}${grows ? `, growing in ${plural(grows, "topic")}` : ""}`
-        : "no topic is read",
+        : "no topic is read; files have no lag",
       of("lag"),
       grows ? "bad" : null,
     );
-    records.set(count(status.records), `${short(status.upserted)} upserted, ${short(status.deleted)} deleted`);
+    records.set(
+      count(status.records),
+      `rows: ${count(status.upserted)} upserted, ${count(status.appended)} added, ${count(status.deleted)} deleted`,
+    );
     const rejected = Object.values(status.rejected).reduce((sum, one) => sum + one, 0);
     refused.set(
       count(status.late + rejected),
-      `${count(status.late)} late, ${count(rejected)} rejected, ${count(status.masked)} masked`,
+      `${count(status.late)} late, ${count(rejected)} rejected${status.masked ? `; besides ${plural(status.masked, "e-mail")} masked, and kept` : ""}`,
     );
   }
 
-  function marks(status, now) {
+  /// From reading an event to its rows being committed: of the last commits, or of what waits.
+  function freshness(status, points) {
+    const [sink] = waiting(status);
+    const last = absent(status.fresh_p50_ms)
+      ? "no commit in the last 5 min"
+      : `p50 ${duration(status.fresh_p50_ms)}, p99 ${duration(status.fresh_p99_ms)} of the commits of 5 min`;
+    if (sink && !absent(status.unwritten_ms))
+      return fresh.set(seconds(status.unwritten_ms), `oldest unwritten record; ${last}`, points, "bad");
+    if (!status.commits) return fresh.set("–", "no commit yet", null, "none");
+    const idle = status.families.length > 0 && status.families.every((one) => one.stands || absent(one.watermark));
+    fresh.set(idle ? "idle" : duration(status.fresh_ms), `${idle ? `last ${duration(status.fresh_ms)}; ` : ""}${last}`, points);
+  }
+
+  function marks(status, now, advanced) {
     const newest = Math.max(...status.families.map((one) => ms(one.watermark) ?? 0));
     lists.marks.fill(
       status.families.map((one) => [
@@ -121,11 +131,7 @@ export function pipelineView(ctx) {
         instant(one.watermark),
         absent(one.watermark) ? "–" : duration(newest - ms(one.watermark)),
         absent(one.lateness_ms) ? "unlimited" : duration(one.lateness_ms),
-        one.stands
-          ? h("span.warn", null, `stands since ${clock(one.stands.since)}: `, marked(one.stands.why))
-          : absent(one.watermark)
-            ? "nothing read yet"
-            : "moves",
+        state(one, status, now, advanced?.get(one.name)?.at ?? null),
       ]),
       "No family.",
     );
@@ -148,9 +154,9 @@ export function pipelineView(ctx) {
       status.sinks.map((one) => [
         [marked(one.name), h("span.more", null, one.kind)],
         count(one.epoch),
-        absent(one.epoch) ? "–" : one.epoch >= status.epoch ? "0" : plural(status.epoch - one.epoch, "epoch"),
+        behind(one, status, now),
         bytes(one.pending_bytes),
-        one.waits_for ? bad([marked(one.waits_for), `; for ${duration(now - ms(one.waits_since))}`]) : "nothing",
+        one.waits_for ? bad([marked(one.waits_for), `; for ${seconds(now - ms(one.waits_since))}`]) : "nothing",
       ]),
       "No sink.",
     );
@@ -163,16 +169,24 @@ export function pipelineView(ctx) {
             title(reason),
             count(n),
             example
-              ? [
-                  marked(example.detail),
-                  h("span.more", null, [example.topic, instant(example.at)].filter(Boolean).join(", ")),
+              ? h(
+                  "details",
+                  null,
+                  h("summary", null, marked(example.detail)),
+                  h("span.more", null, [example.topic, `read ${instant(example.at)}`].filter(Boolean).join(", ")),
                   h("code", null, example.payload),
-                ]
+                )
               : "–",
           ];
         }),
-      "None: each record was accepted.",
+      status.records ? "None: each record was accepted." : "No record was read yet.",
     );
+    const reasons = Object.values(status.rejected);
+    if (reasons.length)
+      lists.refused.one.note(
+        `${plural(reasons.reduce((sum, n) => sum + n, 0), "record")} for ${plural(reasons.length, "reason")}; the newest example of each`,
+      );
+    if (status.late) lists.late.one.note(`${count(status.late)} in all; the newest of each source: too late to change a metric`);
     lists.late.fill(
       status.examples.late.map((one) => [
         one.topic,
@@ -183,7 +197,7 @@ export function pipelineView(ctx) {
         ],
         duration(one.late_ms),
       ]),
-      "None: no event came too late.",
+      status.records ? "None: no event came too late." : "No record was read yet.",
     );
   }
 
@@ -204,16 +218,19 @@ export function pipelineView(ctx) {
       ),
     ),
     refresh: () => kept.refresh(),
-    status(status, past) {
+    status(status, past, advanced) {
       const now = ms(status.now);
       figures(status, past);
-      marks(status, now);
+      marks(status, now, advanced);
+      lists.sinks.one.element.classList.toggle("first", waiting(status).length > 0);
       if (!status.workers.length) workers.none("No run is computing.");
       else {
         workers.ok();
         refill(worker_list, status.workers, () => status.workers.map((one) => meter(one)));
       }
-      if (!status.snapshot) snapshot.none("None yet: a restart begins at the first record.");
+      if (!status.snapshot) snapshot.none(
+          "None yet. A restart would read everything again from the first record, and count nothing twice: it only takes longer.",
+        );
       else {
         snapshot.ok();
         const s = status.snapshot;
@@ -250,10 +267,25 @@ export function pipelineView(ctx) {
       if (!status.graph?.nodes.length) flow.none("No run is computing: there is no dataflow.");
       else {
         flow.ok();
-        picture.set(status.graph);
+        picture.set(status.graph, new Map(waiting(status).map((one) => [`sink:${one.name}`, one.waits_for])));
       }
     },
   };
+}
+
+/// Whether a watermark moves is told by its value, of which the page has seen some.
+function state(one, status, now, advanced_at) {
+  if (absent(one.watermark)) return "nothing read yet";
+  const last = absent(advanced_at) ? `as of the last commit, ${ago(status.committed_at, now)}` : `advanced ${seconds(now - advanced_at)} ago`;
+  return one.stands ? [`nothing new since ${clock(one.stands.since)}`, h("span.more", null, last)] : [last];
+}
+
+/// How far a sink is behind: epochs that others have, or the commit that it does not take.
+function behind(one, status, now) {
+  const epochs = absent(one.epoch) ? 0 : status.epoch - one.epoch;
+  if (one.waits_for)
+    return bad(`${epochs > 0 ? plural(epochs, "epoch") : "1 commit"}, ${seconds(now - ms(one.waits_since))}`);
+  return absent(one.epoch) ? "–" : epochs > 0 ? plural(epochs, "epoch") : "nothing";
 }
 
 /// What an event is called, where its record says so.

@@ -82,8 +82,8 @@ function told(rows, rest, table) {
   const notes = [
     ...others.slice(0, OTHERS).map((one) => `${counted(one.name)} ${was(one)}`),
     others.length > OTHERS && `and ${plural(others.length - OTHERS, "column")}`,
-    rows.length > 1 && plural(rows.length, "row"),
-    rest.length > 0 && `and ${rest.length} more: ${tally(rest)}`,
+    rows.length > 1 && !rest.length && plural(rows.length, "row"),
+    rest.length > 0 && `${plural(rows.length + rest.length, "row")} in all: also ${tally(rest)}`,
   ].filter(Boolean);
   return {
     id: `${first.epoch} ${first.table} ${JSON.stringify(first.key)}`,
@@ -94,7 +94,16 @@ function told(rows, rest, table) {
     what: main ? counted(main.name) : words(first.table),
     said: `${[whose, when].filter(Boolean).join(", ")}: ${main ? was(main) : "restated"}, late by ${lateness(first.late_ms)}`,
     notes,
+    rows: [...rows, ...rest].map((row) => line(table, row)),
   };
+}
+
+/// One row of those that are told together: "sliding 19:15–20:15: 15 → 16".
+function line(table, row) {
+  const [main] = changes(table, row);
+  const of = period(table, row.key);
+  const said = main ? `${value(main.before, main.type)} → ${value(main.after, main.type)}` : "restated";
+  return `${[row.key[KIND], of?.said].filter(Boolean).join(" ")}: ${said}`;
 }
 
 const lateness = (late) => (absent(late) ? "an unknown time" : duration(late));
@@ -114,5 +123,16 @@ export const item = (one) =>
       null,
       h("span.sentence", null, one.said),
       one.notes.length > 0 && h("span.more", null, one.notes.join(" · ")),
+      one.rows.length > 1 &&
+        h(
+          "details.rows",
+          null,
+          h("summary", null, `All ${one.rows.length} rows`),
+          h(
+            "ul",
+            null,
+            one.rows.map((said) => h("li", null, said)),
+          ),
+        ),
     ),
   );

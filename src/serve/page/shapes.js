@@ -1,5 +1,6 @@
 // The shapes of a plot, as SVG paths.
 import { svg } from "./dom.js";
+import { FINAL, OPEN, RUNNING } from "./finality.js";
 
 /// The widest bar, in pixels.
 const WIDEST = 88;
@@ -7,16 +8,13 @@ const WIDEST = 88;
 /// Where a point is: a bar is at its middle.
 export const at_of = (p) => p.at ?? (p.from + p.to) / 2;
 
-/// What draws a series; `scale` has the places of times and values, `hatch` is the id of the pattern of what is not final.
+/// What draws a series; `scale` has the places of times and values, `hatch` is the id of the pattern of what still runs.
 export function shape(series, scale, data, hatch) {
   if (series.kind === "bars") {
-    return [false, true].map((provisional) => {
-      const shown = series.points.filter((p) => Boolean(p.provisional) === provisional && p.y);
+    return [FINAL, OPEN, RUNNING].map((state) => {
+      const shown = series.points.filter((p) => (p.state ?? FINAL) === state && p.y);
       const d = shown.map((p) => bar(p, scale, data)).join("");
-      return svg(
-        provisional ? `path.bar.provisional.tone${series.tone}` : `path.bar.tone${series.tone}`,
-        provisional ? { d, fill: `url(#${hatch})` } : { d },
-      );
+      return svg(`path.bar.${state}.tone${series.tone}`, state === RUNNING ? { d, fill: `url(#${hatch})` } : { d });
     });
   }
   const d = series.kind === "steps" ? steps(series.points, scale, data) : line(series.points, scale);
@@ -54,7 +52,7 @@ function steps(points, scale, data) {
   return is_down ? `${d}H${at(scale.x(data.to))}` : d;
 }
 
-/// The hatching of bars that are not final.
+/// The hatching of bars whose window still runs.
 export const pattern = (id) =>
   svg(
     "defs",

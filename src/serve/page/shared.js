@@ -18,7 +18,7 @@ export function corrected(ctx, family, size) {
   const one = panel("Corrections", {
     size,
     note: "what late events restated",
-    actions: h("a.quiet", { href: "#/corrections", "aria-label": "All corrections" }, "All"),
+    actions: h("a.quiet", { href: "#/corrections", "aria-label": "All corrections" }, "All corrections"),
   });
   const list = h("ul.sentences");
   let known = null;

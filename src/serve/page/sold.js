@@ -1,26 +1,28 @@
 // What the movie shop sells: its top movies, and its revenue by day.
 import { rows } from "./api.js";
 import { chart } from "./chart.js";
+import { ofDay } from "./asof.js";
 import { days, thisWeek, today } from "./data.js";
 import { choice, h } from "./dom.js";
-import { DAY, count, date, iso, money } from "./format.js";
+import { FINAL, OPEN, finality, rule } from "./finality.js";
+import { DAY, count, date, decoded, iso, money, plural } from "./format.js";
 import { panel, ranking, tile } from "./panel.js";
 
-export function soldMovies(ctx) {
+export function soldMovies(ctx, family) {
   let period = "daily";
   const titles = new Map();
-  const revenue = tile("Revenue today");
-  const units = tile("Units today");
+  const revenue = tile("Revenue of the day");
+  const units = tile("Units of the day");
 
   const movies = panel("Top movies", {
     size: "w6.x3",
-    note: "by units sold",
+    note: "by units sold; units, and revenue in dollars",
     actions: [
       choice(
         "Period",
         [
-          ["daily", "Today"],
-          ["weekly", "This week"],
+          ["daily", "The day"],
+          ["weekly", "Its week"],
           ["cumulative", "Ever"],
         ],
         period,
@@ -42,22 +44,36 @@ export function soldMovies(ctx) {
     const found = await rows("movie_sales_metrics", {
       window_type: "daily",
       group: "timestamp",
-      sum: ["total_sales", "units_sold"],
+      sum: ["total_sales", "units_sold", "unpriced_units"],
       by: "timestamp",
       order: "desc",
       limit: 60,
     });
     const at = (day) => found.rows.find((row) => row.timestamp === today(day));
     const [now_row, yesterday] = [at(now), at(now - DAY)];
+    const unpriced = now_row?.unpriced_units ?? 0;
+    const whole = (said) => (yesterday ? `${said(yesterday)} on all of ${date(now - DAY)}` : "nothing the day before");
+    revenue.name(ofDay("Revenue, $", now));
+    units.name(ofDay("Units", now));
     revenue.set(
       money(now_row?.total_sales ?? 0),
-      yesterday ? `${money(yesterday.total_sales)} on ${date(now - DAY)}` : date(now),
+      unpriced ? `without ${plural(unpriced, "unit")} that had no price` : whole((row) => money(row.total_sales)),
     );
     units.set(
       count(now_row?.units_sold ?? 0),
-      yesterday ? `${count(yesterday.units_sold)} on ${date(now - DAY)}` : date(now),
+      whole((row) => count(row.units_sold)),
     );
-    const points = days(found.rows, { column: "timestamp", now, y: (row) => row.total_sales });
+    const by = rule(ctx.status(), family, now);
+    const points = days(found.rows, {
+      column: "timestamp",
+      now,
+      y: (row) => row.total_sales,
+      // What was sold without a price may still get one.
+      state: (end, row) => {
+        const state = finality(by, end);
+        return state === FINAL && row?.unpriced_units ? OPEN : state;
+      },
+    });
     if (!points.length) return earned.none("Nothing was sold yet.");
     earned.ok(found.epoch);
     earned_chart.set({
@@ -86,14 +102,17 @@ export function soldMovies(ctx) {
     ranking(
       movie_list,
       found.rows.map((row) => ({
-        label: titles.get(row.movie_id) || `movie ${row.movie_id}`,
+        label: decoded(titles.get(row.movie_id) || `movie ${row.movie_id}`),
         value: row.units_sold,
         said: count(row.units_sold),
-        note: money(row.total_sales),
-        title: `movie ${row.movie_id}`,
+        note: earnings(row),
+        title: `movie ${row.movie_id}${row.unpriced_units ? `: ${plural(row.unpriced_units, "unit")} had no price` : ""}`,
       })),
     );
   }
+
+  /// Units without a price earned nothing that is known: that is not 0.
+  const earnings = (row) => (row.unpriced_units && row.unpriced_units === row.units_sold ? "no price" : money(row.total_sales));
 
   return {
     movies,

@@ -1,6 +1,7 @@
 // What the page says about the pipeline as a whole: its state, and what needs attention. Nothing is hidden.
 import { h, marked, refill, text } from "./dom.js";
-import { absent, clock, count, duration, ms, plural, words } from "./format.js";
+import { absent, clock, count, date, duration, ms, plural, seconds, time, words, year } from "./format.js";
+import { ofSink, waiting } from "./trouble.js";
 
 const STATES = { starting: "starting", running: "running", ending: "ending", ended: "ended", reading: "reading only" };
 
@@ -39,22 +40,9 @@ function notices(live, status) {
         : "It committed nothing.",
     });
   }
-  for (const one of status.sinks) {
-    if (one.waits_for)
-      all.push({
-        key: `${/^warehouse/.test(one.name) ? "The" : "Sink"} ${plainly(one.name)} is away`,
-        bad: true,
-        said: one.waits_for,
-        age: now - ms(one.waits_since),
-      });
-  }
-  for (const one of status.families) {
-    if (one.stands && status.state === "running")
-      all.push({
-        key: `The watermark of ${words(one.name)} stands`,
-        said: one.stands.why,
-        age: now - ms(one.stands.since),
-      });
+  for (const one of waiting(status)) {
+    const { what, effect, act } = ofSink(one, status);
+    all.push({ key: what, bad: true, said: effect, more: act, to: "#/pipeline", age: one.age });
   }
   for (const one of status.troubles) {
     // A sink that is away is said already.
@@ -66,8 +54,35 @@ function notices(live, status) {
         age: absent(one.since) ? null : now - ms(one.since),
       });
   }
-  for (const said of status.unread) all.push({ key: "Not read", said });
+  for (const said of status.unread)
+    all.push(
+      waits(status) && /is empty$/.test(said)
+        ? { key: "Waiting for the first event", calm: true, said: `${said}: an event is read once it is appended.` }
+        : { key: "Not read", said },
+    );
+  // What is worse goes first, and alone: that nothing new comes is no trouble by itself.
+  if (!all.some((one) => one.bad)) all.push(...quiet(status, now));
   return all;
+}
+
+/// Whether a run has read nothing yet.
+const waits = (status) => status.mode !== "serve" && status.state === "running" && !status.records && !status.epoch;
+
+/// Families from which nothing new comes. That is no fault: a shop may be closed, and a file be read to its end.
+function quiet(status, now) {
+  if (status.state !== "running") return [];
+  return status.families
+    .filter((one) => one.stands)
+    .map((one) => {
+      const at = absent(one.watermark) ? null : ms(one.watermark);
+      const stand = at === null ? "" : ` Figures stand at ${date(at)} ${year(at)} ${time(at)}.`;
+      return {
+        key: `No new ${words(one.name)} events`,
+        calm: true,
+        said: `Nothing new has come since ${clock(one.stands.since)}.${stand} If events should come, check that they are sent.`,
+        age: now - ms(one.stands.since),
+      };
+    });
 }
 
 export function stateShown(live, say) {
@@ -96,26 +111,32 @@ export function stateShown(live, say) {
           ? "connecting"
           : state === "failing"
             ? "needs attention"
-            : STATES[state],
+            : state === "running" && waits(status)
+            ? "waiting for data"
+            : state === "running" && all.some((one) => one.calm)
+              ? "running, no new events"
+              : STATES[state],
     );
     banner.hidden = !all.length;
     // Its words are made anew only if they differ; how long it is so counts on.
     refill(
       banner,
-      all.map((one) => [one.key, one.said, one.bad]),
+      all.map((one) => [one.key, one.said, one.more, one.bad]),
       () =>
         all.map((one) =>
           h(
-            one.bad ? "p.notice.bad" : "p.notice",
+            one.bad ? "p.notice.bad" : one.calm ? "p.notice.calm" : "p.notice",
             null,
-            h("b", null, one.key),
+            h("b", null, marked(one.key)),
             h("span", null, marked(one.said)),
+            one.more && h("span", null, marked(one.more)),
+            one.to && h("a", { href: one.to }, "See the sinks"),
             h("span.age"),
           ),
         ),
     );
     all.forEach((one, at) =>
-      text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `for ${duration(one.age)}`),
+      text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `for ${seconds(one.age)}`),
     );
     const keys = all.map((one) => one.key);
     const news = keys
@@ -125,7 +146,7 @@ export function stateShown(live, say) {
           .filter((key) => !keys.includes(key))
           .map((key) => (key === "Connection lost" ? "Connected again" : `Over: ${key}`)),
       );
-    if (news.length) say(news.join(". "));
+    if (news.length) say(news.join(". ").replaceAll("`", ""));
     known = keys;
     if (!status) return;
     text(epoch, lastCommit(status));
@@ -141,12 +162,12 @@ function lastCommit(status) {
   if (status.state !== "running" || absent(status.committed_at)) return said;
   const age = ms(status.now) - ms(status.committed_at);
   // Whole seconds: what is younger changes faster than it can be read.
-  return `${said}, ${age < 1000 ? "just now" : `${duration(Math.floor(age / 1000) * 1000)} ago`}`;
+  return `${said}, ${age < 1000 ? "just now" : `${seconds(age)} ago`}`;
 }
 
 function about(status) {
   if (status.mode === "serve") return `deltamart ${status.version}, without a run`;
   const age = Math.max(1000, ms(status.now) - ms(status.started_at));
   const workers = plural(status.workers.length, "worker");
-  return `deltamart ${status.version}, generation ${status.generation}, up for ${duration(age)}, ${workers}`;
+  return `deltamart ${status.version}, generation ${status.generation}, up for ${seconds(age)}, ${workers}`;
 }

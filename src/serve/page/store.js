@@ -1,8 +1,10 @@
 // The web store: what was just sold, what rises, how far visits go, what earns.
 import { rows } from "./api.js";
+import { asOf, ofDay } from "./asof.js";
 import { chart } from "./chart.js";
 import { buckets, days, present, since } from "./data.js";
 import { choice, h, refill } from "./dom.js";
+import { RUNNING, SAID, finality, rule } from "./finality.js";
 import { DAY, HOUR, MINUTE, count, date, iso, money, ms, percent, plural, startOf, time } from "./format.js";
 import { panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
@@ -10,7 +12,7 @@ import { allTables, corrected } from "./shared.js";
 const WINDOW = 5 * MINUTE;
 const TOP = 15;
 const PERIODS = [
-  ["1", "Today"],
+  ["1", "The day"],
   ["7", "7 days"],
   ["30", "30 days"],
   ["0", "Ever"],
@@ -20,17 +22,18 @@ export const isStore = (tables) =>
   ["product_sales", "daily_funnel"].every((name) => tables.some((table) => table.name === name));
 
 export function store(ctx, family) {
-  const revenue = tile("Revenue today");
-  const units = tile("Units today");
+  const revenue = tile("Revenue of the day");
+  const units = tile("Units of the day");
   const buying = tile("Purchases, newest hour");
   const visitors = tile("Customers, newest hour");
-  const whole = tile("Visits that buy, today");
+  const as_of = asOf();
+  const whole = tile("Visits that buy");
 
   const sales = panel("Just sold", { size: "w6.x4", note: "by product and five minutes, newest first" });
   const sales_rows = h("tbody");
   sales.body.append(scrolled("Sales of the last windows", ["product", "#units", "#revenue"], sales_rows));
 
-  const rising = panel("Rising", {
+  const rising = panel("Trending products", {
     size: "w6.x4",
     note: "the hour to the watermark against the same hour a day before",
   });
@@ -58,7 +61,9 @@ export function store(ctx, family) {
   const corrections = corrected(ctx, family, "part");
   const all = allTables(ctx, family, true);
 
-  async function showSales() {
+  async function showSales(now) {
+    const is_running = (end, row) =>
+      now !== null && finality(rule(ctx.status(), family, now), end, row.is_final) === RUNNING;
     // A window may have more products than are shown: what it sold is asked for by itself.
     const by = { by: "window_start", order: "desc", limit: 40 };
     const [found, sums] = await Promise.all([
@@ -80,7 +85,7 @@ export function store(ctx, family) {
             "th",
             { scope: "col" },
             `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
-            !of[0].is_final && h("span.beside", null, "so far"),
+            is_running(ms(at) + WINDOW, of[0]) && h("span.beside", null, "so far"),
           ),
           h("td.num", null, count(totals.get(at).units)),
           h("td.num", null, money(totals.get(at).revenue)),
@@ -141,8 +146,8 @@ export function store(ctx, family) {
     funnel.note(`${plural(chosen.visits, "visit")} that began on ${date(chosen.day)}`);
     const steps = [
       ["viewed", "viewed"],
-      ["carted then", "carted"],
-      ["bought then", "purchased"],
+      ["then carted", "carted"],
+      ["then bought", "purchased"],
     ];
     refill(funnel_list, chosen, () => [
       ...steps.map(([name, column], place) => {
@@ -171,10 +176,18 @@ export function store(ctx, family) {
     const found = await rows("daily_revenue", { order: "desc", limit: 31 });
     const row_of = (at) => found.rows.find((row) => row.day === iso(startOf(at, DAY)));
     const [here, earlier] = [row_of(now), row_of(now - DAY)];
-    const was = (column, said) => (earlier ? `${said(earlier[column])} on ${date(now - DAY)}` : date(now));
+    const was = (column, said) => (earlier ? `${said(earlier[column])} on all of ${date(now - DAY)}` : "nothing the day before");
+    revenue.name(ofDay("Revenue", now));
+    units.name(ofDay("Units", now));
     revenue.set(money(here?.revenue ?? 0), was("revenue", money));
     units.set(count(here?.units ?? 0), was("units", count));
-    const points = days(found.rows, { column: "day", now, y: (row) => row.revenue });
+    const by = rule(ctx.status(), family, now);
+    const points = days(found.rows, {
+      column: "day",
+      now,
+      y: (row) => row.revenue,
+      state: (end) => finality(by, end),
+    });
     if (!points.length) return earned.none("Nothing was sold yet.");
     earned.ok(found.epoch);
     earned_chart.set({
@@ -187,7 +200,8 @@ export function store(ctx, family) {
     const found = await rows("hourly_activity", { from: since(now, 2 * DAY), order: "desc", limit: 60 });
     if (!found.rows.length) return hourly.none("No event in the last two days.");
     const [newest, previous] = found.rows;
-    const hour = `${time(newest.hour)}–${time(ms(newest.hour) + HOUR)}`;
+    const by = rule(ctx.status(), family, now);
+    const hour = `${time(newest.hour)}–${time(ms(newest.hour) + HOUR)}${SAID[finality(by, ms(newest.hour) + HOUR)]}`;
     const past = (column) =>
       found.rows
         .slice(0, 24)
@@ -215,9 +229,14 @@ export function store(ctx, family) {
           kind: "bars",
           tone: 1,
           said: count,
-          points: buckets(found.rows, { from, to, length: HOUR, column: "hour", y: (row) => row.purchases }).map(
-            (p) => ({ ...p, provisional: p.to > now }),
-          ),
+          points: buckets(found.rows, {
+            from,
+            to,
+            length: HOUR,
+            column: "hour",
+            y: (row) => row.purchases,
+            state: (end) => finality(by, end),
+          }),
         },
       ],
     });
@@ -230,6 +249,7 @@ export function store(ctx, family) {
       "div.view",
       null,
       h("h1.sr", null, "Store"),
+      as_of.element,
       tiles(revenue, units, buying, visitors, whole),
       h(
         "div.grid",
@@ -240,10 +260,11 @@ export function store(ctx, family) {
         [earned, hourly, categories, brands, all].map((one) => one.element),
       ),
     ),
+    status: (status) => as_of.status(status, family),
     async refresh() {
       const now = await present(ctx.status(), family, "hourly_activity", "hour");
       await Promise.all([
-        sales.fill(showSales),
+        sales.fill(() => showSales(now)),
         rising.fill(showRising),
         funnel.fill(showFunnel),
         corrections.refresh(),
