@@ -128,7 +128,8 @@ pub struct StatusArgs {
     /// Show all sections whole
     #[arg(long)]
     pub all: bool,
-    /// First wait until the warehouse has come to an epoch, or a position such as `events.jsonl/0=1000`
+    /// First wait until the warehouse has come to an epoch, or a position such as `events.jsonl/0=1000`, or to several,
+    /// separated by commas
     #[arg(long, value_name = "WHAT")]
     pub wait_for: Option<String>,
     /// How many seconds to wait at most

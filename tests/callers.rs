@@ -179,6 +179,14 @@ fn thresholds_of_status_are_a_code_of_their_own() {
     }
     let (code, text) = said(&deltamart(folder, &["status", "--wait-for", "events.jsonl/0=11"]));
     assert!(code == Some(0) && text.contains("events.jsonl/0: next line 11\n"), "{code:?} {text}");
+    // Of several positions all are waited for.
+    for (last, is, said_so) in
+        [("2", 0, "next line 11\n"), ("12", 1, "has not come to events.jsonl/0=2,events.jsonl/0=12")]
+    {
+        let positions = format!("events.jsonl/0=2,events.jsonl/0={last}");
+        let (code, text) = said(&deltamart(folder, &["status", "--wait-for", &positions, "--timeout", "0"]));
+        assert!(code == Some(is) && text.contains(said_so), "{code:?} {text}");
+    }
     let (code, text) = said(&deltamart(folder, &["status", "--wait-for", "events.jsonl/0=12", "--timeout", "0"]));
     assert!(code == Some(1) && text.contains("has not come to events.jsonl/0=12 within 0 s"), "{code:?} {text}");
     let (code, text) = said(&deltamart(folder, &["status", "--max-unheard", "soon"]));

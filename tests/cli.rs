@@ -404,6 +404,37 @@ fn catalog_loads_a_catalog() {
     assert!(load().1.contains("0 rows upserted, 0 deleted"));
 }
 
+/// A catalog takes the place of the one before: a file that somebody has only begun to write would empty it.
+#[test]
+fn a_catalog_without_an_item_is_not_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let load = |arguments: &[&str]| said(&deltamart(folder, &[&["catalog"], arguments].concat()));
+    std::fs::write(folder.join("items.txt"), "ITEM 1\nTitle=One\nListPrice=$1.00\n").expect("writes");
+    std::fs::write(folder.join("empty.txt"), "").expect("writes");
+    std::fs::write(folder.join("blank.txt"), "\n \n\n").expect("writes");
+    let (code, text) = load(&["items.txt", "--as-of", "2026-01-01"]);
+    assert!(code == Some(0) && text.contains("1 row upserted, 0 deleted"), "{code:?} {text}");
+    for empty in ["empty.txt", "blank.txt"] {
+        // To Kafka too, before anything is sent.
+        let commands: [&[&str]; 4] = [
+            &["catalog", empty],
+            &["batch", "--catalog", empty],
+            &["run", &data("events/first_day.jsonl"), "--catalog", empty, "--warehouse", "run.db"],
+            &["catalog", empty, "--brokers", "127.0.0.1:1"],
+        ];
+        for command in commands {
+            let (code, text) = said(&deltamart(folder, command));
+            let told = format!("there is no item in `{empty}`, and so it is not read");
+            assert!(code == Some(3) && text.contains(&told) && text.contains("--accept-rejects"), "{code:?} {text}");
+        }
+    }
+    let (code, text) = load(&["items.txt", "--as-of", "2026-01-01"]);
+    assert!(code == Some(0) && text.contains("0 rows upserted, 0 deleted"), "{code:?} {text}");
+    let (code, text) = load(&["empty.txt", "--accept-rejects"]);
+    assert!(code == Some(0) && text.contains("2 deleted"), "{code:?} {text}");
+}
+
 #[test]
 fn what_is_wrong_is_said_and_costs_nothing() {
     let folder = tempfile::tempdir().expect("a folder");

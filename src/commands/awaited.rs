@@ -1,4 +1,4 @@
-//! `status --wait-for`: until the warehouse has come to an epoch, or to a position of a partition.
+//! `status --wait-for`: until the warehouse has come to an epoch, or to positions of partitions.
 
 use super::nearest::meant;
 use super::{Refused, open_to_read};
@@ -26,6 +26,22 @@ enum Wanted {
 }
 
 impl Wanted {
+    /// One or several, separated by commas. A name may have a comma in it: what has no `=` goes with what follows.
+    fn all(text: &str) -> Result<Vec<Wanted>> {
+        let (mut all, mut one) = (Vec::new(), String::new());
+        let parts: Vec<_> = text.split(',').collect();
+        for (n, part) in parts.iter().enumerate() {
+            one.push_str(part);
+            if part.contains('=') || n + 1 == parts.len() {
+                all.push(Wanted::parse(&one)?);
+                one.clear();
+            } else {
+                one.push(',');
+            }
+        }
+        Ok(all)
+    }
+
     fn parse(text: &str) -> Result<Wanted> {
         let refused = |example: &str| Refused(format!("`--wait-for {text}`: expected {example}"));
         let usual = "an epoch, or a position such as `events.jsonl/0=1000` (`status` lists positions)";
@@ -49,25 +65,28 @@ impl Wanted {
     }
 }
 
-/// Waits until the warehouse has come so far: an epoch, or `topic/partition=offset`.
+/// Waits until the warehouse has come so far: an epoch, or `topic/partition=offset`, or several of these.
 ///
 /// # Errors
 /// If it does not in time, or nothing of this name is read.
 pub(super) fn wait_for(config: &Config, text: &str, timeout_s: u64) -> Result<()> {
-    let wanted = Wanted::parse(text)?;
+    let wanted = Wanted::all(text)?;
     let (started, mut is_known) = (Instant::now(), false);
     loop {
         let progress = open_to_read(config).and_then(|mut warehouse| Ok(warehouse.position()?));
         let progress = progress.context("could not ask how far the warehouse is")?;
-        if let Some(progress) = progress.as_ref().filter(|progress| wanted.is_reached(progress)) {
+        let is_there = |progress: &&Progress| wanted.iter().all(|wanted| wanted.is_reached(progress));
+        if let Some(progress) = progress.as_ref().filter(is_there) {
             tracing::debug!("reached at epoch {}", progress.epoch);
             return Ok(());
         }
-        if let Wanted::Position(partition, _) = &wanted
-            && !is_known
-        {
+        if !is_known && wanted.iter().any(|wanted| matches!(wanted, Wanted::Position(..))) {
             let known = known(config, progress.as_ref())?;
-            if !known.is_empty() && !known.contains(partition) {
+            let unread = wanted.iter().find_map(|wanted| match wanted {
+                Wanted::Position(partition, _) if !known.contains(partition) => Some(partition),
+                Wanted::Position(..) | Wanted::Epoch(_) => None,
+            });
+            if let Some(partition) = unread.filter(|_| !known.is_empty()) {
                 return Err(Refused(unknown(text, partition, &known)).into());
             }
             is_known = !known.is_empty();
@@ -125,6 +144,22 @@ mod tests {
             ("ev.jsonl/0=x", "expected an epoch, or a position"),
         ] {
             let why = Wanted::parse(text).expect_err(text).to_string();
+            assert!(why.contains(said), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn several_are_separated_by_commas_and_a_name_may_have_one() {
+        let position = |name: &str, next| Wanted::Position(name.to_owned(), next);
+        for (text, wanted) in [
+            ("t/0=5,t/1=7", vec![position("t/0", 5), position("t/1", 7)]),
+            ("a,b.jsonl/0=3,t/1=7", vec![position("a,b.jsonl/0", 3), position("t/1", 7)]),
+            ("t/1=7,3", vec![position("t/1", 7), Wanted::Epoch(3)]),
+        ] {
+            assert_eq!(Wanted::all(text).expect(text), wanted);
+        }
+        for (text, said) in [("t/0=5,", "expected an epoch"), ("t/0=5,u", "expected an epoch")] {
+            let why = Wanted::all(text).expect_err(text).to_string();
             assert!(why.contains(said), "{text}: {why}");
         }
     }

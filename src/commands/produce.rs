@@ -1,19 +1,22 @@
 //! `simulate --brokers`, `catalog --brokers`: records to Kafka, as a shop would send them.
 
+use super::given::refuse_rejects;
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::text::{free_warehouse, grouped, next_lines, word};
 use crate::config::Config;
 use crate::config::kafka::Format;
-use crate::families::TOPICS;
+use crate::families::{SHOP, TOPICS};
 use crate::instant;
 use crate::kafka::KafkaError;
-use crate::kafka::producer::{Producer, create_topics};
+use crate::kafka::producer::{Behind, Producer, create_topics};
 use crate::kafka::registry::Registry;
 use crate::simulate::shop::Shop;
 use crate::simulate::wire::{Encoder, json, json_produced};
 use crate::simulate::{SAMPLE, items_of};
+use crate::source::content::Tail;
 use crate::source::movies::Movies;
+use crate::source::sniff::Kind;
 use crate::spoken::spoken;
 use anyhow::{Result, bail};
 use dataflows::events::{CatalogItem, Event};
@@ -197,11 +200,12 @@ fn progress_to(done: impl Fn() -> u64 + Send + 'static, all: u64) -> Progress {
 }
 
 pub(super) fn summary(producer: &Producer, took: Duration, stopped: bool) -> Result<Outcome> {
-    summary_of(producer.delivered().acknowledged.load(Relaxed), took, stopped)
+    let delivered = producer.delivered();
+    summary_of(delivered.acknowledged.load(Relaxed), &delivered.behind(), took, stopped)
 }
 
 /// The same of a count.
-pub(super) fn summary_of(acknowledged: u64, took: Duration, stopped: bool) -> Result<Outcome> {
+pub(super) fn summary_of(acknowledged: u64, behind: &Behind, took: Duration, stopped: bool) -> Result<Outcome> {
     let rate = acknowledged as f64 / took.as_secs_f64().max(0.001);
     let stopped = if stopped { "stopped by a signal: " } else { "" };
     say!(
@@ -210,11 +214,14 @@ pub(super) fn summary_of(acknowledged: u64, took: Duration, stopped: bool) -> Re
         took.as_secs_f64(),
         grouped(rate as u64)
     );
-    Ok(Outcome::of(acknowledged > 0).with("records", acknowledged).with("stopped", !stopped.is_empty()))
+    let outcome = Outcome::of(acknowledged > 0).with("records", acknowledged).with("stopped", !stopped.is_empty());
+    // Nothing was sent: there is nothing to wait for.
+    Ok(if behind.is_empty() { outcome } else { outcome.with("wait_for", behind.written()) })
 }
 
-/// The items of a catalog file.
-fn items(file: &Path, as_of: i64) -> Result<Vec<CatalogItem>> {
+/// The items of a catalog file, of which one is valid at least.
+fn items(config: &Config, file: &Path, as_of: i64) -> Result<Vec<CatalogItem>> {
+    refuse_rejects(config, (Kind::Catalog, SHOP), Tail::Take, file)?;
     Ok(items_of(Movies::file("Movies.txt", file, as_of)?)?)
 }
 
@@ -223,7 +230,7 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcom
     let stop = super::stop_on_signals()?;
     let just_before = config.simulate.start - 1;
     let items = match catalog {
-        Some(file) => items(file, just_before)?,
+        Some(file) => items(config, file, just_before)?,
         None => items_of(Movies::text("Movies.txt", SAMPLE, just_before))?,
     };
     let shop = Shop::new(config, items.iter().map(|item| item.item_id.clone()).collect());
@@ -240,7 +247,7 @@ pub(super) fn simulate(config: &Config, catalog: Option<&Path>) -> Result<Outcom
 
 /// Sends a catalog, by default as of now: nobody here knows how far those are who will read it.
 pub(super) fn catalog(config: &Config, file: &Path, as_of: Option<i64>) -> Result<Outcome> {
-    let items = items(file, as_of.unwrap_or_else(instant::now))?;
+    let items = items(config, file, as_of.unwrap_or_else(instant::now))?;
     let mut sender = Sender::new(config)?;
     let watch = progress(&sender.producer, items.len() as u64);
     sender.catalog(items)?;

@@ -11,6 +11,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,20 +20,61 @@ use std::time::{Duration, Instant};
 /// How long a commit that the brokers do not answer is tried again.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a reader stands that has read all that was sent: of each topic and partition the next offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Behind(BTreeMap<String, BTreeMap<i32, i64>>);
+
+impl Behind {
+    /// Takes in the place of a record.
+    pub fn add(&mut self, topic: &str, partition: i32, offset: i64) {
+        if let Some(next) = self.0.get_mut(topic).and_then(|topic| topic.get_mut(&partition)) {
+            *next = (*next).max(offset + 1);
+            return;
+        }
+        self.0.entry(topic.to_owned()).or_default().insert(partition, offset + 1);
+    }
+
+    /// Takes in all of another.
+    pub fn merge(&mut self, other: &Behind) {
+        for (topic, partitions) in &other.0 {
+            partitions.iter().for_each(|(partition, next)| self.add(topic, *partition, next - 1));
+        }
+    }
+
+    /// Whether nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As `status --wait-for` takes it: `topic/0=12,topic/1=7`.
+    pub fn written(&self) -> String {
+        let of_topic = |(topic, partitions): (&String, &BTreeMap<i32, i64>)| {
+            let places = partitions.iter().map(|(partition, next)| format!("{topic}/{partition}={next}"));
+            places.collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_topic).collect::<Vec<_>>().join(",")
+    }
+}
+
 /// What became of the records that were sent.
 #[derive(Default)]
 pub struct Delivered {
     /// How many a broker has acknowledged.
     pub acknowledged: AtomicU64,
+    behind: Mutex<Behind>,
     failed: AtomicU64,
     first_failure: Mutex<Option<String>>,
 }
 
 impl Delivered {
     fn take(&self, result: &DeliveryResult<'_>) {
-        let Err((error, record)) = result else {
-            self.acknowledged.fetch_add(1, Relaxed);
-            return;
+        let (error, record) = match result {
+            Ok(record) => {
+                self.acknowledged.fetch_add(1, Relaxed);
+                self.behind.lock().add(record.topic(), record.partition(), record.offset());
+                return;
+            }
+            Err(failed) => failed,
         };
         self.failed.fetch_add(1, Relaxed);
         let mut first = self.first_failure.lock();
@@ -40,6 +82,11 @@ impl Delivered {
             let key = String::from_utf8_lossy(record.key().unwrap_or_default());
             format!("a record with key `{key}` for `{}`: {error}", record.topic())
         });
+    }
+
+    /// Where a reader stands that has read all that was acknowledged.
+    pub fn behind(&self) -> Behind {
+        self.behind.lock().clone()
     }
 }
 
@@ -210,6 +257,11 @@ impl Transactional {
         Ok(producer)
     }
 
+    /// What became of the records that were sent.
+    pub fn delivered(&self) -> Arc<Delivered> {
+        self.0.delivered()
+    }
+
     /// Sends in a transaction; waits until the brokers have it whole. After an error it is not known whether they do:
     /// the next start finds out.
     ///
@@ -330,4 +382,24 @@ fn creates(
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Behind;
+
+    #[test]
+    fn what_was_sent_is_waited_for_behind_the_last_record_of_each_partition() {
+        let mut behind = Behind::default();
+        assert!(behind.is_empty() && behind.written().is_empty());
+        for (topic, partition, offset) in [("b", 1, 6), ("a", 10, 4), ("a", 9, 0), ("a", 10, 2)] {
+            behind.add(topic, partition, offset);
+        }
+        assert_eq!(behind.written(), "a/9=1,a/10=5,b/1=7");
+        let mut before = Behind::default();
+        before.add("a", 9, 3);
+        before.add("c", 0, 0);
+        behind.merge(&before);
+        assert_eq!(behind.written(), "a/9=4,a/10=5,b/1=7,c/0=1");
+    }
 }

@@ -47,6 +47,8 @@ pub fn has_valid_record(
     };
     match found {
         Ok(true) => Ok(()),
+        // A catalog replaces the one before. One without an item would empty it.
+        Ok(false) if kind == Kind::Catalog && judged.first.is_none() => Err(without_an_item(path)),
         // Reading it comes to what is damaged.
         Ok(false) | Err(SourceError::Failed(_)) => judged.verdict(path, (kind, family), rules),
         Err(error) => Err(error),
@@ -121,6 +123,14 @@ fn needed(family: FamilyId, rules: &Rules) -> String {
     }
     let name = family.name();
     format!("What an event of `{name}` needs: `deltamart explain {name}`\n")
+}
+
+fn without_an_item(path: &Path) -> SourceError {
+    SourceError::NoneValid(format!(
+        "there is no item in {}, and so it is not read: a catalog takes the place of the one before, whole.\n\
+         What to do: give the whole file; or, if no item is to be left: `--accept-rejects`",
+        called(path)
+    ))
 }
 
 #[derive(Default)]

@@ -14,7 +14,7 @@ use crate::decode;
 use crate::families::{SHOP, declared};
 use crate::history::{Pace, Staged, Times};
 use crate::kafka::KafkaError;
-use crate::kafka::producer::Transactional;
+use crate::kafka::producer::{Behind, Transactional};
 use crate::kafka::tail::last_of_ours;
 use crate::source::content::Content;
 use anyhow::{Result, bail};
@@ -70,6 +70,8 @@ struct Sending {
     next: Option<(Instant, Place)>,
     line: Vec<u8>,
     topics: Vec<String>,
+    /// Where a reader stands that has read what was sent before.
+    behind: Behind,
 }
 
 /// Sends what is told, and tells how much.
@@ -120,7 +122,9 @@ pub(super) fn send(config: &Config, staged: &[Staged], per_day: Option<u64>, pac
         done.fetch_add(lines as u64, Relaxed);
     }
     let took = watch.stop();
-    let outcome = summary_of(done.load(Relaxed) - before - *left_out, took, stop.load(Acquire))?;
+    let mut behind = producer.delivered().behind();
+    all.iter().for_each(|sending| behind.merge(&sending.behind));
+    let outcome = summary_of(done.load(Relaxed) - before - *left_out, &behind, took, stop.load(Acquire))?;
     if before > 0 {
         say!("{before} lines had been sent before");
     }
@@ -171,7 +175,16 @@ impl Sending {
             bail!("the events of `{}` have no topic (`topics` in its file of the model)", family.name());
         }
         let (content, times) = (Content::open(lines)?, Times::open(times)?);
-        let mut sending = Sending { family: *family, content, times, replay: 0, next: None, line: Vec::new(), topics };
+        let mut sending = Sending {
+            family: *family,
+            content,
+            times,
+            replay: 0,
+            next: None,
+            line: Vec::new(),
+            topics,
+            behind: Behind::default(),
+        };
         sending.read()?;
         let first = sending.next.map_or(0, |(_, first)| first.sum);
         sending.replay = crc32fast::hash(format!("{first} {per_day:?}").as_bytes());
@@ -195,9 +208,12 @@ impl Sending {
         for topic in &self.topics {
             let ours = |record: &rdkafka::message::BorrowedMessage<'_>| {
                 let header = record.headers()?.iter().find(|header| header.key == LINE)?;
-                Place::read(header.value?, self.replay)
+                Some((Place::read(header.value?, self.replay)?, record.partition(), record.offset()))
             };
-            last = last.max(last_of_ours(&config.kafka, topic, ours).map_err(inputs::refused)?.into_iter().max());
+            for (place, partition, offset) in last_of_ours(&config.kafka, topic, ours).map_err(inputs::refused)? {
+                self.behind.add(topic, partition, offset);
+                last = last.max(Some(place));
+            }
         }
         let Some(last) = last else { return Ok(()) };
         let mut is_there = false;
