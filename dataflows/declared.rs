@@ -21,6 +21,7 @@ pub mod said;
 pub mod aggregate;
 pub mod answers;
 pub mod conditions;
+mod endings;
 pub mod fold;
 pub mod funnel;
 pub mod once;

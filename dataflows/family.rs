@@ -68,8 +68,7 @@ pub trait Family: Sync {
         Vec::new()
     }
 
-    /// When the windows of a metric end; nothing if its rows are of none, or if something else than a late event may change a
-    /// row of a window that has ended.
+    /// When rows of a metric have ended: from then on only a late event changes them. Nothing if they never do, or if it is not known.
     fn ending(&self, id: TableId) -> Option<Ending> {
         let _ = id;
         None
@@ -104,15 +103,29 @@ pub trait Family: Sync {
     }
 }
 
-/// The first instant after the window of a key; nothing for a row that is of none.
+/// When a row has ended, by its key or by all of its columns; nothing for one that never does.
 pub type EndOf = dyn Fn(&[Value]) -> Option<Instant> + Send + Sync;
 
-/// When the windows of a metric end.
+/// When rows of a metric have ended.
+///
+/// **Invariant.** Once the watermark is there, no event that is in time changes a row, but for the columns of the watermark.
 pub struct Ending {
-    /// Key by key.
-    pub end: Box<EndOf>,
+    /// By the key; if [a row](Ending::of_row) says more, no later than it says.
+    pub of_key: Box<EndOf>,
+    /// By all columns of a row, where the key alone does not say when: a session goes on for as long as its person does.
+    pub of_row: Option<Box<EndOf>>,
     /// The columns that the watermark alone changes, by their places.
     pub of_watermark: Vec<usize>,
+}
+
+impl Ending {
+    /// When a row has ended that is there, or is not any more: of one that is gone only the key is known.
+    pub fn end(&self, key: &[Value], row: Option<&[Value]>) -> Option<Instant> {
+        match (&self.of_row, row) {
+            (Some(of_row), Some(row)) => of_row(row),
+            (None, _) | (_, None) => (self.of_key)(key),
+        }
+    }
 }
 
 /// Which family. The families of a program stay for as long as the process.

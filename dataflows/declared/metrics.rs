@@ -3,9 +3,9 @@
 use crate::Stream;
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::answers::{self, Questions, answers};
-use crate::declared::eval::asks_is_final;
+use crate::declared::endings::ending;
 use crate::declared::fold::{Folding, Reading, fold, spread};
-use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type, Window};
+use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type};
 use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
 use crate::declared::row::Declared;
 use crate::declared::rows::{Place, Rows};
@@ -14,7 +14,7 @@ use crate::declared::walk::read_columns;
 use crate::family::Ending;
 use crate::lane::Lane;
 use crate::state::{Kept, KeptBy, Section};
-use crate::table::{self, Column, Person, Role, Table, TableId, Value};
+use crate::table::{self, Column, Person, Role, Table, TableId};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use timely::dataflow::operators::Concat;
@@ -148,24 +148,10 @@ impl Metrics {
         metric.leaves.iter().map(|(place, _)| (*place, before_ms)).chain(session).collect()
     }
 
-    /// When the windows of a table end. Not of one whose rows change when time passes or when other rows do: a session goes on,
-    /// an answer is given later, a row is shown once it is final.
+    /// When rows of a table have ended.
     pub fn ending(&self, table: TableId) -> Option<Ending> {
-        let metric = self.plan.metrics.get(self.tables.iter().position(|id| *id == table)?)?;
-        let waits = metric.inner().is_some() || !metric.asks.is_empty() || metric.session().is_some();
-        if waits || metric.leaves.is_empty() || metric.having.as_ref().is_some_and(asks_is_final) {
-            return None;
-        }
-        let leaves = metric.leaves.clone();
-        let end = move |key: &[Value]| {
-            let end = |(place, window): &(usize, Window)| {
-                if let Value::Instant(start) = key.get(*place)? { Some(window.end(*start)) } else { None }
-            };
-            leaves.iter().filter_map(end).min()
-        };
-        let outputs = metric.outputs.iter().enumerate();
-        let of_watermark = outputs.filter(|(_, output)| asks_is_final(&output.value)).map(|(place, _)| place).collect();
-        Some(Ending { end: Box::new(end), of_watermark })
+        let place = self.tables.iter().position(|id| *id == table)?;
+        ending(self.plan.metrics.get(place)?)
     }
 
     /// What is kept of them.

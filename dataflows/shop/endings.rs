@@ -22,7 +22,7 @@ pub(super) fn ending(id: TableId) -> Option<Ending> {
     };
     let of_watermark = |(place, column): (usize, &crate::table::Column)| (column.name == "is_final").then_some(place);
     let of_watermark = id.table().columns.iter().enumerate().filter_map(of_watermark).collect();
-    Some(Ending { end: Box::new(end), of_watermark })
+    Some(Ending { of_key: Box::new(end), of_row: None, of_watermark })
 }
 
 fn start(key: &[Value], place: usize) -> Option<Instant> {
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn windows_end_when_they_are_over_and_all_time_never_does() {
         let text = |text: &str| Value::Text(text.to_owned());
-        let end = |id: TableId, key: &[Value]| (ending(id).expect("it has windows").end)(key);
+        let end = |id: TableId, key: &[Value]| ending(id).expect("it has windows").end(key, None);
         let registrations = registrations::USER_REGISTRATION_METRICS.table;
         assert_eq!(end(registrations, &[text("sliding"), Value::Instant(900_000)]), Some(900_000 + WIDTH_MS));
         assert_eq!(ending(registrations).expect("it has windows").of_watermark, [4]);

@@ -2,6 +2,7 @@
 
 mod dice;
 mod drawn;
+mod endings;
 mod fuzz;
 mod naive;
 mod random;

@@ -28,6 +28,8 @@ pub(super) struct Shape {
     pub(super) key_columns: usize,
     /// Which column says of when a row is.
     pub(super) time: Option<usize>,
+    /// Whether corrections of it are told: it is known when its rows have ended.
+    pub(super) has_corrections: bool,
 }
 
 impl Shape {
@@ -48,6 +50,7 @@ impl Shape {
             columns: table.columns.iter().map(column).collect(),
             key_columns: table.key_columns,
             time: in_key.or_else(|| table.age().map(|(place, _)| place)),
+            has_corrections: false,
         }
     }
 
@@ -89,7 +92,9 @@ pub(super) fn shapes(guarded: &Guarded) -> Result<Vec<Shape>, Unanswered> {
             Role::Raw { .. } => "raw",
             Role::Rejected { .. } | Role::Late { .. } | Role::Tally => "other",
         };
-        Shape::of(id.table(), all().family_of(*id).map(|family| family.0.name()), kind)
+        let family = all().family_of(*id);
+        let has_corrections = family.is_some_and(|family| family.ending(*id).is_some());
+        Shape { has_corrections, ..Shape::of(id.table(), family.map(|family| family.0.name()), kind) }
     });
     let minutes = by_minute::all(all()).map(|(of, view, family)| {
         Shape::of(&by_minute::table(of, view), Some(family).filter(|family| !family.is_empty()), "view")
@@ -110,6 +115,7 @@ pub(super) fn shapes(guarded: &Guarded) -> Result<Vec<Shape>, Unanswered> {
             columns: guarded.columns(&view.name)?.into_iter().map(column).collect(),
             key_columns: 0,
             time: None,
+            has_corrections: false,
         });
     }
     Ok(shapes)

@@ -55,6 +55,7 @@ fn list(read: &Read) -> Result<(bool, String), Refusal> {
             "key": shape.key().iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
             "time_column": shape.time.and_then(|place| shape.columns.get(place)).map(|column| column.name.as_str()),
             "columns": shape.columns.iter().map(column).collect::<Vec<_>>(),
+            "has_corrections": shape.has_corrections,
             "rows": rows,
         }));
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 const LOOKED_UP: usize = 1_000;
 const RESTATED: usize = 1_000;
 
-/// A table whose windows end.
+/// A table whose rows end.
 struct Ends {
     family: &'static str,
     ending: Ending,
@@ -51,15 +51,19 @@ impl Tapped {
         let mut wanted = Vec::new();
         let (mut seen, mut of_all, mut of_ended) = (Seen::default(), 0, 0);
         for (table, deltas) in commit.deltas.iter().filter(|(table, _)| table.table().kind() == Kind::Upsert) {
-            let ends = self.ends.get(table);
-            let watermark = ends.map(|ends| watermarks.of(ends.family)).unwrap_or_default();
+            let ends = self.ends.get(table).map(|ends| (&ends.ending, watermarks.of(ends.family)));
             for delta in deltas {
-                let end = ends.and_then(|ends| (ends.ending.end)(delta.key(*table))).filter(|end| *end <= watermark);
-                match end {
-                    Some(_) if of_ended >= RESTATED => seen.restated_left += 1,
-                    Some(end) => {
+                let may_have_ended = ends.filter(|(ending, watermark)| {
+                    (ending.of_key)(delta.key(*table)).is_some_and(|end| end <= *watermark)
+                });
+                match may_have_ended {
+                    Some((ending, watermark)) if of_ended >= RESTATED => {
+                        let end = ending.end(delta.key(*table), row_of(delta));
+                        seen.restated_left += usize::from(end.is_some_and(|end| end <= watermark));
+                    }
+                    Some(_) => {
                         of_ended += 1;
-                        wanted.push((*table, delta, Some(watermark - end)));
+                        wanted.push((*table, delta, may_have_ended));
                     }
                     None if is_seen && of_all < LOOKED_UP => {
                         of_all += 1;
@@ -73,15 +77,15 @@ impl Tapped {
         if wanted.is_empty() || self.sink.position()?.is_none_or(|progress| progress.epoch != commit.follows) {
             return Ok(seen);
         }
-        for (table, delta, late_ms) in wanted {
-            let key = delta.key(table);
+        for (table, delta, may_have_ended) in wanted {
+            let (key, after) = (delta.key(table), row_of(delta));
             let before = self.sink.row(table, key)?;
-            if let Some(late_ms) = late_ms {
-                let after = if let Delta::Upsert(row) = delta { Some(row.clone()) } else { None };
-                if self.ends.get(&table).is_some_and(|ends| differ(&ends.ending, &before, &after)) {
-                    let (key, before) = (key.to_vec(), before.clone());
-                    seen.restated.push(Restated { table, key, before, after, late_ms });
-                }
+            if let Some((ending, watermark)) = may_have_ended
+                && let Some(end) = ending.end(key, before.as_deref().or(after)).filter(|end| *end <= watermark)
+                && differ(ending, before.as_deref(), after)
+            {
+                let (key, before, after) = (key.to_vec(), before.clone(), after.map(<[Value]>::to_vec));
+                seen.restated.push(Restated { table, key, before, after, late_ms: watermark - end });
             }
             if is_seen {
                 seen.before.entry(table).or_default().insert(key.to_vec(), before);
@@ -91,8 +95,13 @@ impl Tapped {
     }
 }
 
+/// What a row is afterwards; nothing if it is gone.
+fn row_of(delta: &Delta) -> Option<&[Value]> {
+    if let Delta::Upsert(row) = delta { Some(row) } else { None }
+}
+
 /// Whether two rows differ in more than what the watermark alone makes true of them.
-fn differ(ending: &Ending, before: &Option<Vec<Value>>, after: &Option<Vec<Value>>) -> bool {
+fn differ(ending: &Ending, before: Option<&[Value]>, after: Option<&[Value]>) -> bool {
     match (before, after) {
         (Some(before), Some(after)) => {
             let pairs = before.iter().zip(after).enumerate();

@@ -1,6 +1,7 @@
 //! Random metrics over random histories: what the dataflow keeps is what plain loops over all accepted events find.
 
 mod asking;
+mod endings;
 mod harness;
 /// Each law broken once.
 mod mutants;

@@ -12,6 +12,12 @@ function allowed(ctx) {
   return all.length !== 1 ? "" : absent(all[0]) ? " (unlimited)" : ` (${duration(all[0])})`;
 }
 
+/// Of which tables it is not known when a row has ended: nothing of these is here.
+function untold(ctx) {
+  const all = [...ctx.tables().values()].filter((one) => one.kind === "upsert" && !one.has_corrections);
+  return all.map((one) => one.name).sort();
+}
+
 export function correctionsView(ctx) {
   const one = panel("Rows that late events restated", {
     size: "w12",
@@ -19,6 +25,7 @@ export function correctionsView(ctx) {
   });
   const list = h("div.commits");
   one.body.append(list);
+  const without = h("p.lead", { hidden: true });
   return {
     title: "Corrections",
     element: h(
@@ -31,9 +38,17 @@ export function correctionsView(ctx) {
         `An event that comes late, but within the lateness${allowed(ctx)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
       ),
       h("div.grid", null, one.element),
+      without,
     ),
     refresh: () =>
       one.fill(async () => {
+        const names = untold(ctx);
+        without.hidden = !names.length;
+        refill(without, names, () => [
+          "Rows of these tables never end, or do not say when, and their changes are not here: ",
+          ...names.map((name, at) => [at ? ", " : "", h("a", { href: `#/table/${name}` }, words(name))]),
+          ".",
+        ]);
         const found = await get("corrections");
         if (!found.length) return one.none(withoutCorrections(ctx));
         one.ok();
