@@ -295,6 +295,22 @@ fn a_run_says_where_it_is_seen_and_how_it_goes() {
 }
 
 #[test]
+fn a_run_that_has_read_nothing_shows_what_it_waits_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("events.jsonl"), "").expect("writes");
+    let serving = Serving::start(folder.path(), &["run", "events.jsonl", "--follow", "--serve", "127.0.0.1:0"]);
+    let told = serving.events("/api/v1/live", "", |told| {
+        let nodes = told.data["graph"]["nodes"].as_array().map(Vec::len).unwrap_or_default();
+        told.data["state"] == "running" && nodes > 0 && told.data["sinks"].as_array().is_some_and(|all| !all.is_empty())
+    });
+    let status = &told.last().expect("a status").data;
+    assert_eq!(status["sources"], serde_json::json!([]), "it has nothing by which it is known");
+    let edges = status["graph"]["edges"].as_array().expect("edges");
+    let waits = serde_json::json!(["source:events.jsonl", "stage:shop"]);
+    assert!(edges.contains(&waits), "{edges:?}");
+}
+
+#[test]
 fn an_address_that_is_taken_is_refused_before_anything_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

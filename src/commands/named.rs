@@ -39,6 +39,15 @@ pub(super) struct Named {
     pub paced: Option<Paces>,
 }
 
+impl Named {
+    /// The files and the folder, as a person knows them: by their last names.
+    pub(super) fn places(&self) -> Vec<String> {
+        let folder = self.watched.iter().map(|watched| &watched.folder);
+        let places = self.catalogs.iter().chain(&self.files).chain(folder);
+        places.map(|place| place.file_name().unwrap_or(place.as_os_str()).to_string_lossy().into_owned()).collect()
+    }
+}
+
 /// How a run begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Begin {

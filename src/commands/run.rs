@@ -177,10 +177,12 @@ impl Run<'_> {
 
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
+        let inputs = Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
             grown.store(true, Release);
             stop.store(true, Release);
-        })
+        })?;
+        self.stats.sources.set_awaited(self.named.places());
+        Ok(inputs)
     }
 
     fn go_on(

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What is read: topics or files, whose partitions have numbers.
 #[derive(Debug, Default)]
-pub struct Sources(Mutex<Arc<Known>>);
+pub struct Sources {
+    known: Mutex<Arc<Known>>,
+    awaited: Mutex<Vec<String>>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -31,7 +34,7 @@ pub struct OfSource {
 impl Sources {
     /// Notes which there are: of each partition, by its number, the topic and the family. What was counted stays.
     pub fn set(&self, partitions: impl Iterator<Item = (String, &'static str)>) {
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         let mut by_name = BTreeMap::new();
         let by_partition = partitions.map(|(topic, family)| {
             let before = known.by_name.get(&topic).map(|(_, count)| Arc::clone(count));
@@ -42,9 +45,19 @@ impl Sources {
         *known = Arc::new(Known { by_name, by_partition });
     }
 
+    /// Notes what was named and has nothing yet by which it could be known: files without a line, an empty folder.
+    pub fn set_awaited(&self, names: Vec<String>) {
+        *self.awaited.lock() = names;
+    }
+
+    /// What is waited for, where nothing is read yet.
+    pub fn awaited(&self) -> Vec<String> {
+        if self.known.lock().by_name.is_empty() { self.awaited.lock().clone() } else { Vec::new() }
+    }
+
     /// Counts records, by the numbers of their partitions; those of one partition come together.
     pub fn count(&self, partitions: impl Iterator<Item = u32>) {
-        let known = Arc::clone(&self.0.lock());
+        let known = Arc::clone(&self.known.lock());
         let add = |partition: u32, count: u64| {
             let of = known.by_partition.get(partition as usize);
             of.map(|of| of.fetch_add(count, Relaxed));
@@ -67,7 +80,7 @@ impl Sources {
 
     /// All of them, by name.
     pub fn all(&self) -> Vec<OfSource> {
-        let known = Arc::clone(&self.0.lock());
+        let known = Arc::clone(&self.known.lock());
         let of = |(topic, (family, count)): (&String, &(&'static str, Arc<AtomicU64>))| OfSource {
             topic: topic.clone(),
             family,
@@ -94,5 +107,15 @@ mod tests {
         sources.set(names(&["c", "b", "a", "b"]));
         sources.count([3, 0].into_iter());
         assert_eq!(counts(&sources), [1, 5, 1]);
+    }
+
+    #[test]
+    fn what_was_named_is_waited_for_until_something_is_read() {
+        let sources = Sources::default();
+        sources.set_awaited(vec!["events.jsonl".to_owned()]);
+        sources.set(std::iter::empty());
+        assert_eq!(sources.awaited(), ["events.jsonl"]);
+        sources.set([("events.jsonl".to_owned(), "shop")].into_iter());
+        assert!(sources.awaited().is_empty());
     }
 }

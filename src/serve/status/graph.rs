@@ -19,6 +19,8 @@ pub(super) fn graph(served: &Served, stats: &Stats) -> Value {
     let is_read = |wired: &Wired| sources.iter().any(|of| of.family == wired.family.name());
     // Of a family that is not read nothing moves.
     let families = wired(&served.config, &live).into_iter().filter(|family| sources.is_empty() || is_read(family));
+    // A file without a line, or an empty folder: events of any family may come.
+    let awaited: Vec<_> = stats.sources.awaited().iter().map(|name| node("source", name, None, None)).collect();
     for Wired { family, shared, tables } in families {
         let shared = shared.iter().map(|(_, records)| records).sum();
         let own = sources.iter().filter(|of| of.family == family.name());
@@ -28,6 +30,7 @@ pub(super) fn graph(served: &Served, stats: &Stats) -> Value {
         for (topic, rate) in own {
             edges.push([node("source", topic, None, Some(rate)), stage.clone()]);
         }
+        edges.extend(awaited.iter().map(|source| [source.clone(), stage.clone()]));
         for table in tables {
             let name = table.id.name();
             // Nothing was committed of a table before its first row.
