@@ -12,6 +12,7 @@ from pathlib import Path
 from browser import PATIENCE_S, Browser
 from page_looks import looked_at, nobody_is_locked_out, opened, pictures
 from page_run import Run, deltamart, free_port, number, page_at, same, say
+from page_rows import a_table_is_walked_through, a_word_is_explained, the_last_commit_is_seen
 from page_store import the_store
 
 HOUR = timedelta(hours=1)
@@ -75,7 +76,7 @@ def what_was_sold_has_a_name_and_a_price(run, shown):
     same("movies without a price", sum(row[2] == "no price" for row in best), unpriced)
     assert any("(Director's Cut)" in row[0] for row in best) and not any("&" in row[0] for row in best), best
     at = datetime.fromisoformat(day)
-    assert any(name.startswith(f"Revenue, $, {at:%a} {at.day} {at:%b} {at.year}, to ") for name in shown["tiles"]), shown["tiles"]
+    assert shown["notes"]["Revenue, $"].startswith(f"{at:%a} {at.day} {at:%b} {at.year}, to "), shown["notes"]
 
 
 def registration(user, at):
@@ -195,8 +196,7 @@ def main():
         deltamart("simulate", "--out", "made", "--events", "20000", folder=made)
         events, port = made / "made" / "events.jsonl", free_port()
         start = lambda: Run(made, events, port, "--catalog", "made/Movies.txt")
-        if folder:
-            nothing(browser, made, folder)
+        nothing(browser, made, folder)
         run = start()
         try:
             say("the numbers of the page are those of the warehouse")
@@ -210,6 +210,9 @@ def main():
             page_at(browser, epoch)
             watermark = a_registration_is_seen(run, browser, events)
             say("a late event is one sentence: " + a_late_event_is_one_sentence(run, browser, events, watermark))
+            the_last_commit_is_seen(run, browser)
+            a_table_is_walked_through(run, browser)
+            a_word_is_explained(run, browser)
             looked_at(browser, run.address)
             say("nobody is locked out: axe-core finds nothing, Tab reaches everything, nothing moves")
             nobody_is_locked_out(browser, run.address)
@@ -249,7 +252,11 @@ def nothing(browser, made, folder):
                 break
             except OSError:
                 time.sleep(0.1)
-        pictures(browser, run.address, folder, "empty")
+        opened(browser, run.address, "#/pipeline")
+        drawn = browser.wait("return [...document.querySelectorAll('.node.source .node-name')].map((one) => one.textContent)", what="a source")
+        same("what an empty run waits for", drawn, ["events.jsonl"])
+        if folder:
+            pictures(browser, run.address, folder, "empty")
         same("console", browser.console(), [])
     finally:
         browser.open("about:blank")

@@ -76,8 +76,8 @@ for (const panel of document.querySelectorAll("main .panel")) {
     sentences: [...panel.querySelectorAll(".sentences > li")].map((row) => [".what", ".sentence", ".more"].map((of) => text(row.querySelector(of)))),
   };
 }
-const tiles = Object.fromEntries([...document.querySelectorAll("main .tile")].map((tile) => [text(tile.querySelector("dt")), text(tile.querySelector(".value"))]));
-return { epoch: Number(document.querySelector(".view").dataset.epoch), panels, tiles };
+const part = (of) => Object.fromEntries([...document.querySelectorAll("main .tile")].map((tile) => [text(tile.querySelector("dt")), text(tile.querySelector(of))]));
+return { epoch: Number(document.querySelector(".view").dataset.epoch), panels, tiles: part(".value"), notes: part(".sub") };
 """
 
 

@@ -1,4 +1,6 @@
 """The page of the web store, and that of a metric that somebody declared."""
+from datetime import datetime, timedelta
+
 from page_looks import nobody_is_locked_out, opened, pictures
 from page_run import Run, deltamart, free_port, number, page_at, same
 
@@ -28,7 +30,9 @@ def the_store(browser, folder, shown):
     try:
         epoch = run.until_quiet()
         browser.open(run.address + "#/shop/store_events")
-        panels = page_at(browser, epoch)["panels"]
+        shown_then = page_at(browser, epoch)
+        panels = shown_then["panels"]
+        by_this_time(run, shown_then["notes"])
         days = run.rows("SELECT day, revenue FROM daily_revenue ORDER BY day DESC")
         same("revenue by day", [number(row[1]) for row in panels["Revenue by day"]["rows"]], [row["revenue"] for row in days])
         best = run.rows(f"SELECT category_code AS name, revenue FROM revenue_by_category WHERE day = '{days[0]['day']}' "
@@ -49,6 +53,18 @@ def the_store(browser, folder, shown):
         browser.open("about:blank")
         run.end()
     what_is_declared(browser, folder / "declared")
+
+
+def by_this_time(run, notes):
+    """A part of a day is compared with the same part of the day before."""
+    at = datetime.fromisoformat(run.rows("SELECT watermark FROM _progress")[0]["watermark"])
+    then = at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0) - timedelta(days=1)
+    of_then = run.rows("SELECT coalesce(sum(revenue), 0) AS revenue, coalesce(sum(units), 0) AS units FROM product_sales "
+                       f"WHERE window_start >= '{then:%Y-%m-%d}T00:00:00.000Z' AND window_start < '{then:%Y-%m-%dT%H:%M}:00.000Z'")[0]
+    assert of_then["units"], "nothing is compared"
+    day = f"{at:%a} {at.day} {at:%b} {at.year}, to {at:%H:%M}"
+    same("revenue by this time", notes["Revenue"], f"{day}; {of_then['revenue']:,.2f} by {then:%H:%M} the day before")
+    same("units by this time", notes["Units sold"], f"{day}; {of_then['units']} by {then:%H:%M} the day before")
 
 
 def what_is_declared(browser, folder):

@@ -12,8 +12,8 @@ const MANY = 0.01;
 export const day = (at) => `${date(at)} ${year(at)}`;
 /// Whether an instant is today, by the browser's clock.
 export const isToday = (at) => new Date(at).toISOString().slice(0, 10) === new Date().toISOString().slice(0, 10);
-/// What a tile of one day is called: "Revenue today", or "Revenue, Wed 7 Jan 2026, to 22:46".
-export const ofDay = (name, at) => (isToday(at) ? `${name} today, to ${time(at)}` : `${name}, ${day(at)}, to ${time(at)}`);
+/// Of which day a figure is, as far as it has come: "today, to 22:46", or "Wed 7 Jan 2026, to 22:46".
+export const ofDay = (at) => `${isToday(at) ? "today" : day(at)}, to ${time(at)}`;
 
 export function asOf() {
   const element = h("div.asof", { hidden: true });

@@ -51,22 +51,21 @@ export function chart(title, { say }) {
     on_move: (index) => point(index),
   });
   const open = h(
-    "button.quiet",
+    "button",
     {
       type: "button",
       "aria-expanded": "false",
       onclick: () => {
         const is_hidden = told.classList.toggle("sr");
         open.setAttribute("aria-expanded", String(!is_hidden));
-        text(open, is_hidden ? "Show as table" : "Hide table");
         // What scrolls must be reached by the keyboard; what is only read aloud need not.
         if (is_hidden) told.removeAttribute("tabindex");
         else told.setAttribute("tabindex", "0");
       },
     },
-    "Show as table",
+    "Table",
   );
-  open.setAttribute("aria-label", `Show as table: ${title}`);
+  open.setAttribute("aria-label", `Table of ${title}`);
   const box = h("div.canvas", null, plot, pointer.surface);
   const element = h(
     "figure.chart",

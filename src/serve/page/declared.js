@@ -1,19 +1,17 @@
-// A family that somebody declared, and any single table: a table, and where the key has a time a plot. Nobody writes a page for it.
+// A family that somebody declared: each metric as a table, and where its key has a time as a plot. Nobody writes a page for it.
 import { rows } from "./api.js";
 import { chart } from "./chart.js";
 import { present } from "./data.js";
-import { h, marked, refill, text } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { asOf } from "./asof.js";
 import { finality, rule } from "./finality.js";
-import { DAY, HOUR, MINUTE, cell, isId, isNumber, ms, value, words } from "./format.js";
+import { DAY, HOUR, MINUTE, cell, instant, isId, isNumber, ms, value, words } from "./format.js";
+import { KIND, usual } from "./kinds.js";
 import { panel, scrolled } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
 
 const PLOTTED = 500;
 const ROWS = 10;
-const PAGE = 50;
-const KIND = "window_type";
-const KINDS = ["tumbling", "daily"];
 const FINAL_COLUMN = "is_final";
 
 export function declared(ctx, family) {
@@ -50,12 +48,12 @@ const measures = (table) =>
     .filter((column) => isAlone(table) || ["integer", "money"].includes(column.type));
 const isAlone = (table) => table.key.every((name) => name === table.time_column || name === KIND);
 
-function plotted(ctx, table) {
+export function plotted(ctx, table) {
   const options = table.time_column ? measures(table) : [];
   if (!options.length) return null;
   let measure = options[0];
   // Windows of several kinds overlap: one kind is drawn.
-  let kind = table.key.includes(KIND) ? undefined : null;
+  let kind = null;
   const others = table.key.filter((name) => name !== table.time_column && name !== KIND);
   const over = others.length ? `the sum over all ${others.map(words).join(" and ")}` : table.doc;
   const one = panel(words(table.name), {
@@ -74,14 +72,16 @@ function plotted(ctx, table) {
   });
   const plot = chart(`${words(table.name)} over time`, { say: ctx.say });
   one.body.append(plot.element);
+  /// Another kind of window.
+  one.show = (to) => {
+    kind = to;
+  };
   one.refresh = () =>
     one.fill(async () => {
       const column = table.time_column;
-      if (kind === undefined) {
-        const kinds = (await rows(table.name, { group: KIND })).rows.map((row) => row[KIND]);
-        kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
-        if (kind) one.note(`${kind} windows${others.length ? `, ${over}` : ""}`);
-      }
+      if (kind === null && table.key.includes(KIND))
+        kind = usual((await rows(table.name, { group: KIND })).rows.map((row) => row[KIND]));
+      if (kind) one.note(`${kind} windows${others.length ? `, ${over}` : ""}`);
       const says = !others.length && table.columns.some((one_of) => one_of.name === FINAL_COLUMN);
       const now = table.family ? await present(ctx.status(), table.family, table.name, column) : null;
       const found = await rows(
@@ -135,12 +135,12 @@ function picker(label, names, on_choice) {
 }
 
 /// The order in which rows are shown: the newest first, if they have a time.
-const newest = (table) => (table.time_column ? { by: table.time_column, order: "desc" } : {});
+export const newest = (table) => (table.time_column ? { by: table.time_column, order: "desc" } : {});
 
 function listed(table) {
   const one = panel(`${words(table.name)}: rows`, {
     note: table.time_column ? "newest first" : null,
-    actions: h("a.quiet", { href: `#/table/${table.name}`, "aria-label": `All rows of ${words(table.name)}` }, "All"),
+    actions: h("a.button", { href: `#/table/${table.name}`, "aria-label": `All rows of ${words(table.name)}` }, "All rows"),
   });
   const body = h("tbody");
   one.body.append(grid(table, body));
@@ -155,119 +155,33 @@ function listed(table) {
 }
 /// A long text is cut off in its cell; the whole of it is its title.
 const long = (said) => (said.length > 30 ? { title: said } : null);
-const grid = (table, body) =>
+export const grid = (table, body, how = "short") =>
   scrolled(
     `Rows of ${words(table.name)}`,
     table.columns.map((column) => (isNumber(column.type) ? `#${words(column.name)}` : words(column.name))),
     body,
-    "tall.upright",
+    `tall.upright.${how}`,
   );
-const fillRows = (body, table, found) =>
-  refill(body, found, () =>
-    found.map((row) =>
+export const fillRows = (body, table, found) =>
+  refill(body, found, () => {
+    const timed = new Set(
+      table.columns
+        .filter(({ name, type }) => type === "instant" && found.some((row) => ms(row[name]) % DAY !== 0))
+        .map(({ name }) => name),
+    );
+    const said = (row, column) =>
+      timed.has(column.name) ? instant(row[column.name], true) : cell(row[column.name], column);
+    return found.map((row) =>
       h(
         "tr",
         null,
         table.columns.map((column) =>
           h(
             isNumber(column.type) ? "td.num" : "td",
-            { "data-label": words(column.name), ...long(cell(row[column.name], column)) },
-            cell(row[column.name], column),
+            { "data-label": words(column.name), ...long(said(row, column)) },
+            said(row, column),
           ),
         ),
       ),
-    ),
-  );
-
-/// One table, page by page.
-export function tableView(ctx, name) {
-  const table = ctx.tables().get(name);
-  if (!table) {
-    return {
-      title: name,
-      element: h("div.view", null, h("h1", null, name), h("p.none", null, `There is no table ${name}.`)),
-      refresh: async () => {},
-    };
-  }
-  let after = [];
-  let next = null;
-  const plot = plotted(ctx, table);
-  const one = panel("Rows", { size: "w12" });
-  const body = h("tbody");
-  const where = h("span.fact", null, "");
-  const turn = (act) => () => {
-    act();
-    load();
-  };
-  const back = h("button", { type: "button", onclick: turn(() => after.pop()) }, table.time_column ? "Newer" : "Previous");
-  const on = h("button", { type: "button", onclick: turn(() => after.push(next)) }, table.time_column ? "Older" : "Next");
-  one.body.append(grid(table, body), h("p.pages", null, back, on, where));
-  const load = () =>
-    one.fill(async () => {
-      try {
-        const found = await rows(name, { ...newest(table), limit: PAGE, after: after.at(-1) });
-        next = found.next;
-        show(found);
-      } catch (error) {
-        if (error.status !== 409) throw error;
-        // Each page of a walk is of one commit; there has been a new one.
-        after = [];
-        await load();
-        text(where, "The table changed: this is the first page again.");
-      }
-    });
-  function show(found) {
-    if (!found.rows.length && !after.length) return one.none("No row yet.");
-    one.ok(found.epoch);
-    fillRows(body, table, found.rows);
-    const last = after.length * PAGE + found.rows.length;
-    text(
-      where,
-      `rows ${after.length * PAGE + 1}–${last}${next === null ? ` of ${last}` : ""}, at epoch ${found.epoch}`,
     );
-    back.disabled = !after.length;
-    on.disabled = next === null;
-  }
-  const columns = panel("Columns", { size: plot ? "w6" : "w12" });
-  columns.ok();
-  columns.body.append(
-    h(
-      "dl.columns",
-      null,
-      table.columns.map((column) =>
-        h(
-          "div",
-          null,
-          h(
-            "dt",
-            null,
-            column.name,
-            h(
-              "span.more",
-              null,
-              `${column.type}${table.key.includes(column.name) ? ", key" : ""}${column.nullable ? ", may be null" : ""}`,
-            ),
-          ),
-          h("dd", null, marked(column.doc)),
-        ),
-      ),
-    ),
-  );
-  return {
-    title: words(name),
-    element: h(
-      "div.view",
-      null,
-      table.family && h("p.note", null, h("a", { href: `#/shop/${encodeURIComponent(table.family)}` }, `All of ${words(table.family)}`)),
-      h("h1", null, words(name)),
-      h("p.lead", null, marked(table.doc)),
-      h(
-        "div.grid",
-        null,
-        [one, plot, columns].filter(Boolean).map((part) => part.element),
-      ),
-    ),
-    // A page that somebody turned to stays what it was.
-    refresh: () => Promise.all([after.length ? null : load(), plot?.refresh()]),
-  };
-}
+  });

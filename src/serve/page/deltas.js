@@ -1,14 +1,17 @@
 // Deltas: the tail of what goes out. Pausing keeps what is shown; nothing is skipped unseen.
 import { stream } from "./api.js";
-import { h, text } from "./dom.js";
-import { absent, cell, clock, count, plural, value, words } from "./format.js";
+import { lastCommit } from "./commit.js";
+import { h, marked, refill, text } from "./dom.js";
+import { absent, cell, clock, count, ms, plural, seconds, value, words } from "./format.js";
 import { panel } from "./panel.js";
-import { waiting } from "./trouble.js";
+import { ofSink, waiting } from "./trouble.js";
 
 /// So many deltas are kept, and so many of them are shown.
 const KEPT = 5_000;
 const SHOWN = 200;
 const DRAW_EVERY_MS = 250;
+/// A commit that is younger needs no reason why there is no other one.
+const IDLE_MS = 5_000;
 
 export function deltasView(ctx) {
   let kept = [];
@@ -17,6 +20,7 @@ export function deltasView(ctx) {
   let held = 0;
   let source = null;
   let last = null;
+  let first = null;
   let wait = 500;
   let timer = null;
   let drawn = 0;
@@ -35,9 +39,8 @@ export function deltasView(ctx) {
         table = select.value;
         // A stream of other tables is another stream: it begins now.
         kept = [];
-        last = null;
         dropped = held = 0;
-        open();
+        begin();
       },
     },
     h("option", { value: "" }, "All tables"),
@@ -80,11 +83,12 @@ export function deltasView(ctx) {
       `Save ${kind.toUpperCase()}`,
     );
   const saves = [save("json", (rows) => JSON.stringify(rows, null, 1)), save("csv", csv)];
-  const how = h("p.note", null, "Waiting for a commit…");
+  const how = h("p.note", { hidden: true });
+  const reason = h("p.reason", { hidden: true });
   const list = h("ol.deltas", { "aria-label": "Deltas, newest first" });
   const one = panel("What goes out", {
-    size: "w12",
-    note: "newest first, from now on",
+    size: "w8.x9",
+    note: "newest first, from the last commit on",
     actions: [...saves, pause],
   });
   one.ok();
@@ -96,10 +100,20 @@ export function deltasView(ctx) {
       h("label", null, "Contains ", search),
       h("label.check", null, all_columns, " all columns"),
     ),
+    reason,
     how,
     h("div.scroll.taller", { tabindex: "0", role: "group", "aria-label": "The tail of deltas" }, list),
   );
 
+  const summary = lastCommit();
+  /// Begins with the commit before this moment, so that there is something to see.
+  function begin() {
+    const epoch = ctx.status()?.epoch ?? 0;
+    last = Math.max(0, epoch - 1);
+    first = epoch;
+    summary.none(epoch ? "Loading…" : "Nothing was committed yet.");
+    open();
+  }
   function open() {
     close();
     source = stream(
@@ -109,6 +123,7 @@ export function deltasView(ctx) {
         commit: (commit) => {
           wait = 500;
           last = commit.epoch;
+          summary.show(commit, table);
           const at = commit.deltas.map((delta) => ({
             epoch: commit.epoch,
             committed_at: commit.committed_at,
@@ -118,6 +133,8 @@ export function deltasView(ctx) {
         },
         gap: (gap) => {
           last = gap.to;
+          // Of what was before this page was opened nothing was missed.
+          if (gap.to === first) return summary.gone(gap.to);
           take([{ gap: gap.to - gap.from, from: gap.from, to: gap.to, epoch: gap.to }]);
           ctx.say(`gap: ${plural(gap.to - gap.from, "epoch")} skipped`);
         },
@@ -157,12 +174,9 @@ export function deltasView(ctx) {
     for (const one_of of saves) one_of.disabled = !here.length;
     const gone = dropped ? `, ${count(dropped)} older ones no longer kept` : "";
     const waits = paused && held ? `; paused, ${count(held)} more wait` : paused ? "; paused" : "";
-    text(
-      how,
-      kept.length
-        ? `${plural(here.length, "delta")}${here.length > SHOWN ? `, the newest ${SHOWN} are shown` : ""}${gone}${waits}`
-        : `Waiting for a commit${paused ? " (paused)" : ""}${why()}…`,
-    );
+    const newest = here.length > SHOWN ? `, the newest ${SHOWN} are shown` : "";
+    text(how, kept.length ? `${plural(here.length, "delta")}${newest}${gone}${waits}` : paused ? "Paused." : "");
+    how.hidden = !how.textContent;
     const focused = list.contains(document.activeElement);
     if (!focused) list.replaceChildren(...here.slice(0, SHOWN).map((delta) => line(delta)));
   }
@@ -206,15 +220,24 @@ export function deltasView(ctx) {
       .filter(Boolean)
       .map((parts) => h("span.value", null, parts));
   }
-  /// Why there is none, where that is known.
+  /// What the next commit waits for, as far as that is known.
   function why() {
     const status = ctx.status();
-    if (waiting(status).length) return ": a sink cannot be written";
-    return absent(status?.committed_at) ? "" : `: the last one was at ${clock(status.committed_at)}, epoch ${count(status.epoch)}`;
+    if (!status) return "";
+    const now = ms(status.now);
+    const [sink] = waiting(status);
+    if (sink) return `${ofSink(sink, status).what} The next commit has waited for ${seconds(sink.age)}.`;
+    if (status.state === "ended") return "The pipeline has ended: no more come.";
+    const since = status.families.map((one) => one.stands?.since).filter(Boolean).sort().at(-1);
+    if (status.families.every((one) => one.stands || absent(one.watermark)) && since)
+      return `Waiting for the next commit: nothing new has been read since ${clock(since)} (${seconds(now - ms(since))}).`;
+    if (absent(status.committed_at)) return "Waiting for the first commit.";
+    const age = now - ms(status.committed_at);
+    return age < IDLE_MS ? "" : `Waiting for the next commit: the last one was ${seconds(age)} ago.`;
   }
   const visible = () => {
     if (document.hidden) close();
-    else if (ctx.status()?.mode !== "serve") open();
+    else if (ctx.status()?.mode !== "serve") last === null ? begin() : open();
   };
   document.addEventListener("visibilitychange", visible);
   return {
@@ -226,15 +249,20 @@ export function deltasView(ctx) {
       h(
         "p.lead",
         null,
-        "Each commit writes only the rows that changed. This is their stream, from the moment this page was opened.",
+        "Each commit writes only the rows that changed. This is their stream, from the last commit before this page was opened.",
       ),
-      h("div.grid", null, one.element),
+      h("div.grid", null, summary.element, one.element),
     ),
-    status: () => kept.length || text(how, `Waiting for a commit${paused ? " (paused)" : ""}${why()}…`),
+    status() {
+      const said = why();
+      refill(reason, said, () => marked(said));
+      reason.hidden = !said;
+    },
     refresh: async () => {
-      if (ctx.status()?.mode === "serve")
+      if (ctx.status()?.mode === "serve") {
         one.none("A server without a run sees no deltas: they are told by the run that writes them.");
-      else if (!source && !timer) open();
+        summary.none("Nothing is committed here.");
+      } else if (!source && !timer && ctx.status()) begin();
     },
     leave() {
       document.removeEventListener("visibilitychange", visible);

@@ -48,13 +48,14 @@ export const clock = (instant) => `${time(instant)}:${two(new Date(ms(instant)).
 export const month = (at) => MONTHS[new Date(at).getUTCMonth()];
 export const year = (at) => String(new Date(at).getUTCFullYear());
 
-/// The whole instant, as short as it can be: seconds and milliseconds only if there are any.
-export function instant(value) {
+/// The whole instant, as short as it can be: seconds and milliseconds only if there are any, and of midnight only the day, unless
+/// it stands among others that have a time.
+export function instant(value, is_timed = false) {
   if (absent(value)) return NONE;
   const at = ms(value);
   if (Number.isNaN(at)) return String(value);
   const day = iso(at).slice(0, 10);
-  if (at % DAY === 0) return day;
+  if (at % DAY === 0 && !is_timed) return day;
   const tail = at % 1000 ? iso(at).slice(16, 23) : at % MINUTE ? iso(at).slice(16, 19) : "";
   return `${day} ${time(at)}${tail}`;
 }

@@ -3,7 +3,7 @@ import { pages, rows } from "./api.js";
 import { chart, RANGES } from "./chart.js";
 import { asOf } from "./asof.js";
 import { buckets, present, since } from "./data.js";
-import { SAID, finality, rule } from "./finality.js";
+import { RUNNING, SAID, finality, rule } from "./finality.js";
 import { choice, h } from "./dom.js";
 import { HOUR, MINUTE, absent, count, duration, ms, percent, plural, startOf, time, title } from "./format.js";
 import { panel, ranking, stack, tile, tiles } from "./panel.js";
@@ -54,7 +54,7 @@ export function movieShop(ctx, family) {
   const window_chart = chart("Distinct users per hour", { say: ctx.say });
   windows.body.append(window_chart.element);
 
-  const segments = panel("Segments", { size: "part", note: "users, at the watermark" });
+  const segments = panel("Segments", { size: "part", note: "users, at the watermark", word: "watermark" });
   const segment_list = h("ol.ranking");
   segments.body.append(segment_list);
 
@@ -128,11 +128,15 @@ export function movieShop(ctx, family) {
     const [newest, previous] = found;
     if (!newest) return registered.set("0", "nobody yet");
     const at = ms(newest.timestamp);
+    const state = finality(by, at + HOUR, newest.is_final);
+    const is_next = previous && ms(previous.timestamp) === at - HOUR;
+    // A part of an hour is not compared with a whole one.
+    const before = state === RUNNING ? "" : `; ${is_next ? count(previous.registration_count) : 0} the hour before`;
     registered.set(
       count(newest.registration_count),
-      `${time(at)}–${time(at + HOUR)}${SAID[finality(by, at + HOUR, newest.is_final)]}${previous ? `; ${count(previous.registration_count)} before` : ""}`,
+      `${time(at)}–${time(at + HOUR)}${SAID[state]}${before}`,
       found
-        .slice(0, 24)
+        .slice(state === RUNNING ? 1 : 0, 25)
         .map((row) => row.registration_count)
         .reverse(),
     );

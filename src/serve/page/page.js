@@ -1,7 +1,7 @@
 // The page: which view is shown, and when it asks again.
 import { get } from "./api.js";
 import { correctionsView } from "./corrections.js";
-import { declared, tableView } from "./declared.js";
+import { declared } from "./declared.js";
 import { deltasView } from "./deltas.js";
 import { h, refill, text } from "./dom.js";
 import { words } from "./format.js";
@@ -10,6 +10,7 @@ import { isMovieShop, movieShop } from "./movie.js";
 import { pipelineView } from "./pipeline.js";
 import { stateShown } from "./state.js";
 import { isStore, store } from "./store.js";
+import { tableView } from "./table.js";
 
 /// A view asks again at most this often, and takes at most a tenth of the time.
 const ASK_EVERY_MS = 500;
@@ -40,10 +41,17 @@ const ctx = {
   tables: () => tables,
   async askTables() {
     const found = await get("tables");
-    tables = new Map(found.tables.map((table) => [table.name, table]));
+    tables = new Map(found.tables.map((table) => [table.name, { ...table, counted_at: found.epoch }]));
     return found.tables;
   },
   refresh: () => refresh(true),
+  /// The view that lists a table: `{ to, title }`.
+  home(table) {
+    const family = table.family ?? (table.kind === "view" ? order.find((name) => pageOf(name).views) : null);
+    return family
+      ? { to: `shop/${encodeURIComponent(family)}`, title: pageOf(family).title }
+      : { to: "pipeline", title: "Pipeline" };
+  },
 };
 
 const families = () => {
@@ -59,11 +67,11 @@ const tables_of = (family) => [...tables.values()].filter((table) => table.famil
 /// A family that has these tables has a page of its own; every other one has the page of whatever was declared.
 const PAGES = [
   { fits: isMovieShop, make: movieShop, title: "Movie shop" },
-  { fits: isStore, make: store, title: "Store" },
+  { fits: isStore, make: store, title: "Store", views: true },
 ];
 const isShop = (family) => PAGES.some((page) => page.fits(tables_of(family)));
 const pageOf = (family) =>
-  PAGES.find((page) => page.fits(tables_of(family))) ?? { make: declared, title: words(family) };
+  PAGES.find((page) => page.fits(tables_of(family))) ?? { make: declared, title: words(family), views: true };
 let order = [];
 
 function make(route) {
@@ -91,10 +99,13 @@ function showNav(route) {
       links.map(([to, said]) => h("li", null, h("a", { href: `#/${to}` }, said))),
     ),
   );
-  const here = route || links[0][0];
+  const [kind, name] = route.split("/");
+  const table = kind === "table" && tables.get(decodeURIComponent(name ?? ""));
+  // A table belongs to the view that lists it.
+  const here = table ? ctx.home(table).to : route || links[0][0];
   for (const link of nav.querySelectorAll("a")) {
     const is = link.getAttribute("href") === `#/${here}`;
-    if (is) link.setAttribute("aria-current", "page");
+    if (is) link.setAttribute("aria-current", table ? "true" : "page");
     else link.removeAttribute("aria-current");
     if (is && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = link.offsetLeft - 40;
   }

@@ -1,15 +1,18 @@
 // A panel: a title, what it shows, and its state. A panel without data says so instead of being empty.
 import { h, svg, fresh, text, refill } from "./dom.js";
+import { help } from "./help.js";
 
-/// `size` is its width in twelfths ("w6"), also on a very wide screen ("w6.x4"); `actions` stand beside the title.
-export function panel(title, { note = null, size = "w6", actions = null, id = fresh("panel") } = {}) {
+/// `size` is its width in twelfths ("w6"), also on a very wide screen ("w6.x4"); `actions` stand beside the title; `word` is one of
+/// its note that is explained.
+export function panel(title, { note = null, size = "w6", actions = null, word = null, id = fresh("panel") } = {}) {
   const state = h("p.none", null, "Loading…");
   const body = h("div.body", { hidden: true });
-  const noted = h("p.note", { hidden: note === null }, note);
+  const noted = h("span", null, note);
+  const line = h("p.note", { hidden: note === null }, noted, word && [" ", help(word)]);
   const element = h(
     `section.panel.${size}`,
     { "aria-labelledby": id },
-    h("header", null, h("div", null, h("h2", { id }, title), noted), actions && h("div.actions", null, actions)),
+    h("header", null, h("div", null, h("h2", { id }, title), line), actions && h("div.actions", null, actions)),
     state,
     body,
   );
@@ -24,7 +27,7 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
     body,
     id,
     note(said) {
-      noted.hidden = !said;
+      line.hidden = !said;
       text(noted, said);
     },
     ok(epoch) {
@@ -47,14 +50,14 @@ export function panel(title, { note = null, size = "w6", actions = null, id = fr
   };
 }
 
-/// A figure of the strip on top: a number, what it is, and what it was before.
-export function tile(label) {
+/// A figure of the strip on top: a number, what it is, and what it was before; `word` is one that is explained.
+export function tile(label, word = null) {
   const value = h("dd.value", { "data-mood": "none" }, "–");
   const named = h("dt", null, label);
-  const note = h("dd.sub", null, "nothing yet");
+  const note = h("span", null, "nothing yet");
   const spark = h("div.spark", { "aria-hidden": "true" });
   return {
-    element: h("div.tile", null, named, value, note, spark),
+    element: h("div.tile", null, named, value, h("dd.sub", null, note, word && [" ", help(word)]), spark),
     name: (said) => text(named, said),
     set(said, sub = "", points = null, mood = null) {
       text(value, said);
@@ -72,10 +75,13 @@ export const tiles = (...all) =>
     all.map((one) => one.element),
   );
 
+/// Fewer points say nothing of a course.
+const LEAST = 4;
+
 /// A small line without axes: it says only whether something rises or falls.
 export function sparkline(points, width = 96, height = 24) {
   const known = points.filter((y) => y !== null && y !== undefined);
-  if (known.length < 2) return null;
+  if (known.length < LEAST) return null;
   // What differs by less than a twentieth is flat.
   const top = Math.max(...known);
   const bottom = Math.min(Math.min(...known), top - Math.abs(top) / 20 - 1e-9);
@@ -135,14 +141,6 @@ export function scrolled(label, columns, body, how = "tall") {
   );
 }
 
-/// Two narrow panels beside one another, as one.
-export const pair = (...panels) => ({
-  element: h(
-    "div.pair",
-    null,
-    panels.map((one) => one.element),
-  ),
-});
 /// Panels below one another in one place of the grid.
 export const stack = (size, ...panels) =>
   h(

@@ -19,7 +19,7 @@ import {
 import { graph } from "./graph.js";
 import { waiting } from "./trouble.js";
 import { listOf } from "./shared.js";
-import { pair, panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
+import { panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 
 /// A worker that is busy all the time cannot keep up.
 const FULL = 0.97;
@@ -33,18 +33,19 @@ export function pipelineView(ctx) {
   const fresh = tile("Freshness");
   const lag = tile("Lag");
   const records = tile("Records");
-  const refused = tile("Late and rejected");
+  const refused = tile("Late and rejected", "masked");
 
   const lists = {
     marks: table(
       "Watermarks",
-      "w6.x4",
+      "part",
       ["family", "watermark", "#behind the newest", "lateness", "state"],
       "the time up to which events are expected to have come",
+      "watermark",
     ),
     sources: table(
       "Sources",
-      "w6.x4",
+      "part",
       ["topic", "#a second", "#read", "#not read", "#behind", "trend"],
       "how fast each is read, and what was not read yet",
     ),
@@ -54,8 +55,8 @@ export function pipelineView(ctx) {
       ["sink", "#epoch", "behind", "#waiting bytes", "waits for"],
       "each is written at its own pace",
     ),
-    refused: table("Rejected", "w6.x4", ["reason", "#records", "an example"], "by reason", "fold"),
-    late: table("Late", "w6.x4", ["of", "event", "late by"], "the newest of each kind: too late to change a metric"),
+    refused: table("Rejected", "w6.x3", ["reason", "#records", "an example"], "by reason"),
+    late: table("Late", "part", ["of", "event", "late by"], "too late to change a metric", "late"),
   };
   const workers = panel("Workers", { size: "part", note: "share of the time that each is busy" });
   const worker_list = h("ol.meters");
@@ -63,7 +64,7 @@ export function pipelineView(ctx) {
   const snapshot = panel("Snapshot", { size: "part", note: "a restart begins with it" });
   const snapshot_facts = h("dl.facts");
   snapshot.body.append(snapshot_facts);
-  const live = panel("Live records", { size: "w6.x4", note: "held in memory, by operator" });
+  const live = panel("Live records", { size: "w6.x3", note: "held in memory, by operator" });
   const live_list = h("ol.ranking");
   live.body.append(live_list);
   const flow = panel("Dataflow", {
@@ -106,7 +107,7 @@ export function pipelineView(ctx) {
     const rejected = Object.values(status.rejected).reduce((sum, one) => sum + one, 0);
     refused.set(
       count(status.late + rejected),
-      `${count(status.late)} late, ${count(rejected)} rejected${status.masked ? `; besides ${plural(status.masked, "e-mail")} masked, and kept` : ""}`,
+      `${count(status.late)} late, ${count(rejected)} rejected; ${status.masked ? `${plural(status.masked, "e-mail")} masked` : "no e-mail had to be masked"}`,
     );
   }
 
@@ -128,7 +129,7 @@ export function pipelineView(ctx) {
     lists.marks.fill(
       status.families.map((one) => [
         title(one.name),
-        instant(one.watermark),
+        absent(one.watermark) ? "–" : `${date(one.watermark)} ${clock(one.watermark)}`,
         absent(one.watermark) ? "–" : duration(newest - ms(one.watermark)),
         absent(one.lateness_ms) ? "unlimited" : duration(one.lateness_ms),
         state(one, status, now, advanced?.get(one.name)?.at ?? null),
@@ -186,7 +187,7 @@ export function pipelineView(ctx) {
       lists.refused.one.note(
         `${plural(reasons.reduce((sum, n) => sum + n, 0), "record")} for ${plural(reasons.length, "reason")}; the newest example of each`,
       );
-    if (status.late) lists.late.one.note(`${count(status.late)} in all; the newest of each source: too late to change a metric`);
+    if (status.late) lists.late.one.note(`${count(status.late)} in all, too late to change a metric; the newest of each source`);
     lists.late.fill(
       status.examples.late.map((one) => [
         one.topic,
@@ -211,10 +212,9 @@ export function pipelineView(ctx) {
       h(
         "div.grid",
         null,
-        lists.marks.one.element,
-        lists.sources.one.element,
-        stack("w6.x4", lists.sinks.one, pair(workers, snapshot)),
-        [live, lists.refused.one, lists.late.one, flow, kept].map((one) => one.element),
+        stack("w6.x3", lists.marks.one, lists.sources.one, lists.late.one),
+        stack("w6.x3", lists.sinks.one, workers, snapshot),
+        [live, lists.refused.one, flow, kept].map((one) => one.element),
       ),
     ),
     refresh: () => kept.refresh(),
@@ -322,10 +322,10 @@ const td = (column, cell) =>
     : h(Array.isArray(cell) || cell instanceof Node ? "td.wide" : "td", { "data-label": column }, cell);
 
 /// A panel with a table whose rows are filled in: a cell is text, an element, or several of them.
-function table(name, size, columns, note, how = "fold") {
-  const one = panel(name, { size, note });
+function table(name, size, columns, note, word = null) {
+  const one = panel(name, { size, note, word });
   const body = h("tbody");
-  one.body.append(scrolled(name, columns, body, how));
+  one.body.append(scrolled(name, columns, body, "fold"));
   return {
     one,
     fill(rows, none) {

@@ -5,7 +5,7 @@ import { count, title } from "./format.js";
 import { panel, scrolled } from "./panel.js";
 import { item, sentences } from "./sentence.js";
 
-const SHOWN = { part: 3, w12: 6 };
+const SHOWN = { part: 3, w4: 3, w12: 6 };
 
 /// Why there are none: only the run that writes the tables sees what it corrects.
 export const withoutCorrections = (ctx) =>
@@ -18,7 +18,7 @@ export function corrected(ctx, family, size) {
   const one = panel("Corrections", {
     size,
     note: "what late events restated",
-    actions: h("a.quiet", { href: "#/corrections", "aria-label": "All corrections" }, "All corrections"),
+    actions: h("a.button", { href: "#/corrections" }, "All corrections"),
   });
   const list = h("ul.sentences");
   let known = null;

@@ -5,14 +5,14 @@ import { ofDay } from "./asof.js";
 import { days, thisWeek, today } from "./data.js";
 import { choice, h } from "./dom.js";
 import { FINAL, OPEN, finality, rule } from "./finality.js";
-import { DAY, count, date, decoded, iso, money, plural } from "./format.js";
+import { DAY, count, decoded, iso, money, ms, plural, startOf } from "./format.js";
 import { panel, ranking, tile } from "./panel.js";
 
 export function soldMovies(ctx, family) {
   let period = "daily";
   const titles = new Map();
-  const revenue = tile("Revenue of the day");
-  const units = tile("Units of the day");
+  const revenue = tile("Revenue, $");
+  const units = tile("Units sold");
 
   const movies = panel("Top movies", {
     size: "w6.x3",
@@ -50,18 +50,19 @@ export function soldMovies(ctx, family) {
       limit: 60,
     });
     const at = (day) => found.rows.find((row) => row.timestamp === today(day));
-    const [now_row, yesterday] = [at(now), at(now - DAY)];
+    const now_row = at(now);
     const unpriced = now_row?.unpriced_units ?? 0;
-    const whole = (said) => (yesterday ? `${said(yesterday)} on all of ${date(now - DAY)}` : "nothing the day before");
-    revenue.name(ofDay("Revenue, $", now));
-    units.name(ofDay("Units", now));
+    // No table says what had been sold by this time of the day before, and all of that day is no measure of a part of this one.
+    const whole_days = found.rows.filter((row) => ms(row.timestamp) < startOf(now, DAY)).reverse();
     revenue.set(
       money(now_row?.total_sales ?? 0),
-      unpriced ? `without ${plural(unpriced, "unit")} that had no price` : whole((row) => money(row.total_sales)),
+      `${ofDay(now)}${unpriced ? `; without ${plural(unpriced, "unit")} that had no price` : ""}`,
+      whole_days.map((row) => row.total_sales),
     );
     units.set(
       count(now_row?.units_sold ?? 0),
-      whole((row) => count(row.units_sold)),
+      ofDay(now),
+      whole_days.map((row) => row.units_sold),
     );
     const by = rule(ctx.status(), family, now);
     const points = days(found.rows, {

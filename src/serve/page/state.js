@@ -1,5 +1,6 @@
 // What the page says about the pipeline as a whole: its state, and what needs attention. Nothing is hidden.
 import { h, marked, refill, text } from "./dom.js";
+import { help } from "./help.js";
 import { absent, clock, count, date, duration, ms, plural, seconds, time, words, year } from "./format.js";
 import { ofSink, waiting } from "./trouble.js";
 
@@ -89,6 +90,9 @@ export function stateShown(live, say) {
   const banner = document.getElementById("banner");
   const pill = document.getElementById("state");
   const epoch = document.getElementById("epoch");
+  epoch.after(" ", ...help("epoch"));
+  const generation = h("span", { hidden: true }, " ", help("generation"));
+  document.getElementById("about").after(generation);
   let known = [];
   return () => {
     const status = live.status;
@@ -153,6 +157,7 @@ export function stateShown(live, say) {
     text(document.getElementById("of"), status.warehouse ?? "");
     document.getElementById("of").title = status.warehouse ?? "";
     text(document.getElementById("about"), about(status));
+    generation.hidden = status.mode === "serve";
   };
 }
 

@@ -10,6 +10,8 @@ import { panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
 
 const WINDOW = 5 * MINUTE;
+/// So many of the newest windows are read: two days have 576, so that a part of a day is compared with the same part of the one before.
+const WINDOWS = 600;
 const TOP = 15;
 const PERIODS = [
   ["1", "The day"],
@@ -22,8 +24,8 @@ export const isStore = (tables) =>
   ["product_sales", "daily_funnel"].every((name) => tables.some((table) => table.name === name));
 
 export function store(ctx, family) {
-  const revenue = tile("Revenue of the day");
-  const units = tile("Units of the day");
+  const revenue = tile("Revenue");
+  const units = tile("Units sold");
   const buying = tile("Purchases, newest hour");
   const visitors = tile("Customers, newest hour");
   const as_of = asOf();
@@ -34,8 +36,9 @@ export function store(ctx, family) {
   sales.body.append(scrolled("Sales of the last windows", ["product", "#units", "#revenue"], sales_rows));
 
   const rising = panel("Trending products", {
-    size: "w6.x4",
+    size: "part",
     note: "the hour to the watermark against the same hour a day before",
+    word: "watermark",
   });
   const rising_rows = h("tbody");
   rising.body.append(
@@ -48,27 +51,36 @@ export function store(ctx, family) {
   const funnel_list = h("ol.funnel");
   funnel.body.append(funnel_list);
 
-  const earned = panel("Revenue by day", { size: "w6" });
+  const earned = panel("Revenue by day", { size: "w8.x4" });
   const earned_chart = chart("Revenue by day", { say: ctx.say });
   earned.body.append(earned_chart.element);
 
-  const hourly = panel("Purchases per hour", { size: "w12.x6" });
+  const hourly = panel("Purchases per hour", { size: "w12.x8" });
   const hourly_chart = chart("Purchases per hour", { say: ctx.say });
   hourly.body.append(hourly_chart.element);
 
   const categories = top(ctx, { title: "Top 15 categories", table: "revenue_by_category", column: "category_code" });
   const brands = top(ctx, { title: "Top 15 brands", table: "revenue_by_brand", column: "brand" });
-  const corrections = corrected(ctx, family, "part");
+  const corrections = corrected(ctx, family, "w4");
   const all = allTables(ctx, family, true);
 
-  async function showSales(now) {
+  /// What the newest windows sold, each as a whole.
+  const windowsOf = () =>
+    rows("product_sales", {
+      by: "window_start",
+      order: "desc",
+      limit: WINDOWS,
+      group: "window_start",
+      sum: ["units", "revenue"],
+    });
+
+  async function showSales(now, sold) {
     const is_running = (end, row) =>
       now !== null && finality(rule(ctx.status(), family, now), end, row.is_final) === RUNNING;
     // A window may have more products than are shown: what it sold is asked for by itself.
-    const by = { by: "window_start", order: "desc", limit: 40 };
     const [found, sums] = await Promise.all([
-      rows("product_sales", by),
-      rows("product_sales", { ...by, group: "window_start", sum: ["units", "revenue"] }),
+      rows("product_sales", { by: "window_start", order: "desc", limit: 40 }),
+      sold,
     ]);
     const totals = new Map(sums.rows.map((row) => [row.window_start, row]));
     if (!found.rows.length) return sales.none("Nothing was sold yet.");
@@ -76,7 +88,7 @@ export function store(ctx, family) {
     const windows = new Map();
     for (const row of found.rows) windows.set(row.window_start, [...(windows.get(row.window_start) ?? []), row]);
     const shown = [...windows].filter(([at]) => totals.has(at));
-    refill(sales_rows, [shown, sums.rows], () =>
+    refill(sales_rows, shown.map(([at, of]) => [at, of, totals.get(at)]), () =>
       shown.map(([at, of]) => [
         h(
           "tr.group",
@@ -124,17 +136,15 @@ export function store(ctx, family) {
       ),
     );
   }
-  async function showFunnel() {
+  async function showFunnel(now) {
     const found = await rows("daily_funnel", { order: "desc", limit: 4 });
     if (!found.rows.length) {
       whole.set("–", "no visit yet");
       return funnel.none("No visit yet.");
     }
-    const [newest, previous] = found.rows;
-    whole.set(
-      percent(newest.whole_rate),
-      previous ? `${percent(previous.whole_rate)} on ${date(previous.day)}` : date(newest.day),
-    );
+    const [newest] = found.rows;
+    const so_far = now !== null && ms(newest.day) + DAY > now ? " so far" : "";
+    whole.set(percent(newest.whole_rate), `${count(newest.purchased)} of ${count(newest.viewed)} that viewed, ${date(newest.day)}${so_far}`);
     const chosen = found.rows.find((row) => row.day === day) ?? newest;
     refill(day_choice, [found.rows.map((row) => row.day), chosen.day], () =>
       choice("Day", found.rows.map((row) => [row.day, date(row.day).slice(4)]).reverse(), chosen.day, (to) => {
@@ -172,15 +182,19 @@ export function store(ctx, family) {
       ),
     ]);
   }
-  async function showEarned(now) {
-    const found = await rows("daily_revenue", { order: "desc", limit: 31 });
-    const row_of = (at) => found.rows.find((row) => row.day === iso(startOf(at, DAY)));
-    const [here, earlier] = [row_of(now), row_of(now - DAY)];
-    const was = (column, said) => (earlier ? `${said(earlier[column])} on all of ${date(now - DAY)}` : "nothing the day before");
-    revenue.name(ofDay("Revenue", now));
-    units.name(ofDay("Units", now));
-    revenue.set(money(here?.revenue ?? 0), was("revenue", money));
-    units.set(count(here?.units ?? 0), was("units", count));
+  async function showEarned(now, sold) {
+    const [found, sums] = await Promise.all([rows("daily_revenue", { order: "desc", limit: 31 }), sold]);
+    const here = found.rows.find((row) => row.day === iso(startOf(now, DAY)));
+    const by_then = before(sums.rows, now, DAY);
+    const whole_days = found.rows.filter((row) => ms(row.day) < startOf(now, DAY)).reverse();
+    const tell = (one, column, said) =>
+      one.set(
+        said(here?.[column] ?? 0),
+        `${ofDay(now)}${by_then ? `; ${said(by_then[column])} by ${time(by_then.until)} the day before` : ""}`,
+        whole_days.map((row) => row[column]),
+      );
+    tell(revenue, "revenue", money);
+    tell(units, "units", count);
     const by = rule(ctx.status(), family, now);
     const points = days(found.rows, {
       column: "day",
@@ -196,27 +210,30 @@ export function store(ctx, family) {
       series: [{ name: "revenue", kind: "bars", tone: 1, said: money, points }],
     });
   }
-  async function showHours(now) {
-    const found = await rows("hourly_activity", { from: since(now, 2 * DAY), order: "desc", limit: 60 });
+  async function showHours(now, sold) {
+    const asked = rows("hourly_activity", { from: since(now, 2 * DAY), order: "desc", limit: 60 });
+    const [found, sums] = await Promise.all([asked, sold]);
     if (!found.rows.length) return hourly.none("No event in the last two days.");
-    const [newest, previous] = found.rows;
+    const [newest] = found.rows;
+    const at = ms(newest.hour);
     const by = rule(ctx.status(), family, now);
-    const hour = `${time(newest.hour)}–${time(ms(newest.hour) + HOUR)}${SAID[finality(by, ms(newest.hour) + HOUR)]}`;
+    const state = finality(by, at + HOUR);
+    const hour = `${time(at)}–${time(at + HOUR)}${SAID[state]}`;
+    const previous = found.rows.find((row) => ms(row.hour) === at - HOUR);
+    const by_then = at === startOf(now, HOUR) ? before(sums.rows, now, HOUR) : null;
+    // A part of an hour is compared with the same part of the one before, or with none.
+    const was = (column) => (state === RUNNING ? "" : `; ${count(previous?.[column] ?? 0)} the hour before`);
     const past = (column) =>
       found.rows
-        .slice(0, 24)
+        .slice(state === RUNNING ? 1 : 0, 25)
         .map((row) => row[column])
         .reverse();
     buying.set(
       count(newest.purchases),
-      `${hour}${previous ? `; ${count(previous.purchases)} before` : ""}`,
+      `${hour}${by_then ? `; ${count(by_then.units)} by ${time(by_then.until)}` : was("purchases")}`,
       past("purchases"),
     );
-    visitors.set(
-      count(newest.customers),
-      `${hour}${previous ? `; ${count(previous.customers)} before` : ""}`,
-      past("customers"),
-    );
+    visitors.set(count(newest.customers), `${hour}${was("customers")}`, past("customers"));
     hourly.ok(found.epoch);
     const [from, to] = [ms(found.rows.at(-1).hour), ms(newest.hour) + HOUR];
     hourly_chart.set({
@@ -255,31 +272,44 @@ export function store(ctx, family) {
         "div.grid",
         null,
         sales.element,
-        rising.element,
-        stack("w6.x4", funnel, corrections),
-        [earned, hourly, categories, brands, all].map((one) => one.element),
+        stack("w6.x4", rising, funnel),
+        [earned, corrections, hourly, categories, brands, all].map((one) => one.element),
       ),
     ),
     status: (status) => as_of.status(status, family),
     async refresh() {
       const now = await present(ctx.status(), family, "hourly_activity", "hour");
+      const sold = windowsOf();
+      // Each panel says what is wrong with it.
+      sold.catch(() => {});
       await Promise.all([
-        sales.fill(() => showSales(now)),
+        sales.fill(() => showSales(now, sold)),
         rising.fill(showRising),
-        funnel.fill(showFunnel),
+        funnel.fill(() => showFunnel(now)),
         corrections.refresh(),
         all.refresh(),
         ...(now === null
           ? timed.map((one) => one.none("No event of this store has been read yet."))
           : [
-              earned.fill(() => showEarned(now)),
-              hourly.fill(() => showHours(now)),
+              earned.fill(() => showEarned(now, sold)),
+              hourly.fill(() => showHours(now, sold)),
               categories.refresh(now),
               brands.refresh(now),
             ]),
       ]);
     },
   };
+}
+
+/// What was sold in the period before this one (a day, an hour), up to where this one is now, in whole windows: `{ until, units, revenue }`.
+/// Null if the windows do not reach so far back, or this one has just begun.
+function before(windows, now, period) {
+  const [from, until] = [startOf(now, period) - period, startOf(now, WINDOW) - period];
+  const reaches = windows.length < WINDOWS || ms(windows.at(-1).window_start) <= from;
+  if (until <= from || !reaches) return null;
+  const then = windows.filter((row) => ms(row.window_start) >= from && ms(row.window_start) < until);
+  const sum = (column) => then.reduce((all, row) => all + row[column], 0);
+  return { until, units: sum("units"), revenue: sum("revenue") };
 }
 
 /// What earned most in a period that is chosen.
