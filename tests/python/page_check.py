@@ -12,7 +12,7 @@ from pathlib import Path
 from browser import PATIENCE_S, Browser
 from page_looks import looked_at, nobody_is_locked_out, opened, pictures
 from page_run import Run, deltamart, free_port, number, page_at, same, say
-from page_rows import a_table_is_walked_through, a_word_is_explained, the_last_commit_is_seen
+from page_rows import a_table_is_walked_through, a_word_is_explained, the_last_commit_is_seen, what_has_no_windows_is_not_drawn
 from page_store import the_store
 
 HOUR = timedelta(hours=1)
@@ -212,6 +212,7 @@ def main():
             say("a late event is one sentence: " + a_late_event_is_one_sentence(run, browser, events, watermark))
             the_last_commit_is_seen(run, browser)
             a_table_is_walked_through(run, browser)
+            what_has_no_windows_is_not_drawn(run, browser)
             a_word_is_explained(run, browser)
             looked_at(browser, run.address)
             say("nobody is locked out: axe-core finds nothing, Tab reaches everything, nothing moves")
@@ -252,6 +253,9 @@ def nothing(browser, made, folder):
                 break
             except OSError:
                 time.sleep(0.1)
+        opened(browser, run.address, "")
+        said = browser.run("return [...document.querySelectorAll('.none')].filter((one) => one.checkVisibility()).map((one) => one.textContent)")
+        same("what an empty shop says, once", said, ["No event of this shop has been read yet. Its figures appear with the first one."])
         opened(browser, run.address, "#/pipeline")
         drawn = browser.wait("return [...document.querySelectorAll('.node.source .node-name')].map((one) => one.textContent)", what="a source")
         same("what an empty run waits for", drawn, ["events.jsonl"])

@@ -45,6 +45,15 @@ def a_table_is_walked_through(run, browser):
     browser.wait("return document.querySelector('.fills tbody th, .fills tbody td')?.textContent === 'sliding'", what="the other kind of window")
 
 
+def what_has_no_windows_is_not_drawn(run, browser):
+    """Sums over the instants of events say nothing."""
+    seen = "return [...document.querySelectorAll('.plotted')].filter((one) => one.checkVisibility()).length"
+    for table, drawn in (("movie_sales_metrics", 1), ("movie_sale_lines", 0), ("consumer_events", 0)):
+        opened(browser, run.address, f"#/table/{table}")
+        browser.wait("return document.querySelector('.fills tbody tr')", what=f"the rows of {table}")
+        browser.wait(seen + " === arguments[0]", drawn, what=f"{drawn} plots of {table}")
+
+
 def a_word_is_explained(run, browser):
     """A button says what a word means; Escape hides it."""
     opened(browser, run.address, "#/pipeline")

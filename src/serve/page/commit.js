@@ -39,6 +39,6 @@ export function lastCommit() {
       );
     },
     /// Its rows are not kept: it was too large, or the run that wrote it has ended.
-    gone: (epoch) => one.none(`The rows of epoch ${count(epoch)} are not kept. The next commit is shown here.`),
+    gone: (epoch) => one.none(`The rows of epoch ${count(epoch)} are not kept: there were too many, or an earlier run wrote them. The next commit is shown here.`),
   };
 }

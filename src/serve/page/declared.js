@@ -5,7 +5,7 @@ import { present } from "./data.js";
 import { h, refill } from "./dom.js";
 import { asOf } from "./asof.js";
 import { finality, rule } from "./finality.js";
-import { DAY, HOUR, MINUTE, cell, instant, isId, isNumber, ms, value, words } from "./format.js";
+import { DAY, HOUR, MINUTE, cell, instant, isId, isNumber, monday, ms, startOf, value, words } from "./format.js";
 import { KIND, usual } from "./kinds.js";
 import { panel, scrolled } from "./panel.js";
 import { allTables, corrected } from "./shared.js";
@@ -48,8 +48,9 @@ const measures = (table) =>
     .filter((column) => isAlone(table) || ["integer", "money"].includes(column.type));
 const isAlone = (table) => table.key.every((name) => name === table.time_column || name === KIND);
 
+/// A plot of a table over its time; null if it has no time, or is one of events.
 export function plotted(ctx, table) {
-  const options = table.time_column ? measures(table) : [];
+  const options = table.time_column && table.kind !== "raw" ? measures(table) : [];
   if (!options.length) return null;
   let measure = options[0];
   // Windows of several kinds overlap: one kind is drawn.
@@ -71,6 +72,7 @@ export function plotted(ctx, table) {
       ),
   });
   const plot = chart(`${words(table.name)} over time`, { say: ctx.say });
+  one.element.classList.add("plotted");
   one.body.append(plot.element);
   /// Another kind of window.
   one.show = (to) => {
@@ -96,6 +98,8 @@ export function plotted(ctx, table) {
       const points = bars(found.rows.reverse(), column, measure.name, (end, row) =>
         finality(by, end, says ? row[FINAL_COLUMN] : null),
       );
+      one.element.hidden = !points;
+      if (!points) return;
       plot.set({
         from: points[0].from,
         to: points.at(-1).to,
@@ -105,15 +109,17 @@ export function plotted(ctx, table) {
   return one;
 }
 
-/// A bar is as wide as the least distance between two rows, if that is a usual one.
+const LENGTHS = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY];
+
+/// A bar is as wide as the longest usual window that could begin where the rows do, and no two of which would overlap. Null if
+/// there is none: then the times are those of events, whose sums at an instant say nothing.
 function bars(found, column, measure, state) {
   const at = found.map((row) => ms(row[column]));
-  const gaps = at
-    .slice(1)
-    .map((one, place) => one - at[place])
-    .filter((gap) => gap > 0);
-  const least = gaps.length ? Math.min(...gaps) : DAY;
-  const length = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY].findLast((one) => one <= least) ?? least;
+  const gaps = at.slice(1).map((one, place) => one - at[place]);
+  const least = Math.min(...gaps.filter((gap) => gap > 0), Infinity);
+  const begins = (one, length) => (length === 7 * DAY ? monday(one) : startOf(one, length)) === one;
+  const length = LENGTHS.findLast((one) => one <= least && at.every((begin) => begins(begin, one)));
+  if (!length) return null;
   return found.map((row, place) => {
     const to = at[place] + length;
     return { from: at[place], to, y: row[measure], state: state(to, row) };
@@ -153,12 +159,14 @@ function listed(table) {
     });
   return one;
 }
+/// An id is a name that is written with digits.
+const isRight = (column) => isNumber(column.type) && !isId(column.name);
 /// A long text is cut off in its cell; the whole of it is its title.
 const long = (said) => (said.length > 30 ? { title: said } : null);
 export const grid = (table, body, how = "short") =>
   scrolled(
     `Rows of ${words(table.name)}`,
-    table.columns.map((column) => (isNumber(column.type) ? `#${words(column.name)}` : words(column.name))),
+    table.columns.map((column) => (isRight(column) ? `#${words(column.name)}` : words(column.name))),
     body,
     `tall.upright.${how}`,
   );
@@ -177,7 +185,7 @@ export const fillRows = (body, table, found) =>
         null,
         table.columns.map((column) =>
           h(
-            isNumber(column.type) ? "td.num" : "td",
+            isRight(column) ? "td.num" : "td",
             { "data-label": words(column.name), ...long(said(row, column)) },
             said(row, column),
           ),

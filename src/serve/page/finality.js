@@ -11,7 +11,7 @@ export const FINAL = "final";
 /// What is said beside a number of each state.
 export const SAID = { [RUNNING]: " so far", [OPEN]: ", may still be corrected", [FINAL]: "" };
 /// What the legend of a plot calls them.
-export const KEYS = { [RUNNING]: "still running", [OPEN]: "over, may still be corrected" };
+export const KEYS = { [RUNNING]: "still running", [OPEN]: "may still be corrected" };
 
 /// How a family's windows become final: by its watermark, and its lateness (null: unlimited).
 export function rule(status, family, now) {

@@ -3,6 +3,7 @@ import { h, marked, svg, refill, text } from "./dom.js";
 import { absent, plural, rate, short, words } from "./format.js";
 
 const TITLES = { source: "Sources", stage: "Stages", table: "Tables", sink: "Sinks" };
+const COMMIT = "commit";
 const HEIGHT = 26;
 const GAP = 7;
 const BETWEEN = 42;
@@ -104,10 +105,15 @@ function list({ nodes }, away) {
       ),
     );
   const tables = of("table");
+  // The commit comes after all others.
+  const stages = of("stage").toSorted((a, b) => (a.name === COMMIT) - (b.name === COMMIT));
   return h(
     "div.flow-list",
     null,
-    ["source", "stage"].map((kind) => of(kind).length > 0 && [h("h3", null, TITLES[kind]), names(of(kind))]),
+    [
+      ["source", of("source")],
+      ["stage", stages],
+    ].map(([kind, all]) => all.length > 0 && [h("h3", null, TITLES[kind]), names(all)]),
     h("details", null, h("summary", null, plural(tables.length, "table")), names(tables)),
     h("h3", null, TITLES.sink),
     names(of("sink")),

@@ -7,7 +7,7 @@ import { RUNNING, SAID, finality, rule } from "./finality.js";
 import { choice, h } from "./dom.js";
 import { HOUR, MINUTE, absent, count, duration, ms, percent, plural, startOf, time, title } from "./format.js";
 import { panel, ranking, stack, tile, tiles } from "./panel.js";
-import { allTables, corrected } from "./shared.js";
+import { allTables, corrected, grid } from "./shared.js";
 import { soldMovies } from "./sold.js";
 
 const WINDOWS = {
@@ -215,6 +215,14 @@ export function movieShop(ctx, family) {
     );
   }
 
+  const panels = grid(
+    [
+      windows.element,
+      stack("w4.x3", segments, corrections),
+      [sales.movies, sessions, lengths, sales.earned].map((one) => one.element),
+    ],
+    all,
+  );
   return {
     title: "Movie shop",
     element: h(
@@ -223,22 +231,13 @@ export function movieShop(ctx, family) {
       h("h1.sr", null, "Movie shop"),
       as_of.element,
       tiles(registered, active, mean, ...sales.tiles),
-      h(
-        "div.grid",
-        null,
-        windows.element,
-        stack("w4.x3", segments, corrections),
-        [sales.movies, sessions, lengths, sales.earned, all].map((one) => one.element),
-      ),
+      panels.element,
     ),
     status: (status) => as_of.status(status, family),
     async refresh() {
       const now = await present(ctx.status(), family, "user_registration_metrics", "timestamp");
-      if (now === null) {
-        [windows, segments, sessions, lengths, sales.movies, sales.earned].forEach((one) =>
-          one.none("No event of this shop has been read yet."),
-        );
-      } else {
+      panels.bare(now === null);
+      if (now !== null) {
         const minutes = showSessions(now);
         await Promise.all([
           windows.fill(() => showWindows(now)),

@@ -8,7 +8,7 @@ export function panel(title, { note = null, size = "w6", actions = null, word = 
   const state = h("p.none", null, "Loading…");
   const body = h("div.body", { hidden: true });
   const noted = h("span", null, note);
-  const line = h("p.note", { hidden: note === null }, noted, word && [" ", help(word)]);
+  const line = h("p.note", { hidden: note === null }, noted, word && ["\u00a0", help(word)]);
   const element = h(
     `section.panel.${size}`,
     { "aria-labelledby": id },
@@ -57,7 +57,7 @@ export function tile(label, word = null) {
   const note = h("span", null, "nothing yet");
   const spark = h("div.spark", { "aria-hidden": "true" });
   return {
-    element: h("div.tile", null, named, value, h("dd.sub", null, note, word && [" ", help(word)]), spark),
+    element: h("div.tile", null, named, value, h("dd.sub", null, note, word && ["\u00a0", help(word)]), spark),
     name: (said) => text(named, said),
     set(said, sub = "", points = null, mood = null) {
       text(value, said);

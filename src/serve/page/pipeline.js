@@ -55,7 +55,7 @@ export function pipelineView(ctx) {
       ["sink", "#epoch", "behind", "#waiting bytes", "waits for"],
       "each is written at its own pace",
     ),
-    refused: table("Rejected", "w6.x3", ["reason", "#records", "an example"], "by reason"),
+    refused: table("Rejected", "w6.x5", ["reason", "#records", "an example"], "by reason", null, "fold.named"),
     late: table("Late", "part", ["of", "event", "late by"], "too late to change a metric", "late"),
   };
   const workers = panel("Workers", { size: "part", note: "share of the time that each is busy" });
@@ -64,11 +64,11 @@ export function pipelineView(ctx) {
   const snapshot = panel("Snapshot", { size: "part", note: "a restart begins with it" });
   const snapshot_facts = h("dl.facts");
   snapshot.body.append(snapshot_facts);
-  const live = panel("Live records", { size: "w6.x3", note: "held in memory, by operator" });
+  const live = panel("Live records", { size: "w6.x4", note: "held in memory, by operator" });
   const live_list = h("ol.ranking");
   live.body.append(live_list);
   const flow = panel("Dataflow", {
-    size: "w12",
+    size: "w12.x7",
     note: "from the sources to the sinks, with rates, and live records where they are counted",
   });
   const kept = listOf(ctx, "Tables of every family", (table) => !table.family && table.kind !== "view");
@@ -107,7 +107,7 @@ export function pipelineView(ctx) {
     const rejected = Object.values(status.rejected).reduce((sum, one) => sum + one, 0);
     refused.set(
       count(status.late + rejected),
-      `${count(status.late)} late, ${count(rejected)} rejected; ${status.masked ? `${plural(status.masked, "e-mail")} masked` : "no e-mail had to be masked"}`,
+      `${count(status.late)} late, ${count(rejected)} rejected; ${plural(status.masked, "e-mail")} masked`,
     );
   }
 
@@ -153,7 +153,7 @@ export function pipelineView(ctx) {
     );
     lists.sinks.fill(
       status.sinks.map((one) => [
-        [marked(one.name), h("span.more", null, one.kind)],
+        h("span", null, marked(one.name), h("span.more", null, one.kind)),
         count(one.epoch),
         behind(one, status, now),
         bytes(one.pending_bytes),
@@ -212,8 +212,8 @@ export function pipelineView(ctx) {
       h(
         "div.grid",
         null,
-        stack("w6.x3", lists.marks.one, lists.sources.one, lists.late.one),
-        stack("w6.x3", lists.sinks.one, workers, snapshot),
+        stack("w6.x4", lists.marks.one, lists.sources.one, lists.late.one),
+        stack("w6.x4", lists.sinks.one, workers, snapshot),
         [live, lists.refused.one, flow, kept].map((one) => one.element),
       ),
     ),
@@ -276,7 +276,7 @@ export function pipelineView(ctx) {
 /// Whether a watermark moves is told by its value, of which the page has seen some.
 function state(one, status, now, advanced_at) {
   if (absent(one.watermark)) return "nothing read yet";
-  const last = absent(advanced_at) ? `as of the last commit, ${ago(status.committed_at, now)}` : `advanced ${seconds(now - advanced_at)} ago`;
+  const last = absent(advanced_at) ? `as of the last commit, ${absent(status.committed_at) ? "never" : `${seconds(now - ms(status.committed_at))} ago`}` : `advanced ${seconds(now - advanced_at)} ago`;
   return one.stands ? [`nothing new since ${clock(one.stands.since)}`, h("span.more", null, last)] : [last];
 }
 
@@ -322,10 +322,10 @@ const td = (column, cell) =>
     : h(Array.isArray(cell) || cell instanceof Node ? "td.wide" : "td", { "data-label": column }, cell);
 
 /// A panel with a table whose rows are filled in: a cell is text, an element, or several of them.
-function table(name, size, columns, note, word = null) {
+function table(name, size, columns, note, word = null, how = "fold") {
   const one = panel(name, { size, note, word });
   const body = h("tbody");
-  one.body.append(scrolled(name, columns, body, "fold"));
+  one.body.append(scrolled(name, columns, body, how));
   return {
     one,
     fill(rows, none) {

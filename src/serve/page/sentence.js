@@ -31,12 +31,15 @@ function about(table, key) {
     .join(", ");
 }
 
-const type = (table, name) => table?.columns.find((one) => one.name === name)?.type ?? "text";
+const columnOf = (table, name) => table?.columns.find((one) => one.name === name) ?? { name, type: "text", doc: "" };
+/// A value as a person says it: seconds are a duration.
+const saidOf = (of, column) =>
+  /, in seconds\b/.test(column.doc) && !absent(of) ? duration(1000 * of) : value(of, column.type);
 /// In the order of the table: its first column is what it is about.
 const place = (table, name) => table?.columns.findIndex((one) => one.name === name) ?? 0;
 function changes(table, row) {
   return Object.entries(row.columns)
-    .map(([name, one]) => ({ name, type: type(table, name), ...one }))
+    .map(([name, one]) => ({ column: columnOf(table, name), name, ...one }))
     .filter((one) => one.before !== one.after)
     .sort((a, b) => place(table, a.name) - place(table, b.name));
 }
@@ -76,7 +79,7 @@ function told(rows, rest, table) {
   const of = period(table, first.key);
   const until = rows.length > 1 ? period(table, rows.at(-1).key) : null;
   const [main, ...others] = changes(table, first);
-  const was = (one) => `${value(one.before, one.type)} → ${value(one.after, one.type)}`;
+  const was = (one) => `${saidOf(one.before, one.column)} → ${saidOf(one.after, one.column)}`;
   const when = until ? `${of.said}–${until.said}` : (of?.said ?? "");
   const whose = about(table, first.key);
   const notes = [
@@ -102,7 +105,7 @@ function told(rows, rest, table) {
 function line(table, row) {
   const [main] = changes(table, row);
   const of = period(table, row.key);
-  const said = main ? `${value(main.before, main.type)} → ${value(main.after, main.type)}` : "restated";
+  const said = main ? `${saidOf(main.before, main.column)} → ${saidOf(main.after, main.column)}` : "restated";
   return `${[row.key[KIND], of?.said].filter(Boolean).join(" ")}: ${said}`;
 }
 

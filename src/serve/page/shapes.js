@@ -4,6 +4,8 @@ import { FINAL, OPEN, RUNNING } from "./finality.js";
 
 /// The widest bar, in pixels.
 const WIDEST = 88;
+/// One that is narrower has no outline, in pixels.
+const THIN = 6;
 
 /// Where a point is: a bar is at its middle.
 export const at_of = (p) => p.at ?? (p.from + p.to) / 2;
@@ -14,7 +16,9 @@ export function shape(series, scale, data, hatch) {
     return [FINAL, OPEN, RUNNING].map((state) => {
       const shown = series.points.filter((p) => (p.state ?? FINAL) === state && p.y);
       const d = shown.map((p) => bar(p, scale, data)).join("");
-      return svg(`path.bar.${state}.tone${series.tone}`, state === RUNNING ? { d, fill: `url(#${hatch})` } : { d });
+      // An outline would be all that is seen of a thin bar.
+      const thin = shown.some((p) => scale.x(p.to) - scale.x(p.from) < THIN) ? ".thin" : "";
+      return svg(`path.bar.${state}${thin}.tone${series.tone}`, state === RUNNING ? { d, fill: `url(#${hatch})` } : { d });
     });
   }
   const d = series.kind === "steps" ? steps(series.points, scale, data) : line(series.points, scale);

@@ -57,7 +57,7 @@ function mixed(told, most) {
 export function listOf(ctx, name, belongs) {
   const one = panel(name, { size: "w12" });
   const body = h("tbody");
-  one.body.append(scrolled(name, ["table", "#rows", "what a row is"], body, "fold"));
+  one.body.append(scrolled(name, ["table", "#rows", "what a row is"], body, "fold.named"));
   one.refresh = () =>
     one.fill(async () => {
       const mine = (await ctx.askTables()).filter(belongs);
@@ -80,6 +80,20 @@ export function listOf(ctx, name, belongs) {
       mine.forEach((table, at) => text(body.children[at].querySelector(".num"), count(table.rows)));
     });
   return one;
+}
+
+/// A grid of panels, in whose place one sentence stands as long as there is nothing: `{ element, bare(is) }`. `always` stands in any case.
+export function grid(parts, always) {
+  const waits = panel("Nothing to see yet", { size: "w12" });
+  waits.none("No event of this shop has been read yet. Its figures appear with the first one.");
+  for (const one of [waits, always]) one.element.classList.add("always");
+  const element = h("div.grid", null, waits.element, parts, always.element);
+  const bare = (is) => {
+    waits.element.hidden = !is;
+    element.classList.toggle("bare", is);
+  };
+  bare(false);
+  return { element, bare };
 }
 
 /// All tables of a family. Views of a model belong to no family: they stand with those of the model.

@@ -90,8 +90,8 @@ export function stateShown(live, say) {
   const banner = document.getElementById("banner");
   const pill = document.getElementById("state");
   const epoch = document.getElementById("epoch");
-  epoch.after(" ", ...help("epoch"));
-  const generation = h("span", { hidden: true }, " ", help("generation"));
+  epoch.after("\u00a0", ...help("epoch"));
+  const generation = h("span", { hidden: true }, "\u00a0", help("generation"));
   document.getElementById("about").after(generation);
   let known = [];
   return () => {
@@ -157,6 +157,7 @@ export function stateShown(live, say) {
     text(document.getElementById("of"), status.warehouse ?? "");
     document.getElementById("of").title = status.warehouse ?? "";
     text(document.getElementById("about"), about(status));
+    text(document.getElementById("uptime"), uptime(status));
     generation.hidden = status.mode === "serve";
   };
 }
@@ -172,7 +173,11 @@ function lastCommit(status) {
 
 function about(status) {
   if (status.mode === "serve") return `deltamart ${status.version}, without a run`;
+  return `deltamart ${status.version}, generation ${status.generation}`;
+}
+
+function uptime(status) {
+  if (status.mode === "serve") return "";
   const age = Math.max(1000, ms(status.now) - ms(status.started_at));
-  const workers = plural(status.workers.length, "worker");
-  return `deltamart ${status.version}, generation ${status.generation}, up for ${seconds(age)}, ${workers}`;
+  return ` · up for ${seconds(age)} · ${plural(status.workers.length, "worker")}`;
 }

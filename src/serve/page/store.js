@@ -7,7 +7,7 @@ import { choice, h, refill } from "./dom.js";
 import { RUNNING, SAID, finality, rule } from "./finality.js";
 import { DAY, HOUR, MINUTE, count, date, iso, money, ms, percent, plural, startOf, time } from "./format.js";
 import { panel, ranking, scrolled, stack, tile, tiles } from "./panel.js";
-import { allTables, corrected } from "./shared.js";
+import { allTables, corrected, grid } from "./shared.js";
 
 const WINDOW = 5 * MINUTE;
 /// So many of the newest windows are read: two days have 576, so that a part of a day is compared with the same part of the one before.
@@ -230,7 +230,7 @@ export function store(ctx, family) {
         .reverse();
     buying.set(
       count(newest.purchases),
-      `${hour}${by_then ? `; ${count(by_then.units)} by ${time(by_then.until)}` : was("purchases")}`,
+      `${hour}${by_then ? `; ${count(by_then.units)} by ${time(by_then.until)} the hour before` : was("purchases")}`,
       past("purchases"),
     );
     visitors.set(count(newest.customers), `${hour}${was("customers")}`, past("customers"));
@@ -259,7 +259,14 @@ export function store(ctx, family) {
     });
   }
 
-  const timed = [earned, hourly, categories, brands];
+  const panels = grid(
+    [
+      sales.element,
+      stack("w6.x4", rising, funnel),
+      [earned, corrections, hourly, categories, brands].map((one) => one.element),
+    ],
+    all,
+  );
   return {
     title: "Store",
     element: h(
@@ -268,17 +275,13 @@ export function store(ctx, family) {
       h("h1.sr", null, "Store"),
       as_of.element,
       tiles(revenue, units, buying, visitors, whole),
-      h(
-        "div.grid",
-        null,
-        sales.element,
-        stack("w6.x4", rising, funnel),
-        [earned, corrections, hourly, categories, brands, all].map((one) => one.element),
-      ),
+      panels.element,
     ),
     status: (status) => as_of.status(status, family),
     async refresh() {
       const now = await present(ctx.status(), family, "hourly_activity", "hour");
+      panels.bare(now === null);
+      if (now === null) return all.refresh();
       const sold = windowsOf();
       // Each panel says what is wrong with it.
       sold.catch(() => {});
@@ -288,14 +291,10 @@ export function store(ctx, family) {
         funnel.fill(() => showFunnel(now)),
         corrections.refresh(),
         all.refresh(),
-        ...(now === null
-          ? timed.map((one) => one.none("No event of this store has been read yet."))
-          : [
-              earned.fill(() => showEarned(now, sold)),
-              hourly.fill(() => showHours(now, sold)),
-              categories.refresh(now),
-              brands.refresh(now),
-            ]),
+        earned.fill(() => showEarned(now, sold)),
+        hourly.fill(() => showHours(now, sold)),
+        categories.refresh(now),
+        brands.refresh(now),
       ]);
     },
   };
