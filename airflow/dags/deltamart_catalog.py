@@ -73,9 +73,10 @@ def deltamart_catalog():
         timeout=55 * 60,
         mode="reschedule",
         soft_fail=True,
+        retries=2,
     )
 
-    @task.sensor(poke_interval=1, timeout=15 * 60, soft_fail=True)
+    @task.sensor(poke_interval=1, timeout=15 * 60, soft_fail=True, retries=2)
     def claim() -> PokeReturnValue:
         """The only task that takes files."""
         context = get_current_context()
@@ -105,7 +106,7 @@ def deltamart_catalog():
         return drop_folder.archive(file)
 
     @task(trigger_rule="one_failed")
-    def set_aside(file: str) -> None:
+    def set_aside(file: str | None) -> None:
         raise AirflowFailException(drop_folder.set_aside(file))
 
     file = claim()

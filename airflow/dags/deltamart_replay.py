@@ -67,7 +67,7 @@ def months(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     },
 )
 def deltamart_replay():
-    @task
+    @task(retries=2)
     def choose() -> dict[str, str]:
         """The month that is asked for, else the first one without a mark in `history/done`."""
         wanted = get_current_context()["params"]["month"]

@@ -220,6 +220,14 @@ def a_broken_file_fails_the_run():
         lane.nothing_is_left()
 
 
+def a_run_without_a_file_says_so():
+    """What fails before a file was taken, such as a server of Airflow that is away, leaves nothing to set aside."""
+    sys.path.insert(0, str(ROOT / "airflow/dags"))
+    from deltamart_dags import drop_folder
+
+    expect("what is said", drop_folder.set_aside(None), "no file was taken: see the task that failed")
+
+
 def what_is_not_the_fault_of_a_file_leaves_it_waiting():
     lane = Airflow("settings")
     lane.drop("good.txt", catalog_of(50, 9))
@@ -342,7 +350,7 @@ def through_kafka_it_is_waited_for():
 def main():
     catalog_of(300, 7)
     # Two at a time: as many as there are cores in the smallest machine this is run on.
-    lanes = [[a_good_file_is_taken_in], [a_broken_file_fails_the_run, the_dags_import]]
+    lanes = [[a_good_file_is_taken_in, a_run_without_a_file_says_so], [a_broken_file_fails_the_run, the_dags_import]]
     if IS_LONG:
         lanes = [
             [a_file_counts_once, what_is_not_the_fault_of_a_file_leaves_it_waiting, two_at_once_take_two_files],

@@ -71,9 +71,11 @@ def archive(file: str) -> str:
     return _end(pathlib.Path(file), "done", [TRIAL, LOAD])
 
 
-def set_aside(file: str) -> str:
+def set_aside(file: str | None) -> str:
     """Puts a file that the trial refused into `rejected`, with the reason. Any other goes back to those that wait, since
     it was not the file that failed. Tells in words what became of it."""
+    if file is None:
+        return "no file was taken: see the task that failed"
     path = pathlib.Path(file)
     trial = said(path.parent.parent / TRIAL)
     if trial.get("exit_code", 0) != 0:
