@@ -1,8 +1,10 @@
 """What the page says beside a real `run`, in a real browser. See scripts/page-check."""
 import json
 import re
+import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from browser import PATIENCE_S, Browser
 from page_looks import looked_at, nobody_is_locked_out, opened, pictures
-from page_run import Run, deltamart, free_port, number, page_at, same, say
+from page_run import DELTAMART, Run, deltamart, free_port, number, page_at, same, say
 from page_rows import a_table_is_walked_through, a_word_is_explained, the_last_commit_is_seen, what_has_no_windows_is_not_drawn
 from page_store import the_store
 
@@ -235,9 +237,42 @@ def main():
         finally:
             if run.process.poll() is None:
                 run.end()
+        say("a server without a run says what it knows, and nothing else")
+        a_server_without_a_run(browser, made, folder)
         say("the store and what is declared have their pages too")
         the_store(browser, made / "store", folder)
     say("the page is well")
+
+
+def a_server_without_a_run(browser, made, folder):
+    """What only a run counts is not said to be nothing."""
+    port = free_port()
+    server = subprocess.Popen([DELTAMART, "serve", f"127.0.0.1:{port}", "--warehouse", "page.db"], cwd=made, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        answers(port)
+        opened(browser, address, "#/pipeline")
+        panels = "return [...document.querySelectorAll('.panel')].filter((one) => one.checkVisibility()).map((one) => one.querySelector('h2').textContent)"
+        same("panels", browser.run(panels), ["Watermarks", "No run is computing here", "Tables of every family"])
+        same("figures", browser.run("return document.querySelector('.tiles').checkVisibility()"), False)
+        nobody_is_locked_out(browser, address, ["#/shop/shop", "#/pipeline", "#/deltas"])
+        if folder:
+            pictures(browser, address, folder, "served")
+        same("console", browser.console(), [])
+    finally:
+        browser.open("about:blank")
+        server.send_signal(signal.SIGINT)
+        server.wait(PATIENCE_S)
+
+
+def answers(port):
+    """Waits until somebody listens there."""
+    for _ in range(PATIENCE_S * 10):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
 
 
 def nothing(browser, made, folder):
@@ -247,12 +282,7 @@ def nothing(browser, made, folder):
     (empty / "events.jsonl").touch()
     run = Run(empty, empty / "events.jsonl", free_port())
     try:
-        for _ in range(PATIENCE_S * 10):
-            try:
-                socket.create_connection(("127.0.0.1", run.port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        answers(run.port)
         opened(browser, run.address, "")
         said = browser.run("return [...document.querySelectorAll('.none')].filter((one) => one.checkVisibility()).map((one) => one.textContent)")
         same("what an empty shop says, once", said, ["No event of this shop has been read yet. Its figures appear with the first one."])

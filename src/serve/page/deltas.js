@@ -262,6 +262,7 @@ export function deltasView(ctx) {
       if (ctx.status()?.mode === "serve") {
         one.none("A server without a run sees no deltas: they are told by the run that writes them.");
         summary.none("Nothing is committed here.");
+        pause.disabled = true;
       } else if (!source && !timer && ctx.status()) begin();
     },
     leave() {

@@ -77,11 +77,6 @@ export function pipelineView(ctx) {
 
   function figures(status, past) {
     const of = (name) => (status.records ? past.slice(-120) : []).map((one) => one[name]);
-    if (status.mode === "serve") {
-      [rate_in, rate_out, fresh, lag].forEach((one) => one.set("–", "no run is computing", null, "none"));
-      [records, refused].forEach((one) => one.set("–", "not counted without a run", null, "none"));
-      return;
-    }
     rate_in.set(
       `${rate(status.rate_in)}/s`,
       absent(status.read_share) ? "events" : `events; ${percent(status.read_share, 0)} read`,
@@ -202,32 +197,40 @@ export function pipelineView(ctx) {
     );
   }
 
+  const strip = tiles(rate_in, rate_out, fresh, lag, records, refused);
+  const away = stack("w6.x4", lists.sinks.one, workers, snapshot);
+  const no_run = panel("No run is computing here", { size: "w6.x8" });
+  no_run.none(
+    "A server without a run knows what the warehouse holds: the watermarks, and the tables below. Rates, freshness, lag, sources, sinks, workers, snapshots and memory are known to a run alone.",
+  );
+  const of_run = [lists.sources.one, lists.late.one, live, lists.refused.one, flow].map((one) => one.element);
   return {
     title: "Pipeline",
     element: h(
       "div.view",
       null,
       h("h1.sr", null, "Pipeline"),
-      tiles(rate_in, rate_out, fresh, lag, records, refused),
+      strip,
       h(
         "div.grid",
         null,
         stack("w6.x4", lists.marks.one, lists.sources.one, lists.late.one),
-        stack("w6.x4", lists.sinks.one, workers, snapshot),
+        [away, no_run.element],
         [live, lists.refused.one, flow, kept].map((one) => one.element),
       ),
     ),
     refresh: () => kept.refresh(),
     status(status, past, advanced) {
       const now = ms(status.now);
-      figures(status, past);
+      const is_served = status.mode === "serve";
+      for (const element of [strip, away, ...of_run]) element.hidden = is_served;
+      no_run.element.hidden = !is_served;
       marks(status, now, advanced);
+      if (is_served) return;
+      figures(status, past);
       lists.sinks.one.element.classList.toggle("first", waiting(status).length > 0);
-      if (!status.workers.length) workers.none("No run is computing.");
-      else {
-        workers.ok();
-        refill(worker_list, status.workers, () => status.workers.map((one) => meter(one)));
-      }
+      workers.ok();
+      refill(worker_list, status.workers, () => status.workers.map((one) => meter(one)));
       if (!status.snapshot) snapshot.none(
           "None yet. A restart would read everything again from the first record, and count nothing twice: it only takes longer.",
         );
@@ -264,11 +267,8 @@ export function pipelineView(ctx) {
             .concat(rest ? { label: `${most.length - OPERATORS} others`, value: rest, said: count(rest) } : []),
         );
       }
-      if (!status.graph?.nodes.length) flow.none("No run is computing: there is no dataflow.");
-      else {
-        flow.ok();
-        picture.set(status.graph, new Map(waiting(status).map((one) => [`sink:${one.name}`, one.waits_for])));
-      }
+      flow.ok();
+      picture.set(status.graph, new Map(waiting(status).map((one) => [`sink:${one.name}`, one.waits_for])));
     },
   };
 }
