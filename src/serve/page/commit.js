@@ -18,6 +18,7 @@ export function lastCommit() {
   const one = panel("Last commit", { size: "w4.x3", word: "epoch" });
   const list = h("ol.ranking");
   one.body.append(list);
+  one.element.classList.add("short");
   one.note("what it wrote, by table");
   return {
     element: one.element,

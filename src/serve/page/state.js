@@ -78,7 +78,7 @@ function quiet(status, now) {
       const at = absent(one.watermark) ? null : ms(one.watermark);
       const stand = at === null ? "" : ` Figures stand at ${date(at)} ${year(at)} ${time(at)}.`;
       return {
-        key: `No new ${words(one.name)} events`,
+        key: `No new ${words(one.name).replace(/ events$/, "")} events`,
         calm: true,
         said: `Nothing new has come since ${clock(one.stands.since)}.${stand} If events should come, check that they are sent.`,
         age: now - ms(one.stands.since),

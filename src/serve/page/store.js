@@ -75,8 +75,8 @@ export function store(ctx, family) {
     });
 
   async function showSales(now, sold) {
-    const is_running = (end, row) =>
-      now !== null && finality(rule(ctx.status(), family, now), end, row.is_final) === RUNNING;
+    const by = rule(ctx.status(), family, now);
+    const is_running = (at, row) => finality(by, ms(at) + WINDOW, row.is_final) === RUNNING;
     // A window may have more products than are shown: what it sold is asked for by itself.
     const [found, sums] = await Promise.all([
       rows("product_sales", { by: "window_start", order: "desc", limit: 40 }),
@@ -88,7 +88,7 @@ export function store(ctx, family) {
     const windows = new Map();
     for (const row of found.rows) windows.set(row.window_start, [...(windows.get(row.window_start) ?? []), row]);
     const shown = [...windows].filter(([at]) => totals.has(at));
-    refill(sales_rows, shown.map(([at, of]) => [at, of, totals.get(at)]), () =>
+    refill(sales_rows, shown.map(([at, of]) => [at, of, totals.get(at), is_running(at, of[0])]), () =>
       shown.map(([at, of]) => [
         h(
           "tr.group",
@@ -97,7 +97,7 @@ export function store(ctx, family) {
             "th",
             { scope: "col" },
             `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
-            is_running(ms(at) + WINDOW, of[0]) && h("span.beside", null, "so far"),
+            is_running(at, of[0]) && h("span.beside", null, "so far"),
           ),
           h("td.num", null, count(totals.get(at).units)),
           h("td.num", null, money(totals.get(at).revenue)),
