@@ -19,12 +19,14 @@ fn the_commands_of_every_page_run() {
         let script = script(block).replace(BROKERS, &stack.brokers).replace(REGISTRY, &stack.registry);
         let lines = script.lines().map(|line| {
             let line = line.split(" #").next().unwrap_or_default();
-            match line.split_whitespace().nth(1) {
+            let more = match line.split_whitespace().nth(1) {
                 // Or it would read on and on.
-                Some("run") => format!("{line} --to-end"),
-                Some("simulate") => format!("{line} --events 3000"),
-                Some(_) | None => line.to_owned(),
-            }
+                Some("run") => "--to-end",
+                Some("simulate") => "--events 3000",
+                Some(_) | None => "",
+            };
+            let is_said = more.split(' ').next().is_some_and(|flag| line.contains(flag));
+            if is_said { line.to_owned() } else { format!("{line} {more}") }
         });
         run(block, &lines.collect::<Vec<_>>().join("\n"), &stack.path(""), programs.path());
     }
