@@ -4,6 +4,7 @@ pub mod examples;
 pub mod fresh;
 pub mod sinks;
 pub mod sources;
+pub mod turns;
 
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use turns::Turns;
 
 /// The last commit of a warehouse, whichever run made it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +91,8 @@ pub struct Stats {
     pub sources: Sources,
     /// Where rows go.
     pub sinks: Sinks,
+    /// Which workers go on.
+    pub turns: Turns,
     /// Where the warehouse is.
     last_commit: Mutex<LastCommit>,
     /// How fresh the tables were after each of the last commits.

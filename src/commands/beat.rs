@@ -114,6 +114,9 @@ pub(super) struct Heartbeat {
     /// Which part of the time since the beat before each worker computed, where the system tells.
     #[serde(default)]
     pub busy_share: BTreeMap<usize, f64>,
+    /// For how many milliseconds workers have not come back from what they compute; those that do are not here.
+    #[serde(default)]
+    pub stuck_ms: BTreeMap<usize, u64>,
     /// Memory that the process holds, in bytes, where the system tells.
     #[serde(default)]
     pub resident_bytes: Option<u64>,
@@ -211,6 +214,7 @@ impl Heartbeat {
             rate_in: None,
             rates_in: BTreeMap::new(),
             busy_share: BTreeMap::new(),
+            stuck_ms: stats.turns.stuck_ms(),
             resident_bytes: process::resident_bytes(),
             who: Some(who.clone()),
             counter: 0,

@@ -123,12 +123,17 @@ struct Worker {
 pub(super) fn run(timely: &mut Timely, shared: &Arc<Shared>) {
     let turn = shared.options.turns.join(format!("worker {}", timely.index()));
     let mut worker = Worker::start(timely, shared);
-    while !worker.turn(timely, &turn) {}
+    let turning = shared.signals.stats.turns.begin(worker.index);
+    while !worker.turn(timely, &turn) {
+        turning.next();
+    }
     let Worker { shared, index, epoch, lanes, ledger, ticker, .. } = worker;
     drop((lanes, ticker));
     while timely.has_dataflows() {
+        turning.next();
         step(timely, &turn, PARK);
     }
+    drop(turning);
     let mut ended = shared.ended.lock();
     ended.epoch = epoch;
     if shared.options.take_state {

@@ -85,7 +85,9 @@ fn of(served: &Served, of_run: &OfRun, last: &LastCommit) -> Value {
 /// What only a run counts.
 fn counts(served: &Served, stats: &Stats, rates: &Rates, fresh: Option<(u64, u64)>) -> Value {
     let of = |count: &std::sync::atomic::AtomicU64| count.load(Relaxed);
-    let worker = |number| json!({ "number": number, "busy_share": rates.busy.get(&number) });
+    let stuck_ms = stats.turns.stuck_ms();
+    let worker =
+        |number| json!({ "number": number, "busy_share": rates.busy.get(&number), "stuck_ms": stuck_ms.get(&number) });
     let share = |portion: crate::source::Portion| {
         if portion.of == 0 { 1.0 } else { (portion.done as f64 / portion.of as f64).min(1.0) }
     };

@@ -335,18 +335,33 @@ fn memory(status: &Status) -> Section {
 }
 
 fn workers(status: &Status) -> Section {
-    let (mut said, mut more) = ("nothing is known of them".to_owned(), Vec::new());
+    let (mut said, mut more, mut is_wrong) = ("nothing is known of them".to_owned(), Vec::new(), false);
     if let Some(run) = &status.run {
         said = grouped(run.workers as u64);
-        if status.running().is_some() && !run.busy_share.is_empty() {
-            let percent = |share: &f64| (100.0 * share).round();
-            let of = run.busy_share.values();
-            let (least, most) = (of.clone().map(percent).fold(100.0, f64::min), of.map(percent).fold(0.0, f64::max));
-            said += &if least == most { format!(", busy {most} %") } else { format!(", busy {least} to {most} %") };
-            let each =
-                run.busy_share.iter().map(|(number, share)| format!("worker {number}: busy {} %", percent(share)));
+        if status.running().is_some() {
+            if !run.busy_share.is_empty() {
+                let of = run.busy_share.values().map(percent);
+                let (least, most) = (of.clone().fold(100.0, f64::min), of.fold(0.0, f64::max));
+                said += &if least == most { format!(", busy {most} %") } else { format!(", busy {least} to {most} %") };
+            }
+            if !run.stuck_ms.is_empty() {
+                (said, is_wrong) = (format!("{said}, {} stuck", run.stuck_ms.len()), true);
+            }
+            let each = (0..run.workers).filter_map(|number| Some(format!("worker {number}: {}", worker(run, number)?)));
             more.extend(each.map(|worker| indented(&worker)));
         }
     }
-    Section { subject: Subject::Workers, said, more, asks: Asks::Nothing }
+    Section { subject: Subject::Workers, said, more, asks: help(is_wrong) }
+}
+
+/// How busy a worker is, or for how long it has not come back from what it computes.
+fn worker(run: &Heartbeat, number: usize) -> Option<String> {
+    let busy = run.busy_share.get(&number).map(|share| format!("busy {} %", percent(share)));
+    let stuck = run.stuck_ms.get(&number).map(|ms| format!("stuck for {}", span::show(*ms as i64)));
+    let all: Vec<_> = busy.into_iter().chain(stuck).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn percent(share: &f64) -> f64 {
+    (100.0 * share).round()
 }

@@ -70,6 +70,7 @@ fn what_is_wrong_is_said_by_the_section_that_it_is_of() {
         (json!({ "silent": { "shop": since } }), Some(Subject::Watermark)),
         (json!({ "waits_for": [waits], "sinks": [sink] }), Some(Subject::Sinks)),
         (json!({ "waits_for": ["no space"], "journal_waits_for": "no space" }), Some(Subject::State)),
+        (json!({ "stuck_ms": { "0": 12_000 } }), Some(Subject::Workers)),
     ] {
         let asked = asked(&status(changed.clone()));
         assert_eq!(asked, of.map(|of| (of, Asks::Help)).into_iter().collect::<Vec<_>>(), "{changed}");

@@ -302,15 +302,12 @@ const facts = (pairs) => pairs.map(([name, said]) => h("div", null, h("dt", null
 function meter(one) {
   const bar = h("span.bar", { "aria-hidden": "true" });
   bar.style.setProperty("--share", Math.min(1, one.busy_share ?? 0));
+  const share = one.busy_share >= FULL ? `${percent(one.busy_share, 0)}, at its limit` : percent(one.busy_share, 0);
   return h(
     one.busy_share >= FULL ? "li.full" : "li",
     null,
     h("span.label", null, `worker ${one.number}`),
-    h(
-      "span.said",
-      null,
-      one.busy_share >= FULL ? `${percent(one.busy_share, 0)}, at its limit` : percent(one.busy_share, 0),
-    ),
+    h("span.said", null, one.stuck_ms ? bad(`stuck for ${duration(one.stuck_ms)}`) : share),
     bar,
   );
 }
