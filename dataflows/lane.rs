@@ -5,14 +5,14 @@ use crate::state::{Kept, Ledger};
 use crate::table::{Column, Field, Person, TableId, Value};
 use crate::time::{Instant, Settings, Time, is_silent};
 use crate::{Collection, Stream};
-use differential_dataflow::ExchangeData;
+use differential_dataflow::Data;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Scope;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
@@ -65,25 +65,19 @@ impl<'s> Lane<'s> {
         self.ledger.restored(self.scope, kept)
     }
 
-    /// The rows of a table. At most one of a key at the end of each epoch; the order of rows puts the key first, and
-    /// `key_hash` depends on the key alone. Rows of nobody are not shown. Nothing changes at odd epochs: what was
-    /// restored says nothing new.
-    pub fn rows<R: ExchangeData>(
-        &mut self,
-        id: TableId,
-        fields: Vec<Field<R>>,
-        key_hash: impl Fn(&R) -> u64 + 'static,
-        rows: Collection<'s, R>,
-    ) {
+    /// The rows of a table, which stay where they were made: all of a key are made on one worker, as they are if the last
+    /// operator that sends records from worker to worker sends them by the key or a part of it. At most one of a key at the
+    /// end of each epoch; the order of rows puts the key first. Rows of nobody are not shown. Nothing changes at odd epochs:
+    /// what was restored says nothing new.
+    pub fn rows<R: Data>(&mut self, id: TableId, fields: Vec<Field<R>>, rows: Collection<'s, R>) {
         let persons = persons(fields.iter().map(|field| &field.column));
         let values = move |row: &R| {
             let values: Vec<Value> = fields.iter().map(|field| (field.value)(row)).collect();
             (!is_nobodys(&values, &persons)).then_some(values)
         };
         let changes = Rc::clone(&self.changes);
-        let by_key = Exchange::new(move |(row, _, _): &(R, Time, isize)| key_hash(row));
         // Nothing is sent on: that an epoch is closed downstream says that its changes are there.
-        let closed: Stream<'s, ()> = rows.inner.unary_frontier(by_key, id.name(), move |_cap, _info| {
+        let closed: Stream<'s, ()> = rows.inner.unary_frontier(Pipeline, id.name(), move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Vec<(R, isize)>)>::new();
             move |(input, frontier), output: &mut Nothing<'_>| {
                 input.for_each_time(|cap, batches| {

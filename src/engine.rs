@@ -29,7 +29,7 @@ use dataflows::operators::TopTwo;
 use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
-use intake::Intake;
+use intake::{Intake, Reads};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -243,6 +243,8 @@ struct Shared {
     options: Options,
     signals: Signals,
     full: AtomicBool,
+    /// Which sources are read in the first epoch.
+    reads: Reads,
     /// The clock of the first epoch.
     started_ms: Instant,
     failure: Mutex<Option<EngineError>>,
@@ -353,6 +355,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let archived = intake.partitions.iter().map(|partition| archives(partition).map(Arc::from)).collect();
     let shares = Mutex::new(std::mem::take(&mut resume.state));
     let shared = Arc::new(Shared {
+        reads: intake.reads(),
         intake,
         archived,
         started_ms: (options.clock)(),

@@ -270,7 +270,7 @@ impl Trouble {
 }
 
 /// What is read to its then end before what: prices are known before anything is sold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ReadOrder {
     /// What others look things up in.
     Catalog,

@@ -19,8 +19,6 @@ use replay::Replay;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) struct Slot {
     source: Box<dyn Source>,
@@ -39,8 +37,8 @@ pub(super) struct Slot {
     at_end_since: Vec<Option<Instant>>,
     /// The lane of all its records.
     pub(super) lane: usize,
-    /// It is read before others of its lane, and has not come to its end.
-    leads: Option<(ReadOrder, Arc<Vec<Leading>>)>,
+    /// It is read before others of its lane, and no epoch was closed since it came to its end.
+    leads: Option<ReadOrder>,
     retry: Option<(std::time::Instant, Backoff)>,
     /// Why it is tried again.
     waits_for: Option<String>,
@@ -139,14 +137,19 @@ impl Slot {
     pub(super) fn move_on(&mut self, epoch: Time) {
         if self.epoch < epoch {
             self.epoch = epoch;
-            // What others read builds on all that came before.
-            if (self.ended || self.cut && self.replay.is_none())
-                && let Some((order, leading)) = self.leads.take()
-            {
-                leading[self.lane][order as usize].fetch_sub(1, Ordering::AcqRel);
-            }
+            self.leads = self.still_leads();
             self.cut = false;
         }
+    }
+
+    /// At which place it is read before others, unless it has come to its end.
+    fn still_leads(&self) -> Option<ReadOrder> {
+        self.leads.filter(|_| !(self.ended || self.cut && self.replay.is_none()))
+    }
+
+    /// Whether everything was read again that was read of it in an epoch that is replayed.
+    fn has_read_again(&self, epoch: Time) -> bool {
+        self.epoch > epoch || self.cut
     }
 
     /// The partitions that were known to hold nothing more for so long, by their numbers among all; and since when.
@@ -213,12 +216,12 @@ impl Slot {
     }
 }
 
-/// How many sources of a lane there still are to be read before others, by their order.
-type Leading = [AtomicUsize; ReadOrder::Live as usize];
+/// Of each lane the place whose sources are read: the first at which not all have come to their end. Nothing if all have,
+/// and those are read that stand before no others.
+pub(super) type Reads = Vec<Option<ReadOrder>>;
 
 pub(super) struct Intake {
     slots: Vec<Mutex<Slot>>,
-    leading: Arc<Vec<Leading>>,
     /// All partitions, by number.
     pub(super) partitions: Vec<Partition>,
     /// Of each the span of event time that is taken.
@@ -239,8 +242,7 @@ impl Intake {
         replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
         let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let of_lanes: Vec<Leading> = families.iter().map(|_| Leading::default()).collect();
-        let (mut slots, leading, mut sequences) = (Vec::new(), Arc::new(of_lanes), vec![0..0; families.len()]);
+        let (mut slots, mut sequences) = (Vec::new(), vec![0..0; families.len()]);
         let mut lanes = Vec::new();
         for mut source in sources {
             let own = source.partitions();
@@ -268,10 +270,7 @@ impl Intake {
             let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
             let (first, count) = (partitions.len() as u32, own.len() as u32);
             let order = source.read_order();
-            let leads = (order != ReadOrder::Live).then(|| (order, Arc::clone(&leading)));
-            if leads.is_some() {
-                leading[lane][order as usize].fetch_add(1, Ordering::AcqRel);
-            }
+            let leads = (order != ReadOrder::Live).then_some(order);
             let is_the_sequence = source.is_sequence() && sequences[lane].is_empty();
             if is_the_sequence {
                 sequences[lane] = first..first + count;
@@ -298,7 +297,7 @@ impl Intake {
                 file: None,
             }));
         }
-        Ok(Intake { slots, leading, partitions, lanes, takes, sequences, identities: Mutex::new(identities) })
+        Ok(Intake { slots, partitions, lanes, takes, sequences, identities: Mutex::new(identities) })
     }
 
     /// What makes each partition the log it is, as `topic/partition`: of some it is only known once
@@ -340,17 +339,37 @@ impl Intake {
         self.slots.iter().map(|slot| slot.lock())
     }
 
-    /// The sources whose turn it is and that nobody is reading right now: of each lane those of the first place that
-    /// has not come to its end. What is replayed knows its epochs.
-    pub(super) fn free_slots(&self) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
-        let first = |leading: &Leading| leading.iter().position(|sources| sources.load(Ordering::Acquire) > 0);
-        let firsts: Vec<_> = self.leading.iter().map(first).collect();
+    /// The sources whose turn it is and that nobody is reading right now. What is replayed knows its epochs.
+    pub(super) fn free_slots(&self, reads: &Reads) -> impl Iterator<Item = MutexGuard<'_, Slot>> {
         self.slots.iter().filter_map(move |slot| {
             let slot = slot.try_lock()?;
-            let first = firsts[slot.lane];
-            let place = slot.leads.as_ref().map(|(place, _)| *place as usize);
-            (place == first || first.is_none() || slot.is_replaying()).then_some(slot)
+            let place = reads[slot.lane];
+            (slot.leads == place || place.is_none() || slot.is_replaying()).then_some(slot)
         })
+    }
+
+    /// What is to be read in the open epoch.
+    pub(super) fn reads(&self) -> Reads {
+        self.first_places(|slot| slot.leads)
+    }
+
+    /// What is to be read in the next epoch, if the open one closes now.
+    pub(super) fn reads_next(&self) -> Reads {
+        self.first_places(Slot::still_leads)
+    }
+
+    fn first_places(&self, place: impl Fn(&Slot) -> Option<ReadOrder>) -> Reads {
+        let mut reads = vec![None; self.sequences.len()];
+        for slot in self.slots() {
+            let first: &mut Option<ReadOrder> = &mut reads[slot.lane];
+            *first = first.iter().copied().chain(place(&slot)).min();
+        }
+        reads
+    }
+
+    /// Whether every source has read again what was read of it in an epoch that is replayed.
+    pub(super) fn has_read_again(&self, epoch: Time) -> bool {
+        self.slots().all(|slot| slot.has_read_again(epoch))
     }
 }
 

@@ -6,7 +6,7 @@ mod cut;
 mod ticker;
 
 use super::deliver::{Aside, Asides, deliver};
-use super::intake::Dealt;
+use super::intake::{Dealt, Reads};
 use super::{EngineError, Shared, partition_name};
 use crate::archived::Archived;
 use crate::commit::{ByTheWorld, Piece};
@@ -58,6 +58,8 @@ struct Tick {
     clock_ms: Instant,
     /// The clock by which the records of the next epoch are judged.
     opens_ms: Instant,
+    /// Which sources of each lane are read in the next epoch.
+    reads: Reads,
     /// A replayed epoch: where the watermark of each lane is after it, and where it is going.
     known: Option<Vec<(Instant, Instant)>>,
     /// What is held after this epoch is written down.
@@ -90,6 +92,8 @@ struct Worker {
     /// The open epoch.
     epoch: Time,
     clock_ms: Instant,
+    /// Which sources are read in it.
+    reads: Rc<Reads>,
     lanes: Vec<Lane>,
     asides: Asides,
     ledger: Ledger,
@@ -214,6 +218,7 @@ impl Worker {
             index,
             epoch,
             clock_ms,
+            reads: Rc::new(shared.reads.clone()),
             lanes,
             asides,
             ledger,
@@ -239,7 +244,7 @@ impl Worker {
         let mut busy = false;
         // While the operators finish the epoch of a snapshot, the next one does not open.
         while !self.is_finishing() && !self.is_last {
-            let tick = self.ticks.borrow_mut().pop_front();
+            let tick = self.ticks.borrow_mut().pop_front_if(|tick| self.may_close(tick));
             let Some(tick) = tick else { break };
             busy = true;
             self.close(tick);
@@ -254,6 +259,12 @@ impl Worker {
         busy |= matches!(self.cut, Some(Cut::Writing { .. }));
         step(timely, turn, if busy { Duration::ZERO } else { PARK });
         false
+    }
+
+    /// Whether what belongs to the open epoch was read: one that is replayed closes only when our own sources have come to
+    /// where it ended. Others wait for theirs.
+    fn may_close(&self, tick: &Tick) -> bool {
+        tick.known.is_none() || self.shared.has_failed() || self.shared.intake.has_read_again(tick.epoch)
     }
 
     /// Closes the open epoch and, unless a snapshot is taken after it, opens the next.
@@ -315,6 +326,7 @@ impl Worker {
     fn open(&mut self, tick: &Tick) {
         self.epoch = tick.next;
         self.clock_ms = tick.opens_ms;
+        self.reads = Rc::new(tick.reads.clone());
         self.is_last = tick.last;
         (self.taken, self.taken_bytes) = (0, 0);
         self.advance(self.epoch);
@@ -341,9 +353,9 @@ impl Worker {
         if !self.ahead.is_empty() {
             return false;
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, reads) = (Arc::clone(&self.shared), Rc::clone(&self.reads));
         let mut any = false;
-        for mut slot in shared.intake.free_slots() {
+        for mut slot in shared.intake.free_slots(&reads) {
             // What is replayed has its epoch's size.
             let full = self.taken >= self.quota || self.taken_bytes >= self.quota_bytes;
             if full && !slot.is_replaying() {

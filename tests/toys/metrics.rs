@@ -11,7 +11,6 @@ use dataflows::state::{Forgets, Kept, KeptBy};
 use dataflows::table::{Column, Declared, Field, Person, Role, Table, TableId, Type, Value, column, field, key};
 use dataflows::time::{Instant, Settings};
 use dataflows::window::Window;
-use differential_dataflow::Hashable;
 use timely::dataflow::operators::Concat;
 
 dataflows::taps! {
@@ -104,7 +103,7 @@ pub fn build<'s>(lane: &mut Lane<'s>, split: &Split<'s>) {
     let said = split.handed.stream().concat(lane.restored(&OUT));
     let sums = Totals { name: OUT.name, end: Box::new(|_: &String| None), kept: Some(&OUT) };
     let rows = freeze(totals(said, lane.watermarks(), &lane.settings, &lane.ledger, sums));
-    lane.rows(TOY_LOANS, loans_fields(), |(toy, _)| toy.hashed(), rows);
+    lane.rows(TOY_LOANS, loans_fields(), rows);
 
     let seen = split.children.stream().concat(lane.restored(&PANES));
     let gained = distinct(seen, lane.watermarks(), &lane.settings, &lane.ledger, &PANES);
@@ -113,5 +112,5 @@ pub fn build<'s>(lane: &mut Lane<'s>, split: &Split<'s>) {
     let counts = totals(gained, lane.watermarks(), &lane.settings, &lane.ledger, leaves);
     let (end, name) = (|(window, _): &(Window, isize)| window.end(), "toys/children/open");
     let rows = finality(counts, lane.watermarks(), &lane.settings, &lane.ledger, name, Settings::final_cut, end);
-    lane.rows(TOY_CHILDREN, children_fields(), |((window, _), _)| window.hashed(), freeze(rows));
+    lane.rows(TOY_CHILDREN, children_fields(), freeze(rows));
 }

@@ -11,7 +11,6 @@ use crate::shop::metric::{Metric, person};
 use crate::shop::operators::sessions::Session;
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, key};
 use crate::time::Instant;
-use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("active_sessions", || {
     let doc = "One row per open session. No sign-out has closed it, and it has not timed out at the watermark.";
@@ -44,5 +43,5 @@ fn build(shop: &mut Shop<'_>) {
     let judged = finality(unclosed, watermarks, &lane.settings, &lane.ledger, name, |_, watermark| watermark, end);
     let rows = freeze(judged.filter(|(_, timed_out)| !timed_out))
         .map(|(Session { user_id, opened_at, .. }, _)| (user_id, opened_at));
-    lane.rows(ACTIVE_SESSIONS.table, fields(), |(user_id, _)| user_id.hashed(), rows);
+    lane.rows(ACTIVE_SESSIONS.table, fields(), rows);
 }

@@ -30,5 +30,5 @@ fn build(shop: &mut Shop<'_>) {
     let names = Names { panes: &PANES, counts: "shop/checkouts/counts", open: "shop/checkouts/open_windows" };
     let seen = shop.split.checked_out.stream();
     let rows = users_per_window(&shop.lane, seen, names);
-    shop.lane.rows(CHECKOUT_METRICS.table, users_per_window::fields(COUNT), users_per_window::key_hash, rows);
+    shop.lane.rows(CHECKOUT_METRICS.table, users_per_window::fields(COUNT), rows);
 }

@@ -11,7 +11,6 @@ use crate::shop::operators::carts::Cart;
 use crate::shop::operators::prices::PricedLine;
 use crate::shop::raw::BUYER;
 use crate::table::{Declared, Field, Person, Role, Table, TableId, Type, Value, column, field, key, nullable};
-use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movie_sale_lines", || {
     let doc = "One row per item sold. Each distinct add to a cart up to the cart's earliest checkout is one, and each purchase.";
@@ -65,5 +64,5 @@ fn fields() -> Vec<Field<PricedLine>> {
 
 fn build(shop: &mut Shop<'_>) {
     let lines = shop.sale_lines();
-    shop.lane.rows(MOVIE_SALE_LINES.table, fields(), |row| row.line.cart.hashed(), lines);
+    shop.lane.rows(MOVIE_SALE_LINES.table, fields(), lines);
 }

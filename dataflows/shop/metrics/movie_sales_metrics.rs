@@ -14,7 +14,6 @@ use crate::state::{Forgets, Kept};
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, column, field, key};
 use crate::time::{DAY_MS, Instant};
 use crate::window::{day, week};
-use differential_dataflow::Hashable;
 use differential_dataflow::difference::{IsZero, Semigroup};
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::Concat;
@@ -148,5 +147,5 @@ fn build(shop: &mut Shop<'_>) {
     let end = move |(_, window): &(ItemId, SalesWindow)| Some(window.week_end()? + longer_ms?);
     let sums = Totals { name: SUMS.name, end: Box::new(end), kept: Some(&SUMS) };
     let rows = freeze(totals(said.concat(lane.restored(&SUMS)), lane.watermarks(), &lane.settings, &lane.ledger, sums));
-    lane.rows(MOVIE_SALES_METRICS.table, fields(), |((movie_id, _), _)| movie_id.hashed(), rows);
+    lane.rows(MOVIE_SALES_METRICS.table, fields(), rows);
 }

@@ -14,7 +14,6 @@ use crate::shop::operators::prices::PricedLine;
 use crate::state::{Forgets, Kept};
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, column, field, key, nullable};
 use crate::time::Instant;
-use differential_dataflow::Hashable;
 use differential_dataflow::difference::{IsZero, Semigroup};
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::vec::Map;
@@ -131,5 +130,5 @@ fn build(shop: &mut Shop<'_>) {
     let said = lane.scope.concatenate([views, adds, sold, rated, lane.restored(&SUMS)]);
     let sums = Totals { name: SUMS.name, end: Box::new(|_: &ItemId| None), kept: Some(&SUMS) };
     let rows = freeze(totals(said, lane.watermarks(), &lane.settings, &lane.ledger, sums));
-    lane.rows(MOVIE_STATISTICS.table, fields(), |(movie_id, _)| movie_id.hashed(), rows);
+    lane.rows(MOVIE_STATISTICS.table, fields(), rows);
 }

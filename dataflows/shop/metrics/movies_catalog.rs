@@ -11,7 +11,6 @@ use crate::shop::metric::Metric;
 use crate::shop::operators::versions::Version;
 use crate::shop::raw::content_fields;
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, field, incidental, key};
-use differential_dataflow::Hashable;
 
 static DECLARED: Declared = Declared::new("movies_catalog", || {
     let doc = "One row per catalog item, with the version that is valid at the watermark.";
@@ -39,5 +38,5 @@ fn fields() -> Vec<Field<Row>> {
 fn build(shop: &mut Shop<'_>) {
     // When a version takes effect is no part of the row.
     let rows = freeze(shop.versions_in_force()).map(|(item, version)| (item, Version { effective_at: 0, ..version }));
-    shop.lane.rows(MOVIES_CATALOG.table, fields(), |(item_id, _)| item_id.hashed(), rows);
+    shop.lane.rows(MOVIES_CATALOG.table, fields(), rows);
 }

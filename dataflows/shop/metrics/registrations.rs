@@ -29,5 +29,5 @@ fn build(shop: &mut Shop<'_>) {
     let names = Names { panes: &PANES, counts: "shop/registrations/counts", open: "shop/registrations/open_windows" };
     let seen = shop.split.registered.stream();
     let rows = users_per_window(&shop.lane, seen, names);
-    shop.lane.rows(USER_REGISTRATION_METRICS.table, users_per_window::fields(COUNT), users_per_window::key_hash, rows);
+    shop.lane.rows(USER_REGISTRATION_METRICS.table, users_per_window::fields(COUNT), rows);
 }

@@ -12,7 +12,6 @@ use crate::shop::operators::minutes::{CONTRIBUTIONS, EXTENT, Minute, MinutesInpu
 use crate::shop::operators::sessions::OfMinutes;
 use crate::table::{ByMinute, Declared, Field, Role, Table, TableId, Type, Value, column, field, key, nullable};
 use crate::{Collection, Stream};
-use differential_dataflow::Hashable;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
@@ -72,7 +71,7 @@ fn fields() -> Vec<Field<Minute>> {
 fn build(shop: &mut Shop<'_>) {
     let of_minutes = shop.of_minutes();
     let rows = rows(&shop.lane, of_minutes);
-    shop.lane.rows(SESSION_METRICS.table, fields(), |minute| minute.at.hashed(), rows);
+    shop.lane.rows(SESSION_METRICS.table, fields(), rows);
 }
 
 /// A row per minute of what sessions say of minutes.

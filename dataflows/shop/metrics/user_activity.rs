@@ -15,7 +15,6 @@ use crate::shop::split::{Deed, Did};
 use crate::state::{Forgets, Kept};
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, column, field};
 use crate::time::Instant;
-use differential_dataflow::Hashable;
 use differential_dataflow::difference::{IsZero, Semigroup};
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::Concatenate;
@@ -139,5 +138,5 @@ fn build(shop: &mut Shop<'_>) {
     let said = lane.scope.concatenate([seen, carts, sold, sessions, lane.restored(&SUMS)]);
     let sums = Totals { name: SUMS.name, end: Box::new(|_: &u64| None), kept: Some(&SUMS) };
     let rows = freeze(totals(said, lane.watermarks(), &lane.settings, &lane.ledger, sums));
-    lane.rows(USER_ACTIVITY.table, fields(), |(user_id, _)| user_id.hashed(), rows);
+    lane.rows(USER_ACTIVITY.table, fields(), rows);
 }

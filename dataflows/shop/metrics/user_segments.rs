@@ -11,7 +11,6 @@ use crate::shop::operators::prices::PricedLine;
 use crate::shop::operators::segments::{FACTS, Fact, KNOWN, OfUser, Segment, Since, segments};
 use crate::shop::split::{Deed, Did};
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, column, field};
-use differential_dataflow::Hashable;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Map;
 
@@ -76,5 +75,5 @@ fn build(shop: &mut Shop<'_>) {
     let facts = lane.restored(&FACTS).map(|(user, fact, count)| (user, OfUser::Fact(fact, count)));
     let of_users = lane.scope.concatenate([done, abandoned, spent, known, facts]);
     let rows = segments(of_users, lane.watermarks(), &shop.settings, &lane.ledger);
-    lane.rows(USER_SEGMENTS.table, fields(), |(user_id, _)| user_id.hashed(), rows);
+    lane.rows(USER_SEGMENTS.table, fields(), rows);
 }

@@ -12,7 +12,6 @@ use crate::shop::metric::{Metric, person};
 use crate::state::{Forgets, Kept};
 use crate::table::{Declared, Field, Role, Table, TableId, Type, Value, column, field};
 use crate::time::Instant;
-use differential_dataflow::Hashable;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
@@ -84,5 +83,5 @@ fn build(shop: &mut Shop<'_>) {
     let rows = freeze(users).map(|(user_id, User { registered_at, details })| {
         (user_id, (registered_at, details.age, details.masked_email, details.preferred_language))
     });
-    lane.rows(USERS.table, fields(), |(user_id, _)| user_id.hashed(), rows);
+    lane.rows(USERS.table, fields(), rows);
 }

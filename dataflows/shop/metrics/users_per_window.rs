@@ -9,7 +9,6 @@ use crate::table::{Field, Type, Value, column, field, key};
 use crate::time::{Instant, Settings};
 use crate::window::Window;
 use crate::{Collection, Stream};
-use differential_dataflow::Hashable;
 use timely::dataflow::operators::Concat;
 
 /// A window with how many distinct users it has, and whether no accepted event can change that any more.
@@ -63,9 +62,4 @@ pub fn users_per_window<'s>(lane: &Lane<'s>, seen: Stream<'s, (Instant, u64)>, n
     let counts = totals(gained, lane.watermarks(), settings, ledger, leaves);
     let end = |(window, _): &(Window, isize)| window.end();
     freeze(finality(counts, lane.watermarks(), settings, ledger, names.open, Settings::final_cut, end))
-}
-
-/// Rows of one window meet at one worker.
-pub fn key_hash(((window, _), _): &Row) -> u64 {
-    window.hashed()
 }

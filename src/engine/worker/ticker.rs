@@ -1,6 +1,7 @@
 //! Worker 0's side of the clock: when the epoch closes for everybody.
 
 use super::{Handle, Tick, Worker};
+use crate::engine::intake::Reads;
 use crate::engine::{Lane, Replayed, Resume};
 use dataflows::Time;
 use dataflows::operators::Pace;
@@ -45,6 +46,8 @@ impl Ticker {
                 next,
                 clock_ms: entry.clock_ms,
                 opens_ms,
+                // As it is when it closes.
+                reads: Reads::default(),
                 known: Some(known.map(|times| (times.watermark, times.target)).collect()),
                 snapshot: false,
                 last: false,
@@ -73,19 +76,13 @@ impl Worker {
         if in_flight >= options.epochs_in_flight && !has_failed {
             return false;
         }
-        let (mut cut, mut all_cut, mut ended) = (false, true, true);
+        let (mut cut, mut ended) = (false, true);
         for slot in shared.intake.slots() {
             cut |= slot.wants_close();
-            all_cut &= slot.wants_close();
             ended &= slot.ended;
         }
-        let tick = if let Some(tick) = ticker.replay.front().filter(|_| !has_failed) {
-            if !all_cut {
-                return false;
-            }
-            let tick = tick.clone();
-            ticker.replay.pop_front();
-            tick
+        let tick = if let Some(tick) = ticker.replay.pop_front_if(|_| !has_failed) {
+            Tick { reads: shared.intake.reads_next(), ..tick }
         } else {
             // After the end, and wherever time makes a leap, the watermark has further to go than one
             // epoch takes it: epochs close until it has arrived.
@@ -99,7 +96,9 @@ impl Worker {
             }
             let due = ticker.ticked.elapsed() >= options.epoch_interval;
             let full = shared.full.swap(false, AcqRel);
-            if !(last || ended || catch_up || due || cut || full) {
+            // A source came to its end when its epoch was already closing: those after it wait for the next tick.
+            let passed = self.reads.iter().any(Option::is_some) && shared.intake.reads() != *self.reads;
+            if !(last || ended || catch_up || due || cut || full || passed) {
                 return false;
             }
             let clock_ms = (options.clock)();
@@ -116,7 +115,8 @@ impl Worker {
             }
             ticker.ended |= ended;
             let (epoch, next) = (ticker.next, ticker.next + 2);
-            Tick { epoch, next, clock_ms, opens_ms: clock_ms, known: None, snapshot, last }
+            let reads = shared.intake.reads_next();
+            Tick { epoch, next, clock_ms, opens_ms: clock_ms, reads, known: None, snapshot, last }
         };
         (ticker.closed, ticker.next) = (tick.epoch, tick.next);
         ticker.input.send(tick);
