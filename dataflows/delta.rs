@@ -1,10 +1,11 @@
 //! The updates of a closed epoch become one upsert or delete per key. A pure function.
 
 use crate::table::{Table, TableId, Value};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What becomes of one row.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Delta {
     /// The row is now this.
     Upsert(Vec<Value>),

@@ -7,8 +7,8 @@
 use crate::Stream;
 use crate::persons::Renaming;
 use crate::time::Time;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -38,7 +38,7 @@ pub struct Kept<T: 'static> {
 }
 
 /// Records of an operator as they stand in a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     /// The name of what is kept.
     pub name: String,

@@ -11,6 +11,7 @@
 //! Waiting for `commit_interval` stops nobody.
 
 mod applying;
+mod carried;
 mod journaling;
 mod patience;
 mod pending;
@@ -19,6 +20,7 @@ mod quality;
 mod snapshots;
 mod told;
 
+pub use carried::{Carried, CarriedBug, Carrier};
 pub use pending::{StreamPosition, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 pub use told::{
@@ -106,7 +108,8 @@ pub fn run(
         | Message::Reached(..)
         | Message::Journaled(Ok(_))
         | Message::Applied(..)
-        | Message::Bug(_) => None,
+        | Message::Bug(_)
+        | Message::Gone(_) => None,
     });
     result?;
     joined?;
@@ -286,6 +289,7 @@ impl Committer<'_> {
             }
             Message::Snapshot(error) => return Err(error.into()),
             Message::Bug(bug) => return Err(bug.into()),
+            Message::Gone(why) => return Err(CommitError::Gone(why)),
         }
         Ok(())
     }

@@ -6,15 +6,20 @@
 //! epochs are unacknowledged: a slow sink stops the ticks, full epochs stop the sources.
 
 mod deliver;
+mod hearing;
 mod intake;
+mod lead;
+mod said;
+mod shared;
+pub mod simulated;
 mod worker;
 
-use crate::commit::{self, CommitError, LaneLogs, Message, Piece, Signals, SnapshotFacts, Sources, StreamPosition};
+use crate::commit::{self, CommitError};
 use crate::config::archive::Archive;
 use crate::decode::{self, Reason, Rejection};
 use crate::lanes::Lanes;
 use crate::rules::Rules;
-use crate::sink::{Claim, Sink, SinkError};
+use crate::sink::{Claim, Sink};
 use crate::source::marks::Marks;
 use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
@@ -29,12 +34,10 @@ use dataflows::operators::TopTwo;
 use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
-use intake::{Intake, Reads};
-use parking_lot::Mutex;
+use lead::Leader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The wall clock: milliseconds since 1970.
@@ -197,6 +200,14 @@ pub enum EngineError {
     /// Nothing can be committed any more.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// A process that computes with this one cannot go on.
+    #[error("process {process}: {why}")]
+    Member {
+        /// Its number.
+        process: usize,
+        /// What it said.
+        why: String,
+    },
     /// A thread is gone.
     #[error("{0}")]
     Thread(String),
@@ -235,45 +246,6 @@ pub struct Job {
     pub stats: Arc<Stats>,
 }
 
-/// What all workers share.
-struct Shared {
-    intake: Arc<Intake>,
-    /// The names of partitions whose records are archived, by their numbers.
-    archived: Vec<Option<Arc<str>>>,
-    options: Options,
-    signals: Signals,
-    full: AtomicBool,
-    /// Which sources are read in the first epoch.
-    reads: Reads,
-    /// The clock of the first epoch.
-    started_ms: Instant,
-    failure: Mutex<Option<EngineError>>,
-    outbox: Mutex<Sender<Message>>,
-    /// All but the state, which is in `shares`.
-    resume: Resume,
-    shares: Mutex<Vec<Section>>,
-    keeps_state: bool,
-    pieces: Option<Sender<Piece>>,
-    ended: Mutex<Resume>,
-}
-
-impl Shared {
-    /// Ends the run with this error, unless there is one already.
-    fn fail(&self, error: EngineError) {
-        self.failure.lock().get_or_insert(error);
-        self.signals.stop.store(true, Ordering::Release);
-    }
-
-    fn has_failed(&self) -> bool {
-        self.signals.failed.load(Ordering::Acquire) || self.failure.lock().is_some()
-    }
-
-    /// Some of the restored state; nothing once all of it was taken.
-    fn take_share(&self) -> Option<Section> {
-        self.shares.lock().pop()
-    }
-}
-
 /// `topic/partition`: how positions are written down.
 pub fn partition_name(partition: &Partition) -> String {
     format!("{}/{}", partition.topic, partition.partition)
@@ -284,120 +256,12 @@ pub fn partition_name(partition: &Partition) -> String {
 /// # Errors
 /// If a source, a sink or the state fails for good.
 pub fn run(job: Job) -> Result<Ended, EngineError> {
-    let Job { sources, sinks, keep, options, mut resume, stop, stats } = job;
-    let mut targets = Vec::new();
-    for (mut sink, claim) in sinks {
-        let before = sink.position().map_err(CommitError::Sink)?.filter(|progress| progress.epoch > 0);
-        let epoch = before.as_ref().map_or(0, |progress| progress.epoch);
-        let before = before.map(|progress| (progress.committed_at, progress.watermarks));
-        targets.push(commit::Target { sink, claim, epoch, before });
-    }
-    for target in &targets {
-        if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
-            let elsewhere = SinkError::elsewhere(&target.sink.name(), target.epoch, resume.epoch);
-            return Err(EngineError::Commit(elsewhere.into()));
-        }
-    }
-    let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
-    let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
-    let intake = Arc::new(Intake::new(sources, &families, resume.first_epoch(0).0, &resume.positions, &replay)?);
-    let read = |partition: &Partition| (partition.topic.clone(), partition.family.0.name());
-    stats.sources.set(intake.partitions.iter().map(read));
-    let lanes = families.iter().zip(&intake.sequences);
-    let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
-    let logs = Sources {
-        partitions: intake.partitions.iter().map(partition_name).collect(),
-        topics: intake.partitions.iter().map(|partition| partition.topic.clone()).collect(),
-        lanes: lanes.collect(),
-    };
-    let signals = Signals {
-        acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
-        committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
-        snapshotting: Arc::default(),
-        snapshot_bytes: Arc::default(),
-        spared: Arc::default(),
-        stop,
-        failed: Arc::default(),
-        stats,
-    };
-    let known = StreamPosition {
-        epoch: resume.epoch,
-        positions: resume.positions.clone(),
-        sums: resume.sums.clone(),
-        largest: resume.largest.clone(),
-        second: resume.second.clone(),
-        lanes: resume.lanes.clone(),
-        clock_ms: resume.clock_ms,
-        quality: resume.quality.clone(),
-    };
-    let (outbox, inbox) = channel();
-    let workers = options.workers;
-    let (journal, pieces) = match keep {
-        None => (None, None),
-        Some(Keep { dir, generation, fingerprint, identities: before }) => {
-            let (to_pieces, pieces) = channel();
-            let known_to = Arc::clone(&intake);
-            let identities = Box::new(move || {
-                let mut all = before.clone();
-                all.extend(known_to.identities());
-                all
-            });
-            let facts = SnapshotFacts { generation, workers, identities, fingerprint };
-            let end = (resume.journaled(), resume.journaled_by);
-            let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
-            let sender = to_pieces.clone();
-            (Some(commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }), Some(sender))
-        }
-    };
-    let commit_options = options.commit.clone();
-    let turns = options.turns.clone();
-    let archives = |partition: &Partition| options.archive.takes(&partition.topic).then(|| partition_name(partition));
-    let archived = intake.partitions.iter().map(|partition| archives(partition).map(Arc::from)).collect();
-    let shares = Mutex::new(std::mem::take(&mut resume.state));
-    let shared = Arc::new(Shared {
-        reads: intake.reads(),
-        intake,
-        archived,
-        started_ms: (options.clock)(),
-        options,
-        signals: signals.clone(),
-        full: AtomicBool::new(false),
-        failure: Mutex::new(None),
-        outbox: Mutex::new(outbox.clone()),
-        resume,
-        shares,
-        keeps_state: journal.is_some(),
-        pieces,
-        ended: Mutex::default(),
-    });
-    let for_workers = Arc::clone(&shared);
-    let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &for_workers))
+    let workers = job.options.workers;
+    let leader = Leader::new(job, Vec::new(), 1)?;
+    let shared = Arc::clone(&leader.shared);
+    let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &shared))
         .map_err(EngineError::Thread)?;
-    let delivery = commit::Delivery { inbox, outbox, workers, logs, turns };
-    let committed = commit::run(delivery, targets, journal, known, &commit_options, &signals);
-    let committed = committed.map_err(|error| shared.fail(error.into()));
-    // Workers may still be delivering; nobody listens any more, and they do not mind.
-    for joined in guards.join() {
-        joined.map_err(EngineError::Thread)?;
-    }
-    // All sinks have all of it, and if the last snapshot was published, so does that.
-    if let (Ok(known), None) = (&committed, &*shared.failure.lock())
-        && signals.stats.last_snapshot().is_some_and(|(epoch, ..)| epoch == known.epoch)
-    {
-        let intake = &shared.intake;
-        intake.slots().for_each(|mut slot| slot.spares(&intake.partitions, &known.positions));
-    }
-    // Where nothing was read at all, no epoch has said it.
-    signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
-    if let Some(error) = shared.failure.lock().take() {
-        return Err(error);
-    }
-    let mut ended = std::mem::take(&mut *shared.ended.lock());
-    if let Ok(known) = committed {
-        let StreamPosition { epoch: _, positions, sums, largest, second, lanes, clock_ms, quality } = known;
-        ended = Resume { positions, sums, largest, second, lanes, clock_ms, quality, ..ended };
-    }
-    Ok(ended)
+    leader.run(guards)
 }
 
 fn timely_config(workers: usize) -> timely::Config {
@@ -405,19 +269,21 @@ fn timely_config(workers: usize) -> timely::Config {
         0 | 1 => timely::CommunicationConfig::Thread,
         workers => timely::CommunicationConfig::Process(workers),
     };
-    let mut config = timely::Config { communication, worker: timely::WorkerConfig::default() };
+    timely::Config { communication, worker: worker_config() }
+}
+
+fn worker_config() -> timely::WorkerConfig {
+    let mut config = timely::WorkerConfig::default();
     // Without it an arrangement that gets no more updates never finishes merging, and keeps what was retracted.
-    differential_dataflow::configure(
-        &mut config.worker,
-        &differential_dataflow::Config::default().idle_merge_effort(Some(1_000)),
-    );
+    let merging = differential_dataflow::Config::default().idle_merge_effort(Some(1_000));
+    differential_dataflow::configure(&mut config, &merging);
     config
 }
 
 /// From now on a panic of a worker or of a thread that writes ends the process with its cause: a
 /// thread that is gone would leave the others waiting forever.
 pub fn exit_on_panic_of_workers() {
-    exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots") || name.starts_with("timely"));
+    exit_on_panic_of(|name| matches!(name, "sink" | "journal" | "snapshots" | "link") || name.starts_with("timely"));
 }
 
 /// From now on any panic does, but one in the threads that answer requests: that ends an answer.

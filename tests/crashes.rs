@@ -18,7 +18,8 @@ use dataflows::shop::MovieShop;
 use dataflows::table::{TableId, Value};
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::config::retention::Retention;
-use deltamart::engine::{self, EngineError, Job, Keep};
+use deltamart::engine::simulated::{Member, run_together};
+use deltamart::engine::{EngineError, Job, Keep};
 use deltamart::lanes::Watermarks;
 use deltamart::recovery::{self, StartError};
 use deltamart::sink::memory::{Contents, Memory};
@@ -76,21 +77,64 @@ impl World {
     }
 }
 
+/// Where a life is lived.
+#[derive(Clone, Copy)]
+struct Place {
+    processes: usize,
+    /// Of each process.
+    workers: usize,
+    /// After so many messages of a member nothing more is heard of it.
+    loses: Option<(usize, u64)>,
+}
+
+impl Place {
+    /// In one process.
+    fn alone(workers: usize) -> Place {
+        Place { processes: 1, workers, loses: None }
+    }
+
+    /// In several, if they are thrown.
+    fn thrown(workers: usize, dice: Option<&mut ChaCha8Rng>) -> Place {
+        let Some(dice) = dice else { return Place::alone(workers) };
+        let processes = dice.random_range(1..=3);
+        Place { processes, workers: if processes == 1 { workers } else { dice.random_range(1..=2) }, loses: None }
+    }
+
+    /// In which the link of one of several is cut, if that is thrown.
+    fn losing(self, dice: Option<&mut ChaCha8Rng>) -> Place {
+        let several = dice.filter(|_| self.processes > 1);
+        let loses = several.and_then(|dice| {
+            dice.random_bool(0.4).then(|| (dice.random_range(1..self.processes), dice.random_range(0..60)))
+        });
+        Place { loses, ..self }
+    }
+}
+
 /// One life of the pipeline.
 fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<dyn Error>> {
+    live_at(world, Place::alone(workers), seed, fate)
+}
+
+fn live_at(world: &World, place: Place, seed: u64, fate: Fate) -> Result<(), Box<dyn Error>> {
+    let Place { processes, workers, loses } = place;
     let life = Life::of(&world.disk, fate);
     let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state")?);
     let dir = StateDir::open(store, None)?;
     let mut options = world.options.clone();
     options.workers = workers;
-    options.turns = Turns::one_at_a_time(workers + 3 + world.sinks.len(), seed);
+    options.turns = Turns::one_at_a_time(processes * (workers + 1) + 2 + world.sinks.len(), seed);
     let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
     let mut sinks: Vec<_> = world.sinks.iter().map(|sink| life.sink(sink)).collect();
     let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
-    let mortal = |script| life.source(Box::new(script));
+    // Who reads what has nothing to do with who read it before.
+    let mut sources: Vec<Vec<_>> = (0..processes).map(|_| Vec::new()).collect();
+    for (number, script) in world.sources().into_iter().enumerate() {
+        sources[(number + seed as usize % 7) % processes].push(life.source(Box::new(script)));
+    }
+    let mut sources = sources.into_iter();
     let keep = Keep { dir, generation: start.generation, fingerprint: facts.fingerprint, identities: BTreeMap::new() };
     let job = Job {
-        sources: world.sources().into_iter().map(mortal).collect(),
+        sources: sources.next().unwrap_or_default(),
         sinks: sinks.into_iter().map(|sink| -> Box<dyn Sink> { sink }).zip(start.claims).collect(),
         keep: Some(keep),
         options: options.engine(),
@@ -98,7 +142,9 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<
         stop: Arc::default(),
         stats: Arc::default(),
     };
-    Ok(engine::run(job).map(drop)?)
+    let loses = |process| loses.filter(|(loser, _)| *loser == process).map(|(_, messages)| messages);
+    let members = (1..).zip(sources).map(|(process, sources)| Member { sources, loses: loses(process) }).collect();
+    Ok(run_together(job, members).map(drop)?)
 }
 
 /// Whether what a sink would have to be given again is not kept any more.
@@ -120,6 +166,9 @@ struct Tally {
     rollbacks: u64,
     clean: usize,
     late: usize,
+    /// Lives of several processes, and links that were lost.
+    together: u64,
+    links: u64,
 }
 
 fn world(seed: u64) -> (World, Span) {
@@ -193,7 +242,17 @@ fn check_clean(world: &World, contents: &Contents) -> (usize, usize) {
     (said.len(), late.len())
 }
 
+/// A history of one process.
 fn one(seed: u64, tally: &mut Tally) {
+    history(seed, tally, None);
+}
+
+/// The same history, of several processes: of another number in each life.
+fn one_of_several(seed: u64, tally: &mut Tally) {
+    history(seed, tally, Some(ChaCha8Rng::seed_from_u64(seed ^ 0x5eed)));
+}
+
+fn history(seed: u64, tally: &mut Tally, mut several: Option<ChaCha8Rng>) {
     let (mut world, _) = world(seed);
     let mut dice = ChaCha8Rng::seed_from_u64(!seed);
     // Where time leaps in small steps, epochs close when they may: then late decisions are this run's own.
@@ -227,15 +286,19 @@ fn one(seed: u64, tally: &mut Tally) {
             _ => {
                 fate.calls = Some(dice.random_range(0..20));
                 let (other, workers, seed) = (world.clone(), dice.random_range(1..=3), dice.random());
+                let place = Place::thrown(workers, several.as_mut());
                 fate.sleeps = Some(Arc::new(move || {
                     // It may come to its end, or find that we have; it may not lose anything.
-                    live(&other, workers, seed, Fate::default()).expect("the successor lives on");
+                    live_at(&other, place, seed, Fate::default()).expect("the successor lives on");
                 }));
                 tally.zombies += 1;
             }
         }
-        let ended = live(&world, dice.random_range(1..=4), dice.random(), fate);
+        let place = Place::thrown(dice.random_range(1..=4), several.as_mut()).losing(several.as_mut());
+        let ended = live_at(&world, place, dice.random(), fate);
         tally.crashes += u64::from(ended.is_err());
+        tally.links += u64::from(ended.as_ref().is_err_and(|why| why.to_string().contains("its link went away")));
+        tally.together += u64::from(place.processes > 1);
         if let Err(why) = ended.as_ref().map_err(ToString::to_string) {
             let expected = ["gone", "went away", "taken over", "is at epoch"];
             assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
@@ -245,7 +308,7 @@ fn one(seed: u64, tally: &mut Tally) {
             tally.rollbacks += u64::from(roll_back(&mut world, &mut dice));
         }
     }
-    live(&world, dice.random_range(1..=4), dice.random(), Fate::default())
+    live_at(&world, Place::thrown(dice.random_range(1..=4), several.as_mut()), dice.random(), Fate::default())
         .unwrap_or_else(|why| panic!("seed {seed}: the last life failed: {why}"));
     tally.histories += 1;
 
@@ -439,21 +502,38 @@ fn histories_that_failed_once_do_not_fail_again() {
     }
 }
 
-#[test]
-fn killed_anywhere_nothing_is_lost_or_doubled() {
+fn all_of(one: fn(u64, &mut Tally)) -> Tally {
     let histories = histories::asked("DELTAMART_CRASH_SEED", "DELTAMART_CRASHES", [30, 300]);
     // Within a history one thread runs at a time; histories know nothing of each other.
-    let tally = histories::all(histories, one).fold(Tally::default(), |a, b| Tally {
+    histories::all(histories, one).fold(Tally::default(), |a, b| Tally {
         histories: a.histories + b.histories,
         crashes: a.crashes + b.crashes,
         zombies: a.zombies + b.zombies,
         rollbacks: a.rollbacks + b.rollbacks,
         clean: a.clean + b.clean,
         late: a.late + b.late,
-    });
+        together: a.together + b.together,
+        links: a.links + b.links,
+    })
+}
+
+#[test]
+fn killed_anywhere_nothing_is_lost_or_doubled() {
+    let tally = all_of(one);
     println!(
         "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, {} clean events, {} late, 0 divergences",
         tally.histories, tally.crashes, tally.zombies, tally.rollbacks, tally.clean, tally.late
     );
     assert!(tally.late > 0, "no event was late");
+}
+
+#[test]
+fn several_processes_are_killed_anywhere_and_one_may_be_lost() {
+    let tally = all_of(one_of_several);
+    println!(
+        "crashes of several processes: {} histories, {} lives together, {} crashes, {} links lost, {} zombies, \
+         {} sinks rolled back, 0 divergences",
+        tally.histories, tally.together, tally.crashes, tally.links, tally.zombies, tally.rollbacks
+    );
+    assert!(tally.together > 0 && tally.links > 0, "no process was lost");
 }

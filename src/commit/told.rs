@@ -89,6 +89,8 @@ pub enum Message {
     Snapshot(StateError),
     /// A worker found a bug.
     Bug(KeyBug),
+    /// A process that computes with this one is gone: nothing more comes from its workers.
+    Gone(String),
 }
 
 /// Why committing ended early.
@@ -114,6 +116,9 @@ pub enum CommitError {
         /// What differs.
         what: String,
     },
+    /// A process that computes with this one is gone.
+    #[error("{0}: what was committed is whole; start it again, and the run goes on from there")]
+    Gone(String),
     /// A thread could not be started, or is gone.
     #[error("{0}")]
     Thread(String),

@@ -1,7 +1,8 @@
 //! The last operator: what an epoch changed, handed over when the epoch is closed.
 
+use super::said::Outbox;
 use crate::archived::Archived;
-use crate::commit::{ByTheWorld, Message, Part};
+use crate::commit::{ByTheWorld, Part};
 use crate::instant;
 use crate::kept::Counts;
 use crate::source::Batch;
@@ -14,7 +15,6 @@ use dataflows::{Instant, Time};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::mpsc::Sender;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
@@ -61,7 +61,7 @@ pub(super) fn deliver(
     logs: Logs,
     as_kept: impl Fn(u32, &Batch, &[u8]) -> Vec<u8> + 'static,
     asides: Asides,
-    outbox: Sender<Message>,
+    outbox: Outbox,
 ) -> Rc<Cell<Option<Time>>> {
     let delivered = Rc::new(Cell::new(Some(0)));
     let reached = Rc::clone(&delivered);
@@ -140,15 +140,14 @@ pub(super) fn deliver(
                 for changed in changed {
                     match changed {
                         Ok(changed) => part.deltas.push(changed),
-                        Err(bug) => drop(outbox.send(Message::Bug(bug))),
+                        Err(bug) => outbox.bug(bug),
                     }
                 }
             }
             for (time, part) in split_closed(&mut open, closed) {
-                // If nobody listens the run is ending with an error that somebody else reports.
-                outbox.send(Message::Part(time, Box::new(part))).ok();
+                outbox.part(time, part);
             }
-            outbox.send(Message::Reached(worker, frontier)).ok();
+            outbox.reached(worker, frontier);
             reached.set(frontier);
         }
     });

@@ -64,6 +64,51 @@ pub(super) struct Dealt {
 }
 
 impl Slot {
+    /// A source whose partitions are numbered from `first`, from where the last run left it.
+    fn of(
+        mut source: Box<dyn Source>,
+        (first, own): (u32, &[Partition]),
+        lane: usize,
+        (epoch, positions, replay): (Time, &BTreeMap<String, i64>, &[journal::Entry]),
+    ) -> Result<Slot, SourceError> {
+        let known = |(number, partition)| {
+            positions.get(&super::partition_name(partition)).map(|offset| (number as u32, *offset))
+        };
+        let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
+        // Before it seeks: what was passed then may not be there to begin at.
+        for (number, partition) in own.iter().enumerate() {
+            if let Some((until, rejected)) = replay::journaled(replay, &super::partition_name(partition)) {
+                source.replays(number as u32, until, rejected);
+            }
+        }
+        source.seek(&next_offsets)?;
+        let goals = |entry: &journal::Entry| {
+            let goal = |(number, partition)| {
+                entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
+            };
+            (entry.epoch, own.iter().enumerate().filter_map(goal).collect())
+        };
+        let order = source.read_order();
+        Ok(Slot {
+            source,
+            first,
+            count: own.len() as u32,
+            epoch,
+            cut: false,
+            ended: false,
+            idle: false,
+            at_end_since: vec![None; own.len()],
+            lane,
+            leads: (order != ReadOrder::Live).then_some(order),
+            retry: None,
+            waits_for: None,
+            replay: (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect())),
+            dealt: None,
+            begun: next_offsets.iter().map(|(partition, _)| *partition).collect(),
+            file: None,
+        })
+    }
+
     /// What comes next.
     pub(super) fn poll(&mut self, max_records: usize) -> Result<Dealt, SourceError> {
         let polled = self.poll_source(max_records)?;
@@ -233,71 +278,75 @@ pub(super) struct Intake {
     identities: Mutex<BTreeMap<String, String>>,
 }
 
+/// Where records come from, as every process of a run numbers it.
+pub(super) enum Given {
+    /// What this process reads.
+    Here(Box<dyn Source>),
+    /// What another one does.
+    There(Elsewhere),
+}
+
+/// What another process reads: it stands before nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Elsewhere {
+    /// Which process.
+    pub(super) process: usize,
+    /// Its partitions.
+    pub(super) partitions: Vec<Partition>,
+    /// The span of event time that is taken.
+    pub(super) takes: (Instant, Instant),
+    /// Whether what is read comes in an order that is always the same.
+    pub(super) is_sequence: bool,
+}
+
+impl Elsewhere {
+    pub(super) fn of(process: usize, source: &dyn Source) -> Elsewhere {
+        let (takes, is_sequence) = (source.takes(), source.is_sequence());
+        Elsewhere { process, partitions: source.partitions(), takes, is_sequence }
+    }
+}
+
 impl Intake {
+    /// All there is, in the order in which every process has it.
     pub(super) fn new(
-        sources: Vec<Box<dyn Source>>,
+        given: Vec<Given>,
         families: &[FamilyId],
         epoch: Time,
         positions: &BTreeMap<String, i64>,
         replay: &[journal::Entry],
     ) -> Result<Intake, SourceError> {
-        let (mut partitions, mut identities, mut takes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (mut slots, mut sequences) = (Vec::new(), vec![0..0; families.len()]);
-        let mut lanes = Vec::new();
-        for mut source in sources {
-            let own = source.partitions();
+        let mut intake = Intake {
+            slots: Vec::new(),
+            partitions: Vec::new(),
+            lanes: Vec::new(),
+            takes: Vec::new(),
+            sequences: vec![0..0; families.len()],
+            identities: Mutex::default(),
+        };
+        for given in given {
+            let (own, takes, is_sequence) = match &given {
+                Given::Here(source) => (source.partitions(), source.takes(), source.is_sequence()),
+                Given::There(there) => (there.partitions.clone(), there.takes, there.is_sequence),
+            };
             let lane = lane_of(&own, families)?;
-            identities.extend(own.iter().enumerate().filter_map(|(number, partition)| {
-                Some((super::partition_name(partition), source.identity(number as u32)?))
-            }));
-            let known = |(number, partition)| {
-                positions.get(&super::partition_name(partition)).map(|offset| (number as u32, *offset))
-            };
-            let next_offsets: Vec<_> = own.iter().enumerate().filter_map(known).collect();
-            // Before it seeks: what was passed then may not be there to begin at.
-            for (number, partition) in own.iter().enumerate() {
-                if let Some((until, rejected)) = replay::journaled(replay, &super::partition_name(partition)) {
-                    source.replays(number as u32, until, rejected);
-                }
-            }
-            source.seek(&next_offsets)?;
-            let goals = |entry: &journal::Entry| {
-                let goal = |(number, partition)| {
-                    entry.read.get(&super::partition_name(partition)).map(|(_, next)| (number as u32, *next))
-                };
-                (entry.epoch, own.iter().enumerate().filter_map(goal).collect())
-            };
-            let replay = (!replay.is_empty()).then(|| Replay::new(replay.iter().map(goals).collect()));
-            let (first, count) = (partitions.len() as u32, own.len() as u32);
-            let order = source.read_order();
-            let leads = (order != ReadOrder::Live).then_some(order);
-            let is_the_sequence = source.is_sequence() && sequences[lane].is_empty();
+            let first = intake.partitions.len() as u32;
+            let is_the_sequence = is_sequence && intake.sequences[lane].is_empty();
             if is_the_sequence {
-                sequences[lane] = first..first + count;
+                intake.sequences[lane] = first..first + own.len() as u32;
             }
-            partitions.extend(own);
-            lanes.resize(partitions.len(), lane);
-            takes.resize(partitions.len(), source.takes());
-            slots.push(Mutex::new(Slot {
-                source,
-                first,
-                count,
-                epoch,
-                cut: false,
-                ended: false,
-                idle: false,
-                at_end_since: vec![None; count as usize],
-                lane,
-                leads,
-                retry: None,
-                waits_for: None,
-                replay,
-                dealt: is_the_sequence.then_some(0),
-                begun: next_offsets.iter().map(|(partition, _)| *partition).collect(),
-                file: None,
-            }));
+            if let Given::Here(source) = given {
+                intake.identities.get_mut().extend(own.iter().enumerate().filter_map(|(number, partition)| {
+                    Some((super::partition_name(partition), source.identity(number as u32)?))
+                }));
+                let mut slot = Slot::of(source, (first, &own), lane, (epoch, positions, replay))?;
+                slot.dealt = is_the_sequence.then_some(0);
+                intake.slots.push(Mutex::new(slot));
+            }
+            intake.partitions.extend(own);
+            intake.lanes.resize(intake.partitions.len(), lane);
+            intake.takes.resize(intake.partitions.len(), takes);
         }
-        Ok(Intake { slots, partitions, lanes, takes, sequences, identities: Mutex::new(identities) })
+        Ok(intake)
     }
 
     /// What makes each partition the log it is, as `topic/partition`: of some it is only known once

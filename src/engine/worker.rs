@@ -7,9 +7,11 @@ mod ticker;
 
 use super::deliver::{Aside, Asides, deliver};
 use super::intake::{Dealt, Reads};
-use super::{EngineError, Shared, partition_name};
+use super::said::Asks;
+use super::shared::Shared;
+use super::{EngineError, partition_name};
 use crate::archived::Archived;
-use crate::commit::{ByTheWorld, Piece};
+use crate::commit::ByTheWorld;
 use crate::decode::avro::schema_id;
 use crate::decode::{Clock, Format, Rejection, decode_record};
 use crate::kept;
@@ -31,7 +33,6 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 use ticker::Ticker;
 use timely::container::CapacityContainerBuilder;
@@ -88,6 +89,7 @@ impl Lane {
 
 struct Worker {
     shared: Arc<Shared>,
+    /// Its number among those of all processes; the first one ticks.
     index: usize,
     /// The open epoch.
     epoch: Time,
@@ -103,8 +105,8 @@ struct Worker {
     ticker: Option<Ticker>,
     /// Where a snapshot stands.
     cut: Option<Cut>,
-    /// Where its slices go, if state is kept.
-    pieces: Option<Sender<Piece>>,
+    /// What was last asked of the clock, if another process has it.
+    asked: Asks,
     /// The last epoch is closed.
     is_last: bool,
     /// What was read for epochs that are not open yet.
@@ -157,12 +159,11 @@ fn step(timely: &mut Timely, turn: &Turn, patience: Duration) {
 
 impl Worker {
     fn start(timely: &mut Timely, shared: &Arc<Shared>) -> Worker {
-        let (index, peers) = (timely.index(), timely.peers());
+        let index = timely.index();
         let resume = &shared.resume;
         // What is known from before enters at the odd epoch before the first even one: silently.
         let silent = resume.epoch + 1;
         let (ledger, asides) = (Ledger::restoring_at(silent), Asides::default());
-        let outbox = shared.outbox.lock().clone();
         let logs = |sequence: &Range<u32>| {
             let partitions = shared.intake.partitions.iter();
             let partitions = partitions.map(|partition| (partition.topic.clone(), partition.partition)).collect();
@@ -184,7 +185,7 @@ impl Worker {
             let as_kept = move |partition: u32, batch: &Batch, payload: &[u8]| {
                 kept::late(batch.format(&partitions.intake.partitions[partition as usize].format), payload)
             };
-            let delivered = deliver(outputs, logs(&(0..0)), as_kept, Rc::clone(&asides), outbox);
+            let delivered = deliver(outputs, logs(&(0..0)), as_kept, Rc::clone(&asides), shared.outbox.clone());
             (lanes, paces, delivered)
         });
         let ticks = Rc::new(RefCell::new(VecDeque::new()));
@@ -206,7 +207,7 @@ impl Worker {
             timely.step();
         }
         ledger.is_restored();
-        let (epoch, clock_ms) = resume.first_epoch(shared.started_ms);
+        let (epoch, clock_ms) = shared.opens;
         if index == 0 {
             lanes.iter_mut().enumerate().for_each(|(number, lane)| say_known(shared, number, lane));
         }
@@ -226,12 +227,12 @@ impl Worker {
             ticks,
             ticker,
             cut: None,
-            pieces: shared.pieces.clone(),
+            asked: Asks::default(),
             is_last: false,
             ahead: VecDeque::new(),
-            quota: (shared.options.epoch_events / peers).max(1),
+            quota: (shared.options.epoch_events / shared.readers.max(1)).max(1),
             taken: 0,
-            quota_bytes: (shared.options.epoch_bytes / peers).max(1),
+            quota_bytes: (shared.options.epoch_bytes / shared.readers.max(1)).max(1),
             taken_bytes: 0,
             seen: BTreeMap::new(),
             begins: Vec::new(),
@@ -255,6 +256,7 @@ impl Worker {
         if !self.is_finishing() {
             busy |= self.take();
             busy |= self.tick();
+            self.ask();
         }
         busy |= matches!(self.cut, Some(Cut::Writing { .. }));
         step(timely, turn, if busy { Duration::ZERO } else { PARK });
@@ -272,13 +274,15 @@ impl Worker {
         assert_eq!(tick.epoch, self.epoch, "ticks come in order");
         let (mut idle, mut open, mut away) = (BTreeMap::new(), Vec::new(), Away::default());
         let intake = &self.shared.intake;
-        let spared = if self.index == 0 { self.shared.signals.spared.lock().take() } else { None };
+        // One of each process speaks for its sources.
+        let speaks = self.index == self.shared.first;
+        let spared = if speaks { self.shared.signals.spared.lock().take() } else { None };
         for mut slot in intake.slots() {
             slot.move_on(tick.next);
             if let Some(positions) = &spared {
                 slot.spares(&intake.partitions, positions);
             }
-            if self.index == 0 {
+            if speaks {
                 let idle_timeout_ms = self.shared.options.lanes[slot.lane].idle_timeout_ms;
                 idle.extend(slot.idle(tick.clock_ms, idle_timeout_ms));
                 open.extend((slot.first..slot.first + slot.count).filter(|_| !slot.ended));
@@ -296,12 +300,14 @@ impl Worker {
             let seen = Some(seen);
             self.report(Report::Partition { partition, seen, status: Status::Waiting, idle: false }, partition);
         }
-        if self.index == 0 {
+        if speaks {
             let stats = &self.shared.signals.stats;
             let silent = self.shared.intake.silent_since(&open, &idle);
             let lanes = self.shared.options.lanes.iter().map(|lane| lane.family.family().name());
             stats.set_silent_since(lanes.zip(silent).filter_map(|(family, since)| Some((family, since?))).collect());
             away.tell(stats);
+        }
+        if self.index == 0 {
             for (number, lane) in self.lanes.iter_mut().enumerate() {
                 lane.reports.send(match &tick.known {
                     Some(known) => Report::Known { watermark: known[number].0, target: known[number].1 },

@@ -5,7 +5,6 @@
 //! between the turns of the loop; what changes meanwhile is copied as it changes.
 
 use super::{Tick, Worker};
-use crate::commit::Piece;
 use crate::turns::Turn;
 use dataflows::state::Frozen;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -44,7 +43,7 @@ impl Worker {
             self.cut = Some(Cut::Writing { frozen: self.ledger.freeze(), last: tick.last });
             self.open(&tick);
         }
-        let (Some(Cut::Writing { frozen, last }), Some(pieces)) = (&mut self.cut, &self.pieces) else {
+        let Some(Cut::Writing { frozen, last }) = &mut self.cut else {
             return self.is_last;
         };
         let signals = &self.shared.signals;
@@ -59,13 +58,12 @@ impl Worker {
             }
             let Some(section) = frozen.next() else { break };
             signals.snapshot_bytes.fetch_add(section.bytes.len(), AcqRel);
-            // Nobody listens any more only if the run is ending with an error that somebody else reports.
-            pieces.send(Piece::Slice(section)).ok();
+            self.shared.outbox.slice(section);
             if !*last && (turn.is_given() || began.elapsed() >= SLICE) {
                 return false;
             }
         }
-        pieces.send(Piece::Done).ok();
+        self.shared.outbox.done();
         self.cut = None;
         self.is_last
     }

@@ -2,6 +2,7 @@
 
 use super::{Handle, Tick, Worker};
 use crate::engine::intake::Reads;
+use crate::engine::said::{Asks, Said};
 use crate::engine::{Lane, Replayed, Resume};
 use dataflows::Time;
 use dataflows::operators::Pace;
@@ -81,6 +82,10 @@ impl Worker {
             cut |= slot.wants_close();
             ended &= slot.ended;
         }
+        for asked in &shared.asked {
+            cut |= asked.closes(ticker.next);
+            ended &= asked.has_ended();
+        }
         let tick = if let Some(tick) = ticker.replay.pop_front_if(|_| !has_failed) {
             Tick { reads: shared.intake.reads_next(), ..tick }
         } else {
@@ -123,5 +128,21 @@ impl Worker {
         ticker.input.advance_to(ticker.next);
         ticker.ticked = std::time::Instant::now();
         true
+    }
+
+    /// Says what this process wants of the clock, where that is another one's: once for all its workers, when it changes.
+    pub(super) fn ask(&mut self) {
+        let shared = &self.shared;
+        let Some(link) = shared.outbox.link().filter(|_| self.index == shared.first) else { return };
+        let (mut closes, mut ended) = (shared.full.swap(false, AcqRel), true);
+        for slot in shared.intake.slots() {
+            closes |= slot.wants_close();
+            ended &= slot.ended;
+        }
+        let asks = Asks { closes: closes.then_some(self.epoch), ended };
+        if asks.ended != self.asked.ended || asks.closes.is_some() && asks.closes != self.asked.closes {
+            self.asked = asks;
+            link.send(Said::Asks(asks)).ok();
+        }
     }
 }

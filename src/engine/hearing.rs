@@ -1,0 +1,47 @@
+//! What becomes of what a process says, at the one that leads.
+
+use super::EngineError;
+use super::said::Said;
+use super::shared::Shared;
+use crate::commit::Carrier;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::AcqRel;
+
+/// What hears another process, at the one that leads.
+pub(super) struct Hearing {
+    process: usize,
+    carrier: Carrier,
+    shared: Arc<Shared>,
+}
+
+impl Hearing {
+    pub(super) fn new(process: usize, shared: &Arc<Shared>) -> Hearing {
+        Hearing { process, carrier: Carrier::of(shared.options.commit.catalogue), shared: Arc::clone(shared) }
+    }
+
+    /// Passes on what it says.
+    ///
+    /// # Errors
+    /// If it speaks of what this program does not know.
+    pub(super) fn hear(&self, said: Said) -> Result<(), String> {
+        let Shared { outbox, asked, signals, .. } = &*self.shared;
+        match said {
+            Said::Part(epoch, part) => outbox.part(epoch, self.carrier.arrived(*part)?),
+            Said::Reached(worker, epoch) => outbox.reached(worker, epoch),
+            Said::Bug(bug) => outbox.bug(self.carrier.arrived_bug(bug)?),
+            Said::Slice(section) => {
+                signals.snapshot_bytes.fetch_add(section.bytes.len(), AcqRel);
+                outbox.slice(section);
+            }
+            Said::Done => outbox.done(),
+            Said::Asks(asks) => asked[self.process - 1].hear(asks),
+            Said::Failed(why) => self.shared.fail(EngineError::Member { process: self.process, why }),
+        }
+        Ok(())
+    }
+
+    /// Ends the run: nothing more comes from it.
+    pub(super) fn is_gone(&self, why: &str) {
+        self.shared.outbox.gone(format!("process {} is gone: {why}", self.process));
+    }
+}

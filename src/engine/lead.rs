@@ -1,0 +1,152 @@
+//! The process that leads: it ticks, journals and commits, whoever else computes.
+
+use super::hearing::Hearing;
+use super::intake::{Elsewhere, Given, Intake};
+use super::said::{Asked, Outbox};
+use super::shared::{Shared, archived};
+use super::{Ended, EngineError, Job, Keep, Resume, partition_name};
+use crate::commit::{self, CommitError, LaneLogs, Signals, SnapshotFacts, Sources, StreamPosition};
+use crate::sink::SinkError;
+use crate::source::Partition;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::channel;
+use timely::communication::WorkerGuards;
+
+/// A run that is about to begin, at the process that leads it.
+pub(super) struct Leader {
+    pub(super) shared: Arc<Shared>,
+    targets: Vec<commit::Target>,
+    journal: Option<commit::Journal>,
+    known: StreamPosition,
+    delivery: commit::Delivery,
+}
+
+impl Leader {
+    /// Of a run of so many processes. What the others read is numbered after what this one reads.
+    pub(super) fn new(job: Job, elsewhere: Vec<Elsewhere>, processes: usize) -> Result<Leader, EngineError> {
+        let Job { sources, sinks, keep, options, mut resume, stop, stats } = job;
+        let mut targets = Vec::new();
+        for (mut sink, claim) in sinks {
+            let before = sink.position().map_err(CommitError::Sink)?.filter(|progress| progress.epoch > 0);
+            let epoch = before.as_ref().map_or(0, |progress| progress.epoch);
+            let before = before.map(|progress| (progress.committed_at, progress.watermarks));
+            targets.push(commit::Target { sink, claim, epoch, before });
+        }
+        for target in &targets {
+            if !(resume.epoch..=resume.journaled()).contains(&target.epoch) {
+                let elsewhere = SinkError::elsewhere(&target.sink.name(), target.epoch, resume.epoch);
+                return Err(EngineError::Commit(elsewhere.into()));
+            }
+        }
+        let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
+        let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
+        let readers: BTreeSet<_> = elsewhere.iter().map(|there| there.process).collect();
+        let readers = readers.len() + usize::from(!sources.is_empty());
+        let given = sources.into_iter().map(Given::Here).chain(elsewhere.into_iter().map(Given::There)).collect();
+        let opens = resume.first_epoch((options.clock)());
+        let intake = Intake::new(given, &families, opens.0, &resume.positions, &replay)?;
+        let read = |partition: &Partition| (partition.topic.clone(), partition.family.0.name());
+        stats.sources.set(intake.partitions.iter().map(read));
+        let lanes = families.iter().zip(&intake.sequences);
+        let lanes = lanes.map(|(family, sequence)| LaneLogs { family: family.name(), sequence: sequence.clone() });
+        let logs = Sources {
+            partitions: intake.partitions.iter().map(partition_name).collect(),
+            topics: intake.partitions.iter().map(|partition| partition.topic.clone()).collect(),
+            lanes: lanes.collect(),
+        };
+        let signals = Signals {
+            acknowledged: Arc::new(AtomicU64::new(resume.epoch)),
+            committed: Arc::new(targets.iter().map(|target| AtomicU64::new(target.epoch)).collect()),
+            snapshotting: Arc::default(),
+            snapshot_bytes: Arc::default(),
+            spared: Arc::default(),
+            stop,
+            failed: Arc::default(),
+            stats,
+        };
+        let known = StreamPosition {
+            epoch: resume.epoch,
+            positions: resume.positions.clone(),
+            sums: resume.sums.clone(),
+            largest: resume.largest.clone(),
+            second: resume.second.clone(),
+            lanes: resume.lanes.clone(),
+            clock_ms: resume.clock_ms,
+            quality: resume.quality.clone(),
+        };
+        let (outbox, inbox) = channel();
+        let workers = options.workers * processes;
+        let delivery = commit::Delivery { inbox, outbox: outbox.clone(), workers, logs, turns: options.turns.clone() };
+        let (to_pieces, pieces) = channel();
+        let snapshots = keep.is_some().then(|| to_pieces.clone());
+        let end = (resume.journaled(), resume.journaled_by);
+        let shared = Arc::new(Shared {
+            first: 0,
+            archived: archived(&options, &intake.partitions),
+            reads: intake.reads(),
+            intake,
+            opens,
+            readers: options.workers * readers,
+            options,
+            signals,
+            full: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            outbox: Outbox::Here { committer: outbox, snapshots },
+            shares: Mutex::new(std::mem::take(&mut resume.state)),
+            resume,
+            keeps_state: keep.is_some(),
+            asked: (1..processes).map(|_| Asked::default()).collect(),
+            ended: Mutex::default(),
+        });
+        let journal = keep.map(|Keep { dir, generation, fingerprint, identities: before }| {
+            let known_to = Arc::clone(&shared);
+            let identities = Box::new(move || {
+                let mut all = before.clone();
+                all.extend(known_to.intake.identities());
+                all
+            });
+            let facts = SnapshotFacts { generation, workers, identities, fingerprint };
+            let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
+            commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }
+        });
+        Ok(Leader { shared, targets, journal, known, delivery })
+    }
+
+    /// What hears another process.
+    pub(super) fn hearing(&self, process: usize) -> Hearing {
+        Hearing::new(process, &self.shared)
+    }
+
+    /// Commits what the workers deliver, until they have delivered all.
+    pub(super) fn run(self, guards: WorkerGuards<()>) -> Result<Ended, EngineError> {
+        let Leader { shared, targets, journal, known, delivery } = self;
+        let signals = &shared.signals;
+        let committed = commit::run(delivery, targets, journal, known, &shared.options.commit, signals);
+        let committed = committed.map_err(|error| shared.fail(error.into()));
+        // Workers may still be delivering; nobody listens any more, and they do not mind.
+        for joined in guards.join() {
+            joined.map_err(EngineError::Thread)?;
+        }
+        // All sinks have all of it, and if the last snapshot was published, so does that.
+        if let (Ok(known), None) = (&committed, &*shared.failure.lock())
+            && signals.stats.last_snapshot().is_some_and(|(epoch, ..)| epoch == known.epoch)
+        {
+            let intake = &shared.intake;
+            intake.slots().for_each(|mut slot| slot.spares(&intake.partitions, &known.positions));
+        }
+        // Where nothing was read at all, no epoch has said it.
+        signals.stats.set_unread(shared.intake.slots().flat_map(|slot| slot.unread()).collect());
+        if let Some(error) = shared.failure.lock().take() {
+            return Err(error);
+        }
+        let mut ended = std::mem::take(&mut *shared.ended.lock());
+        if let Ok(known) = committed {
+            let StreamPosition { epoch: _, positions, sums, largest, second, lanes, clock_ms, quality } = known;
+            ended = Resume { positions, sums, largest, second, lanes, clock_ms, quality, ..ended };
+        }
+        Ok(ended)
+    }
+}

@@ -1,0 +1,129 @@
+//! What a process says to the one that leads, and what becomes of it there.
+
+use crate::commit::{Carried, CarriedBug, Carrier, Message, Part, Piece};
+use dataflows::Time;
+use dataflows::delta::KeyBug;
+use dataflows::state::Section;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::Sender;
+
+/// What a member says to the leader, one after the other: a part before that it was reached, and that its sources have
+/// ended after what was read of them is with its workers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Said {
+    /// A worker's part of a closed epoch.
+    Part(Time, Box<Carried>),
+    /// A worker has delivered all its parts before this epoch; without one, all of them.
+    Reached(usize, Option<Time>),
+    /// A worker found a bug.
+    Bug(CarriedBug),
+    /// Records of an operator of a worker, for a snapshot.
+    Slice(Section),
+    /// A worker has sent everything that is in it.
+    Done,
+    /// What is wanted of the clock.
+    Asks(Asks),
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// What a member wants of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// This epoch is to close for the sake of its sources.
+    pub closes: Option<Time>,
+    /// Its sources have ended.
+    pub ended: bool,
+}
+
+/// What a member wanted last, at the leader.
+#[derive(Default)]
+pub(super) struct Asked {
+    closes: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Asked {
+    pub(super) fn hear(&self, Asks { closes, ended }: Asks) {
+        self.closes.store(closes.unwrap_or(0), Release);
+        self.ended.store(ended, Release);
+    }
+
+    /// Whether an epoch is to close.
+    pub(super) fn closes(&self, epoch: Time) -> bool {
+        self.closes.load(Acquire) >= epoch
+    }
+
+    /// Whether its sources have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Acquire)
+    }
+}
+
+/// Where workers deliver to.
+#[derive(Clone)]
+pub(super) enum Outbox {
+    /// To the threads of this process.
+    Here { committer: Sender<Message>, snapshots: Option<Sender<Piece>> },
+    /// To the process that leads.
+    There { link: Sender<Said>, carrier: Arc<Carrier> },
+}
+
+/// If nobody listens, the run is ending with an error that somebody else reports.
+impl Outbox {
+    pub(super) fn part(&self, epoch: Time, part: Part) {
+        match self {
+            Outbox::Here { committer, .. } => drop(committer.send(Message::Part(epoch, Box::new(part)))),
+            Outbox::There { link, carrier } => drop(link.send(Said::Part(epoch, Box::new(carrier.carry(part))))),
+        }
+    }
+
+    pub(super) fn reached(&self, worker: usize, epoch: Option<Time>) {
+        match self {
+            Outbox::Here { committer, .. } => drop(committer.send(Message::Reached(worker, epoch))),
+            Outbox::There { link, .. } => drop(link.send(Said::Reached(worker, epoch))),
+        }
+    }
+
+    pub(super) fn bug(&self, bug: KeyBug) {
+        match self {
+            Outbox::Here { committer, .. } => drop(committer.send(Message::Bug(bug))),
+            Outbox::There { link, carrier } => drop(link.send(Said::Bug(carrier.carry_bug(bug)))),
+        }
+    }
+
+    pub(super) fn slice(&self, section: Section) {
+        match self {
+            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Slice(section))),
+            Outbox::Here { snapshots: None, .. } => {}
+            Outbox::There { link, .. } => drop(link.send(Said::Slice(section))),
+        }
+    }
+
+    pub(super) fn done(&self) {
+        match self {
+            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Done)),
+            Outbox::Here { snapshots: None, .. } => {}
+            Outbox::There { link, .. } => drop(link.send(Said::Done)),
+        }
+    }
+
+    /// A process that computes with the one that leads is gone.
+    pub(super) fn gone(&self, why: String) {
+        match self {
+            Outbox::Here { committer, .. } => drop(committer.send(Message::Gone(why))),
+            Outbox::There { link, .. } => drop(link.send(Said::Failed(why))),
+        }
+    }
+
+    /// The way to the leader, for one who does not lead.
+    pub(super) fn link(&self) -> Option<&Sender<Said>> {
+        match self {
+            Outbox::Here { .. } => None,
+            Outbox::There { link, .. } => Some(link),
+        }
+    }
+}
