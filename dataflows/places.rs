@@ -63,6 +63,16 @@ impl Places {
         self.slots[at] = slot;
     }
 
+    /// Nobody is there any more. The table stays, unless far fewer were there than it has room for.
+    pub(crate) fn empty(&mut self) {
+        if self.slots.len() / 32 > self.taken {
+            *self = Places::default();
+        } else {
+            self.slots.fill(NOBODY);
+            self.taken = 0;
+        }
+    }
+
     /// Frees a slot, and moves up those who stand behind it for want of it.
     pub(crate) fn remove(&mut self, at: usize) {
         let (mut hole, mut next) = (at, self.after(at));

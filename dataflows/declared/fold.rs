@@ -7,7 +7,7 @@ use crate::declared::conditions::{Conditions, Mask, Truths};
 use crate::declared::eval::eval;
 use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 use crate::declared::row::{Datum, Row};
-use crate::declared::said::{Said, begin, hash, keys, place_hash};
+use crate::declared::said::{Said, Spare, begin, hash, keys, place_hash};
 use crate::declared::sessions::{shared, start};
 use crate::declared::{encode, said};
 use crate::places::Places;
@@ -143,13 +143,25 @@ impl Part {
 
 impl Folding {
     fn of(peers: usize) -> Folding {
-        let part = |to| Part { said: Said::to(to), ..Part::default() };
         Folding {
-            parts: (0..peers as u64).map(part).collect(),
+            parts: (0..peers).map(|_| Part::default()).collect(),
             truths: Truths::default(),
             key: Vec::new(),
             spare: Vec::new(),
         }
+    }
+
+    /// For the events of an epoch.
+    fn begin(&mut self, spare: &Spare) {
+        (0..).zip(&mut self.parts).for_each(|(to, part)| part.said = spare.take(to));
+    }
+
+    /// What the events of the epoch said.
+    fn end(&mut self) -> impl Iterator<Item = Said> {
+        self.parts.iter_mut().map(|Part { places, said }| {
+            places.empty();
+            std::mem::take(said)
+        })
     }
 
     /// Takes an event in, or a change of a row: so many of it come, or go. A condition is looked at once, and a metric that
@@ -201,28 +213,32 @@ impl Folding {
 /// What events, or changes of rows, say of groups, once for each group of an epoch and worker. `take` reads one.
 ///
 /// **Law.** What is said of a group, merged over workers, is what its metric's aggregates are of the events of the epoch.
-/// Nothing is kept from epoch to epoch.
+/// Nothing is kept from epoch to epoch but memory.
 pub fn fold<'s, D: Clone + 'static>(
     events: Stream<'s, D>,
     name: &str,
+    spare: Spare,
     take: impl Fn(&mut Folding, &D) + 'static,
 ) -> Stream<'s, Said> {
     let peers = events.scope().peers();
     events
         .unary_frontier(Pipeline, name, move |_cap, _info| {
             let mut open = BTreeMap::<Time, (_, Folding)>::new();
+            let mut idle = Vec::new();
             move |(input, frontier), output| {
                 input.for_each_time(|cap, batches| {
-                    let (_, folding) = open
-                        .entry(*cap.time())
-                        .or_insert_with(|| (cap.retain(output.output_index()), Folding::of(peers)));
+                    let (_, folding) = open.entry(*cap.time()).or_insert_with(|| {
+                        let mut folding = idle.pop().unwrap_or_else(|| Folding::of(peers));
+                        folding.begin(&spare);
+                        (cap.retain(output.output_index()), folding)
+                    });
                     let events = batches.flat_map(|batch| batch.drain(..));
                     events.for_each(|event| take(folding, &event));
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
-                    let (cap, folding) = first.remove();
-                    let said = folding.parts.into_iter().map(|part| part.said).filter(|said| said.groups() > 0);
-                    output.session(&cap).give_iterator(said);
+                    let (cap, mut folding) = first.remove();
+                    output.session(&cap).give_iterator(folding.end().filter(|said| said.groups() > 0));
+                    idle.push(folding);
                 }
             }
         })

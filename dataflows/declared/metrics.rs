@@ -9,7 +9,7 @@ use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type};
 use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
 use crate::declared::row::Declared;
 use crate::declared::rows::{Place, Rows};
-use crate::declared::said::{Said, begin};
+use crate::declared::said::{Said, Spare, begin};
 use crate::declared::walk::read_columns;
 use crate::family::Ending;
 use crate::lane::Lane;
@@ -237,10 +237,19 @@ impl Metrics {
         let (events, answers) = self.answers(events, &nodes, lane);
         let reading = Reading::of(of_events.map(|(number, node)| (number, node.metric)), self.plan.person, &layouts);
         let name = leaked(&self.groups.name.replace("groups", "fold"));
-        let said = fold(events, name, move |folding: &mut Folding, event| folding.take(&reading, &event.row, None));
+        let spare = Spare::default();
+        let said = fold(events, name, spare.clone(), move |folding: &mut Folding, event| {
+            folding.take(&reading, &event.row, None)
+        });
         let said = said.concat(self.said_before(self.groups, &nodes, &layouts, lane));
-        let (changed, to_readers) =
-            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups, false), Rc::clone(&rows));
+        let (changed, to_readers) = rollup(
+            said,
+            lane.watermarks(),
+            &lane.settings,
+            &lane.ledger,
+            (self.groups, false),
+            (Rc::clone(&rows), spare),
+        );
         let name = leaked(&self.groups.name.replace("groups", "rows"));
         lane.changes_of_many(name, self.tables.clone(), changed);
         let before = self.said_before(self.groups_of_rows, &nodes, &layouts, lane);
@@ -320,12 +329,13 @@ impl Metrics {
             ToReaders::Change(change) => Err(change),
         });
         let name = |what: &str| leaked(&self.groups_of_rows.name.replace("groups", what));
-        let said = fold(changes, name("fold"), move |folding: &mut Folding, change: &RowChange| {
+        let spare = Spare::default();
+        let said = fold(changes, name("fold"), spare.clone(), move |folding: &mut Folding, change: &RowChange| {
             folding.take(&readings[change.of], &change.row, Some(change.times));
         });
         let said = said.concat(before).concat(passed);
         let (changed, _) =
-            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups_of_rows, true), rows);
+            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups_of_rows, true), (rows, spare));
         lane.changes_of_many(name("rows"), self.tables.clone(), changed);
     }
 }

@@ -6,7 +6,7 @@ use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
 use crate::declared::row::{Builder, Row};
 use crate::declared::rows::{Group, OfGroup, Read, Rows};
-use crate::declared::said::{GroupKey, Passed, Said, keys, number};
+use crate::declared::said::{GroupKey, Passed, Said, Spare, empty, keys, number};
 use crate::declared::sessions::{Beside, Sessions, start};
 use crate::delta::Delta;
 use crate::dense::{Dense, SLICE};
@@ -64,12 +64,16 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
     found
 });
 
-/// The groups whose rows may change in an epoch, each once, and what their rows were.
+/// The groups whose rows may change in an epoch, each once, and what their rows were. It keeps its memory from epoch to epoch.
 #[derive(Default)]
 struct Touched {
     groups: Vec<(u32, Had)>,
     /// Of all rows that were, what may change.
     packed: Vec<u8>,
+    /// The rows that changed: how their keys begin, where they are written down, how long the key is there, and whether
+    /// they are shown.
+    changed: Vec<(u128, usize, usize, bool)>,
+    written: Vec<u8>,
 }
 
 /// The row that a group had, by where in `packed` it stands; none of a group that is new or was not shown.
@@ -92,18 +96,17 @@ impl Touched {
         u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// What changed, in the order of groups.
+    /// What changed, in the order of groups. Nothing is touched any more.
     fn changes(
-        self,
+        &mut self,
         groups: &Dense<GroupKey, Group>,
         rows: &[Rows],
         passed: &[Instant],
         (out, read): (&mut Vec<(u16, Delta)>, &mut Vec<ToReaders>),
     ) {
-        let Touched { groups: touched, packed } = self;
+        let Touched { groups: touched, packed, changed, written } = self;
         let (mut spare, mut builder) = (Vec::new(), Builder::default());
-        let (mut changed, mut written) = (Vec::new(), Vec::new());
-        for (place, had) in touched {
+        for (place, had) in touched.drain(..) {
             let (key, group) = groups.at(place);
             let Some(of_metric) = rows.get(number(key)) else { continue };
             let group = of_metric.of_group(key, group, passed[number(key)]);
@@ -132,7 +135,7 @@ impl Touched {
                 // While all of the group is at hand: rows are made in another order, that of their keys.
                 changed.push((begins(key), written.len(), key.len(), is_shown));
                 written.extend_from_slice(key);
-                of_metric.write(is_shown, &group, &mut written);
+                of_metric.write(is_shown, &group, written);
             }
         }
         let key = |from: usize, length: usize| written[from..].split_at(length);
@@ -140,12 +143,14 @@ impl Touched {
         changed.sort_unstable_by(|(a, from_a, of_a, _), (b, from_b, of_b, _)| {
             a.cmp(b).then_with(|| key(*from_a, *of_a).0.cmp(key(*from_b, *of_b).0))
         });
-        out.extend(changed.into_iter().filter_map(|(_, from, length, is_shown)| {
+        out.extend(changed.drain(..).filter_map(|(_, from, length, is_shown)| {
             let (key, written) = key(from, length);
             let of_metric = rows.get(number(key))?;
             let values = of_metric.read(is_shown, keys(key), written);
             Some((of_metric.table?, if is_shown { Delta::Upsert(values) } else { Delta::Delete(values) }))
         }));
+        empty(packed);
+        empty(written);
     }
 }
 
@@ -393,7 +398,7 @@ pub fn rollup<'s>(
     settings: &Settings,
     ledger: &Ledger,
     (kept, is_of_rows): (&'static Kept<Record>, bool),
-    rows: Rc<[Rows]>,
+    (rows, spare): (Rc<[Rows]>, Spare),
 ) -> (Stream<'s, (u16, Delta)>, Stream<'s, ToReaders>) {
     let held = Rc::new(RefCell::new(Groups::of(rows.len())));
     ledger.count(kept.name, &held, |held| held.groups.len());
@@ -412,13 +417,13 @@ pub fn rollup<'s>(
     });
     let settings = settings.clone();
     let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
+    let mut touched = Touched::default();
     let mut passed_rows = PassedRows { workers, of: BTreeMap::new() };
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, read: &mut Vec<_>| {
         let held = &mut *held.borrow_mut();
         let final_cut = if is_broken(Law::FinalWaitsForLateness) { watermark } else { settings.final_cut(watermark) };
         let forget_cut = settings.forget_cut(watermark);
         let is_silent = is_silent(time) && !is_broken(Law::OddEpochsAreSilent);
-        let mut touched = Touched::default();
         for mut said in Epoch::records(input) {
             said.passed.into_iter().for_each(|passed| passed_rows.note(passed));
             for of in 0..said.groups() {
@@ -426,6 +431,7 @@ pub fn rollup<'s>(
                 let (key, partial) = said.group(of);
                 held.take(key, of_metric, partial, (!is_silent).then_some(&mut touched));
             }
+            spare.give(said, workers);
         }
         // Rows of sessions say for themselves when they have passed.
         let cut = |of_metric: &Rows, cut: Instant| match &of_metric.read {

@@ -4,7 +4,9 @@ use crate::declared::aggregate::{Held, Layout, Partial};
 use crate::hash::Folded;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::hash::Hasher;
+use std::rc::Rc;
 
 /// Which metric of its family, and which group: the metric's number, then the keys. Groups have the order of bytes: by
 /// metric, then by key.
@@ -53,6 +55,36 @@ pub struct Said {
     pub passed: Option<Passed>,
 }
 
+/// What was said and taken in: its memory is for what is said in epochs to come. Of a worker, one for whoever says and for
+/// whoever takes it in.
+#[derive(Clone, Default)]
+pub struct Spare(Rc<RefCell<Vec<Said>>>);
+
+impl Spare {
+    /// Something was taken in. More than workers say in an epoch is not kept.
+    pub fn give(&self, mut said: Said, workers: usize) {
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < workers {
+            said.empty();
+            spare.push(said);
+        }
+    }
+
+    /// Of no group, for a worker.
+    pub fn take(&self, to: u64) -> Said {
+        Said { to, ..self.0.borrow_mut().pop().unwrap_or_default() }
+    }
+}
+
+/// Empties a list. It keeps its memory, unless that is far more than what was in it.
+pub fn empty<T>(list: &mut Vec<T>) {
+    if list.capacity() / 32 > list.len() {
+        *list = Vec::new();
+    } else {
+        list.clear();
+    }
+}
+
 /// What a worker says of the rows of a metric: no row changes, or comes, whose events are before an instant.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Passed {
@@ -73,11 +105,6 @@ struct Ends {
 }
 
 impl Said {
-    /// Of no group.
-    pub fn to(to: u64) -> Said {
-        Said { to, ..Said::default() }
-    }
-
     /// Of one group.
     pub fn of(to: u64, key: &[u8], of: Partial) -> Said {
         let Partial { words, held } = of;
@@ -88,6 +115,16 @@ impl Said {
     /// That rows do not change any more, for one worker.
     pub fn passed_to(to: u64, passed: Passed) -> Said {
         Said { to, passed: Some(passed), ..Said::default() }
+    }
+
+    /// Nothing is said any more. Its memory is for what is said next, unless that was far too much for what was said last.
+    fn empty(&mut self) {
+        let Said { to: _, ends, keys, words, held, passed } = self;
+        empty(ends);
+        empty(keys);
+        empty(words);
+        empty(held);
+        *passed = None;
     }
 
     /// Of how many groups.
