@@ -36,6 +36,8 @@ pub struct Dense<K, V> {
     /// Places up to here were taken once; those of them that are free are in `free`.
     begun: usize,
     free: Vec<u32>,
+    /// So many are not found by their keys.
+    apart: usize,
 }
 
 /// Entries, or nothing where nobody stands. Shared only while it is frozen. Boxed, for its size to be
@@ -56,14 +58,14 @@ fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
 
 impl<K, V> Default for Dense<K, V> {
     fn default() -> Dense<K, V> {
-        Dense { places: Places::default(), chunks: Vec::new(), begun: 0, free: Vec::new() }
+        Dense { places: Places::default(), chunks: Vec::new(), begun: 0, free: Vec::new(), apart: 0 }
     }
 }
 
 impl<K, V> Dense<K, V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.places.len() + self.apart
     }
 
     fn entry(&self, place: u32) -> Option<&(K, V)> {
@@ -116,6 +118,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
     }
 
     fn add(&mut self, hash: u32, key: K, value: V) -> u32 {
+        let place = self.stand(key, value);
+        self.places.insert(hash, place);
+        place
+    }
+
+    fn stand(&mut self, key: K, value: V) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             if self.begun == self.chunks.len() * CHUNK {
                 self.chunks.push(Rc::new(std::iter::repeat_with(|| None).take(CHUNK).collect()));
@@ -124,8 +132,23 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
             u32::try_from(self.begun - 1).expect("four billion entries do not fit into memory")
         });
         *self.entry_mut(place) = Some((key, value));
-        self.places.insert(hash, place);
         place
+    }
+
+    /// A place for a key that whoever asks finds by other means, until [`Dense::vacate_apart`]. No key is looked up, so that
+    /// one may stand there twice.
+    pub fn stand_apart(&mut self, key: K) -> u32
+    where
+        V: Default,
+    {
+        self.apart += 1;
+        self.stand(key, V::default())
+    }
+
+    /// Removes who stands at a place apart.
+    pub fn vacate_apart(&mut self, place: u32) {
+        self.apart -= 1;
+        self.leave(place);
     }
 
     /// The place of a key, which is made if there is none.
@@ -178,9 +201,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Dense<K, V> {
     fn clear(&mut self, slot: usize) {
         let place = self.places.at(slot);
         self.places.remove(slot);
+        self.leave(place);
+    }
+
+    fn leave(&mut self, place: u32) {
         *self.entry_mut(place) = None;
         self.free.push(place);
-        if self.places.len() == 0 {
+        if self.len() == 0 {
             *self = Dense::default();
         }
     }

@@ -29,6 +29,11 @@ impl Places {
         self.slots[slot] as u32
     }
 
+    /// Another place stands in a slot from now on, of a key with the same hash.
+    pub(crate) fn set(&mut self, slot: usize, place: u32) {
+        self.slots[slot] = self.slots[slot] >> 32 << 32 | u64::from(place);
+    }
+
     /// In which slot of the table the place stands that `is_it`.
     pub(crate) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
         if self.slots.is_empty() {

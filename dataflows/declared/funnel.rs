@@ -1,6 +1,7 @@
 //! How far a funnel was gone, of events that come in any order.
 
 use crate::broken::{Law, is_broken};
+use crate::declared::few::Few;
 use crate::time::Instant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Range;
@@ -13,17 +14,15 @@ use std::ops::Range;
 /// came where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// How many steps there are; where the instants of each end; the instants, step by step. They are few, and beside each
-    /// other one allocation is enough for all.
-    packed: Vec<Instant>,
+    /// How many steps there are; where the instants of each end; the instants, step by step.
+    packed: Few<Instant>,
 }
 
 impl Steps {
     /// Of so many steps, none of them taken.
     pub fn of(steps: usize) -> Steps {
-        let mut packed = Vec::with_capacity(1 + 2 * steps);
-        packed.push(steps as Instant);
-        packed.resize(1 + steps, 1 + steps as Instant);
+        let mut packed = Few::of(1 + steps as Instant, 1 + steps);
+        packed[0] = steps as Instant;
         Steps { packed }
     }
 

@@ -195,10 +195,14 @@ impl Groups {
         let metric = number(key);
         self.live[metric] -= 1;
         if let Some(rows) = rows.get(metric).filter(|rows| rows.session.is_some() && !group.is_gone) {
-            let groups = &self.groups;
-            self.sessions.remove(key, place, rows.is_read(), |place| &*groups.at(place).0);
+            self.sessions.remove(key, place, rows.is_read());
         }
-        self.groups.vacate(place);
+        // Of sessions that one alone says where a group stands.
+        if rows.get(metric).is_some_and(|rows| rows.session.is_some()) {
+            self.groups.vacate_apart(place);
+        } else {
+            self.groups.vacate(place);
+        }
     }
 
     /// A group, and the row that it has until now.
@@ -269,19 +273,18 @@ impl Groups {
             let (key, group) = groups.at(place);
             of_metric.last(key, group)
         };
-        let Beside { first, others } = sessions.beside(key, last, gap_ms, |place| &*groups.at(place).0, last_of);
+        let Beside { line, first, others } = sessions.beside(key, last, gap_ms, |place| &*groups.at(place).0, last_of);
         let began_before = first.filter(|first| start(&groups.at(*first).0) <= start(key));
         let place = began_before.unwrap_or_else(|| {
-            let place = groups.place_of(key);
-            sessions.add(key, place, of_metric.is_read(), |place| &*groups.at(place).0);
+            let place = groups.stand_apart(key.into());
+            sessions.add(line, key, place, of_metric.is_read(), |place| &*groups.at(place).0);
             place
         });
         for joined in first.into_iter().chain(others).filter(|joined| *joined != place) {
             for touching in [place, joined] {
                 self.touch(touching, of_metric, touched.as_deref_mut());
             }
-            let groups = &self.groups;
-            self.sessions.remove(&groups.at(joined).0, joined, of_metric.is_read(), |place| &*groups.at(place).0);
+            self.sessions.remove(&self.groups.at(joined).0, joined, of_metric.is_read());
             let group = self.groups.at_mut(joined);
             group.is_gone = true;
             let (words, mut held) = group.clone().into_parts();
@@ -316,7 +319,7 @@ fn records(print: u64, key: &GroupKey, group: &Group, out: &mut Vec<Record>) {
     let mut record = |words, held| out.push(Record { print, keys: keys(key).into(), of: Partial { words, held } });
     let held = group.held();
     let first = held.iter().map(|held| if parts(held).is_empty() { held.clone() } else { Held::Nothing });
-    record(group.words.clone(), first.collect());
+    record(group.words[..].into(), first.collect());
     for (place, part) in
         held.iter().enumerate().flat_map(|(place, held)| parts(held).into_iter().map(move |p| (place, p)))
     {

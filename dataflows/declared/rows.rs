@@ -4,6 +4,7 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Layout};
 use crate::declared::encode;
 use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
+use crate::declared::few::Few;
 use crate::declared::plan::{Expr, Metric, Node, Type, Window};
 use crate::declared::row::{Builder, Datum, Row};
 use crate::declared::said::{GroupKey, keys};
@@ -389,7 +390,7 @@ pub struct Group {
     /// Where in what was touched in an epoch it stands, if it does.
     pub mark: u32,
     /// Counts, sums, and extremes that are numbers.
-    pub words: Box<[u64]>,
+    pub words: Few<u64>,
     held: Option<Rc<HeldOf>>,
 }
 
@@ -431,7 +432,7 @@ impl Group {
     }
 
     /// What its events gave, to be merged into another one.
-    pub fn into_parts(self) -> (Box<[u64]>, Vec<Held>) {
+    pub fn into_parts(self) -> (Few<u64>, Vec<Held>) {
         (self.words, self.held.map(|held| held.all().to_vec()).unwrap_or_default())
     }
 

@@ -31,59 +31,72 @@ fn home(key: &[u8]) -> u32 {
 /// **Invariant.** Two of one group of events are at least a gap apart, from the last event of one to the first of the other.
 #[derive(Default)]
 pub struct Sessions {
-    /// The lines, by what the keys of a line's sessions have in common.
+    /// By what the keys of a line's sessions have in common: the place of the only one, which nearly always is all there is;
+    /// or where in `many` they stand, with a bit that no place has.
     places: Places,
-    lines: Vec<Line>,
-    /// Lines that nobody stands in.
+    /// The sessions of one group of events each, in the order of time.
+    many: Vec<Vec<u32>>,
+    /// Which of them are nobody's.
     free: Vec<u32>,
     ends: Ends,
     /// Of each metric whose rows others read: when its sessions began, and how many then.
     starts: BTreeMap<usize, BTreeMap<Instant, usize>>,
 }
 
-/// The sessions of one group of events, in the order of time. Nearly always it is one.
-enum Line {
-    One(u32),
-    Many(Vec<u32>),
-}
+const MANY: u32 = 1 << 31;
 
-impl Line {
-    fn all(&self) -> &[u32] {
-        match self {
-            Line::One(place) => std::slice::from_ref(place),
-            Line::Many(places) => places,
-        }
-    }
+/// Where the sessions of a group of events stand, if there are any, and where they would.
+#[derive(Clone, Copy)]
+pub struct Line {
+    home: u32,
+    slot: Option<usize>,
 }
 
 impl Sessions {
-    /// In which slot the number of the line stands that a key's sessions lie in, if there are any.
-    fn slot<'k>(&self, key: &[u8], key_of: impl Fn(u32) -> &'k [u8]) -> Option<usize> {
-        let is_it = |line: u32| {
-            let first = self.lines[line as usize].all().first();
-            first.is_some_and(|first| shared(key_of(*first)) == shared(key))
-        };
-        self.places.find(home(key), is_it)
+    /// The sessions of a line.
+    fn all<'l>(&'l self, line: &'l u32) -> &'l [u32] {
+        if line & MANY == 0 { std::slice::from_ref(line) } else { &self.many[(line & !MANY) as usize] }
     }
 
-    /// A session begins at a place of its own; `is_read` says whether others read it. `key_of` says the keys of others.
-    pub fn add<'k>(&mut self, key: &[u8], place: u32, is_read: bool, key_of: impl Fn(u32) -> &'k [u8]) {
-        match self.slot(key, &key_of) {
+    /// The line that a key's sessions lie in.
+    fn line<'k>(&self, key: &[u8], key_of: impl Fn(u32) -> &'k [u8]) -> Line {
+        let home = home(key);
+        let is_it = |line: u32| {
+            let first = self.all(&line).first();
+            first.is_some_and(|first| shared(key_of(*first)) == shared(key))
+        };
+        Line { home, slot: self.places.find(home, is_it) }
+    }
+
+    /// A session begins in a line, at a place of its own; `is_read` says whether others read it. `key_of` says the keys of
+    /// others.
+    pub fn add<'k>(
+        &mut self,
+        Line { home, slot }: Line,
+        key: &[u8],
+        place: u32,
+        is_read: bool,
+        key_of: impl Fn(u32) -> &'k [u8],
+    ) {
+        assert!(place < MANY, "two billion sessions do not fit into memory");
+        match slot {
             Some(slot) => {
-                let line = &mut self.lines[self.places.at(slot) as usize];
-                let mut all = line.all().to_vec();
-                all.insert(all.partition_point(|other| key_of(*other) < key), place);
-                *line = Line::Many(all);
+                let line = self.places.at(slot);
+                let at = self.all(&line).partition_point(|other| key_of(*other) < key);
+                if line & MANY == 0 {
+                    let both = if at == 0 { vec![place, line] } else { vec![line, place] };
+                    let number = self.free.pop().unwrap_or_else(|| {
+                        self.many.push(Vec::new());
+                        // No more than there are places.
+                        self.many.len() as u32 - 1
+                    });
+                    self.many[number as usize] = both;
+                    self.places.set(slot, MANY | number);
+                } else {
+                    self.many[(line & !MANY) as usize].insert(at, place);
+                }
             }
-            None => {
-                let line = self.free.pop().unwrap_or_else(|| {
-                    self.lines.push(Line::One(place));
-                    // No more than there are places.
-                    self.lines.len() as u32 - 1
-                });
-                self.lines[line as usize] = Line::One(place);
-                self.places.insert(home(key), line);
-            }
+            None => self.places.insert(home, place),
         }
         if is_read {
             *self.starts.entry(number(key)).or_default().entry(start(key)).or_default() += 1;
@@ -95,20 +108,21 @@ impl Sessions {
         self.starts.get(&metric)?.first_key_value().map(|(start, _)| *start)
     }
 
-    /// A session is none any more. Its key is still known, and so are those of the others.
-    pub fn remove<'k>(&mut self, key: &[u8], place: u32, is_read: bool, key_of: impl Fn(u32) -> &'k [u8]) {
+    /// A session is none any more. Its key is still known.
+    pub fn remove(&mut self, key: &[u8], place: u32, is_read: bool) {
         self.ends.forget(place);
-        if let Some(slot) = self.slot(key, key_of) {
-            let number = self.places.at(slot);
-            let line = &mut self.lines[number as usize];
-            if let Line::Many(places) = line {
-                places.retain(|other| *other != place);
-                if let [only] = places[..] {
-                    *line = Line::One(only);
-                }
-            } else {
+        if let Some(slot) = self.places.find(home(key), |line| self.all(&line).contains(&place)) {
+            let line = self.places.at(slot);
+            if line & MANY == 0 {
                 self.places.remove(slot);
-                self.free.push(number);
+            } else {
+                let many = &mut self.many[(line & !MANY) as usize];
+                many.retain(|other| *other != place);
+                if let [only] = many[..] {
+                    *many = Vec::new();
+                    self.places.set(slot, only);
+                    self.free.push(line & !MANY);
+                }
             }
         }
         let starts = self.starts.get_mut(&number(key));
@@ -132,8 +146,11 @@ impl Sessions {
         last_of: impl Fn(u32) -> Instant,
     ) -> Beside {
         let gap_ms = if is_broken(Law::GapsEndSessions) { gap_ms + 1 } else { gap_ms };
-        let Some(slot) = self.slot(key, &key_of) else { return Beside::default() };
-        let all = self.lines[self.places.at(slot) as usize].all();
+        let line = self.line(key, &key_of);
+        let none = Beside { line, first: None, others: Vec::new() };
+        let Some(slot) = line.slot else { return none };
+        let sessions = self.places.at(slot);
+        let all = self.all(&sessions);
         let start_of = |place: &u32| start(key_of(*place));
         let to = all.partition_point(|place| start_of(place).saturating_sub(last) < gap_ms);
         // Earlier ones ended earlier.
@@ -142,9 +159,8 @@ impl Sessions {
         let near = &all[to - near..to];
         let near = if is_broken(Law::SessionsJoin) { &near[..near.len().min(1)] } else { near };
         match near {
-            [] => Beside::default(),
-            [first] => Beside { first: Some(*first), others: Vec::new() },
-            [first, others @ ..] => Beside { first: Some(*first), others: others.to_vec() },
+            [] => none,
+            [first, others @ ..] => Beside { line, first: Some(*first), others: others.to_vec() },
         }
     }
 
@@ -161,8 +177,9 @@ impl Sessions {
 }
 
 /// Sessions that are one from now on.
-#[derive(Default)]
 pub struct Beside {
+    /// The line that they lie in.
+    pub line: Line,
     /// The first of them.
     pub first: Option<u32>,
     /// The others, in their order.
@@ -179,21 +196,23 @@ struct Ends {
     near: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Up to this span they have.
     begun: Option<i64>,
-    /// Of each place, which note counts, if any does.
-    noted: Vec<Option<Instant>>,
+    /// Of each place, which note counts; `NONE` if none does.
+    noted: Vec<Instant>,
 }
 
 impl Ends {
     const SPAN_MS: i64 = 1 << 16;
+    /// Nothing ends then.
+    const NONE: Instant = Instant::MIN;
 
     /// A place's session will not end before. If a note of it counts, that one will be asked.
     fn note(&mut self, place: u32, end: Instant) {
         let at = place as usize;
         if at >= self.noted.len() {
-            self.noted.resize(at + 1, None);
+            self.noted.resize(at + 1, Ends::NONE);
         }
-        if self.noted[at].is_none() {
-            self.noted[at] = Some(end);
+        if self.noted[at] == Ends::NONE {
+            self.noted[at] = end;
             self.push(place, end);
         }
     }
@@ -210,7 +229,7 @@ impl Ends {
     /// Nothing ends there any more.
     fn forget(&mut self, place: u32) {
         if let Some(noted) = self.noted.get_mut(place as usize) {
-            *noted = None;
+            *noted = Ends::NONE;
         }
     }
 
@@ -223,10 +242,10 @@ impl Ends {
         while let Some(Reverse((end, place))) = self.near.peek().copied().filter(|Reverse((end, _))| *end <= to) {
             self.near.pop();
             // It was noted for another session, which is none any more.
-            if self.noted[place as usize] != Some(end) {
+            if self.noted[place as usize] != end {
                 continue;
             }
-            self.noted[place as usize] = None;
+            self.noted[place as usize] = Ends::NONE;
             match end_of(place).filter(|later| *later > end) {
                 Some(later) => self.note(place, later),
                 None => return Some((end, place)),
