@@ -4,13 +4,16 @@
 
 // The core keeps it to itself.
 #[allow(dead_code, reason = "not all of it is measured")]
-#[path = "../dataflows/dense.rs"]
-mod dense;
-#[path = "../dataflows/places.rs"]
-mod places;
+mod its_own {
+    #[path = "../../dataflows/dense.rs"]
+    pub mod dense;
+    #[path = "../../dataflows/places.rs"]
+    pub mod places;
+}
 
 use dataflows::hash::{self, Map};
-use dense::Dense;
+use its_own::dense::Dense;
+use its_own::places;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::hint::black_box;
