@@ -4,10 +4,9 @@
 
 // The core keeps it to itself.
 #[allow(dead_code, reason = "not all of it is measured")]
+#[path = "../dataflows"]
 mod its_own {
-    #[path = "../../dataflows/dense.rs"]
     pub mod dense;
-    #[path = "../../dataflows/places.rs"]
     pub mod places;
 }
 

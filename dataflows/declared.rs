@@ -23,7 +23,6 @@ pub mod aggregate;
 pub mod answers;
 pub mod conditions;
 mod endings;
-pub mod few;
 pub mod fold;
 pub mod funnel;
 pub mod once;

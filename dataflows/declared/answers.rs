@@ -7,7 +7,6 @@ use crate::declared::conditions::{Conditions, Mask, Truths};
 use crate::declared::encode;
 use crate::declared::eval::eval;
 use crate::declared::plan::{Ask, Exists, Expr, Metric, Node};
-use crate::declared::rollup::{RowChange, ToReaders};
 use crate::declared::row::{Builder, Datum, Declared, Row};
 use crate::declared::walk;
 use crate::dense::Dense;
@@ -65,6 +64,17 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
     let renamed = encode::renamed(bytes, &encode::of_person(person), &encode::of_person(nobody));
     renamed.map(|renamed| *bytes = renamed).is_some()
 });
+
+/// An event came, or went, with what is true of it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Of which metric, by its number.
+    pub of: usize,
+    /// It is there so many times more.
+    pub times: i64,
+    /// Its columns, and behind them the answers.
+    pub row: Row,
+}
 
 /// A metric that asks.
 pub struct Asking {
@@ -297,7 +307,7 @@ impl Groups {
         asking: &Asking,
         (place, is_new): (u32, bool),
         (ask, key, at): (u16, Box<[u8]>, Instant),
-        said: &mut Vec<RowChange>,
+        said: &mut Vec<Change>,
     ) {
         let Some(Question::Exists { of_asking, from_ms, until_ms, .. }) = asking.questions.get(usize::from(ask)) else {
             return;
@@ -328,7 +338,7 @@ impl Groups {
     }
 
     /// An answer of an event becomes true.
-    fn change(&mut self, asking: &Asking, place: u32, which: &Asker, bit: u64, said: &mut Vec<RowChange>) {
+    fn change(&mut self, asking: &Asking, place: u32, which: &Asker, bit: u64, said: &mut Vec<Change>) {
         let known = Rc::make_mut(&mut self.groups.at_mut(place).asking);
         let Some((times, answers)) = known.get_mut(which) else { return };
         said.push(asking.change(&which.1, *answers, -*times));
@@ -344,7 +354,7 @@ impl Groups {
         which: Asker,
         (times, answers): (i64, u64),
         watermark: Instant,
-        said: &mut Vec<RowChange>,
+        said: &mut Vec<Change>,
     ) {
         let at = which.0;
         let (_, group) = self.groups.at(place);
@@ -383,7 +393,7 @@ impl Groups {
     }
 
     /// What the watermark has passed is told.
-    fn pass(&mut self, metrics: &[Asking], watermark: Instant, said: &mut Vec<RowChange>) {
+    fn pass(&mut self, metrics: &[Asking], watermark: Instant, said: &mut Vec<Change>) {
         while let Some(first) = self.pass.first_entry().filter(|first| *first.key() <= watermark) {
             let (when, places) = first.remove_entry();
             for (place, ask) in places {
@@ -436,11 +446,11 @@ impl Groups {
 
 impl Asking {
     /// So many such events come, or go.
-    fn change(&self, row: &[u8], answers: u64, times: i64) -> RowChange {
+    fn change(&self, row: &[u8], answers: u64, times: i64) -> Change {
         let mut builder = Builder::default();
         encode::all(row).for_each(|value| builder.push(&value));
         (0..self.questions.len()).for_each(|ask| builder.boolean(answers & 1 << ask != 0));
-        RowChange { of: self.number, times, row: builder.row() }
+        Change { of: self.number, times, row: builder.row() }
     }
 }
 
@@ -457,7 +467,7 @@ pub fn answers<'s>(
     (settings, ledger): (&Settings, &Ledger),
     kept: &'static Kept<Record>,
     questions: Questions,
-) -> (Stream<'s, Declared>, Stream<'s, ToReaders>) {
+) -> (Stream<'s, Declared>, Stream<'s, Change>) {
     let questions = Rc::new(questions);
     let held = Rc::new(RefCell::new(Groups::default()));
     ledger.count(kept.name, &held, |held| held.live);
@@ -480,7 +490,7 @@ pub fn answers<'s>(
         of_events.heard(row, *at, &mut truths, heard);
     });
     let settings = settings.clone();
-    let step = move |Epoch { time, input, watermark }: Epoch<Heard>, out: &mut Vec<ToReaders>, _: &mut Vec<()>| {
+    let step = move |Epoch { time, input, watermark }: Epoch<Heard>, out: &mut Vec<Change>, _: &mut Vec<()>| {
         let (held, metrics) = (&mut *held.borrow_mut(), &questions.metrics);
         let (mut said, mut asking) = (Vec::new(), Vec::new());
         for Heard { metric, is_new, what, .. } in Epoch::records(input) {
@@ -508,7 +518,7 @@ pub fn answers<'s>(
             if is_broken(Law::PassingIsNews) {
                 said.retain(|change| change.times > 0);
             }
-            out.extend(said.into_iter().map(ToReaders::Change));
+            out.append(&mut said);
         }
     };
     let to = Exchange::new(|Heard { to, .. }: &Heard| *to);

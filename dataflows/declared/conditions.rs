@@ -1,9 +1,9 @@
 //! Which conditions are true of an event: each is looked at once, however many metrics ask it.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::eval::is_true;
+use crate::declared::eval::{Columns, is_true};
 use crate::declared::plan::{Ask, Compare, Exists, Expr, Literal, Metric, Node};
-use crate::declared::row::{Bare, Row};
+use crate::declared::row::Bare;
 use crate::declared::walk;
 use crate::hash::Map;
 
@@ -79,7 +79,7 @@ impl Conditions {
     }
 
     /// What the values of columns tell of an event.
-    pub fn look(&self, row: &Row, truths: &mut Truths) {
+    pub fn look(&self, row: &impl Columns, truths: &mut Truths) {
         let Truths { known, are_true } = truths;
         known.clear();
         known.extend_from_slice(&self.looked_up);
@@ -96,7 +96,7 @@ impl Conditions {
     }
 
     /// Whether all conditions of a mask are true of an event.
-    pub fn fits(&self, mask: &Mask, row: &Row, Truths { known, are_true }: &mut Truths) -> bool {
+    pub fn fits(&self, mask: &Mask, row: &impl Columns, Truths { known, are_true }: &mut Truths) -> bool {
         let is_wrong = |((must, known), are_true): ((&u64, &u64), &u64)| must & known & !are_true != 0;
         if mask.iter().zip(&*known).zip(&*are_true).any(is_wrong) {
             return false;

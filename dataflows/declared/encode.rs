@@ -1,6 +1,7 @@
 //! Values as bytes whose order is that of the values: what groups, sets and extremes are kept by.
 
-use crate::declared::row::{Bare, Datum, Row};
+use crate::declared::eval::Columns;
+use crate::declared::row::{Bare, Datum};
 use crate::persons::Id;
 use crate::time::Instant;
 use std::borrow::Cow;
@@ -29,8 +30,8 @@ pub fn push(value: &Datum<'_>, is_person: bool, out: &mut Vec<u8>) {
     push_bare(value.into(), is_person, out);
 }
 
-/// Adds what a column of a row holds.
-pub fn push_column(row: &Row, place: usize, is_person: bool, out: &mut Vec<u8>) {
+/// Adds what a column holds.
+pub fn push_column(row: &impl Columns, place: usize, is_person: bool, out: &mut Vec<u8>) {
     push_bare(row.bare(place), is_person, out);
 }
 
@@ -84,7 +85,7 @@ pub fn next<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
         INSTANT => Datum::Instant(word()?),
         TEXT | PERSON_TEXT => {
             // Nearly all texts: nothing in them is escaped.
-            let end = rest.iter().position(|byte| *byte <= ESCAPE)?;
+            let end = first_special(rest)?;
             let is_plain = rest[end] == END;
             let end = if is_plain { end } else { end + rest[end..].iter().position(|byte| *byte == END)? };
             let text = &rest[..end];
@@ -95,6 +96,23 @@ pub fn next<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
     };
     *bytes = rest;
     Some(value)
+}
+
+/// Where the first byte is that ends a text or escapes one. Eight at once are looked at: texts of twenty and more are usual.
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const SPECIAL: u64 = ONES * (ESCAPE as u64 + 1);
+    let (words, rest) = bytes.as_chunks();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The upper bit of each byte that is less; behind the first such byte of others too.
+        let less = word.wrapping_sub(SPECIAL) & !word & (ONES << 7);
+        if less != 0 {
+            return Some(n * size_of::<u64>() + less.trailing_zeros() as usize / 8);
+        }
+    }
+    let in_rest = rest.iter().position(|byte| *byte <= ESCAPE)?;
+    Some(bytes.len() - rest.len() + in_rest)
 }
 
 fn unescaped<'a>(text: &[u8]) -> Option<Cow<'a, str>> {
@@ -194,6 +212,25 @@ mod tests {
             assert_eq!([at(of_a, 0), at(of_a, 1), at(of_a, 2)], [a[0].clone(), a[1].clone(), Datum::Null]);
             for (b, of_b) in samples.iter().zip(&written) {
                 assert_eq!(of_a.cmp(of_b), a.cmp(b), "{a:?} and {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_ends_a_text_is_found_wherever_it_is() {
+        for length in 0..20 {
+            for at in 0..=length {
+                for special in [END, ESCAPE] {
+                    // Neighbours of what is looked for, and what looks like it with other bits.
+                    for other in [ESCAPE + 1, 0x7F, 0x80, 0x81, 0xFF] {
+                        let mut bytes = vec![other; length];
+                        assert_eq!(first_special(&bytes), None);
+                        bytes.truncate(at);
+                        bytes.extend([special, END, other, ESCAPE]);
+                        bytes.resize(length + 4, other);
+                        assert_eq!(first_special(&bytes), Some(at), "{bytes:?}");
+                    }
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::broken::{Law, is_broken};
 use crate::declared::plan::{Arithmetic, Compare, Expr, Literal, Node, Type, Window};
-use crate::declared::row::{Datum, Row};
+use crate::declared::row::{Bare, Datum, Row};
 use crate::declared::walk::parts;
 use crate::time::DAY_MS;
 use chrono::DateTime;
@@ -25,6 +25,18 @@ pub trait Facts {
 
     /// Whether nothing can change the group.
     fn is_final(&self) -> Datum<'_>;
+}
+
+/// What has columns: an event, or a row of a metric as those see it who are computed of it.
+pub trait Columns: Facts {
+    /// A column, as it lies there.
+    fn bare(&self, place: usize) -> Bare<'_>;
+}
+
+impl Columns for Row {
+    fn bare(&self, place: usize) -> Bare<'_> {
+        Row::bare(self, place)
+    }
 }
 
 impl Facts for Row {

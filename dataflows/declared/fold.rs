@@ -4,9 +4,9 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
 use crate::declared::conditions::{Conditions, Mask, Truths};
-use crate::declared::eval::eval;
+use crate::declared::eval::{Columns, eval};
 use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
-use crate::declared::row::{Datum, Row};
+use crate::declared::row::Datum;
 use crate::declared::said::{Said, Spare, begin, hash, keys, place_hash};
 use crate::declared::sessions::{shared, start};
 use crate::declared::{encode, said};
@@ -142,7 +142,8 @@ impl Part {
 }
 
 impl Folding {
-    fn of(peers: usize) -> Folding {
+    /// For so many workers.
+    pub fn of(peers: usize) -> Folding {
         Folding {
             parts: (0..peers).map(|_| Part::default()).collect(),
             truths: Truths::default(),
@@ -152,21 +153,27 @@ impl Folding {
     }
 
     /// For the events of an epoch.
-    fn begin(&mut self, spare: &Spare) {
+    pub fn begin(&mut self, spare: &Spare) {
         (0..).zip(&mut self.parts).for_each(|(to, part)| part.said = spare.take(to));
     }
 
-    /// What the events of the epoch said.
-    fn end(&mut self) -> impl Iterator<Item = Said> {
-        self.parts.iter_mut().map(|Part { places, said }| {
+    /// What the events of the epoch said: something.
+    pub fn end(&mut self, spare: &Spare) -> impl Iterator<Item = Said> {
+        let workers = self.parts.len();
+        self.parts.iter_mut().filter_map(move |Part { places, said }| {
             places.empty();
-            std::mem::take(said)
+            let said = std::mem::take(said);
+            if said.groups() > 0 {
+                return Some(said);
+            }
+            spare.give(said, workers);
+            None
         })
     }
 
     /// Takes an event in, or a change of a row: so many of it come, or go. A condition is looked at once, and a metric that
     /// does not read the event costs a comparison.
-    pub fn take(&mut self, reading: &Reading, row: &Row, times: Option<i64>) {
+    pub fn take(&mut self, reading: &Reading, row: &impl Columns, times: Option<i64>) {
         let Folding { parts, truths, key, spare } = self;
         reading.conditions.look(row, truths);
         for Reads { number, filter, keys, filters, layout, session } in &reading.metrics {
@@ -237,7 +244,7 @@ pub fn fold<'s, D: Clone + 'static>(
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
                     let (cap, mut folding) = first.remove();
-                    output.session(&cap).give_iterator(folding.end().filter(|said| said.groups() > 0));
+                    output.session(&cap).give_iterator(folding.end(&spare));
                     idle.push(folding);
                 }
             }

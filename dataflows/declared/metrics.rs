@@ -2,11 +2,11 @@
 
 use crate::Stream;
 use crate::declared::aggregate::{Layout, is_person};
-use crate::declared::answers::{self, Questions, answers};
+use crate::declared::answers::{self, Change, Questions, answers};
 use crate::declared::endings::ending;
 use crate::declared::fold::{Folding, Reading, fold, spread};
 use crate::declared::plan::{Family as Plan, Metric, Node as Expression, Type};
-use crate::declared::rollup::{FORGETS, Record, RowChange, ToReaders, rollup};
+use crate::declared::rollup::{FORGETS, Record, rollup};
 use crate::declared::row::Declared;
 use crate::declared::rows::{Place, Rows};
 use crate::declared::said::{Said, Spare, begin};
@@ -18,7 +18,6 @@ use crate::table::{self, Column, Person, Role, Table, TableId};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use timely::dataflow::operators::Concat;
-use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::vec::Map;
 
 /// What is known of a metric beside its plan.
@@ -242,24 +241,57 @@ impl Metrics {
             folding.take(&reading, &event.row, None)
         });
         let said = said.concat(self.said_before(self.groups, &nodes, &layouts, lane));
-        let (changed, to_readers) = rollup(
+        let (readings, to_readers) = (self.readings(&nodes, &layouts), Spare::default());
+        let (changed, of_rows) = rollup(
             said,
             lane.watermarks(),
             &lane.settings,
             &lane.ledger,
             (self.groups, false),
             (Rc::clone(&rows), spare),
+            (Rc::clone(&readings), to_readers.clone()),
         );
         let name = leaked(&self.groups.name.replace("groups", "rows"));
         lane.changes_of_many(name, self.tables.clone(), changed);
-        let before = self.said_before(self.groups_of_rows, &nodes, &layouts, lane);
-        let to_readers = match answers {
-            Some(answers) => to_readers.concat(answers),
-            None => to_readers,
-        };
-        if nodes.iter().any(|node| node.read_by.is_some() || node.asks()) {
-            self.build_readers(to_readers, before, &nodes, (&layouts, rows), lane);
+        if nodes.iter().all(|node| node.read_by.is_none() && !node.asks()) {
+            return;
         }
+        let name = |what: &str| leaked(&self.groups_of_rows.name.replace("groups", what));
+        let said = of_rows.concat(self.said_before(self.groups_of_rows, &nodes, &layouts, lane));
+        let said = match answers {
+            Some(answers) => {
+                let take = move |folding: &mut Folding, change: &Change| {
+                    folding.take(&readings[change.of], &change.row, Some(change.times));
+                };
+                said.concat(fold(answers, name("fold"), to_readers.clone(), take))
+            }
+            None => said,
+        };
+        let (changed, _) = rollup(
+            said,
+            lane.watermarks(),
+            &lane.settings,
+            &lane.ledger,
+            (self.groups_of_rows, true),
+            (rows, to_readers),
+            // Nobody is computed of those again.
+            (Rc::default(), Spare::default()),
+        );
+        lane.changes_of_many(name("rows"), self.tables.clone(), changed);
+    }
+
+    /// What is read of the rows of each metric, by those that are computed of them; of one that asks, of its events.
+    fn readings(&self, nodes: &[Node<'_>], layouts: &[Rc<Layout>]) -> Rc<[Reading]> {
+        let readings = nodes.iter().enumerate().map(|(of, inner)| {
+            if inner.asks() {
+                return Reading::of(std::iter::once((of, inner.metric)), self.plan.person, layouts);
+            }
+            let readers =
+                nodes.iter().enumerate().filter(move |(_, node)| node.inner == Some(of) && node.table.is_some());
+            let person = inner.metric.person_of_rows(self.plan.person);
+            Reading::of(readers.map(|(number, node)| (number, node.metric)), person, layouts)
+        });
+        readings.collect()
     }
 
     /// The events, and those that metrics ask something of, with the answers; of these nothing if none of them asks.
@@ -268,7 +300,7 @@ impl Metrics {
         events: Stream<'s, Declared>,
         nodes: &[Node<'_>],
         lane: &Lane<'s>,
-    ) -> (Stream<'s, Declared>, Option<Stream<'s, ToReaders>>) {
+    ) -> (Stream<'s, Declared>, Option<Stream<'s, Change>>) {
         let asking = nodes.iter().enumerate().filter(|(_, node)| node.asks());
         let asking: Vec<_> = asking.map(|(number, node)| (number, node.print, node.metric)).collect();
         if asking.is_empty() {
@@ -302,41 +334,6 @@ impl Metrics {
             key.extend_from_slice(&keys);
             layout.is_of(&of).then(|| Said::of(spread(&key, *is_session), &key, of))
         })
-    }
-
-    /// Builds the tables that are computed of what comes and goes.
-    fn build_readers<'s>(
-        &self,
-        to_readers: Stream<'s, ToReaders>,
-        before: Stream<'s, Said>,
-        nodes: &[Node<'_>],
-        (layouts, rows): (&[Rc<Layout>], Rc<[Rows]>),
-        lane: &mut Lane<'s>,
-    ) {
-        let readings = nodes.iter().enumerate().map(|(of, inner)| {
-            let readers =
-                nodes.iter().enumerate().filter(move |(_, node)| node.inner == Some(of) && node.table.is_some());
-            if inner.asks() {
-                // Its events, with the answers.
-                return Reading::of(std::iter::once((of, inner.metric)), self.plan.person, layouts);
-            }
-            let person = inner.metric.person_of_rows(self.plan.person);
-            Reading::of(readers.map(|(number, node)| (number, node.metric)), person, layouts)
-        });
-        let readings: Vec<_> = readings.collect();
-        let (passed, changes) = to_readers.ok_err(|told| match told {
-            ToReaders::Passed(passed) => Ok(passed),
-            ToReaders::Change(change) => Err(change),
-        });
-        let name = |what: &str| leaked(&self.groups_of_rows.name.replace("groups", what));
-        let spare = Spare::default();
-        let said = fold(changes, name("fold"), spare.clone(), move |folding: &mut Folding, change: &RowChange| {
-            folding.take(&readings[change.of], &change.row, Some(change.times));
-        });
-        let said = said.concat(before).concat(passed);
-        let (changed, _) =
-            rollup(said, lane.watermarks(), &lane.settings, &lane.ledger, (self.groups_of_rows, true), (rows, spare));
-        lane.changes_of_many(name("rows"), self.tables.clone(), changed);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
-use crate::declared::row::{Builder, Row};
+use crate::declared::fold::{Folding, Reading};
 use crate::declared::rows::{Group, OfGroup, Read, Rows};
 use crate::declared::said::{GroupKey, Passed, Said, Spare, empty, keys, number};
 use crate::declared::sessions::{Beside, Sessions, start};
@@ -102,10 +102,11 @@ impl Touched {
         groups: &Dense<GroupKey, Group>,
         rows: &[Rows],
         passed: &[Instant],
-        (out, read): (&mut Vec<(u16, Delta)>, &mut Vec<ToReaders>),
+        out: &mut Vec<(u16, Delta)>,
+        (readings, folding): (&[Reading], &mut Folding),
     ) {
         let Touched { groups: touched, packed, changed, written } = self;
-        let (mut spare, mut builder) = (Vec::new(), Builder::default());
+        let mut spare = Vec::new();
         for (place, had) in touched.drain(..) {
             let (key, group) = groups.at(place);
             let Some(of_metric) = rows.get(number(key)) else { continue };
@@ -120,15 +121,16 @@ impl Touched {
                     continue;
                 }
             }
-            if let Some(readers) = &of_metric.read_by {
+            if let (Some(readers), Some(reading)) = (&of_metric.read_by, readings.get(number(key))) {
                 let had = had.clone().map(|had| &packed[had]);
                 let is_same = had.is_some_and(|had| is_shown && readers.part(had) == readers.part(&spare));
                 if !is_same || is_broken(Law::OnlyChangesAreSaid) {
-                    let change = |times, row| ToReaders::Change(RowChange { of: number(key), times, row });
-                    read.extend(
-                        had.map(|had| change(-1, of_metric.read_packed(readers, keys(key), had, &mut builder))),
-                    );
-                    read.extend(is_shown.then(|| change(1, of_metric.read_row(readers, &group, &mut builder))));
+                    if let Some(had) = had {
+                        folding.take(reading, &of_metric.read_packed(readers, keys(key), had), Some(-1));
+                    }
+                    if is_shown {
+                        folding.take(reading, &of_metric.read_row(readers, &group), Some(1));
+                    }
                 }
             }
             if of_metric.table.is_some() && (is_shown || had.is_some()) {
@@ -344,26 +346,6 @@ fn parts(held: &Held) -> Vec<Held> {
     }
 }
 
-/// A row of a metric came, or went.
-#[derive(Clone, Debug)]
-pub struct RowChange {
-    /// Of which metric, by its number.
-    pub of: usize,
-    /// It is there so many times more.
-    pub times: i64,
-    /// Its outputs.
-    pub row: Row,
-}
-
-/// What those are told that are computed of rows.
-#[derive(Clone, Debug)]
-pub enum ToReaders {
-    /// A row came, or went.
-    Change(RowChange),
-    /// Which rows will not change any more, for one worker.
-    Passed(Said),
-}
-
 /// Up to when the rows of metrics that are read do not change: the least of what workers say.
 struct PassedRows {
     workers: usize,
@@ -392,7 +374,8 @@ impl PassedRows {
 /// that ask for it, a row is said once more when it becomes final: that is news of the even epoch whose watermark made it
 /// so. Odd epochs are silent.
 ///
-/// Of metrics that others are computed of, the second stream says which rows came and went, and up to when none does any more:
+/// Of metrics that others are computed of, the second stream has what the rows that came and went say of the groups of those, as
+/// `readings` of each metric read them, and up to when none does any more:
 /// **a metric has a watermark of its own for those who read it**, the least of where events are cut and of where the first
 /// of its groups in memory begins. What has passed for the reader is that.
 pub fn rollup<'s>(
@@ -402,7 +385,8 @@ pub fn rollup<'s>(
     ledger: &Ledger,
     (kept, is_of_rows): (&'static Kept<Record>, bool),
     (rows, spare): (Rc<[Rows]>, Spare),
-) -> (Stream<'s, (u16, Delta)>, Stream<'s, ToReaders>) {
+    (readings, to_readers): (Rc<[Reading]>, Spare),
+) -> (Stream<'s, (u16, Delta)>, Stream<'s, Said>) {
     let held = Rc::new(RefCell::new(Groups::of(rows.len())));
     ledger.count(kept.name, &held, |held| held.groups.len());
     let (worker, workers) = (said.scope().index(), said.scope().peers());
@@ -420,7 +404,7 @@ pub fn rollup<'s>(
     });
     let settings = settings.clone();
     let by_worker = Exchange::new(|Said { to, .. }: &Said| *to);
-    let mut touched = Touched::default();
+    let (mut touched, mut folding) = (Touched::default(), Folding::of(workers));
     let mut passed_rows = PassedRows { workers, of: BTreeMap::new() };
     let step = move |Epoch { time, input, watermark }: Epoch<Said>, out: &mut Vec<_>, read: &mut Vec<_>| {
         let held = &mut *held.borrow_mut();
@@ -462,7 +446,9 @@ pub fn rollup<'s>(
         held.passed.clone_from(&now);
         let empty = held.empty(&touched, &rows);
         if !is_silent {
-            touched.changes(&held.groups, &rows, &now, (out, read));
+            folding.begin(&to_readers);
+            touched.changes(&held.groups, &rows, &now, out, (&readings, &mut folding));
+            read.extend(folding.end(&to_readers));
         }
         leave.extend(empty);
         leave.into_iter().for_each(|place| held.vacate(place, &rows));
@@ -470,7 +456,7 @@ pub fn rollup<'s>(
             let at = of_metric.rows_passed(forget_cut, held.sessions.first(of));
             if held.told[of].replace(at) != Some(at) {
                 let passed = Passed { worker, of, at };
-                read.extend((0..workers as u64).map(|to| ToReaders::Passed(Said::passed_to(to, passed))));
+                read.extend((0..workers as u64).map(|to| Said::passed_to(to, passed)));
             }
         }
     };

@@ -24,15 +24,31 @@ impl Datum<'_> {
     pub fn is_null(&self) -> bool {
         matches!(self, Datum::Null)
     }
+
+    /// The same, and it stays where it is.
+    pub fn lent(&self) -> Datum<'_> {
+        match self {
+            Datum::Null => Datum::Null,
+            Datum::Boolean(value) => Datum::Boolean(*value),
+            Datum::Number(number) => Datum::Number(*number),
+            Datum::Instant(at) => Datum::Instant(*at),
+            Datum::Text(text) => Datum::Text(Cow::Borrowed(text)),
+        }
+    }
 }
 
-/// A value as it lies in a row: of a text its bytes, which nobody has looked at.
+/// A value as it lies in a row.
 #[derive(Clone, Copy)]
-pub(super) enum Bare<'a> {
+pub enum Bare<'a> {
+    /// No value.
     Null,
+    /// True or false.
     Boolean(bool),
+    /// In units of its type's scale.
     Number(i64),
+    /// Milliseconds since 1970.
     Instant(i64),
+    /// The bytes of a text, which nobody has looked at.
     Text(&'a [u8]),
 }
 

@@ -3,10 +3,10 @@
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Layout};
 use crate::declared::encode;
-use crate::declared::eval::{Facts, asks_is_final, eval, is_true};
+use crate::declared::eval::{Columns, Facts, asks_is_final, eval, is_true};
 use crate::declared::few::Few;
 use crate::declared::plan::{Expr, Metric, Node, Type, Window};
-use crate::declared::row::{Builder, Datum, Row};
+use crate::declared::row::{Bare, Datum};
 use crate::declared::said::{GroupKey, keys};
 use crate::declared::sessions::start;
 use crate::table::Value;
@@ -264,13 +264,13 @@ impl Rows {
         of_row.collect()
     }
 
-    /// The row of a group, as those see it who are computed of it: what nobody reads is null.
-    pub fn read_row<'g>(&'g self, readers: &Readers, group: &'g OfGroup<'_>, row: &mut Builder) -> Row {
-        readers.row(&self.outputs, |output| eval(output, group), row)
+    /// The row of a group, as those see it who are computed of it.
+    pub fn read_row<'g>(&'g self, readers: &Readers, group: &'g OfGroup<'_>) -> ReadRow<'g> {
+        readers.row(&self.outputs, |output| eval(output, group))
     }
 
     /// The same row as it was, of what might have changed of it.
-    pub fn read_packed<'k>(&'k self, readers: &Readers, keys: &'k [u8], packed: &'k [u8], row: &mut Builder) -> Row {
+    pub fn read_packed<'k>(&'k self, readers: &Readers, keys: &'k [u8], packed: &'k [u8]) -> ReadRow<'k> {
         let mut packed = encode::all(packed);
         let was = |output: &Expr| {
             if let Node::Key(place) = output.node {
@@ -278,7 +278,7 @@ impl Rows {
             }
             packed.next().unwrap_or(Datum::Null)
         };
-        readers.row(&self.outputs, was, row)
+        readers.row(&self.outputs, was)
     }
 }
 
@@ -306,15 +306,38 @@ impl Readers {
         encode::first(packed, self.changing)
     }
 
-    fn row<'v>(&self, outputs: &'v [Expr], mut value: impl FnMut(&'v Expr) -> Datum<'v>, row: &mut Builder) -> Row {
-        for (place, output) in outputs.iter().enumerate() {
-            if self.outputs.contains(&place) {
-                row.push(&value(output));
-            } else {
-                row.null();
-            }
-        }
-        row.row()
+    fn row<'v>(&self, outputs: &'v [Expr], mut value: impl FnMut(&'v Expr) -> Datum<'v>) -> ReadRow<'v> {
+        let outputs = outputs.iter().enumerate();
+        let read =
+            outputs.map(|(place, output)| if self.outputs.contains(&place) { value(output) } else { Datum::Null });
+        ReadRow(read.collect())
+    }
+}
+
+/// A row, as those see it who are computed of it, each output once: what nobody reads is null.
+pub struct ReadRow<'v>(Vec<Datum<'v>>);
+
+impl Facts for ReadRow<'_> {
+    fn column(&self, place: usize) -> Datum<'_> {
+        self.0.get(place).map_or(Datum::Null, Datum::lent)
+    }
+
+    fn key(&self, _: usize) -> Datum<'_> {
+        Datum::Null
+    }
+
+    fn slot(&self, _: usize) -> Datum<'_> {
+        Datum::Null
+    }
+
+    fn is_final(&self) -> Datum<'_> {
+        Datum::Null
+    }
+}
+
+impl Columns for ReadRow<'_> {
+    fn bare(&self, place: usize) -> Bare<'_> {
+        self.0.get(place).map_or(Bare::Null, Bare::from)
     }
 }
 
