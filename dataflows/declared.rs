@@ -16,7 +16,6 @@ pub mod walk;
 
 pub mod encode;
 pub mod eval;
-pub mod few;
 pub mod said;
 
 pub mod aggregate;

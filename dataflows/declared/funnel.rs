@@ -1,7 +1,7 @@
 //! How far a funnel was gone, of events that come in any order.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::few::Few;
+use crate::declared::aggregate::Few;
 use crate::time::Instant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub struct Steps {
 impl Steps {
     /// Of so many steps, none of them taken.
     pub fn of(steps: usize) -> Steps {
-        let mut packed = Few::of(1 + steps as Instant, 1 + steps);
+        let mut packed = Few::from_elem(1 + steps as Instant, 1 + steps);
         packed[0] = steps as Instant;
         Steps { packed }
     }
