@@ -162,6 +162,15 @@ pub struct RunArgs {
     /// Time from which the catalog's prices are valid, ISO 8601 [default: just before the first event of the files]
     #[arg(long, value_name = "INSTANT", requires = "catalog")]
     pub as_of: Option<String>,
+    /// Compute in so many processes, each of which is started with the same settings and with its own `-p` [default: 1]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub processes: Option<usize>,
+    /// Which of the processes this one is: 0 reads and writes, the others compute with it [default: 0]
+    #[arg(short = 'p', long, value_name = "P", requires = "processes")]
+    pub process: Option<usize>,
+    /// Where the processes are: a file of `host:port`, a line each [default: this machine, ports from 2101 on]
+    #[arg(long, value_name = "FILE", requires = "processes")]
+    pub hostfile: Option<PathBuf>,
     /// Compute everything again from the first record, and write the rows that differ
     #[arg(long)]
     pub rebuild: bool,

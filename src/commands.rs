@@ -69,6 +69,7 @@ mod summary;
 mod tables;
 mod text;
 mod to_kafka;
+mod together;
 mod trial;
 mod unpriced;
 mod verify;
@@ -266,10 +267,14 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
     let config = loaded.config.clone();
     match command {
         Command::Run(arguments) => {
+            let company = together::company(&config, &arguments)?;
+            if let Some(company) = company.as_ref().filter(|company| company.process > 0) {
+                return quiet(together::follow(&config, &arguments, company));
+            }
             // Dropped at the end: what came through standard input is in it.
             let (named, begin, _stdin) = named::named(&config, &arguments)?;
             let config = Config { take_over: config.take_over || arguments.take_over, ..config };
-            Ok(run::run(&config, &named, begin)?.limited(max_rejected, &config))
+            Ok(run::run(&config, &named, begin, company)?.limited(max_rejected, &config))
         }
         Command::Status(arguments) => status::status(&config, &arguments, json),
         Command::Batch(BatchArgs { files, catalog, as_of, another }) => {

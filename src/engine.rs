@@ -6,12 +6,14 @@
 //! epochs are unacknowledged: a slow sink stops the ticks, full epochs stop the sources.
 
 mod deliver;
+mod follow;
 mod hearing;
 mod intake;
 mod lead;
 mod said;
 mod shared;
 pub mod simulated;
+mod together;
 mod worker;
 
 use crate::commit::{self, CommitError};
@@ -34,11 +36,15 @@ use dataflows::operators::TopTwo;
 use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
-use lead::Leader;
+pub use follow::Plan;
+pub use hearing::Hearing;
+use lead::{Leader, WhenGone};
+pub use said::{Link, Said, Words, link};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+pub use together::{Mesh, follow, lead, when_a_socket_is_lost};
 
 /// The wall clock: milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -261,7 +267,7 @@ pub fn run(job: Job) -> Result<Ended, EngineError> {
     let shared = Arc::clone(&leader.shared);
     let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &shared))
         .map_err(EngineError::Thread)?;
-    leader.run(guards)
+    leader.run(guards, WhenGone::Ends)
 }
 
 fn timely_config(workers: usize) -> timely::Config {
@@ -294,8 +300,13 @@ pub fn exit_on_panic() {
 fn exit_on_panic_of(whom: fn(&str) -> bool) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if let Some(peer) = together::peer_of(name) {
+            together::has_lost(peer);
+        }
         report(info);
-        if whom(std::thread::current().name().unwrap_or_default()) {
+        if whom(name) {
             std::process::exit(101);
         }
     }));

@@ -50,11 +50,11 @@
 //! - Modules make no circle: only a module and what stands in its folder name each other (`tests/tidy/circles.rs`).
 //! - Who knows workers: [`engine`]. Who knows SQL dialects: each sink. Who prints: [`commands`].
 //!
-//! # What is not here yet
+//! # Several processes
 //!
-//! Several processes. The seams are: a source seeks to positions, says what makes a
-//! partition the log it is, and is cut into epochs at one place; a sink keeps position, generation
-//! and identity; state lies behind [`store`], which a folder or a bucket can be.
+//! One leads: it reads, ticks, journals and commits. The others compute with it, and say over a link what their workers
+//! have made ([`cluster`]). What all share is seen to go through the dataflow, or to be said: no worker looks into what
+//! another process has (`src/engine/shared.rs`).
 
 // A new variant is met by the compiler everywhere, never swallowed by an arm for the rest.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -74,6 +74,7 @@ pub mod decode;
 pub mod families;
 pub mod rules;
 
+pub mod cluster;
 pub mod engine;
 pub mod kept;
 pub mod turns;

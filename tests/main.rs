@@ -123,6 +123,8 @@ mod secrets;
 mod serve;
 /// Settings explain themselves: mistakes are named all at once, values with where they come from.
 mod settings;
+/// One run of several processes, which are real.
+mod several;
 /// The models that come with the program, from any folder.
 mod shipped;
 /// `show` and `sql`: rows for people and for programs.

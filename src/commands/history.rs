@@ -71,7 +71,7 @@ fn told(config: &Config, staged: &[Staged], catalogs: Vec<PathBuf>, pace: Option
         None => None,
     };
     let named = Named { files, whose, catalogs, paced, ..Named::default() };
-    run::run(config, &named, Begin::GoOn { accept_clock: false, accept_loss: false })
+    run::run(config, &named, Begin::GoOn { accept_clock: false, accept_loss: false }, None)
 }
 
 fn times(staged: &[Staged]) -> Result<BTreeMap<String, Times>, SourceError> {

@@ -15,9 +15,12 @@ use super::second::{enter, successor};
 use super::story::{What, say_what_is_read, say_where_it_goes_on};
 use super::summary::{Ended, summary, summary_of_memory};
 use super::text::{at, grouped, program};
+use super::together::Together;
 use super::waiting::{insist, patiently, waited_for};
 use super::{IN_MEMORY, Refused, again, check_folder, options, serve, sinks, stop_on_signals};
 use crate::change::{self, Asked, Due};
+use crate::cluster::Company;
+use crate::cluster::lead::Meeting;
 use crate::commit::CommitError;
 use crate::config::Config;
 use crate::config::retention::Retention;
@@ -58,7 +61,7 @@ enum After {
     Begin,
 }
 
-pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcome> {
+pub(super) fn run(config: &Config, named: &Named, begin: Begin, company: Option<Company>) -> Result<Outcome> {
     look(config, named)?;
     let mut config = config.clone();
     if simulates(&config, named) {
@@ -67,11 +70,12 @@ pub(super) fn run(config: &Config, named: &Named, begin: Begin) -> Result<Outcom
     }
     let config = &config;
     let signalled = stop_on_signals()?;
+    let mut meeting = company.map(Meeting::listen).transpose().map_err(anyhow::Error::msg)?;
     let server = serve::start(config, Mode::Run, &signalled)?;
     let mut begin = begin;
     let accept_loss = matches!(begin, Begin::GoOn { accept_loss: true, .. });
     loop {
-        let done = once((config, server.as_ref()), named, begin, &signalled);
+        let done = once((config, server.as_ref()), named, begin, &signalled, meeting.as_mut());
         if let Err(error) = &done
             && let Some(stopped) = waited_for(error).filter(|_| signalled.load(Acquire))
         {
@@ -92,14 +96,17 @@ fn once(
     named: &Named,
     begin: Begin,
     signalled: &Arc<AtomicBool>,
+    meeting: Option<&mut Meeting>,
 ) -> Result<After> {
+    // Before anything is opened: processes that do not come together keep nobody else from it.
+    let together = meeting.map(|meeting| Together::gather(meeting, signalled)).transpose()?;
     // A signal stops us, and so do new partitions.
     let (stop, grown) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let stats = Arc::new(Stats::default());
     if let Some(server) = server {
         server.shows(&stats);
     }
-    let run = Run { config, named, server, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats };
+    let run = Run { config, named, server, stop: Arc::clone(&stop), grown: Arc::clone(&grown), stats, together };
     let _relay = relay(signalled, &stop);
     if config.warehouse == Path::new(IN_MEMORY) {
         let inputs = run.open(&Past::default(), None, begin, signalled)?;
@@ -151,6 +158,8 @@ struct Run<'a> {
     /// There are more partitions.
     grown: Arc<AtomicBool>,
     stats: Arc<Stats>,
+    /// The other processes.
+    together: Option<Together<'a>>,
 }
 
 impl Run<'_> {
@@ -264,6 +273,7 @@ impl Run<'_> {
             return self.to_its_end((inputs, options), sinks, Some(keep), start.resume, None);
         }
         tracing::info!("what the last run began is ended first");
+        self.together.iter().for_each(|together| together.goes_on.set(true));
         self.compute(inputs, sinks, Some(keep), start.resume, options)?;
         Ok(After::Begin)
     }
@@ -396,7 +406,10 @@ impl Run<'_> {
         let Inputs { sources, watch: partitions, .. } = inputs;
         let stop = Arc::clone(&self.stop);
         let job = Job { sources, sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
-        let ended = engine::run(job);
+        let ended = match &self.together {
+            Some(together) => together.run(job, || self.grown.load(Acquire)),
+            None => engine::run(job),
+        };
         drop(partitions);
         let fenced =
             |error: &EngineError| matches!(error, EngineError::Commit(CommitError::Sink(SinkError::Fenced { .. })));

@@ -117,7 +117,7 @@ pub enum CommitError {
         what: String,
     },
     /// A process that computes with this one is gone.
-    #[error("{0}: what was committed is whole; start it again, and the run goes on from there")]
+    #[error("{0}; start all processes again, and the run goes on from there")]
     Gone(String),
     /// A thread could not be started, or is gone.
     #[error("{0}")]

@@ -5,10 +5,10 @@ use super::said::Said;
 use super::shared::Shared;
 use crate::commit::Carrier;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::{AcqRel, Release};
 
 /// What hears another process, at the one that leads.
-pub(super) struct Hearing {
+pub struct Hearing {
     process: usize,
     carrier: Carrier,
     shared: Arc<Shared>,
@@ -23,7 +23,7 @@ impl Hearing {
     ///
     /// # Errors
     /// If it speaks of what this program does not know.
-    pub(super) fn hear(&self, said: Said) -> Result<(), String> {
+    pub fn hear(&self, said: Said) -> Result<(), String> {
         let Shared { outbox, asked, signals, .. } = &*self.shared;
         match said {
             Said::Part(epoch, part) => outbox.part(epoch, self.carrier.arrived(*part)?),
@@ -35,13 +35,14 @@ impl Hearing {
             }
             Said::Done => outbox.done(),
             Said::Asks(asks) => asked[self.process - 1].hear(asks),
+            Said::Stop => signals.stop.store(true, Release),
             Said::Failed(why) => self.shared.fail(EngineError::Member { process: self.process, why }),
         }
         Ok(())
     }
 
     /// Ends the run: nothing more comes from it.
-    pub(super) fn is_gone(&self, why: &str) {
+    pub fn is_gone(&self, why: &str) {
         self.shared.outbox.gone(format!("process {} is gone: {why}", self.process));
     }
 }

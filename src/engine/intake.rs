@@ -8,6 +8,7 @@
 mod replay;
 
 use crate::backoff::Backoff;
+use crate::decode::Format;
 use crate::outage;
 use crate::source::{Lag, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::state_dir::journal;
@@ -16,6 +17,7 @@ use dataflows::operators::Status;
 use dataflows::{Instant, Time};
 use parking_lot::{Mutex, MutexGuard};
 use replay::Replay;
+use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -287,22 +289,37 @@ pub(super) enum Given {
 }
 
 /// What another process reads: it stands before nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Elsewhere {
     /// Which process.
     pub(super) process: usize,
-    /// Its partitions.
-    pub(super) partitions: Vec<Partition>,
+    /// Topic, partition, name of the family and status of each of its partitions.
+    partitions: Vec<(String, i32, String, Status)>,
     /// The span of event time that is taken.
-    pub(super) takes: (Instant, Instant),
+    takes: (Instant, Instant),
     /// Whether what is read comes in an order that is always the same.
-    pub(super) is_sequence: bool,
+    is_sequence: bool,
 }
 
 impl Elsewhere {
     pub(super) fn of(process: usize, source: &dyn Source) -> Elsewhere {
-        let (takes, is_sequence) = (source.takes(), source.is_sequence());
-        Elsewhere { process, partitions: source.partitions(), takes, is_sequence }
+        let of = |found: Partition| (found.topic, found.partition, found.family.name().to_owned(), found.status);
+        let partitions = source.partitions().into_iter().map(of).collect();
+        Elsewhere { process, partitions, takes: source.takes(), is_sequence: source.is_sequence() }
+    }
+
+    /// Its partitions; in which format they are written nobody else asks.
+    fn partitions(&self, families: &[FamilyId]) -> Result<Vec<Partition>, SourceError> {
+        let of = |(topic, partition, family, status): &(String, i32, String, Status)| {
+            let known = families.iter().copied().find(|known| known.name() == family).ok_or_else(|| {
+                SourceError::Failed(format!(
+                    "`{topic}/{partition}` is of family `{family}`, which this run does not keep"
+                ))
+            });
+            let (topic, partition, status) = (topic.clone(), *partition, *status);
+            Ok(Partition { topic, partition, family: known?, format: Format::Json(None), status })
+        };
+        self.partitions.iter().map(of).collect()
     }
 }
 
@@ -326,7 +343,7 @@ impl Intake {
         for given in given {
             let (own, takes, is_sequence) = match &given {
                 Given::Here(source) => (source.partitions(), source.takes(), source.is_sequence()),
-                Given::There(there) => (there.partitions.clone(), there.takes, there.is_sequence),
+                Given::There(there) => (there.partitions(families)?, there.takes, there.is_sequence),
             };
             let lane = lane_of(&own, families)?;
             let first = intake.partitions.len() as u32;

@@ -1,5 +1,6 @@
 //! The process that leads: it ticks, journals and commits, whoever else computes.
 
+use super::follow::{OfLane, Plan};
 use super::hearing::Hearing;
 use super::intake::{Elsewhere, Given, Intake};
 use super::said::{Asked, Outbox};
@@ -15,9 +16,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::channel;
 use timely::communication::WorkerGuards;
 
+/// What becomes of our own workers when another process is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenGone {
+    /// They come to their end.
+    Ends,
+    /// They cannot, and are left as they are: this process ends.
+    IsLeft,
+}
+
 /// A run that is about to begin, at the process that leads it.
 pub(super) struct Leader {
     pub(super) shared: Arc<Shared>,
+    sources: Vec<Elsewhere>,
     targets: Vec<commit::Target>,
     journal: Option<commit::Journal>,
     known: StreamPosition,
@@ -43,6 +54,7 @@ impl Leader {
         }
         let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
         let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
+        let all = sources.iter().map(|source| Elsewhere::of(0, &**source)).chain(elsewhere.iter().cloned()).collect();
         let readers: BTreeSet<_> = elsewhere.iter().map(|there| there.process).collect();
         let readers = readers.len() + usize::from(!sources.is_empty());
         let given = sources.into_iter().map(Given::Here).chain(elsewhere.into_iter().map(Given::There)).collect();
@@ -112,7 +124,21 @@ impl Leader {
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
             commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }
         });
-        Ok(Leader { shared, targets, journal, known, delivery })
+        Ok(Leader { shared, sources: all, targets, journal, known, delivery })
+    }
+
+    /// What all must know alike.
+    pub(super) fn plan(&self) -> Plan {
+        let Shared { resume, opens, reads, readers, keeps_state, .. } = &*self.shared;
+        Plan {
+            epoch: resume.epoch,
+            opens: *opens,
+            reads: reads.clone(),
+            readers: *readers,
+            keeps_state: *keeps_state,
+            sources: self.sources.clone(),
+            lanes: self.shared.options.lanes.iter().map(OfLane::of).collect(),
+        }
     }
 
     /// What hears another process.
@@ -121,10 +147,15 @@ impl Leader {
     }
 
     /// Commits what the workers deliver, until they have delivered all.
-    pub(super) fn run(self, guards: WorkerGuards<()>) -> Result<Ended, EngineError> {
-        let Leader { shared, targets, journal, known, delivery } = self;
+    pub(super) fn run(self, guards: WorkerGuards<()>, when_gone: WhenGone) -> Result<Ended, EngineError> {
+        let Leader { shared, sources: _, targets, journal, known, delivery } = self;
         let signals = &shared.signals;
         let committed = commit::run(delivery, targets, journal, known, &shared.options.commit, signals);
+        if let (Err(CommitError::Gone(_)), WhenGone::IsLeft) = (&committed, when_gone) {
+            // The workers wait for one that never answers.
+            std::mem::forget(guards);
+            return committed.map(|_| Ended::default()).map_err(EngineError::from);
+        }
         let committed = committed.map_err(|error| shared.fail(error.into()));
         // Workers may still be delivering; nobody listens any more, and they do not mind.
         for joined in guards.join() {

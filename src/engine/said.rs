@@ -1,14 +1,16 @@
 //! What a process says to the one that leads, and what becomes of it there.
 
 use crate::commit::{Carried, CarriedBug, Carrier, Message, Part, Piece};
+use crate::turns::Turn;
 use dataflows::Time;
 use dataflows::delta::KeyBug;
 use dataflows::state::Section;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 /// What a member says to the leader, one after the other: a part before that it was reached, and that its sources have
 /// ended after what was read of them is with its workers.
@@ -28,6 +30,8 @@ pub enum Said {
     Asks(Asks),
     /// It cannot go on.
     Failed(String),
+    /// The run is asked to stop, as by a signal.
+    Stop,
 }
 
 /// What a member wants of the clock.
@@ -63,13 +67,63 @@ impl Asked {
     }
 }
 
+/// The way from a process to the one that leads.
+#[derive(Clone)]
+pub struct Link {
+    said: Sender<Said>,
+    /// How many bytes of a snapshot are on it.
+    pub(super) waiting: Arc<AtomicUsize>,
+}
+
+/// What is said over a link, one after the other.
+pub struct Words {
+    said: Receiver<Said>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A link, and what takes the words from it.
+pub fn link() -> (Link, Words) {
+    let ((to, said), waiting) = (channel(), Arc::<AtomicUsize>::default());
+    (Link { said: to, waiting: Arc::clone(&waiting) }, Words { said, waiting })
+}
+
+impl Link {
+    /// If nobody listens, the run is ending with an error that somebody else reports.
+    pub(super) fn say(&self, said: Said) {
+        self.said.send(said).ok();
+    }
+}
+
+impl Words {
+    /// The next words, waited for by a thread that takes turns; nothing if nobody is left to say any.
+    pub(super) fn next(&self, turn: &Turn) -> Option<Said> {
+        let said = turn.recv_patiently(&self.said);
+        said.inspect(|said| self.passed(said))
+    }
+
+    /// The next words, waited for so long.
+    ///
+    /// # Errors
+    /// If there are none, or nobody is left to say any.
+    pub fn within(&self, patience: Duration) -> Result<Said, RecvTimeoutError> {
+        let said = self.said.recv_timeout(patience);
+        said.inspect(|said| self.passed(said))
+    }
+
+    fn passed(&self, said: &Said) {
+        if let Said::Slice(section) = said {
+            self.waiting.fetch_sub(section.bytes.len(), AcqRel);
+        }
+    }
+}
+
 /// Where workers deliver to.
 #[derive(Clone)]
 pub(super) enum Outbox {
     /// To the threads of this process.
     Here { committer: Sender<Message>, snapshots: Option<Sender<Piece>> },
     /// To the process that leads.
-    There { link: Sender<Said>, carrier: Arc<Carrier> },
+    There { link: Link, carrier: Arc<Carrier> },
 }
 
 /// If nobody listens, the run is ending with an error that somebody else reports.
@@ -77,21 +131,21 @@ impl Outbox {
     pub(super) fn part(&self, epoch: Time, part: Part) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Part(epoch, Box::new(part)))),
-            Outbox::There { link, carrier } => drop(link.send(Said::Part(epoch, Box::new(carrier.carry(part))))),
+            Outbox::There { link, carrier } => link.say(Said::Part(epoch, Box::new(carrier.carry(part)))),
         }
     }
 
     pub(super) fn reached(&self, worker: usize, epoch: Option<Time>) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Reached(worker, epoch))),
-            Outbox::There { link, .. } => drop(link.send(Said::Reached(worker, epoch))),
+            Outbox::There { link, .. } => link.say(Said::Reached(worker, epoch)),
         }
     }
 
     pub(super) fn bug(&self, bug: KeyBug) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Bug(bug))),
-            Outbox::There { link, carrier } => drop(link.send(Said::Bug(carrier.carry_bug(bug)))),
+            Outbox::There { link, carrier } => link.say(Said::Bug(carrier.carry_bug(bug))),
         }
     }
 
@@ -99,7 +153,7 @@ impl Outbox {
         match self {
             Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Slice(section))),
             Outbox::Here { snapshots: None, .. } => {}
-            Outbox::There { link, .. } => drop(link.send(Said::Slice(section))),
+            Outbox::There { link, .. } => link.say(Said::Slice(section)),
         }
     }
 
@@ -107,7 +161,7 @@ impl Outbox {
         match self {
             Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Done)),
             Outbox::Here { snapshots: None, .. } => {}
-            Outbox::There { link, .. } => drop(link.send(Said::Done)),
+            Outbox::There { link, .. } => link.say(Said::Done),
         }
     }
 
@@ -115,12 +169,12 @@ impl Outbox {
     pub(super) fn gone(&self, why: String) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Gone(why))),
-            Outbox::There { link, .. } => drop(link.send(Said::Failed(why))),
+            Outbox::There { link, .. } => link.say(Said::Failed(why)),
         }
     }
 
     /// The way to the leader, for one who does not lead.
-    pub(super) fn link(&self) -> Option<&Sender<Said>> {
+    pub(super) fn link(&self) -> Option<&Link> {
         match self {
             Outbox::Here { .. } => None,
             Outbox::There { link, .. } => Some(link),

@@ -45,7 +45,7 @@ impl Shared {
     pub(super) fn fail(&self, error: EngineError) {
         if let Some(link) = self.outbox.link() {
             // The leader ends it for everybody, in order.
-            link.send(Said::Failed(error.to_string())).ok();
+            link.say(Said::Failed(error.to_string()));
         }
         self.failure.lock().get_or_insert(error);
         self.signals.stop.store(true, Ordering::Release);

@@ -142,7 +142,7 @@ impl Worker {
         let asks = Asks { closes: closes.then_some(self.epoch), ended };
         if asks.ended != self.asked.ended || asks.closes.is_some() && asks.closes != self.asked.closes {
             self.asked = asks;
-            link.send(Said::Asks(asks)).ok();
+            link.say(Said::Asks(asks));
         }
     }
 }

@@ -1,0 +1,190 @@
+//! One run of several processes, which are real and on this machine: what one makes alone, and how all end together.
+
+use crate::cli::{deltamart, said};
+use crate::support::assert_same;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A process that is not left behind when a test fails.
+struct Process(Option<Child>);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+impl Process {
+    fn start(folder: &Path, [processes, process]: [usize; 2], arguments: &[&str]) -> Process {
+        let (processes, process) = (processes.to_string(), process.to_string());
+        let together = ["run", "-n", &processes, "-p", &process, "--hostfile", "hosts", "--serve", "off"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
+        command.current_dir(folder).args(together).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process(Some(command.spawn().expect("starts")))
+    }
+
+    /// Its exit code, and what it said. One that does not end is killed, and has none.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut child = self.0.take().expect("it has not ended");
+        let began = Instant::now();
+        while child.try_wait().expect("asked").is_none() && began.elapsed() < Duration::from_secs(100) {
+            // Between two looks at another process: what is asserted is the fact, not the time.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().ok();
+        said(&child.wait_with_output().expect("read"))
+    }
+}
+
+/// Names places on this machine at which nobody listens.
+fn hosts(folder: &Path, processes: usize) -> Vec<String> {
+    let listeners: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let hosts: Vec<_> = listeners.iter().map(|listener| listener.local_addr().expect("bound").to_string()).collect();
+    std::fs::write(folder.join("hosts"), hosts.join("\n")).expect("written");
+    hosts
+}
+
+fn simulate(folder: &Path, events: &str) {
+    let simulated = ["simulate", "--out", "shop", "--events", events, "--items", "50"];
+    assert_eq!(said(&deltamart(folder, &simulated)).0, Some(0));
+}
+
+const FILES: [&str; 3] = ["shop/events.jsonl", "--catalog", "shop/Movies.txt"];
+
+#[test]
+fn several_processes_make_what_one_makes() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, "3000");
+    let alone = [&["run"], &FILES[..], &["--warehouse", "alone.db", "--serve", "off"]].concat();
+    let (code, text) = said(&deltamart(folder, &alone));
+    assert_eq!(code, Some(0), "{text}");
+    for (processes, workers) in [(2, "1"), (3, "2")] {
+        let warehouse = format!("{processes}x{workers}.db");
+        hosts(folder, processes);
+        let arguments = [&FILES[..], &["--warehouse", &warehouse, "-w", workers]].concat();
+        let mut all: Vec<_> = (1..processes)
+            .map(|process| Process::start(folder, [processes, process], &["-w", workers, "ignored.jsonl"]))
+            .collect();
+        all.push(Process::start(folder, [processes, 0], &arguments));
+        for process in all {
+            let (code, text) = process.ended();
+            assert_eq!(code, Some(0), "{processes} processes: {text}");
+        }
+        assert_same(&folder.join("alone.db"), &folder.join(&warehouse));
+    }
+}
+
+/// All processes of a run that reads on and on, once it has committed something.
+fn begun(folder: &Path, processes: usize, warehouse: &str) -> Vec<Option<Process>> {
+    hosts(folder, processes);
+    let follows = [&FILES[..], &["--follow", "--warehouse", warehouse]].concat();
+    let start = |process| Process::start(folder, [processes, process], if process == 0 { &follows } else { &[] });
+    let all: Vec<_> = (0..processes).map(start).map(Some).collect();
+    let began = Instant::now();
+    let asks = ["status", "--warehouse", warehouse, "--wait-for", "events.jsonl/0=10"];
+    while said(&deltamart(folder, &asks)).0 != Some(0) {
+        assert!(began.elapsed() < Duration::from_secs(100), "nothing was committed");
+        // Between two looks at another process.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    all
+}
+
+#[test]
+fn who_is_killed_ends_all_with_a_line_that_names_it_and_all_go_on_from_there() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, "2000");
+    let alone = [&["run"], &FILES[..], &["--warehouse", "alone.db", "--serve", "off"]].concat();
+    assert_eq!(said(&deltamart(folder, &alone)).0, Some(0));
+    for killed in [1, 0] {
+        let warehouse = format!("without{killed}.db");
+        let mut all = begun(folder, 3, &warehouse);
+        drop(all[killed].take());
+        for (process, other) in all.into_iter().enumerate() {
+            let Some(other) = other else { continue };
+            let (code, text) = other.ended();
+            assert_eq!(code, Some(1), "process {process}, when {killed} was killed: {text}");
+            assert!(text.contains(&format!("process {killed} ")), "process {process}: {text}");
+        }
+        // As many others as there are, from where they were.
+        let arguments = [&FILES[..], &["--warehouse", &warehouse]].concat();
+        let start = |process| Process::start(folder, [2, process], if process == 0 { &arguments } else { &[] });
+        for process in [0, 1].map(start) {
+            let (code, text) = process.ended();
+            assert_eq!(code, Some(0), "{text}");
+        }
+        assert_same(&folder.join("alone.db"), &folder.join(&warehouse));
+    }
+}
+
+#[test]
+fn who_is_asked_to_stop_stops_all_in_order() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, "500");
+    for asked in [0, 1] {
+        let all = begun(folder, 2, &format!("stopped{asked}.db"));
+        let id = all[asked].as_ref().and_then(|process| process.0.as_ref()).map(|child| child.id().to_string());
+        let id = id.expect("it has not ended");
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("runs").success());
+        for process in all.into_iter().flatten() {
+            let (code, text) = process.ended();
+            assert_eq!(code, Some(0), "{text}");
+        }
+    }
+}
+
+#[test]
+fn strangers_are_turned_away_and_who_is_different_is_named() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    let hosts = hosts(folder, 2);
+    let leader = Process::start(folder, [2, 0], &["--events", "2000", "--rate", "0", "-w", "2"]);
+    let began = Instant::now();
+    let knock = || loop {
+        match TcpStream::connect(&hosts[0]) {
+            Ok(stream) => return stream,
+            Err(error) if began.elapsed() > Duration::from_secs(60) => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let _silent = knock();
+    knock().write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    drop(knock());
+    // It has other workers, and is waited for until it comes with as many.
+    drop({
+        let different = Process::start(folder, [2, 1], &["-w", "1"]);
+        std::thread::sleep(Duration::from_secs(2));
+        different
+    });
+    let other = Process::start(folder, [2, 1], &["-w", "2"]);
+    let (code, text) = leader.ended();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("has 1 workers, and ours has 2"), "{text}");
+    assert_eq!(other.ended().0, Some(0));
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    std::fs::write(folder.join("hosts"), "a:1\n").expect("written");
+    let wrong: [(&[&str], &str); 4] = [
+        (&["-n", "2", "-p", "2"], "numbered from 0 to N-1, here to 1"),
+        (&["-p", "1"], "--processes"),
+        (&["-n", "2", "--hostfile", "hosts"], "names 1 hosts, and there are 2 processes"),
+        (&["-n", "2", "--warehouse", ":memory:"], "belongs to one process"),
+    ];
+    for (arguments, expected) in wrong {
+        let (code, text) = said(&deltamart(folder, &[&["run"], arguments].concat()));
+        assert!(code == Some(2) && text.contains(expected), "{arguments:?}: {code:?} {text}");
+    }
+}
