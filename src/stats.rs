@@ -65,8 +65,8 @@ pub struct Stats {
     pub freshness_ms: AtomicU64,
     /// The greatest of those.
     pub freshness_max_ms: AtomicU64,
-    /// Epochs of which something was read and is not committed: when the first record was read.
-    uncommitted: Mutex<BTreeMap<Time, Instant>>,
+    /// Epochs of which something was read and is not committed: when the first record was read, and how many were.
+    uncommitted: Mutex<BTreeMap<Time, (Instant, u64)>>,
     /// How much was read of what there is, if it has an end.
     portion: Mutex<Option<Portion>>,
     /// The last snapshot: epoch, its clock, records, bytes.
@@ -104,9 +104,13 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Counts records that were read, by the numbers of their partitions; those of one partition come together.
-    pub fn read(&self, partitions: impl ExactSizeIterator<Item = u32>) {
-        self.records.fetch_add(partitions.len() as u64, Relaxed);
+    /// Counts records that were read in an epoch, by the numbers of their partitions; those of one partition come together.
+    pub fn read(&self, epoch: Time, partitions: impl ExactSizeIterator<Item = u32>) {
+        let count = partitions.len() as u64;
+        self.records.fetch_add(count, Relaxed);
+        if let Some((_, records)) = self.uncommitted.lock().get_mut(&epoch) {
+            *records += count;
+        }
         self.sources.count(partitions);
     }
 
@@ -124,7 +128,7 @@ impl Stats {
     /// The first record of an epoch was read.
     pub fn read_first(&self, epoch: Time, at: Instant) {
         let mut uncommitted = self.uncommitted.lock();
-        let first = uncommitted.entry(epoch).or_insert(at);
+        let (first, _) = uncommitted.entry(epoch).or_insert((at, 0));
         *first = at.min(*first);
     }
 
@@ -142,8 +146,13 @@ impl Stats {
 
     /// How long the oldest record waits to be committed of those that were read, in milliseconds; nothing if none waits.
     pub fn unwritten_ms(&self) -> Option<u64> {
-        let oldest = self.uncommitted.lock().values().min().copied();
+        let oldest = self.uncommitted.lock().values().map(|(first, _)| *first).min();
         oldest.map(|oldest| oldest.elapsed().as_millis() as u64)
+    }
+
+    /// How many of the records that were read wait to be committed.
+    pub fn unwritten_records(&self) -> u64 {
+        self.uncommitted.lock().values().map(|(_, records)| records).sum()
     }
 
     /// Notes how much was read of what there is; none if it has no end.

@@ -164,8 +164,12 @@ mod tests {
         let stats = Stats::default();
         let read = Instant::now().checked_sub(Duration::from_secs(3600)).expect("an hour of uptime");
         stats.read_first(2, read);
+        stats.read(2, [0, 0, 1].into_iter());
+        // Of an epoch that nobody began to read nothing waits.
+        stats.read(3, [0].into_iter());
         assert!(stats.fresh_ms() >= 3_600_000);
+        assert_eq!(stats.unwritten_records(), 3);
         stats.committed_up_to(2);
-        assert_eq!(stats.fresh_ms(), 0);
+        assert_eq!((stats.fresh_ms(), stats.unwritten_records()), (0, 0));
     }
 }

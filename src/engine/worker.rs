@@ -419,7 +419,7 @@ impl Worker {
         }
         self.taken += batch.records.len();
         self.taken_bytes += batch.bytes.len();
-        self.shared.signals.stats.read(batch.records.iter().map(|record| record.partition));
+        self.shared.signals.stats.read(self.epoch, batch.records.iter().map(|record| record.partition));
         aside.sums.extend(sums(&batch));
         let slot = aside.batches.len() as u32;
         let mut became = Vec::with_capacity(batch.records.len());

@@ -115,6 +115,7 @@ fn counts(served: &Served, stats: &Stats, rates: &Rates, fresh: Option<(u64, u64
         "read_share": stats.portion().map(share),
         "fresh_ms": stats.fresh_ms(),
         "unwritten_ms": stats.unwritten_ms(),
+        "unwritten_records": stats.unwritten_records(),
         "fresh_p50_ms": fresh.map(|(median, _)| median),
         "fresh_p99_ms": fresh.map(|(_, most)| most),
         "snapshot": snapshot,
@@ -174,6 +175,7 @@ fn sinks(served: &Served, stats: &Stats) -> Value {
             "waits_for": sink.away.as_ref().map(|(why, _)| why),
             "waits_since": sink.away.as_ref().map_or(Value::Null, |(_, since)| at(*since)),
             "pending_bytes": sink.pending_bytes,
+            "pending_bytes_max": served.config.pending_bytes,
         })
     };
     stats.sinks.all().into_iter().enumerate().map(sink).collect()
