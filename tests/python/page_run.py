@@ -77,7 +77,7 @@ for (const panel of document.querySelectorAll("main .panel")) {
   };
 }
 const part = (of) => Object.fromEntries([...document.querySelectorAll("main .tile")].map((tile) => [text(tile.querySelector("dt")), text(tile.querySelector(of))]));
-return { epoch: Number(document.querySelector(".view").dataset.epoch), panels, tiles: part(".value"), notes: part(".sub") };
+return { epoch: Number(document.querySelector(".view").dataset.epoch), panels, tiles: part(".value"), notes: part(".sub"), warnings: part(".warn") };
 """
 
 

@@ -40,8 +40,9 @@ def the_store(browser, folder, shown):
         same("top categories", [row[:2] for row in panels["Top 15 categories"]["ranking"]],
              [[row["name"], f"{row['revenue']:,.2f}"] for row in best])
         sold = run.rows("SELECT product_id, units, revenue FROM product_sales ORDER BY window_start DESC, revenue DESC LIMIT 1")[0]
-        newest = browser.run("return [...document.querySelectorAll('.group + tr')[0].children].map((cell) => cell.textContent)")
+        newest = browser.run("return [...document.querySelector('[data-product]').children].map((cell) => cell.firstChild.textContent)")
         same("just sold", newest, [str(sold["product_id"]), str(sold["units"]), f"{sold['revenue']:,.2f}"])
+        only_whole_windows_are_shown(run, browser)
         funnel = run.rows("SELECT viewed, carted, purchased, purchased_without_cart FROM daily_funnel ORDER BY day DESC LIMIT 1")[0]
         steps = browser.run("return [...document.querySelectorAll('.funnel .said')].map((one) => one.textContent)")
         same("the funnel", [number(step) for step in steps], list(funnel.values()))
@@ -58,13 +59,26 @@ def the_store(browser, folder, shown):
 def by_this_time(run, notes):
     """A part of a day is compared with the same part of the day before."""
     at = datetime.fromisoformat(run.rows("SELECT watermark FROM _progress")[0]["watermark"])
-    then = at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0) - timedelta(days=1)
-    of_then = run.rows("SELECT coalesce(sum(revenue), 0) AS revenue, coalesce(sum(units), 0) AS units FROM product_sales "
-                       f"WHERE window_start >= '{then:%Y-%m-%d}T00:00:00.000Z' AND window_start < '{then:%Y-%m-%dT%H:%M}:00.000Z'")[0]
-    assert of_then["units"], "nothing is compared"
+    cut = at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
+    here, then = [run.rows("SELECT coalesce(sum(revenue), 0) AS revenue, coalesce(sum(units), 0) AS units FROM product_sales "
+                           f"WHERE window_start >= '{to:%Y-%m-%d}T00:00:00.000Z' AND window_start < '{to:%Y-%m-%dT%H:%M}:00.000Z'")[0]
+                  for to in (cut, cut - timedelta(days=1))]
+    assert then["units"], "nothing is compared"
     day = f"{at:%a} {at.day} {at:%b} {at.year}, to {at:%H:%M}"
-    same("revenue by this time", notes["Revenue"], f"{day}; {of_then['revenue']:,.2f} by {then:%H:%M} the day before")
-    same("units by this time", notes["Units sold"], f"{day}; {of_then['units']} by {then:%H:%M} the day before")
+    same("revenue by this time", notes["Revenue"],
+         f"{day}; to {cut:%H:%M} it was {here['revenue']:,.2f}, the day before {then['revenue']:,.2f}")
+    same("units by this time", notes["Units sold"], f"{day}; to {cut:%H:%M} it was {here['units']}, the day before {then['units']}")
+
+
+def only_whole_windows_are_shown(run, browser):
+    """The products of each window that is shown are all there, or it says how many more there are."""
+    shown = browser.run("return [...document.querySelectorAll('[data-product]')].map((row) => row.dataset.product)")
+    windows = run.rows("SELECT window_start, count(*) AS n FROM product_sales GROUP BY window_start ORDER BY window_start DESC LIMIT 20")
+    ends, total = [], 0
+    for window in windows:
+        total += window["n"]
+        ends.append(total)
+    assert len(shown) in ends, f"{len(shown)} products are shown, and windows end at {ends}"
 
 
 def what_is_declared(browser, folder):

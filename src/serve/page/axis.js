@@ -38,6 +38,18 @@ export function times(from, to, n, least = 0) {
   return ticks;
 }
 
+/// The days of bars, each with its name, if there are few; null if there are many. `room`: pixels for all of them.
+export function days(from, to, room) {
+  const n = (to - from) / DAY;
+  if (n > 7) return null;
+  // "Tue 6 Jan", "Tue 6" or "Tue".
+  const words_of = room / n >= 64 ? 3 : room / n >= 42 ? 2 : 1;
+  return Array.from({ length: Math.round(n) }, (_, place) => {
+    const at = from + place * DAY;
+    return { at, strong: true, said: date(at).split(" ").slice(0, words_of).join(" ") };
+  });
+}
+
 function months(from, to, n) {
   const every = [1, 3, 6, 12, 24, 60, 120].find((one) => (to - from) / (30.4 * DAY * one) <= n) ?? 240;
   const ticks = [];

@@ -1,6 +1,6 @@
 // A plot over time, drawn as SVG: bars (final, over, or still running), lines and steps.
 import { h, svg, fresh, refill, text } from "./dom.js";
-import { numbers, times } from "./axis.js";
+import { days, numbers, times } from "./axis.js";
 import { cursor } from "./cursor.js";
 import { FINAL, KEYS, OPEN, RUNNING, SAID } from "./finality.js";
 import { DAY, HOUR, MINUTE, date, short, time } from "./format.js";
@@ -12,6 +12,10 @@ const TOP = 10;
 const BOTTOM = 24;
 /// Two labels are not nearer to one another, in pixels.
 const NEAR = 84;
+/// A date with an hour is not nearer to another label.
+const WIDE = 140;
+/// So near to an edge a date does not fit below its line.
+const EDGE = 30;
 /// So many of the newest points stand in the table behind a plot.
 const TOLD = 60;
 
@@ -111,7 +115,8 @@ export function chart(title, { say }) {
     const [when, ...what] = described(index ?? points.length - 1);
     refill(readout, [when, what], () => [
       h("span.when", null, when ?? ""),
-      what.map((one) => h(`b.tone${one.tone}`, null, one.said)),
+      // The first one is what the plot is about.
+      what.map((one, at) => h(`b.tone${one.tone}`, null, at ? `${one.name}: ${one.said}` : one.said)),
     ]);
     over.replaceChildren();
     if (index === null || !points[index] || !scale) return;
@@ -153,9 +158,14 @@ export function chart(title, { say }) {
     const first = data.series[0].points[0];
     const shift =
       data.series[0].kind === "bars" && first && first.to - first.from >= DAY ? (first.to - first.from) / 2 : 0;
-    const when = times(data.from, data.to - shift, Math.max(2, Math.floor(inner / 92)), shift ? DAY : 0).map((tick) => {
+    const few = first && first.to - first.from === DAY ? days(data.from, data.to, inner) : null;
+    const ticked = (shift && few) || times(data.from, data.to - shift, Math.max(2, Math.floor(inner / 92)), shift ? DAY : 0);
+    const when = ticked.map((tick) => {
       const x = scale.x(tick.at + shift);
       if (shift) return svg("text.tick", { x, y: bottom + 18, "text-anchor": "middle" }, tick.said);
+      // A date is always said, beside its line where there is no room below it.
+      const beside = x < LEFT + EDGE ? "start" : x > width - RIGHT - EDGE ? "end" : "middle";
+      const anchor = tick.strong ? beside : "middle";
       return [
         svg(tick.strong ? "line.grid.day" : "line.notch", {
           x1: x,
@@ -163,9 +173,8 @@ export function chart(title, { say }) {
           y1: tick.strong ? TOP : bottom,
           y2: bottom + 4,
         }),
-        x > LEFT + 12 &&
-          x < width - 30 &&
-          svg(tick.strong ? "text.tick.day" : "text.tick", { x, y: bottom + 18, "text-anchor": "middle" }, tick.said),
+        (tick.strong || (x > LEFT + 12 && x < width - 30)) &&
+          svg(tick.strong ? "text.tick.day" : "text.tick", { x, y: bottom + 18, "text-anchor": anchor }, tick.said),
       ];
     });
     if (!shift) when.push(ends(when));
@@ -183,17 +192,20 @@ export function chart(title, { say }) {
   function ends(labels) {
     const texts = labels.flat(9).filter((one) => one?.matches?.("text"));
     const places = texts.map((one) => Number(one.getAttribute("x")));
-    const is_long = data.to - data.from > DAY;
-    // The same date is not written twice.
-    const said = (at) => (is_long && !texts.some((one) => one.textContent === date(at)) ? date(at) : time(at));
+    // A label has its hour, and its date if that is not written already and there is room.
+    const said = (at, room) =>
+      at % DAY === 0
+        ? date(at)
+        : !texts.some((one) => one.textContent === date(at)) && room > WIDE
+          ? `${date(at)} ${time(at)}`
+          : time(at);
     return [
       [LEFT, "start", data.from],
       [width - RIGHT, "end", data.to],
-    ].map(
-      ([x, anchor, at]) =>
-        !places.some((place) => Math.abs(place - x) < NEAR) &&
-        svg("text.tick", { x, y: height - BOTTOM + 18, "text-anchor": anchor }, said(at)),
-    );
+    ].map(([x, anchor, at]) => {
+      const room = Math.min(width, ...places.map((place) => Math.abs(place - x)));
+      return room >= NEAR && svg("text.tick", { x, y: height - BOTTOM + 18, "text-anchor": anchor }, said(at, room));
+    });
   }
   new ResizeObserver(([entry]) => {
     width = Math.floor(entry.contentRect.width);

@@ -1,6 +1,6 @@
 // The last commit, as a summary: how many rows of which tables it wrote.
 import { h } from "./dom.js";
-import { clock, count, date, ms, plural, words } from "./format.js";
+import { clock, count, date, plural, words } from "./format.js";
 import { panel, ranking } from "./panel.js";
 
 /// "3 new, 2 changed, 1 deleted"; nothing if nobody looked up which were there before.

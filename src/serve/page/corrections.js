@@ -1,14 +1,17 @@
 // Corrections: what a late event restated, as sentences.
 import { get } from "./api.js";
-import { h, refill } from "./dom.js";
+import { h, refill, text } from "./dom.js";
 import { absent, clock, date, duration, plural, words, year } from "./format.js";
 import { panel } from "./panel.js";
 import { item, sentences } from "./sentence.js";
 import { withoutCorrections } from "./shared.js";
 
+/// So many corrections of a table does the run keep.
+const KEPT = 200;
+
 /// " (2 d)": the lateness, where all families have the same.
-function allowed(ctx) {
-  const all = [...new Set((ctx.status()?.families ?? []).map((one) => one.lateness_ms))];
+function allowed(status) {
+  const all = [...new Set(status.families.map((one) => one.lateness_ms))];
   return all.length !== 1 ? "" : absent(all[0]) ? " (unlimited)" : ` (${duration(all[0])})`;
 }
 
@@ -21,31 +24,43 @@ function untold(ctx) {
 export function correctionsView(ctx) {
   const one = panel("Rows that late events restated", {
     size: "w12",
-    note: "newest first; a row that ends where it was says nothing",
+    note: "newest first",
   });
   const list = h("div.commits");
   one.body.append(list);
   const without = h("p.lead", { hidden: true });
+  const lead = h("p.lead");
+  const panels = h("div.grid", null, one.element);
   return {
     title: "Corrections",
     element: h(
       "div.view",
       null,
       h("h1", null, "Corrections"),
-      h(
-        "p.lead",
-        null,
-        `An event that comes late, but within the lateness${allowed(ctx)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
-      ),
-      h("div.grid", null, one.element),
+      lead,
+      panels,
       without,
     ),
+    // The status may come after the view.
+    status(status) {
+      const is_served = status.mode === "serve";
+      panels.hidden = is_served;
+      text(
+        lead,
+        is_served
+          ? withoutCorrections(ctx)
+          : `An event that comes late, but within the lateness${allowed(status)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
+      );
+      one.note(
+        `newest first: of each table the newest ${KEPT} since the run began, ${date(status.started_at)} ${clock(status.started_at)}; rows that came out the same are left out`,
+      );
+    },
     refresh: () =>
       one.fill(async () => {
-        const names = untold(ctx);
+        const names = ctx.status()?.mode === "serve" ? [] : untold(ctx);
         without.hidden = !names.length;
         refill(without, names, () => [
-          "Rows of these tables never end, or do not say when, and their changes are not here: ",
+          "What changes in these tables is not listed here. They have no periods that end, or do not say when they end: ",
           ...names.map((name, at) => [at ? ", " : "", h("a", { href: `#/table/${name}` }, words(name))]),
           ".",
         ]);

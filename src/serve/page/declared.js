@@ -19,7 +19,7 @@ export function declared(ctx, family) {
     (table) => table.family === family && ["upsert", "view"].includes(table.kind),
   );
   const panels = mine.flatMap((table) => [plotted(ctx, table), listed(table)].filter(Boolean));
-  const as_of = asOf();
+  const as_of = asOf(ctx);
   const corrections = corrected(ctx, family, "w12");
   const all = allTables(ctx, family, true);
   return {
@@ -163,13 +163,19 @@ function listed(table) {
 const isRight = (column) => isNumber(column.type) && !isId(column.name);
 /// A long text is cut off in its cell; the whole of it is its title.
 const long = (said) => (said.length > 30 ? { title: said } : null);
-export const grid = (table, body, how = "short") =>
-  scrolled(
+/// So many columns fit beside one another on a phone.
+const FEW = 5;
+export function grid(table, body, how = "short") {
+  const box = scrolled(
     `Rows of ${words(table.name)}`,
     table.columns.map((column) => (isRight(column) ? `#${words(column.name)}` : words(column.name))),
     body,
-    `tall.upright.${how}`,
+    `tall.upright.${table.columns.length > FEW ? "folds" : "few"}.${how}`,
   );
+  const kind = table.columns.findIndex((column) => column.name === KIND);
+  box.querySelectorAll("thead th")[kind]?.classList.add("kind");
+  return box;
+}
 export const fillRows = (body, table, found) =>
   refill(body, found, () => {
     const timed = new Set(
@@ -185,7 +191,7 @@ export const fillRows = (body, table, found) =>
         null,
         table.columns.map((column) =>
           h(
-            isRight(column) ? "td.num" : "td",
+            isRight(column) ? "td.num" : column.name === KIND ? "td.kind" : "td",
             { "data-label": words(column.name), ...long(said(row, column)) },
             said(row, column),
           ),

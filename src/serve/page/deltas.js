@@ -2,7 +2,7 @@
 import { stream } from "./api.js";
 import { lastCommit } from "./commit.js";
 import { h, marked, refill, text } from "./dom.js";
-import { absent, cell, clock, count, ms, plural, seconds, value, words } from "./format.js";
+import { absent, began, cell, clock, count, ms, plural, seconds, value, words } from "./format.js";
 import { panel } from "./panel.js";
 import { ofSink, waiting } from "./trouble.js";
 
@@ -226,11 +226,11 @@ export function deltasView(ctx) {
     if (!status) return "";
     const now = ms(status.now);
     const [sink] = waiting(status);
-    if (sink) return `${ofSink(sink, status).what} The next commit has waited for ${seconds(sink.age)}.`;
+    if (sink) return `${ofSink(sink, status).what}. The next commit has waited since ${began(sink.waits_since, now)}.`;
     if (status.state === "ended") return "The pipeline has ended: no more come.";
     const since = status.families.map((one) => one.stands?.since).filter(Boolean).sort().at(-1);
     if (status.families.every((one) => one.stands || absent(one.watermark)) && since)
-      return `Waiting for the next commit: nothing new has been read since ${clock(since)} (${seconds(now - ms(since))}).`;
+      return `Waiting for the next commit: nothing new has been read since ${began(since, now)}.`;
     if (absent(status.committed_at)) return "Waiting for the first commit.";
     const age = now - ms(status.committed_at);
     return age < IDLE_MS ? "" : `Waiting for the next commit: the last one was ${seconds(age)} ago.`;
@@ -240,30 +240,33 @@ export function deltasView(ctx) {
     else if (ctx.status()?.mode !== "serve") last === null ? begin() : open();
   };
   document.addEventListener("visibilitychange", visible);
+  const lead = h("p.lead");
+  const panels = h("div.grid", null, summary.element, one.element);
   return {
     title: "Deltas",
     element: h(
       "div.view",
       null,
       h("h1", null, "Deltas"),
-      h(
-        "p.lead",
-        null,
-        "Each commit writes only the rows that changed. This is their stream, from the last commit before this page was opened.",
-      ),
-      h("div.grid", null, summary.element, one.element),
+      lead,
+      panels,
     ),
-    status() {
+    status(status) {
+      const is_served = status.mode === "serve";
+      panels.hidden = is_served;
+      text(
+        lead,
+        is_served
+          ? "Only the run that writes the tables sees its deltas: its own page shows them."
+          : "Each commit writes only the rows that changed. This is their stream, from the last commit before this page was opened.",
+      );
       const said = why();
       refill(reason, said, () => marked(said));
       reason.hidden = !said;
     },
     refresh: async () => {
-      if (ctx.status()?.mode === "serve") {
-        one.none("A server without a run sees no deltas: they are told by the run that writes them.");
-        summary.none("Nothing is committed here.");
-        pause.disabled = true;
-      } else if (!source && !timer && ctx.status()) begin();
+      const status = ctx.status();
+      if (status && status.mode !== "serve" && !source && !timer) begin();
     },
     leave() {
       document.removeEventListener("visibilitychange", visible);

@@ -78,6 +78,11 @@ export function seconds(value) {
   if (d < 3600) return pair(Math.floor(d / 60), "min", d % 60, "s");
   return duration(value);
 }
+/// When something began, by the clock, and how long ago that is: "10:04:20, 15 s ago".
+export function began(since, now) {
+  const day = iso(ms(since)).slice(0, 10) === iso(now).slice(0, 10) ? "" : `${date(since)} `;
+  return `${day}${clock(since)}, ${seconds(now - ms(since))} ago`;
+}
 /// A text of a catalog as it is read: catalogs hold `&#39;` and `&amp;`. It is decoded where it is shown, and nowhere else.
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
 export const decoded = (said) =>
@@ -93,6 +98,8 @@ export function bytes(value) {
   const at = value >= 1e9 ? [1e9, "GB"] : value >= 1e6 ? [1e6, "MB"] : value >= 1e3 ? [1e3, "kB"] : [1, "B"];
   return `${at[0] === 1 ? value : digits[1].format(value / at[0])} ${at[1]}`;
 }
+/// A limit that somebody set: whole mebibytes are said as such.
+export const limit = (value) => (value && value % (1 << 20) === 0 ? `${count(value / (1 << 20))} MiB` : bytes(value));
 export const rate = (value) => (absent(value) ? NONE : value >= 100 || value === 0 ? count(value) : decimal(value, 1));
 
 /// A value of a column, by the column's type.

@@ -1,5 +1,5 @@
 // The dataflow as a graph: from the sources by stages to tables and sinks, with rates and live records.
-import { h, marked, svg, refill, text } from "./dom.js";
+import { h, svg, refill, text } from "./dom.js";
 import { absent, plural, rate, short, words } from "./format.js";
 
 const TITLES = { source: "Sources", stage: "Stages", table: "Tables", sink: "Sinks" };
@@ -161,12 +161,8 @@ export function graph() {
         const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, edges, boxes, heads);
         drawn.style.minWidth = `${NARROWEST * width}px`;
         drawn.style.maxWidth = `${WIDEST * width}px`;
-        const waits = of.nodes.filter((node) => away.has(id(node)));
-        return [
-          drawn,
-          waits.map((node) => h("p.bad", null, `${words(node.name)} waits: `, marked(away.get(id(node))))),
-          list(of, away),
-        ];
+        // Why a sink waits stands on top of the page, and in the table of sinks.
+        return [drawn, list(of, away)];
       });
       for (const node of of.nodes) {
         const [name, number, wide] = texts.get(id(node)) ?? [];

@@ -69,7 +69,7 @@ export function movieShop(ctx, family) {
   const length_chart = chart("Mean session duration by minute", { say: ctx.say });
   lengths.body.append(length_chart.element);
 
-  const as_of = asOf();
+  const as_of = asOf(ctx);
   const sales = soldMovies(ctx, family);
   const corrections = corrected(ctx, family, "part");
   const all = allTables(ctx, family);

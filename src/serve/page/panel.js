@@ -55,9 +55,12 @@ export function tile(label, word = null) {
   const value = h("dd.value", { "data-mood": "none" }, "–");
   const named = h("dt", null, label);
   const note = h("span", null, "nothing yet");
+  const warned = h("dd.sub.warn", { hidden: true });
   const spark = h("div.spark", { "aria-hidden": "true" });
   return {
-    element: h("div.tile", null, named, value, h("dd.sub", null, note, word && ["\u00a0", help(word)]), spark),
+    element: h("div.tile", null, named, value, h("dd.sub", null, note, word && ["\u00a0", help(word)]), warned, spark),
+    /// What must be known of the figure, with the view that has more; null if nothing must.
+    warn: (said, to) => warning(warned, said, to),
     name: (said) => text(named, said),
     set(said, sub = "", points = null, mood = null) {
       text(value, said);
@@ -67,6 +70,11 @@ export function tile(label, word = null) {
       if (points) refill(spark, points, () => sparkline(points));
     },
   };
+}
+/// A line that warns, and leads to a view.
+export function warning(element, said, to) {
+  element.hidden = !said;
+  refill(element, [said, to], () => said && h("a", { href: `#/${to}` }, said));
 }
 export const tiles = (...all) =>
   h(

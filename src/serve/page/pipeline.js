@@ -2,12 +2,14 @@
 import { h, marked, refill } from "./dom.js";
 import {
   absent,
+  began,
   bytes,
   clock,
   count,
   date,
   duration,
   instant,
+  limit,
   ms,
   percent,
   plural,
@@ -46,13 +48,13 @@ export function pipelineView(ctx) {
     sources: table(
       "Sources",
       "part",
-      ["topic", "#a second", "#read", "#not read", "#behind", "trend"],
+      ["source", "#a second", "#read", "#not read", "#behind", "state"],
       "how fast each is read, and what was not read yet",
     ),
     sinks: table(
       "Sinks",
       "part",
-      ["sink", "#epoch", "behind", "#waiting bytes", "waits for"],
+      ["sink", "#epoch", "behind", "#waits", "cannot be written"],
       "each is written at its own pace",
     ),
     refused: table("Rejected", "w6.x5", ["reason", "#records", "an example"], "by reason", null, "fold.named"),
@@ -97,7 +99,7 @@ export function pipelineView(ctx) {
     );
     records.set(
       count(status.records),
-      `rows: ${count(status.upserted)} upserted, ${count(status.appended)} added, ${count(status.deleted)} deleted`,
+      `read${waiting(status).length && status.unwritten_records ? `, ${count(status.unwritten_records)} not yet written` : ""}; rows written to all tables: ${count(status.upserted)} upserted, ${count(status.appended)} added, ${count(status.deleted)} deleted`,
     );
     const rejected = Object.values(status.rejected).reduce((sum, one) => sum + one, 0);
     refused.set(
@@ -113,7 +115,7 @@ export function pipelineView(ctx) {
       ? "no commit in the last 5 min"
       : `p50 ${duration(status.fresh_p50_ms)}, p99 ${duration(status.fresh_p99_ms)} of the commits of 5 min`;
     if (sink && !absent(status.unwritten_ms))
-      return fresh.set(seconds(status.unwritten_ms), `oldest unwritten record; ${last}`, points, "bad");
+      return fresh.set(seconds(status.unwritten_ms), `oldest unwritten record, read ${clock(ms(status.now) - status.unwritten_ms)}; ${last}`, points, "bad");
     if (!status.commits) return fresh.set("–", "no commit yet", null, "none");
     const idle = status.families.length > 0 && status.families.every((one) => one.stands || absent(one.watermark));
     fresh.set(idle ? "idle" : duration(status.fresh_ms), `${idle ? `last ${duration(status.fresh_ms)}; ` : ""}${last}`, points);
@@ -132,27 +134,16 @@ export function pipelineView(ctx) {
       "No family.",
     );
     lists.sources.fill(
-      status.sources.map((one) => {
-        const lag = status.lag.find((of) => of.topic === one.topic);
-        const trend = lag?.trend;
-        return [
-          one.topic,
-          rate(one.rate),
-          count(one.records),
-          lag ? count(lag.events) : "–",
-          lag ? duration(lag.ms) : "–",
-          trend === "growing" ? bad("growing ↗") : trend === "shrinking" ? "shrinking ↘" : (trend ?? "–"),
-        ];
-      }),
+      status.sources.length ? status.sources.map((one) => read(one, status)) : awaited(status),
       "Nothing is read.",
     );
     lists.sinks.fill(
       status.sinks.map((one) => [
         h("span", null, marked(one.name), h("span.more", null, one.kind)),
         count(one.epoch),
-        behind(one, status, now),
-        bytes(one.pending_bytes),
-        one.waits_for ? bad([marked(one.waits_for), `; for ${seconds(now - ms(one.waits_since))}`]) : "nothing",
+        behind(one, status),
+        `${bytes(one.pending_bytes)} of ${limit(one.pending_bytes_max)}`,
+        one.waits_for ? bad([`since ${began(one.waits_since, now)}: `, marked(one.waits_for)]) : "–",
       ]),
       "No sink.",
     );
@@ -281,12 +272,30 @@ function state(one, status, now, advanced_at) {
 }
 
 /// How far a sink is behind: epochs that others have, or the commit that it does not take.
-function behind(one, status, now) {
+function behind(one, status) {
   const epochs = absent(one.epoch) ? 0 : status.epoch - one.epoch;
-  if (one.waits_for)
-    return bad(`${epochs > 0 ? plural(epochs, "epoch") : "1 commit"}, ${seconds(now - ms(one.waits_since))}`);
+  if (one.waits_for) return bad(epochs > 0 ? plural(epochs, "epoch") : "1 commit");
   return absent(one.epoch) ? "–" : epochs > 0 ? plural(epochs, "epoch") : "nothing";
 }
+
+/// A source that is read: a topic has a lag, and of a file it is said that it is read to its end, or since when it has nothing new.
+function read(one, status) {
+  const lag = status.lag.find((of) => of.topic === one.topic);
+  const is_over = !lag && status.read_share === 1;
+  const since = status.families.find((of) => of.name === one.family)?.stands?.since;
+  return [
+    one.topic,
+    rate(one.rate),
+    count(one.records),
+    lag ? count(lag.events) : is_over ? "0" : "–",
+    lag ? duration(lag.ms) : "–",
+    is_over ? "read to its end" : (trend(lag?.trend) ?? (since ? `nothing new since ${clock(since)}` : one.rate > 0 ? "is read" : "–")),
+  ];
+}
+const trend = (of) => (of === "growing" ? bad("growing ↗") : of === "shrinking" ? "shrinking ↘" : of);
+/// What was named and has nothing yet: the dataflow has it as a source.
+const awaited = ({ graph: { nodes } }) =>
+  nodes.filter((one) => one.kind === "source").map((one) => [one.name, "–", "0", "–", "–", "nothing read yet"]);
 
 /// What an event is called, where its record says so.
 function eventOf({ payload }) {

@@ -10,7 +10,7 @@ const SHOWN = { part: 3, w4: 3, w12: 6 };
 /// Why there are none: only the run that writes the tables sees what it corrects.
 export const withoutCorrections = (ctx) =>
   ctx.status()?.mode === "serve"
-    ? "A server without a run sees no corrections."
+    ? "Only the run that writes the tables sees what late events restate: its own page shows it."
     : "None: no late event has changed a row since the run began.";
 
 /// The newest corrections of a family's tables.
@@ -25,6 +25,7 @@ export function corrected(ctx, family, size) {
   one.body.append(list);
   one.refresh = () =>
     one.fill(async () => {
+      one.element.querySelector(".actions").hidden = ctx.status()?.mode === "serve";
       const mine = (await get("corrections")).filter((row) => ctx.tables().get(row.table)?.family === family);
       const newest = mine[0]?.epoch ?? 0;
       if (known !== null && newest > known)

@@ -5,8 +5,18 @@ import { ofDay } from "./asof.js";
 import { days, thisWeek, today } from "./data.js";
 import { choice, h } from "./dom.js";
 import { FINAL, OPEN, finality, rule } from "./finality.js";
-import { DAY, count, decoded, iso, money, ms, plural, startOf } from "./format.js";
-import { panel, ranking, tile } from "./panel.js";
+import { DAY, count, decoded, iso, money, ms, percent, plural, startOf } from "./format.js";
+import { panel, ranking, tile, warning } from "./panel.js";
+
+/// Its rows say how many units had no price.
+const TABLE = "table/movie_sales_metrics";
+
+/// By how much revenue is understated: "23 % of units have no price". Null if all have one.
+function unpriced(rows) {
+  const sum = (column) => rows.reduce((all, row) => all + row[column], 0);
+  const without = sum("unpriced_units");
+  return without ? `${percent(without / sum("units_sold"), 0)} of units (${count(without)}) have no price, and count as nothing` : null;
+}
 
 export function soldMovies(ctx, family) {
   let period = "daily";
@@ -22,7 +32,7 @@ export function soldMovies(ctx, family) {
         "Period",
         [
           ["daily", "The day"],
-          ["weekly", "Its week"],
+          ["weekly", "That week"],
           ["cumulative", "Ever"],
         ],
         period,
@@ -38,7 +48,8 @@ export function soldMovies(ctx, family) {
 
   const earned = panel("Revenue by day", { size: "w6.x4", note: "in dollars" });
   const earned_chart = chart("Revenue by day", { say: ctx.say });
-  earned.body.append(earned_chart.element);
+  const understated = h("p.warn", { hidden: true });
+  earned.body.append(understated, earned_chart.element);
 
   async function showRevenue(now) {
     const found = await rows("movie_sales_metrics", {
@@ -51,14 +62,14 @@ export function soldMovies(ctx, family) {
     });
     const at = (day) => found.rows.find((row) => row.timestamp === today(day));
     const now_row = at(now);
-    const unpriced = now_row?.unpriced_units ?? 0;
     // No table says what had been sold by this time of the day before, and all of that day is no measure of a part of this one.
     const whole_days = found.rows.filter((row) => ms(row.timestamp) < startOf(now, DAY)).reverse();
     revenue.set(
       money(now_row?.total_sales ?? 0),
-      `${ofDay(now)}${unpriced ? `; without ${plural(unpriced, "unit")} that had no price` : ""}`,
+      ofDay(now),
       whole_days.map((row) => row.total_sales),
     );
+    revenue.warn(unpriced([now_row].filter(Boolean)), TABLE);
     units.set(
       count(now_row?.units_sold ?? 0),
       ofDay(now),
@@ -76,6 +87,7 @@ export function soldMovies(ctx, family) {
       },
     });
     if (!points.length) return earned.none("Nothing was sold yet.");
+    warning(understated, unpriced(found.rows.filter((row) => ms(row.timestamp) >= points[0].from)), TABLE);
     earned.ok(found.epoch);
     earned_chart.set({
       from: points[0].from,
@@ -113,7 +125,12 @@ export function soldMovies(ctx, family) {
   }
 
   /// Units without a price earned nothing that is known: that is not 0.
-  const earnings = (row) => (row.unpriced_units && row.unpriced_units === row.units_sold ? "no price" : money(row.total_sales));
+  const earnings = (row) =>
+    !row.unpriced_units
+      ? money(row.total_sales)
+      : row.unpriced_units === row.units_sold
+        ? "no price"
+        : `${money(row.total_sales)} (${count(row.unpriced_units)} of ${count(row.units_sold)} without price)`;
 
   return {
     movies,

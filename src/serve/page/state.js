@@ -1,7 +1,7 @@
 // What the page says about the pipeline as a whole: its state, and what needs attention. Nothing is hidden.
 import { h, marked, refill, text } from "./dom.js";
 import { help } from "./help.js";
-import { absent, clock, count, date, duration, ms, plural, seconds, time, words, year } from "./format.js";
+import { absent, began, clock, count, date, ms, plural, seconds, time, words, year } from "./format.js";
 import { ofSink, waiting } from "./trouble.js";
 
 const STATES = { starting: "starting", running: "running", ending: "ending", ended: "ended", reading: "reading only" };
@@ -13,7 +13,7 @@ const isOver = (live) => live.link === "lost" && ["ending", "ended"].includes(li
 
 const seen = (status) => (status ? `What you see is of ${clock(status.now)} UTC` : "There is nothing to see yet");
 
-/// What needs attention, the worst first: `{ key, bad, said, age }`; the key is what a voice says once.
+/// What needs attention, the worst first: `{ key, bad, age, said }`; the key is what a voice says once, and the age stands behind it.
 function notices(live, status) {
   const all = [];
   if (live.link === "lost") {
@@ -27,12 +27,19 @@ function notices(live, status) {
         key: "Connection lost",
         bad: true,
         said: `The server does not answer. ${seen(status)}; the page tries again by itself.`,
-        age: Date.now() - live.since,
+        age: `, for ${seconds(Date.now() - live.since)}`,
       });
   }
   if (live.trouble) all.push({ key: "The warehouse cannot be read", bad: true, said: live.trouble });
   if (!status) return all;
   const now = ms(status.now);
+  if (status.mode === "serve" && live.link !== "lost")
+    all.push({
+      key: "This server only reads",
+      calm: true,
+      age: absent(status.committed_at) ? ": no commit yet" : `: last commit ${began(status.committed_at, now)}`,
+      said: "Whether a run works is not known here.",
+    });
   if (status.state === "ended" && live.link !== "lost") {
     all.push({
       key: "The pipeline has ended",
@@ -43,7 +50,7 @@ function notices(live, status) {
   }
   for (const one of waiting(status)) {
     const { what, effect, act } = ofSink(one, status);
-    all.push({ key: what, bad: true, said: effect, more: act, to: "#/pipeline", age: one.age });
+    all.push({ key: what, bad: true, said: effect, more: act, to: "#/pipeline", age: `, since ${began(one.waits_since, now)}` });
   }
   for (const one of status.troubles) {
     // A sink that is away is said already.
@@ -52,7 +59,7 @@ function notices(live, status) {
         key: `Trouble with ${plainly(one.of)}`,
         bad: true,
         said: one.said,
-        age: absent(one.since) ? null : now - ms(one.since),
+        age: absent(one.since) ? null : `, since ${began(one.since, now)}`,
       });
   }
   for (const said of status.unread)
@@ -76,12 +83,12 @@ function quiet(status, now) {
     .filter((one) => one.stands)
     .map((one) => {
       const at = absent(one.watermark) ? null : ms(one.watermark);
-      const stand = at === null ? "" : ` Figures stand at ${date(at)} ${year(at)} ${time(at)}.`;
+      const stand = at === null ? "" : `By the time of the events the figures stand at ${date(at)} ${year(at)} ${time(at)}. `;
       return {
         key: `No new ${words(one.name).replace(/ events$/, "")} events`,
         calm: true,
-        said: `Nothing new has come since ${clock(one.stands.since)}.${stand} If events should come, check that they are sent.`,
-        age: now - ms(one.stands.since),
+        said: `${stand}If events should come, check that they are sent.`,
+        age: `, since ${began(one.stands.since, now)}`,
       };
     });
 }
@@ -131,16 +138,15 @@ export function stateShown(live, say) {
           h(
             one.bad ? "p.notice.bad" : one.calm ? "p.notice.calm" : "p.notice",
             null,
-            h("b", null, marked(one.key)),
+            h("b", null, marked(one.key), h("span.age")),
             h("span", null, marked(one.said)),
             one.more && h("span", null, marked(one.more)),
             one.to && h("a", { href: one.to }, "See the sinks"),
-            h("span.age"),
           ),
         ),
     );
     all.forEach((one, at) =>
-      text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `for ${seconds(one.age)}`),
+      text(banner.children[at].querySelector(".age"), absent(one.age) ? "" : `${one.age}.`),
     );
     const keys = all.map((one) => one.key);
     const news = keys
@@ -165,7 +171,7 @@ export function stateShown(live, say) {
 function lastCommit(status) {
   if (!status.epoch) return "no commit yet";
   const said = `epoch ${count(status.epoch)}`;
-  if (status.state !== "running" || absent(status.committed_at)) return said;
+  if (!["running", "reading"].includes(status.state) || absent(status.committed_at)) return said;
   const age = ms(status.now) - ms(status.committed_at);
   // Whole seconds: what is younger changes faster than it can be read.
   return `${said}, ${age < 1000 ? "just now" : `${seconds(age)} ago`}`;

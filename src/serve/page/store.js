@@ -13,6 +13,11 @@ const WINDOW = 5 * MINUTE;
 /// So many of the newest windows are read: two days have 576, so that a part of a day is compared with the same part of the one before.
 const WINDOWS = 600;
 const TOP = 15;
+/// So many lines of what was just sold are shown: whole windows, as far as they fit.
+const [LINES, LINES_WIDE] = [12, 18];
+const LIMIT = 40;
+/// From this width on, in pixels, there is more room.
+const WALL = 1900;
 const PERIODS = [
   ["1", "The day"],
   ["7", "7 days"],
@@ -28,12 +33,15 @@ export function store(ctx, family) {
   const units = tile("Units sold");
   const buying = tile("Purchases, newest hour");
   const visitors = tile("Customers, newest hour");
-  const as_of = asOf();
+  const as_of = asOf(ctx);
   const whole = tile("Visits that buy");
 
   const sales = panel("Just sold", { size: "w6.x4", note: "by product and five minutes, newest first" });
   const sales_rows = h("tbody");
-  sales.body.append(scrolled("Sales of the last windows", ["product", "#units", "#revenue"], sales_rows));
+  sales.body.append(
+    scrolled("Sales of the last windows", ["product", "#units", "#revenue"], sales_rows, "whole"),
+    h("p", null, h("a", { href: "#/table/product_sales" }, "All product sales")),
+  );
 
   const rising = panel("Trending products", {
     size: "part",
@@ -79,7 +87,7 @@ export function store(ctx, family) {
     const is_running = (at, row) => finality(by, ms(at) + WINDOW, row.is_final) === RUNNING;
     // A window may have more products than are shown: what it sold is asked for by itself.
     const [found, sums] = await Promise.all([
-      rows("product_sales", { by: "window_start", order: "desc", limit: 40 }),
+      rows("product_sales", { by: "window_start", order: "desc", limit: LIMIT }),
       sold,
     ]);
     const totals = new Map(sums.rows.map((row) => [row.window_start, row]));
@@ -87,35 +95,37 @@ export function store(ctx, family) {
     sales.ok(found.epoch);
     const windows = new Map();
     for (const row of found.rows) windows.set(row.window_start, [...(windows.get(row.window_start) ?? []), row]);
-    const shown = [...windows].filter(([at]) => totals.has(at));
+    const shown = fitting([...windows].filter(([at]) => totals.has(at)), innerWidth >= WALL ? LINES_WIDE : LINES);
+    const said = (at, row) => [
+      `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
+      is_running(at, row) && h("span.beside", null, "so far"),
+    ];
+    const line = (row, of) =>
+      h(
+        of ? "tr" : "tr.member",
+        { "data-product": row.product_id },
+        h("th", { scope: "row" }, String(row.product_id), of && h("span.beside", null, of)),
+        h("td.num", null, count(row.units)),
+        h("td.num", null, money(row.revenue)),
+      );
     refill(sales_rows, shown.map(([at, of]) => [at, of, totals.get(at), is_running(at, of[0])]), () =>
-      shown.map(([at, of]) => [
-        h(
-          "tr.group",
-          null,
+      shown.map(([at, of]) => {
+        const total = totals.get(at);
+        // A window with one product has one line.
+        if (total.rows === 1) return line(of[0], said(at, of[0]));
+        return [
           h(
-            "th",
-            { scope: "col" },
-            `${date(at)} ${time(at)}–${time(ms(at) + WINDOW)}`,
-            is_running(at, of[0]) && h("span.beside", null, "so far"),
+            "tr.group",
+            null,
+            h("th", { scope: "col" }, said(at, of[0])),
+            h("td.num", null, count(total.units)),
+            h("td.num", null, money(total.revenue)),
           ),
-          h("td.num", null, count(totals.get(at).units)),
-          h("td.num", null, money(totals.get(at).revenue)),
-        ),
-        of
-          .sort((a, b) => b.revenue - a.revenue)
-          .map((row) =>
-            h(
-              "tr",
-              null,
-              h("th", { scope: "row" }, String(row.product_id)),
-              h("td.num", null, count(row.units)),
-              h("td.num", null, money(row.revenue)),
-            ),
-          ),
-        totals.get(at).rows > of.length &&
-          h("tr", null, h("th.beside", { scope: "row", colspan: "3" }, `and ${count(totals.get(at).rows - of.length)} more`)),
-      ]),
+          of.map((row) => line(row)),
+          total.rows > of.length &&
+            h("tr.member", null, h("th.beside", { scope: "row", colspan: "3" }, `and ${count(total.rows - of.length)} more`)),
+        ];
+      }),
     );
   }
   async function showRising() {
@@ -190,7 +200,7 @@ export function store(ctx, family) {
     const tell = (one, column, said) =>
       one.set(
         said(here?.[column] ?? 0),
-        `${ofDay(now)}${by_then ? `; ${said(by_then[column])} by ${time(by_then.until)} the day before` : ""}`,
+        `${ofDay(now)}${by_then ? `; ${both(by_then, said, column, "day")}` : ""}`,
         whole_days.map((row) => row[column]),
       );
     tell(revenue, "revenue", money);
@@ -230,7 +240,7 @@ export function store(ctx, family) {
         .reverse();
     buying.set(
       count(newest.purchases),
-      `${hour}${by_then ? `; ${count(by_then.units)} by ${time(by_then.until)} the hour before` : was("purchases")}`,
+      `${hour}${by_then ? `; ${both(by_then, count, "units", "hour")}` : was("purchases")}`,
       past("purchases"),
     );
     visitors.set(count(newest.customers), `${hour}${was("customers")}`, past("customers"));
@@ -300,15 +310,36 @@ export function store(ctx, family) {
   };
 }
 
-/// What was sold in the period before this one (a day, an hour), up to where this one is now, in whole windows: `{ until, units, revenue }`.
-/// Null if the windows do not reach so far back, or this one has just begun.
+/// What was sold in this period (a day, an hour) and in the one before, both up to the end of the newest whole window:
+/// `{ until, here, then }`, the latter with units and revenue. Null if the windows do not reach so far back, or this period has just begun.
 function before(windows, now, period) {
-  const [from, until] = [startOf(now, period) - period, startOf(now, WINDOW) - period];
-  const reaches = windows.length < WINDOWS || ms(windows.at(-1).window_start) <= from;
+  const [from, until] = [startOf(now, period), startOf(now, WINDOW)];
+  const reaches = windows.length < WINDOWS || ms(windows.at(-1).window_start) <= from - period;
   if (until <= from || !reaches) return null;
-  const then = windows.filter((row) => ms(row.window_start) >= from && ms(row.window_start) < until);
-  const sum = (column) => then.reduce((all, row) => all + row[column], 0);
-  return { until, units: sum("units"), revenue: sum("revenue") };
+  const sold = (earlier) => {
+    const of = windows.filter((row) => ms(row.window_start) >= from - earlier && ms(row.window_start) < until - earlier);
+    const sum = (column) => of.reduce((all, row) => all + row[column], 0);
+    return { units: sum("units"), revenue: sum("revenue") };
+  };
+  return { until, here: sold(0), then: sold(period) };
+}
+/// The same cut on both sides: "to 01:40 it was 1,650.00, the day before 2,952.76".
+const both = ({ until, here, then }, said, column, of) =>
+  `to ${time(until)} it was ${said(here[column])}, the ${of} before ${said(then[column])}`;
+
+/// The first windows, whole, that fit into so many lines; of one that alone does not fit the products with most revenue.
+function fitting(windows, lines) {
+  const shown = [];
+  let left = lines;
+  for (const [at, of] of windows) {
+    const best = of.toSorted((a, b) => b.revenue - a.revenue);
+    const needs = of.length === 1 ? 1 : of.length + 1;
+    if (!shown.length) shown.push([at, needs > left ? best.slice(0, left - 2) : best]);
+    else if (needs <= left) shown.push([at, best]);
+    else break;
+    left -= needs;
+  }
+  return shown;
 }
 
 /// What earned most in a period that is chosen.

@@ -113,6 +113,8 @@ function rowsOf(ctx, table, { plot, size }, view) {
     if (!found.rows.length && !after.length) return one.none("No row yet.");
     one.ok(found.epoch);
     fillRows(body, table, found.rows);
+    // Rows that are all of one kind need not say so where there is little room.
+    box.classList.toggle("alike", has_kinds && kind !== ALL);
     const first = after.length * PAGE + 1;
     const last = first + found.rows.length - 1;
     const of =
