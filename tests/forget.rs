@@ -3,6 +3,7 @@
 use crate::support::{self, Call, Hooked};
 use dataflows::Time;
 use dataflows::persons::{Id, Renaming};
+use dataflows::quality::QUALITY;
 use dataflows::raw::LATE_EVENTS;
 use dataflows::state::Section;
 use dataflows::table::Value;
@@ -127,7 +128,7 @@ fn split(path: &Path, users: &BTreeSet<u64>) -> (Vec<String>, Vec<String>) {
     let named: Vec<_> = whom.iter().map(|sought| Named::new(all(), sought, &payloads)).collect();
     let mut sink = Sqlite::open_to_read(all(), path).expect("opens");
     let (mut theirs, mut others) = (Vec::new(), Vec::new());
-    for id in all().tables() {
+    for id in all().tables().iter().filter(|id| **id != QUALITY) {
         for mut row in sink.page(*id, None, usize::MAX >> 1).expect("readable") {
             // What became nobody's is none of the others'. Late records are kept of everybody else.
             let is_emptied = *id == LATE_EVENTS && row.contains(&Value::Bytes(Box::default()));
@@ -141,6 +142,7 @@ fn split(path: &Path, users: &BTreeSet<u64>) -> (Vec<String>, Vec<String>) {
             if named { &mut theirs } else { &mut others }.push(format!("{} {row:?}", id.table().name));
         }
     }
+    others.extend(support::quality(&sink));
     (theirs, others)
 }
 

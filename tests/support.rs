@@ -329,12 +329,16 @@ fn stored_without(path: &Path, left_out: &[&str]) -> Vec<String> {
         let found = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
         rows.extend(found.map(|row| format!("{}: {}", table.name, row.expect("text"))));
     }
-    // In which hour a record came depends on the clock, and not how many came.
+    rows.extend(quality(&sink));
+    rows
+}
+
+/// What is in `quality`, as text. In which hour a record came depends on the clock, and not how many came.
+pub fn quality(sink: &Sqlite) -> Vec<String> {
     let sums = "SELECT topic || ', ' || SUM(accepted) || ', ' || SUM(rejected) || ', ' || SUM(late) FROM quality GROUP BY topic";
     let mut statement = sink.connection().prepare(sums).expect("SQL");
     let found = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
-    rows.extend(found.map(|row| format!("quality: {}", row.expect("text"))));
-    rows
+    found.map(|row| format!("quality: {}", row.expect("text"))).collect()
 }
 
 /// Two warehouses hold the same rows, except for what depends on the clock; what differs is said.
