@@ -16,6 +16,7 @@ pub mod walk;
 
 pub mod encode;
 pub mod eval;
+mod few;
 pub mod said;
 
 pub mod aggregate;

@@ -80,8 +80,18 @@ fn the_core_touches_nothing() {
     let dependencies: Vec<_> = section.expect("it").lines().filter(|line| line.contains('=')).collect();
     assert_eq!(
         dependencies,
-        ["timely", "differential-dataflow", "serde", "postcard", "serde_json", "chrono", "humantime", "uuid"]
-            .map(|name| format!("{name}.workspace = true"))
+        [
+            "timely",
+            "differential-dataflow",
+            "serde",
+            "postcard",
+            "serde_json",
+            "chrono",
+            "humantime",
+            "uuid",
+            "smallvec"
+        ]
+        .map(|name| format!("{name}.workspace = true"))
     );
 }
 

@@ -12,7 +12,6 @@ use crate::declared::plan::{Aggregate, Edge, Expr, Node, Type, What};
 use crate::declared::row::Datum;
 use crate::hash::Set;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// What was aggregated of some events of a group.
@@ -23,10 +22,6 @@ pub struct Partial {
     /// Everything else.
     pub held: Box<[Held]>,
 }
-
-/// Numbers of which there nearly always are a few: these stand where they are owned. Seven are eight words with what stands in front
-/// of them; what the metrics of a shop count and sum, and the steps of a funnel, are as many or fewer.
-pub type Few<T> = SmallVec<[T; 7]>;
 
 /// What is as long as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

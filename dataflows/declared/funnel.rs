@@ -1,7 +1,7 @@
 //! How far a funnel was gone, of events that come in any order.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::aggregate::Few;
+use crate::declared::few::Few;
 use crate::time::Instant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Range;

@@ -1,9 +1,10 @@
 //! What a metric's groups are, and which rows are made of them.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::aggregate::{Few, Held, Layout};
+use crate::declared::aggregate::{Held, Layout};
 use crate::declared::encode;
 use crate::declared::eval::{Columns, Facts, asks_is_final, eval, is_true};
+use crate::declared::few::Few;
 use crate::declared::plan::{Expr, Metric, Node, Type, Window};
 use crate::declared::row::{Bare, Datum};
 use crate::declared::said::{GroupKey, keys};
