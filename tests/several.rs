@@ -2,11 +2,10 @@
 
 use crate::cli::{deltamart, said};
 use crate::support::assert_same;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A process that is not left behind when a test fails.
 struct Process(Option<Child>);
@@ -29,17 +28,27 @@ impl Process {
         Process(Some(command.spawn().expect("starts")))
     }
 
-    /// Its exit code, and what it said. One that does not end is killed, and has none.
+    /// Its exit code, and what it said.
     fn ended(mut self) -> (Option<i32>, String) {
-        let mut child = self.0.take().expect("it has not ended");
-        let began = Instant::now();
-        while child.try_wait().expect("asked").is_none() && began.elapsed() < Duration::from_secs(100) {
-            // Between two looks at another process: what is asserted is the fact, not the time.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        child.kill().ok();
+        let child = self.0.take().expect("it has not ended");
         said(&child.wait_with_output().expect("read"))
     }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.as_mut().is_none_or(|child| child.try_wait().expect("asked").is_some())
+    }
+}
+
+/// Reads what a process says, until it says this.
+fn until_it_says(from: &mut impl Read, what: &str) {
+    let mut said = String::new();
+    for line in BufReader::new(from).lines() {
+        said += &line.expect("text");
+        if said.contains(what) {
+            return;
+        }
+    }
+    panic!("it ended without a word of `{what}`: {said}")
 }
 
 /// Names places on this machine at which nobody listens.
@@ -86,13 +95,11 @@ fn begun(folder: &Path, processes: usize, warehouse: &str) -> Vec<Option<Process
     hosts(folder, processes);
     let follows = [&FILES[..], &["--follow", "--warehouse", warehouse]].concat();
     let start = |process| Process::start(folder, [processes, process], if process == 0 { &follows } else { &[] });
-    let all: Vec<_> = (0..processes).map(start).map(Some).collect();
-    let began = Instant::now();
+    let mut all: Vec<_> = (0..processes).map(start).map(Some).collect();
     let asks = ["status", "--warehouse", warehouse, "--wait-for", "events.jsonl/0=10"];
+    // As long as there is no warehouse, nobody can wait for what is in it.
     while said(&deltamart(folder, &asks)).0 != Some(0) {
-        assert!(began.elapsed() < Duration::from_secs(100), "nothing was committed");
-        // Between two looks at another process.
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(!all.iter_mut().flatten().any(Process::has_ended), "nothing was committed");
     }
     all
 }
@@ -147,24 +154,18 @@ fn strangers_are_turned_away_and_who_is_different_is_named() {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = temporary.path();
     let hosts = hosts(folder, 2);
-    let leader = Process::start(folder, [2, 0], &["--events", "2000", "--rate", "0", "-w", "2"]);
-    let began = Instant::now();
-    let knock = || loop {
-        match TcpStream::connect(&hosts[0]) {
-            Ok(stream) => return stream,
-            Err(error) if began.elapsed() > Duration::from_secs(60) => panic!("{error}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
+    let mut leader = Process::start(folder, [2, 0], &["--events", "2000", "--rate", "0", "-w", "2"]);
+    let says = leader.0.as_mut().and_then(|child| child.stdout.as_mut()).expect("piped");
+    until_it_says(says, "waiting for the other processes");
+    let knock = || TcpStream::connect(&hosts[0]).expect("it listens");
     let _silent = knock();
     knock().write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
     drop(knock());
     // It has other workers, and is waited for until it comes with as many.
-    drop({
-        let different = Process::start(folder, [2, 1], &["-w", "1"]);
-        std::thread::sleep(Duration::from_secs(2));
-        different
-    });
+    let mut different = Process::start(folder, [2, 1], &["-w", "1"]);
+    let says = different.0.as_mut().and_then(|child| child.stderr.as_mut()).expect("piped");
+    until_it_says(says, "has 1 workers, and ours has 2");
+    drop(different);
     let other = Process::start(folder, [2, 1], &["-w", "2"]);
     let (code, text) = leader.ended();
     assert_eq!(code, Some(0), "{text}");
