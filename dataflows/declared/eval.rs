@@ -12,19 +12,27 @@ use chrono::DateTime;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// What expressions are asked of. What there is none of is null.
+/// What expressions are asked of: an event, or a group. What there is none of is null.
 pub trait Facts {
     /// A column of an event.
-    fn column(&self, place: usize) -> Datum<'_>;
+    fn column(&self, _place: usize) -> Datum<'_> {
+        Datum::Null
+    }
 
     /// A key of a group.
-    fn key(&self, place: usize) -> Datum<'_>;
+    fn key(&self, _place: usize) -> Datum<'_> {
+        Datum::Null
+    }
 
     /// What was aggregated of a group.
-    fn slot(&self, place: usize) -> Datum<'_>;
+    fn slot(&self, _place: usize) -> Datum<'_> {
+        Datum::Null
+    }
 
     /// Whether nothing can change the group.
-    fn is_final(&self) -> Datum<'_>;
+    fn is_final(&self) -> Datum<'_> {
+        Datum::Null
+    }
 }
 
 /// What has columns: an event, or a row of a metric as those see it who are computed of it.
@@ -42,18 +50,6 @@ impl Columns for Row {
 impl Facts for Row {
     fn column(&self, place: usize) -> Datum<'_> {
         Row::column(self, place)
-    }
-
-    fn key(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
-    fn slot(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
-    fn is_final(&self) -> Datum<'_> {
-        Datum::Null
     }
 }
 

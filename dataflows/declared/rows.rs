@@ -321,18 +321,6 @@ impl Facts for ReadRow<'_> {
     fn column(&self, place: usize) -> Datum<'_> {
         self.0.get(place).map_or(Datum::Null, Datum::lent)
     }
-
-    fn key(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
-    fn slot(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
-    fn is_final(&self) -> Datum<'_> {
-        Datum::Null
-    }
 }
 
 impl Columns for ReadRow<'_> {
@@ -386,10 +374,6 @@ pub struct OfGroup<'g> {
 }
 
 impl Facts for OfGroup<'_> {
-    fn column(&self, _: usize) -> Datum<'_> {
-        Datum::Null
-    }
-
     fn key(&self, place: usize) -> Datum<'_> {
         encode::at(self.keys, place)
     }
