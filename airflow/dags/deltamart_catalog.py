@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import Param, PokeReturnValue, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from deltamart_dags import drop_folder
-from deltamart_dags.places import CATALOG, HOME, PROGRAM, line_of_json
+from deltamart_dags.commands import command
+from deltamart_dags.places import CATALOG, HOME
 
 DROPPED = HOME / "catalog"
 FILE = "{{ ti.xcom_pull(task_ids='claim') }}"
@@ -83,21 +83,10 @@ def deltamart_catalog():
         file = drop_folder.claim(DROPPED, context["run_id"], context["params"]["settle_s"])
         return PokeReturnValue(is_done=file is not None, xcom_value=file)
 
-    def command(task_id: str, bash_command: str, env: dict[str, str], **more) -> BashOperator:
-        env = {"DELTAMART": PROGRAM, "FILE": FILE, **env}
-        return BashOperator(
-            task_id=task_id,
-            bash_command=bash_command,
-            env=env,
-            append_env=True,
-            cwd=str(HOME),
-            output_processor=line_of_json,
-            **more,
-        )
-
-    validate = command("validate", TRY, {"MAX_REJECTED": "{{ params.max_rejected }}"})
+    file_of_run = {"FILE": FILE}
+    validate = command("validate", TRY, {**file_of_run, "MAX_REJECTED": "{{ params.max_rejected }}"})
     to = {name.upper(): "{{ params.%s }}" % name for name in ("warehouse", "brokers", "registry")}
-    load = command("load", LOAD, to, retries=2)
+    load = command("load", LOAD, {**file_of_run, **to}, retries=2)
     wait_for = "{{ (ti.xcom_pull(task_ids='load') or {}).get('wait_for', '') }}"
     committed = command("committed", WAIT, {"LIVE": "{{ params.live }}", "WAIT_FOR": wait_for}, outlets=[CATALOG])
 

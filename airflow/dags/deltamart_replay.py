@@ -8,11 +8,11 @@ import re
 import time
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from deltamart_dags.places import HOME, PROGRAM, STORE, line_of_json
+from deltamart_dags.commands import command
+from deltamart_dags.places import HOME, STORE
 
 HISTORY = HOME / "history"
 MONTH = "{{ ti.xcom_pull(task_ids='choose')['month'] }}"
@@ -80,18 +80,13 @@ def deltamart_replay():
         month = wanted or left[0]
         return {"month": month, "file": str(there[month])}
 
-    def command(task_id: str, bash_command: str, env: dict[str, str], **more) -> BashOperator:
-        env = {"DELTAMART": PROGRAM, "MONTH": MONTH, "FILE": FILE, "BROKERS": "{{ params.brokers }}", **env}
-        return BashOperator(
-            task_id=task_id, bash_command=bash_command, env=env, append_env=True, cwd=str(HOME), **more
-        )
-
+    month = {"MONTH": MONTH, "BROKERS": "{{ params.brokers }}"}
     # A replay that is called again goes on where it was: a retry doubles no row.
-    per_day = {"PER_DAY": "{{ params.per_day }}"}
-    replay = command("replay", REPLAY, per_day, output_processor=line_of_json, retries=2)
+    replay = command("replay", REPLAY, {**month, "FILE": FILE, "PER_DAY": "{{ params.per_day }}"}, retries=2)
     said = "ti.xcom_pull(task_ids='replay')"
     wait_for = "{{ %s.get('wait_for') or %s['epoch'] }}" % (said, said)
-    committed = command("committed", WAIT, {"LIVE": "{{ params.live }}", "WAIT_FOR": wait_for}, outlets=[STORE])
+    waits = {**month, "LIVE": "{{ params.live }}", "WAIT_FOR": wait_for}
+    committed = command("committed", WAIT, waits, outlets=[STORE])
 
     @task
     def mark(chosen: dict[str, str], told: dict) -> None:

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+from held import Failed, called, expect
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ["DELTAMART"])
 PREPARED = pathlib.Path(os.environ["AIRFLOW_HOME"])
@@ -31,19 +33,8 @@ IS_LONG = sys.argv[1:] == ["long"]
 numbers = itertools.count(1)
 
 
-class Failed(Exception):
-    pass
-
-
-def expect(what, found, expected):
-    if found != expected:
-        raise Failed(f"{what}: {found!r} is not {expected!r}")
-
-
 def deltamart(*arguments):
-    done = subprocess.run([PROGRAM, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=300)
-    expect(f"exit code of {arguments} ({done.stderr[-500:]})", done.returncode, 0)
-    return done.stdout
+    return called(PROGRAM, FOLDER, *arguments)
 
 
 class Airflow:

@@ -18,6 +18,8 @@ import time
 import urllib.error
 import urllib.request
 
+from held import Failed, called, expect
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples/dashboards"))
 import tiles  # noqa: E402
@@ -28,18 +30,8 @@ FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="deltamart-dashboards-"))
 DATABASE = f"DASHBOARDS_{os.getpid()}"
 
 
-class Failed(Exception):
-    pass
-
-
-def expect(what, found, expected):
-    if found != expected:
-        raise Failed(f"{what}: {str(found)[:600]} is not {str(expected)[:600]}")
-
-
 def deltamart(*arguments):
-    done = subprocess.run([PROGRAM, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=300)
-    expect(f"exit code of {arguments} ({done.stderr[-1000:]})", done.returncode, 0)
+    return called(PROGRAM, FOLDER, *arguments)
 
 
 def prepare():

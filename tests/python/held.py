@@ -2,11 +2,24 @@
 
 import shutil
 import signal
+import subprocess
 import sys
 
 
 class Failed(Exception):
     pass
+
+
+def expect(what, found, expected):
+    if found != expected:
+        raise Failed(f"{what}: {repr(found)[:600]} is not {repr(expected)[:600]}")
+
+
+def called(program, folder, *arguments):
+    """What the program prints that is called in a folder, and succeeds."""
+    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
+    expect(f"exit code of {arguments} ({done.stderr[-1000:]})", done.returncode, 0)
+    return done.stdout
 
 
 def terminated(*_):
