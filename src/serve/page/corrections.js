@@ -1,10 +1,10 @@
 // Corrections: what a late event restated, as sentences.
 import { get } from "./api.js";
-import { h, refill, text } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { absent, clock, date, duration, plural, words, year } from "./format.js";
 import { panel } from "./panel.js";
 import { item, sentences } from "./sentence.js";
-import { withoutCorrections } from "./shared.js";
+import { CORRECTIONS_OF_RUN, ofRun, withoutCorrections } from "./shared.js";
 
 /// So many corrections of a table does the run keep.
 const KEPT = 200;
@@ -29,28 +29,17 @@ export function correctionsView(ctx) {
   const list = h("div.commits");
   one.body.append(list);
   const without = h("p.lead", { hidden: true });
-  const lead = h("p.lead");
-  const panels = h("div.grid", null, one.element);
+  const view = ofRun("Corrections", [one.element], {
+    served: CORRECTIONS_OF_RUN,
+    run: (status) =>
+      `An event that comes late, but within the lateness${allowed(status)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
+    more: without,
+  });
   return {
     title: "Corrections",
-    element: h(
-      "div.view",
-      null,
-      h("h1", null, "Corrections"),
-      lead,
-      panels,
-      without,
-    ),
-    // The status may come after the view.
+    element: view.element,
     status(status) {
-      const is_served = status.mode === "serve";
-      panels.hidden = is_served;
-      text(
-        lead,
-        is_served
-          ? withoutCorrections(ctx)
-          : `An event that comes late, but within the lateness${allowed(status)}, changes rows that were already shown. Each change is here with both numbers. “Late by” is how far the watermark was past the end of the row's window: the event was at least so late.`,
-      );
+      view.status(status);
       one.note(
         `newest first: of each table the newest ${KEPT} since the run began, ${date(status.started_at)} ${clock(status.started_at)}; rows that came out the same are left out`,
       );

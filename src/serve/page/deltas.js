@@ -4,6 +4,7 @@ import { lastCommit } from "./commit.js";
 import { h, marked, refill, text } from "./dom.js";
 import { absent, began, cell, clock, count, ms, plural, seconds, value, words } from "./format.js";
 import { panel } from "./panel.js";
+import { ofRun } from "./shared.js";
 import { ofSink, waiting } from "./trouble.js";
 
 /// So many deltas are kept, and so many of them are shown.
@@ -240,26 +241,16 @@ export function deltasView(ctx) {
     else if (ctx.status()?.mode !== "serve") last === null ? begin() : open();
   };
   document.addEventListener("visibilitychange", visible);
-  const lead = h("p.lead");
-  const panels = h("div.grid", null, summary.element, one.element);
+  const view = ofRun("Deltas", [summary.element, one.element], {
+    served: "Only the run that writes the tables sees its deltas: its own page shows them.",
+    run: () =>
+      "Each commit writes only the rows that changed. This is their stream, from the last commit before this page was opened.",
+  });
   return {
     title: "Deltas",
-    element: h(
-      "div.view",
-      null,
-      h("h1", null, "Deltas"),
-      lead,
-      panels,
-    ),
+    element: view.element,
     status(status) {
-      const is_served = status.mode === "serve";
-      panels.hidden = is_served;
-      text(
-        lead,
-        is_served
-          ? "Only the run that writes the tables sees its deltas: its own page shows them."
-          : "Each commit writes only the rows that changed. This is their stream, from the last commit before this page was opened.",
-      );
+      view.status(status);
       const said = why();
       refill(reason, said, () => marked(said));
       reason.hidden = !said;

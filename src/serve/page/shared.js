@@ -7,11 +7,27 @@ import { item, sentences } from "./sentence.js";
 
 const SHOWN = { part: 3, w4: 3, w12: 6 };
 
-/// Why there are none: only the run that writes the tables sees what it corrects.
+/// Only the run that writes the tables sees what it corrects.
+export const CORRECTIONS_OF_RUN = "Only the run that writes the tables sees what late events restate: its own page shows it.";
+
+/// Why there are none.
 export const withoutCorrections = (ctx) =>
   ctx.status()?.mode === "serve"
-    ? "Only the run that writes the tables sees what late events restate: its own page shows it."
+    ? CORRECTIONS_OF_RUN
     : "None: no late event has changed a row since the run began.";
+
+/// A view of what only a run sees: a server without one says so, and shows none of its panels. The status may come after the view.
+export function ofRun(title, panels, { served, run, more = null }) {
+  const lead = h("p.lead");
+  const grid = h("div.grid", null, ...panels);
+  return {
+    element: h("div.view", null, h("h1", null, title), lead, grid, more),
+    status(status) {
+      grid.hidden = status.mode === "serve";
+      text(lead, grid.hidden ? served : run(status));
+    },
+  };
+}
 
 /// The newest corrections of a family's tables.
 export function corrected(ctx, family, size) {
