@@ -33,19 +33,12 @@ java_works() {
     version=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') && [ "${version:-0}" -ge 17 ]
 }
 
-install() {
-    command -v apt-get >/dev/null || fail "$1 is missing, and there is no apt-get to install it with: install it by hand"
-    echo "== installing $1" >&2
-    if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
-    $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends "$1" >&2
-}
-
 fetch() {
-    command -v ps >/dev/null || install procps
-    java_works || install default-jre-headless
+    ../need ps procps
+    java_works || ../need java default-jre-headless
     java_works || fail "Java 17 or later is needed; '$java -version' says:" "$("$java" -version 2>&1 || true)"
     if [ -d "$cache" ]; then return; fi
-    command -v mvn >/dev/null || install maven
+    ../need mvn maven
     echo "== fetching Kafka and the registry (150 MB), once, into $cache" >&2
     local new="$cache.new.$$"
     mvn --quiet --batch-mode --file pom.xml -Dstack.into="$new" process-resources >&2 || {
