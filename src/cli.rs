@@ -166,10 +166,10 @@ pub struct RunArgs {
     #[arg(short = 'n', long, value_name = "N")]
     pub processes: Option<usize>,
     /// Which of the processes this one is: 0 reads and writes, the others compute with it [default: 0]
-    #[arg(short = 'p', long, value_name = "P", requires = "processes")]
+    #[arg(short = 'p', long, value_name = "P")]
     pub process: Option<usize>,
     /// Where the processes are: a file of `host:port`, a line each [default: this machine, ports from 2101 on]
-    #[arg(long, value_name = "FILE", requires = "processes")]
+    #[arg(long, value_name = "FILE")]
     pub hostfile: Option<PathBuf>,
     /// Compute everything again from the first record, and write the rows that differ
     #[arg(long)]

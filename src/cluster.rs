@@ -6,19 +6,21 @@
 
 mod door;
 mod frame;
-pub mod hosts;
+mod greeting;
 pub mod lead;
 pub mod member;
 mod mesh;
+mod queue;
 mod sockets;
 
+pub use greeting::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Which version of what is said here.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// A beat is sent so often.
 const BEAT: Duration = Duration::from_secs(1);
@@ -32,12 +34,23 @@ pub struct Company {
     pub process: usize,
     /// How many workers each has.
     pub workers: usize,
+    /// Where this one listens, if that is not where others reach it; else empty.
+    pub listen: String,
+    /// What all processes know, and nobody else does.
+    pub secret: Secret,
     /// What every process must have been given alike, by a sum.
     pub settings: u32,
     /// After so long without a word a process is taken to be gone.
     pub peer_timeout: Duration,
     /// For so long processes wait for each other.
     pub meet_timeout: Duration,
+}
+
+impl Company {
+    /// Where this process listens.
+    fn listens_at(&self) -> &str {
+        if self.listen.is_empty() { &self.hosts[self.process] } else { &self.listen }
+    }
 }
 
 /// Who somebody is that comes to the one that leads.

@@ -202,7 +202,7 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
         }
         Some(Command::Declare { files, name }) => {
             if let Some(subject) = declare::may_be_subject(files) {
-                let config = configure(&cli.global, &cli.shop, None)?.config;
+                let config = configure(&cli.global, &cli.shop, None, None)?.config;
                 if !config.registry.url.is_empty() {
                     return declare::declare_subject(&config, subject, name.as_deref()).map(|()| Outcome::default());
                 }
@@ -213,7 +213,8 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
         Some(_) | None => {}
     }
     let tried = if let Some(Command::Try(tried)) = &cli.command { Some(tried) } else { None };
-    let loaded = configure(&cli.global, &cli.shop, tried)?;
+    let run = if let Some(Command::Run(run)) = &cli.command { Some(run) } else { None };
+    let loaded = configure(&cli.global, &cli.shop, run, tried)?;
     if matches!(
         cli.command,
         None | Some(
@@ -269,7 +270,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::Run(arguments) => {
             let company = together::company(&config, &arguments)?;
             if let Some(company) = company.as_ref().filter(|company| company.process > 0) {
-                return quiet(together::follow(&config, &arguments, company));
+                return quiet(together::follow(loaded, &arguments, company));
             }
             // Dropped at the end: what came through standard input is in it.
             let (named, begin, _stdin) = named::named(&config, &arguments)?;
@@ -348,7 +349,7 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
 }
 
 /// The configuration, flags over everything. What is tried is alone: one worker computes one table.
-fn configure(global: &Global, shop: &ShopArgs, tried: Option<&TryArgs>) -> Result<Loaded> {
+fn configure(global: &Global, shop: &ShopArgs, run: Option<&RunArgs>, tried: Option<&TryArgs>) -> Result<Loaded> {
     let mut flags = Vec::new();
     let mut number = |flag, key, number: Option<u64>| {
         flags.extend(number.map(|number| Flag { flag, key, value: number.to_string() }));
@@ -358,6 +359,9 @@ fn configure(global: &Global, shop: &ShopArgs, tried: Option<&TryArgs>) -> Resul
     number("--rate", "simulate.rate", shop.rate);
     number("--seed", "simulate.seed", shop.seed);
     number("--days", "simulate.days", shop.days.map(u64::from));
+    let (processes, process) = run.map_or((None, None), |run| (run.processes, run.process));
+    number("-n", "cluster.processes", processes.map(|processes| processes as u64));
+    number("-p", "cluster.process", process.map(|process| process as u64));
     if let Some(warehouse) = &global.warehouse {
         let Some(warehouse) = warehouse.to_str() else {
             let why = "`--warehouse`: the name is not UTF-8, and the state beside it, and what is written about it, need \

@@ -3,9 +3,11 @@
 pub mod archive;
 mod check;
 pub mod clean;
+pub mod cluster;
 pub mod events;
 mod explain;
 pub mod feed;
+pub mod hosts;
 pub mod kafka;
 mod layers;
 pub mod load;
@@ -155,6 +157,8 @@ declared! {
         pub quality: quality::Quality,
         /// The page, the API and the metrics, while a run works. They only read.
         pub serve: serve::Serve,
+        /// One run of several processes, which compute together (`run -n`).
+        pub cluster: cluster::Cluster,
     }
 }
 
@@ -312,6 +316,7 @@ impl Default for Config {
             retention: retention::Retention::default(),
             quality: quality::Quality::default(),
             serve: serve::Serve::default(),
+            cluster: cluster::Cluster::default(),
         }
     }
 }

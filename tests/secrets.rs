@@ -9,7 +9,7 @@ use std::process::Command;
 const MARKER: &str = "hunter2hunter2";
 
 /// Keys whose value is a name, a place or a word that operators look for: it is shown as it was typed.
-const SHOWN: [&str; 38] = [
+const SHOWN: [&str; 39] = [
     "warehouse",
     "model",
     "state_dir",
@@ -24,6 +24,7 @@ const SHOWN: [&str; 38] = [
     "feed.path",
     "archive.path",
     "archive.topics",
+    "cluster.hosts",
     "clean.path",
     "snowflake.account",
     "snowflake.user",
@@ -123,7 +124,7 @@ fn a_value_in_the_wrong_place_is_said_nowhere() {
             format!("{{ inner = \"{MARKER}\" }}"),
             format!("[[\"{MARKER}\"], 1]"),
         ] {
-            let takes_list = key.starts_with("rules.") || key == "archive.topics";
+            let takes_list = key.starts_with("rules.") || ["archive.topics", "cluster.hosts"].contains(&key.as_str());
             let is_list = takes_list && value.starts_with("[\"");
             // Lists of names.
             let is_names = ["rules", "serve.hosts"].contains(&key.as_str()) && value.starts_with("[\"");

@@ -79,13 +79,20 @@ fn several_processes_make_what_one_makes() {
         hosts(folder, processes);
         let arguments = [&FILES[..], &["--warehouse", &warehouse, "-w", workers]].concat();
         let mut all: Vec<_> = (1..processes)
-            .map(|process| Process::start(folder, [processes, process], &["-w", workers, "ignored.jsonl"]))
+            .map(|process| {
+                let ignored = ["-w", workers, "ignored.jsonl", "--warehouse", "no/such/folder.db"];
+                Process::start(folder, [processes, process], &ignored)
+            })
             .collect();
         all.push(Process::start(folder, [processes, 0], &arguments));
+        let leader = all.pop().expect("process 0");
         for process in all {
             let (code, text) = process.ended();
             assert_eq!(code, Some(0), "{processes} processes: {text}");
+            assert!(text.contains("what is given here is left alone, files, `--warehouse`"), "{text}");
         }
+        let (code, text) = leader.ended();
+        assert_eq!(code, Some(0), "{processes} processes: {text}");
         assert_same(&folder.join("alone.db"), &folder.join(&warehouse));
     }
 }
@@ -139,6 +146,9 @@ fn who_is_asked_to_stop_stops_all_in_order() {
     simulate(folder, "500");
     for asked in [0, 1] {
         let all = begun(folder, 2, &format!("stopped{asked}.db"));
+        // While they compute, strangers come to each of them.
+        let hosts = std::fs::read_to_string(folder.join("hosts")).expect("written");
+        let strangers = hosts.lines().map(stranger).collect::<Vec<_>>();
         let id = all[asked].as_ref().and_then(|process| process.0.as_ref()).map(|child| child.id().to_string());
         let id = id.expect("it has not ended");
         assert!(Command::new("kill").args(["-TERM", &id]).status().expect("runs").success());
@@ -146,7 +156,16 @@ fn who_is_asked_to_stop_stops_all_in_order() {
             let (code, text) = process.ended();
             assert_eq!(code, Some(0), "{text}");
         }
+        drop(strangers);
     }
+}
+
+/// Connects as those who are none of us: one asks for a page, one goes away at once, and one says nothing.
+fn stranger(at: &str) -> TcpStream {
+    let knock = || TcpStream::connect(at).expect("it listens");
+    knock().write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    drop(knock());
+    knock()
 }
 
 #[test]
@@ -154,22 +173,27 @@ fn strangers_are_turned_away_and_who_is_different_is_named() {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = temporary.path();
     let hosts = hosts(folder, 2);
-    let mut leader = Process::start(folder, [2, 0], &["--events", "2000", "--rate", "0", "-w", "2"]);
+    std::fs::write(folder.join("secret"), "what all of them know\n").expect("written");
+    let knows = ["--set", "cluster.secret=file:secret"];
+    let arguments = [&knows[..], &["--events", "2000", "--rate", "0", "-w", "2"]].concat();
+    let mut leader = Process::start(folder, [2, 0], &arguments);
     let says = leader.0.as_mut().and_then(|child| child.stdout.as_mut()).expect("piped");
     until_it_says(says, "waiting for the other processes");
-    let knock = || TcpStream::connect(&hosts[0]).expect("it listens");
-    let _silent = knock();
-    knock().write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
-    drop(knock());
-    // It has other workers, and is waited for until it comes with as many.
-    let mut different = Process::start(folder, [2, 1], &["-w", "1"]);
-    let says = different.0.as_mut().and_then(|child| child.stderr.as_mut()).expect("piped");
-    until_it_says(says, "has 1 workers, and ours has 2");
-    drop(different);
-    let other = Process::start(folder, [2, 1], &["-w", "2"]);
+    let _silent = stranger(&hosts[0]);
+    // One does not know the secret. Another one has other workers, and is waited for until it comes with as many.
+    for (arguments, why) in [
+        (&["-w", "2"][..], "it has another secret than this process"),
+        (&["-w", "1", knows[0], knows[1]], "has 1 workers, and ours has 2"),
+    ] {
+        let mut different = Process::start(folder, [2, 1], arguments);
+        let says = different.0.as_mut().and_then(|child| child.stderr.as_mut()).expect("piped");
+        until_it_says(says, why);
+    }
+    let other = Process::start(folder, [2, 1], &["-w", "2", knows[0], knows[1]]);
     let (code, text) = leader.ended();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("has 1 workers, and ours has 2"), "{text}");
+    assert!(text.contains("a process at 127.0.0.1 has another secret than this process (`cluster.secret`)"), "{text}");
     assert_eq!(other.ended().0, Some(0));
 }
 
@@ -178,9 +202,15 @@ fn what_does_not_fit_together_is_refused() {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = temporary.path();
     std::fs::write(folder.join("hosts"), "a:1\n").expect("written");
-    let wrong: [(&[&str], &str); 4] = [
-        (&["-n", "2", "-p", "2"], "numbered from 0 to N-1, here to 1"),
-        (&["-p", "1"], "--processes"),
+    std::fs::write(folder.join("two"), "10.0.0.1:1\n10.0.0.2:1").expect("written");
+    std::fs::write(folder.join("short"), "1234").expect("written");
+    let wrong: [(&[&str], &str); 8] = [
+        (&["-n", "2", "-p", "2"], "-p: setting `cluster.process`: is 2; processes are numbered from 0 on, here to 1"),
+        (&["-p", "1"], "is 1; processes are numbered from 0 on, here to 0"),
+        (&["-n", "2", "--hostfile", "two"], "where others reach them too: that needs `cluster.secret`"),
+        (&["-n", "2", "--set", "cluster.secret=file:short"], "has 4 bytes, and can be guessed"),
+        (&["-n", "2", "--set", "cluster.secret=file:none"], "could not read secret file `none`"),
+        (&["-n", "2", "--set", "cluster.hosts=a:1"], "setting `cluster.hosts`: it names 1 hosts"),
         (&["-n", "2", "--hostfile", "hosts"], "names 1 hosts, and there are 2 processes"),
         (&["-n", "2", "--warehouse", ":memory:"], "belongs to one process"),
     ];

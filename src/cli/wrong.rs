@@ -20,6 +20,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("--filter", "--where"),
 ];
 
+/// Flags by which `run` is made of several processes.
+const OF_SEVERAL: &[&str] = &["-n", "--processes", "-p", "--process", "--hostfile"];
+
 /// What is said of it, without the name of the program before it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "of every other mistake clap says what it is")]
 pub fn told(error: &Error, typed: &[String]) -> String {
@@ -66,6 +69,9 @@ fn unknown(error: &Error, flag: &str, called: &str, typed: &[String]) -> String 
         && before.starts_with("--")
     {
         return format!("`{before} {flag}`: expected a whole number, 0 or more");
+    }
+    if OF_SEVERAL.contains(&flag) {
+        return format!("`{called}` computes in one process: `{flag}` belongs to `run`, which may be made of several");
     }
     let elsewhere = ELSEWHERE.iter().find(|(theirs, _)| *theirs == flag).map(|(_, ours)| (*ours).to_owned());
     let meant = elsewhere.or_else(|| of(error, ContextKind::SuggestedArg));
@@ -134,6 +140,8 @@ mod tests {
     fn each_mistake_is_told_in_these_words() {
         for (line, said) in [
             ("run --kafka a:1", "`deltamart run` has no flag `--kafka`; did you mean `--brokers`?"),
+            ("batch a.jsonl -n 2", "`deltamart batch` computes in one process: `-n` belongs to `run`"),
+            ("forget --processes 2", "`deltamart forget` computes in one process: `--processes` belongs to `run`"),
             ("run --warehose x", "`deltamart run` has no flag `--warehose`; did you mean `--warehouse`?"),
             ("show users --limit -1", "`--limit -1`: expected a whole number, 0 or more"),
             ("show users --limit many", "`--limit many`: expected a whole number, 0 or more"),

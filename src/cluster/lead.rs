@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+
+/// So often it is asked whether to wait any longer.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The processes that have come, and wait to be told what to do.
 pub struct Meeting {
@@ -25,9 +27,7 @@ impl Meeting {
     /// # Errors
     /// If nobody can listen there.
     pub fn listen(company: Company) -> Result<Meeting, String> {
-        let at = &company.hosts[0];
-        let door = Door::open(at, company.peer_timeout)
-            .map_err(|error| format!("could not listen at `{at}` for the other processes: {error}"))?;
+        let door = Door::open(&company)?;
         Ok(Meeting { company, door, said: BTreeMap::new() })
     }
 
@@ -53,11 +53,7 @@ impl Meeting {
             if Instant::now() >= until {
                 return Err(missing_ones(&self.company, &missing, &self.said));
             }
-            let (mut stream, hello) = match self.door.links.recv_timeout(Duration::from_millis(50)) {
-                Ok(knocked) => knocked,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Err("nobody listens for the others any more".to_owned()),
-            };
+            let Some((mut stream, hello)) = self.door.links().pop(Instant::now() + LOOK) else { continue };
             if let Some(why) = hello.refused(&ours) {
                 if self.said.insert(hello.process, why.clone()).as_ref() != Some(&why) {
                     tracing::warn!("{why}: it is waited for");

@@ -1,7 +1,8 @@
 //! The side of a process that does not lead.
 
-use super::door::{Door, Wants, knock};
+use super::door::{Door, knock};
 use super::frame::{self, MESSAGE_MAX};
+use super::greeting::Wants;
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
 use crate::engine::{self, Mesh, Options, Plan, Said, Words, when_a_socket_is_lost};
 use std::net::TcpStream;
@@ -21,9 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// If the others do not come together, one is gone, or the run fails.
 pub fn follow(company: &Company, options: &Options, stop: &Arc<AtomicBool>, says: impl Fn(&str)) -> Result<(), String> {
     let Company { hosts, process, .. } = company;
-    let at = &hosts[*process];
-    let door = Door::open(at, company.peer_timeout)
-        .map_err(|error| format!("could not listen at `{at}` for the other processes: {error}"))?;
+    let door = Door::open(company)?;
     loop {
         says(&format!("process {process} of {}: waits for process 0 at {}", hosts.len(), hosts[0]));
         let (mut link, run, plan) = meet(company, stop)?;
@@ -63,7 +62,7 @@ enum Heard {
 
 /// Reaches the process that leads, and waits until it says what to do.
 fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Plan>), String> {
-    let Company { hosts, peer_timeout, meet_timeout, .. } = company;
+    let Company { hosts, meet_timeout, .. } = company;
     let until = Instant::now() + *meet_timeout;
     let hello = Hello::of(company, &build());
     let mut last = String::new();
@@ -71,7 +70,7 @@ fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Pla
         if stop.load(Acquire) {
             return Err("it was stopped before a run had begun".to_owned());
         }
-        let why = match knock(&hosts[0], &Wants::Link(hello.clone()), *peer_timeout) {
+        let why = match knock(&hosts[0], &Wants::Link(hello.clone()), company) {
             Err(error) => error.to_string(),
             Ok(mut link) => {
                 let left = until.saturating_duration_since(Instant::now()).max(BEAT);

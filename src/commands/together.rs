@@ -3,8 +3,9 @@
 use super::{IN_MEMORY, Refused, options, stop_on_signals};
 use crate::cli::RunArgs;
 use crate::cluster::lead::{Gathered, Meeting};
-use crate::cluster::{Company, hosts, member};
+use crate::cluster::{Company, Secret, member};
 use crate::config::Config;
+use crate::config::{Loaded, Origin, hosts, secret};
 use crate::engine::{self, Ended, EngineError, Job};
 use crate::families::all;
 use crate::fingerprint;
@@ -16,39 +17,50 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
-/// After so long without a word a process is taken to be gone.
-const PEER_TIMEOUT: Duration = Duration::from_secs(10);
-/// For so long processes wait for each other.
-const MEET_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// The processes that compute a run, if there are several.
 ///
 /// # Errors
-/// If what was said of them does not fit together.
+/// If what was said of them does not fit together, or the secret is not there.
 pub(super) fn company(config: &Config, arguments: &RunArgs) -> Result<Option<Company>> {
     let refuse = |why: String| Err(Refused(why).into());
-    let (processes, process) = (arguments.processes.unwrap_or(1), arguments.process.unwrap_or(0));
-    if processes == 0 || process >= processes {
-        let last = processes.saturating_sub(1);
-        return refuse(format!("`-n {processes} -p {process}`: processes are numbered from 0 to N-1, here to {last}"));
-    }
-    if processes == 1 {
+    let cluster = &config.cluster;
+    let processes = cluster.processes;
+    if !cluster.is_given() {
         return Ok(None);
     }
-    if config.warehouse == Path::new(IN_MEMORY) {
+    if config.warehouse == Path::new(IN_MEMORY) && cluster.process == 0 {
         return refuse(format!("`--warehouse {IN_MEMORY}` belongs to one process; with `-n {processes}` name a file"));
     }
     let hosts = match &arguments.hostfile {
-        None => hosts::of_this_machine(processes),
+        None => cluster.places().map_err(|why| Refused(format!("setting `cluster.hosts`: {why}")))?,
         Some(path) => {
             let of = path.display();
             let text = std::fs::read_to_string(path).with_context(|| format!("could not read `--hostfile {of}`"))?;
             hosts::parse(&text, processes).map_err(|why| Refused(format!("`--hostfile {of}`: {why}")))?
         }
     };
-    let (workers, settings) = (config.workers, settings(config));
-    let (peer_timeout, meet_timeout) = (PEER_TIMEOUT, MEET_TIMEOUT);
-    Ok(Some(Company { hosts, process, workers, settings, peer_timeout, meet_timeout }))
+    let secret = match cluster.secret.as_str() {
+        "" if hosts::are_of_this_machine(&hosts) && cluster.listen.is_empty() => Secret::default(),
+        "" => {
+            let why = "the processes are where others reach them too: that needs `cluster.secret`, which says where a text \
+                       is found that all of them know, `file:PATH` or `env:NAME`";
+            return refuse(why.to_owned());
+        }
+        place => secret::fetch(place)
+            .and_then(|text| Secret::of(&text))
+            .map_err(|why| Refused(format!("setting `cluster.secret`: {why}")))?,
+    };
+    let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+    Ok(Some(Company {
+        hosts,
+        process: cluster.process,
+        workers: config.workers,
+        listen: cluster.listen.clone(),
+        secret,
+        settings: settings(config),
+        peer_timeout: ms(cluster.peer_timeout),
+        meet_timeout: ms(cluster.meet_timeout),
+    }))
 }
 
 /// A sum of what the dataflow is built of: processes that differ in it cannot compute together.
@@ -63,17 +75,34 @@ fn settings(config: &Config) -> u32 {
 ///
 /// # Errors
 /// If the processes do not come together, or one of them is gone.
-pub(super) fn follow(config: &Config, arguments: &RunArgs, company: &Company) -> Result<()> {
-    if !arguments.files.is_empty() || !arguments.catalog.is_empty() || arguments.watch.is_some() {
-        say!(
-            "process {} reads no files: process 0 does, and those that are given here are left alone",
-            company.process
-        );
+pub(super) fn follow(loaded: &Loaded, arguments: &RunArgs, company: &Company) -> Result<()> {
+    let config = &loaded.config;
+    let vain = given_in_vain(loaded, arguments);
+    if !vain.is_empty() {
+        let (process, vain) = (company.process, vain.join(", "));
+        say!("process {process} reads and writes nothing, process 0 does: what is given here is left alone, {vain}");
     }
     let signalled = stop_on_signals()?;
     let followed =
         member::follow(company, &options(config, MadeBy::Run), &signalled, |what| drop(crate::shown::say(what)));
     followed.map_err(|why| anyhow::anyhow!("{why}; what was committed is whole"))
+}
+
+/// What only the process that leads makes use of, and was given to another one.
+fn given_in_vain(loaded: &Loaded, arguments: &RunArgs) -> Vec<&'static str> {
+    let RunArgs { files, watch, follow, catalog, rebuild, backfill, to_end, .. } = arguments;
+    let flag = |key, flag| loaded.origin(key) == Origin::Flag(flag);
+    let given = [
+        (!files.is_empty(), "files"),
+        (watch.is_some(), "`--watch`"),
+        (*follow, "`--follow`"),
+        (!catalog.is_empty(), "`--catalog`"),
+        (!backfill.is_empty(), "`--backfill`"),
+        (*rebuild, "`--rebuild`"),
+        (*to_end, "`--to-end`"),
+        (flag("warehouse", "--warehouse"), "`--warehouse`"),
+    ];
+    given.into_iter().filter_map(|(is_given, what)| is_given.then_some(what)).collect()
 }
 
 /// The other processes, for one run.

@@ -41,6 +41,7 @@ impl Config {
         self.retention.wrong(&mut wrongs);
         self.quality.wrong(&mut wrongs);
         self.serve.wrong(&mut wrongs);
+        self.cluster.wrong(&mut wrongs);
         wrongs.0
     }
 

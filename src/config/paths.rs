@@ -20,7 +20,11 @@ impl Loaded {
     pub fn check_places(&self) -> Result<(), ConfigError> {
         let mut wrongs = Wrongs::default();
         let config = &self.config;
-        warehouse(&config.warehouse, &mut wrongs);
+        secret("cluster.secret", &config.cluster.secret, &mut wrongs);
+        // The others have a warehouse and a feed at most in their settings, and make none.
+        if config.cluster.process == 0 {
+            warehouse(&config.warehouse, &mut wrongs);
+        }
         folder("state_dir", &config.state_dir, &mut wrongs);
         folder("feed.path", &config.feed.path, &mut wrongs);
         folder("archive.path", &config.archive.path, &mut wrongs);

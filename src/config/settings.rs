@@ -3,6 +3,7 @@
 use super::Config;
 use super::archive::Archive;
 use super::clean::Clean;
+use super::cluster::Cluster;
 use super::simulate_model::SimulateModel;
 use super::{
     Segments, Simulate, events::Events, feed::Feed, kafka, publish::Publish, quality::Quality, retention::Retention,
@@ -56,6 +57,7 @@ static DECLARED: LazyLock<Vec<(&str, &[Field])>> = LazyLock::new(|| {
         ("retention", Retention::FIELDS),
         ("quality", Quality::FIELDS),
         ("serve", Serve::FIELDS),
+        ("cluster", Cluster::FIELDS),
     ];
     before.into_iter().chain(events).chain(after).collect()
 });
