@@ -191,7 +191,7 @@ fn measure(worker: &mut Worker) {
             writing += began.elapsed();
             if bytes.len() >= PART_BYTES || !more {
                 let began = Instant::now();
-                dir.write_part((flow.epoch, 1), parts, 0, &bytes).expect("a part");
+                dir.write_part((flow.epoch, 1), (0, parts), 0, &bytes).expect("a part");
                 sealing += began.elapsed();
                 parts += 1;
                 bytes.clear();

@@ -51,7 +51,7 @@ pub fn write_down(
         encode(section, &mut bytes);
         records += section.records;
         if bytes.len() >= PART_BYTES || number == state.len() {
-            parts.push(dir.write_part((epoch, generation), parts.len(), records, &bytes)?);
+            parts.push(dir.write_part((epoch, generation), (0, parts.len()), records, &bytes)?);
             (bytes, records) = (Vec::new(), 0);
         }
     }

@@ -99,8 +99,8 @@ enum ToMember {
     Plan(u64, Box<crate::engine::Plan>),
     /// All are connected.
     Go,
-    /// It is there.
-    Beat,
+    /// It is there; and whether the run was asked to stop.
+    Beat { stops: bool },
     /// Somebody is gone, or the run cannot go on: everybody ends.
     Gone(String),
     /// The run has ended in order; whether another one begins.
@@ -110,8 +110,10 @@ enum ToMember {
 /// What a member says.
 #[derive(Debug, Serialize, Deserialize)]
 enum ToLeader {
-    /// It is connected to all others.
+    /// It is connected to all others, and has read what it is to read of what was held before.
     Ready,
+    /// It cannot take part.
+    Failed(String),
     /// What its workers say.
     Said(crate::engine::Said),
     /// It is there.

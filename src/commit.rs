@@ -13,6 +13,7 @@
 mod applying;
 mod carried;
 mod journaling;
+mod parts;
 mod patience;
 mod pending;
 mod purging;
@@ -21,6 +22,7 @@ mod snapshots;
 mod told;
 
 pub use carried::{Carried, CarriedBug, Carrier};
+pub use parts::{SaysOfParts, Share, Whose, Written, write_parts};
 pub use pending::{StreamPosition, add_sums};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 pub use told::{
@@ -72,7 +74,7 @@ pub fn run(
     let lines = targets.into_iter().enumerate();
     let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
-    let journal = journal.map(|journal| threads.journal(journal, workers, &outbox, options, signals, &turns));
+    let journal = journal.map(|journal| threads.journal(journal, &outbox, options, signals, &turns));
     drop(outbox);
     let turn = turns.join("committer");
     let mut committer = Committer {
@@ -170,14 +172,12 @@ impl Threads {
     fn journal(
         &mut self,
         journal: Journal,
-        workers: usize,
         outbox: &Sender<Message>,
         options: &Options,
         signals: &Signals,
         turns: &Turns,
     ) -> Result<Journaling, CommitError> {
         let Journal { dir, generation, replay, end, facts, pieces, to_pieces } = journal;
-        debug_assert_eq!(facts.workers, workers);
         let (to_journal, entries) = channel();
         {
             let (dir, outbox, options, signals) = (dir.clone(), outbox.clone(), options.clone(), signals.clone());

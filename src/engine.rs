@@ -27,6 +27,7 @@ use crate::source::{Partition, Source};
 use crate::state_dir::StateDir;
 use crate::state_dir::journal::{Entry, Rejected};
 use crate::state_dir::obstacle::Obstacle;
+use crate::state_dir::snapshot::PartEntry;
 use crate::stats::Stats;
 use crate::turns::Turns;
 use dataflows::declared::reading::Reader;
@@ -36,7 +37,7 @@ use dataflows::operators::TopTwo;
 use dataflows::quality::Running;
 use dataflows::state::Section;
 use dataflows::{Instant, Time};
-pub use follow::Plan;
+pub use follow::{Joining, Kept, Plan};
 pub use hearing::Hearing;
 use lead::{Leader, WhenGone};
 pub use said::{Link, Said, Words, link};
@@ -110,6 +111,8 @@ pub struct Resume {
     pub quality: Running,
     /// What its operators held, in sections of any size.
     pub state: Vec<Section>,
+    /// Where the rest of it is, which the other processes read: a list for each.
+    pub elsewhere: Vec<Vec<PartEntry>>,
     /// Epochs after it that are journaled, in their order: they come out as they did.
     pub replay: Vec<Replayed>,
     /// The start that journaled the last of all these, if its entry is kept.

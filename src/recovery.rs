@@ -113,6 +113,22 @@ impl Past {
     }
 }
 
+/// Who reads what is held back.
+#[derive(Clone, Copy, Debug)]
+pub struct Restoring {
+    /// How many processes share it; each reads its own part of it.
+    pub processes: usize,
+    /// By how many threads each does.
+    pub threads: usize,
+}
+
+impl From<usize> for Restoring {
+    /// One process reads all of it, by so many threads.
+    fn from(threads: usize) -> Restoring {
+        Restoring { processes: 1, threads }
+    }
+}
+
 /// A run that may begin.
 pub struct Start {
     /// Its number.
@@ -135,7 +151,7 @@ pub fn start(
     sinks: &mut [Box<dyn Warehouse>],
     facts: &Generation,
     identities: &BTreeMap<String, String>,
-    threads: usize,
+    restoring: impl Into<Restoring>,
 ) -> Result<Start, StartError> {
     let (mut above, mut first_at) = (0, None);
     for sink in sinks.iter_mut() {
@@ -170,7 +186,7 @@ pub fn start(
             }
         }
     }
-    let resume = Plan::make(dir, &positions)?.resume(catalogue, dir, facts, identities, threads)?;
+    let resume = Plan::make(dir, &positions)?.resume(catalogue, dir, facts, identities, restoring.into())?;
     // What was written down ahead of all sinks by a start that changed tables, and that they never had, is not true.
     dir.forget_snapshots_ahead(resume.epoch, &facts.fingerprint)?;
     Ok(Start { generation, claims, resume })
@@ -410,16 +426,31 @@ impl Plan {
         dir: &StateDir,
         facts: &Generation,
         identities: &BTreeMap<String, String>,
-        threads: usize,
+        Restoring { processes, threads }: Restoring,
     ) -> Result<Resume, StateError> {
         let (_, journaled_by) = self.chain.last();
         let checked = self.checked(catalogue, dir, facts, identities)?;
         refuse_changed(dir, &checked)?;
         let Checked { snapshot, replay, .. } = checked;
         let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
-        let state = dir.read_snapshot(catalogue, &manifest, threads)?;
+        let mut dealt = manifest.dealt(processes);
+        let state = dir.read_parts(catalogue, &dealt.remove(0), threads)?;
         let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, quality, .. } = manifest;
-        Ok(Resume { epoch, lanes, clock_ms, positions, sums, largest, second, quality, state, replay, journaled_by })
+        let elsewhere = dealt;
+        Ok(Resume {
+            epoch,
+            lanes,
+            clock_ms,
+            positions,
+            sums,
+            largest,
+            second,
+            quality,
+            state,
+            elsewhere,
+            replay,
+            journaled_by,
+        })
     }
 }
 

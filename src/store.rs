@@ -154,6 +154,17 @@ pub fn open_to_read(place: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
+/// Opens the store at a place in which another process of the same run is at work: nothing is tidied up.
+///
+/// # Errors
+/// As for [`open`]; and if there is no such folder.
+pub fn open_beside(place: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match folder_of(place) {
+        Some(folder) => Ok(Arc::new(local::Local::beside(disk::RealDisk, folder)?)),
+        None => open(place),
+    }
+}
+
 /// Whether something may be kept at a place: a folder that is there, or a bucket.
 pub fn may_exist(place: &str) -> bool {
     folder_of(place).is_none_or(|folder| std::path::Path::new(folder).exists())

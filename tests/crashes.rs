@@ -21,7 +21,7 @@ use deltamart::config::retention::Retention;
 use deltamart::engine::simulated::{Member, run_together};
 use deltamart::engine::{EngineError, Job, Keep};
 use deltamart::lanes::Watermarks;
-use deltamart::recovery::{self, StartError};
+use deltamart::recovery::{self, Restoring, StartError};
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
 use deltamart::sink::{Commit, MadeBy, Progress, Sink};
@@ -122,10 +122,11 @@ fn live_at(world: &World, place: Place, seed: u64, fate: Fate) -> Result<(), Box
     let dir = StateDir::open(store, None)?;
     let mut options = world.options.clone();
     options.workers = workers;
-    options.turns = Turns::one_at_a_time(processes * (workers + 1) + 2 + world.sinks.len(), seed);
+    options.turns = Turns::one_at_a_time(processes * (workers + 2) + 1 + world.sinks.len(), seed);
     let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
     let mut sinks: Vec<_> = world.sinks.iter().map(|sink| life.sink(sink)).collect();
-    let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), 3)?;
+    let restoring = Restoring { processes, threads: 3 };
+    let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), restoring)?;
     // Who reads what has nothing to do with who read it before.
     let mut sources: Vec<Vec<_>> = (0..processes).map(|_| Vec::new()).collect();
     for (number, script) in world.sources().into_iter().enumerate() {

@@ -155,7 +155,7 @@ fn records_are_written_as_they_were() {
     let mut bytes = Vec::new();
     sections.iter().for_each(|section| snapshot::encode(section, &mut bytes));
     let records = sections.iter().map(|section| section.records).sum();
-    let part = dir.write_part((2, 1), 0, records, &bytes).expect("written");
+    let part = dir.write_part((2, 1), (0, 0), records, &bytes).expect("written");
     let sealed = stored(&dir, &part.key);
     let header = sealed.split(|byte| *byte == b'\n').next().expect("a line");
     let mut written = format!("{}\n", String::from_utf8_lossy(header));
@@ -187,7 +187,7 @@ fn a_section_that_no_operator_reads_is_refused_before_anything_is_restored() {
         let (_folder, dir) = state();
         let mut bytes = Vec::new();
         snapshot::encode(&section, &mut bytes);
-        let part = dir.write_part((2, 1), number, section.records, &bytes).expect("written");
+        let part = dir.write_part((2, 1), (0, number), section.records, &bytes).expect("written");
         let error = dir.read_snapshot(all(), &Manifest { parts: vec![part], ..manifest() }, 1).expect_err("refused");
         assert!(error.to_string().contains(why), "{error}");
     }
@@ -246,7 +246,7 @@ fn journal_manifest_and_starts_are_written_as_they_were() {
         entries: vec![entry(42, vec![rejected]), entry(44, Vec::new())],
     };
     dir.journal(3, &group).expect("written");
-    let part = dir.write_part((84, 3), 0, 1, b"a record").expect("written");
+    let part = dir.write_part((84, 3), (0, 0), 1, b"a record").expect("written");
     dir.publish(&Manifest { parts: vec![part], ..manifest() }).expect("written");
     let facts = Generation {
         nonce: "a nonce".to_owned(),

@@ -96,6 +96,7 @@ impl Meeting {
             link.set_read_timeout(Some(*meet_timeout)).map_err(|error| lost(*process, error))?;
             match frame::read(&mut *link, MESSAGE_MAX) {
                 Ok(ToLeader::Ready) => {}
+                Ok(ToLeader::Failed(why)) => return Err(EngineError::Member { process: *process, why }),
                 Ok(ToLeader::Said(_) | ToLeader::Beat) => {
                     return Err(lost(*process, std::io::Error::other("it spoke before it was ready")));
                 }
@@ -108,6 +109,7 @@ impl Meeting {
         when_a_socket_is_lost(move |process| {
             all[process - 1].is_gone(&format!("{}: the connection to its workers is lost", names[process]));
         });
+        let stops = hearings.first().map(Arc::clone);
         for (hearing, (process, link)) in hearings.into_iter().zip(gathered.links.iter()) {
             let link = link.lock().try_clone().map_err(|error| lost(*process, error))?;
             link.set_read_timeout(Some(*peer_timeout)).map_err(|error| lost(*process, error))?;
@@ -117,7 +119,8 @@ impl Meeting {
         let beating = Arc::downgrade(&gathered.links);
         start("beat", move || {
             while let Some(links) = beating.upgrade() {
-                links.values().for_each(|link| drop(frame::write(&mut *link.lock(), &ToMember::Beat)));
+                let beat = ToMember::Beat { stops: stops.as_ref().is_some_and(|hearing| hearing.is_stopping()) };
+                links.values().for_each(|link| drop(frame::write(&mut *link.lock(), &beat)));
                 drop(links);
                 std::thread::sleep(BEAT);
             }
@@ -151,6 +154,7 @@ fn listen(mut link: TcpStream, hearing: &Hearing, host: &str) {
                 }
             }
             Ok(ToLeader::Beat) => {}
+            Ok(ToLeader::Failed(why)) => break why,
             Ok(ToLeader::Ready) => break "it said twice that it is ready".to_owned(),
             Err(error) => break silence(&error),
         }

@@ -4,23 +4,37 @@ use super::door::{Door, knock};
 use super::frame::{self, MESSAGE_MAX};
 use super::greeting::Wants;
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
-use crate::engine::{self, Mesh, Options, Plan, Said, Words, when_a_socket_is_lost};
+use crate::engine::{self, Joining, Kept, Mesh, Options, Plan, Said, Words, when_a_socket_is_lost};
+use crate::state_dir::StateDir;
+use dataflows::state::Section;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Between two attempts to reach the process that leads.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Computes with the process that leads for as long as that has runs; `says` is told what happens. An error is why this
-/// process ends: everybody does.
+/// What a process needs that computes with the one that leads.
+pub struct Following<'a> {
+    /// How it runs.
+    pub options: &'a Options,
+    /// Opens the place where state is kept.
+    pub opens: &'a dyn Fn(&Kept) -> Result<StateDir, String>,
+    /// Set, the run is asked to stop.
+    pub stop: &'a Arc<AtomicBool>,
+    /// Is told what happens.
+    pub says: &'a dyn Fn(&str),
+}
+
+/// Computes with the process that leads for as long as that has runs. An error is why this process ends: everybody does.
 ///
 /// # Errors
 /// If the others do not come together, one is gone, or the run fails.
-pub fn follow(company: &Company, options: &Options, stop: &Arc<AtomicBool>, says: impl Fn(&str)) -> Result<(), String> {
+pub fn follow(company: &Company, following: &Following) -> Result<(), String> {
+    let Following { stop, says, .. } = following;
     let Company { hosts, process, .. } = company;
     let door = Door::open(company)?;
     loop {
@@ -29,22 +43,40 @@ pub fn follow(company: &Company, options: &Options, stop: &Arc<AtomicBool>, says
         let until = Instant::now() + company.meet_timeout;
         let lost = |error: &std::io::Error| format!("process 0 ({}) is gone: {}", hosts[0], silence(error));
         let Ok(connected) = mesh::connect(company, &door, run, until) else { continue };
+        let (dir, state) = match restored(company, following, &plan) {
+            Ok(restored) => restored,
+            Err(why) => {
+                frame::write(&mut link, &ToLeader::Failed(why.clone())).map_err(|error| lost(&error))?;
+                return Err(why);
+            }
+        };
         frame::write(&mut link, &ToLeader::Ready).map_err(|error| lost(&error))?;
         link.set_read_timeout(Some(company.meet_timeout)).map_err(|error| lost(&error))?;
         match frame::read(&mut link, MESSAGE_MAX) {
             Ok(ToMember::Go) => {}
+            Ok(ToMember::Gone(why)) => return Err(why),
             // Somebody was lost before it had begun: all meet again.
-            Ok(
-                ToMember::Refused(_) | ToMember::Plan(..) | ToMember::Beat | ToMember::Gone(_) | ToMember::Ended { .. },
-            )
-            | Err(_) => continue,
+            Ok(ToMember::Refused(_) | ToMember::Plan(..) | ToMember::Beat { .. } | ToMember::Ended { .. }) | Err(_) => {
+                continue;
+            }
         }
         says(&format!("process {process} of {}: computes", hosts.len()));
-        match compute(company, link, &plan, connected, (options, stop))? {
+        let (process, options) = (*process, following.options.clone());
+        let joining = Joining { process, options, dir, state, stops: Arc::default(), stats: Arc::default() };
+        match compute(company, link, &plan, connected, joining, stop)? {
             Ending::Again => {}
             Ending::Over => return Ok(()),
         }
     }
+}
+
+/// Where this process writes its parts of snapshots, and what it reads of what was held before.
+fn restored(company: &Company, following: &Following, plan: &Plan) -> Result<(Option<StateDir>, Vec<Section>), String> {
+    let Some(kept) = plan.kept() else { return Ok((None, Vec::new())) };
+    let dir = (following.opens)(kept)?;
+    let (catalogue, threads) = (following.options.commit.catalogue, company.workers.clamp(1, 8));
+    let state = plan.read(company.process, catalogue, &dir, threads).map_err(|error| error.to_string())?;
+    Ok((Some(dir), state))
 }
 
 /// How a run ended.
@@ -78,7 +110,7 @@ fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Pla
                 match frame::read(&mut link, MESSAGE_MAX) {
                     Ok(ToMember::Plan(run, plan)) => return Ok((link, run, plan)),
                     Ok(ToMember::Refused(why)) => why,
-                    Ok(ToMember::Go | ToMember::Beat | ToMember::Gone(_) | ToMember::Ended { .. }) => {
+                    Ok(ToMember::Go | ToMember::Beat { .. } | ToMember::Gone(_) | ToMember::Ended { .. }) => {
                         "it speaks of a run that it has not told us of".to_owned()
                     }
                     Err(error) => error.to_string(),
@@ -99,7 +131,8 @@ fn compute(
     link: TcpStream,
     plan: &Plan,
     connected: Vec<Option<TcpStream>>,
-    (options, stop): (&Options, &Arc<AtomicBool>),
+    joining: Joining,
+    stop: &Arc<AtomicBool>,
 ) -> Result<Ending, String> {
     let Company { hosts, process, workers, peer_timeout, .. } = company.clone();
     let (to_heard, heard) = channel();
@@ -115,10 +148,11 @@ fn compute(
         told.send(Heard::Gone(why)).ok();
     });
     let (told, host) = (to_heard.clone(), hosts[0].clone());
-    start("link", move || listen(link, &host, &told))?;
-    let (plan, options) = (plan.clone(), options.clone());
+    let stops = Arc::clone(&joining.stops);
+    start("link", move || listen(link, &host, &stops, &told))?;
+    let plan = plan.clone();
     start("computes", move || {
-        let computed = engine::follow(&plan, process, options, to_link, mesh);
+        let computed = engine::follow(&plan, joining, to_link, mesh);
         to_heard.send(Heard::Computed(computed.map_err(|error| error.to_string()))).ok();
     })?;
     let mut failed = None;
@@ -159,10 +193,10 @@ fn speak(mut link: TcpStream, said: &Words, stop: &AtomicBool) {
 }
 
 /// Hears the process that leads.
-fn listen(mut link: TcpStream, host: &str, heard: &Sender<Heard>) {
+fn listen(mut link: TcpStream, host: &str, stops: &AtomicBool, heard: &Sender<Heard>) {
     let last = loop {
         match frame::read(&mut link, MESSAGE_MAX) {
-            Ok(ToMember::Beat) => {}
+            Ok(ToMember::Beat { stops: all }) => stops.store(all, Release),
             Ok(ToMember::Ended { again: true }) => break Heard::Ended(Ending::Again),
             Ok(ToMember::Ended { again: false }) => break Heard::Ended(Ending::Over),
             Ok(ToMember::Gone(why)) => break Heard::Gone(why),

@@ -30,7 +30,7 @@ use crate::fingerprint::{self, BACKFILL};
 use crate::instant;
 use crate::periodic::{Periodic, Round};
 use crate::reconcile::{Differ, reconcile};
-use crate::recovery::{self, DECODER, Past, StartError};
+use crate::recovery::{self, DECODER, Past, Restoring, StartError};
 use crate::serve::{Mode, Server, Start};
 use crate::sink::archive::Archive;
 use crate::sink::memory::Memory;
@@ -219,6 +219,7 @@ impl Run<'_> {
         let mut facts = self.facts(&inputs, past, &options.lanes);
         let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
+        let restoring = Restoring { processes: self.together.as_ref().map_or(1, Together::processes), threads };
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
         let due = insist(signalled, &self.stats, held, || {
             let (facts, meaning) = ((&facts, &identities), &|lanes: &[Lane]| self.meaning(lanes));
@@ -251,7 +252,7 @@ impl Run<'_> {
             }
         };
         let start = insist(signalled, &self.stats, held, || {
-            recovery::start(all(), &dir, &mut sinks, &facts, &identities, threads)
+            recovery::start(all(), &dir, &mut sinks, &facts, &identities, restoring)
         });
         let start = start.map_err(|error| superseded(&dir, error))?;
         beats.began(start.generation);

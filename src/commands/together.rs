@@ -3,13 +3,16 @@
 use super::{IN_MEMORY, Refused, options, stop_on_signals};
 use crate::cli::RunArgs;
 use crate::cluster::lead::{Gathered, Meeting};
-use crate::cluster::{Company, Secret, member};
+use crate::cluster::member::{self, Following};
+use crate::cluster::{Company, Secret};
 use crate::config::Config;
 use crate::config::{Loaded, Origin, hosts, secret};
-use crate::engine::{self, Ended, EngineError, Job};
+use crate::engine::{self, Ended, EngineError, Job, Kept};
 use crate::families::all;
 use crate::fingerprint;
 use crate::sink::MadeBy;
+use crate::state_dir::StateDir;
+use crate::store;
 use anyhow::{Context, Result, bail};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -83,9 +86,26 @@ pub(super) fn follow(loaded: &Loaded, arguments: &RunArgs, company: &Company) ->
         say!("process {process} reads and writes nothing, process 0 does: what is given here is left alone, {vain}");
     }
     let signalled = stop_on_signals()?;
-    let followed =
-        member::follow(company, &options(config, MadeBy::Run), &signalled, |what| drop(crate::shown::say(what)));
+    let following = Following {
+        options: &options(config, MadeBy::Run),
+        opens: &|kept| state_of(config, kept),
+        stop: &signalled,
+        says: &|what| drop(crate::shown::say(what)),
+    };
+    let followed = member::follow(company, &following);
     followed.map_err(|why| anyhow::anyhow!("{why}; what was committed is whole"))
+}
+
+/// The state of the process that leads, as this one reaches it: under its own name for it, or else under that of the other.
+fn state_of(config: &Config, kept: &Kept) -> Result<StateDir, String> {
+    let place = if config.state_dir.is_empty() { &kept.place } else { &config.state_dir };
+    if !store::may_exist(place) {
+        return Err(kept.is_another(place));
+    }
+    let opened = store::open_beside(place).map_err(|error| error.to_string())?;
+    let dir = StateDir::open_to_read(opened).map_err(|error| error.to_string())?;
+    let dir = dir.ok_or_else(|| kept.is_another(place))?;
+    kept.check(&dir).map(|()| dir)
 }
 
 /// What only the process that leads makes use of, and was given to another one.
@@ -124,6 +144,11 @@ impl Together<'_> {
             Ok(gathered) => Ok(Together { meeting, gathered: RefCell::new(Some(gathered)), goes_on: Cell::new(false) }),
             Err(why) => bail!("{why}; nothing was begun"),
         }
+    }
+
+    /// How many processes there are, with this one.
+    pub(super) fn processes(&self) -> usize {
+        self.meeting.processes()
     }
 
     /// Does a job with them.

@@ -1,28 +1,25 @@
-//! The snapshots' thread: parts as they come from the workers, the manifest once all are written.
+//! The snapshots' thread of the process that leads: its own parts, and the manifest once those of all processes are written.
 
 use super::journaling::may_succeed_later;
+use super::parts::{Parts, Share, Whose};
 use super::patience::Patience;
 use super::pending::StreamPosition;
 use super::{Message, Options, Signals};
-use crate::state_dir::snapshot::{Manifest, PartEntry, encode};
+use crate::state_dir::snapshot::{Manifest, PartEntry};
 use crate::state_dir::{StateDir, StateError};
 use crate::turns::Turn;
 use dataflows::Time;
-use dataflows::state::Section;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::{Receiver, Sender};
-
-/// A part is written when so many bytes have come together.
-const PART_BYTES: usize = 4 << 20;
 
 /// What is said of the snapshot that is being taken: one at a time.
 #[derive(Debug)]
 pub enum Piece {
-    /// Records of an operator of a worker.
-    Slice(Section),
-    /// A worker has sent everything.
-    Done,
+    /// By a worker of this process.
+    Share(Share),
+    /// All parts of another process are there, and what makes each partition the log that it reads.
+    Others(Vec<PartEntry>, BTreeMap<String, String>),
     /// The epoch is journaled: this is known after it.
     Taken(StreamPosition),
     /// No more snapshots.
@@ -33,8 +30,10 @@ pub enum Piece {
 pub struct Facts {
     /// The start.
     pub generation: u64,
-    /// How many workers take part.
+    /// How many workers this process has.
     pub workers: usize,
+    /// How many other processes write parts.
+    pub others: usize,
     /// What makes each partition the log that was read.
     pub identities: Identities,
     /// What the tables mean.
@@ -46,13 +45,10 @@ pub type Identities = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
 #[derive(Default)]
 struct Taking {
-    parts: Vec<PartEntry>,
-    buffer: Vec<u8>,
-    records: u64,
-    done: usize,
+    own: Option<Vec<PartEntry>>,
+    others: Vec<Vec<PartEntry>>,
+    identities: BTreeMap<String, String>,
     known: Option<StreamPosition>,
-    /// Kept until the epoch, and so the name of the folder, is known.
-    early: Vec<Section>,
 }
 
 struct Writer<'a> {
@@ -60,6 +56,7 @@ struct Writer<'a> {
     facts: Facts,
     patience: Patience<'a>,
     signals: &'a Signals,
+    parts: Parts<'a>,
     taking: Taking,
 }
 
@@ -73,7 +70,9 @@ pub(super) fn write(
     (turn, signals): (Turn, &Signals),
 ) {
     let patience = Patience { turn: &turn, stop: &signals.stop, grace: options.stop_grace };
-    let mut writer = Writer { dir, facts, patience, signals, taking: Taking::default() };
+    let whose = Whose { generation: facts.generation, process: 0, workers: facts.workers };
+    let parts = Parts::new(dir, whose, &signals.snapshot_bytes);
+    let mut writer = Writer { dir, facts, patience, signals, parts, taking: Taking::default() };
     while let Some(piece) = turn.recv_patiently(pieces).filter(|piece| !matches!(piece, Piece::Over)) {
         if let Err(error) = writer.take(piece) {
             outbox.send(Message::Snapshot(error)).ok();
@@ -84,49 +83,34 @@ pub(super) fn write(
 
 impl Writer<'_> {
     fn take(&mut self, piece: Piece) -> Result<(), StateError> {
+        let taking = &mut self.taking;
         match piece {
-            Piece::Slice(section) => {
-                self.signals.snapshot_bytes.fetch_sub(section.bytes.len(), AcqRel);
-                self.taking.early.push(section);
+            Piece::Share(share) => {
+                if let Some(all) = self.parts.take(share, &self.patience)? {
+                    taking.own = Some(all);
+                }
             }
-            Piece::Done => self.taking.done += 1,
-            Piece::Taken(known) => self.taking.known = Some(known),
+            Piece::Others(parts, identities) => {
+                taking.others.push(parts);
+                taking.identities.extend(identities);
+            }
+            Piece::Taken(known) => taking.known = Some(known),
             Piece::Over => {}
         }
-        let Some(known) = &self.taking.known else { return Ok(()) };
-        let of = (known.epoch, self.facts.generation);
-        for section in std::mem::take(&mut self.taking.early) {
-            self.taking.records += section.records;
-            encode(&section, &mut self.taking.buffer);
-            if self.taking.buffer.len() >= PART_BYTES {
-                self.write_part(of)?;
-            }
-        }
-        if self.taking.done == self.facts.workers {
-            self.finish(of)?;
-        }
-        Ok(())
+        let is_whole = taking.own.is_some() && taking.others.len() == self.facts.others && taking.known.is_some();
+        if is_whole { self.publish() } else { Ok(()) }
     }
 
-    fn write_part(&mut self, of: (Time, u64)) -> Result<(), StateError> {
-        let Taking { parts, buffer, records, .. } = &mut self.taking;
-        let attempt = || self.dir.write_part(of, parts.len(), *records, buffer);
-        let part = self.patience.insist(attempt, may_succeed_later)?;
-        parts.push(part);
-        buffer.clear();
-        *records = 0;
-        Ok(())
-    }
-
-    fn finish(&mut self, of: (Time, u64)) -> Result<(), StateError> {
-        if !self.taking.buffer.is_empty() {
-            self.write_part(of)?;
-        }
-        let taking = std::mem::take(&mut self.taking);
-        let Some(known) = taking.known else { return Ok(()) };
+    fn publish(&mut self) -> Result<(), StateError> {
+        let Taking { own, mut others, identities: of_others, known } = std::mem::take(&mut self.taking);
+        let (Some(own), Some(known)) = (own, known) else { return Ok(()) };
+        // In an order that does not depend on who was first.
+        others.sort_by(|one, other| one.iter().map(|part| &part.key).cmp(other.iter().map(|part| &part.key)));
+        let mut identities = (self.facts.identities)();
+        identities.extend(of_others);
         let manifest = Manifest {
-            epoch: of.0,
-            generation: of.1,
+            epoch: known.epoch,
+            generation: self.facts.generation,
             clock_ms: known.clock_ms,
             lanes: known.lanes,
             positions: known.positions,
@@ -134,9 +118,9 @@ impl Writer<'_> {
             largest: known.largest,
             second: known.second,
             quality: known.quality,
-            identities: (self.facts.identities)(),
+            identities,
             fingerprint: self.facts.fingerprint.clone(),
-            parts: taking.parts,
+            parts: std::iter::once(own).chain(others).flatten().collect(),
         };
         self.patience.insist(|| self.dir.publish(&manifest), may_succeed_later)?;
         self.signals.stats.snapshot(manifest.epoch, manifest.clock_ms, manifest.records(), manifest.bytes());

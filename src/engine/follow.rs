@@ -1,16 +1,25 @@
 //! A process that computes with the one that leads: it knows what all must know alike, and says the rest.
 
 use super::intake::{Elsewhere, Given, Intake, Reads};
-use super::said::{Link, Outbox};
+use super::said::{Link, Outbox, Said};
 use super::shared::{Shared, archived};
 use super::{EngineError, Lane, Options, Resume};
-use crate::commit::{Carrier, Signals};
+use crate::commit::{Carrier, SaysOfParts, Signals, Whose, Written, write_parts};
+use crate::state_dir::obstacle::Obstacle;
+use crate::state_dir::snapshot::PartEntry;
+use crate::state_dir::{StateDir, StateError};
+use crate::stats::Stats;
+use dataflows::family::Catalogue;
+use dataflows::state::Section;
 use dataflows::time::Settings;
 use dataflows::{Instant, Time};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 /// What all processes of a run must know alike when it begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,10 +32,72 @@ pub struct Plan {
     pub(super) reads: Reads,
     /// How many workers, of all processes, read.
     pub(super) readers: usize,
-    pub(super) keeps_state: bool,
+    /// Where state is kept, if it is.
+    pub(super) kept: Option<Kept>,
+    /// Where what was held before is, which each of the others reads.
+    pub(super) parts: Vec<Vec<PartEntry>>,
     /// What is read, and by whom, in the order in which all number it.
     pub(super) sources: Vec<Elsewhere>,
     pub(super) lanes: Vec<OfLane>,
+}
+
+/// Where state is kept, as the process that leads knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What it calls the place.
+    pub place: String,
+    pub(super) generation: u64,
+    /// What the start wrote there, and no other did.
+    nonce: String,
+}
+
+impl Kept {
+    pub(super) fn by(dir: &StateDir, generation: u64) -> Result<Kept, StateError> {
+        let place = dir.place();
+        // Another process may have been started elsewhere.
+        let absolute = std::path::absolute(&place).ok().filter(|_| !place.contains("://"));
+        let place = absolute.map_or(place, |path| path.display().to_string());
+        Ok(Kept { place, generation, nonce: dir.generation(generation)?.nonce })
+    }
+
+    /// Whether a place is that of the process that leads: what this start wrote there is there.
+    ///
+    /// # Errors
+    /// If it is not, or cannot be read.
+    pub fn check(&self, dir: &StateDir) -> Result<(), String> {
+        match dir.generation(self.generation) {
+            Ok(found) if found.nonce == self.nonce => Ok(()),
+            Ok(_) | Err(StateError::Refused { why: Obstacle::Missing { .. }, .. }) => {
+                Err(self.is_another(&dir.place()))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// That a place is not that of the process that leads.
+    pub fn is_another(&self, place: &str) -> String {
+        let ours = &self.place;
+        format!(
+            "`{place}` is not where process 0 keeps its state (`{ours}`): in `state_dir` name a bucket, or a folder that all \
+             processes have"
+        )
+    }
+}
+
+/// What a process brings along that computes with the one that leads.
+pub struct Joining {
+    /// Its number.
+    pub process: usize,
+    /// How it runs.
+    pub options: Options,
+    /// Where it writes its parts of snapshots, if state is kept.
+    pub dir: Option<StateDir>,
+    /// What it has read of what was held before.
+    pub state: Vec<Section>,
+    /// Set, the run was asked to stop: what is unavailable is not waited for any longer than its grace.
+    pub stops: Arc<AtomicBool>,
+    /// What it counts.
+    pub stats: Arc<Stats>,
 }
 
 /// What of a lane follows from what was kept, and from no setting.
@@ -73,6 +144,26 @@ impl OfLane {
 }
 
 impl Plan {
+    /// Where state is kept, if it is.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    /// Reads what a process is to read of what was held before, by so many threads.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub fn read(
+        &self,
+        process: usize,
+        catalogue: Catalogue,
+        dir: &StateDir,
+        threads: usize,
+    ) -> Result<Vec<Section>, StateError> {
+        let parts = process.checked_sub(1).and_then(|place| self.parts.get(place));
+        parts.map_or(Ok(Vec::new()), |parts| dir.read_parts(catalogue, parts, threads))
+    }
+
     /// Makes lanes like those of the process that leads.
     ///
     /// # Errors
@@ -86,15 +177,16 @@ impl Plan {
     }
 }
 
-/// What the workers share of a process that does not lead. `resume`: what it needs to read again what was read before.
+/// What the workers share of a process that does not lead, and the thread that writes its parts of snapshots. `resume`: what it
+/// needs to read again what was read before.
 pub(super) fn shared(
-    process: usize,
     plan: &Plan,
     given: Vec<Given>,
     resume: Resume,
-    options: Options,
+    joining: Joining,
     link: Link,
-) -> Result<Shared, EngineError> {
+) -> Result<(Shared, Option<JoinHandle<()>>), EngineError> {
+    let Joining { process, options, dir, state, stops, stats } = joining;
     let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
     let intake = Intake::new(given, &families, plan.opens.0, &resume.positions, &replay)?;
@@ -103,13 +195,18 @@ pub(super) fn shared(
         acknowledged: Arc::default(),
         committed: Arc::default(),
         snapshotting: Arc::default(),
-        snapshot_bytes: Arc::clone(&link.waiting),
+        snapshot_bytes: Arc::default(),
         spared: Arc::default(),
-        stop: Arc::default(),
+        stop: stops,
         failed: Arc::default(),
-        stats: Arc::default(),
+        stats,
     };
-    Ok(Shared {
+    let writer = plan.kept.as_ref().zip(dir).map(|(kept, dir)| {
+        let whose = Whose { generation: kept.generation, process, workers: options.workers };
+        start_writer((dir, whose), &link, &options, &signals)
+    });
+    let (parts, writer) = writer.transpose()?.unzip();
+    let shared = Shared {
         first: process * options.workers,
         archived: archived(&options, &intake.partitions),
         intake,
@@ -118,13 +215,40 @@ pub(super) fn shared(
         reads: plan.reads.clone(),
         opens: plan.opens,
         failure: Mutex::new(None),
-        outbox: Outbox::There { link, carrier: Arc::new(Carrier::of(options.commit.catalogue)) },
+        outbox: Outbox::There { link, carrier: Arc::new(Carrier::of(options.commit.catalogue)), parts },
         options,
         resume,
-        shares: Mutex::default(),
-        keeps_state: plan.keeps_state,
+        shares: Mutex::new(state),
+        keeps_state: plan.kept.is_some(),
         readers: plan.readers,
         asked: Vec::new(),
         ended: Mutex::default(),
-    })
+    };
+    Ok((shared, writer))
+}
+
+/// Starts the thread that writes the parts of this process; it ends when nobody has anything more to say to it.
+fn start_writer(
+    (dir, whose): (StateDir, Whose),
+    link: &Link,
+    options: &Options,
+    signals: &Signals,
+) -> Result<(Sender<Written>, JoinHandle<()>), EngineError> {
+    let (to, heard) = channel();
+    let (link, turns, options, signals) =
+        (link.clone(), options.turns.clone(), options.commit.clone(), signals.clone());
+    let say = move |said| {
+        link.say(match said {
+            SaysOfParts::Written(all) => Said::Written(all, BTreeMap::new()),
+            SaysOfParts::Ended(worker) => Said::Reached(worker, None),
+            SaysOfParts::Failed(why) => Said::Failed(why.to_string()),
+        });
+    };
+    let body = move || {
+        let turn = turns.join(format!("parts {}", whose.process));
+        write_parts((&dir, whose), &heard, say, &options, (turn, &signals));
+    };
+    let started = std::thread::Builder::new().name("snapshots".to_owned()).spawn(body);
+    let started = started.map_err(|error| EngineError::Thread(format!("could not start a thread: {error}")))?;
+    Ok((to, started))
 }

@@ -5,7 +5,7 @@ use super::said::Said;
 use super::shared::Shared;
 use crate::commit::Carrier;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// What hears another process, at the one that leads.
 pub struct Hearing {
@@ -29,16 +29,17 @@ impl Hearing {
             Said::Part(epoch, part) => outbox.part(epoch, self.carrier.arrived(*part)?),
             Said::Reached(worker, epoch) => outbox.reached(worker, epoch),
             Said::Bug(bug) => outbox.bug(self.carrier.arrived_bug(bug)?),
-            Said::Slice(section) => {
-                signals.snapshot_bytes.fetch_add(section.bytes.len(), AcqRel);
-                outbox.slice(section);
-            }
-            Said::Done => outbox.done(),
+            Said::Written(parts, identities) => outbox.written(parts, identities),
             Said::Asks(asks) => asked[self.process - 1].hear(asks),
             Said::Stop => signals.stop.store(true, Release),
             Said::Failed(why) => self.shared.fail(EngineError::Member { process: self.process, why }),
         }
         Ok(())
+    }
+
+    /// Whether the run was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.signals.stop.load(Acquire)
     }
 
     /// Ends the run: nothing more comes from it.

@@ -1,6 +1,6 @@
 //! The process that leads: it ticks, journals and commits, whoever else computes.
 
-use super::follow::{OfLane, Plan};
+use super::follow::{Kept, OfLane, Plan};
 use super::hearing::Hearing;
 use super::intake::{Elsewhere, Given, Intake};
 use super::said::{Asked, Outbox};
@@ -114,13 +114,13 @@ impl Leader {
             ended: Mutex::default(),
         });
         let journal = keep.map(|Keep { dir, generation, fingerprint, identities: before }| {
-            let known_to = Arc::clone(&shared);
+            let (known_to, workers, others) = (Arc::clone(&shared), shared.options.workers, processes - 1);
             let identities = Box::new(move || {
                 let mut all = before.clone();
                 all.extend(known_to.intake.identities());
                 all
             });
-            let facts = SnapshotFacts { generation, workers, identities, fingerprint };
+            let facts = SnapshotFacts { generation, workers, others, identities, fingerprint };
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
             commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }
         });
@@ -128,17 +128,19 @@ impl Leader {
     }
 
     /// What all must know alike.
-    pub(super) fn plan(&self) -> Plan {
-        let Shared { resume, opens, reads, readers, keeps_state, .. } = &*self.shared;
-        Plan {
+    pub(super) fn plan(&self) -> Result<Plan, EngineError> {
+        let Shared { resume, opens, reads, readers, .. } = &*self.shared;
+        let kept = self.journal.as_ref().map(|journal| Kept::by(&journal.dir, journal.generation));
+        Ok(Plan {
             epoch: resume.epoch,
             opens: *opens,
             reads: reads.clone(),
             readers: *readers,
-            keeps_state: *keeps_state,
+            kept: kept.transpose().map_err(CommitError::State)?,
+            parts: resume.elsewhere.clone(),
             sources: self.sources.clone(),
             lanes: self.shared.options.lanes.iter().map(OfLane::of).collect(),
-        }
+        })
     }
 
     /// What hears another process.

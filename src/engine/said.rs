@@ -1,14 +1,15 @@
 //! What a process says to the one that leads, and what becomes of it there.
 
-use crate::commit::{Carried, CarriedBug, Carrier, Message, Part, Piece};
+use crate::commit::{Carried, CarriedBug, Carrier, Message, Part, Piece, Share, Written};
+use crate::state_dir::snapshot::PartEntry;
 use crate::turns::Turn;
 use dataflows::Time;
 use dataflows::delta::KeyBug;
-use dataflows::state::Section;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -22,10 +23,8 @@ pub enum Said {
     Reached(usize, Option<Time>),
     /// A worker found a bug.
     Bug(CarriedBug),
-    /// Records of an operator of a worker, for a snapshot.
-    Slice(Section),
-    /// A worker has sent everything that is in it.
-    Done,
+    /// Its parts of the snapshot are written, and what makes each partition the log that it reads.
+    Written(Vec<PartEntry>, BTreeMap<String, String>),
     /// What is wanted of the clock.
     Asks(Asks),
     /// It cannot go on.
@@ -71,20 +70,17 @@ impl Asked {
 #[derive(Clone)]
 pub struct Link {
     said: Sender<Said>,
-    /// How many bytes of a snapshot are on it.
-    pub(super) waiting: Arc<AtomicUsize>,
 }
 
 /// What is said over a link, one after the other.
 pub struct Words {
     said: Receiver<Said>,
-    waiting: Arc<AtomicUsize>,
 }
 
 /// A link, and what takes the words from it.
 pub fn link() -> (Link, Words) {
-    let ((to, said), waiting) = (channel(), Arc::<AtomicUsize>::default());
-    (Link { said: to, waiting: Arc::clone(&waiting) }, Words { said, waiting })
+    let (to, said) = channel();
+    (Link { said: to }, Words { said })
 }
 
 impl Link {
@@ -97,8 +93,7 @@ impl Link {
 impl Words {
     /// The next words, waited for by a thread that takes turns; nothing if nobody is left to say any.
     pub(super) fn next(&self, turn: &Turn) -> Option<Said> {
-        let said = turn.recv_patiently(&self.said);
-        said.inspect(|said| self.passed(said))
+        turn.recv_patiently(&self.said)
     }
 
     /// The next words, waited for so long.
@@ -106,14 +101,7 @@ impl Words {
     /// # Errors
     /// If there are none, or nobody is left to say any.
     pub fn within(&self, patience: Duration) -> Result<Said, RecvTimeoutError> {
-        let said = self.said.recv_timeout(patience);
-        said.inspect(|said| self.passed(said))
-    }
-
-    fn passed(&self, said: &Said) {
-        if let Said::Slice(section) = said {
-            self.waiting.fetch_sub(section.bytes.len(), AcqRel);
-        }
+        self.said.recv_timeout(patience)
     }
 }
 
@@ -123,7 +111,7 @@ pub(super) enum Outbox {
     /// To the threads of this process.
     Here { committer: Sender<Message>, snapshots: Option<Sender<Piece>> },
     /// To the process that leads.
-    There { link: Link, carrier: Arc<Carrier> },
+    There { link: Link, carrier: Arc<Carrier>, parts: Option<Sender<Written>> },
 }
 
 /// If nobody listens, the run is ending with an error that somebody else reports.
@@ -131,13 +119,15 @@ impl Outbox {
     pub(super) fn part(&self, epoch: Time, part: Part) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Part(epoch, Box::new(part)))),
-            Outbox::There { link, carrier } => link.say(Said::Part(epoch, Box::new(carrier.carry(part)))),
+            Outbox::There { link, carrier, .. } => link.say(Said::Part(epoch, Box::new(carrier.carry(part)))),
         }
     }
 
     pub(super) fn reached(&self, worker: usize, epoch: Option<Time>) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Reached(worker, epoch))),
+            // Who leads takes no more parts when all have delivered everything: ours are written by then.
+            Outbox::There { parts: Some(parts), .. } if epoch.is_none() => drop(parts.send(Written::Ended(worker))),
             Outbox::There { link, .. } => link.say(Said::Reached(worker, epoch)),
         }
     }
@@ -145,23 +135,25 @@ impl Outbox {
     pub(super) fn bug(&self, bug: KeyBug) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Bug(bug))),
-            Outbox::There { link, carrier } => link.say(Said::Bug(carrier.carry_bug(bug))),
+            Outbox::There { link, carrier, .. } => link.say(Said::Bug(carrier.carry_bug(bug))),
         }
     }
 
-    pub(super) fn slice(&self, section: Section) {
+    /// Says something of the snapshot to the thread that writes the parts of this process.
+    pub(super) fn share(&self, share: Share) {
         match self {
-            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Slice(section))),
-            Outbox::Here { snapshots: None, .. } => {}
-            Outbox::There { link, .. } => link.say(Said::Slice(section)),
+            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Share(share))),
+            Outbox::There { parts: Some(parts), .. } => drop(parts.send(Written::Share(share))),
+            Outbox::Here { snapshots: None, .. } | Outbox::There { parts: None, .. } => {}
         }
     }
 
-    pub(super) fn done(&self) {
+    /// The parts of another process are written.
+    pub(super) fn written(&self, all: Vec<PartEntry>, identities: BTreeMap<String, String>) {
         match self {
-            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Done)),
+            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Others(all, identities))),
+            Outbox::There { link, .. } => link.say(Said::Written(all, identities)),
             Outbox::Here { snapshots: None, .. } => {}
-            Outbox::There { link, .. } => link.say(Said::Done),
         }
     }
 

@@ -5,7 +5,8 @@ use super::hearing::Hearing;
 use super::intake::{Elsewhere, Given};
 use super::lead::{Leader, WhenGone};
 use super::said::{Said, Words, link};
-use super::{Ended, EngineError, Job, Resume, follow, timely_config, worker};
+use super::{Ended, EngineError, Job, Joining, Resume, follow, timely_config, worker};
+use crate::commit::CommitError;
 use crate::source::Source;
 use crate::turns::Turns;
 use std::sync::Arc;
@@ -26,14 +27,15 @@ pub struct Member {
 pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError> {
     let (workers, processes) = (job.options.workers, members.len() + 1);
     let options = job.options.clone();
-    let resume = Resume { state: Vec::new(), ..job.resume.clone() };
+    let resume = Resume { state: Vec::new(), elsewhere: Vec::new(), ..job.resume.clone() };
+    let dir = job.keep.as_ref().map(|keep| keep.dir.clone());
     let numbered = |(number, member): (usize, &Member)| {
         member.sources.iter().map(|source| Elsewhere::of(number + 1, &**source)).collect::<Vec<_>>()
     };
     let of_members = members.iter().enumerate().flat_map(numbered).collect();
     let leader = Leader::new(job, of_members, processes)?;
-    let plan = leader.plan();
-    let (mut shareds, mut links) = (vec![Arc::clone(&leader.shared)], Vec::new());
+    let plan = leader.plan()?;
+    let (mut shareds, mut threads) = (vec![Arc::clone(&leader.shared)], Vec::new());
     for (process, member) in (1..).zip(members) {
         let mut own = member.sources.into_iter().peekable();
         let there = plan.sources.iter().cloned();
@@ -42,9 +44,16 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
             None => Given::There(there),
         });
         let (link, words) = link();
-        let shared = follow::shared(process, &plan, given.collect(), resume.clone(), options.clone(), link)?;
+        let state = match &dir {
+            Some(dir) => plan.read(process, options.commit.catalogue, dir, 1).map_err(CommitError::State)?,
+            None => Vec::new(),
+        };
+        let (options, dir, turns) = (options.clone(), dir.clone(), options.turns.clone());
+        let joining = Joining { process, options, dir, state, stops: Arc::default(), stats: Arc::default() };
+        let (shared, writer) = follow::shared(&plan, given.collect(), resume.clone(), joining, link)?;
+        threads.extend(writer);
         let pump = Pump { process, words, loses: member.loses, hearing: leader.hearing(process) };
-        links.push(pump.start(options.turns.clone())?);
+        threads.push(pump.start(turns)?);
         shareds.push(Arc::new(shared));
     }
     let of_worker = move |index: usize| Arc::clone(&shareds[index / workers.max(1)]);
@@ -52,8 +61,8 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
         worker::run(worker, &of_worker(worker.index()));
     });
     let ended = leader.run(guards.map_err(EngineError::Thread)?, WhenGone::Ends);
-    for link in links {
-        link.join().map_err(|_| EngineError::Thread("a link panicked".to_owned()))?;
+    for thread in threads {
+        thread.join().map_err(|_| EngineError::Thread("a thread of a process panicked".to_owned()))?;
     }
     ended
 }

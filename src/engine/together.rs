@@ -1,11 +1,11 @@
 //! A run of several processes: timely's part of it goes over sockets that were opened for it.
 
-use super::follow::{self, Plan};
+use super::follow::{self, Joining, Plan};
 use super::hearing::Hearing;
 use super::intake::Given;
 use super::lead::{Leader, WhenGone};
 use super::said::Link;
-use super::{Ended, EngineError, Job, Options, Resume, worker, worker_config};
+use super::{Ended, EngineError, Job, Resume, worker, worker_config};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::net::TcpStream;
@@ -81,7 +81,7 @@ pub fn lead(
 ) -> Result<Ended, EngineError> {
     let leader = Leader::new(job, Vec::new(), processes)?;
     let hearings = (1..processes).map(|process| leader.hearing(process)).collect();
-    let Mesh { builders, guard } = meet(&leader.plan(), hearings)?;
+    let Mesh { builders, guard } = meet(&leader.plan()?, hearings)?;
     let shared = Arc::clone(&leader.shared);
     let guards = timely::execute::execute_from(builders, guard, worker_config(), move |worker| {
         worker::run(worker, &shared);
@@ -95,15 +95,15 @@ pub fn lead(
 /// If this process cannot go on.
 pub fn follow(
     plan: &Plan,
-    process: usize,
-    mut options: Options,
+    mut joining: Joining,
     link: Link,
     Mesh { builders, guard }: Mesh,
 ) -> Result<(), EngineError> {
-    plan.apply_to(&mut options.lanes)?;
+    plan.apply_to(&mut joining.options.lanes)?;
     let given = plan.sources.iter().cloned().map(Given::There).collect();
     let resume = Resume { epoch: plan.epoch, ..Resume::default() };
-    let shared = Arc::new(follow::shared(process, plan, given, resume, options, link)?);
+    let (shared, writer) = follow::shared(plan, given, resume, joining, link)?;
+    let shared = Arc::new(shared);
     let of_workers = Arc::clone(&shared);
     let guards = timely::execute::execute_from(builders, guard, worker_config(), move |worker| {
         worker::run(worker, &of_workers);
@@ -112,5 +112,10 @@ pub fn follow(
         joined.map_err(EngineError::Thread)?;
     }
     let failure = shared.failure.lock().take();
+    // Nobody has anything more to say to the thread that writes, and it ends when it has said the last of it.
+    drop(shared);
+    if let Some(writer) = writer {
+        writer.join().map_err(|_| EngineError::Thread("a thread that writes panicked".to_owned()))?;
+    }
     failure.map_or(Ok(()), Err)
 }

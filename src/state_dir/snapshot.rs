@@ -76,6 +76,24 @@ impl Manifest {
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
     }
+
+    /// The parts, dealt to so many who read them: each to the one who has the fewest bytes by then, the largest first. Whoever
+    /// reads a record sends it to where it belongs.
+    pub fn dealt(&self, to: usize) -> Vec<Vec<PartEntry>> {
+        if to <= 1 {
+            return vec![self.parts.clone()];
+        }
+        let mut largest: Vec<_> = self.parts.iter().collect();
+        largest.sort_by_key(|part| (std::cmp::Reverse(part.bytes), &part.key));
+        let mut dealt = vec![(0, Vec::new()); to];
+        for part in largest {
+            if let Some((bytes, parts)) = dealt.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+                *bytes += part.bytes;
+                parts.push(part.clone());
+            }
+        }
+        dealt.into_iter().map(|(_, parts)| parts).collect()
+    }
 }
 
 /// What the keys of a snapshot begin with. No folder of its own: a folder is one more thing that has to
@@ -111,18 +129,20 @@ fn decode(mut bytes: &[u8]) -> Result<Vec<Section>, String> {
 }
 
 impl StateDir {
-    /// Writes a part of a snapshot.
+    /// Writes a part of a snapshot: which one, of which process of the start.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write_part(
         &self,
         (epoch, generation): (Time, u64),
-        number: usize,
+        (process, number): (usize, usize),
         records: u64,
         body: &[u8],
     ) -> Result<PartEntry, StateError> {
-        let key = format!("{}{PART}-{number:06}", name(epoch, generation));
+        // The one that leads names them as one that is alone does.
+        let of = if process == 0 { String::new() } else { format!("{process:03}-") };
+        let key = format!("{}{PART}-{of}{number:06}", name(epoch, generation));
         let sealed = envelope::seal(PART, SECTIONS, body);
         self.store().put(&key, &sealed)?;
         Ok(PartEntry { key, records, bytes: sealed.len() as u64 })
@@ -175,21 +195,34 @@ impl StateDir {
         Ok(None)
     }
 
-    /// Reads what the operators held, part by part, by so many threads. Nothing of it is used unless all of it is as it
-    /// was written. What an earlier version wrote is read as sections of today.
+    /// Reads what the operators held, part by part, by so many threads.
     ///
     /// # Errors
-    /// If a part is missing or damaged, or has what no operator of this version reads.
+    /// As for [`read_parts`](StateDir::read_parts).
     pub fn read_snapshot(
         &self,
         catalogue: Catalogue,
         manifest: &Manifest,
         threads: usize,
     ) -> Result<Vec<Section>, StateError> {
+        self.read_parts(catalogue, &manifest.parts, threads)
+    }
+
+    /// Reads parts of a snapshot by so many threads. Nothing of them is used unless all of them are as they were written.
+    /// What an earlier version wrote is read as sections of today.
+    ///
+    /// # Errors
+    /// If a part is missing or damaged, or has what no operator of this version reads.
+    pub fn read_parts(
+        &self,
+        catalogue: Catalogue,
+        parts: &[PartEntry],
+        threads: usize,
+    ) -> Result<Vec<Section>, StateError> {
         // Reading back is what a restart waits for.
         std::thread::scope(|scope| {
             let share = |first: usize| {
-                let parts = manifest.parts.iter().skip(first).step_by(threads);
+                let parts = parts.iter().skip(first).step_by(threads);
                 move || parts.map(|part| self.read_part(catalogue, part)).collect::<Result<Vec<_>, _>>()
             };
             let threads: Vec<_> = (0..threads).map(|first| scope.spawn(share(first))).collect();

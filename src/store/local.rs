@@ -58,6 +58,22 @@ impl<D: Disk> Local<D> {
         Local { disk, root: root.into(), nonce, written: AtomicU64::new(0), folders: Mutex::new(BTreeSet::new()) }
     }
 
+    /// Opens a folder in which another process of the same run is at work: nothing is tidied up.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn beside(disk: D, root: impl Into<PathBuf>) -> Result<Local<D>, StoreError> {
+        let store = Local::to_read(disk, root);
+        match store.disk.is_dir(&store.root) {
+            Ok(true) => {}
+            Ok(false) => return Err(store.explain("open", &store.root, ErrorKind::NotFound.into())),
+            Err(error) => return Err(store.explain("open", &store.root, error)),
+        }
+        // Whoever made it has made it durable.
+        store.folders.lock().insert(store.root.clone());
+        Ok(store)
+    }
+
     /// Opens a folder of this disk, and makes it if need be.
     ///
     /// # Errors

@@ -39,7 +39,8 @@ fn a_snapshot_that_is_not_finished_does_not_count() {
     shop.world.options.snapshot_interval = Duration::ZERO;
     shop.world.disk.fail_writing_into("/state/snapshots");
     shop.is_killed(2, Fate::default());
-    assert!(shop.journaled() >= 2 && shop.snapshot().is_none());
+    // Its parts may be there before its epoch is journaled.
+    assert!(shop.snapshot().is_none());
     shop.ends_as_if_never_killed(2);
 }
 

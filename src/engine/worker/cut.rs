@@ -5,7 +5,9 @@
 //! between the turns of the loop; what changes meanwhile is copied as it changes.
 
 use super::{Tick, Worker};
+use crate::commit::Share;
 use crate::turns::Turn;
+use dataflows::Time;
 use dataflows::state::Frozen;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ pub(super) enum Cut {
     /// What is left to write down.
     Writing {
         frozen: Frozen,
+        /// What is held after this epoch.
+        epoch: Time,
         /// The run ends after it.
         last: bool,
     },
@@ -40,10 +44,10 @@ impl Worker {
                 return false;
             }
             let tick = tick.clone();
-            self.cut = Some(Cut::Writing { frozen: self.ledger.freeze(), last: tick.last });
+            self.cut = Some(Cut::Writing { frozen: self.ledger.freeze(), epoch: tick.epoch, last: tick.last });
             self.open(&tick);
         }
-        let Some(Cut::Writing { frozen, last }) = &mut self.cut else {
+        let Some(Cut::Writing { frozen, epoch, last }) = &mut self.cut else {
             return self.is_last;
         };
         let signals = &self.shared.signals;
@@ -58,12 +62,12 @@ impl Worker {
             }
             let Some(section) = frozen.next() else { break };
             signals.snapshot_bytes.fetch_add(section.bytes.len(), AcqRel);
-            self.shared.outbox.slice(section);
+            self.shared.outbox.share(Share::Slice(*epoch, section));
             if !*last && (turn.is_given() || began.elapsed() >= SLICE) {
                 return false;
             }
         }
-        self.shared.outbox.done();
+        self.shared.outbox.share(Share::Done(*epoch));
         self.cut = None;
         self.is_last
     }
