@@ -44,6 +44,8 @@ pub struct Company {
     pub peer_timeout: Duration,
     /// For so long processes wait for each other.
     pub meet_timeout: Duration,
+    /// One for which the others wait for so long is named.
+    pub slow_after: Duration,
 }
 
 impl Company {
@@ -116,8 +118,8 @@ enum ToLeader {
     Failed(String),
     /// What its workers say.
     Said(crate::engine::Said),
-    /// It is there.
-    Beat,
+    /// It is there, and how it does.
+    Beat(crate::stats::processes::Pulse),
 }
 
 /// Why nothing more was heard.

@@ -297,6 +297,7 @@ impl Committer<'_> {
     /// Takes every epoch that all workers have left behind, and has it journaled.
     fn close(&mut self) -> Result<(), CommitError> {
         let open = self.reached.iter().flatten().min().copied();
+        self.signals.stats.reached.store(open.unwrap_or(Time::MAX), Ordering::Relaxed);
         while let Some(first) = self.parts.first_entry() {
             if open.is_some_and(|open| *first.key() >= open) {
                 break;

@@ -2,6 +2,7 @@
 
 pub mod examples;
 pub mod fresh;
+pub mod processes;
 pub mod sinks;
 pub mod sources;
 pub mod turns;
@@ -17,6 +18,7 @@ use dataflows::{Instant as EventTime, Time};
 use examples::Examples;
 use fresh::Fresh;
 use parking_lot::Mutex;
+use processes::Processes;
 use sinks::Sinks;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -93,6 +95,12 @@ pub struct Stats {
     pub sinks: Sinks,
     /// Which workers go on.
     pub turns: Turns,
+    /// The epoch that is open.
+    pub open: AtomicU64,
+    /// All workers have delivered the epochs before this one.
+    pub reached: AtomicU64,
+    /// The processes of the run, if it has several.
+    pub processes: Processes,
     /// Where the warehouse is.
     last_commit: Mutex<LastCommit>,
     /// How fresh the tables were after each of the last commits.
@@ -257,8 +265,14 @@ impl Stats {
         live.extend(counts.into_iter().map(|(name, count)| ((worker, name), count)));
     }
 
-    /// Live records per operator, over all workers.
+    /// Live records per operator, over all workers of all processes.
     pub fn live(&self) -> BTreeMap<&'static str, usize> {
+        let own = self.own_live().into_iter();
+        own.map(|(name, count)| (name, count + self.processes.live_elsewhere(name) as usize)).collect()
+    }
+
+    /// Live records per operator, over all workers of this process.
+    pub fn own_live(&self) -> BTreeMap<&'static str, usize> {
         let live = self.live.lock();
         live.iter().fold(BTreeMap::new(), |mut sums, ((_, name), count)| {
             *sums.entry(*name).or_default() += count;

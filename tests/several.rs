@@ -139,6 +139,48 @@ fn who_is_killed_ends_all_with_a_line_that_names_it_and_all_go_on_from_there() {
     }
 }
 
+fn signal(all: &[Option<Process>], to: usize, signal: &str) {
+    let id = all[to].as_ref().and_then(|process| process.0.as_ref()).map(|child| child.id().to_string());
+    let id = id.expect("it has not ended");
+    assert!(Command::new("kill").args([signal, &id]).status().expect("runs").success());
+}
+
+/// Asks for the status until the others wait for process 1, or do not; what the status says of it then.
+fn until_it_is_slow(folder: &Path, all: &mut [Option<Process>], is_slow: bool) -> serde_json::Value {
+    loop {
+        let (_, text) = said(&deltamart(folder, &["status", "--json", "--warehouse", "slow.db"]));
+        assert!(!all.iter_mut().flatten().any(Process::has_ended), "{text}");
+        let status: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let other = &status["run"]["processes"][1];
+        if other.is_object() && other["slow"].is_string() == is_slow {
+            return other.clone();
+        }
+    }
+}
+
+#[test]
+fn one_that_is_waited_for_is_named_until_it_goes_on() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, "500");
+    let mut all = begun(folder, 2, "slow.db");
+    let hosts = std::fs::read_to_string(folder.join("hosts")).expect("written");
+    let host = hosts.lines().nth(1).expect("two");
+    let fine = until_it_is_slow(folder, &mut all, false);
+    assert!(fine["host"] == host, "{fine}");
+    signal(&all, 1, "-STOP");
+    until_it_is_slow(folder, &mut all, true);
+    let (_, told) = said(&deltamart(folder, &["status", "--warehouse", "slow.db"]));
+    assert!(told.contains(&format!("process 1 ({host}): it says nothing; waited for since ")), "{told}");
+    signal(&all, 1, "-CONT");
+    until_it_is_slow(folder, &mut all, false);
+    signal(&all, 0, "-TERM");
+    for process in all.into_iter().flatten() {
+        let (code, text) = process.ended();
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
 #[test]
 fn who_is_asked_to_stop_stops_all_in_order() {
     let temporary = tempfile::tempdir().expect("a folder");
@@ -149,9 +191,7 @@ fn who_is_asked_to_stop_stops_all_in_order() {
         // While they compute, strangers come to each of them.
         let hosts = std::fs::read_to_string(folder.join("hosts")).expect("written");
         let strangers = hosts.lines().map(stranger).collect::<Vec<_>>();
-        let id = all[asked].as_ref().and_then(|process| process.0.as_ref()).map(|child| child.id().to_string());
-        let id = id.expect("it has not ended");
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("runs").success());
+        signal(&all, asked, "-TERM");
         for process in all.into_iter().flatten() {
             let (code, text) = process.ended();
             assert_eq!(code, Some(0), "{text}");

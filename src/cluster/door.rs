@@ -159,6 +159,7 @@ mod tests {
             settings: 0,
             peer_timeout: Duration::from_secs(10),
             meet_timeout: Duration::from_secs(10),
+            slow_after: Duration::from_secs(10),
         }
     }
 

@@ -4,10 +4,12 @@ use super::door::Door;
 use super::frame::{self, MESSAGE_MAX};
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
 use crate::engine::{EngineError, Hearing, Mesh, Plan, when_a_socket_is_lost};
+use crate::stats::processes::Pulses;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// So often it is asked whether to wait any longer.
@@ -79,7 +81,7 @@ impl Meeting {
         plan: &Plan,
         hearings: Vec<Hearing>,
     ) -> Result<Mesh, EngineError> {
-        let Company { hosts, workers, peer_timeout, meet_timeout, .. } = &self.company;
+        let Company { hosts, workers, peer_timeout, meet_timeout, slow_after, .. } = &self.company;
         let lost = |process: usize, error: std::io::Error| {
             let host = &hosts[process];
             EngineError::Thread(format!("process {process} ({host}) was lost before the run had begun: {error}"))
@@ -97,7 +99,7 @@ impl Meeting {
             match frame::read(&mut *link, MESSAGE_MAX) {
                 Ok(ToLeader::Ready) => {}
                 Ok(ToLeader::Failed(why)) => return Err(EngineError::Member { process: *process, why }),
-                Ok(ToLeader::Said(_) | ToLeader::Beat) => {
+                Ok(ToLeader::Said(_) | ToLeader::Beat(_)) => {
                     return Err(lost(*process, std::io::Error::other("it spoke before it was ready")));
                 }
                 Err(error) => return Err(lost(*process, error)),
@@ -109,7 +111,10 @@ impl Meeting {
         when_a_socket_is_lost(move |process| {
             all[process - 1].is_gone(&format!("{}: the connection to its workers is lost", names[process]));
         });
-        let stops = hearings.first().map(Arc::clone);
+        let Some(run) = hearings.first().map(Arc::clone) else {
+            return Err(EngineError::Thread("a run of several processes has others".to_owned()));
+        };
+        run.stats().processes.begin(hosts, *slow_after);
         for (hearing, (process, link)) in hearings.into_iter().zip(gathered.links.iter()) {
             let link = link.lock().try_clone().map_err(|error| lost(*process, error))?;
             link.set_read_timeout(Some(*peer_timeout)).map_err(|error| lost(*process, error))?;
@@ -118,8 +123,12 @@ impl Meeting {
         }
         let beating = Arc::downgrade(&gathered.links);
         start("beat", move || {
+            let mut pulses = Pulses::default();
             while let Some(links) = beating.upgrade() {
-                let beat = ToMember::Beat { stops: stops.as_ref().is_some_and(|hearing| hearing.is_stopping()) };
+                let stats = run.stats();
+                stats.processes.hear(0, pulses.next(stats));
+                stats.processes.look(stats.reached.load(Relaxed));
+                let beat = ToMember::Beat { stops: run.is_stopping() };
                 links.values().for_each(|link| drop(frame::write(&mut *link.lock(), &beat)));
                 drop(links);
                 std::thread::sleep(BEAT);
@@ -153,7 +162,7 @@ fn listen(mut link: TcpStream, hearing: &Hearing, host: &str) {
                     break why;
                 }
             }
-            Ok(ToLeader::Beat) => {}
+            Ok(ToLeader::Beat(pulse)) => hearing.pulse(pulse),
             Ok(ToLeader::Failed(why)) => break why,
             Ok(ToLeader::Ready) => break "it said twice that it is ready".to_owned(),
             Err(error) => break silence(&error),

@@ -6,6 +6,8 @@ use super::greeting::Wants;
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
 use crate::engine::{self, Joining, Kept, Mesh, Options, Plan, Said, Words, when_a_socket_is_lost};
 use crate::state_dir::StateDir;
+use crate::stats::Stats;
+use crate::stats::processes::Pulses;
 use dataflows::state::Section;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -140,8 +142,8 @@ fn compute(
     let mesh = Mesh::over(connected, process, workers).map_err(|error| error.to_string())?;
     let writes = link.try_clone().map_err(|error| error.to_string())?;
     link.set_read_timeout(Some(peer_timeout)).map_err(|error| error.to_string())?;
-    let stop = Arc::clone(stop);
-    start("link", move || speak(writes, &said, &stop))?;
+    let (stop, stats) = (Arc::clone(stop), Arc::clone(&joining.stats));
+    start("link", move || speak(writes, &said, &stats, &stop))?;
     let (told, names) = (to_heard.clone(), hosts.clone());
     when_a_socket_is_lost(move |process| {
         let why = format!("process {process} ({}) is gone: the connection to its workers is lost", names[process]);
@@ -171,22 +173,27 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String>
     started.map(drop).map_err(|error| format!("could not start a thread: {error}"))
 }
 
-/// Says what the workers say, and that we are there, until nobody has anything to say.
-fn speak(mut link: TcpStream, said: &Words, stop: &AtomicBool) {
-    let mut asked = false;
+/// Says what the workers say, and every second how we do, for as long as somebody listens.
+fn speak(mut link: TcpStream, said: &Words, stats: &Stats, stop: &AtomicBool) {
+    let (mut asked, mut pulses, mut beats) = (false, Pulses::default(), Instant::now());
     loop {
-        let message = match said.within(BEAT) {
-            Ok(said) => ToLeader::Said(said),
-            Err(RecvTimeoutError::Timeout) => ToLeader::Beat,
+        let left = beats.saturating_duration_since(Instant::now());
+        let words = match said.within(left) {
+            Ok(said) => Some(ToLeader::Said(said)),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(BEAT);
-                ToLeader::Beat
+                std::thread::sleep(left);
+                None
             }
         };
         let asks = stop.load(Acquire) && !std::mem::replace(&mut asked, stop.load(Acquire));
         let asks = asks.then_some(ToLeader::Said(Said::Stop));
+        let beat = (Instant::now() >= beats).then(|| {
+            beats = Instant::now() + BEAT;
+            ToLeader::Beat(pulses.next(stats))
+        });
         // Whoever listens to this link says that it is gone.
-        if [Some(message), asks].into_iter().flatten().any(|message| frame::write(&mut link, &message).is_err()) {
+        if [words, asks, beat].into_iter().flatten().any(|message| frame::write(&mut link, &message).is_err()) {
             return;
         }
     }

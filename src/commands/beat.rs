@@ -7,6 +7,7 @@ use crate::process;
 use crate::source::{Lag, Trouble};
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
+use crate::stats::processes::OfProcess;
 use crate::stats::sinks::OfSink;
 use dataflows::Time;
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,9 @@ pub(super) struct Heartbeat {
     /// For how many milliseconds workers have not come back from what they compute; those that do are not here.
     #[serde(default)]
     pub stuck_ms: BTreeMap<usize, u64>,
+    /// The processes of the run, if it has several.
+    #[serde(default)]
+    pub processes: Vec<OfProcess>,
     /// Memory that the process holds, in bytes, where the system tells.
     #[serde(default)]
     pub resident_bytes: Option<u64>,
@@ -215,6 +219,7 @@ impl Heartbeat {
             rates_in: BTreeMap::new(),
             busy_share: BTreeMap::new(),
             stuck_ms: stats.turns.stuck_ms(),
+            processes: stats.processes.all(),
             resident_bytes: process::resident_bytes(),
             who: Some(who.clone()),
             counter: 0,

@@ -285,8 +285,9 @@ mod tests {
             for (what, line) in reading(&config, Path::new("kafka-2.db")) {
                 let words = std::iter::once("deltamart").chain(line.split(' '));
                 let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{what}: {error}"));
-                let read =
-                    crate::commands::configure(&cli.global, &cli.shop, None).expect("a good configuration").config;
+                let read = crate::commands::configure(&cli.global, &cli.shop, None, None)
+                    .expect("a good configuration")
+                    .config;
                 assert_eq!(read.warehouse, Path::new("kafka-2.db"), "{line}");
                 if line.starts_with("run") {
                     assert_eq!((&read.kafka.brokers, read.kafka.format), (&config.kafka.brokers, format), "{line}");

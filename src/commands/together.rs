@@ -63,6 +63,7 @@ pub(super) fn company(config: &Config, arguments: &RunArgs) -> Result<Option<Com
         settings: settings(config),
         peer_timeout: ms(cluster.peer_timeout),
         meet_timeout: ms(cluster.meet_timeout),
+        slow_after: ms(cluster.slow_after),
     }))
 }
 

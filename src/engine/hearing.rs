@@ -4,6 +4,8 @@ use super::EngineError;
 use super::said::Said;
 use super::shared::Shared;
 use crate::commit::Carrier;
+use crate::stats::Stats;
+use crate::stats::processes::Pulse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -35,6 +37,16 @@ impl Hearing {
             Said::Failed(why) => self.shared.fail(EngineError::Member { process: self.process, why }),
         }
         Ok(())
+    }
+
+    /// What is counted of the run.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.signals.stats
+    }
+
+    /// How the process does.
+    pub fn pulse(&self, pulse: Pulse) {
+        self.stats().processes.hear(self.process, pulse);
     }
 
     /// Whether the run was asked to stop.

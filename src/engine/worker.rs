@@ -331,6 +331,9 @@ impl Worker {
     /// Opens the epoch after a tick.
     fn open(&mut self, tick: &Tick) {
         self.epoch = tick.next;
+        if self.index == self.shared.first {
+            self.shared.signals.stats.open.store(self.epoch, Relaxed);
+        }
         self.clock_ms = tick.opens_ms;
         self.reads = Rc::new(tick.reads.clone());
         self.is_last = tick.last;

@@ -102,6 +102,7 @@ fn counts(served: &Served, stats: &Stats, rates: &Rates, fresh: Option<(u64, u64
     });
     json!({
         "workers": (0..served.config.workers).map(worker).collect::<Vec<_>>(),
+        "processes": stats.processes.all(),
         "records": of(&stats.records),
         "late": of(&stats.late),
         "rejected": stats.reasons(),

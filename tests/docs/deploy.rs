@@ -58,6 +58,14 @@ const ALERTS: &[Alert] = &[
         description: "Its rows wait. When they reach `pending_bytes`, reading stops; nothing is lost.",
     },
     Alert {
+        name: "DeltamartPeerSlow",
+        expr: "deltamart_peer_waited_for_seconds > 30",
+        lasts: "1m",
+        severity: "warning",
+        summary: "The other processes wait for process {{ $labels.process }} ({{ $labels.host }})",
+        description: "For {{ $value | humanizeDuration }}. `deltamart status workers` says why.",
+    },
+    Alert {
         name: "DeltamartDiskFull",
         expr: "deltamart_disk_free_bytes / deltamart_disk_bytes < 0.1",
         lasts: "5m",

@@ -12,6 +12,7 @@ use crate::sink::sqlite::quality::OfHour;
 use crate::source::Trouble;
 use crate::source::dropped::file_and_line;
 use crate::state_dir::Lost;
+use crate::stats::processes::OfProcess;
 use dataflows::quality::Counts;
 use dataflows::time::START;
 
@@ -338,6 +339,9 @@ fn workers(status: &Status) -> Section {
     let (mut said, mut more, mut is_wrong) = ("nothing is known of them".to_owned(), Vec::new(), false);
     if let Some(run) = &status.run {
         said = grouped(run.workers as u64);
+        if !run.processes.is_empty() {
+            said = format!("{} processes of {said}", run.processes.len());
+        }
         if status.running().is_some() {
             if !run.busy_share.is_empty() {
                 let of = run.busy_share.values().map(percent);
@@ -349,6 +353,18 @@ fn workers(status: &Status) -> Section {
             }
             let each = (0..run.workers).filter_map(|number| Some(format!("worker {number}: {}", worker(run, number)?)));
             more.extend(each.map(|worker| indented(&worker)));
+            for one in &run.processes {
+                more.push(indented(&process(one)));
+                if let (Some(why), Some(ms)) = (&one.slow, one.slow_ms) {
+                    let (number, host, lasts) = (one.process, &one.host, rounded(ms as i64));
+                    more.push(labelled("slow", &format!("process {number} ({host}): {why}; waited for since {lasts}")));
+                    is_wrong = true;
+                }
+            }
+            let slow = run.processes.iter().filter(|one| one.slow.is_some()).count();
+            if slow > 0 {
+                said += &format!(", {} waited for", count(slow as u64, "process"));
+            }
         }
     }
     Section { subject: Subject::Workers, said, more, asks: help(is_wrong) }
@@ -360,6 +376,16 @@ fn worker(run: &Heartbeat, number: usize) -> Option<String> {
     let stuck = run.stuck_ms.get(&number).map(|ms| format!("stuck for {}", span::show(*ms as i64)));
     let all: Vec<_> = busy.into_iter().chain(stuck).collect();
     (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// What a process of a run holds, and when it was heard of.
+fn process(one: &OfProcess) -> String {
+    let busy = one.busy_share.as_ref().map(|share| format!("busy {} %", percent(share)));
+    let bytes = one.resident_bytes.map(sized);
+    let records = format!("{} in memory", count(one.live_records, "record"));
+    let heard = format!("heard of {} ago", rounded(one.heard_ms as i64));
+    let all: Vec<_> = busy.into_iter().chain([records]).chain(bytes).chain([heard]).collect();
+    format!("process {} ({}): {}", one.process, one.host, all.join(", "))
 }
 
 fn percent(share: &f64) -> f64 {

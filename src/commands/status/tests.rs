@@ -52,6 +52,26 @@ fn asked(status: &Status) -> Vec<(Subject, Asks)> {
     asked.map(|section| (section.subject, section.asks)).collect()
 }
 
+/// A process of a run, and why the others wait for it.
+fn process(slow: Option<&str>) -> serde_json::Value {
+    json!({
+        "process": 1, "host": "b:2101", "heard_ms": 400, "epoch": 6, "live_records": 1_234, "resident_bytes": 5 << 20,
+        "busy_share": 0.5, "slow": slow, "slow_ms": slow.map(|_| 4_000),
+    })
+}
+
+#[test]
+fn a_process_that_is_waited_for_is_named() {
+    let processes = json!({ "processes": [process(None), process(Some("it says nothing"))] });
+    let all = sections(&Config::default(), &status(processes), &[]);
+    let section: &Section = all.iter().find(|section| section.subject == Subject::Workers).expect("there is one");
+    assert!(section.said.starts_with("2 processes of ") && section.said.ends_with(", 1 process waited for"));
+    let slow = "  slow     process 1 (b:2101): it says nothing; waited for since 4s";
+    assert_eq!(section.more.last().map(String::as_str), Some(slow));
+    let one = "process 1 (b:2101): busy 50 %, 1,234 records in memory, 5 MB, heard of 400ms ago";
+    assert!(section.more[0].ends_with(one), "{}", section.more[0]);
+}
+
 #[test]
 fn what_is_wrong_is_said_by_the_section_that_it_is_of() {
     let since = "2026-01-05T09:00:00.000Z";
@@ -71,6 +91,8 @@ fn what_is_wrong_is_said_by_the_section_that_it_is_of() {
         (json!({ "waits_for": [waits], "sinks": [sink] }), Some(Subject::Sinks)),
         (json!({ "waits_for": ["no space"], "journal_waits_for": "no space" }), Some(Subject::State)),
         (json!({ "stuck_ms": { "0": 12_000 } }), Some(Subject::Workers)),
+        (json!({ "processes": [process(None), process(None)] }), None),
+        (json!({ "processes": [process(None), process(Some("it says nothing"))] }), Some(Subject::Workers)),
     ] {
         let asked = asked(&status(changed.clone()));
         assert_eq!(asked, of.map(|of| (of, Asks::Help)).into_iter().collect::<Vec<_>>(), "{changed}");

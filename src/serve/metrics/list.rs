@@ -4,6 +4,7 @@ use crate::instant;
 use crate::process::{self, disk};
 use crate::serve::reading::read;
 use crate::serve::{Mode, Served};
+use crate::stats::processes::OfProcess;
 use crate::stats::{LastCommit, Stats};
 use dataflows::time::START;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,15 @@ const fn gauge(
 fn of_run(facts: &Facts, put: &mut Put<'_>, count: fn(&Stats) -> &AtomicU64) {
     if facts.is_run {
         put(&[], count(&facts.stats).load(Relaxed) as f64);
+    }
+}
+
+/// A number of each process of a run; of one that is alone there is none.
+fn of_processes(facts: &Facts, put: &mut Put<'_>, of: fn(&OfProcess) -> Option<f64>) {
+    for one in facts.stats.processes.all() {
+        if let Some(number) = of(&one) {
+            put(&[&one.process.to_string(), &one.host], number);
+        }
     }
 }
 
@@ -312,6 +322,36 @@ pub const METRICS: &[Metric] = &[
         |facts, put| {
             facts.stats.live().iter().for_each(|(operator, records)| put(&[operator], *records as f64));
         },
+    ),
+    gauge(
+        (
+            "deltamart_peer_waited_for_seconds",
+            Unit::Seconds,
+            "For how long the other processes of a run have waited for this one; 0 if they do not.",
+        ),
+        &["process", "host"],
+        WAITS,
+        |facts, put| {
+            of_processes(facts, put, |one| Some(seconds(i64::try_from(one.slow_ms.unwrap_or(0)).unwrap_or(i64::MAX))))
+        },
+    ),
+    gauge(
+        ("deltamart_peer_heard_seconds", Unit::Seconds, "How long ago a process of a run was heard of."),
+        &["process", "host"],
+        None,
+        |facts, put| of_processes(facts, put, |one| Some(seconds(i64::try_from(one.heard_ms).unwrap_or(i64::MAX)))),
+    ),
+    gauge(
+        ("deltamart_peer_resident_bytes", Unit::Bytes, "Memory that a process of a run holds, of one of several."),
+        &["process", "host"],
+        None,
+        |facts, put| of_processes(facts, put, |one| one.resident_bytes.map(|bytes| bytes as f64)),
+    ),
+    gauge(
+        ("deltamart_peer_live_records", Unit::Count, "Records that a process of a run holds, of one of several."),
+        &["process", "host"],
+        None,
+        |facts, put| of_processes(facts, put, |one| Some(one.live_records as f64)),
     ),
     gauge(
         (

@@ -7,6 +7,7 @@ const KEPT = 300;
 /// What a server without a run does not count.
 const WITHOUT_A_RUN = {
   workers: [],
+  processes: [],
   rejected: {},
   families: [],
   lag: [],

@@ -221,7 +221,10 @@ export function pipelineView(ctx) {
       figures(status, past);
       lists.sinks.one.element.classList.toggle("first", waiting(status).length > 0);
       workers.ok();
-      refill(worker_list, status.workers, () => status.workers.map((one) => meter(one)));
+      refill(worker_list, [status.workers, status.processes], () => [
+        ...status.workers.map((one) => meter(one)),
+        ...status.processes.map((one) => peer(one)),
+      ]);
       if (!status.snapshot) snapshot.none(
           "None yet. A restart would read everything again from the first record, and count nothing twice: it only takes longer.",
         );
@@ -319,6 +322,15 @@ function meter(one) {
     h("span.said", null, one.stuck_ms ? bad(`stuck for ${duration(one.stuck_ms)}`) : share),
     bar,
   );
+}
+
+/// A process of a run of several: how busy it is, or why the others wait for it.
+function peer(one) {
+  const bar = h("span.bar", { "aria-hidden": "true" });
+  bar.style.setProperty("--share", Math.min(1, one.busy_share ?? 0));
+  const held = `${percent(one.busy_share, 0)}, ${bytes(one.resident_bytes)}, ${count(one.live_records)} records`;
+  const said = one.slow ? bad(`the others wait for it: ${one.slow}, for ${duration(one.slow_ms)}`) : held;
+  return h("li", null, h("span.label", null, `process ${one.process} (${one.host})`), h("span.said", null, said), bar);
 }
 
 /// A cell: where rows fold, it says what it is.
