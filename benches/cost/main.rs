@@ -3,19 +3,28 @@
 //! forgotten, nothing is kept for a restart. This is the measure known as COST (McSherry, Isard, Murray: "Scalability!
 //! But at what COST?", HotOS 2015): what `deltamart` takes beyond it buys corrections, expiry and durability.
 //!
-//! `DELTAMART_EVENTS` and `DELTAMART_CATALOG` name the files. `DELTAMART_WAREHOUSE` names a SQLite file that a run over
-//! them wrote: then each row is compared with it, and a difference ends the program with code 1.
+//! `DELTAMART_EVENTS` and `DELTAMART_CATALOG` name the files. With `COST_TABLES=all` it computes all upsert tables but the
+//! catalog's own, else those of windows, sessions and sales. `DELTAMART_WAREHOUSE` names a SQLite file that a run over them wrote:
+//! then each row is compared with it, and a difference ends the program with code 1. With `COST_WRITE` too, which names a new
+//! file, it writes the rows into one of the same tables, and says what that took: SQLite's own cost of these rows.
 
 mod compare;
 mod read;
+mod rows;
 mod sales;
+mod segments;
 mod sessions;
+mod statistics;
+mod users;
 mod windows;
+mod write;
 
 use read::{Event, Kind};
-use sales::Sales;
+use sales::{CHECKOUT, Sales};
 use sessions::Sessions;
+use statistics::Statistics;
 use std::time::Instant;
+use users::Users;
 use windows::Windows;
 
 /// The defaults of the configuration, in milliseconds.
@@ -23,21 +32,23 @@ const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 const LATENESS_MS: i64 = 2 * DAY_MS;
 
-/// The six tables of a run, each in the order of its key.
-struct Tables {
+/// The tables of a run, each in the order of its key.
+struct Tables<'a> {
     registrations: Vec<windows::Row>,
     checkouts: Vec<windows::Row>,
     minutes: Vec<sessions::Minute>,
     open: Vec<sessions::Open>,
     lines: Vec<sales::Line>,
     totals: Vec<sales::Total>,
+    others: Option<Others<'a>>,
 }
 
-impl Tables {
-    fn rows(&self) -> usize {
-        let Tables { registrations, checkouts, minutes, open, lines, totals } = self;
-        registrations.len() + checkouts.len() + minutes.len() + open.len() + lines.len() + totals.len()
-    }
+/// Those that are computed if all are asked for.
+struct Others<'a> {
+    movies: Vec<(u32, statistics::Movie)>,
+    active: Vec<(u32, users::Activity)>,
+    segments: Vec<(u32, &'static str, i64)>,
+    registered: Vec<(u32, users::Registered<'a>)>,
 }
 
 /// Which events are in time: none that is older than the lateness before the largest event time so far. One record
@@ -64,7 +75,8 @@ impl Judge {
     }
 }
 
-fn compute(events: &[u8], catalog: &[u8]) -> Tables {
+/// Windows, sessions and sales.
+fn some<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
     let (mut registrations, mut checkouts) = (Windows::default(), Windows::default());
     let (mut sessions, mut sales) = (Sessions::default(), Sales::new(read::prices(catalog)));
     let mut judge = Judge::default();
@@ -73,22 +85,22 @@ fn compute(events: &[u8], catalog: &[u8]) -> Tables {
             continue;
         }
         match kind {
-            Kind::Registration => registrations.add(at, user),
+            Kind::Registration(_) => registrations.add(at, user),
             Kind::SignIn => sessions.add(user, at, true),
             Kind::SignOut => sessions.add(user, at, false),
             Kind::View => {}
-            Kind::Add => sales.add(cart, at, item),
+            Kind::Add => sales.add(cart, at, item, user),
             Kind::Checkout => {
                 checkouts.add(at, user);
-                sales.check_out(cart, at, user);
+                sales.add(cart, at, CHECKOUT, user);
             }
         }
     }
     // All is read: there is nothing to be witnessed any more.
     let watermark = judge.largest;
     let final_until = watermark - LATENESS_MS;
-    let (minutes, open) = sessions.rows(watermark);
-    let (lines, totals) = sales.rows();
+    let (minutes, open) = sessions.rows(watermark, |_| {});
+    let (lines, totals) = sales.rows(|_, _| {});
     Tables {
         registrations: registrations.rows(final_until),
         checkouts: checkouts.rows(final_until),
@@ -96,7 +108,90 @@ fn compute(events: &[u8], catalog: &[u8]) -> Tables {
         open,
         lines,
         totals,
+        others: None,
     }
+}
+
+/// All upsert tables but the catalog's own.
+fn all<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
+    let (mut registrations, mut checkouts) = (Windows::default(), Windows::default());
+    let (mut sessions, mut sales) = (Sessions::default(), Sales::new(read::prices(catalog)));
+    let (mut users, mut statistics) = (Users::default(), Statistics::default());
+    let mut judge = Judge::default();
+    for Event { at, kind, user, item, cart } in read::events(events) {
+        let is_late = judge.is_late(at);
+        if let Kind::Registration(person) = kind {
+            users.register(user, at, person);
+        }
+        if is_late {
+            continue;
+        }
+        let of = users.of(user);
+        of.seen.event(at, matches!(kind, Kind::View));
+        match kind {
+            Kind::Registration(_) => {
+                of.seen.registration(at);
+                registrations.add(at, user);
+            }
+            Kind::SignIn => sessions.add(user, at, true),
+            Kind::SignOut => sessions.add(user, at, false),
+            Kind::View => {
+                of.views += 1;
+                statistics.of(item).views += 1;
+            }
+            Kind::Add => sales.add(cart, at, item, user),
+            Kind::Checkout => {
+                checkouts.add(at, user);
+                sales.add(cart, at, CHECKOUT, user);
+            }
+        }
+    }
+    // All is read: there is nothing to be witnessed any more.
+    let watermark = judge.largest;
+    let final_until = watermark - LATENESS_MS;
+    let (minutes, open) = sessions.rows(watermark, |user| users.of(user).sessions += 1);
+    let (lines, totals) = sales.rows(|part, sold| {
+        // Those that are said twice stand beside each other.
+        for add in part.chunk_by(|one, other| one == other).map(|same| same[0]).filter(|step| step.item != CHECKOUT) {
+            users.of(add.user).adds += 1;
+            statistics.of(add.item).adds += 1;
+        }
+        if let Some(sold) = sold {
+            users.of(sold.user).checkouts += 1;
+        }
+        segments::abandoned(part, sold, |user, from, until| users.of(user).seen.abandoned(from, until));
+    });
+    for line in &lines {
+        let (of, cents) = (users.of(line.user), line.cents.unwrap_or(0));
+        of.units += 1;
+        of.cents += cents;
+        of.seen.bought(line.sold_at, cents);
+        let movie = statistics.of(line.item);
+        movie.units += 1;
+        movie.cents += cents;
+    }
+    let segments = users.active.iter();
+    let segments = segments.filter_map(|(user, of)| of.seen.segment(watermark).map(|(is, since)| (*user, is, since)));
+    Tables {
+        registrations: registrations.rows(final_until),
+        checkouts: checkouts.rows(final_until),
+        minutes,
+        open,
+        lines,
+        totals,
+        others: Some(Others {
+            segments: in_order(segments, |row| row.0),
+            movies: in_order(statistics.movies, |row| row.0),
+            active: in_order(users.active, |row| row.0),
+            registered: in_order(users.registered, |row| row.0),
+        }),
+    }
+}
+
+fn in_order<T>(rows: impl IntoIterator<Item = T>, key: fn(&T) -> u32) -> Vec<T> {
+    let mut rows: Vec<T> = rows.into_iter().collect();
+    rows.sort_unstable_by_key(key);
+    rows
 }
 
 fn file_of(variable: &str) -> Vec<u8> {
@@ -111,14 +206,19 @@ fn main() {
     }
     let began = Instant::now();
     let (events, catalog) = (file_of("DELTAMART_EVENTS"), file_of("DELTAMART_CATALOG"));
-    let tables = compute(&events, &catalog);
-    eprintln!("{} rows in {:.2} s", tables.rows(), began.elapsed().as_secs_f64());
-    if let Some(warehouse) = std::env::var_os("DELTAMART_WAREHOUSE") {
-        let differing = compare::with(&tables, warehouse.as_ref());
-        if differing > 0 {
-            eprintln!("{differing} rows are not those of the warehouse");
-            std::process::exit(1);
-        }
-        eprintln!("each is that of the warehouse");
+    let compute = if std::env::var_os("COST_TABLES").is_some_and(|tables| tables == "all") { all } else { some };
+    let tables = rows::of(compute(&events, &catalog));
+    let rows: usize = tables.iter().map(|table| table.rows).sum();
+    eprintln!("{rows} rows in {:.2} s", began.elapsed().as_secs_f64());
+    let Some(warehouse) = std::env::var_os("DELTAMART_WAREHOUSE") else { return };
+    if let Some(file) = std::env::var_os("COST_WRITE") {
+        write::into(tables, warehouse.as_ref(), file.as_ref());
+        return;
     }
+    let differing = compare::with(tables, warehouse.as_ref());
+    if differing > 0 {
+        eprintln!("{differing} rows are not those of the warehouse");
+        std::process::exit(1);
+    }
+    eprintln!("each is that of the warehouse");
 }

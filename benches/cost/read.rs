@@ -12,8 +12,8 @@ const AT_MIN: i64 = 10_957 * DAY_MS;
 const MAX_FUTURE_MS: i64 = DAY_MS / 24;
 
 #[derive(Clone, Copy)]
-pub enum Kind {
-    Registration,
+pub enum Kind<'a> {
+    Registration(Person<'a>),
     SignIn,
     SignOut,
     View,
@@ -21,17 +21,26 @@ pub enum Kind {
     Checkout,
 }
 
+/// What a registration says of a user.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Person<'a> {
+    pub age: u32,
+    /// From its `@` on: the rest is masked.
+    pub domain: &'a [u8],
+    pub language: &'a [u8],
+}
+
 /// An event; `item` and `cart` are 0 where it has none.
-pub struct Event {
+pub struct Event<'a> {
     pub at: i64,
-    pub kind: Kind,
+    pub kind: Kind<'a>,
     pub user: u32,
     pub item: u32,
     pub cart: u128,
 }
 
 /// The events of a file, one a line.
-pub fn events(file: &[u8]) -> impl Iterator<Item = Event> {
+pub fn events(file: &[u8]) -> impl Iterator<Item = Event<'_>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis() as i64;
     lines(file).filter_map(event).filter(move |event| (AT_MIN..=now + MAX_FUTURE_MS).contains(&event.at))
 }
@@ -55,16 +64,20 @@ struct Fields<'a> {
     item: Option<&'a [u8]>,
     cart: Option<&'a [u8]>,
     payment: Option<&'a [u8]>,
+    email: Option<&'a [u8]>,
     language: Option<&'a [u8]>,
 }
 
-fn event(line: &[u8]) -> Option<Event> {
+fn event(line: &[u8]) -> Option<Event<'_>> {
     let fields = fields(line)?;
     let (user, item) = (fields.user.filter(|user| (1..=USER_MAX).contains(user)), fields.item.map(number));
     let (kind, item, cart) = match fields.name {
         b"consumer_registration" => {
-            let is_known = matches!(fields.language?, b"eng" | b"geo" | b"") && AGES.contains(&fields.age?);
-            (is_known.then_some(Kind::Registration)?, 0, 0)
+            let email = fields.email?;
+            let domain = &email[memchr(b'@', email)?..];
+            let person = Person { age: fields.age?, domain, language: fields.language? };
+            let is_known = matches!(person.language, b"eng" | b"geo" | b"") && AGES.contains(&person.age);
+            (is_known.then_some(Kind::Registration(person))?, 0, 0)
         }
         b"sign_in" => (Kind::SignIn, 0, 0),
         b"sign_out" => (Kind::SignOut, 0, 0),
@@ -94,6 +107,7 @@ fn fields(line: &[u8]) -> Option<Fields<'_>> {
                 b"item_id" => fields.item = Some(text),
                 b"cart_id" => fields.cart = Some(text),
                 b"payment_method" => fields.payment = Some(text),
+                b"masked_email" => fields.email = Some(text),
                 b"preferred_language" => fields.language = Some(text),
                 _ => {}
             }

@@ -26,17 +26,21 @@ pub struct Total {
     pub unpriced: i64,
 }
 
-/// What happened to a cart, without when.
+/// What happened to a cart: an item was added, or, where `item` is `CHECKOUT`, it was checked out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    Add { item: u32 },
-    CheckOut { user: u32 },
+pub struct Step {
+    pub at: i64,
+    pub item: u32,
+    pub user: u32,
 }
+
+/// No item has this number, and it is the greatest: of one instant, adds come before the checkout.
+pub const CHECKOUT: u32 = u32::MAX;
 
 /// What happened to each cart.
 pub struct Sales {
     prices: HashMap<u32, i64>,
-    carts: HashMap<u128, Vec<(i64, What)>>,
+    carts: HashMap<u128, Vec<Step>>,
 }
 
 impl Sales {
@@ -45,30 +49,25 @@ impl Sales {
         Sales { prices, carts: HashMap::new() }
     }
 
-    pub fn add(&mut self, cart: u128, at: i64, item: u32) {
-        self.carts.entry(cart).or_default().push((at, What::Add { item }));
+    /// An item is added, or `CHECKOUT`.
+    pub fn add(&mut self, cart: u128, at: i64, item: u32, user: u32) {
+        self.carts.entry(cart).or_default().push(Step { at, item, user });
     }
 
-    pub fn check_out(&mut self, cart: u128, at: i64, user: u32) {
-        self.carts.entry(cart).or_default().push((at, What::CheckOut { user }));
-    }
-
-    pub fn rows(self) -> (Vec<Line>, Vec<Total>) {
+    /// `each` hears of each cart's steps, in order, and of its first checkout.
+    pub fn rows(self, mut each: impl FnMut(&[Step], Option<Step>)) -> (Vec<Line>, Vec<Total>) {
         let Sales { prices, carts } = self;
         let mut lines = Vec::new();
         for (cart, mut steps) in carts {
             steps.sort_unstable();
             // A cart that was silent for so long is another one.
-            for part in steps.chunk_by(|before, after| after.0 - before.0 < CART_TTL_MS) {
-                let sold = part.iter().find_map(|(at, what)| match what {
-                    What::CheckOut { user } => Some((*at, *user)),
-                    What::Add { .. } => None,
-                });
-                let Some((sold_at, user)) = sold else { continue };
-                for (added_at, what) in part.iter().take_while(|(at, _)| *at <= sold_at) {
-                    if let What::Add { item } = what {
-                        let cents = prices.get(item).copied();
-                        lines.push(Line { cart, item: *item, added_at: *added_at, user, sold_at, cents });
+            for part in steps.chunk_by(|before, after| after.at - before.at < CART_TTL_MS) {
+                let sold = part.iter().find(|step| step.item == CHECKOUT).copied();
+                each(part, sold);
+                let Some(Step { at: sold_at, user, .. }) = sold else { continue };
+                for &Step { at: added_at, item, .. } in part.iter().take_while(|step| step.at <= sold_at) {
+                    if item != CHECKOUT {
+                        lines.push(Line { cart, item, added_at, user, sold_at, cents: prices.get(&item).copied() });
                     }
                 }
             }

@@ -45,9 +45,10 @@ impl Sessions {
         self.last = self.last.max(Some(at));
     }
 
-    pub fn rows(mut self, watermark: i64) -> (Vec<Minute>, Vec<Open>) {
+    /// `opened_by` hears of the user of each session.
+    pub fn rows(mut self, watermark: i64, mut opened_by: impl FnMut(u32)) -> (Vec<Minute>, Vec<Open>) {
         let (mut changes, mut open) = (BTreeMap::<i64, Change>::new(), Vec::new());
-        for (user, signs) in &mut self.signs {
+        for (&user, signs) in &mut self.signs {
             // A sign-out comes before a sign-in of the same instant.
             signs.sort_unstable();
             let mut opened: Option<i64> = None;
@@ -55,9 +56,13 @@ impl Sessions {
                 match opened {
                     Some(since) if is_in && at >= since + TIMEOUT_MS => {
                         end(&mut changes, since, None);
+                        opened_by(user);
                         opened = Some(at);
                     }
-                    None if is_in => opened = Some(at),
+                    None if is_in => {
+                        opened_by(user);
+                        opened = Some(at);
+                    }
                     Some(since) if !is_in => {
                         end(&mut changes, since, Some(at).filter(|at| *at <= since + TIMEOUT_MS));
                         opened = None;
@@ -68,7 +73,7 @@ impl Sessions {
             if let Some(since) = opened {
                 end(&mut changes, since, None);
                 if since + TIMEOUT_MS > watermark {
-                    open.push(Open { user: *user, since });
+                    open.push(Open { user, since });
                 }
             }
         }
