@@ -97,8 +97,8 @@ impl Hello {
 enum ToMember {
     /// Come again later: this is why not now.
     Refused(String),
-    /// The run begins, under this number: what all must know.
-    Plan(u64, Box<crate::engine::Plan>),
+    /// The run begins, under this number: what all must know, and what they are to read.
+    Plan(u64, Box<crate::engine::Plan>, String),
     /// All are connected.
     Go,
     /// It is there; and whether the run was asked to stop.

@@ -39,6 +39,7 @@ use dataflows::state::Section;
 use dataflows::{Instant, Time};
 pub use follow::{Joining, Kept, Plan};
 pub use hearing::Hearing;
+pub use intake::Elsewhere;
 use lead::{Leader, WhenGone};
 pub use said::{Link, Said, Words, link};
 use std::collections::BTreeMap;
@@ -122,6 +123,8 @@ pub struct Resume {
 /// An epoch that is replayed.
 #[derive(Clone)]
 pub struct Replayed {
+    /// The start that journaled it.
+    pub by: u64,
     /// What was decided.
     pub entry: Entry,
     /// What was accepted then.
@@ -136,13 +139,13 @@ pub struct Replayed {
 pub type Readers = BTreeMap<String, &'static Reader>;
 
 impl Replayed {
-    /// An epoch as the journal has it.
+    /// An epoch as the journal has it, and the start that wrote it there.
     ///
     /// # Errors
     /// If it names a reason that this version does not know: its records would be decoded again, and perhaps accepted.
     pub fn new(
         catalogue: Catalogue,
-        entry: Entry,
+        (by, entry): (u64, Entry),
         (rules, readers): (Rules, Arc<Readers>),
     ) -> Result<Replayed, Obstacle> {
         let reason = |rejected: &Rejected| {
@@ -154,7 +157,7 @@ impl Replayed {
             })
         };
         let reasons = entry.rejected.iter().map(reason).collect::<Result<_, _>>()?;
-        Ok(Replayed { entry, rules, readers, reasons })
+        Ok(Replayed { by, entry, rules, readers, reasons })
     }
 
     /// By what records of a family are judged.
@@ -333,12 +336,12 @@ mod tests {
 
     #[test]
     fn a_reason_that_is_not_known_is_refused_and_not_decoded_anew() {
-        let known = Replayed::new(crate::families::all(), entry(["unreadable", "unknown_schema"]), Default::default())
-            .expect("known");
+        let journaled = (1, entry(["unreadable", "unknown_schema"]));
+        let known = Replayed::new(crate::families::all(), journaled, Default::default()).expect("known");
         let why = |offset| known.rejected("shop/0", offset).map(|rejection| rejection.reason);
         assert_eq!([3, 4, 5].map(why), [Some(Reason::UNREADABLE), None, Some(Reason::UNKNOWN_SCHEMA)]);
-        let refused =
-            Replayed::new(crate::families::all(), entry(["unreadable", "schema_withdrawn"]), Default::default());
+        let journaled = (1, entry(["unreadable", "schema_withdrawn"]));
+        let refused = Replayed::new(crate::families::all(), journaled, Default::default());
         let why = refused.err().expect("refused").to_string();
         for part in ["record 5 of `shop/0`", "epoch 4", "`reason` `schema_withdrawn`", "the version that", "--rebuild"]
         {

@@ -410,13 +410,7 @@ impl Plan {
             }));
         }
         // After the above, which knows the version that wrote it.
-        let mut judged = BTreeMap::new();
-        for (by, generation) in generations {
-            let readers = readers(&generation.model, &facts.model).map_err(|why| dir.refused(why))?;
-            judged.insert(by, (generation.rules, Arc::new(readers)));
-        }
-        let replayed = |(by, entry)| Replayed::new(catalogue, entry, judged[&by].clone());
-        let replay = journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| dir.refused(why))?;
+        let replay = replayed(catalogue, dir, journaled, &generations, &facts.model)?;
         Ok(Checked { snapshot: self.snapshot, replay, changed })
     }
 
@@ -452,6 +446,38 @@ impl Plan {
             journaled_by,
         })
     }
+}
+
+/// What is replayed by a process that does not lead: epochs, each with the start that journaled it. `model`: the files of the
+/// families that are declared now.
+///
+/// # Errors
+/// If the facts of a start cannot be read, or it accepted what this version cannot.
+pub fn replayed_elsewhere(
+    catalogue: Catalogue,
+    dir: &StateDir,
+    journaled: Vec<(u64, Entry)>,
+    model: &BTreeMap<String, String>,
+) -> Result<Vec<Replayed>, StateError> {
+    let by: BTreeSet<_> = journaled.iter().map(|(by, _)| *by).collect();
+    let generations = by.into_iter().map(|by| Ok((by, dir.generation(by)?))).collect::<Result<_, StateError>>()?;
+    replayed(catalogue, dir, journaled, &generations, model)
+}
+
+fn replayed(
+    catalogue: Catalogue,
+    dir: &StateDir,
+    journaled: Vec<(u64, Entry)>,
+    generations: &BTreeMap<u64, Generation>,
+    model: &BTreeMap<String, String>,
+) -> Result<Vec<Replayed>, StateError> {
+    let mut judged = BTreeMap::new();
+    for (by, generation) in generations {
+        let readers = readers(&generation.model, model).map_err(|why| dir.refused(why))?;
+        judged.insert(*by, (generation.rules.clone(), Arc::new(readers)));
+    }
+    let replayed = |(by, entry)| Replayed::new(catalogue, (by, entry), judged[&by].clone());
+    journaled.into_iter().map(replayed).collect::<Result<_, _>>().map_err(|why| dir.refused(why))
 }
 
 /// Why what a family was cannot become what it is, if it cannot.

@@ -242,7 +242,7 @@ pub struct Trouble {
 }
 
 /// How far reading is behind, of a topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lag {
     /// Which.
     pub topic: String,

@@ -18,7 +18,7 @@ use dataflows::{Instant as EventTime, Time};
 use examples::Examples;
 use fresh::Fresh;
 use parking_lot::Mutex;
-use processes::Processes;
+use processes::{Counted, Processes, Reading};
 use sinks::Sinks;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -197,20 +197,13 @@ impl Stats {
 
     /// Notes how far reading is behind, partition by partition.
     pub fn set_lag(&self, of_partitions: Vec<Lag>) {
-        let mut of_topics = BTreeMap::<String, Lag>::new();
-        for Lag { topic, records, read_to_ms } in of_partitions {
-            let known = of_topics.entry(topic.clone()).or_insert_with(|| Lag { topic, ..Lag::default() });
-            known.records += records;
-            // Of what was read to its end it says nothing.
-            let oldest = known.read_to_ms.into_iter().chain(read_to_ms.filter(|_| records > 0)).min();
-            known.read_to_ms = oldest;
-        }
-        *self.lag.lock() = of_topics.into_values().collect();
+        *self.lag.lock() = of_topics(of_partitions);
     }
 
-    /// How far reading is behind, topic by topic.
+    /// How far reading is behind, topic by topic, in all processes.
     pub fn lag(&self) -> Vec<Lag> {
-        self.lag.lock().clone()
+        let elsewhere = self.processes.reading_elsewhere().into_iter().flat_map(|reading| reading.lag);
+        of_topics(self.lag.lock().iter().cloned().chain(elsewhere).collect())
     }
 
     /// Notes why the start goes no further, or that it does.
@@ -222,7 +215,12 @@ impl Stats {
     /// What does not answer as it should, what was last said of it, and since when.
     pub fn troubles(&self) -> Vec<Trouble> {
         let starting = self.starting.lock().clone();
-        let troubles = self.troubles.lock().clone();
+        let mut troubles = self.troubles.lock().clone();
+        for other in self.processes.reading_elsewhere().into_iter().flat_map(|reading| reading.troubles) {
+            if troubles.iter().all(|known| known.of != other.of) {
+                troubles.push(other);
+            }
+        }
         starting.into_iter().chain(troubles).collect()
     }
 
@@ -233,7 +231,11 @@ impl Stats {
 
     /// The families of which every partition is silent that takes part in the watermark, and since when: it stands.
     pub fn silent_since(&self) -> BTreeMap<&'static str, i64> {
-        self.silent_since.lock().clone()
+        let mut silent = self.silent_since.lock().clone();
+        for reading in self.processes.reading_elsewhere() {
+            silent.retain(|family, _| reading.silent.contains(*family));
+        }
+        silent
     }
 
     /// The watermarks of the last commit.
@@ -254,6 +256,11 @@ impl Stats {
     /// What is waited for that is unavailable: by sources, and sinks.
     pub fn waits_for(&self) -> Vec<String> {
         let mut all = self.waits_for.lock().clone();
+        for other in self.processes.reading_elsewhere().into_iter().flat_map(|reading| reading.waits_for) {
+            if !all.contains(&other) {
+                all.push(other);
+            }
+        }
         all.extend(self.journal_away());
         all.extend(self.sinks.away());
         all
@@ -278,6 +285,45 @@ impl Stats {
             *sums.entry(*name).or_default() += count;
             sums
         })
+    }
+
+    /// What this process has counted of what it reads.
+    pub fn counted(&self) -> Counted {
+        Counted {
+            topics: self.sources.all().into_iter().map(|of| (of.topic, of.records)).collect(),
+            reasons: self.reasons().into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            masked: self.masked.load(Relaxed),
+            elsewhere: self.elsewhere.load(Relaxed),
+        }
+    }
+
+    /// How reading goes in this process.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            waits_for: self.waits_for.lock().clone(),
+            troubles: self.troubles.lock().clone(),
+            lag: self.lag.lock().clone(),
+            silent: self.silent_since.lock().keys().map(|family| (*family).to_owned()).collect(),
+        }
+    }
+
+    /// Adds what another process has counted since it was heard of. `reason`: a reason by its code.
+    pub fn count_elsewhere(&self, before: &Counted, now: &Counted, reason: impl Fn(&str) -> Option<Reason>) {
+        let news = |before: &BTreeMap<String, u64>, (name, count): (&String, &u64)| {
+            count.saturating_sub(before.get(name).copied().unwrap_or_default())
+        };
+        for of in &now.topics {
+            let read = news(&before.topics, of);
+            self.records.fetch_add(read, Relaxed);
+            self.sources.add(of.0, read);
+        }
+        for of in &now.reasons {
+            let (rejected, Some(reason)) = (news(&before.reasons, of), reason(of.0)) else { continue };
+            self.rejected.fetch_add(rejected, Relaxed);
+            *self.reasons.lock().entry(reason.code()).or_default() += rejected;
+        }
+        self.masked.fetch_add(now.masked.saturating_sub(before.masked), Relaxed);
+        self.elsewhere.fetch_add(now.elsewhere.saturating_sub(before.elsewhere), Relaxed);
     }
 
     /// A snapshot was published: its epoch and clock, how many records and bytes.
@@ -341,5 +387,49 @@ impl Stats {
         self.committed_up_to(commit.epoch);
         let (epoch, clock_ms, watermarks) = (commit.epoch, commit.clock_ms, commit.watermarks.clone());
         *self.last_commit.lock() = LastCommit { epoch, clock_ms, watermarks };
+    }
+}
+
+/// How far reading is behind, of topics, as it is of partitions.
+fn of_topics(of_partitions: Vec<Lag>) -> Vec<Lag> {
+    let mut of_topics = BTreeMap::<String, Lag>::new();
+    for Lag { topic, records, read_to_ms } in of_partitions {
+        let known = of_topics.entry(topic.clone()).or_insert_with(|| Lag { topic, ..Lag::default() });
+        known.records += records;
+        // Of what was read to its end it says nothing.
+        let oldest = known.read_to_ms.into_iter().chain(read_to_ms.filter(|_| records > 0)).min();
+        known.read_to_ms = oldest;
+    }
+    of_topics.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_counted_is_counted_once() {
+        let (own, other) = (Stats::default(), Stats::default());
+        for stats in [&own, &other] {
+            stats.sources.set([("a".to_owned(), "shop"), ("b".to_owned(), "shop")].into_iter());
+        }
+        own.read(2, [0, 0].into_iter());
+        let mut before = Counted::default();
+        for _ in 0..2 {
+            other.read(2, [0, 1].into_iter());
+            other.reject(Reason::UNREADABLE);
+            let now = other.counted();
+            own.count_elsewhere(&before, &now, |code| Some(Reason::UNREADABLE).filter(|reason| reason.code() == code));
+            before = now;
+        }
+        let read: Vec<_> = own.sources.all().into_iter().map(|of| of.records).collect();
+        assert_eq!((read, own.records.load(Relaxed)), (vec![4, 2], 6));
+        assert_eq!((own.rejected.load(Relaxed), own.reasons().into_values().sum::<u64>()), (2, 2));
+    }
+
+    #[test]
+    fn a_topic_is_as_far_behind_as_its_partitions_in_all_processes() {
+        let lag = |records, read_to_ms| Lag { topic: "a".to_owned(), records, read_to_ms };
+        assert_eq!(of_topics(vec![lag(3, Some(20)), lag(0, Some(10)), lag(4, Some(15))]), [lag(7, Some(15))]);
     }
 }

@@ -145,6 +145,29 @@ fn signal(all: &[Option<Process>], to: usize, signal: &str) {
     assert!(Command::new("kill").args([signal, &id]).status().expect("runs").success());
 }
 
+#[test]
+fn a_run_that_goes_on_with_what_is_new_goes_on_with_all_processes() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, "1000");
+    let mut all = begun(folder, 3, "rotated.db");
+    let events = folder.join("shop/events.jsonl");
+    let lines = std::fs::read_to_string(&events).expect("events");
+    std::fs::rename(&events, folder.join("shop/events.jsonl.1")).expect("renamed");
+    // What was renamed is read to its end, and then the file that has its name: another run, of the same processes.
+    std::fs::write(&events, lines.lines().take(400).map(|line| format!("{line} \n")).collect::<String>())
+        .expect("written");
+    let asks = ["status", "--warehouse", "rotated.db", "--wait-for", "events.jsonl/1=401", "--timeout", "5"];
+    while said(&deltamart(folder, &asks)).0 != Some(0) {
+        assert!(!all.iter_mut().flatten().any(Process::has_ended), "a process has ended");
+    }
+    signal(&all, 2, "-TERM");
+    for process in all.into_iter().flatten() {
+        let (code, text) = process.ended();
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
 /// Asks for the status until the others wait for process 1, or do not; what the status says of it then.
 fn until_it_is_slow(folder: &Path, all: &mut [Option<Process>], is_slow: bool) -> serde_json::Value {
     loop {
@@ -224,6 +247,7 @@ fn strangers_are_turned_away_and_who_is_different_is_named() {
     for (arguments, why) in [
         (&["-w", "2"][..], "it has another secret than this process"),
         (&["-w", "1", knows[0], knows[1]], "has 1 workers, and ours has 2"),
+        (&["-w", "2", knows[0], knows[1], "--set", "rules.age=[1, 50]"], "was given other settings or another model"),
     ] {
         let mut different = Process::start(folder, [2, 1], arguments);
         let says = different.0.as_mut().and_then(|child| child.stderr.as_mut()).expect("piped");

@@ -70,7 +70,7 @@ impl Meeting {
         Ok(Gathered { links: Arc::new(links.into_iter().map(|(process, link)| (process, Mutex::new(link))).collect()) })
     }
 
-    /// Tells all the plan, connects all workers, and has the others heard from then on.
+    /// Tells all the plan and what they are to read, connects all workers, and has the others heard from then on.
     ///
     /// # Errors
     /// If one of them is lost meanwhile.
@@ -78,7 +78,7 @@ impl Meeting {
         &self,
         gathered: &Gathered,
         run: u64,
-        plan: &Plan,
+        (plan, reads): (&Plan, &str),
         hearings: Vec<Hearing>,
     ) -> Result<Mesh, EngineError> {
         let Company { hosts, workers, peer_timeout, meet_timeout, slow_after, .. } = &self.company;
@@ -88,7 +88,7 @@ impl Meeting {
         };
         for (process, link) in gathered.links.iter() {
             let mut link = link.lock();
-            let told = frame::write(&mut *link, &ToMember::Plan(run, Box::new(plan.clone())));
+            let told = frame::write(&mut *link, &ToMember::Plan(run, Box::new(plan.clone()), reads.to_owned()));
             told.map_err(|error| lost(*process, error))?;
         }
         let until = Instant::now() + *meet_timeout;

@@ -4,11 +4,9 @@ use super::door::{Door, knock};
 use super::frame::{self, MESSAGE_MAX};
 use super::greeting::Wants;
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
-use crate::engine::{self, Joining, Kept, Mesh, Options, Plan, Said, Words, when_a_socket_is_lost};
-use crate::state_dir::StateDir;
+use crate::engine::{self, Joining, Mesh, Plan, Said, Words, when_a_socket_is_lost};
 use crate::stats::Stats;
 use crate::stats::processes::Pulses;
-use dataflows::state::Section;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,10 +19,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a process needs that computes with the one that leads.
 pub struct Following<'a> {
-    /// How it runs.
-    pub options: &'a Options,
-    /// Opens the place where state is kept.
-    pub opens: &'a dyn Fn(&Kept) -> Result<StateDir, String>,
+    /// Opens what it brings along: by the plan, and by what it is to read.
+    pub joins: &'a dyn Fn(&Plan, &str) -> Result<Joining, String>,
     /// Set, the run is asked to stop.
     pub stop: &'a Arc<AtomicBool>,
     /// Is told what happens.
@@ -41,12 +37,12 @@ pub fn follow(company: &Company, following: &Following) -> Result<(), String> {
     let door = Door::open(company)?;
     loop {
         says(&format!("process {process} of {}: waits for process 0 at {}", hosts.len(), hosts[0]));
-        let (mut link, run, plan) = meet(company, stop)?;
+        let (mut link, run, plan, reads) = meet(company, stop)?;
         let until = Instant::now() + company.meet_timeout;
         let lost = |error: &std::io::Error| format!("process 0 ({}) is gone: {}", hosts[0], silence(error));
         let Ok(connected) = mesh::connect(company, &door, run, until) else { continue };
-        let (dir, state) = match restored(company, following, &plan) {
-            Ok(restored) => restored,
+        let joining = match (following.joins)(&plan, &reads) {
+            Ok(joining) => joining,
             Err(why) => {
                 frame::write(&mut link, &ToLeader::Failed(why.clone())).map_err(|error| lost(&error))?;
                 return Err(why);
@@ -63,22 +59,11 @@ pub fn follow(company: &Company, following: &Following) -> Result<(), String> {
             }
         }
         says(&format!("process {process} of {}: computes", hosts.len()));
-        let (process, options) = (*process, following.options.clone());
-        let joining = Joining { process, options, dir, state, stops: Arc::default(), stats: Arc::default() };
         match compute(company, link, &plan, connected, joining, stop)? {
             Ending::Again => {}
             Ending::Over => return Ok(()),
         }
     }
-}
-
-/// Where this process writes its parts of snapshots, and what it reads of what was held before.
-fn restored(company: &Company, following: &Following, plan: &Plan) -> Result<(Option<StateDir>, Vec<Section>), String> {
-    let Some(kept) = plan.kept() else { return Ok((None, Vec::new())) };
-    let dir = (following.opens)(kept)?;
-    let (catalogue, threads) = (following.options.commit.catalogue, company.workers.clamp(1, 8));
-    let state = plan.read(company.process, catalogue, &dir, threads).map_err(|error| error.to_string())?;
-    Ok((Some(dir), state))
 }
 
 /// How a run ended.
@@ -95,7 +80,7 @@ enum Heard {
 }
 
 /// Reaches the process that leads, and waits until it says what to do.
-fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Plan>), String> {
+fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Plan>, String), String> {
     let Company { hosts, meet_timeout, .. } = company;
     let until = Instant::now() + *meet_timeout;
     let hello = Hello::of(company, &build());
@@ -110,7 +95,7 @@ fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Pla
                 let left = until.saturating_duration_since(Instant::now()).max(BEAT);
                 link.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
                 match frame::read(&mut link, MESSAGE_MAX) {
-                    Ok(ToMember::Plan(run, plan)) => return Ok((link, run, plan)),
+                    Ok(ToMember::Plan(run, plan, reads)) => return Ok((link, run, plan, reads)),
                     Ok(ToMember::Refused(why)) => why,
                     Ok(ToMember::Go | ToMember::Beat { .. } | ToMember::Gone(_) | ToMember::Ended { .. }) => {
                         "it speaks of a run that it has not told us of".to_owned()
@@ -179,7 +164,13 @@ fn speak(mut link: TcpStream, said: &Words, stats: &Stats, stop: &AtomicBool) {
     loop {
         let left = beats.saturating_duration_since(Instant::now());
         let words = match said.within(left) {
-            Ok(said) => Some(ToLeader::Said(said)),
+            Ok(said) => {
+                // What was counted until then is heard before the end of it.
+                if matches!(said, Said::Reached(_, None)) {
+                    beats = Instant::now();
+                }
+                Some(ToLeader::Said(said))
+            }
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(left);
@@ -193,7 +184,7 @@ fn speak(mut link: TcpStream, said: &Words, stats: &Stats, stop: &AtomicBool) {
             ToLeader::Beat(pulses.next(stats))
         });
         // Whoever listens to this link says that it is gone.
-        if [words, asks, beat].into_iter().flatten().any(|message| frame::write(&mut link, &message).is_err()) {
+        if [beat, words, asks].into_iter().flatten().any(|message| frame::write(&mut link, &message).is_err()) {
             return;
         }
     }

@@ -6,7 +6,7 @@ use super::waiting::insist;
 use super::{IN_MEMORY, Refused, watched};
 use crate::config::Config;
 use crate::config::kafka::Format;
-use crate::engine::partition_name;
+use crate::engine::{Elsewhere, partition_name};
 use crate::instant;
 use crate::kafka::KafkaError;
 use crate::kafka::cluster::{Cluster, KnownPartitions};
@@ -17,7 +17,7 @@ use crate::kafka::watch::Watch;
 use crate::recovery::Past;
 use crate::simulate::{SAMPLE, Simulator, items_of};
 use crate::source::follow::Follow;
-use crate::source::kafka::{self, Mode};
+use crate::source::kafka::{self, Mode, Share};
 use crate::source::lines::Lines;
 use crate::source::movies::Movies;
 use crate::source::sniff::Kind;
@@ -28,6 +28,7 @@ use crate::state_dir::StateDir;
 use crate::stats::Stats;
 use anyhow::Result;
 use dataflows::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,12 +40,56 @@ pub(super) struct Inputs {
     pub sources: Vec<Box<dyn Source>>,
     /// What is read of Kafka.
     pub cluster: Option<Cluster>,
+    /// What of that each of the other processes reads.
+    pub shares: Vec<Allotted>,
     /// Dropped, it does not look for new partitions any more.
     pub watch: Option<Watch>,
 }
 
+/// What another process reads, as it is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Allotted {
+    share: Share,
+    /// Events from this instant on are taken.
+    since: Instant,
+    is_anew: bool,
+}
+
+impl Allotted {
+    /// The sources as all processes number them.
+    fn elsewhere(&self, process: usize, workers: usize) -> Vec<Elsewhere> {
+        let takes = (self.since, Instant::MAX);
+        let groups = self.share.grouped(workers).into_iter();
+        groups.map(|group| Elsewhere::racing(process, group.into_iter(), takes)).collect()
+    }
+
+    /// Opens what is to be read, of a state.
+    pub(super) fn open(self, config: &Config, dir: Option<&StateDir>) -> Result<Vec<Box<dyn Source>>> {
+        let registry = registry(config, dir, self.is_anew)?;
+        let read = self.share.sources(&config.kafka, registry.as_ref(), config.workers).map_err(refused)?;
+        Ok(read.into_iter().map(|source| since(source, self.since)).collect())
+    }
+}
+
+/// Of a source what happened from an instant on.
+fn since(source: Box<dyn Source>, since: Instant) -> Box<dyn Source> {
+    if since == Instant::MIN { source } else { Box::new(Span::new(source, since, Instant::MAX)) }
+}
+
+/// The registry, if payloads need one.
+fn registry(config: &Config, dir: Option<&StateDir>, is_anew: bool) -> Result<Option<Arc<Registry>>> {
+    match config.kafka.format {
+        Format::Avro => {
+            let registry = Registry::with(&config.registry, dir, is_anew, Clock::default());
+            Ok(Some(Arc::new(registry.map_err(refused)?)))
+        }
+        Format::Json | Format::JsonSchema => Ok(None),
+    }
+}
+
 impl Inputs {
-    /// Opens everything, of a state if there is any; waits for brokers that are unavailable until it is told to stop.
+    /// Opens everything that process 0 of so many reads, of a state if there is any; waits for brokers that are unavailable until
+    /// it is told to stop.
     /// Calls `grown` when there are more partitions than were opened, or a file that is followed is another one.
     pub(super) fn open(
         config: &Config,
@@ -52,10 +97,10 @@ impl Inputs {
         past: &Past,
         dir: Option<&StateDir>,
         begin: Begin,
-        (stop, stats): (&AtomicBool, &Stats),
+        (stop, stats, processes): (&AtomicBool, &Stats, usize),
         grown: impl Fn() + Send + 'static,
     ) -> Result<Inputs> {
-        let from_files = |sources| Inputs { sources, cluster: None, watch: None };
+        let from_files = |sources| Inputs { sources, cluster: None, shares: Vec::new(), watch: None };
         if let Some(watched) = &named.watched {
             return Ok(from_files(watched::sources(config, (named, watched), past, dir, begin)?));
         }
@@ -76,14 +121,8 @@ impl Inputs {
             // An event may be dated after its record, by as much as a clock may be fast.
             kafka_config.start = instant::show(until - config.rules.time.max_future);
         }
-        let registry = match config.kafka.format {
-            Format::Avro => {
-                let is_anew = matches!(begin, Begin::Again { .. });
-                let registry = Registry::with(&config.registry, dir, is_anew, Clock::default());
-                Some(Arc::new(registry.map_err(refused)?))
-            }
-            Format::Json | Format::JsonSchema => None,
-        };
+        let is_anew = matches!(begin, Begin::Again { .. });
+        let registry = registry(config, dir, is_anew)?;
         let known = KnownPartitions {
             begins: past.begins.clone(),
             identities: past.identities.clone(),
@@ -98,23 +137,31 @@ impl Inputs {
             tracing::warn!("Kafka: there is no topic `{topic}`; it is read from its beginning when it comes to be");
         }
         let mode = Mode { to_end: named.to_end, follows: named.backfill_until.is_some() };
-        let read = kafka::sources(&kafka_config, &cluster, registry.as_ref(), config.workers, mode).map_err(refused)?;
-        let since = named.backfill_until.unwrap_or(Instant::MIN);
-        sources.extend(read.into_iter().map(|source| -> Box<dyn Source> {
-            match named.backfill_until {
-                None => source,
-                Some(_) => Box::new(Span::new(source, since, Instant::MAX)),
-            }
-        }));
+        let own = cluster.of(0, processes);
+        let read = kafka::sources(&kafka_config, &own, registry.as_ref(), config.workers, mode).map_err(refused)?;
+        let from = named.backfill_until.unwrap_or(Instant::MIN);
+        sources.extend(read.into_iter().map(|source| since(source, from)));
+        let share = |process| Share::of(&cluster, (process, processes), mode);
+        let shares: Vec<_> =
+            (1..processes).map(|process| Allotted { share: share(process), since: from, is_anew }).collect();
+        let idle = shares.iter().filter(|allotted| allotted.share.is_empty()).count();
+        if idle > 0 {
+            tracing::warn!("Kafka: {idle} of {processes} processes have no partition to read, and only compute");
+        }
         let watch =
             // What is in memory only could not go on.
             if named.to_end || config.warehouse == Path::new(IN_MEMORY) { None } else { Some(Watch::start(&config.kafka, &cluster, grown).map_err(refused)?) };
-        Ok(Inputs { sources, cluster: Some(cluster), watch })
+        Ok(Inputs { sources, cluster: Some(cluster), shares, watch })
     }
 
     /// Where each partition is read from if nothing of it was journaled.
     pub(super) fn begins(&self) -> BTreeMap<String, i64> {
         self.cluster.as_ref().map(|cluster| cluster.begins.clone()).unwrap_or_default()
+    }
+
+    /// What the other processes read, as all of them number it.
+    pub(super) fn elsewhere(&self, workers: usize) -> Vec<Elsewhere> {
+        (1..).zip(&self.shares).flat_map(|(process, share)| share.elsewhere(process, workers)).collect()
     }
 
     /// What makes each partition the log it is.
@@ -125,22 +172,21 @@ impl Inputs {
             let of = |(n, found): (usize, Partition)| Some((partition_name(&found), source.identity(n as u32)?));
             identities.extend(numbered.filter_map(of));
         }
+        identities.extend(self.cluster.iter().flat_map(|cluster| cluster.identities.clone()));
         identities
     }
 
     /// The family of each partition.
     pub(super) fn families(&self) -> BTreeMap<String, String> {
         let partitions = self.sources.iter().flat_map(|source| source.partitions());
-        partitions.map(|found| (partition_name(&found), found.family.name().to_owned())).collect()
+        let own = partitions.map(|found| (partition_name(&found), found.family.name().to_owned()));
+        let of_cluster = self.cluster.iter().flat_map(|cluster| &cluster.partitions);
+        own.chain(of_cluster.map(|found| (found.name(), found.family().name().to_owned()))).collect()
     }
 
     /// The names of the partitions.
     pub(super) fn partitions(&self) -> Vec<String> {
-        self.sources
-            .iter()
-            .flat_map(|source| source.partitions())
-            .map(|found: Partition| partition_name(&found))
-            .collect()
+        self.families().into_keys().collect()
     }
 }
 

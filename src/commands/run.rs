@@ -163,6 +163,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// How many processes there are.
+    fn processes(&self) -> usize {
+        self.together.as_ref().map_or(1, Together::processes)
+    }
+
     fn began(&self, pipeline_id: &str, generation: u64) {
         if let Some(server) = self.server {
             server.began(Start { pipeline_id: pipeline_id.to_owned(), generation });
@@ -186,7 +191,8 @@ impl Run<'_> {
 
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
-        let inputs = Inputs::open(self.config, self.named, past, dir, begin, (signalled, &self.stats), move || {
+        let told = (signalled, &*self.stats, self.processes());
+        let inputs = Inputs::open(self.config, self.named, past, dir, begin, told, move || {
             grown.store(true, Release);
             stop.store(true, Release);
         })?;
@@ -219,7 +225,7 @@ impl Run<'_> {
         let mut facts = self.facts(&inputs, past, &options.lanes);
         let mut sinks = sinks::all(self.config, sink, signalled, &self.stats)?;
         let (identities, threads) = (inputs.identities(), self.config.workers.clamp(1, 8));
-        let restoring = Restoring { processes: self.together.as_ref().map_or(1, Together::processes), threads };
+        let restoring = Restoring { processes: self.processes(), threads };
         let held = |error: &StartError| matches!(error, StartError::Sink(SinkError::Unavailable(_)));
         let due = insist(signalled, &self.stats, held, || {
             let (facts, meaning) = ((&facts, &identities), &|lanes: &[Lane]| self.meaning(lanes));
@@ -404,11 +410,12 @@ impl Run<'_> {
         let stats = Arc::clone(&self.stats);
         let watch = Progress::start(&stats);
         let dir = keep.as_ref().map(|keep| keep.dir.clone());
-        let Inputs { sources, watch: partitions, .. } = inputs;
+        let elsewhere = inputs.elsewhere(self.config.workers);
+        let Inputs { sources, shares, watch: partitions, .. } = inputs;
         let stop = Arc::clone(&self.stop);
         let job = Job { sources, sinks, keep, options, resume, stop, stats: Arc::clone(&stats) };
         let ended = match &self.together {
-            Some(together) => together.run(job, || self.grown.load(Acquire)),
+            Some(together) => together.run(job, (elsewhere, &shares), || self.grown.load(Acquire)),
             None => engine::run(job),
         };
         drop(partitions);

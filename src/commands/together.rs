@@ -1,5 +1,6 @@
 //! A run of several processes.
 
+use super::inputs::Allotted;
 use super::{IN_MEMORY, Refused, options, stop_on_signals};
 use crate::cli::RunArgs;
 use crate::cluster::lead::{Gathered, Meeting};
@@ -7,15 +8,19 @@ use crate::cluster::member::{self, Following};
 use crate::cluster::{Company, Secret};
 use crate::config::Config;
 use crate::config::{Loaded, Origin, hosts, secret};
-use crate::engine::{self, Ended, EngineError, Job, Kept};
-use crate::families::all;
+use crate::engine::{self, Elsewhere, Ended, EngineError, Job, Joining, Kept};
+use crate::families::{all, declared};
 use crate::fingerprint;
+use crate::recovery::replayed_elsewhere;
+use crate::rules::{Rules, journaled};
 use crate::sink::MadeBy;
 use crate::state_dir::StateDir;
 use crate::store;
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
@@ -60,19 +65,30 @@ pub(super) fn company(config: &Config, arguments: &RunArgs) -> Result<Option<Com
         workers: config.workers,
         listen: cluster.listen.clone(),
         secret,
-        settings: settings(config),
+        settings: settings(config)?,
         peer_timeout: ms(cluster.peer_timeout),
         meet_timeout: ms(cluster.meet_timeout),
         slow_after: ms(cluster.slow_after),
     }))
 }
 
-/// A sum of what the dataflow is built of: processes that differ in it cannot compute together.
-fn settings(config: &Config) -> u32 {
+/// What records are judged by, as it is written down.
+#[derive(Serialize)]
+struct Judged {
+    #[serde(with = "journaled")]
+    rules: Rules,
+}
+
+/// A sum of what the dataflow is built of, and of what is made of a record: processes that differ in it cannot compute together.
+fn settings(config: &Config) -> Result<u32> {
     let lanes = options(config, MadeBy::Run).lanes;
     let families: Vec<_> = lanes.iter().map(|lane| lane.family.clone()).collect();
-    let built: Vec<_> = families.iter().map(|family| (family.family().name(), family.lane())).collect();
-    crc32fast::hash(format!("{:?} {built:?}", fingerprint::of(all(), &families)).as_bytes())
+    let built = lanes.iter().map(|lane| (lane.family.family().name(), lane.family.lane(), lane.idle_timeout_ms));
+    let built: Vec<_> = built.collect();
+    let judged = serde_json::to_string(&Judged { rules: config.rules.clone() })?;
+    let (format, archived) = (config.kafka.format, &config.archive.topics);
+    let print = fingerprint::of(all(), &families);
+    Ok(crc32fast::hash(format!("{print:?} {built:?} {judged} {format:?} {archived:?}").as_bytes()))
 }
 
 /// Computes with the process that leads, until it ends.
@@ -88,13 +104,30 @@ pub(super) fn follow(loaded: &Loaded, arguments: &RunArgs, company: &Company) ->
     }
     let signalled = stop_on_signals()?;
     let following = Following {
-        options: &options(config, MadeBy::Run),
-        opens: &|kept| state_of(config, kept),
+        joins: &|plan, told| joining(config, company.process, plan, told).map_err(|error| format!("{error:#}")),
         stop: &signalled,
         says: &|what| drop(crate::shown::say(what)),
     };
     let followed = member::follow(company, &following);
     followed.map_err(|why| anyhow::anyhow!("{why}; what was committed is whole"))
+}
+
+/// What this process brings along: what it reads of the state, and of what all read.
+fn joining(config: &Config, process: usize, plan: &engine::Plan, told: &str) -> Result<Joining> {
+    let options = options(config, MadeBy::Run);
+    let catalogue = options.commit.catalogue;
+    let (mut dir, mut state, mut replay) = (None, Vec::new(), Vec::new());
+    if let Some(kept) = plan.kept() {
+        let place = state_of(config, kept).map_err(anyhow::Error::msg)?;
+        state = plan.read(process, catalogue, &place, config.workers.clamp(1, 8))?;
+        let model = declared().iter().map(|it| (it.family.raw_table().name().to_owned(), it.text.to_owned()));
+        replay = replayed_elsewhere(catalogue, &place, plan.journaled().to_vec(), &model.collect())?;
+        dir = Some(place);
+    }
+    let shares: Vec<Allotted> = serde_json::from_str(told).context("what is to be read was not understood")?;
+    let own = process.checked_sub(1).and_then(|place| shares.into_iter().nth(place));
+    let sources = own.map(|own| own.open(config, dir.as_ref())).transpose()?.unwrap_or_default();
+    Ok(Joining { process, options, dir, state, sources, replay, stops: Arc::default(), stats: Arc::default() })
 }
 
 /// The state of the process that leads, as this one reaches it: under its own name for it, or else under that of the other.
@@ -152,14 +185,20 @@ impl Together<'_> {
         self.meeting.processes()
     }
 
-    /// Does a job with them.
-    pub(super) fn run(&self, job: Job, goes_on: impl Fn() -> bool) -> Result<Ended, EngineError> {
+    /// Does a job with them; what they read is told them.
+    pub(super) fn run(
+        &self,
+        job: Job,
+        (elsewhere, shares): (Vec<Elsewhere>, &[Allotted]),
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Ended, EngineError> {
         let Some(gathered) = self.gathered.take() else {
             return Err(EngineError::Thread("the other processes have ended already".to_owned()));
         };
         let number = job.keep.as_ref().map_or(0, |keep| keep.generation);
-        let begin = |plan: &engine::Plan, hearings| self.meeting.begin(&gathered, number, plan, hearings);
-        let ended = engine::lead(job, self.meeting.processes(), begin);
+        let told = serde_json::to_string(shares).map_err(|error| EngineError::Thread(error.to_string()))?;
+        let begin = |plan: &engine::Plan, hearings| self.meeting.begin(&gathered, number, (plan, &told), hearings);
+        let ended = engine::lead(job, elsewhere, self.meeting.processes(), begin);
         match &ended {
             Ok(_) => gathered.end(self.goes_on.get() || goes_on()),
             Err(why) => gathered.give_up(&format!("process 0 has ended: {why}")),

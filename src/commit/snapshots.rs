@@ -18,8 +18,8 @@ use std::sync::mpsc::{Receiver, Sender};
 pub enum Piece {
     /// By a worker of this process.
     Share(Share),
-    /// All parts of another process are there, and what makes each partition the log that it reads.
-    Others(Vec<PartEntry>, BTreeMap<String, String>),
+    /// All parts of another process are there.
+    Others(Vec<PartEntry>),
     /// The epoch is journaled: this is known after it.
     Taken(StreamPosition),
     /// No more snapshots.
@@ -47,7 +47,6 @@ pub type Identities = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 struct Taking {
     own: Option<Vec<PartEntry>>,
     others: Vec<Vec<PartEntry>>,
-    identities: BTreeMap<String, String>,
     known: Option<StreamPosition>,
 }
 
@@ -90,10 +89,7 @@ impl Writer<'_> {
                     taking.own = Some(all);
                 }
             }
-            Piece::Others(parts, identities) => {
-                taking.others.push(parts);
-                taking.identities.extend(identities);
-            }
+            Piece::Others(parts) => taking.others.push(parts),
             Piece::Taken(known) => taking.known = Some(known),
             Piece::Over => {}
         }
@@ -102,12 +98,10 @@ impl Writer<'_> {
     }
 
     fn publish(&mut self) -> Result<(), StateError> {
-        let Taking { own, mut others, identities: of_others, known } = std::mem::take(&mut self.taking);
+        let Taking { own, mut others, known } = std::mem::take(&mut self.taking);
         let (Some(own), Some(known)) = (own, known) else { return Ok(()) };
         // In an order that does not depend on who was first.
         others.sort_by(|one, other| one.iter().map(|part| &part.key).cmp(other.iter().map(|part| &part.key)));
-        let mut identities = (self.facts.identities)();
-        identities.extend(of_others);
         let manifest = Manifest {
             epoch: known.epoch,
             generation: self.facts.generation,
@@ -118,7 +112,7 @@ impl Writer<'_> {
             largest: known.largest,
             second: known.second,
             quality: known.quality,
-            identities,
+            identities: (self.facts.identities)(),
             fingerprint: self.facts.fingerprint.clone(),
             parts: std::iter::once(own).chain(others).flatten().collect(),
         };

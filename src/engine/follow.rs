@@ -3,8 +3,10 @@
 use super::intake::{Elsewhere, Given, Intake, Reads};
 use super::said::{Link, Outbox, Said};
 use super::shared::{Shared, archived};
-use super::{EngineError, Lane, Options, Resume};
+use super::{EngineError, Lane, Options, Replayed, Resume};
 use crate::commit::{Carrier, SaysOfParts, Signals, Whose, Written, write_parts};
+use crate::source::Source;
+use crate::state_dir::journal::Entry;
 use crate::state_dir::obstacle::Obstacle;
 use crate::state_dir::snapshot::PartEntry;
 use crate::state_dir::{StateDir, StateError};
@@ -34,11 +36,31 @@ pub struct Plan {
     pub(super) readers: usize,
     /// Where state is kept, if it is.
     pub(super) kept: Option<Kept>,
+    /// The positions from which partitions are read on.
+    pub(super) positions: BTreeMap<String, i64>,
+    /// Epochs that are replayed, each with the start that journaled it.
+    #[serde(with = "as_json")]
+    pub(super) journaled: Vec<(u64, Entry)>,
     /// Where what was held before is, which each of the others reads.
     pub(super) parts: Vec<Vec<PartEntry>>,
     /// What is read, and by whom, in the order in which all number it.
     pub(super) sources: Vec<Elsewhere>,
     pub(super) lanes: Vec<OfLane>,
+}
+
+/// What is written down as JSON is made for it.
+mod as_json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(value).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// Where state is kept, as the process that leads knows it.
@@ -78,7 +100,7 @@ impl Kept {
     pub fn is_another(&self, place: &str) -> String {
         let ours = &self.place;
         format!(
-            "`{place}` is not where process 0 keeps its state (`{ours}`): in `state_dir` name a bucket, or a folder that all \
+            "`{place}` on this host is not where process 0 keeps its state (`{ours}`): in `state_dir` name a bucket, or a folder that all \
              processes have"
         )
     }
@@ -94,6 +116,10 @@ pub struct Joining {
     pub dir: Option<StateDir>,
     /// What it has read of what was held before.
     pub state: Vec<Section>,
+    /// What it reads, none of it before anything else.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What is replayed.
+    pub replay: Vec<Replayed>,
     /// Set, the run was asked to stop: what is unavailable is not waited for any longer than its grace.
     pub stops: Arc<AtomicBool>,
     /// What it counts.
@@ -144,6 +170,11 @@ impl OfLane {
 }
 
 impl Plan {
+    /// Epochs that are replayed, each with the start that journaled it.
+    pub fn journaled(&self) -> &[(u64, Entry)] {
+        &self.journaled
+    }
+
     /// Where state is kept, if it is.
     pub fn kept(&self) -> Option<&Kept> {
         self.kept.as_ref()
@@ -177,19 +208,34 @@ impl Plan {
     }
 }
 
-/// What the workers share of a process that does not lead, and the thread that writes its parts of snapshots. `resume`: what it
-/// needs to read again what was read before.
+/// The sources of all processes as a process numbers them, of which these are its own.
+fn given(plan: &Plan, process: usize, own: Vec<Box<dyn Source>>) -> Result<Vec<Given>, EngineError> {
+    let mut own = own.into_iter();
+    let of = |there: &Elsewhere| {
+        if there.process != process {
+            return Some(Given::There(there.clone()));
+        }
+        own.next().filter(|source| Elsewhere::of(process, &**source) == *there).map(Given::Here)
+    };
+    let given = plan.sources.iter().map(of).collect::<Option<Vec<_>>>();
+    given.filter(|_| own.next().is_none()).ok_or_else(|| {
+        EngineError::Thread(format!("process {process} would read other partitions than those that process 0 gave it"))
+    })
+}
+
+/// What the workers share of a process that does not lead, and the thread that writes its parts of snapshots.
 pub(super) fn shared(
     plan: &Plan,
-    given: Vec<Given>,
-    resume: Resume,
     joining: Joining,
     link: Link,
 ) -> Result<(Shared, Option<JoinHandle<()>>), EngineError> {
-    let Joining { process, options, dir, state, stops, stats } = joining;
+    let Joining { process, options, dir, state, sources, replay, stops, stats } = joining;
+    let given = given(plan, process, sources)?;
+    let resume = Resume { epoch: plan.epoch, positions: plan.positions.clone(), replay, ..Resume::default() };
     let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
     let replay: Vec<_> = resume.replay.iter().map(|replayed| replayed.entry.clone()).collect();
     let intake = Intake::new(given, &families, plan.opens.0, &resume.positions, &replay)?;
+    stats.sources.set(intake.partitions.iter().map(|found| (found.topic.clone(), found.family.0.name())));
     // Most of it is nobody's business here: who leads acknowledges, commits and asks for snapshots.
     let signals = Signals {
         acknowledged: Arc::default(),
@@ -239,7 +285,7 @@ fn start_writer(
         (link.clone(), options.turns.clone(), options.commit.clone(), signals.clone());
     let say = move |said| {
         link.say(match said {
-            SaysOfParts::Written(all) => Said::Written(all, BTreeMap::new()),
+            SaysOfParts::Written(all) => Said::Written(all),
             SaysOfParts::Ended(worker) => Said::Reached(worker, None),
             SaysOfParts::Failed(why) => Said::Failed(why.to_string()),
         });

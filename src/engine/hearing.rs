@@ -28,10 +28,16 @@ impl Hearing {
     pub fn hear(&self, said: Said) -> Result<(), String> {
         let Shared { outbox, asked, signals, .. } = &*self.shared;
         match said {
-            Said::Part(epoch, part) => outbox.part(epoch, self.carrier.arrived(*part)?),
+            Said::Part(epoch, part) => {
+                let part = self.carrier.arrived(*part)?;
+                if let Some(oldest) = part.oldest {
+                    signals.stats.read_first(epoch, oldest);
+                }
+                outbox.part(epoch, part);
+            }
             Said::Reached(worker, epoch) => outbox.reached(worker, epoch),
             Said::Bug(bug) => outbox.bug(self.carrier.arrived_bug(bug)?),
-            Said::Written(parts, identities) => outbox.written(parts, identities),
+            Said::Written(parts) => outbox.written(parts),
             Said::Asks(asks) => asked[self.process - 1].hear(asks),
             Said::Stop => signals.stop.store(true, Release),
             Said::Failed(why) => self.shared.fail(EngineError::Member { process: self.process, why }),
@@ -46,7 +52,11 @@ impl Hearing {
 
     /// How the process does.
     pub fn pulse(&self, pulse: Pulse) {
-        self.stats().processes.hear(self.process, pulse);
+        let (stats, counted) = (self.stats(), pulse.counted.clone());
+        if let Some(before) = stats.processes.hear(self.process, pulse) {
+            let catalogue = self.shared.options.commit.catalogue;
+            stats.count_elsewhere(&before.counted, &counted, |code| catalogue.reason_of(code));
+        }
     }
 
     /// Whether the run was asked to stop.

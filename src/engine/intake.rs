@@ -289,8 +289,8 @@ pub(super) enum Given {
 }
 
 /// What another process reads: it stands before nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Elsewhere {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
     /// Which process.
     pub(super) process: usize,
     /// Topic, partition, name of the family and status of each of its partitions.
@@ -303,9 +303,21 @@ pub(super) struct Elsewhere {
 
 impl Elsewhere {
     pub(super) fn of(process: usize, source: &dyn Source) -> Elsewhere {
-        let of = |found: Partition| (found.topic, found.partition, found.family.name().to_owned(), found.status);
-        let partitions = source.partitions().into_iter().map(of).collect();
-        Elsewhere { process, partitions, takes: source.takes(), is_sequence: source.is_sequence() }
+        let partitions = source.partitions().into_iter();
+        let partitions = partitions.map(|found| (found.topic, found.partition, found.family, found.status));
+        Elsewhere { is_sequence: source.is_sequence(), ..Elsewhere::racing(process, partitions, source.takes()) }
+    }
+
+    /// A source of partitions that race: topic, number, family and status of each; and which span of event time is taken.
+    pub fn racing(
+        process: usize,
+        partitions: impl Iterator<Item = (String, i32, FamilyId, Status)>,
+        takes: (Instant, Instant),
+    ) -> Elsewhere {
+        let of = |(topic, number, family, status): (String, i32, FamilyId, Status)| {
+            (topic, number, family.name().to_owned(), status)
+        };
+        Elsewhere { process, partitions: partitions.map(of).collect(), takes, is_sequence: false }
     }
 
     /// Its partitions; in which format they are written nobody else asks.

@@ -137,6 +137,8 @@ impl Leader {
             reads: reads.clone(),
             readers: *readers,
             kept: kept.transpose().map_err(CommitError::State)?,
+            positions: resume.positions.clone(),
+            journaled: resume.replay.iter().map(|replayed| (replayed.by, replayed.entry.clone())).collect(),
             parts: resume.elsewhere.clone(),
             sources: self.sources.clone(),
             lanes: self.shared.options.lanes.iter().map(OfLane::of).collect(),

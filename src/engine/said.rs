@@ -6,7 +6,6 @@ use crate::turns::Turn;
 use dataflows::Time;
 use dataflows::delta::KeyBug;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -23,8 +22,8 @@ pub enum Said {
     Reached(usize, Option<Time>),
     /// A worker found a bug.
     Bug(CarriedBug),
-    /// Its parts of the snapshot are written, and what makes each partition the log that it reads.
-    Written(Vec<PartEntry>, BTreeMap<String, String>),
+    /// Its parts of the snapshot are written.
+    Written(Vec<PartEntry>),
     /// What is wanted of the clock.
     Asks(Asks),
     /// It cannot go on.
@@ -149,10 +148,10 @@ impl Outbox {
     }
 
     /// The parts of another process are written.
-    pub(super) fn written(&self, all: Vec<PartEntry>, identities: BTreeMap<String, String>) {
+    pub(super) fn written(&self, all: Vec<PartEntry>) {
         match self {
-            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Others(all, identities))),
-            Outbox::There { link, .. } => link.say(Said::Written(all, identities)),
+            Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Others(all))),
+            Outbox::There { link, .. } => link.say(Said::Written(all)),
             Outbox::Here { snapshots: None, .. } => {}
         }
     }

@@ -2,10 +2,10 @@
 //! through bytes, one after the other, and may never arrive.
 
 use super::hearing::Hearing;
-use super::intake::{Elsewhere, Given};
+use super::intake::Elsewhere;
 use super::lead::{Leader, WhenGone};
 use super::said::{Said, Words, link};
-use super::{Ended, EngineError, Job, Joining, Resume, follow, timely_config, worker};
+use super::{Ended, EngineError, Job, Joining, follow, timely_config, worker};
 use crate::commit::CommitError;
 use crate::source::Source;
 use crate::turns::Turns;
@@ -27,7 +27,7 @@ pub struct Member {
 pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError> {
     let (workers, processes) = (job.options.workers, members.len() + 1);
     let options = job.options.clone();
-    let resume = Resume { state: Vec::new(), elsewhere: Vec::new(), ..job.resume.clone() };
+    let replay = job.resume.replay.clone();
     let dir = job.keep.as_ref().map(|keep| keep.dir.clone());
     let numbered = |(number, member): (usize, &Member)| {
         member.sources.iter().map(|source| Elsewhere::of(number + 1, &**source)).collect::<Vec<_>>()
@@ -37,20 +37,16 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
     let plan = leader.plan()?;
     let (mut shareds, mut threads) = (vec![Arc::clone(&leader.shared)], Vec::new());
     for (process, member) in (1..).zip(members) {
-        let mut own = member.sources.into_iter().peekable();
-        let there = plan.sources.iter().cloned();
-        let given = there.map(|there| match own.next_if(|_| there.process == process) {
-            Some(source) => Given::Here(source),
-            None => Given::There(there),
-        });
         let (link, words) = link();
         let state = match &dir {
             Some(dir) => plan.read(process, options.commit.catalogue, dir, 1).map_err(CommitError::State)?,
             None => Vec::new(),
         };
         let (options, dir, turns) = (options.clone(), dir.clone(), options.turns.clone());
-        let joining = Joining { process, options, dir, state, stops: Arc::default(), stats: Arc::default() };
-        let (shared, writer) = follow::shared(&plan, given.collect(), resume.clone(), joining, link)?;
+        let (sources, replay) = (member.sources, replay.clone());
+        let (stops, stats) = (Arc::default(), Arc::default());
+        let joining = Joining { process, options, dir, state, sources, replay, stops, stats };
+        let (shared, writer) = follow::shared(&plan, joining, link)?;
         threads.extend(writer);
         let pump = Pump { process, words, loses: member.loses, hearing: leader.hearing(process) };
         threads.push(pump.start(turns)?);

@@ -2,10 +2,10 @@
 
 use super::follow::{self, Joining, Plan};
 use super::hearing::Hearing;
-use super::intake::Given;
+use super::intake::Elsewhere;
 use super::lead::{Leader, WhenGone};
 use super::said::Link;
-use super::{Ended, EngineError, Job, Resume, worker, worker_config};
+use super::{Ended, EngineError, Job, worker, worker_config};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::net::TcpStream;
@@ -69,17 +69,18 @@ pub(super) fn has_lost(peer: usize) -> ! {
     }
 }
 
-/// Does a job with so many processes, this one with them; `meet` tells the others the plan, has them heard, and connects
-/// all workers.
+/// Does a job with so many processes, this one with them, of which others read `elsewhere`; `meet` tells the others the plan, has
+/// them heard, and connects all workers.
 ///
 /// # Errors
 /// If they do not come together, a source, a sink or the state fails for good, or a process is gone.
 pub fn lead(
     job: Job,
+    elsewhere: Vec<Elsewhere>,
     processes: usize,
     meet: impl FnOnce(&Plan, Vec<Hearing>) -> Result<Mesh, EngineError>,
 ) -> Result<Ended, EngineError> {
-    let leader = Leader::new(job, Vec::new(), processes)?;
+    let leader = Leader::new(job, elsewhere, processes)?;
     let hearings = (1..processes).map(|process| leader.hearing(process)).collect();
     let Mesh { builders, guard } = meet(&leader.plan()?, hearings)?;
     let shared = Arc::clone(&leader.shared);
@@ -100,9 +101,7 @@ pub fn follow(
     Mesh { builders, guard }: Mesh,
 ) -> Result<(), EngineError> {
     plan.apply_to(&mut joining.options.lanes)?;
-    let given = plan.sources.iter().cloned().map(Given::There).collect();
-    let resume = Resume { epoch: plan.epoch, ..Resume::default() };
-    let (shared, writer) = follow::shared(plan, given, resume, joining, link)?;
+    let (shared, writer) = follow::shared(plan, joining, link)?;
     let shared = Arc::new(shared);
     let of_workers = Arc::clone(&shared);
     let guards = timely::execute::execute_from(builders, guard, worker_config(), move |worker| {

@@ -103,6 +103,12 @@ impl Cluster {
         Ok(Cluster { partitions, missing, identities, begins, passes, lost })
     }
 
+    /// What one of so many processes reads of it.
+    pub fn of(&self, process: usize, processes: usize) -> Cluster {
+        let is_its = |found: &&Found| found.process(processes) == process;
+        Cluster { partitions: self.partitions.iter().filter(is_its).cloned().collect(), ..self.clone() }
+    }
+
     /// Whether every partition still holds what is to be read: from its position on, or from where it began; and of
     /// what is journaled all that must be read again.
     ///

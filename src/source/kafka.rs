@@ -2,6 +2,7 @@
 
 mod mine;
 mod reader;
+mod share;
 
 use super::{Batch, Lag, Partition, Poll, Portion, ReadOrder, Source, SourceError, Trouble};
 use crate::config::kafka::Kafka as Config;
@@ -20,6 +21,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error as native;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use reader::Reader;
+use serde::{Deserialize, Serialize};
+pub use share::Share;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,12 +37,19 @@ const READY_KB: usize = 32 << 10;
 const COMMIT: Duration = Duration::from_secs(5);
 
 /// How the partitions of a run are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mode {
     /// To where they end now, and no further.
     pub to_end: bool,
     /// After other sources: until those have ended they do not hold the watermark.
     pub follows: bool,
+}
+
+impl Mode {
+    /// Whether a partition holds the watermark from the beginning on.
+    fn status(self, found: &Found) -> Status {
+        if found.is_read_first() || self.follows { Status::Waiting } else { Status::Live }
+    }
 }
 
 /// Some partitions of a cluster.
@@ -69,12 +79,6 @@ pub fn sources(
 ) -> Result<Vec<Box<dyn Source>>, KafkaError> {
     let (catalog, events): (Vec<_>, Vec<_>) =
         cluster.partitions.iter().cloned().partition(|found| found.is_read_first());
-    // A source is of one family.
-    let mut shares = BTreeMap::<_, Vec<Found>>::new();
-    for found in events {
-        let share = crc32fast::hash(found.name().as_bytes()) as usize % workers.max(1);
-        shares.entry((found.family().name(), share)).or_default().push(found);
-    }
     let mine = |found: Found| {
         let (identity, passes) = (cluster.identities.get(&found.name()), cluster.passes.get(&found.name()));
         Mine::new(found, identity.cloned(), passes.cloned().unwrap_or_default())
@@ -85,11 +89,21 @@ pub fn sources(
         let mine = catalog.into_iter().map(mine).collect();
         sources.push(Box::new(Kafka::new(config, mine, registry, true, mode, &reading)?));
     }
-    for share in shares.into_values() {
+    for share in grouped(events.into_iter(), workers) {
         let mine = share.into_iter().map(mine).collect();
         sources.push(Box::new(Kafka::new(config, mine, registry, false, mode, &reading)?));
     }
     Ok(sources)
+}
+
+/// Partitions of events, by the sources that read them: one for each of so many workers that owns any, of one family each.
+fn grouped(events: impl Iterator<Item = Found>, workers: usize) -> Vec<Vec<Found>> {
+    let mut shares = BTreeMap::<_, Vec<Found>>::new();
+    for found in events {
+        let share = crc32fast::hash(found.name().as_bytes()) as usize % workers.max(1);
+        shares.entry((found.family().name(), share)).or_default().push(found);
+    }
+    shares.into_values().collect()
 }
 
 /// A client for so many partitions.
@@ -217,7 +231,7 @@ impl Source for Kafka {
             partition: found.partition,
             family: found.family(),
             format: found.format(*payload, schemas),
-            status: if found.is_read_first() || mode.follows { Status::Waiting } else { Status::Live },
+            status: mode.status(found),
         };
         mine.iter().map(partition).collect()
     }

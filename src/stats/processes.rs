@@ -2,11 +2,12 @@
 
 use crate::outage;
 use crate::process;
+use crate::source::{Lag, Trouble};
 use crate::stats::Stats;
 use dataflows::Time;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,36 @@ pub struct Pulse {
     pub busy_share: Option<f64>,
     /// For how many milliseconds workers have not come back from what they compute; those that do are not here.
     pub stuck_ms: BTreeMap<usize, u64>,
+    /// What it has read.
+    pub counted: Counted,
+    /// What it reads.
+    pub reading: Reading,
+}
+
+/// What a process has counted of what it reads, since the run began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Records by topic.
+    pub topics: BTreeMap<String, u64>,
+    /// Rejected records by the codes of the reasons.
+    pub reasons: BTreeMap<String, u64>,
+    /// E-mail addresses that were masked.
+    pub masked: u64,
+    /// Events that another source has.
+    pub elsewhere: u64,
+}
+
+/// How reading goes in a process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// What sources wait for that is unavailable.
+    pub waits_for: Vec<String>,
+    /// What they complain of.
+    pub troubles: Vec<Trouble>,
+    /// How far they are behind, by topic.
+    pub lag: Vec<Lag>,
+    /// The families of which every partition is silent that is read there.
+    pub silent: BTreeSet<String>,
 }
 
 /// What makes pulses, one after the other.
@@ -61,6 +92,8 @@ impl Pulses {
             resident_bytes: process::resident_bytes(),
             busy_share: self.busy_share,
             stuck_ms: stats.turns.stuck_ms(),
+            counted: stats.counted(),
+            reading: stats.reading(),
         }
     }
 }
@@ -122,18 +155,19 @@ impl Processes {
         *self.0.lock() = Known { slow_after, all: hosts.iter().map(one).collect(), reached: None };
     }
 
-    /// A process said how it does.
-    pub fn hear(&self, process: usize, pulse: Pulse) {
-        self.hear_at(process, pulse, Instant::now());
+    /// A process said how it does; what it said before.
+    pub fn hear(&self, process: usize, pulse: Pulse) -> Option<Pulse> {
+        self.hear_at(process, pulse, Instant::now())
     }
 
-    fn hear_at(&self, process: usize, pulse: Pulse, now: Instant) {
-        if let Some(one) = self.0.lock().all.get_mut(process) {
-            if one.pulse.epoch != pulse.epoch {
-                one.opened = now;
-            }
-            (one.heard, one.pulse) = (now, pulse);
+    fn hear_at(&self, process: usize, pulse: Pulse, now: Instant) -> Option<Pulse> {
+        let mut known = self.0.lock();
+        let one = known.all.get_mut(process)?;
+        if one.pulse.epoch != pulse.epoch {
+            one.opened = now;
         }
+        one.heard = now;
+        Some(std::mem::replace(&mut one.pulse, pulse))
     }
 
     /// Looks which one the others wait for, and says so when that changes. `reached`: all workers have delivered the epochs
@@ -186,6 +220,13 @@ impl Processes {
         self.0.lock().all.iter().enumerate().map(of).collect()
     }
 
+    /// How reading goes in the processes that do not lead, and that read anything.
+    pub fn reading_elsewhere(&self) -> Vec<Reading> {
+        let known = self.0.lock();
+        let reads = known.all.iter().skip(1).filter(|one| !one.pulse.counted.topics.is_empty());
+        reads.map(|one| one.pulse.reading.clone()).collect()
+    }
+
     /// How many records an operator holds in the processes that do not lead.
     pub fn live_elsewhere(&self, operator: &str) -> u64 {
         self.0.lock().all.iter().skip(1).filter_map(|one| one.pulse.live.get(operator)).sum()
@@ -236,7 +277,7 @@ mod tests {
     fn two(now: Instant) -> Processes {
         let processes = Processes::default();
         processes.begin(&["a:1", "b:1"].map(str::to_owned), LONG);
-        (0..2).for_each(|process| processes.hear_at(process, pulse(4), now));
+        (0..2).for_each(|process| drop(processes.hear_at(process, pulse(4), now)));
         processes
     }
 

@@ -78,6 +78,12 @@ impl Sources {
         }
     }
 
+    /// Counts records of a topic that another process has read.
+    pub fn add(&self, topic: &str, count: u64) {
+        let known = Arc::clone(&self.known.lock());
+        known.by_name.get(topic).map(|(_, of)| of.fetch_add(count, Relaxed));
+    }
+
     /// All of them, by name.
     pub fn all(&self) -> Vec<OfSource> {
         let known = Arc::clone(&self.known.lock());

@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from held import Failed, hold
 from kafka_ends import ends
 
-KILLS, SEED = int(sys.argv[1]), int(sys.argv[2])
+KILLS, SEED, PROCESSES = (int(argument) for argument in sys.argv[1:4])
 PROGRAM = os.path.abspath(os.environ["DELTAMART"])
 BROKERS, REGISTRY = os.environ["DELTAMART_BROKERS"], os.environ["DELTAMART_REGISTRY"]
 # Set only if the stack is our own: then its broker may be killed too.
@@ -27,6 +28,8 @@ EVENTS = [
 RATE = max(300, min(3000, 1_000_000 // (2 * max(1, KILLS))))
 # A run that journals nothing for so long hangs.
 PATIENCE = 60
+# So long after one process is gone the others may go on: `cluster.peer_timeout`, and a little.
+LEFT = 15
 RAW = ["consumer_events", "item_view_events", "cart_events", "rating_events", "catalog_events", "rejected_events"]
 # Of the run that wrote a row, not of what it says.
 OF_THE_RUN = {"_epoch", "_updated_at", "rejected_at"}
@@ -125,26 +128,63 @@ def broker(what):
         raise Failed(f"scripts/stack {what}: {done.stdout}{done.stderr}")
 
 
+def begin(processes, workers):
+    """The processes of a run; the first one leads."""
+    if processes == 1:
+        return [start("run", "run", "-w", str(workers), "--warehouse", "killed.db")]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(processes)]
+    with open(os.path.join(folder, "hosts"), "w") as hosts:
+        hosts.writelines(f"127.0.0.1:{one.getsockname()[1]}\n" for one in sockets)
+    for one in sockets:
+        one.close()
+    together = ["run", "-n", str(processes), "--hostfile", "hosts", "-w", str(workers), "--warehouse", "killed.db", "-p"]
+    return [start(f"run{p or ''}", *together, str(p)) for p in range(processes)]
+
+
+def kill(group, victim, computes):
+    """Kills one process (-9): the others end by themselves with code 1 and say which one is gone, if all computed together."""
+    group[victim].send_signal(signal.SIGKILL)
+    until = time.monotonic() + (LEFT if computes else 1)
+    for number, child in enumerate(group):
+        while number != victim and child.poll() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        name = f"run{number or ''}"
+        if computes and number != victim and (child.poll() != 1 or f"process {victim} " not in said(name, "err")):
+            raise Failed(
+                f"process {victim} of {len(group)} was killed, and process {number} ended with {child.poll()}: "
+                f"{said(name, 'err')[-2000:]}"
+            )
+        # One that had not begun waits for all others.
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+        child.wait()
+        ended(child)
+
+
 def killed_one_after_another(shop):
-    kills, workers, last, replays = 0, 0, 0, 0
+    kills, workers, last, replays = [0] * PROCESSES, 0, 0, 0
     with_broker = {KILLS // 3, 2 * KILLS // 3} if STACK and KILLS >= 3 else set()
-    while kills < KILLS:
+    while sum(kills) < KILLS:
         workers = dice.choice([n for n in (1, 2, 3, 4) if n != workers])
         # With 0 it dies while it starts: as soon as it has claimed its generation.
         wanted = dice.choice([0, *range(1, 9), *range(1, 9), 12])
         before, generations = entries(), entries("generations")
-        child = start("run", "run", "-w", str(workers), "--warehouse", "killed.db")
+        # All of them as often as any other number.
+        processes = dice.choice([PROCESSES, dice.randint(1, PROCESSES)])
+        group = begin(processes, workers if PROCESSES == 1 else min(workers, 2))
+        child = group[0]
         seen, until, away = set(), time.monotonic() + PATIENCE, None
         while True:
             # Snapshots delete what they make superfluous: what was seen counts.
             seen |= entries() - before
             started = wanted > 0 or entries("generations") - generations
-            if kills in with_broker and (seen or kills == 2 * KILLS // 3):
+            number = sum(kills)
+            if number in with_broker and (seen or number == 2 * KILLS // 3):
                 # The first time the pipeline outlives the broker and goes on; the second time it is killed, and
                 # begins, without one.
-                with_broker.discard(kills)
+                with_broker.discard(number)
                 broker("kill kafka")
-                if kills == 2 * KILLS // 3:
+                if number == 2 * KILLS // 3:
                     away = threading.Timer(3, broker, ["up"])
                     away.start()
                     break
@@ -164,18 +204,19 @@ def killed_one_after_another(shop):
             if ended(shop):
                 raise Failed(f"the shop ended before the kills did ({shop.returncode}): {said('simulate', 'err')[-2000:]}")
             time.sleep(0.002)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        ended(child)
-        kills += 1
+        # The one that was killed least often of those that are there.
+        victim = min(range(len(group)), key=lambda process: (kills[process], dice.random()))
+        # That something was journaled since they began is why it is known that all had begun.
+        kill(group, victim, len(seen) > 0)
+        kills[victim] += 1
         replays += "replaying epochs" in said("run", "err")
         now = epoch_committed()
         if now < last:
             raise Failed(f"the warehouse went back from epoch {last} to {now}")
         last = now
         if sys.stderr.isatty():
-            print(f"\r{kills} kills, epoch {last} ", end="", file=sys.stderr, flush=True)
-        if away and kills == KILLS:
+            print(f"\r{sum(kills)} kills, epoch {last} ", end="", file=sys.stderr, flush=True)
+        if away and sum(kills) == KILLS:
             away.join()
     return kills, replays
 
@@ -251,8 +292,9 @@ def main():
     brokers = "; broker killed twice" if STACK and KILLS >= 3 else ""
     if sys.stderr.isatty():
         print("\r", end="", file=sys.stderr)
+    of_each = f" ({', '.join(str(number) for number in kills)} of each process)" if PROCESSES > 1 else ""
     print(
-        f"{kills} kills, {kills} restarts ({replays} of them replayed) in {took:.0f} s{brokers}; {records:,} records, "
+        f"{sum(kills)} kills{of_each}, {sum(kills)} restarts ({replays} of them replayed) in {took:.0f} s{brokers}; {records:,} records, "
         f"{rejected:,} rejected, lost {lost}, doubled {doubled}, differing rows {rows}; seed {SEED}"
     )
     if lost or doubled or rows:
