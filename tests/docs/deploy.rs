@@ -1,6 +1,7 @@
 //! The dashboard and the alerts in `deploy/` are made of the list of metrics.
 
 use super::{assert_is_made, read};
+use crate::cli::{deltamart, said};
 use deltamart::serve::metrics::list::{Kind, METRICS, Metric, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -192,8 +193,12 @@ fn what_is_started_is_understood() {
     let commands = commands.map(|command| format!("{entry} {command}"));
     let checks = compose.lines().filter_map(|line| line.trim().strip_prefix(r#"test: ["CMD", "deltamart", "#));
     let checks = checks.map(|rest| format!("deltamart {}", list(&format!("[{rest}"))));
-    let calls: Vec<_> = started.map(str::to_owned).chain(of_image).chain(commands).chain(checks).collect();
-    assert_eq!(calls.len(), 5, "{calls:?}");
+    let pods = read("deploy/kubernetes/deltamart.yaml");
+    let of_pods = pods.lines().filter_map(|line| line.trim().strip_prefix("args: "));
+    let of_pods = of_pods.map(|args| format!("{entry} {}", list(args)));
+    let calls = started.map(str::to_owned).chain(of_image).chain(commands).chain(checks).chain(of_pods);
+    let calls: Vec<_> = calls.collect();
+    assert_eq!(calls.len(), 6, "{calls:?}");
     for call in &calls {
         let words = shlex::split(call).unwrap_or_else(|| panic!("{call}"));
         if let Err(error) = deltamart::cli::parse(words.into_iter().map(Into::into)) {
@@ -203,4 +208,25 @@ fn what_is_started_is_understood() {
     let stays = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).expect("it is said");
     assert_eq!(stays, "2 3");
     assert!(read("docs/operating.md").contains("not restart it after exit code 2 or 3"), "as the page says");
+}
+
+/// The settings that pods are given are good, and there is a place for each.
+#[test]
+fn as_many_pods_are_started_as_processes_are_waited_for() {
+    let pods = read("deploy/kubernetes/deltamart.yaml");
+    let (_, settings) = pods.split_once("  deltamart.toml: |\n").expect("settings");
+    let settings = settings.split("---\n").next().expect("an end");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("pods.toml"), settings).expect("written");
+    // What is elsewhere is not asked for.
+    let elsewhere = ["cluster.secret=", "state_dir=", "warehouse=a.db", "kafka.brokers=", "registry.url="];
+    let elsewhere = elsewhere.iter().flat_map(|set| ["--set", *set]);
+    let check: Vec<_> = ["check", "--config", "pods.toml"].into_iter().chain(elsewhere).collect();
+    let (code, text) = said(&deltamart(folder.path(), &check));
+    assert_eq!(code, Some(0), "{text}");
+    let cluster = &settings.parse::<toml::Table>().expect("TOML")["cluster"];
+    let replicas = pods.lines().find_map(|line| line.trim().strip_prefix("replicas: ")).expect("how many");
+    assert_eq!(replicas, cluster["processes"].to_string());
+    let name = |at: &str| format!("name: {at}\n");
+    assert!(pods.contains(&name("DELTAMART__CLUSTER__PROCESS")) && pods.contains("podManagementPolicy: Parallel\n"));
 }
