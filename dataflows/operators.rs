@@ -19,7 +19,7 @@ pub use freeze::freeze;
 pub use hear::hear;
 pub use late_split::{Judged, LateEvent, LateSplit, Route, Tap};
 pub use merge::merge;
-pub use once::{Met, once};
+pub use once::{Met, once, once_at_once};
 pub use per_epoch::{Epoch, per_epoch};
 pub use sequence::{Mark, Sequence};
 pub use totals::{Totals, totals};

@@ -13,7 +13,7 @@ use crate::family::{Configured, Ending, Family, FamilyId};
 use crate::flow::{Inputs, Outputs};
 use crate::gate::{Events, Gate};
 use crate::lane::Lane;
-use crate::operators::{Judged, LateSplit, Met, Watermarks, once, watermark};
+use crate::operators::{Judged, LateSplit, Met, Watermarks, once, once_at_once, watermark};
 use crate::persons::{Id, NOBODY};
 use crate::raw::{Append, clean, origin_values, raw_table};
 use crate::sip;
@@ -294,10 +294,13 @@ impl Made {
             return None;
         }
         let events = match &self.plan().once {
-            Some(_) => {
+            Some(Once { of }) => {
+                // Events that are equal in all columns are one, whichever of them goes on.
+                let is_whole = (0..self.plan().columns.len()).all(|column| of.contains(&column));
                 let known = lane.restored(self.met).map(|(at, print)| Met { print, at, what: None });
                 let met = split.met.stream().concat(known);
-                let first = once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met);
+                let each_once = if is_whole { once_at_once } else { once };
+                let first = each_once(met, lane.watermarks(), &lane.settings, &lane.ledger, self.met);
                 first.map(|(at, row)| Declared { at, row })
             }
             None => split.events.stream(),

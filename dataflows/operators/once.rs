@@ -4,15 +4,19 @@ use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::dense::SLICE;
 use crate::hash::{Map, Set};
-use crate::operators::{Epoch, per_epoch};
+use crate::operators::{AsOf, Epoch, per_epoch};
 use crate::state::{Kept, Ledger};
-use crate::time::{Instant, Settings};
+use crate::time::{Instant, Settings, Time};
 use differential_dataflow::ExchangeData;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use timely::dataflow::channels::pact::Exchange;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// Hashes are let go of by the hour of their events.
 const PANE_MS: i64 = 60 * 60 * 1000;
@@ -28,11 +32,51 @@ pub struct Met<T> {
     pub what: Option<T>,
 }
 
+/// What was met, by the hour of its time.
 #[derive(Default)]
-struct Panes(BTreeMap<Instant, Rc<Set<u128>>>);
+struct Panes {
+    panes: BTreeMap<Instant, Rc<Set<u128>>>,
+    /// How many there were in the hour that was let go of last: another one is likely to have as many.
+    usual: usize,
+}
 
 fn pane(at: Instant) -> Instant {
     at.div_euclid(PANE_MS)
+}
+
+impl Panes {
+    /// Those of an operator, which its ledger counts and keeps.
+    fn kept_in(ledger: &Ledger, kept: &'static Kept<(Instant, u128)>) -> Rc<RefCell<Panes>> {
+        let held = Rc::new(RefCell::new(Panes::default()));
+        ledger.count(kept.name, &held, |Panes { panes, .. }| panes.values().map(|prints| prints.len()).sum());
+        ledger.keep(kept, &held, |Panes { panes, .. }| {
+            panes.clone().into_iter().flat_map(|(pane, prints)| {
+                let prints: Vec<_> = prints.iter().map(|print| (pane.saturating_mul(PANE_MS), *print)).collect();
+                // A pane that is listed need not be copied any more.
+                let slices: Vec<Vec<_>> = prints.chunks(SLICE).map(<[_]>::to_vec).collect();
+                slices
+            })
+        });
+        held
+    }
+
+    /// Whether it was not met before.
+    fn meet(&mut self, print: u128, at: Instant) -> bool {
+        let prints = Rc::make_mut(self.panes.entry(pane(at)).or_default());
+        // One that has come so far grows at once to what is usual: to grow by halves moves all of it each time.
+        if prints.len() == prints.capacity() && prints.len() >= self.usual / 8 {
+            prints.reserve(self.usual.saturating_sub(prints.len()).max(1));
+        }
+        prints.insert(print)
+    }
+
+    /// Lets go of the hours before a cut.
+    fn forget(&mut self, cut: Instant) {
+        let whole = i64::from(!is_broken(Law::PanesStayWhole));
+        while self.panes.first_key_value().is_some_and(|(pane, _)| (pane + whole).saturating_mul(PANE_MS) <= cut) {
+            self.usual = self.panes.pop_first().map_or(0, |(_, prints)| prints.len());
+        }
+    }
 }
 
 /// Lets each event through once.
@@ -50,28 +94,19 @@ pub fn once<'s, T: ExchangeData>(
     ledger: &Ledger,
     kept: &'static Kept<(Instant, u128)>,
 ) -> Stream<'s, (Instant, T)> {
-    let held = Rc::new(RefCell::new(Panes::default()));
-    ledger.count(kept.name, &held, |Panes(panes)| panes.values().map(|prints| prints.len()).sum());
-    ledger.keep(kept, &held, |Panes(panes)| {
-        panes.clone().into_iter().flat_map(|(pane, prints)| {
-            let prints: Vec<_> = prints.iter().map(|print| (pane.saturating_mul(PANE_MS), *print)).collect();
-            // A pane that is listed need not be copied any more.
-            let slices: Vec<Vec<_>> = prints.chunks(SLICE).map(<[_]>::to_vec).collect();
-            slices
-        })
-    });
+    let held = Panes::kept_in(ledger, kept);
     let settings = settings.clone();
     let by_print = Exchange::new(|Met { print, .. }: &Met<T>| *print as u64);
     // Of what comes out of an epoch, in its order.
     let mut came_out = Vec::<u128>::new();
     let step = move |Epoch { input, watermark, .. }: Epoch<Met<T>>, out: &mut Vec<(Instant, T)>, _: &mut Vec<()>| {
-        let Panes(panes) = &mut *held.borrow_mut();
+        let panes = &mut *held.borrow_mut();
         came_out.clear();
         // Where the event of each print is. Nobody asks as long as no event is repeated.
         let mut places = None::<Map<u128, usize>>;
         // In the order in which they came: what is read one after the other lies so in memory too.
         for Met { print, at, what } in Epoch::records(input) {
-            let is_new = Rc::make_mut(panes.entry(pane(at)).or_default()).insert(print);
+            let is_new = panes.meet(print, at);
             // What was there in an earlier run is known, and nothing more.
             let Some(what) = what else { continue };
             let known = match is_new {
@@ -92,11 +127,64 @@ pub fn once<'s, T: ExchangeData>(
                 out.push((at, what));
             }
         }
-        let cut = settings.forget_cut(watermark);
-        let whole = i64::from(!is_broken(Law::PanesStayWhole));
-        while panes.first_key_value().is_some_and(|(pane, _)| (pane + whole).saturating_mul(PANE_MS) <= cut) {
-            panes.pop_first();
-        }
+        panes.forget(settings.forget_cut(watermark));
     };
     per_epoch(met, watermarks, by_print, kept.name, step).0
+}
+
+/// The same for events of which all columns count: those that are repeated are one event, so that the first to come goes on
+/// at once, while what was made of it lies where it is quickly had.
+///
+/// **Law.** What comes out of an epoch is what [`once`] says.
+pub fn once_at_once<'s, T: ExchangeData>(
+    met: Stream<'s, Met<T>>,
+    watermarks: Stream<'s, Instant>,
+    settings: &Settings,
+    ledger: &Ledger,
+    kept: &'static Kept<(Instant, u128)>,
+) -> Stream<'s, (Instant, T)> {
+    let held = Panes::kept_in(ledger, kept);
+    let settings = settings.clone();
+    let mut builder = OperatorBuilder::new(kept.name.to_owned(), met.scope());
+    let mut met = builder.new_input(met, Exchange::new(|Met { print, .. }: &Met<T>| *print as u64));
+    let mut watermarks = builder.new_input(watermarks, Pipeline);
+    let (first, first_out) = builder.new_output::<Vec<(Instant, T)>>();
+    builder.build(move |_caps| {
+        let mut first = OutputBuilder::<_, CapacityContainerBuilder<Vec<(Instant, T)>>>::from(first);
+        let mut open = BTreeMap::<Time, (Capability<Time>, Vec<Vec<Met<T>>>)>::new();
+        let mut as_of = AsOf::default();
+        move |frontiers| {
+            met.for_each_time(|cap, batches| {
+                let (_, stash) = open.entry(*cap.time()).or_insert_with(|| (cap.retain(0), Vec::new()));
+                stash.extend(batches.map(std::mem::take));
+            });
+            watermarks.for_each_time(|cap, values| {
+                values.flat_map(|values| values.drain(..)).for_each(|watermark| as_of.note(*cap.time(), watermark));
+                open.entry(*cap.time()).or_insert_with(|| (cap.retain(0), Vec::new()));
+            });
+            let mut first = first.activate();
+            let panes = &mut *held.borrow_mut();
+            while let Some(mut oldest) = open.first_entry() {
+                let time = *oldest.key();
+                // What is still to come of an epoch before was there before.
+                if frontiers.iter().any(|frontier| frontier.less_than(&time)) {
+                    break;
+                }
+                let (cap, stash) = oldest.get_mut();
+                let arrived = stash.drain(..).flatten();
+                // What was there in an earlier run is known, and nothing more.
+                let new = arrived.filter_map(|Met { print, at, what }| {
+                    let counts = panes.meet(print, at) || is_broken(Law::RepeatedCountOnce);
+                    what.filter(|_| counts).map(|what| (at, what))
+                });
+                first.session(cap).give_iterator(new);
+                if frontiers.iter().any(|frontier| frontier.less_equal(&time)) {
+                    break;
+                }
+                oldest.remove();
+                panes.forget(settings.forget_cut(as_of.at(time)));
+            }
+        }
+    });
+    first_out
 }
