@@ -3,7 +3,7 @@
 use crate::Stream;
 use crate::events::{Arrival, Origin};
 use crate::time::{Instant, Time, Timed};
-use crate::wire::{Broken, Clock, Names, Rejection, Set, TimeRules, Vocabulary, Wire};
+use crate::wire::{Broken, Cells, Clock, Names, Rejection, Set, TimeRules, Vocabulary, Wire};
 use std::any::Any;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Input;
@@ -50,6 +50,10 @@ pub trait Gate {
         rest: Rest<'_, 'n, 'a>,
     ) -> Result<Accepted, Broken>;
 
+    /// Takes a record of texts if it is as nearly all records are. What is anything else is left to [`Gate::judge`], which
+    /// would take such a record for the same event.
+    fn judge_usual(&mut self, cells: &Cells<'_>, bounds: Bounds<'_>) -> Option<Accepted>;
+
     /// Takes an event that was read in another way than by its fields.
     ///
     /// # Panics
@@ -81,6 +85,13 @@ pub trait Judge<E>: Sync {
         bounds: Bounds<'_>,
         rest: Rest<'_, 'n, 'a>,
     ) -> Result<(E, bool), Broken>;
+
+    /// The event of a record of texts that is as nearly all are: nothing in it is masked. Not every family knows what is
+    /// usual.
+    fn judge_usual(&self, cells: &Cells<'_>, bounds: Bounds<'_>) -> Option<E> {
+        let _ = (cells, bounds);
+        None
+    }
 }
 
 impl<E: 'static, R: 'static> Judge<E> for Vocabulary<E, R> {
@@ -145,6 +156,11 @@ impl<E: Timed, J: Judge<E>> Gate for Events<E, J> {
     ) -> Result<Accepted, Broken> {
         let (event, masked) = self.judge.judge(wire, carries, bounds, rest)?;
         Ok(self.accept(event, masked))
+    }
+
+    fn judge_usual(&mut self, cells: &Cells<'_>, bounds: Bounds<'_>) -> Option<Accepted> {
+        let event = self.judge.judge_usual(cells, bounds)?;
+        Some(self.accept(event, false))
     }
 
     fn take(&mut self, event: Box<dyn Any>, masked: bool) -> Accepted {

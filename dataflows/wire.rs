@@ -3,6 +3,7 @@
 //! ([`Vocabulary`]); the formats that fields are written in are read outside.
 
 pub mod bounds;
+mod cells;
 mod fields;
 pub mod instant;
 pub mod mask;
@@ -17,11 +18,13 @@ mod vocabulary;
 pub mod when;
 mod written;
 
+pub use cells::Cells;
 pub use fields::Wire;
 pub use names::{Called, Fields, Kind, Names, Set, Slot, TwoWays, sounds_like};
 pub use nearest::nearest;
 pub use reason::{Broken, Reason, Rejection, Several};
 pub use vocabulary::{
     Accept, Alias, Clock, EVENT_NAME, Flaw, Page, Record, Spoken, TIMESTAMP, TimeRules, Topic, Vocabulary, event_time,
+    may_have_happened,
 };
 pub use written::{Write, Written};

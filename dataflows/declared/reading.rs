@@ -1,12 +1,14 @@
 //! How the columns of a declared family are read of a record: what each takes, and why it takes nothing else.
 
+mod usual;
+
 use super::plan::Literal;
 use super::row::{Builder, Datum, Declared};
 use crate::gate::{Bounds, Judge, Rest};
 use crate::persons::NOBODY_CALLED;
 use crate::wire::number::{NotRead, whole};
 use crate::wire::scalar::Scalar;
-use crate::wire::{Broken, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
+use crate::wire::{Broken, Cells, Kind, Names, Reason, Slot, Wire, event_time, mask, money, nearest, when};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -226,6 +228,13 @@ impl Judge<Declared> for Reader {
             // What was begun of a record that broke a rule is no part of the next.
             row.clear();
             by(bounds.rules).unwrap_or(self).read(wire, &bounds, row)
+        })
+    }
+
+    fn judge_usual(&self, cells: &Cells<'_>, bounds: Bounds<'_>) -> Option<Declared> {
+        ROW.with_borrow_mut(|row| {
+            row.clear();
+            by(bounds.rules).unwrap_or(self).read_usual(cells, &bounds, row)
         })
     }
 }

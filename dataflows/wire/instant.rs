@@ -10,31 +10,35 @@ pub const EXPECTED: &str = "expected ISO 8601 such as 2026-01-05T10:00:00Z, or m
 /// Reads an instant in milliseconds since 1970. No offset means UTC, a date alone its midnight;
 /// what is finer than a millisecond is cut off. Other writings than these are none: `docs/writings.md`.
 pub fn parse(text: &str) -> Option<i64> {
-    let text = text.trim();
-    usual(text.as_bytes()).or_else(|| writings::parse(text))
-}
-
-fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |number, byte| match byte.wrapping_sub(b'0') {
-        digit @ 0..=9 => Some(number * 10 + i64::from(digit)),
-        _ => None,
+    usual(text.as_bytes()).or_else(|| {
+        let text = text.trim();
+        usual(text.as_bytes()).or_else(|| writings::parse(text))
     })
 }
 
 /// The usual writings, `2026-01-05T10:00:00Z` and `2026-01-05T10:00:00.000Z`, and those of tables, `2026-01-05 10:00:00 UTC`
 /// and without its end, of the usual years: nearly all that is ever read. Anything else is nobody's loss here.
-fn usual(text: &[u8]) -> Option<i64> {
+#[inline]
+pub fn usual(text: &[u8]) -> Option<i64> {
     let (text, end): (&[u8; 19], _) = text.split_first_chunk()?;
+    // Of all digits the largest is looked at, once: what is none is larger than nine.
+    let mut largest = 0;
+    let mut digit = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        largest = largest.max(digit);
+        i64::from(digit)
+    };
     let millis = match end {
         b"" | b"Z" | b" UTC" => 0,
-        [b'.', millis @ .., b'Z'] if millis.len() == 3 => number(millis)?,
+        [b'.', hundreds, tens, ones, b'Z'] => digit(*hundreds) * 100 + digit(*tens) * 10 + digit(*ones),
         _ => return None,
     };
     let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b' ', _, _, b':', _, _, b':', _, _] = text else { return None };
-    let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?);
-    let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
+    let mut two = |at: usize| digit(text[at]) * 10 + digit(text[at + 1]);
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
     // Days that not every month has, and leap seconds, are left to the calendar.
-    if !(1970..=2100).contains(&year) || !(1..=12).contains(&month) || !(1..=28).contains(&day) {
+    if largest > 9 || !(1970..=2100).contains(&year) || !(1..=12).contains(&month) || !(1..=28).contains(&day) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 59 {

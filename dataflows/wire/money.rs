@@ -77,7 +77,14 @@ fn of_text(text: &str) -> Option<i64> {
     usual(text.as_bytes()).or_else(|| written(text))
 }
 
+/// An amount as it is usually written, if it is, and not too large.
+#[inline]
+pub fn usual_cents(text: &str) -> Option<i64> {
+    usual(text.as_bytes()).filter(|cents| cents.abs() <= CENTS_MAX)
+}
+
 /// `12.50`, `12.5` and `12`, perhaps with a minus: nearly all that is ever read.
+#[inline]
 fn usual(text: &[u8]) -> Option<i64> {
     let (sign, text) = text.strip_prefix(b"-").map_or((1, text), |rest| (-1, rest));
     let (dollars, cents) = match text {

@@ -308,23 +308,33 @@ pub fn event_time(wire: &Wire<'_, '_>, slot: Slot, rules: &TimeRules, clock: Clo
         };
         wire.broken(slot, reason, value, &why)
     })?;
+    if may_have_happened(at, rules, clock) {
+        return Ok(at);
+    }
     if at < rules.min_event_time {
         let expected = format!("expected {} at the earliest", instant::show(rules.min_event_time));
         let at = Scalar::Instant(at);
         return Err(wire.broken(slot, Reason::TIMESTAMP_TOO_OLD, &at, &expected));
     }
-    let after = |ms: i64| at > ms.saturating_add(rules.max_future);
-    let of_log = clock.log_ms.filter(|&ms| after(ms));
-    if of_log.is_some() || after(clock.reader_ms) {
-        // The log's time first, and never the clock itself: an epoch may open before a record is appended or
-        // after, and the same record is to be rejected in the same words whenever it is read.
-        let of = match of_log {
-            Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
-            None => "the clock (`rejected_at`)".to_owned(),
-        };
-        let (at, future) = (Scalar::Instant(at), instant::span(rules.max_future));
-        let expected = format!("expected no later than {future} after {of}");
-        return Err(wire.broken(slot, Reason::TIMESTAMP_IN_FUTURE, &at, &expected));
-    }
-    Ok(at)
+    // The log's time first, and never the clock itself: an epoch may open before a record is appended or
+    // after, and the same record is to be rejected in the same words whenever it is read.
+    let of = match clock.log_ms.filter(|ms| at > latest(*ms, rules)) {
+        Some(ms) => format!("the time that its log gives the record, {}", instant::show(ms)),
+        None => "the clock (`rejected_at`)".to_owned(),
+    };
+    let (at, future) = (Scalar::Instant(at), instant::span(rules.max_future));
+    let expected = format!("expected no later than {future} after {of}");
+    Err(wire.broken(slot, Reason::TIMESTAMP_IN_FUTURE, &at, &expected))
+}
+
+/// Whether an event may have happened then: it is not too old, and not in the future.
+#[inline]
+pub fn may_have_happened(at: Instant, rules: &TimeRules, clock: Clock) -> bool {
+    let is_past = |ms: i64| at <= latest(ms, rules);
+    at >= rules.min_event_time && clock.log_ms.is_none_or(is_past) && is_past(clock.reader_ms)
+}
+
+/// What is later is in the future by a clock.
+fn latest(ms: i64, rules: &TimeRules) -> Instant {
+    ms.saturating_add(rules.max_future)
 }

@@ -5,8 +5,9 @@
 //! found before, by the same rules.
 
 use super::{Reason, Rejection};
+use dataflows::wire::bounds::TEXT_BYTES_MAX;
 use dataflows::wire::scalar::{Scalar, first, short};
-use dataflows::wire::{Names, Slot, Wire};
+use dataflows::wire::{Cells, Names, Slot, Wire};
 use memchr::{memchr, memchr_iter};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -86,6 +87,25 @@ impl Csv {
         .map_err(|wrong| Rejection::new(Reason::UNDECODABLE, self.explained(&wrong)))
     }
 
+    /// The texts of a record where they stand, if it is as nearly all are: as many as the header names, none in quotes, and
+    /// none too long.
+    pub fn cells<'a>(&self, record: &'a [u8], names: &Names) -> Option<Cells<'a>> {
+        if address(names) != self.names || record.len() > TEXT_BYTES_MAX || memchr(b'"', record).is_some() {
+            return None;
+        }
+        let text = std::str::from_utf8(record).ok()?;
+        let (mut cells, mut columns, mut begins) = (Cells::default(), self.columns.iter(), 0);
+        let mut put = |end: usize| {
+            let column = columns.next()?;
+            let is_put = column.slot.is_none_or(|slot| text.get(begins..end).is_some_and(|text| cells.put(slot, text)));
+            begins = end + 1;
+            is_put.then_some(())
+        };
+        each(self.separator, record, &mut put)?;
+        put(record.len())?;
+        columns.next().is_none().then_some(cells)
+    }
+
     /// The record as an object of JSON, in which it can be read without its header; nothing if it cannot be read.
     pub fn json(&self, record: &[u8]) -> Option<Vec<u8>> {
         let mut object = Map::new();
@@ -160,6 +180,26 @@ impl Csv {
             }
         }
     }
+}
+
+/// Calls with each place where a byte stands, until it says that this is enough. Fields are short: to look at eight bytes at
+/// once takes half as long as to search for each.
+#[inline(always)]
+fn each(byte: u8, bytes: &[u8], mut with: impl FnMut(usize) -> Option<()>) -> Option<()> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const LOW: u64 = !(ONES << 7);
+    let (words, rest) = bytes.as_chunks();
+    for (place, word) in words.iter().enumerate() {
+        let other = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        // The highest bit of each byte that is nothing, and no other bit.
+        let mut found = !(((other & LOW) + LOW) | other | LOW);
+        while found != 0 {
+            with(place * 8 + found.trailing_zeros() as usize / 8)?;
+            found &= found - 1;
+        }
+    }
+    let behind = bytes.len() - rest.len();
+    (behind..).zip(rest).filter(|(_, found)| **found == byte).try_for_each(|(at, _)| with(at))
 }
 
 /// Puts a text into an object, within others by their names.

@@ -2,6 +2,7 @@
 //! read in one pass, each value to where it is kept. Whatever else there is, a list, a number with an exponent, what is
 //! no JSON, is not read here: `serde_json` reads it, or says what is wrong.
 
+use dataflows::wire::number::eight_digits;
 use dataflows::wire::scalar::Scalar;
 use dataflows::wire::{Kind, Names, Set, Slot, Wire};
 use std::borrow::Cow;
@@ -223,7 +224,7 @@ impl<'a> Cursor<'a> {
     fn digits(&mut self, count: &mut usize) -> Option<u64> {
         let start = self.at;
         let mut number = 0u64;
-        while let Some(eight) = eight_digits(&self.text.as_bytes()[self.at..]) {
+        while let Some(eight) = self.text.as_bytes()[self.at..].first_chunk().and_then(|bytes| eight_digits(*bytes)) {
             number = number.wrapping_mul(100_000_000).wrapping_add(eight);
             self.at += 8;
         }
@@ -261,19 +262,6 @@ const POWERS: [u64; EXACT_DIGITS + 1] = {
 /// In each byte of a word a one, and the highest bit of each.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
-
-/// The number of eight digits, if a text begins with so many: of pairs of digits, then of pairs of these, each at once.
-#[inline(always)]
-fn eight_digits(bytes: &[u8]) -> Option<u64> {
-    let digits = u64::from_le_bytes(*bytes.first_chunk()?) ^ (ONES * u64::from(b'0'));
-    // What is above nine comes into the highest bit with this.
-    if (digits | digits.wrapping_add(ONES * 0x76)) & HIGH != 0 {
-        return None;
-    }
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
-}
 
 /// Where the first byte stands that ends a text, begins an escape, or may not stand in a text. Eight are looked at at a time:
 /// of the bits that are found, those behind the first may be wrong.

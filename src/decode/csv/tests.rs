@@ -36,6 +36,39 @@ fn fields_are_those_of_the_crate() {
     assert!(open > 1_000 && open < texts.len(), "{open}");
 }
 
+/// Every record of these up to a length, long enough for eight bytes to be looked at at once, is read where it stands as it
+/// is read otherwise.
+#[test]
+fn texts_where_they_stand_are_those_that_are_read() {
+    const PARTS: [&[u8]; 6] = [b"\"", b",", b"+-", "Ж".as_bytes(), b"seventeen", b"\xff"];
+    let mut names = Names::default();
+    let slots = ["a", "b"].map(|name| names.fields().field(name, Kind::Text));
+    let csv = Csv::new(b',', &["a", "other", "b"].map(str::to_owned), &names);
+    let (mut texts, mut stand, mut other) = (vec![Vec::new()], 0, 0);
+    for _ in 0..7 {
+        texts = texts.iter().flat_map(|text| PARTS.iter().map(move |part| [&text[..], part].concat())).collect();
+        for text in &texts {
+            let mut wire = Wire::new(&names);
+            let read = csv.read(text, &mut wire);
+            let Some(cells) = csv.cells(text, &names) else {
+                other += 1;
+                assert!(read.is_err() || text.contains(&b'"'), "{:?}", String::from_utf8_lossy(text));
+                continue;
+            };
+            stand += 1;
+            assert_eq!(read, Ok(()));
+            for slot in slots {
+                let value = wire.value(slot).expect("short").and_then(Scalar::borrowed).unwrap_or_default();
+                assert_eq!(cells.get(slot), value, "{:?}", String::from_utf8_lossy(text));
+            }
+        }
+    }
+    assert!(stand > 10_000 && other > 10_000, "{stand} stand there, {other} do not");
+    let long = [&b"1,2,"[..], &[b'x'; TEXT_BYTES_MAX]].concat();
+    assert!(csv.cells(&long, &names).is_none() && csv.cells(&long[..100], &names).is_some());
+    assert!(csv.cells(b"1,2,3", &Names::default()).is_none(), "the places are those of other names");
+}
+
 #[test]
 fn a_record_that_cannot_be_read_says_why() {
     let mut names = Names::default();
