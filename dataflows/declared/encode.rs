@@ -1,7 +1,7 @@
 //! Values as bytes whose order is that of the values: what groups, sets and extremes are kept by.
 
 use crate::declared::eval::Columns;
-use crate::declared::row::{Bare, Datum};
+use crate::declared::row::{Bare, Datum, Row};
 use crate::persons::Id;
 use crate::time::Instant;
 use std::borrow::Cow;
@@ -35,6 +35,11 @@ pub fn push_column(row: &impl Columns, place: usize, is_person: bool, out: &mut 
     push_bare(row.bare(place), is_person, out);
 }
 
+/// Adds what all columns of an event hold.
+pub fn push_all(row: &Row, out: &mut Vec<u8>) {
+    row.all().for_each(|value| push_bare(value, false, out));
+}
+
 #[inline]
 fn push_bare(value: Bare<'_>, is_person: bool, out: &mut Vec<u8>) {
     let mut word = |kind: u8, word: i64| {
@@ -56,8 +61,7 @@ fn push_bare(value: Bare<'_>, is_person: bool, out: &mut Vec<u8>) {
 }
 
 fn escaped(text: &[u8], out: &mut Vec<u8>) {
-    // All are looked at, without a branch for each: that is faster than to stop at the first.
-    if !text.iter().fold(false, |any, byte| any | (*byte <= ESCAPE)) {
+    if !has_special(text) {
         return out.extend_from_slice(text);
     }
     for byte in text {
@@ -96,6 +100,22 @@ pub fn next<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
     };
     *bytes = rest;
     Some(value)
+}
+
+/// Whether a byte is in a text that ends one or escapes one. Eight at once are looked at, and of a text that has so many the
+/// last eight, whether some of them were before or not.
+#[inline]
+fn has_special(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const SPECIAL: u64 = ONES * (ESCAPE as u64 + 1);
+    // The upper bit of some byte, if any is less.
+    let less = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        word.wrapping_sub(SPECIAL) & !word & (ONES << 7)
+    };
+    let Some(last) = text.last_chunk() else { return text.iter().any(|byte| *byte <= ESCAPE) };
+    let (words, _) = text.as_chunks();
+    words.iter().fold(less(*last), |any, word| any | less(*word)) != 0
 }
 
 /// Where the first byte is that ends a text or escapes one. Eight at once are looked at: texts of twenty and more are usual.
@@ -225,10 +245,13 @@ mod tests {
                     for other in [ESCAPE + 1, 0x7F, 0x80, 0x81, 0xFF] {
                         let mut bytes = vec![other; length];
                         assert_eq!(first_special(&bytes), None);
+                        assert!(!has_special(&bytes));
+                        assert!(!has_special(&bytes));
                         bytes.truncate(at);
                         bytes.extend([special, END, other, ESCAPE]);
                         bytes.resize(length + 4, other);
                         assert_eq!(first_special(&bytes), Some(at), "{bytes:?}");
+                        assert!(has_special(&bytes) && has_special(&bytes[..=at]));
                     }
                 }
             }

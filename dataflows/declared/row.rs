@@ -38,7 +38,7 @@ impl Datum<'_> {
 }
 
 /// A value as it lies in a row.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bare<'a> {
     /// No value.
     Null,
@@ -187,19 +187,39 @@ impl Row {
             let word = self.0.get(words + place * WORD..)?.first_chunk()?;
             Some(u64::from_le_bytes(*word))
         };
-        Some(match *self.0.get(HEAD + place)? {
-            FALSE => Bare::Boolean(false),
-            TRUE => Bare::Boolean(true),
-            NUMBER => Bare::Number(word()? as i64),
-            INSTANT => Bare::Instant(word()? as i64),
-            TEXT => {
-                let word = word()?;
-                let (start, length) = ((word >> 32) as usize, word as u32 as usize);
-                Bare::Text(self.0.get(words + columns * WORD + start..)?.get(..length)?)
-            }
-            _ => return None,
-        })
+        bare(*self.0.get(HEAD + place)?, word, || self.0.get(words + columns * WORD..))
     }
+
+    /// What all columns hold, as it lies there.
+    pub(super) fn all(&self) -> impl Iterator<Item = Bare<'_>> {
+        let columns = self.columns();
+        let behind = self.0.get(HEAD..).unwrap_or_default();
+        let (kinds, behind) = behind.split_at_checked(columns).unwrap_or_default();
+        let (words, texts) = behind.split_at_checked(columns * WORD).unwrap_or_default();
+        let words = words.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        kinds.iter().zip(words).map(|(kind, word)| bare(*kind, || Some(word), || Some(texts)).unwrap_or(Bare::Null))
+    }
+}
+
+/// What a column holds, of what its kind, its word and the texts of its row say.
+#[inline(always)]
+fn bare<'r>(
+    kind: u8,
+    word: impl FnOnce() -> Option<u64>,
+    texts: impl FnOnce() -> Option<&'r [u8]>,
+) -> Option<Bare<'r>> {
+    Some(match kind {
+        FALSE => Bare::Boolean(false),
+        TRUE => Bare::Boolean(true),
+        NUMBER => Bare::Number(word()? as i64),
+        INSTANT => Bare::Instant(word()? as i64),
+        TEXT => {
+            let word = word()?;
+            let (start, length) = ((word >> 32) as usize, word as u32 as usize);
+            Bare::Text(texts()?.get(start..)?.get(..length)?)
+        }
+        _ => return None,
+    })
 }
 
 impl<'a> FromIterator<Datum<'a>> for Row {
@@ -259,6 +279,8 @@ mod tests {
             for (place, value) in values.iter().enumerate() {
                 assert_eq!(row.column(place), *value);
             }
+            let one_by_one = (0..values.len()).map(|place| row.bare(place));
+            assert!(row.all().eq(one_by_one));
             assert!((values.len()..values.len() + 3).all(|place| row.column(place).is_null()));
         }
         assert!(builder.row().column(0).is_null());
