@@ -253,6 +253,17 @@ impl Lines {
                 self.at += brace + 2;
                 return Ok(Some(self.begin(0, true)));
             }
+            // And of nearly all records of values: no quote in it, and no line end but its own.
+            if (self.kind, self.line_break, self.clear) == (Kind::Table, Break::Lf, 0)
+                && let Some(end) = memchr::memchr(b'\n', held)
+                && end < LINE_BYTES_MAX
+                && !held[..end].ends_with(b"\r")
+                && memchr::memchr(b'"', &held[..end]).is_none()
+            {
+                bytes.extend_from_slice(&held[..end]);
+                self.at += end + 1;
+                return Ok(Some(self.begin(0, true)));
+            }
             let found = match self.separator {
                 Some(separator) => self.quotes.find(separator, self.line_break, held),
                 None => find(self.line_break, held, self.clear),
