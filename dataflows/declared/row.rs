@@ -124,8 +124,14 @@ impl Builder {
 
     /// The next column holds a text.
     pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// The next column holds a text. Of bytes that are none it holds nothing.
+    #[inline]
+    pub fn bytes(&mut self, text: &[u8]) {
         self.word(TEXT, (self.texts.len() as u64) << 32 | text.len() as u64);
-        self.texts.extend_from_slice(text.as_bytes());
+        self.texts.extend_from_slice(text);
     }
 
     fn word(&mut self, kind: u8, word: u64) {

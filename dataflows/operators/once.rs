@@ -152,7 +152,7 @@ pub fn once_at_once<'s, T: ExchangeData>(
     builder.build(move |_caps| {
         let mut first = OutputBuilder::<_, CapacityContainerBuilder<Vec<(Instant, T)>>>::from(first);
         let mut open = BTreeMap::<Time, (Capability<Time>, Vec<Vec<Met<T>>>)>::new();
-        let mut as_of = AsOf::default();
+        let (mut as_of, mut are_new) = (AsOf::default(), Vec::new());
         move |frontiers| {
             met.for_each_time(|cap, batches| {
                 let (_, stash) = open.entry(*cap.time()).or_insert_with(|| (cap.retain(0), Vec::new()));
@@ -171,13 +171,19 @@ pub fn once_at_once<'s, T: ExchangeData>(
                     break;
                 }
                 let (cap, stash) = oldest.get_mut();
-                let arrived = stash.drain(..).flatten();
-                // What was there in an earlier run is known, and nothing more.
-                let new = arrived.filter_map(|Met { print, at, what }| {
-                    let counts = panes.meet(print, at) || is_broken(Law::RepeatedCountOnce);
-                    what.filter(|_| counts).map(|what| (at, what))
-                });
-                first.session(cap).give_iterator(new);
+                let mut session = first.session(cap);
+                for batch in stash.drain(..) {
+                    // What is looked up lies far apart: one after the other, with nothing else between, is waited for together.
+                    are_new.clear();
+                    are_new.extend(batch.iter().map(|Met { print, at, .. }| panes.meet(*print, *at)));
+                    let counted = batch.into_iter().zip(&are_new);
+                    // What was there in an earlier run is known, and nothing more.
+                    session.give_iterator(counted.filter_map(|(Met { at, what, .. }, is_new)| {
+                        let counts = *is_new || is_broken(Law::RepeatedCountOnce);
+                        what.filter(|_| counts).map(|what| (at, what))
+                    }));
+                }
+                drop(session);
                 if frontiers.iter().any(|frontier| frontier.less_equal(&time)) {
                     break;
                 }
@@ -187,4 +193,97 @@ pub fn once_at_once<'s, T: ExchangeData>(
         }
     });
     first_out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Forgets;
+    use proptest::prelude::*;
+    use timely::dataflow::operators::{Input as _, Inspect as _};
+
+    static BY_EPOCH: Kept<(Instant, u128)> = Kept { name: "by epoch", version: 1, forgets: Forgets::NamesNobody };
+    static AT_ONCE: Kept<(Instant, u128)> = Kept { name: "at once", version: 1, forgets: Forgets::NamesNobody };
+
+    /// An epoch: its events by their hours and numbers, how many of them come before the workers have a turn, and by how
+    /// many hours the watermark moves.
+    type Moment = (Vec<(i64, u128)>, usize, i64);
+
+    /// What came out: in which epoch, of when, and what.
+    type CameOut = Vec<(Time, Instant, u128)>;
+
+    /// What came out by either, sorted, and how many are held after each epoch.
+    fn played(moments: Vec<Moment>, ahead: bool) -> [(CameOut, Vec<usize>); 2] {
+        timely::execute_directly(move |worker| {
+            let settings = Settings { lateness_ms: Some(2 * PANE_MS), ..Settings::default() };
+            let ledger = Ledger::default();
+            let came_out: [Rc<RefCell<CameOut>>; 2] = Default::default();
+            let (mut met, mut watermarks) = worker.dataflow(|scope| {
+                let (met, of_met) = scope.new_input::<Vec<Met<u128>>>();
+                let (watermarks, of_watermarks) = scope.new_input::<Vec<Instant>>();
+                let by_epoch = once(of_met.clone(), of_watermarks.clone(), &settings, &ledger, &BY_EPOCH);
+                let at_once = once_at_once(of_met, of_watermarks, &settings, &ledger, &AT_ONCE);
+                for (stream, came_out) in [by_epoch, at_once].into_iter().zip(&came_out) {
+                    let came_out = Rc::clone(came_out);
+                    stream.inspect_time(move |time, (at, what)| came_out.borrow_mut().push((*time, *at, *what)));
+                }
+                (met, watermarks)
+            });
+            let (mut watermark, mut held) = (0, [Vec::new(), Vec::new()]);
+            for (time, (events, turns, hours)) in (1..).zip(moments) {
+                for (place, (hour, number)) in events.into_iter().enumerate() {
+                    // Nothing is older than the cut: that would be late.
+                    let at = watermark - 2 * PANE_MS + hour * PANE_MS / 2;
+                    let print = number << 64 | u128::from(at as u64);
+                    // What was there in an earlier run comes first of all.
+                    met.send(Met { print, at, what: (time > 1).then_some(print) });
+                    if place % turns == 0 {
+                        met.flush();
+                        worker.step();
+                    }
+                }
+                watermark += hours * PANE_MS;
+                watermarks.send(watermark);
+                met.advance_to(time);
+                // The watermark of an epoch may be known long after what comes in the next ones.
+                if !ahead || time % 3 == 0 {
+                    watermarks.advance_to(time);
+                    for _ in 0..4 {
+                        worker.step();
+                    }
+                    let live = ledger.live();
+                    held.iter_mut().zip(live).for_each(|(held, (_, live))| held.push(live));
+                }
+            }
+            drop((met, watermarks));
+            while worker.has_dataflows() {
+                worker.step();
+            }
+            let [by_epoch, at_once] = came_out.map(|came_out| {
+                let mut came_out = came_out.take();
+                came_out.sort_unstable();
+                came_out
+            });
+            let [held, also_held] = held;
+            [(by_epoch, held), (at_once, also_held)]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn what_goes_on_at_once_is_what_goes_on_at_the_end_of_an_epoch(
+            moments in proptest::collection::vec(
+                (proptest::collection::vec((0..8i64, 0..4u128), 0..40), 1..9usize, 0..3i64), 1..12),
+            ahead in any::<bool>(),
+        ) {
+            let events: usize = moments.iter().map(|(events, ..)| events.len()).sum();
+            let [by_epoch, at_once] = played(moments, ahead);
+            prop_assert_eq!(&by_epoch.0, &at_once.0);
+            prop_assert!(by_epoch.0.len() <= events);
+            if !ahead {
+                prop_assert_eq!(by_epoch.1, at_once.1);
+            }
+        }
+    }
 }

@@ -11,7 +11,12 @@ use std::ops::Range;
 
 /// Whether no address can be in a text, nor U+0000, as a look at its bytes tells: nearly all texts.
 pub fn is_plain(text: &str) -> bool {
-    address::is_plain(text.as_bytes())
+    are_plain(text.as_bytes())
+}
+
+/// The same of bytes: those that are so are text, and so is each part of them.
+pub fn are_plain(bytes: &[u8]) -> bool {
+    address::is_plain(bytes)
 }
 
 /// A text as it may be stored, if that is another.

@@ -79,8 +79,8 @@ fn of_text(text: &str) -> Option<i64> {
 
 /// An amount as it is usually written, if it is, and not too large.
 #[inline]
-pub fn usual_cents(text: &str) -> Option<i64> {
-    usual(text.as_bytes()).filter(|cents| cents.abs() <= CENTS_MAX)
+pub fn usual_cents(text: &[u8]) -> Option<i64> {
+    usual(text).filter(|cents| cents.abs() <= CENTS_MAX)
 }
 
 /// `12.50`, `12.5` and `12`, perhaps with a minus: nearly all that is ever read.

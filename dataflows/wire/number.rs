@@ -132,7 +132,7 @@ mod tests {
                 assert_eq!(digits(&text), written(&text), "{text}");
             }
         }
-        assert_eq!(read, 8);
+        assert_eq!(read, 10);
     }
 
     #[test]

@@ -93,11 +93,10 @@ impl Csv {
         if address(names) != self.names || record.len() > TEXT_BYTES_MAX || memchr(b'"', record).is_some() {
             return None;
         }
-        let text = std::str::from_utf8(record).ok()?;
-        let (mut cells, mut columns, mut begins) = (Cells::default(), self.columns.iter(), 0);
+        let (mut cells, mut columns, mut begins) = (Cells::of(record)?, self.columns.iter(), 0);
         let mut put = |end: usize| {
             let column = columns.next()?;
-            let is_put = column.slot.is_none_or(|slot| text.get(begins..end).is_some_and(|text| cells.put(slot, text)));
+            let is_put = column.slot.is_none_or(|slot| cells.put(slot, &record[begins..end]));
             begins = end + 1;
             is_put.then_some(())
         };

@@ -59,11 +59,11 @@ fn texts_where_they_stand_are_those_that_are_read() {
             assert_eq!(read, Ok(()));
             for slot in slots {
                 let value = wire.value(slot).expect("short").and_then(Scalar::borrowed).unwrap_or_default();
-                assert_eq!(cells.get(slot), value, "{:?}", String::from_utf8_lossy(text));
+                assert_eq!(cells.get(slot), value.as_bytes(), "{:?}", String::from_utf8_lossy(text));
             }
         }
     }
-    assert!(stand > 10_000 && other > 10_000, "{stand} stand there, {other} do not");
+    assert!(stand > 5_000 && other > 100_000, "{stand} stand there, {other} do not");
     let long = [&b"1,2,"[..], &[b'x'; TEXT_BYTES_MAX]].concat();
     assert!(csv.cells(&long, &names).is_none() && csv.cells(&long[..100], &names).is_some());
     assert!(csv.cells(b"1,2,3", &Names::default()).is_none(), "the places are those of other names");
