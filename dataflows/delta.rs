@@ -25,7 +25,8 @@ impl Delta {
         values
     }
 
-    fn first(&self, key_columns: usize) -> &[Value] {
+    /// Its first so many columns, which are no more than its key.
+    pub fn first(&self, key_columns: usize) -> &[Value] {
         match self {
             Delta::Upsert(row) => &row[..key_columns],
             Delta::Delete(key) => key,

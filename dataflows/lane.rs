@@ -1,6 +1,8 @@
 //! What the metrics of a family are built on, on one worker: its watermark, its settings, what it kept, and where rows go.
 
-use crate::delta::{Delta, KeyBug, deltas};
+use crate::delta::{KeyBug, deltas};
+use crate::deltas::{Deltas, Page};
+use crate::packed;
 use crate::state::{Kept, Ledger};
 use crate::table::{Column, Field, Person, TableId, Value};
 use crate::time::{Instant, Settings, Time, is_silent};
@@ -17,7 +19,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
 /// What closed epochs changed, table by table, on one worker; or what is wrong with our own metrics.
-pub type Changes = Rc<RefCell<BTreeMap<Time, Vec<Result<(TableId, Vec<Delta>), KeyBug>>>>>;
+pub type Changes = Rc<RefCell<BTreeMap<Time, Vec<Result<(TableId, Deltas), KeyBug>>>>>;
 
 /// An output that nothing is sent to.
 type Nothing<'a> = OutputBuilderSession<'a, Time, CapacityContainerBuilder<Vec<()>>>;
@@ -88,7 +90,7 @@ impl<'s> Lane<'s> {
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {
                     let (time, (_cap, updates)) = first.remove_entry();
                     assert!(!is_silent(time), "`{}` changed at an odd epoch: `freeze` is missing", id.name());
-                    let changed = deltas(updates, id.table(), &values).map(|deltas| (id, deltas));
+                    let changed = deltas(updates, id.table(), &values).map(|deltas| (id, Deltas::from(deltas)));
                     if !matches!(&changed, Ok((_, deltas)) if deltas.is_empty()) {
                         changes.borrow_mut().entry(time).or_default().push(changed);
                     }
@@ -98,26 +100,26 @@ impl<'s> Lane<'s> {
         self.closed.push(closed);
     }
 
-    /// What changes of the rows of many tables: of which, by its place among them, and how; in the order of keys. One change
-    /// of a key at most in an epoch, on one worker. Rows of nobody are not shown.
-    pub fn changes_of_many(&mut self, name: &str, tables: Vec<TableId>, changed: Stream<'s, (u16, Delta)>) {
+    /// What changes of the rows of many tables: of which, by its place among them, and which rows. One change of a key at
+    /// most in an epoch, on one worker. Rows of nobody are not shown.
+    pub fn changes_of_many(&mut self, name: &str, tables: Vec<TableId>, changed: Stream<'s, (u16, Page)>) {
         // A person is a key or nowhere: what is left of a row that is gone says whose it was.
         let persons: Vec<Persons> = tables.iter().map(|id| persons(id.table().columns.iter())).collect();
         let changes = Rc::clone(&self.changes);
         let closed: Stream<'s, ()> = changed.unary_frontier(Pipeline, name, move |_cap, _info| {
-            let mut open = BTreeMap::<Time, (_, BTreeMap<u16, Vec<Delta>>)>::new();
+            let mut open = BTreeMap::<Time, (_, BTreeMap<u16, Deltas>)>::new();
             move |(input, frontier), output: &mut Nothing<'_>| {
                 input.for_each_time(|cap, batches| {
                     let (_, stash) =
                         open.entry(*cap.time()).or_insert_with(|| (cap.retain(output.output_index()), BTreeMap::new()));
-                    let mut changed = batches.flat_map(|batch| batch.drain(..)).peekable();
-                    // Changes of a table come together.
-                    while let Some((place, delta)) = changed.next() {
-                        let of_table = stash.entry(place).or_default();
-                        let rest = std::iter::from_fn(|| changed.next_if(|(next, _)| *next == place));
+                    for (place, page) in batches.flat_map(|batch| batch.drain(..)) {
                         let persons = &persons[usize::from(place)];
-                        let deltas = std::iter::once(delta).chain(rest.map(|(_, delta)| delta));
-                        of_table.extend(deltas.filter(|delta| !is_nobodys(delta.values(), persons)));
+                        let page = page.only(|row| {
+                            let is_nobody =
+                                |(place, by): &(usize, Person)| by.is_nobody(&packed::at(row.key(), *place));
+                            !persons.iter().any(is_nobody)
+                        });
+                        stash.entry(place).or_default().append(Deltas::of(page));
                     }
                 });
                 while let Some(first) = open.first_entry().filter(|first| !frontier.less_equal(first.key())) {

@@ -10,11 +10,13 @@ pub mod wire;
 
 mod broken;
 pub mod delta;
+pub mod deltas;
 mod dense;
 pub mod events;
 pub mod hash;
 pub mod item;
 pub mod operators;
+pub mod packed;
 mod places;
 pub mod sip;
 pub mod state;

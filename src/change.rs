@@ -259,7 +259,7 @@ pub fn publish(
             let deleted = differing.iter().filter(|delta| matches!(delta, Delta::Delete(_))).count();
             changed.written.push(Written { sink: sink.name(), rows: differing.len() - deleted, deleted, is_anew });
             // Of a table of another shape the sink makes a new one, of whatever rows.
-            deltas.insert(table, differing);
+            deltas.insert(table, differing.into());
         }
         let commit = Commit {
             follows: progress.epoch,

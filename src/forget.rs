@@ -23,7 +23,7 @@ use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::obstacle::{Obstacle, Unrest};
 use crate::state_dir::snapshot::Manifest;
 use crate::state_dir::{Begun, Generation, StateDir, StateError};
-use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::persons::Renaming;
 use dataflows::state::Section;
@@ -249,7 +249,7 @@ fn in_sink(
     for id in others.into_iter().chain(told_by_raw) {
         let changed = named.changes(sink, id, renamings)?;
         if !changed.is_empty() {
-            deltas.insert(id, changed);
+            deltas.insert(id, Deltas::from(changed));
         }
     }
     forgotten.unread = forgotten.unread.max(named.payloads.unread() - unread);
@@ -268,9 +268,9 @@ fn in_sink(
     sink.apply(claim, &commit)
 }
 
-fn touched(changed: &[Delta]) -> Touched {
-    let removed = changed.iter().filter(|delta| matches!(delta, Delta::Delete(_))).count();
-    Touched { renamed: (changed.len() - removed) as u64, removed: removed as u64 }
+fn touched(changed: &Deltas) -> Touched {
+    let (renamed, removed) = changed.counts();
+    Touched { renamed: renamed as u64, removed: removed as u64 }
 }
 
 fn nothing_there(sink: &dyn Warehouse) -> SinkError {

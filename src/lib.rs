@@ -22,7 +22,8 @@
 //! 3. Metrics restate what the epoch changed. What the watermark made true (a window became final)
 //!    is news of the same epoch. State that can no longer change leaves, silently.
 //! 4. When the frontier has passed `e`, each worker turns the consolidated updates of its keys into
-//!    deltas ([`dataflows::delta`]) and hands them over.
+//!    deltas ([`dataflows::delta`]) and hands them over. Rows of declared metrics are written down where they are made, and
+//!    stay bytes until somebody needs values ([`dataflows::deltas`]).
 //! 5. When all workers have, the facts of the epoch are journaled ([`state_dir`]); only then is it merged
 //!    into the next commit ([`commit`]) and acknowledged. Each sink applies commits one by one, rows and
 //!    progress in one transaction ([`sink`]).

@@ -120,7 +120,7 @@ pub fn reconcile(
         }
         let changed = differences(desired, stored, *id, differ)?;
         if !changed.is_empty() || is_anew {
-            deltas.insert(*id, changed);
+            deltas.insert(*id, changed.into());
         }
     }
     let commit = Commit {

@@ -18,7 +18,7 @@ pub mod views;
 
 use crate::archived::Archived;
 use crate::lanes::Watermarks;
-use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
@@ -152,7 +152,7 @@ pub struct Commit {
     /// Next offsets per partition.
     pub positions: BTreeMap<String, i64>,
     /// Changed rows per table, sorted by key.
-    pub deltas: BTreeMap<TableId, Vec<Delta>>,
+    pub deltas: BTreeMap<TableId, Deltas>,
     /// Added rows per table.
     pub appends: BTreeMap<TableId, Vec<Vec<Value>>>,
     /// Accepted events, as [`dataflows::raw::clean`] makes them, by their raw tables: for sinks that take them.
@@ -162,9 +162,10 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// How many of its changes are wanted.
-    pub fn count(&self, wanted: fn(&Delta) -> bool) -> u64 {
-        self.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64
+    /// How many rows are there with it, and how many are gone.
+    pub fn counts(&self) -> (u64, u64) {
+        let counts = self.deltas.values().map(Deltas::counts);
+        counts.fold((0, 0), |(upserted, deleted), of| (upserted + of.0 as u64, deleted + of.1 as u64))
     }
 }
 

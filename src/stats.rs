@@ -12,7 +12,6 @@ use crate::lanes::Watermarks;
 use crate::sink::Commit;
 use crate::source::{Lag, Portion, Trouble};
 use crate::tap::Tap;
-use dataflows::delta::Delta;
 use dataflows::raw::LATE_EVENTS;
 use dataflows::{Instant as EventTime, Time};
 use examples::Examples;
@@ -364,12 +363,11 @@ impl Stats {
 
     /// A commit was applied, of which the oldest record was read then.
     pub fn committed(&self, commit: &Commit, oldest: Option<Instant>) {
-        let of =
-            |wanted: fn(&Delta) -> bool| commit.deltas.values().flatten().filter(|delta| wanted(delta)).count() as u64;
+        let (upserted, deleted) = commit.counts();
         let freshness_ms = oldest.map_or(0, |oldest| oldest.elapsed().as_millis() as u64);
         self.commits.fetch_add(1, Relaxed);
-        self.upserted.fetch_add(of(|delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-        self.deleted.fetch_add(of(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        self.upserted.fetch_add(upserted, Relaxed);
+        self.deleted.fetch_add(deleted, Relaxed);
         self.appended.fetch_add(commit.appends.values().map(Vec::len).sum::<usize>() as u64, Relaxed);
         self.late.fetch_add(commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64, Relaxed);
         let of_tables = commit.deltas.iter().map(|(id, deltas)| (id, deltas.len()));

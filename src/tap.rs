@@ -13,6 +13,7 @@ pub mod told;
 use crate::lanes::Watermarks;
 use crate::sink::Commit;
 use dataflows::Time;
+use dataflows::deltas::Deltas;
 use dataflows::table::TableId;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -117,7 +118,7 @@ impl Tap {
     /// Takes a commit that the warehouse has.
     pub fn take(&self, commit: Commit) {
         let Commit { follows, epoch, clock_ms, watermarks, deltas, appends, .. } = commit;
-        let rows = deltas.values().map(Vec::len).sum::<usize>();
+        let rows = deltas.values().map(Deltas::len).sum::<usize>();
         let mut kept = self.kept.lock();
         let seen = kept.seen.take().filter(|(of, _)| *of == epoch).map(|(_, seen)| seen).unwrap_or_default();
         for table in deltas.keys().chain(appends.keys()) {

@@ -3,6 +3,8 @@
 use crate::support::table;
 use crate::support::{self, needed};
 use dataflows::delta::Delta;
+use dataflows::deltas::{Deltas, Page};
+use dataflows::packed;
 use dataflows::table::{Column, Kind, Table, TableId, Type, Value};
 use deltamart::config::Config;
 use deltamart::config::feed::Feed;
@@ -163,12 +165,14 @@ fn rows_and_progress_go_together_and_again_changes_nothing(
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     assert_eq!(claim.generation, 1);
     let mut first = commit(0, 4);
-    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))].into());
     first.appends.insert(table("rejected_events"), vec![rejected(1, b"x"), rejected(2, b"y")]);
     sink.apply(&claim, &first).expect("applies");
     sink.apply(&claim, &first).expect("again is no error");
     let mut second = commit(4, 6);
-    second.deltas.insert(table("users"), vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))]);
+    second
+        .deltas
+        .insert(table("users"), vec![Delta::Delete(vec![Value::Integer(1)]), Delta::Upsert(user(2, "c"))].into());
     second.appends.insert(table("rejected_events"), vec![rejected(2, b"y")]);
     sink.apply(&claim, &second).expect("applies");
     sink.apply(&claim, &first).expect("an old one is no error and no change");
@@ -188,7 +192,7 @@ fn a_run_that_was_superseded_or_skips_an_epoch_writes_nothing(
     let claim = sink.claim(MadeBy::Run, None).expect("claims again");
     assert_eq!((claim.generation, &claim.pipeline_id), (old.generation + 1, &old.pipeline_id));
     let mut late = commit(0, 2);
-    late.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "zombie"))]);
+    late.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "zombie"))].into());
     assert!(matches!(zombie.apply(&old, &late), Err(SinkError::Fenced { .. })));
     let stranger = Claim { pipeline_id: "other".into(), ..claim.clone() };
     assert!(matches!(sink.apply(&stranger, &late), Err(SinkError::Fenced { .. })));
@@ -207,7 +211,7 @@ fn deltas_change_also_what_is_otherwise_only_added_to(mut sink: Box<dyn Warehous
     sink.apply(&claim, &first).expect("applies");
     let mut second = commit(2, 4);
     let gone = Delta::Delete(rejected(1, b"x")[..3].to_vec());
-    second.deltas.insert(table("rejected_events"), vec![gone, Delta::Upsert(rejected(2, b"z"))]);
+    second.deltas.insert(table("rejected_events"), vec![gone, Delta::Upsert(rejected(2, b"z"))].into());
     second.appends.insert(table("rejected_events"), vec![rejected(2, b"y"), rejected(3, b"w")]);
     sink.apply(&claim, &second).expect("applies");
     assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"z"), rejected(3, b"w")]);
@@ -259,12 +263,14 @@ fn what_is_deleted_can_come_again_and_what_is_added_twice_is_there_once(
     let mut second = commit(2, 4);
     second.deltas.insert(
         table("rejected_events"),
-        vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))],
+        vec![Delta::Upsert(rejected(3, b"changed")), Delta::Delete(key(9)), Delta::Delete(key(99))].into(),
     );
     sink.apply(&claim, &second).expect("applies");
     assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(3, b"changed")]);
     let mut third = commit(4, 6);
-    third.deltas.insert(table("rejected_events"), vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))]);
+    third
+        .deltas
+        .insert(table("rejected_events"), vec![Delta::Delete(key(3)), Delta::Upsert(rejected(4, b"up"))].into());
     let added = [(3, b"again"), (4, b"no..."), (9, b"again")].map(|(o, r)| rejected(o, r));
     third.appends.insert(table("rejected_events"), added.into());
     sink.apply(&claim, &third).expect("applies");
@@ -278,15 +284,15 @@ fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
 ) {
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
     let mut first = commit(0, 2);
-    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))]);
+    first.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "a")), Delta::Upsert(user(2, "b"))].into());
     first.appends.insert(table("rejected_events"), vec![rejected(1, b"x"), rejected(2, b"y")]);
     sink.apply(&claim, &first).expect("applies");
     let mut second = commit(2, 4);
-    second.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "later"))]);
+    second.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "later"))].into());
     sink.apply(&claim, &second).expect("applies");
     let mut last = commit(4, 6);
-    last.deltas.insert(table("users"), vec![Delta::Delete(user(1, "")[..1].to_vec())]);
-    last.deltas.insert(table("rejected_events"), vec![Delta::Delete(rejected(1, b"")[..3].to_vec())]);
+    last.deltas.insert(table("users"), vec![Delta::Delete(user(1, "")[..1].to_vec())].into());
+    last.deltas.insert(table("rejected_events"), vec![Delta::Delete(rejected(1, b"")[..3].to_vec())].into());
     sink.apply(&claim, &last).expect("applies");
     let was = |id: TableId, row: &[Value]| match id.name() {
         "users" => row[0] == Value::Integer(1),
@@ -298,11 +304,25 @@ fn what_is_left_of_deleted_rows_is_removed_and_nothing_else(
     assert_eq!(rows(&mut *reader, table("users")), [user(2, "b")]);
     assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"y")]);
     let mut next = commit(6, 8);
-    next.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "again"))]);
+    next.deltas.insert(table("users"), vec![Delta::Upsert(user(1, "again"))].into());
     next.appends.insert(table("rejected_events"), vec![rejected(3, b"z")]);
     sink.apply(&claim, &next).expect("goes on");
     assert_eq!(rows(&mut *reader, table("users")), [user(1, "again"), user(2, "b")]);
     assert_eq!(rows(&mut *reader, table("rejected_events")), [rejected(2, b"y"), rejected(3, b"z")]);
+}
+
+/// The same rows, written down, in the order of keys.
+fn written_down(deltas: &Deltas, key_columns: usize) -> Deltas {
+    let mut page = Page::default();
+    for delta in deltas {
+        page.push(matches!(*delta, Delta::Upsert(_)), |out| {
+            delta.values()[..key_columns].iter().for_each(|value| packed::push(value, out));
+            let key = out.len();
+            delta.values()[key_columns..].iter().for_each(|value| packed::push(value, out));
+            key
+        });
+    }
+    Deltas::of(page).last_of_each_key(key_columns)
 }
 
 fn many_commits_leave_the_last_of_each_row(mut sink: Box<dyn Warehouse>, mut reader: Box<dyn Warehouse>) {
@@ -323,7 +343,10 @@ fn many_commits_leave_the_last_of_each_row(mut sink: Box<dyn Warehouse>, mut rea
             Ok(row) => Delta::Upsert(row),
             Err(id) => Delta::Delete(vec![Value::Integer(id)]),
         });
-        next.deltas.insert(table("users"), deltas.into());
+        let deltas: Deltas = deltas.into_iter().collect();
+        // However they are there.
+        let deltas = if number % 2 == 0 { written_down(&deltas, 1) } else { deltas.last_of_each_key(1) };
+        next.deltas.insert(table("users"), deltas);
         sink.apply(&claim, &next).expect("applies");
         assert_eq!(rows(&mut *reader, table("users")), model.values().cloned().collect::<Vec<_>>(), "{number}");
     }
@@ -361,7 +384,7 @@ fn every_table_takes_its_own_types_and_nulls(mut sink: Box<dyn Warehouse>, mut r
         assert_eq!(rows(&mut *reader, *id), *expected, "{}", id.table().name);
     }
     for (id, deltas) in &whole.deltas {
-        let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Vec<_>>();
+        let stored = rows(&mut *reader, *id).into_iter().map(Delta::Upsert).collect::<Deltas>();
         assert_eq!(stored, *deltas, "{}", id.table().name);
     }
 }
@@ -428,7 +451,7 @@ fn what_is_old_is_removed_and_nothing_else(mut sink: Box<dyn Warehouse>, mut rea
     };
     let commits = commits.map(|(mut commit, rows)| {
         commit.appends = added().map(|id| (id, of(id, &rows))).collect();
-        commit.deltas.insert(table("users"), vec![Delta::Upsert(user(commit.epoch as i64, "a"))]);
+        commit.deltas.insert(table("users"), vec![Delta::Upsert(user(commit.epoch as i64, "a"))].into());
         commit
     });
     sink.apply(&claim, &commits[0]).expect("applies");

@@ -70,7 +70,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
         if random.random_range(0..8) == 0 {
             let row = rejected(0, random.random_range(0..=offset), 1_000 + number);
             let delta = if random.random() { Delta::Delete(row[..3].to_vec()) } else { Delta::Upsert(row) };
-            deltas.insert(table("rejected_events"), vec![delta]);
+            deltas.insert(table("rejected_events"), vec![delta].into());
         }
         Commit {
             follows: 2 * number - 2,
@@ -320,7 +320,7 @@ fn a_run_superseded_at_any_step_commits_wholly_before_or_not_at_all() {
             *store.left.lock().expect("not poisoned") = Some(at);
             // Its rows are its own: none of the history has them.
             let mut own = history[2].clone();
-            own.deltas.insert(table("users"), vec![Delta::Upsert(user(99, -1))]);
+            own.deltas.insert(table("users"), vec![Delta::Upsert(user(99, -1))].into());
             let applied = zombie.apply(&by, &own);
             let Some(seen) = *seen.lock().expect("not poisoned") else {
                 assert!(at > 3, "the commit has more steps");
@@ -458,7 +458,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
     };
     let mut at = |number: u64, clock_ms: i64| {
         let mut deltas = BTreeMap::new();
-        deltas.insert(table("users"), vec![Delta::Upsert(user(number as i64, 1))]);
+        deltas.insert(table("users"), vec![Delta::Upsert(user(number as i64, 1))].into());
         let commit = Commit {
             follows: 2 * number - 2,
             epoch: 2 * number,
@@ -508,7 +508,7 @@ fn rejecting(number: u64) -> Commit {
         clock_ms,
         watermarks: Watermarks::of_shop(clock_ms),
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(table("users"), vec![Delta::Upsert(user(number as i64, 1))])]),
+        deltas: BTreeMap::from([(table("users"), vec![Delta::Upsert(user(number as i64, 1))].into())]),
         appends: BTreeMap::from([(table("rejected_events"), vec![row])]),
         clean: BTreeMap::new(),
         archived: Vec::new(),

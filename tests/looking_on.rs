@@ -44,7 +44,7 @@ impl Client {
                 if let Some(before) = told.seen.before.get(table).and_then(|before| before.get(&key)) {
                     assert_eq!(before.as_ref(), rows.get(&key), "{} before epoch {}", table.name(), told.epoch);
                 }
-                match delta {
+                match &*delta {
                     Delta::Upsert(row) => drop(rows.insert(key, row.clone())),
                     Delta::Delete(_) => drop(rows.remove(&key)),
                 }
@@ -57,7 +57,7 @@ impl Client {
         let Restated { table, key, before, after, late_ms } = restated;
         assert_eq!(before.as_ref(), self.tables.get(table).and_then(|rows| rows.get(key)));
         let delta = told.deltas[table].iter().find(|delta| delta.key(*table) == key.as_slice()).expect("it changed");
-        assert_eq!(after.as_deref(), if let Delta::Upsert(row) = delta { Some(&row[..]) } else { None });
+        assert_eq!(after.as_deref(), if let Delta::Upsert(row) = &*delta { Some(&row[..]) } else { None });
         assert!(*late_ms >= 0 && before != after && !restated.columns().is_empty(), "{restated:?}");
     }
 
@@ -70,7 +70,7 @@ impl Client {
             for delta in told.deltas.get(&table).into_iter().flatten() {
                 let key = delta.key(table).to_vec();
                 let before = self.tables.get(&table).and_then(|rows| rows.get(&key));
-                let after = if let Delta::Upsert(row) = delta { Some(row) } else { None };
+                let after = if let Delta::Upsert(row) = &*delta { Some(row) } else { None };
                 let row = before.or(after).expect("one of them");
                 let has_ended = matches!(row[2], Value::Instant(end) if end <= watermark);
                 // Without `is_final`, which the watermark makes true.

@@ -117,7 +117,7 @@ fn a_table_of_another_shape_is_made_anew(open: &dyn Fn(Catalogue) -> Box<dyn War
         clock_ms: 1,
         watermarks: Watermarks::of_shop(1),
         positions: BTreeMap::new(),
-        deltas: deltas.into_iter().collect(),
+        deltas: deltas.into_iter().map(|(table, deltas)| (table, deltas.into())).collect(),
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
@@ -259,7 +259,7 @@ fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>
     let tables: Vec<_> = catalogue.metrics().iter().map(|(id, _)| *id).collect();
     let row = |number: usize| vec![Value::Integer(number as i64), Value::Text(tables[number].name().to_owned())];
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
-    let deltas = tables.iter().enumerate().map(|(number, id)| (*id, vec![Delta::Upsert(row(number))]));
+    let deltas = tables.iter().enumerate().map(|(number, id)| (*id, vec![Delta::Upsert(row(number))].into()));
     let commit = Commit {
         follows: 0,
         epoch: 2,

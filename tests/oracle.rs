@@ -6,6 +6,7 @@ use crate::quality;
 use crate::support::table;
 use crate::support::{self, CLOCK_MS, HOUR_MS, MINUTE_MS, MONDAY_MS};
 use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::time::WATERMARK_STEP_MS;
 use deltamart::engine::Resume;
 use deltamart::families::all;
@@ -191,8 +192,9 @@ fn assert_log_is_minimal_and_complete(contents: &Contents) {
         assert!(commit.epoch % 2 == 0, "odd epochs are silent");
         for (table, deltas) in &commit.deltas {
             let rows = replayed.tables.entry(*table).or_default();
+            let deltas = deltas.as_values();
             assert!(deltas.windows(2).all(|pair| pair[0].key(*table) < pair[1].key(*table)), "sorted, each key once");
-            for delta in deltas {
+            for delta in &*deltas {
                 match delta {
                     Delta::Upsert(row) => {
                         assert_ne!(rows.get(delta.key(*table)).as_ref(), Some(row), "an upsert changes nothing")
@@ -374,7 +376,7 @@ fn a_gap_in_time_is_said_in_bounded_slices() {
     let contents = sink.contents().clone();
     support::assert_matches_sql(&contents, &settings);
     let minutes: Vec<_> =
-        contents.log.iter().map(|commit| commit.deltas.get(&table("session_metrics")).map_or(0, Vec::len)).collect();
+        contents.log.iter().map(|commit| commit.deltas.get(&table("session_metrics")).map_or(0, Deltas::len)).collect();
     assert_eq!(minutes.iter().sum::<usize>(), 20 * usize::from(DAY_MINUTES) - 5);
     assert!(minutes.iter().all(|rows| *rows <= usize::from(DAY_MINUTES)) && minutes.len() >= 20, "{minutes:?}");
 }

@@ -8,7 +8,7 @@ use crate::declared::fold::{Folding, Reading};
 use crate::declared::rows::{Group, OfGroup, Read, Rows};
 use crate::declared::said::{GroupKey, Passed, Said, Spare, empty, keys, number};
 use crate::declared::sessions::{Beside, Sessions, start};
-use crate::delta::Delta;
+use crate::deltas::Page;
 use crate::dense::{Dense, SLICE};
 use crate::operators::{Epoch, per_epoch};
 use crate::persons::Renaming;
@@ -70,10 +70,8 @@ struct Touched {
     groups: Vec<(u32, Had)>,
     /// Of all rows that were, what may change.
     packed: Vec<u8>,
-    /// The rows that changed: how their keys begin, where they are written down, how long the key is there, and whether
-    /// they are shown.
-    changed: Vec<(u128, usize, usize, bool)>,
-    written: Vec<u8>,
+    /// Of each metric, the rows that changed.
+    written: Vec<Page>,
 }
 
 /// The row that a group had, by where in `packed` it stands; none of a group that is new or was not shown.
@@ -96,16 +94,17 @@ impl Touched {
         u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// What changed, in the order of groups. Nothing is touched any more.
+    /// What changed, of the table of each metric that has one. Nothing is touched any more.
     fn changes(
         &mut self,
         groups: &Dense<GroupKey, Group>,
         rows: &[Rows],
         passed: &[Instant],
-        out: &mut Vec<(u16, Delta)>,
+        out: &mut Vec<(u16, Page)>,
         (readings, folding): (&[Reading], &mut Folding),
     ) {
-        let Touched { groups: touched, packed, changed, written } = self;
+        let Touched { groups: touched, packed, written } = self;
+        written.resize_with(rows.len(), Page::default);
         let mut spare = Vec::new();
         for (place, had) in touched.drain(..) {
             let (key, group) = groups.at(place);
@@ -133,35 +132,16 @@ impl Touched {
                     }
                 }
             }
-            if of_metric.table.is_some() && (is_shown || had.is_some()) {
-                // While all of the group is at hand: rows are made in another order, that of their keys.
-                changed.push((begins(key), written.len(), key.len(), is_shown));
-                written.extend_from_slice(key);
-                of_metric.write(is_shown, &group, written);
+            if let Some(table) = of_metric.table.filter(|_| is_shown || had.is_some()) {
+                let page = &mut written[number(key)];
+                of_metric.write(is_shown, &group, page);
+                out.extend(page.full().map(|page| (table, page)));
             }
         }
-        let key = |from: usize, length: usize| written[from..].split_at(length);
-        // Most keys differ early: few are looked up.
-        changed.sort_unstable_by(|(a, from_a, of_a, _), (b, from_b, of_b, _)| {
-            a.cmp(b).then_with(|| key(*from_a, *of_a).0.cmp(key(*from_b, *of_b).0))
-        });
-        out.extend(changed.drain(..).filter_map(|(_, from, length, is_shown)| {
-            let (key, written) = key(from, length);
-            let of_metric = rows.get(number(key))?;
-            let values = of_metric.read(is_shown, keys(key), written);
-            Some((of_metric.table?, if is_shown { Delta::Upsert(values) } else { Delta::Delete(values) }))
-        }));
+        let pages = written.iter_mut().zip(rows).filter(|(page, _)| !page.is_empty());
+        out.extend(pages.filter_map(|(page, of_metric)| Some((of_metric.table?, page.turn()))));
         empty(packed);
-        empty(written);
     }
-}
-
-/// How a key begins: where two differ in it, they have its order.
-fn begins(key: &[u8]) -> u128 {
-    let mut begins = [0; size_of::<u128>()];
-    let bytes = key.len().min(begins.len());
-    begins[..bytes].copy_from_slice(&key[..bytes]);
-    u128::from_be_bytes(begins)
 }
 
 #[derive(Default)]
@@ -364,8 +344,7 @@ impl PassedRows {
     }
 }
 
-/// What changes of the rows of all groups, kept by what is said of them: of which metric, by its number, and how; in the
-/// order of metrics and keys.
+/// What changes of the rows of all groups, kept by what is said of them: of which table, by its number, and which rows.
 ///
 /// **Law.** At every even epoch the output accumulates to one row for each group of which anything was said, as its
 /// metric's SQL has it over everything that was said; none for a group that HAVING leaves out. What is emitted in an
@@ -386,7 +365,7 @@ pub fn rollup<'s>(
     (kept, is_of_rows): (&'static Kept<Record>, bool),
     (rows, spare): (Rc<[Rows]>, Spare),
     (readings, to_readers): (Rc<[Reading]>, Spare),
-) -> (Stream<'s, (u16, Delta)>, Stream<'s, Said>) {
+) -> (Stream<'s, (u16, Page)>, Stream<'s, Said>) {
     let held = Rc::new(RefCell::new(Groups::of(rows.len())));
     ledger.count(kept.name, &held, |held| held.groups.len());
     let (worker, workers) = (said.scope().index(), said.scope().peers());

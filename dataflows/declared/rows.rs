@@ -9,6 +9,8 @@ use crate::declared::plan::{Expr, Metric, Node, Type, Window};
 use crate::declared::row::{Bare, Datum};
 use crate::declared::said::{GroupKey, keys};
 use crate::declared::sessions::start;
+use crate::deltas::Page;
+use crate::packed;
 use crate::table::Value;
 use crate::time::Instant;
 use std::collections::BTreeSet;
@@ -238,30 +240,25 @@ impl Rows {
         may_change().filter(|(place, _)| !is_read(*place)).for_each(|(_, output)| push(output));
     }
 
-    /// The outputs of a row; of one that is gone those of its key.
-    fn of_row(&self, is_shown: bool) -> &[Expr] {
-        // A key may stand among the other columns again.
-        if is_shown { &self.outputs } else { self.outputs.get(..self.keys).unwrap_or(&self.outputs) }
-    }
-
-    /// Writes down what may change of a row, or of its key alone if it is gone.
-    pub fn write(&self, is_shown: bool, group: &OfGroup<'_>, out: &mut Vec<u8>) {
-        let changing = self.of_row(is_shown).iter().filter(|output| may_change(output));
-        changing.for_each(|output| encode::push(&eval(output, group), false, out));
-    }
-
-    /// The row of which that was written down.
-    pub fn read(&self, is_shown: bool, keys: &[u8], written: &[u8]) -> Vec<Value> {
-        let (mut keys, mut written) = (InOrder::of(keys), written);
-        let of_row = self.of_row(is_shown).iter().map(|output| {
-            let of = if let Node::Key(place) = output.node {
-                keys.key(place)
+    /// Writes down the row of a group, or its key alone if it is gone.
+    pub fn write(&self, is_shown: bool, group: &OfGroup<'_>, page: &mut Page) {
+        let mut keys = InOrder::of(group.keys);
+        let mut push = |output: &Expr, out: &mut Vec<u8>| {
+            let of = if let Node::Key(place) = output.node { keys.key(place) } else { eval(output, group) };
+            if let Datum::Text(text) = &of {
+                packed::push_text(text, out);
             } else {
-                encode::next(&mut written).unwrap_or(Datum::Null)
-            };
-            value(of, output.ty)
+                packed::push(&value(of, output.ty), out);
+            }
+        };
+        let (key, rest) = self.outputs.split_at(self.keys.min(self.outputs.len()));
+        page.push(is_shown, |out| {
+            key.iter().for_each(|output| push(output, out));
+            let ends = out.len();
+            // A key may stand among the other columns again.
+            rest.iter().filter(|_| is_shown).for_each(|output| push(output, out));
+            ends
         });
-        of_row.collect()
     }
 
     /// The row of a group, as those see it who are computed of it.

@@ -98,7 +98,7 @@ fn told(case: &Case, commit: &Commit) -> Vec<Said> {
     for (id, deltas) in case.tables.iter().filter_map(|id| commit.deltas.get_key_value(id)) {
         let columns = case.columns_of(*id);
         let cells = |values: &[Value]| columns.iter().filter_map(|place| values.get(*place)).map(shown).collect();
-        said.extend(deltas.iter().map(|delta| match delta {
+        said.extend(deltas.iter().map(|delta| match &*delta {
             Delta::Upsert(row) => Said::Upsert(*id, cells(row)),
             Delta::Delete(key) => Said::Delete(*id, cells(&key[..id.table().key_columns])),
         }));

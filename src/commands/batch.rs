@@ -24,7 +24,6 @@ use crate::source::sniff::Kind;
 use crate::source::whose::Whose;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
-use dataflows::delta::Delta;
 use dataflows::raw::REJECTED_EVENTS;
 use dataflows::shop::metrics::movies_catalog::MOVIES_CATALOG;
 use dataflows::shop::raw::CATALOG_EVENTS;
@@ -85,8 +84,9 @@ pub(super) fn batch(
         let commit = patiently(|| reconcile(&mut beside, &mut sink, &claim, Differ::InSubstance, |epoch| epoch + 2))?;
         // Everything is there that the metrics were computed from.
         patiently(|| sink.forget_purged(&claim))?;
-        stats.upserted.store(commit.count(|delta| matches!(delta, Delta::Upsert(_))), Ordering::Relaxed);
-        stats.deleted.store(commit.count(|delta| matches!(delta, Delta::Delete(_))), Ordering::Relaxed);
+        let (upserted, deleted) = commit.counts();
+        stats.upserted.store(upserted, Ordering::Relaxed);
+        stats.deleted.store(deleted, Ordering::Relaxed);
         stats.appended.store(0, Ordering::Relaxed);
         stats.commits.store(u64::from(!commit.deltas.is_empty()), Ordering::Relaxed);
     }

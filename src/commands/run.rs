@@ -41,7 +41,6 @@ use crate::stats::Stats;
 use crate::store;
 use crate::tap::tapped::Tapped;
 use anyhow::{Context, Result, bail};
-use dataflows::delta::Delta;
 use dataflows::shop::events::Naming;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -351,8 +350,9 @@ impl Run<'_> {
         for (sink, claim) in others.iter_mut().zip(&claims[1..]) {
             patiently(|| reconcile(&mut **warehouse, &mut **sink, claim, Differ::InAnything, |_| epoch))?;
         }
-        stats.upserted.store(commit.count(|delta| matches!(delta, Delta::Upsert(_))), Relaxed);
-        stats.deleted.store(commit.count(|delta| matches!(delta, Delta::Delete(_))), Relaxed);
+        let (upserted, deleted) = commit.counts();
+        stats.upserted.store(upserted, Relaxed);
+        stats.deleted.store(deleted, Relaxed);
         stats.appended.store(0, Relaxed);
         stats.commits.store(1, Relaxed);
         summary(config, &self.ended(&stats, watch, false))

@@ -17,6 +17,7 @@ use crate::source::content::Tail;
 use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::table::TableId;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -136,8 +137,8 @@ fn changes_said(log: &Memory, id: TableId) -> Result<()> {
         // The only file of its name has no number.
         let line = |(name, next): (&String, &i64)| format!("{}:{}", name.strip_suffix("/0").unwrap_or(name), next - 1);
         let at = read.map_or("at the end".to_owned(), line);
-        for delta in deltas.get(&id).into_iter().flatten() {
-            match delta {
+        for delta in deltas.get(&id).into_iter().flat_map(Deltas::iter) {
+            match &*delta {
                 Delta::Upsert(row) => say_as_is!("{at}: upsert {}", verify::shown(row)),
                 Delta::Delete(key) => say_as_is!("{at}: delete {}", verify::shown(key)),
             }

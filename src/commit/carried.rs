@@ -4,7 +4,8 @@ use super::{ByTheWorld, Part};
 use crate::archived::Archived;
 use crate::decode::avro::Writer;
 use dataflows::Instant;
-use dataflows::delta::{Delta, KeyBug};
+use dataflows::delta::KeyBug;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::operators::TopTwo;
 use dataflows::quality::Counts;
@@ -21,7 +22,7 @@ type Rows = Vec<(u32, Vec<Vec<Value>>)>;
 /// A [`Part`], to be carried.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
-    deltas: Vec<(u32, Vec<Delta>)>,
+    deltas: Vec<(u32, Deltas)>,
     appends: Rows,
     clean: Rows,
     archived: Vec<CarriedRecord>,
@@ -207,6 +208,7 @@ fn archived(carried: Vec<CarriedRecord>) -> Result<Vec<Archived>, String> {
 mod tests {
     use super::*;
     use crate::families::all;
+    use dataflows::delta::Delta;
     use dataflows::raw::{LATE_EVENTS, REJECTED_EVENTS};
 
     fn table(name: &str) -> TableId {
@@ -223,8 +225,8 @@ mod tests {
         let writer = Arc::new(Writer::parse(schema).expect("a schema"));
         Part {
             deltas: vec![
-                (table("users"), vec![Delta::Upsert(row(1)), Delta::Delete(vec![Value::Integer(2)])]),
-                (table("user_activity"), vec![Delta::Upsert(row(3))]),
+                (table("users"), vec![Delta::Upsert(row(1)), Delta::Delete(vec![Value::Integer(2)])].into()),
+                (table("user_activity"), vec![Delta::Upsert(row(3))].into()),
             ],
             appends: vec![append(REJECTED_EVENTS, 4), append(REJECTED_EVENTS, 5), append(LATE_EVENTS, 6)],
             clean: vec![append(table("users"), 7)],

@@ -6,7 +6,7 @@ use crate::lanes::{Lanes, Times};
 use crate::sink::Commit;
 use crate::source::marks::Marks;
 use crate::state_dir::journal::{self, Entry, Rejected};
-use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::operators::TopTwo;
 use dataflows::quality::Running;
 use dataflows::raw::Append;
@@ -132,7 +132,7 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: &Lanes, logs: &Sources)
 #[derive(Default)]
 pub(super) struct Pending {
     /// In the order of epochs; of those of one key the last will count.
-    deltas: BTreeMap<TableId, Vec<Delta>>,
+    deltas: BTreeMap<TableId, Deltas>,
     appends: BTreeMap<TableId, Vec<Vec<Value>>>,
     clean: BTreeMap<TableId, Vec<Vec<Value>>>,
     archived: Vec<Archived>,
@@ -151,12 +151,9 @@ impl Pending {
         (self.epoch, self.changed) = (epoch, true);
         let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
         for part in parts {
-            for (table, mut deltas) in part.deltas {
-                let of = |delta: &Delta| match delta {
-                    Delta::Upsert(row) | Delta::Delete(row) => size(row),
-                };
-                self.bytes += deltas.iter().map(of).sum::<usize>();
-                self.deltas.entry(table).or_default().append(&mut deltas);
+            for (table, deltas) in part.deltas {
+                self.bytes += deltas.size();
+                self.deltas.entry(table).or_default().append(deltas);
             }
             for Append { table, values } in part.appends {
                 self.bytes += size(&values);
@@ -184,13 +181,7 @@ impl Pending {
     }
 
     pub(super) fn commit(self, follows: Time, known: &StreamPosition) -> Commit {
-        let mut deltas = self.deltas;
-        for (table, deltas) in &mut deltas {
-            // Stable, and quick on what consists of sorted runs. Reversed, the last of a key is the first.
-            deltas.reverse();
-            deltas.sort_by(|a, b| a.key(*table).cmp(b.key(*table)));
-            deltas.dedup_by(|later, kept| later.key(*table) == kept.key(*table));
-        }
+        let last = |(table, deltas): (TableId, Deltas)| (table, deltas.last_of_each_key(table.table().key_columns));
         let mut appends = self.appends;
         appends.values_mut().for_each(|rows| rows.sort());
         Commit {
@@ -199,7 +190,7 @@ impl Pending {
             clock_ms: known.clock_ms,
             watermarks: known.lanes.watermarks(),
             positions: known.positions.clone(),
-            deltas,
+            deltas: self.deltas.into_iter().map(last).collect(),
             appends,
             clean: self.clean,
             archived: self.archived,

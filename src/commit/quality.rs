@@ -30,7 +30,7 @@ impl Counting {
             return;
         }
         let deltas = known.quality.add(clock_ms, &counts);
-        parts.push(Part { deltas: vec![(QUALITY, deltas)], ..Part::default() });
+        parts.push(Part { deltas: vec![(QUALITY, deltas.into())], ..Part::default() });
         self.warn(known);
     }
 
@@ -79,7 +79,7 @@ mod tests {
         let numbers = [6, 1, 1].map(Value::Integer);
         let key = [Value::Text("a".to_owned()), Value::Instant(HOUR_MS)];
         let row_of_a = key.into_iter().chain(numbers).chain([Value::Share(8_571)]).collect();
-        assert_eq!(row, [(QUALITY, vec![Delta::Upsert(row_of_a)])]);
+        assert_eq!(row, [(QUALITY, vec![Delta::Upsert(row_of_a)].into())]);
         let mut nothing = vec![part(&[]), part(&[])];
         counting.add(HOUR_MS + 2, &mut nothing, &mut known, &logs);
         assert_eq!(nothing.len(), 2);

@@ -10,7 +10,8 @@ use crate::state_dir::journal::Entry;
 use crate::state_dir::{StateDir, StateError};
 use crate::stats::Stats;
 use crate::turns::Turns;
-use dataflows::delta::{Delta, KeyBug};
+use dataflows::delta::KeyBug;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::operators::TopTwo;
 use dataflows::quality::Counts;
@@ -28,7 +29,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Part {
     /// Changed rows whose keys live at this worker.
-    pub deltas: Vec<(TableId, Vec<Delta>)>,
+    pub deltas: Vec<(TableId, Deltas)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
     /// Clean events, for sinks that take them.

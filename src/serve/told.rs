@@ -18,9 +18,9 @@ pub(super) fn commit(told: &Told, only: &BTreeSet<TableId>) -> String {
     let mut between = Between::default();
     for (table, deltas) in told.deltas.iter().filter(|(table, _)| is_wanted(table)) {
         let before = told.seen.before.get(table);
-        for delta in deltas {
+        for delta in deltas.iter() {
             let before = before.and_then(|before| before.get(delta.key(*table)));
-            let (op, after) = match delta {
+            let (op, after) = match &*delta {
                 Delta::Upsert(row) => ("upsert", Some(row)),
                 // It came and went between two commits.
                 Delta::Delete(_) if before.is_some_and(Option::is_none) => continue,

@@ -30,6 +30,7 @@ use added::Added;
 use clean::Clean;
 use dataflows::Time;
 use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use read::Reader;
@@ -250,13 +251,13 @@ impl Kafka {
         let mut additions = Additions::new();
         for id in self.catalogue.tables().iter().filter(|id| id.table().kind() == Kind::Append) {
             let table = id.table();
-            let deltas = commit.deltas.get(id).map_or(&[][..], Vec::as_slice);
+            let deltas = commit.deltas.get(id).map(Deltas::as_values).unwrap_or_default();
             let rows = commit.appends.get(id).map_or(&[][..], Vec::as_slice);
             let stored = |keys: &BTreeSet<Vec<Value>>| {
                 let rows = self.rows(table)?;
                 Ok::<_, KafkaError>(keys.iter().filter(|key| rows.contains_key(*key)).cloned().collect())
             };
-            additions.push((*id, added.new_of(table, deltas, rows, stored)?));
+            additions.push((*id, added.new_of(table, &deltas, rows, stored)?));
         }
         Ok(additions)
     }
@@ -275,8 +276,8 @@ impl Kafka {
         };
         for (id, deltas) in &commit.deltas {
             let topic = self.topic(id.table());
-            for delta in deltas {
-                match delta {
+            for delta in deltas.iter() {
+                match &*delta {
                     Delta::Upsert(row) => upsert(id, &topic, row)?,
                     Delta::Delete(key) => {
                         writer.producer.send(&topic, &writer.encoders[id].0.payload(key.iter()), None)?;

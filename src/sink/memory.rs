@@ -8,6 +8,7 @@ use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
 use crate::lanes::Watermarks;
 use dataflows::Instant;
 use dataflows::delta::Delta;
+use dataflows::deltas::Change;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Type, Value};
 use parking_lot::{Mutex, MutexGuard};
@@ -71,10 +72,11 @@ impl Contents {
             if before.is_some_and(|before| before != self.shapes[table]) {
                 *rows = Rows::default();
             }
-            for delta in deltas {
-                match delta {
-                    Delta::Upsert(row) => rows.put(row, key_columns),
-                    Delta::Delete(key) => drop(rows.remove(key)),
+            for change in deltas.changes() {
+                match change {
+                    Change::Values(Delta::Upsert(row)) => rows.put(row, key_columns),
+                    Change::Values(Delta::Delete(key)) => drop(rows.remove(key)),
+                    Change::Packed(row) => rows.change(&row),
                 }
             }
         }

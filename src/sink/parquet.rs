@@ -41,6 +41,7 @@ use crate::instant;
 use crate::store::{self, Store};
 use dataflows::Time;
 use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use manifest::{Age, Garbage, Manifest, OBJECTS, Run, Start, of_store};
@@ -199,7 +200,9 @@ impl Parquet {
             if self.anew.contains(&id) {
                 self.begin_anew(table, &mut next)?;
             }
-            let changes = self.changes(id, commit, &mut next)?;
+            let deltas = commit.deltas.get(&id).map(Deltas::as_values).unwrap_or_default();
+            let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
+            let changes = self.changes(id, (&deltas, rows), &mut next)?;
             if changes.is_empty() {
                 continue;
             }
@@ -238,12 +241,17 @@ impl Parquet {
         Ok(())
     }
 
-    /// What a commit says of a table, one row per key, sorted: with the row, or the key of one that is gone.
-    fn changes<'a>(&self, id: TableId, commit: &'a Commit, next: &mut Manifest) -> Result<Vec<Change<'a>>, SinkError> {
+    /// What a commit says of a table by its deltas and the rows that it adds, one row per key, sorted: with the row, or the key of one that is gone.
+    fn changes<'a>(
+        &self,
+        id: TableId,
+        (deltas, rows): (&'a [Delta], &'a [Vec<Value>]),
+        next: &mut Manifest,
+    ) -> Result<Vec<Change<'a>>, SinkError> {
         let key_columns = id.table().key_columns;
         let by_key = |a: &Change<'_>, b: &Change<'_>| a.0[..key_columns].cmp(&b.0[..key_columns]);
-        let deltas = commit.deltas.get(&id).map_or(&[][..], Vec::as_slice).iter();
         let mut changes: Vec<Change<'_>> = deltas
+            .iter()
             .map(|delta| match delta {
                 Delta::Upsert(row) => (row.as_slice(), false),
                 Delta::Delete(key) => (key.as_slice(), true),
@@ -252,7 +260,6 @@ impl Parquet {
         if !changes.is_sorted_by(|a, b| by_key(a, b).is_le()) {
             changes.sort_by(by_key);
         }
-        let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
         if rows.is_empty() && id.table().kind() == Kind::Upsert {
             return Ok(changes);
         }

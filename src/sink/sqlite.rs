@@ -378,8 +378,8 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, anew: &BTreeSet<TableId
         }
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
         let mut delete = transaction.prepare_cached(&delete_sql(id.table()))?;
-        for delta in deltas {
-            match delta {
+        for delta in deltas.iter() {
+            match &*delta {
                 Delta::Upsert(row) => upsert.execute(params_from_iter(row.iter().chain(&stamps).map(Bound)))?,
                 Delta::Delete(key) => delete.execute(params_from_iter(key.iter().map(Bound)))?,
             };

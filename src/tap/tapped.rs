@@ -48,26 +48,31 @@ impl Tapped {
             return Ok(Seen::default());
         }
         let (watermarks, is_seen) = (self.tap.watermarks(), self.tap.is_seen());
-        let mut wanted = Vec::new();
+        let (mut wanted, mut spare) = (Vec::new(), Vec::new());
         let (mut seen, mut of_all, mut of_ended) = (Seen::default(), 0, 0);
         for (table, deltas) in commit.deltas.iter().filter(|(table, _)| table.table().kind() == Kind::Upsert) {
             let ends = self.ends.get(table).map(|ends| (&ends.ending, watermarks.of(ends.family)));
-            for delta in deltas {
+            if ends.is_none() && !is_seen {
+                continue;
+            }
+            for change in deltas.changes() {
                 let may_have_ended = ends.filter(|(ending, watermark)| {
-                    (ending.of_key)(delta.key(*table)).is_some_and(|end| end <= *watermark)
+                    let key = change.key(table.table().key_columns, &mut spare);
+                    (ending.of_key)(key).is_some_and(|end| end <= *watermark)
                 });
                 match may_have_ended {
                     Some((ending, watermark)) if of_ended >= RESTATED => {
-                        let end = ending.end(delta.key(*table), row_of(delta));
+                        let delta = change.delta();
+                        let end = ending.end(delta.key(*table), row_of(&delta));
                         seen.restated_left += usize::from(end.is_some_and(|end| end <= watermark));
                     }
                     Some(_) => {
                         of_ended += 1;
-                        wanted.push((*table, delta, may_have_ended));
+                        wanted.push((*table, change.delta(), may_have_ended));
                     }
                     None if is_seen && of_all < LOOKED_UP => {
                         of_all += 1;
-                        wanted.push((*table, delta, None));
+                        wanted.push((*table, change.delta(), None));
                     }
                     None => {}
                 }
@@ -78,7 +83,7 @@ impl Tapped {
             return Ok(seen);
         }
         for (table, delta, may_have_ended) in wanted {
-            let (key, after) = (delta.key(table), row_of(delta));
+            let (key, after) = (delta.key(table), row_of(&delta));
             let before = self.sink.row(table, key)?;
             if let Some((ending, watermark)) = may_have_ended
                 && let Some(end) = ending.end(key, before.as_deref().or(after)).filter(|end| *end <= watermark)

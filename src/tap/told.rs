@@ -1,7 +1,7 @@
 //! A commit, as it is told to those who look on.
 
 use crate::instant;
-use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub struct Told {
     /// Its clock.
     pub clock_ms: Instant,
     /// The rows that changed, by table, each in the order of its keys.
-    pub deltas: BTreeMap<TableId, Vec<Delta>>,
+    pub deltas: BTreeMap<TableId, Deltas>,
     /// What was seen before it was applied.
     pub seen: Seen,
     /// About how much memory it takes.
@@ -83,11 +83,11 @@ pub struct Correction {
 impl Told {
     pub(super) fn new(
         (follows, epoch, clock_ms): (Time, Time, Instant),
-        deltas: BTreeMap<TableId, Vec<Delta>>,
+        deltas: BTreeMap<TableId, Deltas>,
         seen: Seen,
     ) -> Told {
-        let size = |delta: &Delta| ROW_BYTES + delta.values().iter().map(Value::size).sum::<usize>();
-        let bytes = deltas.values().flatten().map(size).sum::<usize>() + seen.bytes() + ROW_BYTES;
+        let size = |deltas: &Deltas| ROW_BYTES * deltas.len() + deltas.size();
+        let bytes = deltas.values().map(size).sum::<usize>() + seen.bytes() + ROW_BYTES;
         Told { follows, epoch, clock_ms, deltas, seen, bytes }
     }
 

@@ -5,6 +5,7 @@ use super::{HOUR_MS, Interrupted, commits, rejected, rejecting, user};
 use crate::support::table;
 use crate::support::{every_minute, needed};
 use dataflows::delta::Delta;
+use dataflows::deltas::Deltas;
 use dataflows::table::{Column, Kind, TableId, Type, Value};
 use deltamart::config::feed::Feed;
 use deltamart::config::retention::Retention;
@@ -35,7 +36,7 @@ fn settings(folder: &Path) -> Feed {
     Feed { path: folder.display().to_string(), rows_per_file: 50, merge_runs: 3, ..Feed::default() }
 }
 
-fn commit(number: u64, deltas: BTreeMap<TableId, Vec<Delta>>, appends: BTreeMap<TableId, Vec<Vec<Value>>>) -> Commit {
+fn commit(number: u64, deltas: BTreeMap<TableId, Deltas>, appends: BTreeMap<TableId, Vec<Vec<Value>>>) -> Commit {
     Commit {
         follows: 2 * number - 2,
         epoch: 2 * number,
@@ -73,7 +74,7 @@ fn every_session_is_of_one_commit_while_we_commit_and_merge() {
         let users = (0..100).map(|id| Delta::Upsert(user(id, epoch))).collect();
         let mut movies: Vec<_> = (0..60).map(|id| Delta::Upsert(movie(id, &epoch.to_string()))).collect();
         movies.sort();
-        let deltas = BTreeMap::from([(table("users"), users), (table("movies_catalog"), movies)]);
+        let deltas = BTreeMap::from([(table("users"), users), (table("movies_catalog"), movies.into())]);
         let appends = BTreeMap::from([(table("rejected_events"), vec![rejected(0, epoch, number)])]);
         sink.apply(&claim, &commit(number, deltas, appends)).expect("applies");
     };
@@ -172,7 +173,7 @@ fn duckdb_reads_the_rows_that_we_read() {
             });
             deltas.insert(table("users"), users.collect());
             let gone = rejected(0, 0, 0)[..3].to_vec();
-            deltas.insert(table("rejected_events"), vec![Delta::Delete(gone)]);
+            deltas.insert(table("rejected_events"), vec![Delta::Delete(gone)].into());
         }
         sink.apply(&claim, &commit(number, deltas, appends)).expect("applies");
     }
@@ -281,7 +282,7 @@ fn deltas_are_those_that_were_committed_and_no_others() {
         zombie.apply(&by, commit).expect("applies");
     }
     let mut own = history[3].clone();
-    own.deltas = BTreeMap::from([(table("users"), vec![Delta::Upsert(user(99, -1))])]);
+    own.deltas = BTreeMap::from([(table("users"), vec![Delta::Upsert(user(99, -1))].into())]);
     own.appends.clear();
     // It asks where it is, writes one file, and then `_progress/`.
     *store.left.lock().expect("not poisoned") = Some(1);
@@ -292,7 +293,7 @@ fn deltas_are_those_that_were_committed_and_no_others() {
     let mut expected: Vec<_> = history
         .iter()
         .flat_map(|commit| commit.deltas.get(&table("users")).into_iter().flatten().map(move |delta| (commit, delta)))
-        .map(|(commit, delta)| match delta {
+        .map(|(commit, delta)| match &*delta {
             Delta::Upsert(row) => json!([commit.epoch, "upsert", plain(&row[0]), plain(&row[2])]).to_string(),
             Delta::Delete(key) => json!([commit.epoch, "delete", plain(&key[0]), Json::Null]).to_string(),
         })

@@ -99,7 +99,7 @@ pub fn commit(follows: u64) -> Commit {
                 .into(),
         ),
         positions: BTreeMap::new(),
-        deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into())]),
+        deltas: BTreeMap::from([(table("session_metrics"), rows.map(Delta::Upsert).into_iter().collect())]),
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),

@@ -201,7 +201,7 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
             Type::Json => Value::Text("[]".to_owned()),
             Type::Bytes => Value::Bytes(Box::default()),
         };
-        (*id, vec![Delta::Upsert(id.table().columns.iter().map(value).collect())])
+        (*id, vec![Delta::Upsert(id.table().columns.iter().map(value).collect())].into())
     });
     Commit {
         follows,

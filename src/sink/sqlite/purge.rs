@@ -12,7 +12,6 @@ use crate::instant;
 use crate::sink::purge::{Purge, Purged};
 use crate::sink::{Claim, Commit, SinkError};
 use dataflows::Instant;
-use dataflows::delta::Delta;
 use dataflows::table::{Role, Table, TableId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -113,9 +112,8 @@ impl Sqlite {
 
 /// Notes that rows of raw tables go with a commit, if any that name a user do.
 pub(super) fn note_deleted(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
-    let is_deletion = |delta: &Delta| matches!(delta, Delta::Delete(_));
     let raw = commit.deltas.iter().filter(|(id, _)| matches!(id.table().role, Role::Raw { .. }));
-    if raw.flat_map(|(_, deltas)| deltas).any(is_deletion) {
+    if raw.map(|(_, deltas)| deltas.counts().1).any(|deleted| deleted > 0) {
         transaction.execute_batch(FORGOTTEN)?;
     }
     Ok(())

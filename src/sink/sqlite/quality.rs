@@ -76,7 +76,7 @@ mod tests {
             clock_ms: newest,
             watermarks: Default::default(),
             positions: BTreeMap::new(),
-            deltas: BTreeMap::from([(QUALITY, rows)]),
+            deltas: BTreeMap::from([(QUALITY, rows.into())]),
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),

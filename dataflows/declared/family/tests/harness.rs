@@ -6,6 +6,7 @@ use crate::declared::family::{Known, Made, WithSettings};
 use crate::declared::plan::{Family as Plan, Metric, Once};
 use crate::declared::reading::Reader;
 use crate::delta::Delta;
+use crate::deltas::Deltas;
 use crate::events::{Logs, Origin};
 use crate::family::Configured;
 use crate::flow::{Inputs, Outputs};
@@ -196,8 +197,9 @@ pub fn play_from(
         let sections: Vec<_> = frozen.collect();
         let changed = |n| changes.borrow_mut().remove(&at(n)).unwrap_or_default();
         drop(changed(moments.end));
-        let deltas: Vec<Vec<_>> =
-            moments.map(|n| changed(n).into_iter().map(|changed| changed.expect("no bug")).collect()).collect();
+        let deltas: Vec<Vec<_>> = moments
+            .map(|n| changed(n).into_iter().map(|changed| in_order(changed.expect("no bug"))).collect())
+            .collect();
         assert!(changes.borrow().is_empty(), "other epochs change nothing");
         (deltas, sections, live, raw)
     };
@@ -212,6 +214,14 @@ pub fn play_from(
         live.into_iter().for_each(|(name, count)| *all.live.entry(name.to_owned()).or_default() += count);
     }
     all
+}
+
+/// What changed of a table, in the order of keys; of each key once.
+fn in_order((table, deltas): (TableId, Deltas)) -> (TableId, Vec<Delta>) {
+    let (said, key_columns) = (deltas.len(), table.table().key_columns);
+    let deltas: Vec<_> = deltas.last_of_each_key(key_columns).into_iter().collect();
+    assert_eq!(deltas.len(), said, "of a key there is one change in an epoch at most");
+    (table, deltas)
 }
 
 /// How many operators a family is computed by, on one worker.

@@ -35,7 +35,7 @@ impl Snowflake {
     pub(super) fn stage(&mut self, claim: &Claim, commit: &Commit) -> Result<Vec<Source>, SinkError> {
         let mut of_tables: Vec<(TableId, Change, Parts)> = Vec::new();
         for (id, deltas) in &commit.deltas {
-            of_tables.push((*id, Change::Replace, rows::of_deltas(*id, deltas, self.statement_bytes)?));
+            of_tables.push((*id, Change::Replace, rows::of_deltas(*id, &deltas.as_values(), self.statement_bytes)?));
         }
         for (id, rows) in &commit.appends {
             of_tables.push((*id, Change::Add, rows::of_appends(*id, rows, self.statement_bytes)?));
