@@ -29,6 +29,7 @@ pub mod once;
 pub mod rollup;
 pub mod rows;
 pub mod sessions;
+mod touched;
 
 pub mod metrics;
 

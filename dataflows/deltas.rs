@@ -11,10 +11,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A page that has so many bytes is full.
+/// A page that has so many bytes is full: larger ones would come from the system each time, and go back to it.
 const PAGE_BYTES: usize = 1 << 18;
 
-/// Changed rows that are written down, in no order that means anything.
+/// Changed rows that are written down one behind the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     bytes: Vec<u8>,
@@ -39,15 +39,36 @@ impl Page {
         self.rows.push(Place { end: self.bytes.len(), key, is_upsert });
     }
 
-    /// Once it is full, the page, and an empty one goes on. Large pages would be copied as they grow.
-    pub fn full(&mut self) -> Option<Page> {
-        (self.bytes.len() >= PAGE_BYTES).then(|| self.turn())
+    /// Its rows in the order of their keys, on pages that take no more memory than they need. It is empty then, and keeps its
+    /// memory, unless that is far more than what was in it.
+    ///
+    /// Whoever reads them later finds them one behind the other: to look for each where it was made would be a wait for memory.
+    pub fn in_order(&mut self) -> Vec<Page> {
+        let mut order: Vec<(u64, u32)> =
+            (0..).zip(self.rows()).map(|(row, packed)| (begins(packed.key()), row)).collect();
+        let key = |row: u32| self.row(row as usize).key();
+        // Most keys differ early: few are looked up.
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
+        let (mut pages, mut left) = (Vec::new(), self.bytes.len());
+        for (done, (_, row)) in order.iter().enumerate() {
+            if pages.last().is_none_or(|page: &Page| page.bytes.len() >= PAGE_BYTES) {
+                let bytes = left.min(PAGE_BYTES + PAGE_BYTES / 8);
+                let rows = (order.len() - done).min(1 + (order.len() - done) * bytes / left.max(1));
+                pages.push(Page { bytes: Vec::with_capacity(bytes), rows: Vec::with_capacity(rows) });
+            }
+            let packed = self.row(*row as usize);
+            left -= packed.bytes.len();
+            pages.iter_mut().last().into_iter().for_each(|page| page.copy(&packed));
+        }
+        let Page { bytes, rows } = self;
+        empty(bytes);
+        empty(rows);
+        pages
     }
 
-    /// The page as it is, and an empty one goes on.
-    pub fn turn(&mut self) -> Page {
-        let next = Page { bytes: Vec::with_capacity(self.bytes.len()), rows: Vec::with_capacity(self.rows.len()) };
-        std::mem::replace(self, next)
+    fn copy(&mut self, packed: &Packed<'_>) {
+        self.bytes.extend_from_slice(packed.bytes);
+        self.rows.push(Place { end: self.bytes.len(), key: packed.key as u32, is_upsert: packed.is_upsert });
     }
 
     /// How many rows there are.
@@ -79,13 +100,7 @@ impl Page {
             return self;
         }
         let mut page = Page::default();
-        for packed in self.rows().filter(is_wanted) {
-            page.push(packed.is_upsert, |out| {
-                let key = out.len() + packed.key;
-                out.extend_from_slice(packed.bytes);
-                key
-            });
-        }
+        self.rows().filter(is_wanted).for_each(|packed| page.copy(&packed));
         page
     }
 }
@@ -256,12 +271,20 @@ impl Deltas {
         for (number, page) in (0..).zip(&pages) {
             order.extend((0..).zip(page.rows()).map(|(row, packed)| (begins(packed.key()), number, row)));
         }
-        // Most keys differ early: few are looked up. Of one key, the last stands first.
-        order.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| key(a).cmp(key(b))).then_with(|| (b.1, b.2).cmp(&(a.1, a.2)))
-        });
+        // Stable for what consists of sorted runs: it is merged. Most keys differ early: few are looked up. Of one key, the
+        // last stands first.
+        order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a).cmp(key(b))).then_with(|| (b.1, b.2).cmp(&(a.1, a.2))));
         order.dedup_by(|later, kept| later.0 == kept.0 && key(later) == key(kept));
         Deltas { values, pages, order: Some(order) }
+    }
+}
+
+/// Empties a list. It keeps its memory, unless that is far more than what was in it.
+pub fn empty<T>(list: &mut Vec<T>) {
+    if list.capacity() / 32 > list.len() {
+        *list = Vec::new();
+    } else {
+        list.clear();
     }
 }
 

@@ -24,6 +24,13 @@ impl Places {
         self.taken
     }
 
+    /// The place that is most likely that of a hash, if there is one: where it would stand, nobody else is looked for. Asked
+    /// for several hashes before any is found, their memory is waited for all at once.
+    pub(crate) fn look(&self, hash: u32) -> Option<u32> {
+        let first = *self.slots.get(hash as usize & self.slots.len().wrapping_sub(1))?;
+        (first != NOBODY && first >> 32 == u64::from(hash)).then_some(first as u32)
+    }
+
     /// The place that stands in a slot of the table.
     pub(crate) fn at(&self, slot: usize) -> u32 {
         self.slots[slot] as u32

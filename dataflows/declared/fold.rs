@@ -7,7 +7,7 @@ use crate::declared::conditions::{Conditions, Mask, Truths};
 use crate::declared::eval::{Columns, eval};
 use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 use crate::declared::row::Datum;
-use crate::declared::said::{Said, Spare, begin, hash, keys, place_hash};
+use crate::declared::said::{Said, Spare, begin, hash, keys, number, place_hash};
 use crate::declared::sessions::{shared, start};
 use crate::declared::{encode, said};
 use crate::places::Places;
@@ -17,11 +17,12 @@ use std::rc::Rc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
-/// By what groups are spread over workers. It depends on what the group is called, not on its metric's number; and of a
-/// session not on when it began: that may change.
-pub fn spread(key: &[u8], is_session: bool) -> u64 {
+/// By what groups are spread over workers, and by what they are found there. The first depends on what the group is called,
+/// not on its metric's number; and of a session not on when it began: that may change.
+pub fn spread(key: &[u8], is_session: bool) -> (u64, u32) {
+    let hash = hash(keys(if is_session { shared(key) } else { key }));
     // Whoever keeps groups takes the lower half first.
-    hash(keys(if is_session { shared(key) } else { key })) >> 32
+    (hash >> 32, place_hash(hash, number(key)))
 }
 
 /// What metrics read of an event.
@@ -135,7 +136,7 @@ impl Part {
     fn add(&mut self, hash: u32, key: &[u8], layout: &Layout) -> usize {
         let Part { places, said } = self;
         let place = said.groups();
-        said.add(key, layout);
+        said.add(hash, key, layout);
         places.insert(hash, u32::try_from(place).expect("four billion groups of an epoch do not fit into memory"));
         place
     }

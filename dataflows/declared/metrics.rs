@@ -332,7 +332,10 @@ impl Metrics {
             let mut key = Vec::with_capacity(keys.len() + 2);
             begin(number, &mut key);
             key.extend_from_slice(&keys);
-            layout.is_of(&of).then(|| Said::of(spread(&key, *is_session), &key, of))
+            layout.is_of(&of).then(|| {
+                let (to, hash) = spread(&key, *is_session);
+                Said::of(to, hash, &key, of)
+            })
         })
     }
 }

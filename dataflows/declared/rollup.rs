@@ -5,13 +5,15 @@ use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Held, Partial};
 use crate::declared::encode;
 use crate::declared::fold::{Folding, Reading};
-use crate::declared::rows::{Group, OfGroup, Read, Rows};
-use crate::declared::said::{GroupKey, Passed, Said, Spare, empty, keys, number};
+use crate::declared::rows::{Group, Read, Rows};
+use crate::declared::said::{GroupKey, Passed, Said, Spare, keys, number};
 use crate::declared::sessions::{Beside, Sessions, start};
+use crate::declared::touched::{TOGETHER, Touched, look_at};
 use crate::deltas::Page;
 use crate::dense::{Dense, SLICE};
 use crate::operators::{Epoch, per_epoch};
 use crate::persons::Renaming;
+use crate::places::Places;
 use crate::state::{Forgets, Kept, Ledger};
 use crate::time::{Instant, Settings, is_silent};
 use serde::{Deserialize, Serialize};
@@ -64,89 +66,11 @@ pub const FORGETS: Forgets<Record> = Forgets::Renames(|record, Renaming { person
     found
 });
 
-/// The groups whose rows may change in an epoch, each once, and what their rows were. It keeps its memory from epoch to epoch.
-#[derive(Default)]
-struct Touched {
-    groups: Vec<(u32, Had)>,
-    /// Of all rows that were, what may change.
-    packed: Vec<u8>,
-    /// Of each metric, the rows that changed.
-    written: Vec<Page>,
-}
-
-/// The row that a group had, by where in `packed` it stands; none of a group that is new or was not shown.
-type Had = Option<Range<usize>>;
-
-impl Touched {
-    /// Whether a group is among them: what its mark says may be of an epoch before.
-    fn has(&self, mark: u32, place: u32) -> bool {
-        self.groups.get(mark as usize).is_some_and(|(touched, _)| *touched == place)
-    }
-
-    /// A group, with the row that it has until now; its mark.
-    fn add(&mut self, place: u32, row: Option<(&Rows, OfGroup<'_>)>) -> u32 {
-        let had = row.filter(|(rows, group)| rows.is_shown(group)).map(|(rows, group)| {
-            let start = self.packed.len();
-            rows.packed(&group, &mut self.packed);
-            start..self.packed.len()
-        });
-        self.groups.push((place, had));
-        u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
-    }
-
-    /// What changed, of the table of each metric that has one. Nothing is touched any more.
-    fn changes(
-        &mut self,
-        groups: &Dense<GroupKey, Group>,
-        rows: &[Rows],
-        passed: &[Instant],
-        out: &mut Vec<(u16, Page)>,
-        (readings, folding): (&[Reading], &mut Folding),
-    ) {
-        let Touched { groups: touched, packed, written } = self;
-        written.resize_with(rows.len(), Page::default);
-        let mut spare = Vec::new();
-        for (place, had) in touched.drain(..) {
-            let (key, group) = groups.at(place);
-            let Some(of_metric) = rows.get(number(key)) else { continue };
-            let group = of_metric.of_group(key, group, passed[number(key)]);
-            let is_shown = of_metric.is_shown(&group);
-            if let Some(had) = &had
-                && is_shown
-            {
-                spare.clear();
-                of_metric.packed(&group, &mut spare);
-                if spare == packed[had.clone()] && !is_broken(Law::OnlyChangesAreSaid) {
-                    continue;
-                }
-            }
-            if let (Some(readers), Some(reading)) = (&of_metric.read_by, readings.get(number(key))) {
-                let had = had.clone().map(|had| &packed[had]);
-                let is_same = had.is_some_and(|had| is_shown && readers.part(had) == readers.part(&spare));
-                if !is_same || is_broken(Law::OnlyChangesAreSaid) {
-                    if let Some(had) = had {
-                        folding.take(reading, &of_metric.read_packed(readers, keys(key), had), Some(-1));
-                    }
-                    if is_shown {
-                        folding.take(reading, &of_metric.read_row(readers, &group), Some(1));
-                    }
-                }
-            }
-            if let Some(table) = of_metric.table.filter(|_| is_shown || had.is_some()) {
-                let page = &mut written[number(key)];
-                of_metric.write(is_shown, &group, page);
-                out.extend(page.full().map(|page| (table, page)));
-            }
-        }
-        let pages = written.iter_mut().zip(rows).filter(|(page, _)| !page.is_empty());
-        out.extend(pages.filter_map(|(page, of_metric)| Some((of_metric.table?, page.turn()))));
-        empty(packed);
-    }
-}
-
 #[derive(Default)]
 struct Groups {
     groups: Dense<GroupKey, Group>,
+    /// Where those stand that are no sessions.
+    places: Places,
     /// Of each metric, when groups end that have not; of sessions nothing, which end later with each event.
     due: Vec<BTreeMap<Instant, Vec<u32>>>,
     sessions: Sessions,
@@ -171,20 +95,56 @@ impl Groups {
         }
     }
 
+    /// Groups leave.
+    fn leave(&mut self, places: &[u32], rows: &[Rows]) {
+        for some in places.chunks(TOGETHER) {
+            look_at(&self.groups, some.iter().copied());
+            let groups = some.iter().filter_map(|place| self.groups.standing(*place));
+            let found: u32 = groups.map(|(_, group)| group.hash).fold(0, |found, hash| {
+                found ^ self.places.look(hash).or_else(|| self.sessions.look(hash)).unwrap_or(0)
+            });
+            std::hint::black_box(found);
+            some.iter().for_each(|place| self.vacate(*place, rows));
+        }
+    }
+
     /// A group leaves.
     fn vacate(&mut self, place: u32, rows: &[Rows]) {
         let (key, group) = self.groups.at(place);
         let metric = number(key);
         self.live[metric] -= 1;
-        if let Some(rows) = rows.get(metric).filter(|rows| rows.session.is_some() && !group.is_gone) {
-            self.sessions.remove(key, place, rows.is_read());
+        match rows.get(metric) {
+            Some(rows) if rows.session.is_some() && group.is_gone => {}
+            Some(rows) if rows.session.is_some() => self.sessions.remove(group.hash, key, place, rows.is_read()),
+            Some(_) | None => {
+                let slot = self.places.find(group.hash, |other| other == place);
+                slot.into_iter().for_each(|slot| self.places.remove(slot));
+            }
         }
-        // Of sessions that one alone says where a group stands.
-        if rows.get(metric).is_some_and(|rows| rows.session.is_some()) {
-            self.groups.vacate_apart(place);
-        } else {
-            self.groups.vacate(place);
+        self.groups.vacate_apart(place);
+    }
+
+    /// The place of a group that is no session, which is made if there is none.
+    fn place_of(&mut self, hash: u32, key: &[u8]) -> u32 {
+        let Groups { groups, places, .. } = self;
+        if let Some(slot) = places.find(hash, |place| *groups.at(place).0 == *key) {
+            return places.at(slot);
         }
+        let place = groups.stand_apart(key.into());
+        groups.at_mut(place).hash = hash;
+        places.insert(hash, place);
+        place
+    }
+
+    /// Looks at what some of what is said will be looked for at, and at groups that are likely to be met.
+    fn look_for(&self, said: &Said, some: Range<usize>, rows: &[Rows]) {
+        let mut likely = [None; TOGETHER];
+        for (likely, of) in likely.iter_mut().zip(some) {
+            let is_session = rows.get(number(said.key(of))).is_some_and(|rows| rows.session.is_some());
+            let hash = said.hash(of);
+            *likely = if is_session { self.sessions.look(hash) } else { self.places.look(hash) };
+        }
+        look_at(&self.groups, likely.into_iter().flatten());
     }
 
     /// A group, and the row that it has until now.
@@ -204,22 +164,22 @@ impl Groups {
             let (key, group) = self.groups.at(*place);
             rows.get(number(key)).is_some_and(|rows| rows.stays() && rows.is_empty(group))
         };
-        touched.groups.iter().map(|(place, _)| *place).filter(is_empty).collect()
+        touched.places().filter(is_empty).collect()
     }
 
     /// What was aggregated of some events of a group is added to what there is of it.
     fn take(
         &mut self,
-        key: &[u8],
+        (hash, key): (u32, &[u8]),
         of_metric: &Rows,
         (words, held): (&[u64], &mut [Held]),
         mut touched: Option<&mut Touched>,
     ) {
         let place = if let Some(gap_ms) = of_metric.session {
             let last = of_metric.last_of(keys(key), (words, held));
-            self.session(key, last, gap_ms, of_metric, touched.as_deref_mut())
+            self.session((hash, key), last, gap_ms, of_metric, touched.as_deref_mut())
         } else {
-            self.groups.place_of(key)
+            self.place_of(hash, key)
         };
         self.touch(place, of_metric, touched);
         self.merge(place, of_metric, (words, held));
@@ -244,7 +204,7 @@ impl Groups {
     /// what of it is not the first is gone.
     fn session(
         &mut self,
-        key: &[u8],
+        (hash, key): (u32, &[u8]),
         last: Instant,
         gap_ms: i64,
         of_metric: &Rows,
@@ -255,10 +215,12 @@ impl Groups {
             let (key, group) = groups.at(place);
             of_metric.last(key, group)
         };
-        let Beside { line, first, others } = sessions.beside(key, last, gap_ms, |place| &*groups.at(place).0, last_of);
+        let Beside { line, first, others } =
+            sessions.beside((hash, key), last, gap_ms, |place| &*groups.at(place).0, last_of);
         let began_before = first.filter(|first| start(&groups.at(*first).0) <= start(key));
         let place = began_before.unwrap_or_else(|| {
             let place = groups.stand_apart(key.into());
+            groups.at_mut(place).hash = hash;
             sessions.add(line, key, place, of_metric.is_read(), |place| &*groups.at(place).0);
             place
         });
@@ -266,7 +228,7 @@ impl Groups {
             for touching in [place, joined] {
                 self.touch(touching, of_metric, touched.as_deref_mut());
             }
-            self.sessions.remove(&self.groups.at(joined).0, joined, of_metric.is_read());
+            self.sessions.remove(hash, &self.groups.at(joined).0, joined, of_metric.is_read());
             let group = self.groups.at_mut(joined);
             group.is_gone = true;
             let (words, mut held) = group.clone().into_parts();
@@ -287,11 +249,23 @@ impl Groups {
         }
         // Sessions are of events, for which the same has passed, whatever the metric.
         let of_events = to.iter().max().copied().unwrap_or(Instant::MIN);
-        let end_of = |place| {
-            let (key, group) = self.groups.at(place);
-            rows.get(number(key))?.end(key, group)
-        };
-        ended.extend(std::iter::from_fn(|| self.sessions.ended(of_events, end_of)));
+        loop {
+            let due = self.sessions.due(of_events);
+            if due.is_empty() {
+                break;
+            }
+            for some in due.chunks(TOGETHER) {
+                look_at(&self.groups, some.iter().map(|(_, place)| *place));
+                for (end, place) in some {
+                    let (key, group) = self.groups.at(*place);
+                    let later = rows.get(number(key)).and_then(|rows| rows.end(key, group)).filter(|later| later > end);
+                    match later {
+                        Some(later) => self.sessions.ends(*place, Some(later)),
+                        None => ended.push((*end, *place)),
+                    }
+                }
+            }
+        }
         ended
     }
 }
@@ -393,9 +367,12 @@ pub fn rollup<'s>(
         for mut said in Epoch::records(input) {
             said.passed.into_iter().for_each(|passed| passed_rows.note(passed));
             for of in 0..said.groups() {
+                if of % TOGETHER == 0 {
+                    held.look_for(&said, of..said.groups().min(of + TOGETHER), &rows);
+                }
                 let Some(of_metric) = rows.get(number(said.key(of))) else { continue };
-                let (key, partial) = said.group(of);
-                held.take(key, of_metric, partial, (!is_silent).then_some(&mut touched));
+                let (hash, (key, partial)) = (said.hash(of), said.group(of));
+                held.take((hash, key), of_metric, partial, (!is_silent).then_some(&mut touched));
             }
             spare.give(said, workers);
         }
@@ -430,7 +407,7 @@ pub fn rollup<'s>(
             read.extend(folding.end(&to_readers));
         }
         leave.extend(empty);
-        leave.into_iter().for_each(|place| held.vacate(place, &rows));
+        held.leave(&leave, &rows);
         for (of, of_metric) in rows.iter().enumerate().filter(|(_, of_metric)| of_metric.is_read() && !is_of_rows) {
             let at = of_metric.rows_passed(forget_cut, held.sessions.first(of));
             if held.told[of].replace(at) != Some(at) {

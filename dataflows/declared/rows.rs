@@ -393,6 +393,8 @@ pub struct Group {
     pub is_gone: bool,
     /// Where in what was touched in an epoch it stands, if it does.
     pub mark: u32,
+    /// By what it is found.
+    pub hash: u32,
     /// Counts, sums, and extremes that are numbers.
     pub words: Few<u64>,
     held: Option<Rc<HeldOf>>,

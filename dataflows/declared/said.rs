@@ -1,6 +1,7 @@
 //! What events say of groups, for one worker: no box for each group.
 
 use crate::declared::aggregate::{Held, Layout, Partial};
+use crate::deltas::empty;
 use crate::hash::Folded;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -76,15 +77,6 @@ impl Spare {
     }
 }
 
-/// Empties a list. It keeps its memory, unless that is far more than what was in it.
-pub fn empty<T>(list: &mut Vec<T>) {
-    if list.capacity() / 32 > list.len() {
-        *list = Vec::new();
-    } else {
-        list.clear();
-    }
-}
-
 /// What a worker says of the rows of a metric: no row changes, or comes, whose events are before an instant.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Passed {
@@ -102,13 +94,15 @@ struct Ends {
     key: usize,
     words: usize,
     held: usize,
+    /// By what the group is found: see [`place_hash`].
+    hash: u32,
 }
 
 impl Said {
     /// Of one group.
-    pub fn of(to: u64, key: &[u8], of: Partial) -> Said {
+    pub fn of(to: u64, hash: u32, key: &[u8], of: Partial) -> Said {
         let Partial { words, held } = of;
-        let ends = Ends { key: key.len(), words: words.len(), held: held.len() };
+        let ends = Ends { key: key.len(), words: words.len(), held: held.len(), hash };
         Said { to, ends: vec![ends], keys: key.to_vec(), words: words.into(), held: held.into(), passed: None }
     }
 
@@ -137,6 +131,11 @@ impl Said {
         (before, self.ends[group])
     }
 
+    /// By what a group is found.
+    pub fn hash(&self, group: usize) -> u32 {
+        self.ends[group].hash
+    }
+
     /// The key of a group.
     pub fn key(&self, group: usize) -> &[u8] {
         let (from, to) = self.around(group);
@@ -163,11 +162,12 @@ impl Said {
     }
 
     /// A group of which nothing was said.
-    pub fn add(&mut self, key: &[u8], layout: &Layout) {
+    pub fn add(&mut self, hash: u32, key: &[u8], layout: &Layout) {
         self.keys.extend_from_slice(key);
         let (words, held) = layout.sizes();
         self.words.resize(self.words.len() + words, 0);
         self.held.resize(self.held.len() + held, Held::Nothing);
-        self.ends.push(Ends { key: self.keys.len(), words: self.words.len(), held: self.held.len() });
+        let (key, words, held) = (self.keys.len(), self.words.len(), self.held.len());
+        self.ends.push(Ends { key, words, held, hash });
     }
 }

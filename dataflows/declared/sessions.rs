@@ -1,8 +1,8 @@
 //! Which sessions lie where: of each group of events, in the order of time.
 
 use crate::broken::{Law, is_broken};
-use crate::declared::said::{hash, number, place_hash};
-use crate::declared::{encode, said};
+use crate::declared::encode;
+use crate::declared::said::number;
 use crate::places::Places;
 use crate::time::Instant;
 use std::cmp::Reverse;
@@ -19,11 +19,6 @@ pub fn shared(key: &[u8]) -> &[u8] {
 /// When a session began, by its key, whose last value that is.
 pub fn start(key: &[u8]) -> Instant {
     encode::instant(&key[shared(key).len()..]).unwrap_or(Instant::MIN)
-}
-
-/// Where the sessions of a group of events lie that share a key.
-fn home(key: &[u8]) -> u32 {
-    place_hash(hash(said::keys(shared(key))), number(key))
 }
 
 /// The sessions of all metrics, by their places.
@@ -58,9 +53,13 @@ impl Sessions {
         if line & MANY == 0 { std::slice::from_ref(line) } else { &self.many[(line & !MANY) as usize] }
     }
 
-    /// The line that a key's sessions lie in.
-    fn line<'k>(&self, key: &[u8], key_of: impl Fn(u32) -> &'k [u8]) -> Line {
-        let home = home(key);
+    /// The only session of the line that most likely is the one of a hash, if there is one: see [`Places::look`].
+    pub fn look(&self, home: u32) -> Option<u32> {
+        self.places.look(home).filter(|line| line & MANY == 0)
+    }
+
+    /// The line that a key's sessions lie in. `home` is the hash of what they have in common, with the number of the metric.
+    fn line<'k>(&self, home: u32, key: &[u8], key_of: impl Fn(u32) -> &'k [u8]) -> Line {
         let is_it = |line: u32| {
             let first = self.all(&line).first();
             first.is_some_and(|first| shared(key_of(*first)) == shared(key))
@@ -109,9 +108,9 @@ impl Sessions {
     }
 
     /// A session is none any more. Its key is still known.
-    pub fn remove(&mut self, key: &[u8], place: u32, is_read: bool) {
+    pub fn remove(&mut self, home: u32, key: &[u8], place: u32, is_read: bool) {
         self.ends.forget(place);
-        if let Some(slot) = self.places.find(home(key), |line| self.all(&line).contains(&place)) {
+        if let Some(slot) = self.places.find(home, |line| self.all(&line).contains(&place)) {
             let line = self.places.at(slot);
             if line & MANY == 0 {
                 self.places.remove(slot);
@@ -139,14 +138,14 @@ impl Sessions {
     /// Those that events from the key's instant to `last` belong to, in their order.
     pub fn beside<'k>(
         &self,
-        key: &[u8],
+        (home, key): (u32, &[u8]),
         last: Instant,
         gap_ms: i64,
         key_of: impl Fn(u32) -> &'k [u8],
         last_of: impl Fn(u32) -> Instant,
     ) -> Beside {
         let gap_ms = if is_broken(Law::GapsEndSessions) { gap_ms + 1 } else { gap_ms };
-        let line = self.line(key, &key_of);
+        let line = self.line(home, key, &key_of);
         let none = Beside { line, first: None, others: Vec::new() };
         let Some(slot) = line.slot else { return none };
         let sessions = self.places.at(slot);
@@ -169,10 +168,10 @@ impl Sessions {
         end.into_iter().for_each(|end| self.ends.note(place, end));
     }
 
-    /// The next that has ended, and when; it is given once, and once more if it was added to since. `end_of` says when one
-    /// ends as far as is known now.
-    pub fn ended(&mut self, to: Instant, end_of: impl Fn(u32) -> Option<Instant>) -> Option<(Instant, u32)> {
-        self.ends.next(to, end_of)
+    /// Those that may have ended, and when that was as far as was known: whoever asks says whether they have, or when else they
+    /// [end](Sessions::ends).
+    pub fn due(&mut self, to: Instant) -> Vec<(Instant, u32)> {
+        self.ends.due(to)
     }
 }
 
@@ -233,24 +232,30 @@ impl Ends {
         }
     }
 
-    fn next(&mut self, to: Instant, end_of: impl Fn(u32) -> Option<Instant>) -> Option<(Instant, u32)> {
-        let now = to.div_euclid(Ends::SPAN_MS);
+    /// What is noted up to then, each place once, in no order.
+    fn due(&mut self, to: Instant) -> Vec<(Instant, u32)> {
+        let (now, mut due) = (to.div_euclid(Ends::SPAN_MS), Vec::new());
         self.begun = self.begun.max(Some(now));
         while let Some(first) = self.far.first_entry().filter(|first| *first.key() <= now) {
-            self.near.extend(first.remove().into_iter().map(Reverse));
+            // Nothing of a span that is over needs an order.
+            match first.remove_entry() {
+                (span, notes) if span < now => due.extend(notes),
+                (_, notes) => self.near.extend(notes.into_iter().map(Reverse)),
+            }
         }
-        while let Some(Reverse((end, place))) = self.near.peek().copied().filter(|Reverse((end, _))| *end <= to) {
+        while let Some(Reverse(note)) = self.near.peek().copied().filter(|Reverse((end, _))| *end <= to) {
             self.near.pop();
-            // It was noted for another session, which is none any more.
-            if self.noted[place as usize] != end {
-                continue;
-            }
-            self.noted[place as usize] = Ends::NONE;
-            match end_of(place).filter(|later| *later > end) {
-                Some(later) => self.note(place, later),
-                None => return Some((end, place)),
-            }
+            due.push(note);
         }
-        None
+        // Others were noted for another session, which is none any more.
+        due.retain(|(end, place)| {
+            let noted = &mut self.noted[*place as usize];
+            let counts = *noted == *end;
+            if counts {
+                *noted = Ends::NONE;
+            }
+            counts
+        });
+        due
     }
 }
