@@ -222,7 +222,8 @@ fn a_masked_record_decodes_to_the_same() {
 #[test]
 fn what_is_kept_says_whether_it_is_what_came() {
     let unknown = Format::Avro("sign_in", Schemas::default());
-    let text = |text: &str| [&[text.len() as u8 * 2][..], text.as_bytes()].concat();
+    // The length of a long one is wrong: it is not decoded anyway.
+    let text = |text: &str| [&[(text.len() as u8).wrapping_mul(2)][..], text.as_bytes()].concat();
     for length in 3..40 {
         for before in ["eng", "geo", "", "sign_in"] {
             for email in [format!("{}@mail.example", "j".repeat(length)), "nobody".repeat(length)] {
