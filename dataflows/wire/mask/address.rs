@@ -28,12 +28,7 @@ pub fn local_parts(units: &impl Units) -> Vec<Range<usize>> {
 /// short texts that is faster than to look for the first.
 pub(super) fn is_plain(text: &[u8]) -> bool {
     let is_other = |byte: u8| matches!(byte, 0 | 0x40 | 0x25 | 0x26 | 0x3D | 0x5C) | (byte >= 0x80);
-    let is_in = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_other(*byte));
-    // Sixteen at once, and the last sixteen, whether some of them were looked at before or not: of one after the other any of
-    // them takes as long as all sixteen do.
-    let Some(last) = text.last_chunk::<16>() else { return !is_in(text) };
-    let (chunks, _) = text.as_chunks::<16>();
-    !chunks.iter().fold(is_in(last), |any, chunk| any | is_in(chunk))
+    !text.iter().fold(false, |any, byte| any | is_other(*byte))
 }
 
 /// Where what follows an `@` begins, if there is one at a place.
