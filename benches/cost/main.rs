@@ -20,9 +20,10 @@ mod windows;
 mod write;
 
 use read::{Event, Kind};
-use sales::{CHECKOUT, Sales};
+use sales::{CHECKOUT, Sales, Step};
 use sessions::Sessions;
 use statistics::Statistics;
+use std::cell::RefCell;
 use std::time::Instant;
 use users::Users;
 use windows::Windows;
@@ -75,50 +76,64 @@ impl Judge {
     }
 }
 
-/// Windows, sessions and sales.
-fn some<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
-    let (mut registrations, mut checkouts) = (Windows::default(), Windows::default());
-    let (mut sessions, mut sales) = (Sessions::default(), Sales::new(read::prices(catalog)));
-    let mut judge = Judge::default();
-    for Event { at, kind, user, item, cart } in read::events(events) {
-        if judge.is_late(at) {
-            continue;
-        }
+/// What the tables of windows, sessions and sales are made from.
+struct Seen {
+    registrations: Windows,
+    checkouts: Windows,
+    sessions: Sessions,
+    sales: Sales,
+}
+
+impl Seen {
+    fn new(catalog: &[u8]) -> Seen {
+        let (registrations, checkouts) = (Windows::default(), Windows::default());
+        Seen { registrations, checkouts, sessions: Sessions::default(), sales: Sales::new(read::prices(catalog)) }
+    }
+
+    fn take(&mut self, Event { at, kind, user, item, cart }: Event<'_>) {
         match kind {
-            Kind::Registration(_) => registrations.add(at, user),
-            Kind::SignIn => sessions.add(user, at, true),
-            Kind::SignOut => sessions.add(user, at, false),
+            Kind::Registration(_) => self.registrations.add(at, user),
+            Kind::SignIn => self.sessions.add(user, at, true),
+            Kind::SignOut => self.sessions.add(user, at, false),
             Kind::View => {}
-            Kind::Add => sales.add(cart, at, item, user),
+            Kind::Add => self.sales.add(cart, at, item, user),
             Kind::Checkout => {
-                checkouts.add(at, user);
-                sales.add(cart, at, CHECKOUT, user);
+                self.checkouts.add(at, user);
+                self.sales.add(cart, at, CHECKOUT, user);
             }
         }
     }
-    // All is read: there is nothing to be witnessed any more.
-    let watermark = judge.largest;
-    let final_until = watermark - LATENESS_MS;
-    let (minutes, open) = sessions.rows(watermark, |_| {});
-    let (lines, totals) = sales.rows(|_, _| {});
-    Tables {
-        registrations: registrations.rows(final_until),
-        checkouts: checkouts.rows(final_until),
-        minutes,
-        open,
-        lines,
-        totals,
-        others: None,
+
+    /// `opened` hears of the user of each session, `sold` of each cart's steps and its first checkout. All is read: there is
+    /// nothing to be witnessed any more.
+    fn rows<'a>(self, watermark: i64, opened: impl FnMut(u32), sold: impl FnMut(&[Step], Option<Step>)) -> Tables<'a> {
+        let final_until = watermark - LATENESS_MS;
+        let (minutes, open) = self.sessions.rows(watermark, opened);
+        let (lines, totals) = self.sales.rows(sold);
+        let (registrations, checkouts) = (self.registrations.rows(final_until), self.checkouts.rows(final_until));
+        Tables { registrations, checkouts, minutes, open, lines, totals, others: None }
     }
+}
+
+/// Windows, sessions and sales.
+fn some<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
+    let (mut seen, mut judge) = (Seen::new(catalog), Judge::default());
+    for event in read::events(events) {
+        if !judge.is_late(event.at) {
+            seen.take(event);
+        }
+    }
+    seen.rows(judge.largest, |_| {}, |_, _| {})
 }
 
 /// All upsert tables but the catalog's own.
 fn all<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
-    let (mut registrations, mut checkouts) = (Windows::default(), Windows::default());
-    let (mut sessions, mut sales) = (Sessions::default(), Sales::new(read::prices(catalog)));
-    let (mut users, mut statistics) = (Users::default(), Statistics::default());
-    let mut judge = Judge::default();
-    for Event { at, kind, user, item, cart } in read::events(events) {
+    let (mut seen, mut judge) = (Seen::new(catalog), Judge::default());
+    // Sessions and carts are told of one after the other.
+    let (users, mut statistics) = (RefCell::new(Users::default()), Statistics::default());
+    for event in read::events(events) {
+        let Event { at, kind, user, item, .. } = event;
+        let users = &mut *users.borrow_mut();
         let is_late = judge.is_late(at);
         if let Kind::Registration(person) = kind {
             users.register(user, at, person);
@@ -129,28 +144,19 @@ fn all<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
         let of = users.of(user);
         of.seen.event(at, matches!(kind, Kind::View));
         match kind {
-            Kind::Registration(_) => {
-                of.seen.registration(at);
-                registrations.add(at, user);
-            }
-            Kind::SignIn => sessions.add(user, at, true),
-            Kind::SignOut => sessions.add(user, at, false),
+            Kind::Registration(_) => of.seen.registration(at),
             Kind::View => {
                 of.views += 1;
                 statistics.of(item).views += 1;
             }
-            Kind::Add => sales.add(cart, at, item, user),
-            Kind::Checkout => {
-                checkouts.add(at, user);
-                sales.add(cart, at, CHECKOUT, user);
-            }
+            Kind::SignIn | Kind::SignOut | Kind::Add | Kind::Checkout => {}
         }
+        seen.take(event);
     }
-    // All is read: there is nothing to be witnessed any more.
     let watermark = judge.largest;
-    let final_until = watermark - LATENESS_MS;
-    let (minutes, open) = sessions.rows(watermark, |user| users.of(user).sessions += 1);
-    let (lines, totals) = sales.rows(|part, sold| {
+    let opened = |user| users.borrow_mut().of(user).sessions += 1;
+    let mut tables = seen.rows(watermark, opened, |part, sold| {
+        let users = &mut *users.borrow_mut();
         // Those that are said twice stand beside each other.
         for add in part.chunk_by(|one, other| one == other).map(|same| same[0]).filter(|step| step.item != CHECKOUT) {
             users.of(add.user).adds += 1;
@@ -161,7 +167,8 @@ fn all<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
         }
         segments::abandoned(part, sold, |user, from, until| users.of(user).seen.abandoned(from, until));
     });
-    for line in &lines {
+    let mut users = users.into_inner();
+    for line in &tables.lines {
         let (of, cents) = (users.of(line.user), line.cents.unwrap_or(0));
         of.units += 1;
         of.cents += cents;
@@ -172,20 +179,13 @@ fn all<'a>(events: &'a [u8], catalog: &[u8]) -> Tables<'a> {
     }
     let segments = users.active.iter();
     let segments = segments.filter_map(|(user, of)| of.seen.segment(watermark).map(|(is, since)| (*user, is, since)));
-    Tables {
-        registrations: registrations.rows(final_until),
-        checkouts: checkouts.rows(final_until),
-        minutes,
-        open,
-        lines,
-        totals,
-        others: Some(Others {
-            segments: in_order(segments, |row| row.0),
-            movies: in_order(statistics.movies, |row| row.0),
-            active: in_order(users.active, |row| row.0),
-            registered: in_order(users.registered, |row| row.0),
-        }),
-    }
+    tables.others = Some(Others {
+        segments: in_order(segments, |row| row.0),
+        movies: in_order(statistics.movies, |row| row.0),
+        active: in_order(users.active, |row| row.0),
+        registered: in_order(users.registered, |row| row.0),
+    });
+    tables
 }
 
 fn in_order<T>(rows: impl IntoIterator<Item = T>, key: fn(&T) -> u32) -> Vec<T> {

@@ -31,6 +31,7 @@ pub struct Person<'a> {
 }
 
 /// An event; `item` and `cart` are 0 where it has none.
+#[derive(Clone, Copy)]
 pub struct Event<'a> {
     pub at: i64,
     pub kind: Kind<'a>,
