@@ -53,7 +53,8 @@
 //!
 //! # Several processes
 //!
-//! One leads: it reads, ticks, journals and commits. The others compute with it, and say over a link what their workers
+//! One leads: it ticks, journals, commits, and reads files. The others compute with it, read their part of the partitions of
+//! Kafka, and say over a link what their workers
 //! have made ([`cluster`]). What all share is seen to go through the dataflow, or to be said: no worker looks into what
 //! another process has (`src/engine/shared.rs`).
 
