@@ -1,9 +1,9 @@
 //! Several processes compute one run: how they find each other, how they hear each other, and how they end together.
 //!
-//! Process 0 leads: it ticks, journals and commits, reads files, and tells all others what they must know; partitions of Kafka are
-//! read by all. Each of the others
-//! has a link to it, over which it says what its workers have made; between any two a socket carries what workers send to
-//! each other. Whoever is lost ends the run for all: what was committed is whole, and the next start goes on.
+//! Process 0 leads: it ticks, journals and commits, reads files, and tells all others what they must know; partitions of Kafka
+//! are read by all. Each of the others has a link to it, over which it says what its workers have made; between any two a
+//! socket carries what workers send to each other. Whoever is lost ends the run for all: what was committed is whole, and the
+//! next start goes on.
 
 mod door;
 mod frame;
