@@ -53,7 +53,7 @@ impl Sessions {
         if line & MANY == 0 { std::slice::from_ref(line) } else { &self.many[(line & !MANY) as usize] }
     }
 
-    /// The only session of the line that most likely is the one of a hash, if there is one: see [`Places::look`].
+    /// The only session of the line that most likely is the one of a hash, if there is one: see `Places::look`.
     pub fn look(&self, home: u32) -> Option<u32> {
         self.places.look(home).filter(|line| line & MANY == 0)
     }
