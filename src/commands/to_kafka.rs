@@ -28,6 +28,7 @@ use dataflows::family::FamilyId;
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
@@ -113,7 +114,7 @@ fn open(client: &Client, folder: &Arc<Mutex<Folder>>, pipeline: &str) -> Result<
         let mut source = Dropped::new(folder, FamilyId(loaded.family));
         let partition = crate::engine::partition_name(&source.partitions()[0]);
         let position = format!("{pipeline}/{partition}");
-        let written = reader.last(PROGRESS, position.as_bytes())?;
+        let written = reader.last(PROGRESS, position.as_bytes(), &Cell::default())?;
         let next = written.map(|written| read_position(&written, &partition)).transpose()?;
         source.seek(&next.map(|next| (0, next)).into_iter().collect::<Vec<_>>())?;
         let person = loaded.family.plan().person.and_then(|place| loaded.events.readings.get(place));

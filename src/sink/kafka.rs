@@ -35,6 +35,7 @@ use dataflows::family::Catalogue;
 use dataflows::table::{Kind, Table, TableId, Value};
 use read::Reader;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Kafka {
     /// By how much an event may be ahead of the clock by which it is written.
     max_future: i64,
     writer: Option<Writer>,
+    /// The end of the progress's topic before a transaction that no run goes on with, as far as was waited for.
+    left: Cell<Option<i64>>,
     /// What was last read of a table.
     pages: Option<(TableId, read::Rows)>,
 }
@@ -125,6 +128,7 @@ impl Kafka {
             retention: config.retention.clone(),
             max_future: config.rules.time.max_future,
             writer: None,
+            left: Cell::new(None),
             pages: None,
         })
     }
@@ -198,7 +202,8 @@ impl Kafka {
 
     fn progress(&self) -> Result<Option<(Progress, Added)>, SinkError> {
         let topic = self.progress_topic();
-        let last = Reader::new(&self.client).map_err(sink_error)?.last(&topic, PROGRESS_KEY).map_err(sink_error)?;
+        let reader = Reader::new(&self.client).map_err(sink_error)?;
+        let last = reader.last(&topic, PROGRESS_KEY, &self.left).map_err(sink_error)?;
         let Some(payload) = last else { return Ok(None) };
         read_written(&payload, &self.name(), &topic).map(Some)
     }
@@ -208,8 +213,9 @@ impl Kafka {
         format!("deltamart-{}", self.prefix)
     }
 
-    /// A producer that fences every other one out.
+    /// A producer that fences every other one out. What was left open is decided then, and may have been committed.
     fn producer(&self) -> Result<Transactional, SinkError> {
+        self.left.set(None);
         Transactional::begin(&self.client, &self.transactional_id(), ROW_BYTES_MAX).map_err(sink_error)
     }
 

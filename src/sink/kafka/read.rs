@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_avro_fast::Schema;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -45,14 +46,25 @@ impl Reader<'_> {
     }
 
     /// The last payload under a key in a topic of one partition, if there is one. A transaction that stays open for
-    /// longer than a moment may be one that a killed run left, and does not count.
-    pub(crate) fn last(&self, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, KafkaError> {
+    /// longer than a moment may be one that a killed run left, and does not count. `left` is the offset before such a
+    /// one: a start asks several times, and waits for it once.
+    pub(crate) fn last(
+        &self,
+        topic: &str,
+        key: &[u8],
+        left: &Cell<Option<i64>>,
+    ) -> Result<Option<Vec<u8>>, KafkaError> {
         if numbers(&self.consumer, self.config, topic)?.is_empty() {
             return Ok(None);
         }
         let places = [(topic.to_owned(), 0)];
         let low = ends(&self.consumer, self.config, &places, Offset::Beginning)?[0];
-        let high = self.decided(&places, MOMENT)?.0[0];
+        let (highs, open) = match left.get() {
+            Some(left) if ends(&self.consumer, self.config, &places, Offset::End)?[0] == left => (vec![left], Some(0)),
+            Some(_) | None => self.decided(&places, MOMENT)?,
+        };
+        let high = highs[0];
+        left.set(open.map(|_| high));
         // The last ones hold it, unless they are marks of transactions only.
         for from in [low.max(high - TAIL), low] {
             let mut last = None;
