@@ -8,13 +8,16 @@ use deltamart::commands::outcome::REFUSED;
 use deltamart::commands::{execute, say_not_understood};
 use deltamart::engine::exit_on_panic;
 use deltamart::shown::{Log, complain};
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().collect();
+    begin_again_with_patient_allocator(&typed);
     let cli = match cli::parse(typed.iter().cloned()) {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => error.exit(),
@@ -51,6 +54,19 @@ fn main() -> ExitCode {
             complain(&format!("deltamart: {error:#}"));
             ExitCode::from(code)
         }
+    }
+}
+
+/// What an epoch frees the next one needs again. By default the allocator gives such pages back after 10 ms, and takes them
+/// again one by one: some 10 % of the CPU of a run (docs/benchmarks.md). It reads how long it is to wait, in milliseconds,
+/// before `main`, so the program begins once more, as the same process. Where it cannot, it goes on as it is.
+fn begin_again_with_patient_allocator(typed: &[OsString]) {
+    const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "1000");
+    if std::env::var_os(PURGE_DELAY.0).is_none()
+        && let Some((name, arguments)) = typed.split_first()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let _not_begun = Command::new(program).arg0(name).args(arguments).env(PURGE_DELAY.0, PURGE_DELAY.1).exec();
     }
 }
 
