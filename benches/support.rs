@@ -89,6 +89,7 @@ pub fn job(source: Box<dyn Source>, clock: impl Fn() -> i64 + Send + Sync + 'sta
         lanes: vec![Lane { family: Arc::new(settings), idle_timeout_ms: 30_000 }],
         rules: Default::default(),
         clock: Arc::new(clock),
+        as_bytes: false,
         take_state: false,
         snapshot_interval: Duration::ZERO,
         turns,

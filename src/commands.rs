@@ -483,6 +483,7 @@ fn options(config: &Config, made_by: MadeBy) -> Options {
         rules: config.rules.clone(),
         archive: if made_by == MadeBy::Batch { Archive::default() } else { config.archive.clone() },
         clock: Arc::new(instant::now),
+        as_bytes: false,
         take_state: false,
         snapshot_interval: duration(config.snapshot_interval),
         turns: Default::default(),

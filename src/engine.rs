@@ -65,6 +65,8 @@ pub struct Lane {
 pub struct Options {
     /// Threads that compute.
     pub workers: usize,
+    /// Whether what goes from one thread to another goes as bytes, as between processes. Tests ask for it.
+    pub as_bytes: bool,
     /// How often epochs close.
     pub epoch_interval: Duration,
     /// An epoch with about so many records closes at once.
@@ -268,17 +270,17 @@ pub fn partition_name(partition: &Partition) -> String {
 /// # Errors
 /// If a source, a sink or the state fails for good.
 pub fn run(job: Job) -> Result<Ended, EngineError> {
-    let workers = job.options.workers;
+    let config = timely_config(job.options.workers, job.options.as_bytes);
     let leader = Leader::new(job, Vec::new(), 1)?;
     let shared = Arc::clone(&leader.shared);
-    let guards = timely::execute(timely_config(workers), move |worker| worker::run(worker, &shared))
-        .map_err(EngineError::Thread)?;
+    let guards = timely::execute(config, move |worker| worker::run(worker, &shared)).map_err(EngineError::Thread)?;
     leader.run(guards, WhenGone::Ends)
 }
 
-fn timely_config(workers: usize) -> timely::Config {
+fn timely_config(workers: usize, as_bytes: bool) -> timely::Config {
     let communication = match workers {
         0 | 1 => timely::CommunicationConfig::Thread,
+        workers if as_bytes => timely::CommunicationConfig::ProcessBinary(workers),
         workers => timely::CommunicationConfig::Process(workers),
     };
     timely::Config { communication, worker: worker_config() }

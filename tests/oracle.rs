@@ -239,12 +239,13 @@ proptest! {
         epoch_events in prop_oneof![Just(1usize), Just(7), Just(1000)],
         unlimited in prop::bool::weighted(0.2),
         in_sequence in any::<bool>(),
+        as_bytes in any::<bool>(),
     ) {
         let history = roughly_ordered(history, disorder);
         let mut steps = steps(&history, partitions, again);
         steps.push(Step::End);
         let mut options = support::options(workers);
-        options.epoch_events = epoch_events;
+        (options.epoch_events, options.as_bytes) = (epoch_events, as_bytes);
         options.settings = span.settings(options.settings);
         options.settings.lane.whole_input = unlimited;
         if unlimited {

@@ -26,6 +26,8 @@ use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::time::Duration;
+use timely::CommunicationConfig;
+use timely::WorkerConfig;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Input;
@@ -71,6 +73,8 @@ struct Moment<E> {
 #[derive(Clone, Debug)]
 struct Run {
     workers: usize,
+    /// What goes from one worker to another goes as bytes, as between processes.
+    as_bytes: bool,
     /// Epochs are fed before earlier ones are done.
     ahead: bool,
     /// An epoch's watermark is known a while before its events, not after them.
@@ -81,8 +85,10 @@ struct Run {
 
 fn run() -> impl Strategy<Value = Run> {
     let stopped = prop::option::weighted(0.4, (0.0..1.0, 1usize..=3));
-    (1usize..=3, any::<bool>(), any::<bool>(), stopped).prop_map(|(workers, ahead, leading, stopped)| Run {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (1usize..=3, flags, stopped).prop_map(|(workers, (as_bytes, ahead, leading), stopped)| Run {
         workers,
+        as_bytes,
         ahead,
         leading,
         stopped,
@@ -200,10 +206,12 @@ fn compute<L: Law>(
     run: &Run,
     compared: bool,
 ) -> Stopped<L::Row> {
-    let Run { workers, ahead, leading, .. } = *run;
+    let Run { workers, as_bytes, ahead, leading, .. } = *run;
+    let process = if as_bytes && workers > 1 { CommunicationConfig::ProcessBinary } else { CommunicationConfig::Process };
+    let config = timely::Config { communication: process(workers), worker: WorkerConfig::default() };
     let moments = history.len();
     let (history, settings) = (history.to_vec(), settings.clone());
-    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+    let guards = timely::execute(config, move |worker| {
         let (index, peers) = (worker.index(), worker.peers());
         // What is known enters at the odd epoch before.
         let silent = (2 * known.moments as Time).saturating_sub(1);

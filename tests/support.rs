@@ -142,6 +142,7 @@ pub fn options(workers: usize) -> Options {
         lanes: Vec::new(),
         rules: Rules::default(),
         clock: Arc::new(|| CLOCK_MS),
+        as_bytes: false,
         take_state: true,
         snapshot_interval: Duration::ZERO,
         turns: Default::default(),

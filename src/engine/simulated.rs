@@ -53,7 +53,7 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
         shareds.push(Arc::new(shared));
     }
     let of_worker = move |index: usize| Arc::clone(&shareds[index / workers.max(1)]);
-    let guards = timely::execute(timely_config(workers * processes), move |worker| {
+    let guards = timely::execute(timely_config(workers * processes, true), move |worker| {
         worker::run(worker, &of_worker(worker.index()));
     });
     let ended = leader.run(guards.map_err(EngineError::Thread)?, WhenGone::Ends);
