@@ -31,6 +31,8 @@ mod refused;
 mod replayed;
 /// Schemas that change, and records that are none.
 mod schemas;
+/// Partitions that are dealt to several processes.
+mod several;
 /// The program over topics of its own.
 pub(crate) mod stack;
 /// What cannot be read, or not yet: it holds no more than its partition.

@@ -207,7 +207,8 @@ fn compute<L: Law>(
     compared: bool,
 ) -> Stopped<L::Row> {
     let Run { workers, as_bytes, ahead, leading, .. } = *run;
-    let process = if as_bytes && workers > 1 { CommunicationConfig::ProcessBinary } else { CommunicationConfig::Process };
+    let process =
+        if as_bytes && workers > 1 { CommunicationConfig::ProcessBinary } else { CommunicationConfig::Process };
     let config = timely::Config { communication: process(workers), worker: WorkerConfig::default() };
     let moments = history.len();
     let (history, settings) = (history.to_vec(), settings.clone());

@@ -297,10 +297,15 @@ impl Running {
     }
 
     /// Ends it in order, which it does though it waits for something.
-    pub(super) fn ends(mut self) {
+    pub(super) fn ends(self) {
         let pid = self.child.id().to_string();
         let told = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).stdout(Stdio::null()).status();
         assert!(told.expect("sh").success(), "it runs no more: {}", read(&self.said));
+        self.has_ended_well();
+    }
+
+    /// It ends by itself, and well.
+    pub(super) fn has_ended_well(mut self) {
         await_that("it ends", || self.child.try_wait().expect("asks").is_some());
         let status = self.child.wait().expect("ended");
         assert!(status.success(), "{}", read(&self.said));
