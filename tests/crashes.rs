@@ -3,7 +3,8 @@
 //!
 //! A few short ones are killed at one place each ([`examples`]). The others are killed anywhere: everything runs in this
 //! process, one thread at a time, in an order that the seed decides, over a disk that tears, loses and reorders what was
-//! not synced. `DELTAMART_CRASH_SEED=7` repeats one history; `DELTAMART_CRASHES=20000` runs so many.
+//! not synced. `DELTAMART_CRASH_SEED=7` repeats one history; `DELTAMART_CRASHES=20000` runs so many, and
+//! `DELTAMART_CRASHES_OF_SEVERAL=2000` so many of several processes.
 
 mod examples;
 
@@ -503,8 +504,8 @@ fn histories_that_failed_once_do_not_fail_again() {
     }
 }
 
-fn all_of(one: fn(u64, &mut Tally)) -> Tally {
-    let histories = histories::asked("DELTAMART_CRASH_SEED", "DELTAMART_CRASHES", [30, 300]);
+fn all_of(one: fn(u64, &mut Tally), many: &str) -> Tally {
+    let histories = histories::asked("DELTAMART_CRASH_SEED", many, [30, 300]);
     // Within a history one thread runs at a time; histories know nothing of each other.
     histories::all(histories, one).fold(Tally::default(), |a, b| Tally {
         histories: a.histories + b.histories,
@@ -520,7 +521,7 @@ fn all_of(one: fn(u64, &mut Tally)) -> Tally {
 
 #[test]
 fn killed_anywhere_nothing_is_lost_or_doubled() {
-    let tally = all_of(one);
+    let tally = all_of(one, "DELTAMART_CRASHES");
     println!(
         "crashes: {} histories, {} crashes, {} zombies, {} sinks rolled back, {} clean events, {} late, 0 divergences",
         tally.histories, tally.crashes, tally.zombies, tally.rollbacks, tally.clean, tally.late
@@ -530,7 +531,7 @@ fn killed_anywhere_nothing_is_lost_or_doubled() {
 
 #[test]
 fn several_processes_are_killed_anywhere_and_one_may_be_lost() {
-    let tally = all_of(one_of_several);
+    let tally = all_of(one_of_several, "DELTAMART_CRASHES_OF_SEVERAL");
     println!(
         "crashes of several processes: {} histories, {} lives together, {} crashes, {} links lost, {} zombies, \
          {} sinks rolled back, 0 divergences",

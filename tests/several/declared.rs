@@ -34,11 +34,7 @@ fn a_watched_folder_of_declared_events_is_the_same_for_several_processes() {
     fill(&folder.join("inbox"));
     let alone = [&["run", "--watch", "inbox", "--to-end", "--warehouse", "alone.db", "--serve", "off"], &settings[..]];
     says(folder, 0, &alone.concat());
-    assert_eq!(
-        selected(folder, "alone.db", "SELECT count(*) || '' FROM store_events"),
-        "320",
-        "each is there once"
-    );
+    assert_eq!(selected(folder, "alone.db", "SELECT count(*) || '' FROM store_events"), "320", "each is there once");
     for processes in [2, 3] {
         let (inbox, warehouse) = (format!("inbox{processes}"), format!("{processes}.db"));
         fill(&folder.join(&inbox));
