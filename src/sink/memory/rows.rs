@@ -1,128 +1,156 @@
-//! The rows of a table, in the order of their keys, each written down in one piece.
+//! The rows of a table, in the order of their keys, written down one behind the other.
+//!
+//! What a commit changes comes in the order of keys, and is written down so behind what was there: into a tree of rows, each
+//! with memory of its own, it took two to three times as long. Whoever reads looks at a few runs of them, the last first.
+
+mod run;
 
 use dataflows::deltas::Packed;
 use dataflows::packed;
 use dataflows::table::Value;
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use run::{Change, Cursor, Run};
 use std::fmt;
-use std::ops::Bound;
+
+/// So many runs are looked at for a key. With one more, those are merged that are not much longer than all behind them.
+const RUNS: usize = 24;
 
 /// The rows of a table.
+///
+/// **Invariant.** Of each key the last run that has it says what its row is, or that there is none. In the first run nothing
+/// is gone.
 #[derive(Clone, Default)]
 pub struct Rows {
-    rows: BTreeSet<Row>,
-    /// Where a row is written down until it is known how long it is: then it takes no byte more.
+    runs: Vec<Run>,
+    /// Where a key or a row is written down before it is looked for, or added.
     spare: Vec<u8>,
 }
 
-/// A row, or a key alone: how long the key is as it is written, then all values. Compares by its key.
-///
-/// **Invariant.** Keys compare as bytes like as lists of values.
-#[derive(Clone)]
-struct Row {
-    /// How the key begins: where two differ in it, they have its order, and nobody looks at the keys.
-    begins: u64,
-    bytes: Box<[u8]>,
+/// Writes values down. How many bytes the key takes, which is so many of them.
+fn write(values: &[Value], key_columns: usize, out: &mut Vec<u8>) -> usize {
+    out.clear();
+    let (key, rest) = values.split_at(key_columns);
+    key.iter().for_each(|value| packed::push(value, out));
+    let ends = out.len();
+    rest.iter().for_each(|value| packed::push(value, out));
+    ends
 }
 
-impl Row {
-    fn new(values: &[Value], key_columns: usize, spare: &mut Vec<u8>) -> Row {
-        let bytes = spare;
-        bytes.clear();
-        values[..key_columns].iter().for_each(|value| packed::push(value, bytes));
-        let key = bytes.len();
-        values[key_columns..].iter().for_each(|value| packed::push(value, bytes));
-        Row::of(key, bytes)
-    }
-
-    /// Of values that are written down, of which the key takes so many bytes.
-    fn of(key: usize, values: &[u8]) -> Row {
-        let mut begins = [0; size_of::<u64>()];
-        let known = key.min(begins.len());
-        begins[..known].copy_from_slice(&values[..known]);
-        // It takes no byte more than it has.
-        let mut bytes = Vec::with_capacity(size_of::<u32>() + values.len());
-        bytes.extend_from_slice(&(key as u32).to_le_bytes());
-        bytes.extend_from_slice(values);
-        Row { begins: u64::from_be_bytes(begins), bytes: bytes.into() }
-    }
-
-    fn of_key(key: &[Value]) -> Row {
-        Row::new(key, key.len(), &mut Vec::new())
-    }
-
-    fn key(&self) -> &[u8] {
-        match self.bytes.split_first_chunk() {
-            Some((length, values)) => &values[..u32::from_le_bytes(*length) as usize],
-            None => &[],
-        }
-    }
-
-    fn values(&self) -> Vec<Value> {
-        packed::values(&self.bytes[size_of::<u32>()..])
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Row) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Row {}
-
-impl PartialOrd for Row {
-    fn partial_cmp(&self, other: &Row) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Row {
-    fn cmp(&self, other: &Row) -> Ordering {
-        self.begins.cmp(&other.begins).then_with(|| self.key().cmp(other.key()))
-    }
+fn written(key: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(key, key.len(), &mut out);
+    out
 }
 
 impl Rows {
-    /// How many.
+    /// How many. All of them are counted.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.changes(None).count()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.changes(None).next().is_none()
+    }
+
+    /// What the last run says of a key that has it.
+    fn find(&self, key: &[u8]) -> Option<Change<'_>> {
+        self.runs.iter().rev().find_map(|run| run.find(key)).filter(|change| change.is_upsert)
     }
 
     /// The row of a key.
     pub fn get(&self, key: &[Value]) -> Option<Vec<Value>> {
-        self.rows.get(&Row::of_key(key)).map(Row::values)
+        self.find(&written(key)).map(|change| packed::values(change.bytes))
     }
 
     /// Puts a row in the place of that of its key, which is its first so many columns.
     pub fn put(&mut self, row: &[Value], key_columns: usize) {
-        self.rows.replace(Row::new(row, key_columns, &mut self.spare));
+        let mut spare = std::mem::take(&mut self.spare);
+        let key = write(row, key_columns, &mut spare);
+        self.push(Change { bytes: &spare, key, is_upsert: true });
+        self.spare = spare;
     }
 
     /// Adds a row, unless there is one of its key.
     pub fn add(&mut self, row: &[Value], key_columns: usize) {
-        self.rows.insert(Row::new(row, key_columns, &mut self.spare));
+        let mut spare = std::mem::take(&mut self.spare);
+        let key = write(row, key_columns, &mut spare);
+        // What is added mostly stands behind all that is there.
+        let is_last = self.runs.iter().all(|run| run.last().is_none_or(|last| last < &spare[..key]));
+        if is_last || self.find(&spare[..key]).is_none() {
+            self.push(Change { bytes: &spare, key, is_upsert: true });
+        }
+        self.spare = spare;
     }
 
     /// What becomes of a row that is written down.
     pub fn change(&mut self, row: &Packed<'_>) {
-        let changed = Row::of(row.key().len(), row.bytes());
-        if row.is_upsert() {
-            self.rows.replace(changed)
-        } else {
-            self.rows.take(&changed)
-        };
+        self.push(Change { bytes: row.bytes(), key: row.key().len(), is_upsert: row.is_upsert() });
     }
 
     /// Takes the row of a key out; tells whether there was one.
     pub fn remove(&mut self, key: &[Value]) -> bool {
-        self.rows.remove(&Row::of_key(key))
+        let key = written(key);
+        let is_there = self.find(&key).is_some();
+        if is_there {
+            self.push(Change { bytes: &key, key: key.len(), is_upsert: false });
+        }
+        is_there
+    }
+
+    /// What changes goes to the end of the last run, if it is behind what is there; else it begins another.
+    fn push(&mut self, change: Change<'_>) {
+        let goes_on = |run: &Run| run.last().is_none_or(|last| last < change.key());
+        if !self.runs.last().is_some_and(goes_on) {
+            self.merge();
+            self.runs.push(Run::default());
+        }
+        // Nothing is gone in the first run.
+        if change.is_upsert || self.runs.len() > 1 {
+            self.runs.iter_mut().last().into_iter().for_each(|run| run.push(change));
+        }
+    }
+
+    /// Merges the last runs, if there are many: those that are not much longer than all behind them. So each row is written
+    /// again as often as what is behind it doubles, about.
+    fn merge(&mut self) {
+        if self.runs.len() < RUNS {
+            return;
+        }
+        let (mut behind, mut from) = (0, self.runs.len() - 1);
+        for (place, run) in self.runs.iter().enumerate().rev() {
+            if run.len() <= 2 * behind {
+                from = place;
+            }
+            behind += run.len();
+        }
+        // One alone makes no room.
+        let from = from.min(self.runs.len() - 2);
+        let last = self.runs.split_off(from);
+        let merged = Run::merged(last, from > 0);
+        if !merged.is_empty() {
+            self.runs.push(merged);
+        }
+    }
+
+    /// All rows after a key, as they are written down, in the order of keys.
+    fn changes<'r>(&'r self, after: Option<&[u8]>) -> impl Iterator<Item = Change<'r>> + use<'r> {
+        let mut cursors: Vec<Cursor<'r>> = self.runs.iter().map(|run| run.after(after)).collect();
+        std::iter::from_fn(move || {
+            loop {
+                let least = cursors.iter().filter_map(Cursor::change).map(|change| change.key()).min()?;
+                let mut last = None;
+                // Whichever has it goes on; the last of them counts.
+                for cursor in &mut cursors {
+                    if let Some(change) = cursor.change().filter(|change| change.key() == least) {
+                        last = Some(change);
+                        cursor.go_on();
+                    }
+                }
+                if let Some(change) = last.filter(|change| change.is_upsert) {
+                    return Some(change);
+                }
+            }
+        })
     }
 
     /// All of them, in the order of their keys.
@@ -132,14 +160,14 @@ impl Rows {
 
     /// Those after a key.
     pub fn after(&self, key: Option<&[Value]>) -> impl Iterator<Item = Vec<Value>> {
-        let from = key.map_or(Bound::Unbounded, |key| Bound::Excluded(Row::of_key(key)));
-        self.rows.range((from, Bound::Unbounded)).map(Row::values)
+        let key = key.map(written);
+        self.changes(key.as_deref()).map(|change| packed::values(change.bytes))
     }
 }
 
 impl PartialEq for Rows {
     fn eq(&self, other: &Rows) -> bool {
-        self.rows.iter().map(|row| &row.bytes).eq(other.rows.iter().map(|row| &row.bytes))
+        self.changes(None).map(|change| change.bytes).eq(other.changes(None).map(|change| change.bytes))
     }
 }
 
@@ -154,10 +182,14 @@ impl fmt::Debug for Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    fn row(id: i64, text: &str) -> Vec<Value> {
+        vec![Value::Integer(id), Value::Text(text.to_owned())]
+    }
 
     #[test]
     fn a_key_has_one_row() {
-        let row = |id: i64, text: &str| vec![Value::Integer(id), Value::Text(text.to_owned())];
         let mut rows = Rows::default();
         for id in [3, 1, 2, 256] {
             rows.put(&row(id, "old"), 1);
@@ -170,5 +202,75 @@ mod tests {
         assert_eq!(rows.after(Some(&[Value::Integer(2)])).next(), Some(row(3, "old")));
         assert_eq!(rows.after(Some(&[Value::Integer(4)])).next(), Some(row(256, "old")));
         assert_eq!((rows.after(None).count(), rows.len()), (3, 3));
+    }
+
+    /// Small numbers that repeat themselves and look like nothing.
+    fn dice() -> impl FnMut(u64) -> u64 {
+        let mut seed = 7_u64;
+        move |sides| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % sides
+        }
+    }
+
+    #[test]
+    fn rows_are_those_of_a_map_however_they_came_and_go() {
+        let mut dice = dice();
+        let (mut gone, mut merged) = (0, 0);
+        for _ in 0..60 {
+            let (mut rows, mut model) = (Rows::default(), BTreeMap::<i64, String>::new());
+            let keys = [3, 40, 1500][dice(3) as usize];
+            for commit in 0..40 {
+                // Sorted, as a commit has them; or one by one.
+                let mut ids: Vec<i64> = (0..dice(60)).map(|_| dice(keys) as i64).collect();
+                if dice(4) > 0 {
+                    ids.sort_unstable();
+                }
+                for id in ids {
+                    let before = rows.runs.len();
+                    let text = "x".repeat(commit % 7);
+                    match dice(6) {
+                        0 => {
+                            assert_eq!(rows.remove(&[Value::Integer(id)]), model.remove(&id).is_some());
+                            gone += 1;
+                        }
+                        1 => {
+                            rows.add(&row(id, &text), 1);
+                            model.entry(id).or_insert(text);
+                        }
+                        _ => {
+                            rows.put(&row(id, &text), 1);
+                            model.insert(id, text);
+                        }
+                    }
+                    assert!(rows.runs.len() <= RUNS);
+                    merged += usize::from(rows.runs.len() < before);
+                }
+                let expected: Vec<_> = model.iter().map(|(id, text)| row(*id, text)).collect();
+                assert_eq!(rows.iter().collect::<Vec<_>>(), expected);
+                assert_eq!((rows.len(), rows.is_empty()), (expected.len(), expected.is_empty()));
+                let id = dice(keys) as i64;
+                let key = [Value::Integer(id)];
+                assert_eq!(rows.get(&key), model.get(&id).map(|text| row(id, text)));
+                let after = model.range(id + 1..).next().map(|(id, text)| row(*id, text));
+                assert_eq!(rows.after(Some(&key)).next(), after);
+                let mut anew = Rows::default();
+                model.iter().for_each(|(id, text)| anew.put(&row(*id, text), 1));
+                assert!(anew == rows);
+            }
+        }
+        assert!(gone > 1000 && merged > 100, "{gone} were removed, and runs were merged {merged} times");
+    }
+
+    #[test]
+    fn rows_that_are_written_again_and_again_take_no_more_memory() {
+        let mut rows = Rows::default();
+        for commit in 0..2000 {
+            (0..50).for_each(|id| rows.put(&row(id, &"x".repeat(commit % 9)), 1));
+            let held: usize = rows.runs.iter().map(Run::len).sum();
+            assert!(held <= 50 * RUNS, "{held} rows are held of 50");
+        }
+        (0..50).for_each(|id| assert!(rows.remove(&[Value::Integer(id)])));
+        assert!(rows.is_empty());
     }
 }
