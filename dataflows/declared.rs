@@ -22,6 +22,7 @@ pub mod said;
 pub mod aggregate;
 pub mod answers;
 pub mod conditions;
+pub mod decided;
 mod endings;
 pub mod fold;
 pub mod funnel;

@@ -2,13 +2,17 @@
 
 use crate::broken::{Law, is_broken};
 use crate::declared::eval::{Columns, is_true};
-use crate::declared::plan::{Ask, Compare, Exists, Expr, Literal, Metric, Node};
+use crate::declared::plan::{Ask, Compare, Exists, Expr, Literal, Metric, Node, Type};
 use crate::declared::row::Bare;
 use crate::declared::walk;
 use crate::hash::Map;
 
 /// Which of all conditions must be true.
 pub type Mask = Box<[u64]>;
+
+/// Which of all conditions are still to be asked; of none all that was to be asked is true.
+#[derive(Default)]
+pub struct Asked(Option<Mask>);
 
 /// All conditions of some filters.
 pub struct Conditions {
@@ -19,7 +23,38 @@ pub struct Conditions {
     /// Which are those.
     looked_up: Mask,
     /// All others, by their places. Each is asked once at the most, when something that takes the event depends on it.
-    others: Vec<Option<Expr>>,
+    others: Vec<Option<Test>>,
+}
+
+/// What is asked of an event.
+enum Test {
+    /// How a column compares with a number. Null does not.
+    Number { column: usize, what: Compare, than: i64 },
+    /// Anything else.
+    Any(Expr),
+}
+
+impl Test {
+    fn of(condition: Expr) -> Test {
+        let is_number = |expr: &Expr| matches!(expr.ty, Type::Number(_));
+        if let Node::Compare(what, of, than) = &condition.node
+            && is_number(of)
+            && let (Node::Column(column), Node::Literal(Literal::Number(than))) = (&of.node, &than.node)
+        {
+            return Test::Number { column: *column, what: *what, than: *than };
+        }
+        Test::Any(condition)
+    }
+
+    fn is_true(&self, row: &impl Columns) -> bool {
+        match self {
+            Test::Any(condition) => is_true(condition, row),
+            Test::Number { column, what, than } => match row.bare(*column) {
+                Bare::Number(number) => what.is_true_of(number.cmp(than)),
+                Bare::Null | Bare::Boolean(_) | Bare::Instant(_) | Bare::Text(_) => false,
+            },
+        }
+    }
 }
 
 /// Which conditions are true by the value of a column.
@@ -46,7 +81,7 @@ impl Conditions {
             Mask::from(mask)
         };
         let masks = filters.iter().map(mask).collect();
-        let others = vec![None; all.len()];
+        let others = all.iter().map(|_| None).collect();
         let mut conditions = Conditions { words, by_value: Vec::new(), looked_up: vec![0; words].into(), others };
         for (place, condition) in all.into_iter().enumerate() {
             conditions.add(place, condition);
@@ -56,7 +91,7 @@ impl Conditions {
 
     fn add(&mut self, place: usize, condition: Expr) {
         let Some((column, values)) = has_one_of(&condition) else {
-            self.others[place] = Some(condition);
+            self.others[place] = Some(Test::of(condition));
             return;
         };
         self.looked_up[place / 64] |= 1 << (place % 64);
@@ -95,6 +130,23 @@ impl Conditions {
         }
     }
 
+    /// What is to be asked of an event, by what the values of its columns tell, for all conditions of a mask to be true; nothing
+    /// if one of them is not.
+    pub fn left(&self, mask: &Mask, Truths { are_true, .. }: &Truths) -> Option<Asked> {
+        let words = || mask.iter().zip(&self.looked_up);
+        if words().zip(are_true).any(|((must, looked_up), are_true)| must & looked_up & !are_true != 0) {
+            return None;
+        }
+        let asked: Mask = words().map(|(must, looked_up)| must & !looked_up).collect();
+        Some(Asked(asked.iter().any(|word| *word != 0).then_some(asked)))
+    }
+
+    /// Whether all that is to be asked of an event is true.
+    #[inline]
+    pub fn is_true(&self, Asked(asked): &Asked, row: &impl Columns, truths: &mut Truths) -> bool {
+        asked.as_ref().is_none_or(|mask| self.fits(mask, row, truths))
+    }
+
     /// Whether all conditions of a mask are true of an event.
     pub fn fits(&self, mask: &Mask, row: &impl Columns, Truths { known, are_true }: &mut Truths) -> bool {
         let is_wrong = |((must, known), are_true): ((&u64, &u64), &u64)| must & known & !are_true != 0;
@@ -108,7 +160,7 @@ impl Conditions {
                 asked ^= bit;
                 known[word] |= bit;
                 let condition = &self.others[word * 64 + bit.trailing_zeros() as usize];
-                if !condition.as_ref().is_some_and(|condition| is_true(condition, row)) {
+                if !condition.as_ref().is_some_and(|condition| condition.is_true(row)) {
                     return false;
                 }
                 are_true[word] |= bit;
@@ -123,6 +175,13 @@ impl Conditions {
 pub struct Truths {
     known: Vec<u64>,
     are_true: Vec<u64>,
+}
+
+impl Truths {
+    /// Which conditions are true by the values of columns, as long as no other was asked.
+    pub fn by_value(&self) -> &[u64] {
+        &self.are_true
+    }
 }
 
 /// The column and the values, if a condition is that it has one of them, as texts or numbers.

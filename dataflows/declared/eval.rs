@@ -189,15 +189,21 @@ fn compare<'a>(what: Compare, a: &Datum<'_>, b: &Datum<'_>) -> Datum<'a> {
     if a.is_null() || b.is_null() {
         return if is_broken(Law::ComparedWithNullIsNull) { Datum::Boolean(false) } else { Datum::Null };
     }
-    let order = a.cmp(b);
-    Datum::Boolean(match what {
-        Compare::Equal => order == Ordering::Equal,
-        Compare::NotEqual => order != Ordering::Equal,
-        Compare::Less => order == Ordering::Less,
-        Compare::LessOrEqual => order != Ordering::Greater,
-        Compare::Greater => order == Ordering::Greater,
-        Compare::GreaterOrEqual => order != Ordering::Less,
-    })
+    Datum::Boolean(what.is_true_of(a.cmp(b)))
+}
+
+impl Compare {
+    /// Whether it is true of two values that have this order.
+    pub(super) fn is_true_of(self, order: Ordering) -> bool {
+        match self {
+            Compare::Equal => order == Ordering::Equal,
+            Compare::NotEqual => order != Ordering::Equal,
+            Compare::Less => order == Ordering::Less,
+            Compare::LessOrEqual => order != Ordering::Greater,
+            Compare::Greater => order == Ordering::Greater,
+            Compare::GreaterOrEqual => order != Ordering::Less,
+        }
+    }
 }
 
 /// `decides` if any of them is that, null if any is null, else the opposite: OR of true, AND of false.

@@ -3,7 +3,8 @@
 use crate::Stream;
 use crate::broken::{Law, is_broken};
 use crate::declared::aggregate::{Layout, is_person};
-use crate::declared::conditions::{Conditions, Mask, Truths};
+use crate::declared::conditions::{Conditions, Truths};
+use crate::declared::decided::{Decisions, Filters, Takes, TakesPart};
 use crate::declared::eval::{Columns, eval};
 use crate::declared::plan::{Aggregate, Expr, Metric, Node, What};
 use crate::declared::row::Datum;
@@ -28,16 +29,15 @@ pub fn spread(key: &[u8], is_session: bool) -> (u64, u32) {
 /// What metrics read of an event.
 pub struct Reading {
     conditions: Conditions,
+    decisions: Decisions,
     metrics: Vec<Reads>,
 }
 
 /// What a metric reads of an event.
 struct Reads {
     number: usize,
-    filter: Mask,
+    filters: Filters,
     keys: Vec<(Expr, bool)>,
-    /// Of each aggregate, which events take part, and which of them take each step of a funnel.
-    filters: Vec<(Mask, Vec<Mask>)>,
     layout: Rc<Layout>,
     /// Which events are in one session, if its last key is when one began.
     session: Option<i64>,
@@ -61,21 +61,23 @@ impl Reading {
         let mut masks = masks.into_iter();
         let metrics = metrics.map(|(number, metric)| Reads {
             number,
-            filter: masks.next().unwrap_or_default(),
+            filters: Filters {
+                filter: masks.next().unwrap_or_default(),
+                aggregates: metric
+                    .kept()
+                    .iter()
+                    .map(|aggregate| {
+                        let filter = masks.next().unwrap_or_default();
+                        (filter, masks.by_ref().take(steps(&aggregate.what).len()).collect())
+                    })
+                    .collect(),
+            },
             keys: metric.keys.iter().map(|key| (key.clone(), is_person(key, person))).collect(),
-            filters: metric
-                .kept()
-                .iter()
-                .map(|aggregate| {
-                    let filter = masks.next().unwrap_or_default();
-                    (filter, masks.by_ref().take(steps(&aggregate.what).len()).collect())
-                })
-                .collect(),
             session: metric.session(),
             layout: Rc::clone(&layouts[number]),
         });
         let metrics = metrics.collect();
-        Reading { conditions, metrics }
+        Reading { conditions, decisions: Decisions::default(), metrics }
     }
 }
 
@@ -173,14 +175,17 @@ impl Folding {
     }
 
     /// Takes an event in, or a change of a row: so many of it come, or go. A condition is looked at once, and a metric that
-    /// does not read the event costs a comparison.
+    /// cannot read the event costs nothing.
     pub fn take(&mut self, reading: &Reading, row: &impl Columns, times: Option<i64>) {
         let Folding { parts, truths, key, spare } = self;
-        reading.conditions.look(row, truths);
-        for Reads { number, filter, keys, filters, layout, session } in &reading.metrics {
-            if !reading.conditions.fits(filter, row, truths) && !is_broken(Law::WhereIsAsked) {
+        let Reading { conditions, decisions, metrics } = reading;
+        conditions.look(row, truths);
+        let decided = decisions.of(conditions, truths, metrics.iter().map(|metric| &metric.filters));
+        for Takes { metric, filter, parts: aggregates } in &*decided {
+            if !conditions.is_true(filter, row, truths) {
                 continue;
             }
+            let Reads { number, filters: _, keys, layout, session } = &metrics[*metric];
             begin(*number, key);
             for (of, is_person) in keys {
                 if let Node::Column(place) = of.node {
@@ -205,13 +210,15 @@ impl Folding {
                 Some(gap_ms) => part.session(hash, key, *gap_ms, layout),
             };
             let (words, held) = part.said.partial(place);
-            for (aggregate, (filter, steps)) in filters.iter().enumerate() {
-                if reading.conditions.fits(filter, row, truths) || is_broken(Law::FilterIsAsked) {
-                    let takes = |step: usize| reading.conditions.fits(&steps[step], row, truths);
-                    match times {
-                        None => layout.add(aggregate, (row, takes), (words, held), spare),
-                        Some(times) => layout.change(aggregate, (row, times), (words, held), spare),
-                    }
+            for TakesPart { aggregate, filter, steps } in aggregates {
+                if !conditions.is_true(filter, row, truths) {
+                    continue;
+                }
+                let takes =
+                    |step: usize| steps[step].as_ref().is_some_and(|asked| conditions.is_true(asked, row, truths));
+                match times {
+                    None => layout.add(*aggregate, (row, takes), (words, held), spare),
+                    Some(times) => layout.change(*aggregate, (row, times), (words, held), spare),
                 }
             }
         }
