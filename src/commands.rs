@@ -31,6 +31,7 @@ mod declare;
 mod drop;
 mod events;
 mod explain;
+mod feed_alone;
 mod fill;
 mod folder;
 mod forget;
@@ -260,6 +261,11 @@ fn checked(cli: Cli, max_rejected: Option<Limit>) -> Result<Outcome> {
         );
         return Err(Refused(why).into());
     }
+    if config.is_feed_alone()
+        && let Some(refused) = cli.command.as_ref().and_then(|command| feed_alone::refused(config, command))
+    {
+        return Err(refused.into());
+    }
     dispatch(&loaded, cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())), max_rejected, cli.global.json)
 }
 
@@ -323,7 +329,13 @@ fn dispatch(loaded: &Loaded, command: Command, max_rejected: Option<Limit>, json
         Command::ReplayRejected { reason, out, dry_run } => {
             replay::replay_rejected(&config, &reason, out.as_deref(), dry_run)
         }
+        Command::Verify { table } if config.is_feed_alone() => {
+            verify::verify(&feed_alone::copied(&config)?.config, table.as_deref())
+        }
         Command::Verify { table } => verify::verify(&config, table.as_deref()),
+        Command::Late(arguments) if config.is_feed_alone() => {
+            verify::late(&feed_alone::copied(&config)?.config, &arguments)
+        }
         Command::Late(arguments) => verify::late(&config, &arguments),
         Command::Explain(arguments) => quiet(explain::explain(&config, &arguments)),
         Command::Try(arguments) => trial::trial(&config, &arguments),

@@ -35,10 +35,12 @@ use dataflows::wire::nearest;
 pub use load::{ConfigError, Loaded};
 pub use origin::{Flag, Origin};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The variables that configure us begin with this: `DELTAMART__LATENESS=24h`.
 const ENVIRONMENT: &str = "DELTAMART__";
+/// What `warehouse` is where there is no SQLite file.
+const NO_WAREHOUSE: &str = "none";
 /// The file that is read if it is there and none is named.
 pub const DEFAULT_FILE: &str = "deltamart.toml";
 
@@ -50,7 +52,8 @@ declared! {
         /// The number of threads that compute, 1 to 1024. More threads help only if the machine has more cores.
         pub workers: usize,
         /// The SQLite file that rows go to. It is created if it does not exist; its folder must exist. `:memory:` keeps
-        /// the rows in memory only: they are lost at the end.
+        /// the rows in memory only: they are lost at the end. With `none` there is no such file, and the Parquet feed
+        /// (`feed.path`) is what a run goes on from.
         pub warehouse: PathBuf,
         /// The folder of the model: events that are declared in files of TOML, and metrics that are declared in files
         /// of SQL. `store` and `media` are models that come with deltamart; a folder of such a name is written `./store`.
@@ -75,7 +78,7 @@ declared! {
         #[serde(with = "span")]
         pub commit_interval: i64,
         /// Where journal and snapshots are kept: a folder, or the URL of a bucket. If it is empty, the folder is next
-        /// to the warehouse and has its name, with `.state` at the end.
+        /// to the warehouse, or to the feed where that is alone, and has its name, with `.state` at the end.
         pub state_dir: String,
         /// How often a snapshot of the state is taken; 0 is after every epoch. A start reads again everything since the
         /// last one: longer makes starts slower, shorter writes more.
@@ -378,7 +381,20 @@ impl Config {
 
     /// Where state is kept: as configured, or beside the warehouse.
     pub fn state_place(&self) -> String {
-        if self.state_dir.is_empty() { format!("{}.state", self.warehouse.display()) } else { self.state_dir.clone() }
+        if self.state_dir.is_empty() { format!("{}.state", self.first_place()) } else { self.state_dir.clone() }
+    }
+
+    /// Whether there is no SQLite file: the Parquet feed is the first sink then.
+    pub fn is_feed_alone(&self) -> bool {
+        self.warehouse == Path::new(NO_WAREHOUSE)
+    }
+
+    /// Where the rows of the first sink are: the file of the warehouse, or the feed.
+    pub fn first_place(&self) -> String {
+        match self.is_feed_alone() {
+            true => self.feed.path.trim_end_matches('/').to_owned(),
+            false => self.warehouse.display().to_string(),
+        }
     }
 
     /// The configuration as it may be shown: as [`Config::to_toml`], but of properties that are not known to be

@@ -74,7 +74,8 @@ pub fn sinks(config: &Config) -> Vec<(&'static str, String)> {
         ("clean events", config.clean.is_given(), config.clean.path.clone()),
     ];
     let others = others.into_iter().filter(|(_, is_given, _)| *is_given).map(|(kind, _, place)| (kind, place));
-    std::iter::once(("sqlite", config.warehouse.display().to_string())).chain(others).collect()
+    let sqlite = (!config.is_feed_alone()).then(|| ("sqlite", config.warehouse.display().to_string()));
+    sqlite.into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -103,6 +104,9 @@ mod tests {
         config.clean.path = "clean".to_owned();
         let kinds: Vec<_> = sinks(&config).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, ["sqlite", "feed", "clean events"]);
+        config.warehouse = "none".into();
+        let kinds: Vec<_> = sinks(&config).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, ["feed", "clean events"]);
         config.warehouse = ":memory:".into();
         assert_eq!(sinks(&config), [("memory", "memory".to_owned())]);
     }

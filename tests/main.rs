@@ -59,6 +59,8 @@ mod duplicates;
 mod erased;
 /// The Parquet feed: crashed anywhere, superseded anywhere, broken, and read by DuckDB.
 mod feed;
+/// The Parquet feed without a SQLite file beside it.
+mod feed_alone;
 /// A file that is followed, line by line and from name to name.
 mod followed;
 /// A user is forgotten, everywhere.

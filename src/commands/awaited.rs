@@ -1,10 +1,10 @@
 //! `status --wait-for`: until the warehouse has come to an epoch, or to positions of partitions.
 
 use super::nearest::meant;
-use super::{Refused, open_to_read};
+use super::{Refused, sinks};
 use crate::config::Config;
 use crate::recovery::Past;
-use crate::sink::{Progress, Sink};
+use crate::sink::Progress;
 use crate::state_dir::StateDir;
 use crate::store;
 use anyhow::{Context, Result, bail};
@@ -73,8 +73,7 @@ pub(super) fn wait_for(config: &Config, text: &str, timeout_s: u64) -> Result<()
     let wanted = Wanted::all(text)?;
     let (started, mut is_known) = (Instant::now(), false);
     loop {
-        let progress = open_to_read(config).and_then(|mut warehouse| Ok(warehouse.position()?));
-        let progress = progress.context("could not ask how far the warehouse is")?;
+        let progress = sinks::position(config).context("could not ask how far the warehouse is")?;
         let is_there = |progress: &&Progress| wanted.iter().all(|wanted| wanted.is_reached(progress));
         if let Some(progress) = progress.as_ref().filter(is_there) {
             tracing::debug!("reached at epoch {}", progress.epoch);
@@ -92,7 +91,7 @@ pub(super) fn wait_for(config: &Config, text: &str, timeout_s: u64) -> Result<()
             is_known = !known.is_empty();
         }
         if started.elapsed().as_secs() >= timeout_s {
-            bail!("`{}` has not come to {text} within {timeout_s} s (`--timeout`)", config.warehouse.display());
+            bail!("`{}` has not come to {text} within {timeout_s} s (`--timeout`)", config.first_place());
         }
         std::thread::sleep(PAUSE);
     }

@@ -93,7 +93,9 @@ pub(super) fn check(loaded: &Loaded, all_settings: bool) -> Result<()> {
         }
     }
     let path = config.warehouse.display();
-    if !config.warehouse.exists() {
+    if config.is_feed_alone() {
+        say!("# warehouse: none, the feed is what a run goes on from");
+    } else if !config.warehouse.exists() {
         say!("# warehouse `{path}`: will be made by the first run");
     } else {
         match Sqlite::open_to_read(all(), &config.warehouse)?.position()? {

@@ -74,7 +74,7 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArgs) -> Result<()> {
             say_as_is!("\nIts SQL, which `verify` runs:\n\n{}", sql.trim());
         }
     }
-    if config.warehouse.exists() {
+    if !config.is_feed_alone() && config.warehouse.exists() {
         let (path, rows) = (config.warehouse.display(), open_to_read(config)?.count(id.table())?);
         match rows {
             Some(rows) => say!("\nwarehouse `{path}` has {}", count(rows, "row")),

@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::refusals::refused_or_failed;
 use super::state::{AtRest, state_that_is_at_rest};
 use super::text::{count, grouped};
-use super::{Refused, open_to_read, open_warehouse, sinks};
+use super::{Refused, open_warehouse, sinks};
 use crate::cli::ForgetArgs;
 use crate::config::Config;
 use crate::config::kafka::Format;
@@ -19,7 +19,7 @@ use crate::kafka::registry::Registry;
 use crate::kafka::registry::clock::Clock;
 use crate::model::load::Loaded;
 use crate::recovery::StartError;
-use crate::sink::{MadeBy, Sink};
+use crate::sink::{MadeBy, Warehouse};
 use crate::stats::Stats;
 use anyhow::{Context, Result};
 use dataflows::family::Family;
@@ -33,8 +33,8 @@ const AGAIN: &str = "`run --rebuild`, `batch`, `replay-rejected`";
 pub(super) fn forget(config: &Config, arguments: &ForgetArgs) -> Result<Outcome> {
     let ForgetArgs { user, family, delete_raw } = arguments;
     let sought = whom(user, family.as_deref())?;
-    let path = config.warehouse.display();
-    let found = open_to_read(config)?.position()?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
+    let path = config.first_place();
+    let found = sinks::position(config)?.with_context(|| format!("no pipeline has claimed `{path}`"))?;
     // Before anything is claimed.
     let dir = match found.made_by {
         MadeBy::Run | MadeBy::Simulator => Some(state_that_is_at_rest(config)?),
@@ -59,7 +59,11 @@ pub(super) fn forget(config: &Config, arguments: &ForgetArgs) -> Result<Outcome>
         MadeBy::Batch => Retention::default(),
     };
     let kept = Config { retention: keeps, ..config.clone() };
-    let mut sinks = sinks::all(&kept, open_warehouse(config)?, &AtomicBool::new(true), &Stats::default())?;
+    let first: Box<dyn Warehouse> = match config.is_feed_alone() {
+        true => Box::new(sinks::feed(&kept)?),
+        false => Box::new(open_warehouse(config)?),
+    };
+    let mut sinks = sinks::all(&kept, first, &AtomicBool::new(true), &Stats::default())?;
     let forgotten = match &dir {
         Some(AtRest { dir, .. }) => {
             forget_user(all(), dir, &mut sinks, &named, instant::now(), config.workers.clamp(1, 8))
@@ -68,7 +72,9 @@ pub(super) fn forget(config: &Config, arguments: &ForgetArgs) -> Result<Outcome>
     };
     let forgotten = forgotten.map_err(refused_or_failed)?;
     // What was computed beside it, and left by a kill.
-    drop(Beside::new(&config.warehouse, forgotten.generation));
+    if !config.is_feed_alone() {
+        drop(Beside::new(&config.warehouse, forgotten.generation));
+    }
     say_what_was_done(user, &sought, &forgotten)?;
     say_what_is_left(config, &named, &forgotten)?;
     let touched = || forgotten.rows.iter().flat_map(|(_, tables)| tables.values());

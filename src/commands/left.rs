@@ -8,6 +8,10 @@ use anyhow::Result;
 
 /// The tables that nobody keeps, of the warehouse.
 pub(super) fn left(config: &Config) -> Result<Vec<Left>> {
+    // Of a feed nobody is shown them.
+    if config.is_feed_alone() {
+        return Ok(Vec::new());
+    }
     Ok(open_to_read(config)?.left()?)
 }
 

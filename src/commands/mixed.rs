@@ -3,10 +3,10 @@
 use super::Refused;
 use super::named::Named;
 use super::refusals::refused_or_failed;
+use super::text::at;
 use crate::config::Config;
 use crate::simulate::is_simulated;
-use crate::sink::sqlite::Sqlite;
-use crate::sink::{MadeBy, Sink};
+use crate::sink::{MadeBy, Warehouse};
 use crate::state_dir::StateDir;
 use crate::store;
 use anyhow::{Context, Result};
@@ -17,31 +17,37 @@ pub(super) fn simulates(config: &Config, named: &Named) -> bool {
 }
 
 /// A warehouse goes on with what it was made from; what is simulated is mixed with nothing.
-pub(super) fn refuse_what_another_made(config: &Config, named: &Named, sink: &mut Sqlite) -> Result<()> {
+pub(super) fn refuse_what_another_made(config: &Config, named: &Named, sink: &mut dyn Warehouse) -> Result<()> {
     let Some(found) = sink.position()?.filter(|found| found.epoch > 0) else { return Ok(()) };
     let simulates = simulates(config, named);
-    let (path, program, epoch) = (config.warehouse.display(), super::text::program(), found.epoch);
+    let (path, program, epoch) = (config.first_place(), super::text::program(), found.epoch);
+    let what = if config.is_feed_alone() { "feed" } else { "warehouse" };
+    let here = if config.is_feed_alone() { at(config) } else { format!(" --warehouse {path}") };
+    let (there, simulated) = match config.is_feed_alone() {
+        true => ("--set feed.path=next", "--set feed.path=simulated"),
+        false => ("--warehouse next.db", "--warehouse simulated.db"),
+    };
     let why = match found.made_by {
         MadeBy::Batch => format!(
-            "warehouse `{path}` was made by `batch` (epoch {epoch}): it has no state to go on from.\n\
-             Name another file:     {program} --warehouse next.db ...\n\
+            "{what} `{path}` was made by `batch` (epoch {epoch}): it has no state to go on from.\n\
+             Name another:          {program} {there} ...\n\
              or recompute files:    {program} batch FILES --catalog FILE  (into the same warehouse)",
         ),
         MadeBy::Run | MadeBy::Simulator => {
             let was_simulated = found.made_by == MadeBy::Simulator || state_is_simulated(config)?;
             match (simulates, was_simulated) {
                 (true, false) => format!(
-                    "nothing to read is given, and warehouse `{path}` (epoch {epoch}) holds what was read from {}: \
+                    "nothing to read is given, and {what} `{path}` (epoch {epoch}) holds what was read from {}: \
                      nothing is simulated into it.\n\
-                     Give what it reads:     {program} run FILES --catalog FILE --warehouse {path}\n\
-                     or, if that is Kafka:   {program} run --brokers HOST:PORT --warehouse {path}\n\
-                     or simulate elsewhere:  {program} --warehouse simulated.db",
+                     Give what it reads:     {program} run FILES --catalog FILE{here}\n\
+                     or, if that is Kafka:   {program} run --brokers HOST:PORT{here}\n\
+                     or simulate elsewhere:  {program} {simulated}",
                     sources(&found),
                 ),
                 (false, true) => format!(
-                    "warehouse `{path}` (epoch {epoch}) was made by the simulated shop: nothing real is mixed with that.\n\
-                     Name another file:   {program} run ... --warehouse next.db\n\
-                     or go on simulating: {program} --warehouse {path}",
+                    "{what} `{path}` (epoch {epoch}) was made by the simulated shop: nothing real is mixed with that.\n\
+                     Name another:        {program} run ... {there}\n\
+                     or go on simulating: {program}{here}",
                 ),
                 _ => return Ok(()),
             }

@@ -13,11 +13,13 @@ use super::progress::Progress;
 use super::refusals::{refused_or_failed, superseded};
 use super::second::{enter, successor};
 use super::story::{What, say_what_is_read, say_where_it_goes_on};
-use super::summary::{Ended, summary, summary_of_memory};
+use super::summary::{Ended, summary, summary_of_feed, summary_of_memory};
 use super::text::{at, grouped, program};
 use super::together::Together;
 use super::waiting::{insist, patiently, waited_for};
-use super::{IN_MEMORY, Refused, again, check_folder, options, serve, sinks, stop_on_signals};
+use super::{
+    IN_MEMORY, Refused, again, check_folder, feed_alone, open_to_read, options, serve, sinks, stop_on_signals,
+};
 use crate::change::{self, Asked, Due};
 use crate::cluster::Company;
 use crate::cluster::lead::Meeting;
@@ -62,6 +64,9 @@ enum After {
 
 pub(super) fn run(config: &Config, named: &Named, begin: Begin, company: Option<Company>) -> Result<Outcome> {
     look(config, named)?;
+    if config.is_feed_alone() && matches!(begin, Begin::Again { .. }) {
+        return Err(feed_alone::refused_rebuild(config).into());
+    }
     let mut config = config.clone();
     if simulates(&config, named) {
         // It speaks as we do, whatever others call events.
@@ -116,11 +121,9 @@ fn once(
         let options = options(config, MadeBy::Run);
         return run.to_its_end((inputs, options), sinks, None, Resume::default(), Some(&memory));
     }
-    check_folder(config)?;
-    let mut sink = insist(signalled, &run.stats, is_away, || Sqlite::open(all(), &config.warehouse))?;
-    insist(signalled, &run.stats, is_away, || sink.try_lock())?;
-    refuse_what_another_made(config, named, &mut sink)?;
-    let dir = state_of(config, &mut sink, begin)?;
+    let mut sink = run.first(signalled)?;
+    refuse_what_another_made(config, named, &mut *sink)?;
+    let dir = state_of(config, &mut *sink, begin)?;
     let _entered = enter(&dir, config, signalled)?;
     // Before anything that may take long: of two that start at once, the other one is told by this who runs.
     let beats = heartbeats(&dir, config, &run.stats);
@@ -188,6 +191,20 @@ impl Run<'_> {
         sinks.into_iter().map(tapped).zip(claims).collect()
     }
 
+    /// The sink that all others are brought to: the file of SQLite, or where there is none the feed.
+    fn first(&self, signalled: &AtomicBool) -> Result<Box<dyn Warehouse>> {
+        let config = self.config;
+        if config.is_feed_alone() {
+            let mut feed = sinks::feed(config)?;
+            insist(signalled, &self.stats, is_away, || feed.position())?;
+            return Ok(Box::new(feed));
+        }
+        check_folder(config)?;
+        let mut sink = insist(signalled, &self.stats, is_away, || Sqlite::open(all(), &config.warehouse))?;
+        insist(signalled, &self.stats, is_away, || sink.try_lock())?;
+        Ok(Box::new(sink))
+    }
+
     fn open(&self, past: &Past, dir: Option<&StateDir>, begin: Begin, signalled: &AtomicBool) -> Result<Inputs> {
         let (stop, grown) = (Arc::clone(&self.stop), Arc::clone(&self.grown));
         let told = (signalled, &*self.stats, self.processes());
@@ -201,14 +218,14 @@ impl Run<'_> {
 
     fn go_on(
         &self,
-        mut sink: Sqlite,
+        mut sink: Box<dyn Warehouse>,
         dir: StateDir,
         beats: &Heartbeats,
         begin: Begin,
         signalled: &AtomicBool,
     ) -> Result<After> {
         let accept_clock = matches!(begin, Begin::GoOn { accept_clock: true, .. });
-        let past = past(&dir, &mut sink)?;
+        let past = past(&dir, &mut *sink)?;
         match past.clock_ms.map(|last_ms| clock::judge(last_ms, instant::now())) {
             None | Some(Verdict::Right) => {}
             Some(Verdict::Noteworthy(why)) => tracing::info!("{why}"),
@@ -216,7 +233,7 @@ impl Run<'_> {
             Some(Verdict::Wrong(why)) => return Err(Refused(why).into()),
         }
         if past.rules.as_ref().is_some_and(|rules| *rules != self.config.rules) {
-            say_what_passes_now(self.config, &sink)?;
+            say_what_passes_now(self.config)?;
         }
         let inputs = self.open(&past, Some(&dir), begin, signalled)?;
         let mut options = options(self.config, MadeBy::Run);
@@ -287,7 +304,7 @@ impl Run<'_> {
     /// Computes everything beside the warehouse, and publishes what differs, there and in every other sink.
     fn again(
         &self,
-        mut sink: Sqlite,
+        mut sink: Box<dyn Warehouse>,
         dir: StateDir,
         beats: &Heartbeats,
         accept_loss: bool,
@@ -295,7 +312,7 @@ impl Run<'_> {
     ) -> Result<Outcome> {
         let config = self.config;
         // Of what was passed, that which is there again is read again.
-        let past = Past { lost: Vec::new(), ..past(&dir, &mut sink)? };
+        let past = Past { lost: Vec::new(), ..past(&dir, &mut *sink)? };
         let inputs = self.open(&past, Some(&dir), Begin::Again { accept_loss }, signalled)?;
         if let Some(cluster) = &inputs.cluster {
             cluster.check(&BTreeMap::new(), &[]).map_err(refused)?;
@@ -366,7 +383,7 @@ impl Run<'_> {
         resume: Resume,
         memory: Option<&Memory>,
     ) -> Result<After> {
-        let looking = keep.as_ref().map(|keep| {
+        let looking = keep.as_ref().filter(|_| !self.config.is_feed_alone()).map(|keep| {
             let (dir, path, clock) = (keep.dir.clone(), self.config.warehouse.clone(), Arc::clone(&options.clock));
             let (stats, stop) = (Arc::clone(&self.stats), Arc::clone(&self.stop));
             Looking::start(Looked { path, dir, stats, stop, clock })
@@ -383,6 +400,7 @@ impl Run<'_> {
         let ended = self.ended(&stats, watch, stopped);
         let outcome = match memory {
             Some(memory) => summary_of_memory(self.config, &ended, memory),
+            None if self.config.is_feed_alone() => summary_of_feed(self.config, &ended),
             None => summary(self.config, &ended),
         };
         outcome.map(After::Done)
@@ -464,8 +482,12 @@ impl Run<'_> {
 }
 
 /// Rules that were widened take nothing back by themselves.
-fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
-    let passing = again::pass_now(config, warehouse)?;
+fn say_what_passes_now(config: &Config) -> Result<()> {
+    if config.is_feed_alone() {
+        tracing::info!("setting `rules` was changed: what was rejected before stays in `rejected_events`");
+        return Ok(());
+    }
+    let passing = again::pass_now(config, &open_to_read(config)?)?;
     if passing > 0 {
         let (passing, program, at) = (grouped(passing), program(), at(config));
         tracing::warn!(
@@ -477,15 +499,19 @@ fn say_what_passes_now(config: &Config, warehouse: &Sqlite) -> Result<()> {
 }
 
 /// The state that belongs to the warehouse.
-fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir> {
+fn state_of(config: &Config, sink: &mut dyn Warehouse, begin: Begin) -> Result<StateDir> {
     let place = config.state_place();
     let store = store::open(&place).with_context(|| format!("could not open the state (`state_dir`) `{place}`"))?;
     let known = sink.position()?;
     if let Some(dir) = StateDir::open_to_read(Arc::clone(&store)).map_err(|error| refused_or_failed(error.into()))? {
         return Ok(dir);
     }
-    let (path, program) = (config.warehouse.display(), super::text::program());
-    if let (Some(progress), Begin::GoOn { .. }) = (known.as_ref().filter(|progress| progress.epoch > 0), begin) {
+    let (path, program) = (config.first_place(), super::text::program());
+    let begun = known.as_ref().filter(|progress| progress.epoch > 0);
+    if let (Some(found), true) = (begun, config.is_feed_alone()) {
+        return Err(feed_alone::without_state(config, found.epoch).into());
+    }
+    if let (Some(progress), Begin::GoOn { .. }) = (begun, begin) {
         return Err(Refused(format!(
             "warehouse `{path}` is at epoch {}, and there is no state in `{place}` to go on from.\n\
              Put it back, or name it:        {program} --set state_dir=PLACE ...\n\
@@ -500,7 +526,7 @@ fn state_of(config: &Config, sink: &mut Sqlite, begin: Begin) -> Result<StateDir
 }
 
 /// What the warehouse's state says of what was read before.
-fn past(dir: &StateDir, sink: &mut Sqlite) -> Result<Past> {
+fn past(dir: &StateDir, sink: &mut dyn Warehouse) -> Result<Past> {
     let at = sink.position()?.map_or(0, |progress| progress.epoch);
     Past::read_at(dir, at).map_err(|error| refused_or_failed(error.into()))
 }

@@ -16,14 +16,33 @@ use crate::stats::Stats;
 use anyhow::Result;
 use std::sync::atomic::AtomicBool;
 
+/// The feed that is configured.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn feed(config: &Config) -> Result<Parquet, SinkError> {
+    Ok(Parquet::open(families::all(), &config.feed)?.keeping(&config.retention))
+}
+
+/// How far the first sink is: the warehouse, or the feed where it is alone. Nothing is made that is not there.
+///
+/// # Errors
+/// If it cannot be asked.
+pub(super) fn position(config: &Config) -> Result<Option<Progress>> {
+    match config.is_feed_alone() {
+        true => Ok(Parquet::open_to_read(families::all(), &config.feed)?.position()?),
+        false => Ok(super::open_to_read(config)?.position()?),
+    }
+}
+
 /// What else is configured.
 ///
 /// # Errors
 /// If one cannot be made.
 fn others(config: &Config) -> Result<Vec<Box<dyn Warehouse>>, SinkError> {
     let mut sinks: Vec<Box<dyn Warehouse>> = Vec::new();
-    if config.feed.is_given() {
-        sinks.push(Box::new(Parquet::open(families::all(), &config.feed)?.keeping(&config.retention)));
+    if config.feed.is_given() && !config.is_feed_alone() {
+        sinks.push(Box::new(feed(config)?));
     }
     if config.publish.is_given() {
         sinks.push(Box::new(Kafka::open(families::all(), config)?));
@@ -45,14 +64,14 @@ fn snowflake(_: &Config) -> Result<Box<dyn Warehouse>, SinkError> {
     Err(SinkError::Failed(super::schema::WITHOUT_SNOWFLAKE.to_owned()))
 }
 
-/// All of them, the warehouse first: what it holds is what the others are brought to.
+/// All of them, the warehouse first, or the feed where there is none: what it holds is what the others are brought to.
 pub(super) fn all(
     config: &Config,
-    warehouse: Sqlite,
+    first: Box<dyn Warehouse>,
     stop: &AtomicBool,
     stats: &Stats,
 ) -> Result<Vec<Box<dyn Warehouse>>> {
-    let mut sinks: Vec<Box<dyn Warehouse>> = vec![Box::new(warehouse)];
+    let mut sinks = vec![first];
     sinks.extend(others(config)?);
     if config.archive.is_given() {
         sinks.push(Box::new(Archive::open(families::all(), &config.archive)?));

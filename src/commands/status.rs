@@ -11,7 +11,7 @@ use super::limits::Limits;
 use super::outcome::Outcome;
 use super::second::is_gone;
 use super::text::at;
-use super::{Refused, left, open_to_read};
+use super::{Refused, feed_alone, left, open_to_read};
 use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::families::all;
@@ -20,7 +20,7 @@ use crate::instant;
 use crate::lanes::{Lanes, Watermarks};
 use crate::sink::sqlite::left::Left;
 use crate::sink::sqlite::quality::OfHour;
-use crate::sink::{MadeBy, Progress, Sink};
+use crate::sink::{MadeBy, Progress};
 use crate::source::dropped::is_of_folder;
 use crate::source::names::is_of_lines;
 use crate::state_dir::snapshot::Manifest;
@@ -99,8 +99,8 @@ struct Committed {
 impl Status {
     fn of(config: &Config) -> Result<Status> {
         let place = config.state_place();
-        let progress = progress(config)?;
-        let warehouse = config.warehouse.display();
+        let progress = super::sinks::position(config)?;
+        let warehouse = config.first_place();
         if progress.as_ref().is_some_and(|progress| progress.made_by == MadeBy::Batch) {
             let why = format!(
                 "warehouse `{warehouse}` was made by `batch`, which keeps no state; see `show _progress{}`",
@@ -134,9 +134,10 @@ impl Status {
         let (lines, folders) = (names(is_of_lines), names(is_of_folder));
         let mut lost = facts.map(|facts| facts.lost).unwrap_or_default();
         lost.retain(|lost| lost.is_passed(&positions));
-        let warehouse = config.warehouse.display().to_string();
+        // The feed is among the others, also where it is alone.
+        let of_sqlite = progress.filter(|_| !config.is_feed_alone());
         let mut sinks: Vec<_> =
-            progress.into_iter().map(|progress| Committed::of(warehouse.clone(), progress, &positions)).collect();
+            of_sqlite.into_iter().map(|progress| Committed::of(warehouse.clone(), progress, &positions)).collect();
         let mut unheard = Vec::new();
         for (name, progress) in super::sinks::positions(config) {
             match progress {
@@ -164,7 +165,10 @@ impl Status {
             sinks,
             unheard,
             left: left::left(config)?,
-            quality: open_to_read(config)?.last_hours()?,
+            quality: match config.is_feed_alone() {
+                true => feed_alone::last_hours(config)?,
+                false => open_to_read(config)?.last_hours()?,
+            },
             lines,
             folders,
             run,
@@ -209,10 +213,6 @@ fn whole_since(manifest: &Manifest) -> BTreeMap<&'static str, String> {
     let families = all().families().iter();
     let since = families.flat_map(|family| fingerprint::since(&manifest.fingerprint, *family));
     since.map(|(table, at)| (table.name(), instant::show(at))).collect()
-}
-
-fn progress(config: &Config) -> Result<Option<Progress>> {
-    Ok(open_to_read(config)?.position()?)
 }
 
 /// Says what is known, and complains of thresholds that are crossed.

@@ -22,7 +22,7 @@ pub(super) struct What<'a> {
 
 /// Says what is read, of how much, into what, where it can be seen; and that it may be stopped.
 pub(super) fn say_what_is_read(config: &Config, read: &What<'_>, url: Option<String>) {
-    let (workers, warehouse) = (count(config.workers as u64, "worker"), config.warehouse.display());
+    let (workers, warehouse) = (count(config.workers as u64, "worker"), config.first_place());
     let seen = url.map_or(String::new(), |url| format!(" See it at {url} while it runs."));
     let into = match config.warehouse == Path::new(IN_MEMORY) {
         true => format!("into memory, which is gone at the end.{seen}"),

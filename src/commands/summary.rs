@@ -70,6 +70,26 @@ pub(super) fn summary(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
     Ok(outcome.with("epoch", progress.map_or(0, |progress| progress.epoch)))
 }
 
+/// The same of a run whose rows are in the feed alone.
+pub(super) fn summary_of_feed(config: &Config, ended: &Ended<'_>) -> Result<Outcome> {
+    say_counts(config, ended)?;
+    let (feed, views) = (config.first_place(), word(&format!("{}/views.sql", config.first_place())));
+    say!("\nfeed:      {feed} (Parquet; any tool may read it, also while a run writes)");
+    let mut epoch = 0;
+    for (name, position) in super::sinks::positions(config) {
+        match position {
+            Ok(progress) if name.contains(&feed) => epoch = progress.map_or(0, |progress| progress.epoch),
+            Ok(progress) => say!("also:      {name}, epoch {}", progress.map_or(0, |progress| progress.epoch)),
+            Err(error) => say!("also:      {error}"),
+        }
+    }
+    if !is_nothing_new(ended.stats) {
+        say!("look at the tables:  duckdb -init {views}");
+        say!("check them:          {} verify{}", word(&program()), at(config));
+    }
+    Ok(outcome(ended).with("warehouse", feed).with("epoch", epoch))
+}
+
 /// The same of a run that kept nothing.
 pub(super) fn summary_of_memory(config: &Config, ended: &Ended<'_>, memory: &Memory) -> Result<Outcome> {
     say_counts(config, ended)?;

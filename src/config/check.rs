@@ -21,6 +21,7 @@ impl Config {
         if self.warehouse.as_os_str().is_empty() {
             wrongs.say("warehouse", "is empty; expected the name of a file");
         }
+        self.wrong_feed_alone(&mut wrongs);
         if let Err(why) = self.known_tables() {
             wrongs.say("tables", why);
         }
@@ -43,6 +44,20 @@ impl Config {
         self.serve.wrong(&mut wrongs);
         self.cluster.wrong(&mut wrongs);
         wrongs.0
+    }
+
+    /// Without a SQLite file the feed is what a run goes on from.
+    fn wrong_feed_alone(&self, wrongs: &mut Wrongs) {
+        if !self.is_feed_alone() {
+            return;
+        }
+        if !self.feed.is_given() {
+            let why = "is `none`, and there is no feed for the rows; name a folder or a bucket in `feed.path`, or a file here";
+            wrongs.say("warehouse", why);
+        } else if self.state_dir.is_empty() && self.feed.path.contains("://") {
+            let why = "is empty, and `warehouse` is `none`: say where the state goes that belongs to the feed, a bucket as well";
+            wrongs.say("state_dir", why);
+        }
     }
 
     fn wrong_intervals(&self, wrongs: &mut Wrongs) {

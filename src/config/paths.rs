@@ -22,7 +22,7 @@ impl Loaded {
         let config = &self.config;
         secret("cluster.secret", &config.cluster.secret, &mut wrongs);
         // The others have a warehouse and a feed at most in their settings, and make none.
-        if config.cluster.process == 0 {
+        if config.cluster.process == 0 && !config.is_feed_alone() {
             warehouse(&config.warehouse, &mut wrongs);
         }
         folder("state_dir", &config.state_dir, &mut wrongs);

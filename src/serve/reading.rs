@@ -48,6 +48,10 @@ pub(super) async fn read<T: Send + 'static>(
         let why = "the rows of `--warehouse :memory:` are not served: they are in no file; name one, and its rows are";
         return Err(Refusal::later(why));
     }
+    if served.config.is_feed_alone() {
+        let why = "the rows of the feed are not served: ask it with DuckDB, by its `views.sql`";
+        return Err(Refusal::later(why));
+    }
     let turn = tokio::time::timeout(TURN, Arc::clone(&served.readers.0).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Refusal::later("too many tables are read at once; ask again")) };
     let reading = tokio::task::spawn_blocking(move || {

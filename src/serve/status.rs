@@ -61,7 +61,7 @@ fn of(served: &Served, of_run: &OfRun, last: &LastCommit) -> Value {
         "state": served.state(),
         "now": instant::show(instant::now()),
         "started_at": instant::show(served.started_ms),
-        "warehouse": served.config.warehouse.display().to_string(),
+        "warehouse": served.config.first_place(),
         "epoch": last.epoch,
         "committed_at": at(last.clock_ms),
         "families": families(served, stats, &last.watermarks),

@@ -39,11 +39,11 @@ use crate::config::feed::Feed;
 use crate::config::retention::Retention;
 use crate::instant;
 use crate::store::{self, Store};
-use dataflows::Time;
 use dataflows::delta::Delta;
 use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
-use dataflows::table::{Kind, Table, TableId, Value};
+use dataflows::table::{Kind, Role, Table, TableId, Value};
+use dataflows::{Instant, Time};
 use manifest::{Age, Garbage, Manifest, OBJECTS, Run, Start, of_store};
 use merge::{Merge, RunWriter};
 use schema::Stamp;
@@ -73,6 +73,8 @@ pub struct Parquet {
     writer: String,
     /// The last object of `_progress/` that we know, and its number.
     known: Option<(u64, Manifest)>,
+    /// What is known stays, whatever others write.
+    is_pinned: bool,
     /// The commit of which files may be there, though it may not have come to its end.
     begun: Option<(u64, Time)>,
     sweeper: sweep::Sweeper,
@@ -119,6 +121,7 @@ impl Parquet {
             retention: Retention::default(),
             writer: uuid::Uuid::new_v4().to_string(),
             known: None,
+            is_pinned: false,
             begun: None,
             scan: None,
             anew: BTreeSet::new(),
@@ -130,12 +133,20 @@ impl Parquet {
         Parquet { retention: retention.clone(), ..self }
     }
 
+    /// The same, to be read as of one commit: the newest when it is read first.
+    pub fn pinned(self) -> Parquet {
+        Parquet { is_pinned: true, ..self }
+    }
+
     fn place(&self) -> String {
         format!("Parquet feed `{}`", self.store.place())
     }
 
     /// The last object of `_progress/`, read only if it is not the one that we know.
     fn current(&mut self) -> Result<Option<(u64, Manifest)>, SinkError> {
+        if self.is_pinned && self.known.is_some() {
+            return Ok(self.known.clone());
+        }
         let last = self.log.last()?;
         let is_newest = match &self.known {
             // It may not be listed yet; or the feed was removed, or put back as it was before.
@@ -201,6 +212,8 @@ impl Parquet {
                 self.begin_anew(table, &mut next)?;
             }
             let deltas = commit.deltas.get(&id).map(Deltas::as_values).unwrap_or_default();
+            next.lacks_somebody |=
+                matches!(table.role, Role::Raw { .. }) && deltas.iter().any(|delta| matches!(delta, Delta::Delete(_)));
             let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
             let changes = self.changes(id, (&deltas, rows), &mut next)?;
             if changes.is_empty() {
@@ -583,6 +596,14 @@ impl Stored for Parquet {
 
     fn make_anew(&mut self, table: TableId) {
         self.anew.insert(table);
+    }
+
+    fn whole_since(&mut self, table: TableId) -> Result<Option<Instant>, SinkError> {
+        Ok(self.current()?.and_then(|(_, manifest)| manifest.gone_before.get(table.name()).copied()))
+    }
+
+    fn lacks_somebody(&mut self) -> Result<bool, SinkError> {
+        Ok(self.current()?.is_some_and(|(_, manifest)| manifest.lacks_somebody))
     }
 
     fn scrub(&mut self, claim: &Claim, was: &RowOf<'_>) -> Result<Vec<String>, SinkError> {

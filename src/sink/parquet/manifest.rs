@@ -95,6 +95,12 @@ pub(super) struct Manifest {
     /// say which rows are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub begin_anew_before: BTreeMap<String, Time>,
+    /// Per table of which old rows were removed the instant before which they are gone, in milliseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone_before: BTreeMap<String, Instant>,
+    /// Raw rows of somebody who was forgotten were deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_somebody: bool,
     /// The runs of each table, the oldest first.
     pub tables: BTreeMap<String, Vec<Run>>,
 }
@@ -117,6 +123,8 @@ impl Manifest {
             added: BTreeMap::new(),
             garbage: Vec::new(),
             begin_anew_before: BTreeMap::new(),
+            gone_before: BTreeMap::new(),
+            lacks_somebody: false,
             tables: BTreeMap::new(),
         }
     }

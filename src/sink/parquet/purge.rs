@@ -87,6 +87,8 @@ impl Parquet {
             let since = manifest.committed_at;
             next.garbage.extend(gone.into_iter().map(|path| Garbage { path, since }));
             next.deltas_end_at(id.table().name, last.to);
+            let gone = next.gone_before.entry(id.table().name.to_owned()).or_default();
+            *gone = (*gone).max(*before);
         }
         Ok((next, rows))
     }
