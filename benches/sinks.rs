@@ -37,6 +37,7 @@ fn commit(number: u64) -> Commit {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

@@ -271,6 +271,7 @@ pub fn publish(
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         };
         sink.apply(claim, &commit)?;
     }

@@ -104,6 +104,8 @@ enum ToMember {
     Go,
     /// It is there; and whether the run was asked to stop.
     Beat { stops: bool },
+    /// These epochs make a commit: it is to write its rows of them.
+    Write(crate::commit::Order),
     /// Somebody is gone, or the run cannot go on: everybody ends.
     Gone(String),
     /// The run has ended in order; whether another one begins.

@@ -18,12 +18,14 @@ mod patience;
 mod pending;
 mod purging;
 mod quality;
+mod rows;
 mod snapshots;
 mod told;
 
-pub use carried::{Carried, CarriedBug, Carrier};
+pub use carried::{Carried, CarriedBug, CarriedPieces, Carrier};
 pub use parts::{SaysOfParts, Share, Whose, Written, write_parts};
 pub use pending::{StreamPosition, add_sums};
+pub use rows::{Order, Pieces, ToWriter, Writing, write_rows};
 pub use snapshots::{Facts as SnapshotFacts, Piece};
 pub use told::{
     ByTheWorld, CommitError, Delivery, Journal, LaneLogs, Message, Options, Part, Signals, Sources, Target,
@@ -31,7 +33,7 @@ pub use told::{
 
 use crate::kept;
 use crate::lanes::Lanes;
-use crate::sink::Commit;
+use crate::sink::{Claim, Commit};
 use crate::state_dir::journal::{self, Entry};
 use crate::stats::LastCommit;
 use crate::stats::sinks::OfSink;
@@ -60,8 +62,9 @@ pub fn run(
     options: &Options,
     signals: &Signals,
 ) -> Result<StreamPosition, CommitError> {
-    let Delivery { inbox, outbox, workers, logs, turns } = delivery;
+    let Delivery { inbox, outbox, workers, logs, turns, writing } = delivery;
     let mut threads = Threads::default();
+    let first_claim = targets.first().map(|target| target.claim.clone());
     if let Some(Target { epoch, before, .. }) = targets.first() {
         let (clock_ms, watermarks) = before.clone().unwrap_or_default();
         if let Some(tap) = signals.stats.tap() {
@@ -75,6 +78,10 @@ pub fn run(
     let lines = lines.map(|(number, target)| threads.sink(number, target, &outbox, options, signals, &turns));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
     let journal = journal.map(|journal| threads.journal(journal, &outbox, options, signals, &turns));
+    let writers = match writing.zip(first_claim) {
+        Some((writing, claim)) => threads.rows(writing, claim, &outbox, options, signals, &turns)?,
+        None => Vec::new(),
+    };
     drop(outbox);
     let turn = turns.join("committer");
     let mut committer = Committer {
@@ -86,13 +93,16 @@ pub fn run(
         counting: options.quality.clone().map(Counting::new),
         known,
         lines,
+        writers,
         logs: &logs,
         options,
         signals,
         turn: &turn,
     };
     let result = committer.run(&inbox);
-    let Committer { journal, lines, known, .. } = committer;
+    let Committer { journal, lines, writers, known, .. } = committer;
+    // If one is gone already, it need not be told.
+    writers.iter().for_each(|writer| drop(writer.send(ToWriter::Over)));
     if result.is_err() {
         // So that what is unavailable is not waited for any longer than its grace.
         signals.stop.store(true, Ordering::Release);
@@ -110,6 +120,7 @@ pub fn run(
         | Message::Reached(..)
         | Message::Journaled(Ok(_))
         | Message::Applied(..)
+        | Message::Pieces(_)
         | Message::Bug(_)
         | Message::Gone(_) => None,
     });
@@ -157,6 +168,7 @@ impl Threads {
         let pending = Pending::default();
         let last_commit = std::time::Instant::now();
         let line = Line {
+            gathering: None,
             to_sink,
             interval,
             takes_records,
@@ -167,6 +179,25 @@ impl Threads {
             last_commit,
         };
         Ok(line)
+    }
+
+    /// The thread that writes the rows of this process; tells the way to that of each.
+    fn rows(
+        &mut self,
+        Writing { shard, heard, to }: Writing,
+        claim: Claim,
+        outbox: &Sender<Message>,
+        options: &Options,
+        signals: &Signals,
+        turns: &Turns,
+    ) -> Result<Vec<Sender<ToWriter>>, CommitError> {
+        let (outbox, options, signals, turns) = (outbox.clone(), options.clone(), signals.clone(), turns.clone());
+        self.start("rows", move || {
+            let turn = turns.join("rows 0");
+            let say = |written| drop(outbox.send(Message::Pieces(written)));
+            rows::write_rows((shard, &claim), &heard, say, &options, (turn, &signals));
+        })?;
+        Ok(to)
     }
 
     fn journal(
@@ -204,8 +235,32 @@ struct Line {
     takes_clean: bool,
     committed: Time,
     pending: Pending,
+    gathering: Option<Gathering>,
     applying: Option<Applying>,
     last_commit: std::time::Instant,
+}
+
+impl Line {
+    /// Whether it has a commit that is not done.
+    fn is_busy(&self) -> bool {
+        self.applying.is_some() || self.gathering.is_some()
+    }
+
+    fn apply(&mut self, commit: Commit, bytes: usize, oldest: Option<std::time::Instant>) {
+        let commit = Arc::new(commit);
+        // If the sink's thread is gone, its last word is in the inbox.
+        self.to_sink.send(Arc::clone(&commit)).ok();
+        self.applying = Some(Applying { commit, bytes, oldest });
+    }
+}
+
+/// A commit whose rows are being written by the processes that made them.
+struct Gathering {
+    commit: Commit,
+    bytes: usize,
+    oldest: Option<std::time::Instant>,
+    /// So many have not said yet what they wrote.
+    missing: usize,
 }
 
 struct Applying {
@@ -244,6 +299,8 @@ struct Committer<'a> {
     /// As of the last merged epoch.
     known: StreamPosition,
     lines: Vec<Line>,
+    /// Where every process writes the rows of the first sink that are its own: the way to each.
+    writers: Vec<Sender<ToWriter>>,
     logs: &'a Sources,
     options: &'a Options,
     signals: &'a Signals,
@@ -260,7 +317,7 @@ impl Committer<'_> {
             for line in 0..self.lines.len() {
                 self.hand_over(line, finished);
             }
-            if finished && self.lines.iter().all(|line| line.applying.is_none() && !line.pending.changed) {
+            if finished && self.lines.iter().all(|line| !line.is_busy() && !line.pending.changed) {
                 return Ok(());
             }
             self.acknowledge();
@@ -287,6 +344,7 @@ impl Committer<'_> {
                 result?;
                 self.applied(line);
             }
+            Message::Pieces(written) => self.gathered(written?),
             Message::Snapshot(error) => return Err(error.into()),
             Message::Bug(bug) => return Err(bug.into()),
             Message::Gone(why) => return Err(CommitError::Gone(why)),
@@ -362,32 +420,54 @@ impl Committer<'_> {
 
     fn patience(&self) -> Duration {
         let until_due = |line: &Line| line.interval.saturating_sub(line.last_commit.elapsed());
-        let due = self.lines.iter().filter(|line| line.pending.changed && line.applying.is_none()).map(until_due);
+        let due = self.lines.iter().filter(|line| line.pending.changed && !line.is_busy()).map(until_due);
         due.min().unwrap_or(Duration::from_secs(1))
     }
 
     fn acknowledge(&self) {
-        let waiting = |line: &Line| line.pending.bytes + line.applying.as_ref().map_or(0, |applying| applying.bytes);
+        let waiting = |line: &Line| {
+            let gathering = line.gathering.as_ref().map_or(0, |gathering| gathering.bytes);
+            line.pending.bytes + gathering + line.applying.as_ref().map_or(0, |applying| applying.bytes)
+        };
         self.signals.stats.sinks.set_pending(self.lines.iter().map(waiting));
         if self.lines.iter().all(|line| waiting(line) <= self.options.pending_bytes) {
             self.signals.acknowledged.fetch_max(self.known.epoch, Ordering::AcqRel);
         }
     }
 
-    fn hand_over(&mut self, line: usize, finished: bool) {
-        let line = &mut self.lines[line];
+    fn hand_over(&mut self, number: usize, finished: bool) {
+        let line = &mut self.lines[number];
         let is_due =
             finished || line.last_commit.elapsed() >= line.interval || line.pending.bytes > self.options.pending_bytes;
-        if line.applying.is_some() || !line.pending.changed || !is_due {
+        if line.is_busy() || !line.pending.changed || !is_due {
             return;
         }
         let pending = std::mem::take(&mut line.pending);
         let (bytes, oldest) = (pending.bytes, pending.oldest);
-        let commit = Arc::new(pending.commit(line.committed, &self.known));
+        let commit = pending.commit(line.committed, &self.known);
         line.last_commit = std::time::Instant::now();
-        // If the sink's thread is gone, its last word is in the inbox.
-        line.to_sink.send(Arc::clone(&commit)).ok();
-        line.applying = Some(Applying { commit, bytes, oldest });
+        if number > 0 || self.writers.is_empty() {
+            line.apply(commit, bytes, oldest);
+            return;
+        }
+        let Commit { follows, epoch, clock_ms, .. } = commit;
+        line.gathering = Some(Gathering { commit, bytes, oldest, missing: self.writers.len() });
+        let order = Order { follows, epoch, clock_ms };
+        // If one is gone, its last word is in the inbox.
+        self.writers.iter().for_each(|writer| drop(writer.send(ToWriter::Write(order))));
+    }
+
+    /// A process has written what is its own of a commit; the sink has it once all have.
+    fn gathered(&mut self, mut pieces: Pieces) {
+        let Some(line) = self.lines.first_mut() else { return };
+        let Some(Gathering { commit, missing, .. }) = &mut line.gathering else { return };
+        commit.pieces.append(&mut pieces);
+        *missing -= 1;
+        if let Some(Gathering { mut commit, bytes, oldest, .. }) = line.gathering.take_if(|it| it.missing == 0) {
+            // In an order that does not depend on who was first.
+            commit.pieces.sort_by(|(a, one), (b, other)| (a, one.first_file()).cmp(&(b, other.first_file())));
+            line.apply(commit, bytes, oldest);
+        }
     }
 
     fn applied(&mut self, number: usize) {
@@ -413,7 +493,8 @@ impl Committer<'_> {
 impl Part {
     /// Its rows again, for one more sink.
     fn rows(&self) -> Part {
-        Part { deltas: self.deltas.clone(), appends: self.appends.clone(), oldest: self.oldest, ..Part::default() }
+        let Part { away, oldest, .. } = *self;
+        Part { deltas: self.deltas.clone(), appends: self.appends.clone(), away, oldest, ..Part::default() }
     }
 }
 

@@ -264,6 +264,7 @@ fn in_sink(
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     sink.apply(claim, &commit)
 }

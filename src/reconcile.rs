@@ -133,6 +133,7 @@ pub fn reconcile(
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     stored.apply(claim, &commit)?;
     Ok(commit)

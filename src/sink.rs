@@ -22,6 +22,7 @@ use dataflows::deltas::Deltas;
 use dataflows::family::Catalogue;
 use dataflows::table::{TableId, Value};
 use dataflows::{Instant, Time};
+use parquet::Piece;
 use purge::{Purge, Purged};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -159,13 +160,17 @@ pub struct Commit {
     pub clean: BTreeMap<TableId, Vec<Vec<Value>>>,
     /// Accepted records, in the order of each partition: for sinks that take them.
     pub archived: Vec<Archived>,
+    /// What processes have written of it by themselves: for the sink that they wrote to.
+    pub pieces: Vec<(TableId, Piece)>,
 }
 
 impl Commit {
     /// How many rows are there with it, and how many are gone.
     pub fn counts(&self) -> (u64, u64) {
         let counts = self.deltas.values().map(Deltas::counts);
-        counts.fold((0, 0), |(upserted, deleted), of| (upserted + of.0 as u64, deleted + of.1 as u64))
+        let counts = counts.map(|(upserted, deleted)| (upserted as u64, deleted as u64));
+        let elsewhere = self.pieces.iter().map(|(_, piece)| piece.counts());
+        counts.chain(elsewhere).fold((0, 0), |(upserted, deleted), of| (upserted + of.0, deleted + of.1))
     }
 }
 
@@ -280,6 +285,17 @@ pub trait Sink: Send {
         false
     }
 
+    /// Whether it takes the rows of tables.
+    fn takes_rows(&self) -> bool {
+        true
+    }
+
+    /// The side of one process of a run of several, if each can write the rows that its own workers made.
+    fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
+        let _ = process;
+        None
+    }
+
     /// Nothing was committed for so long; without a time, nothing ever will be in this run.
     ///
     /// # Errors
@@ -293,6 +309,22 @@ pub trait Sink: Send {
     fn name(&self) -> String {
         "the warehouse".to_owned()
     }
+}
+
+/// The side of one process of a sink to which all processes of a run write, each the rows that its own workers made. What
+/// it writes is there once the sink is given a commit with the pieces.
+pub trait Shard: Send {
+    /// Whether this process reaches the sink that was claimed.
+    ///
+    /// # Errors
+    /// If it is another one, or cannot be asked.
+    fn check(&mut self, claim: &Claim) -> Result<(), SinkError>;
+
+    /// Writes the rows of a commit that are this process's; again, it writes the same.
+    ///
+    /// # Errors
+    /// If they could not be written, or a later start has claimed the sink.
+    fn write(&mut self, claim: &Claim, commit: &Commit) -> Result<Vec<(TableId, Piece)>, SinkError>;
 }
 
 /// A sink whose rows can be read back in the order of their keys: what reconciling needs.

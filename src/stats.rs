@@ -10,9 +10,11 @@ pub mod turns;
 use crate::decode::Reason;
 use crate::lanes::Watermarks;
 use crate::sink::Commit;
+use crate::sink::parquet::Piece;
 use crate::source::{Lag, Portion, Trouble};
 use crate::tap::Tap;
 use dataflows::raw::LATE_EVENTS;
+use dataflows::table::TableId;
 use dataflows::{Instant as EventTime, Time};
 use examples::Examples;
 use fresh::Fresh;
@@ -369,11 +371,17 @@ impl Stats {
         self.upserted.fetch_add(upserted, Relaxed);
         self.deleted.fetch_add(deleted, Relaxed);
         self.appended.fetch_add(commit.appends.values().map(Vec::len).sum::<usize>() as u64, Relaxed);
+        self.appended.fetch_add(commit.pieces.iter().map(|(_, piece)| piece.added()).sum::<u64>(), Relaxed);
         self.late.fetch_add(commit.appends.get(&LATE_EVENTS).map_or(0, Vec::len) as u64, Relaxed);
         let of_tables = commit.deltas.iter().map(|(id, deltas)| (id, deltas.len()));
         let of_tables = of_tables.chain(commit.appends.iter().map(|(id, rows)| (id, rows.len())));
+        let of_piece = |(id, piece): &(TableId, Piece)| {
+            let (upserted, deleted) = piece.counts();
+            (*id, upserted + deleted + piece.added())
+        };
+        let of_tables = of_tables.map(|(id, count)| (*id, count as u64)).chain(commit.pieces.iter().map(of_piece));
         let mut rows = self.rows.lock();
-        of_tables.for_each(|(id, count)| *rows.entry(id.name()).or_default() += count as u64);
+        of_tables.for_each(|(id, count)| *rows.entry(id.name()).or_default() += count);
         drop(rows);
         self.watermarks.lock().clone_from(&commit.watermarks);
         self.freshness_ms.store(freshness_ms, Relaxed);

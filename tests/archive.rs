@@ -75,7 +75,19 @@ fn commits(history: &[Vec<Archived>], after: u64, dice: &mut ChaCha8Rng) -> Vec<
             let (deltas, appends) = (BTreeMap::new(), BTreeMap::new());
             let archived = std::mem::take(&mut archived);
             let clean = BTreeMap::new();
-            commits.push(Commit { follows, epoch, clock_ms, watermarks, positions, deltas, appends, clean, archived });
+            let pieces = Vec::new();
+            commits.push(Commit {
+                follows,
+                epoch,
+                clock_ms,
+                watermarks,
+                positions,
+                deltas,
+                appends,
+                clean,
+                archived,
+                pieces,
+            });
             follows = epoch;
         }
     }

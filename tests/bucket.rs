@@ -223,6 +223,7 @@ fn commit(number: u64) -> Commit {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

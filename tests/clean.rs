@@ -71,6 +71,7 @@ fn commits(history: &[(i64, Events)], after: u64, dice: &mut ChaCha8Rng) -> Vec<
                 appends: BTreeMap::new(),
                 clean: std::mem::take(&mut clean),
                 archived: Vec::new(),
+                pieces: Vec::new(),
             });
             follows = epoch;
         }

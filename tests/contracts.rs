@@ -150,6 +150,7 @@ fn commit(follows: u64, epoch: u64) -> Commit {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

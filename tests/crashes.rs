@@ -7,6 +7,8 @@
 //! `DELTAMART_CRASHES_OF_SEVERAL=2000` so many of several processes.
 
 mod examples;
+/// The same with the Parquet feed as the only sink, which every process writes.
+mod feed;
 
 use crate::oracle::{self, Span};
 use crate::quality;
@@ -25,7 +27,7 @@ use deltamart::lanes::Watermarks;
 use deltamart::recovery::{self, Restoring, StartError};
 use deltamart::sink::memory::{Contents, Memory};
 use deltamart::sink::purge::Purge;
-use deltamart::sink::{Commit, MadeBy, Progress, Sink};
+use deltamart::sink::{Commit, MadeBy, Progress, Sink, Warehouse};
 use deltamart::source::Source;
 use deltamart::source::script::{Script, Step};
 use deltamart::state_dir::obstacle::Obstacle;
@@ -117,15 +119,26 @@ fn live(world: &World, workers: usize, seed: u64, fate: Fate) -> Result<(), Box<
 }
 
 fn live_at(world: &World, place: Place, seed: u64, fate: Fate) -> Result<(), Box<dyn Error>> {
-    let Place { processes, workers, loses } = place;
     let life = Life::of(&world.disk, fate);
+    let sinks = world.sinks.iter().map(|sink| life.sink(sink)).collect();
+    live_with(world, place, seed, &life, (sinks, 0))
+}
+
+/// The same into sinks that have so many more threads.
+fn live_with(
+    world: &World,
+    place: Place,
+    seed: u64,
+    life: &Life,
+    (mut sinks, threads): (Vec<Box<dyn Warehouse>>, usize),
+) -> Result<(), Box<dyn Error>> {
+    let Place { processes, workers, loses } = place;
     let store: Arc<dyn Store> = Arc::new(Local::on(world.disk.clone(), "/state")?);
     let dir = StateDir::open(store, None)?;
     let mut options = world.options.clone();
     options.workers = workers;
-    options.turns = Turns::one_at_a_time(processes * (workers + 2) + 1 + world.sinks.len(), seed);
+    options.turns = Turns::one_at_a_time(processes * (workers + 2) + 1 + sinks.len() + threads, seed);
     let facts = support::start_of(format!("{seed}"), &options, BTreeMap::new());
-    let mut sinks: Vec<_> = world.sinks.iter().map(|sink| life.sink(sink)).collect();
     let restoring = Restoring { processes, threads: 3 };
     let start = recovery::start(world.catalogue(), &dir, &mut sinks, &facts, &BTreeMap::new(), restoring)?;
     // Who reads what has nothing to do with who read it before.

@@ -233,6 +233,7 @@ fn first_commit() -> Commit {
         appends: Default::default(),
         clean: Default::default(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

@@ -82,6 +82,7 @@ fn commits(random: &mut ChaCha8Rng, count: u64) -> Vec<Commit> {
             appends: BTreeMap::from([(table("rejected_events"), added)]),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         }
     };
     (1..=count).map(&mut next).collect()
@@ -227,6 +228,55 @@ fn crashed_at_any_step_it_holds_a_whole_commit_and_goes_on() {
             }
         }
     }
+}
+
+/// The files of a process that does not lead.
+fn of_process_1(disk: &SimulatedDisk) -> Vec<String> {
+    let files = disk.files().into_iter().map(|path| path.display().to_string());
+    files.filter(|path| path.contains("-p001-")).collect()
+}
+
+/// Process 1 wrote some rows of a commit, and process 0 the others.
+fn in_two(commit: &Commit) -> [Commit; 2] {
+    let rest = Commit { deltas: BTreeMap::new(), ..commit.clone() };
+    let own = Commit { appends: BTreeMap::new(), ..commit.clone() };
+    [rest, own]
+}
+
+#[test]
+fn what_a_process_writes_counts_once_it_is_published_and_is_removed_if_it_never_is() {
+    let settings = Feed { rows_per_file: 2, ..Feed::default() };
+    let commits = commits(&mut ChaCha8Rng::seed_from_u64(3), 12);
+    let states = states(&commits, never);
+    let refused = |result: Result<(), SinkError>| result.expect_err("refused").to_string();
+    let disk = SimulatedDisk::new();
+    let mut sink = on(&disk, &settings).expect("opens");
+    let by = claim(&mut sink).expect("claims");
+    let mut other = sink.shard(1).expect("every process can write it");
+    let (last, published) = commits.split_last().expect("commits");
+    for (commit, state) in published.iter().zip(&states[1..]) {
+        let [rest, own] = in_two(commit);
+        let pieces = other.write(&by, &own).expect("writes");
+        assert_eq!(pieces, other.write(&by, &own).expect("writes again"), "the same");
+        sink.apply(&by, &Commit { pieces, ..rest }).expect("applies");
+        assert_eq!(rows(&mut sink), state[0], "epoch {}", commit.epoch);
+    }
+    assert!(!of_process_1(&disk).is_empty());
+    // Nobody publishes what it writes last: another start has taken over.
+    let before = of_process_1(&disk);
+    let [rest, own] = in_two(last);
+    let pieces = other.write(&by, &own).expect("writes");
+    assert!(of_process_1(&disk).len() > before.len());
+    let mut next = on(&disk, &settings).expect("opens");
+    let by_next = claim(&mut next).expect("claims");
+    assert!(refused(sink.apply(&by, &Commit { pieces, ..rest })).contains("taken over"));
+    assert!(refused(other.write(&by, &own).map(drop)).contains("taken over"), "a zombie");
+    next.apply(&by_next, last).expect("applies");
+    assert_eq!(rows(&mut next), states[commits.len()][0]);
+    assert_eq!(of_process_1(&disk), before, "what nobody published is gone, and nothing else");
+    // A process that reaches another feed is told so.
+    let elsewhere = on(&SimulatedDisk::new(), &settings).expect("opens");
+    assert!(refused(elsewhere.shard(1).expect("a side").check(&by_next)).contains("removed"));
 }
 
 /// A store that does something else before one of its operations.
@@ -469,6 +519,7 @@ fn files_go_when_their_time_is_over_and_not_before() {
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         };
         sink.apply(&by, &commit).expect("applies");
     };
@@ -512,6 +563,7 @@ fn rejecting(number: u64) -> Commit {
         appends: BTreeMap::from([(table("rejected_events"), vec![row])]),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Without a SQLite file: the Parquet feed is what a run goes on from. It has what SQLite has, wherever the program is killed.
 
 use crate::cli::{deltamart, said};
+use crate::several::{Process, hosts};
 use crate::support::assert_same;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
@@ -168,6 +169,111 @@ fn a_feed_that_is_alone_loses_nothing_however_often_the_program_is_killed() {
         kills += 1;
     }
     println!("a feed alone: {kills} kills, then the end");
+    assert!(kills > 3, "it came to its end after {kills} kills");
+    for feed in ["whole", "killed"] {
+        copy(&folder.join(feed), &folder.join(format!("{feed}.db")));
+    }
+    assert_same(&folder.join("whole.db"), &folder.join("killed.db"));
+}
+
+/// Starts all processes of a run into a feed that is alone, which commits all the time.
+fn together(folder: &Path, processes: usize, feed: &str, workers: usize) -> Vec<Process> {
+    hosts(folder, processes);
+    let (settings, workers) = (alone(feed), workers.to_string());
+    let fast = ["epoch_events=300", "epoch_interval=2ms", "feed.commit_interval=3ms", "snapshot_interval=20ms"];
+    let fast = fast.iter().flat_map(|set| ["--set", set]);
+    let all: Vec<_> = texts(&settings).into_iter().chain(fast).chain(["-w", &workers]).collect();
+    let start = |process| match process {
+        0 => Process::start(folder, [processes, 0], &[&FILES[1..], &all[..]].concat()),
+        _ => Process::start(folder, [processes, process], &all[..]),
+    };
+    (0..processes).map(start).collect()
+}
+
+/// The files that the newest commit names, or any before it that is still there.
+fn names_files_of(folder: &Path, process: &str) -> bool {
+    let objects = std::fs::read_dir(folder.join("_progress")).expect("a folder").flatten();
+    objects.into_iter().any(|object| std::fs::read_to_string(object.path()).expect("readable").contains(process))
+}
+
+#[test]
+fn a_feed_that_several_processes_write_is_that_of_one_and_has_what_sqlite_has() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, 3000);
+    let sqlite = [&FILES[..], &["--warehouse", "whole.db", "--serve", "off"]].concat();
+    assert_eq!(said(&deltamart(folder, &sqlite)).0, Some(0));
+    for (processes, workers) in [(2, 1), (3, 2)] {
+        let feed = format!("{processes}x{workers}");
+        for (process, ended) in together(folder, processes, &feed, workers).into_iter().enumerate() {
+            let (code, text) = ended.ended();
+            assert_eq!(code, Some(0), "process {process} of {processes}: {text}");
+        }
+        for process in 0..processes {
+            assert!(names_files_of(&folder.join(&feed), &format!("-p{process:03}-")), "process {process} wrote");
+        }
+        let copied = folder.join(format!("{feed}.db"));
+        copy(&folder.join(&feed), &copied);
+        assert_same(&folder.join("whole.db"), &copied);
+        let (code, text) = said(&deltamart(folder, &[&["verify"], &texts(&alone(&feed))[..]].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        // One process goes on with it.
+        let (code, text) = said(&deltamart(folder, &[&FILES[..], &texts(&alone(&feed))[..]].concat()));
+        assert!(code == Some(0) && text.contains("nothing new"), "{text}");
+    }
+}
+
+#[test]
+fn a_process_that_would_write_another_feed_ends_the_start() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, 100);
+    std::fs::create_dir(folder.join("other")).expect("made");
+    for (own, expected) in [
+        (&["--set", "feed.path=other"][..], "is not the feed that process 0 claimed"),
+        (&[], "`feed.path` is not set at this one"),
+    ] {
+        hosts(folder, 2);
+        let other = Process::start(folder, [2, 1], own);
+        let leader = Process::start(folder, [2, 0], &[&FILES[1..], &texts(&alone("feed"))[..]].concat());
+        for process in [other, leader] {
+            let (code, text) = process.ended();
+            assert!(code == Some(1) && text.contains(expected), "{own:?}: {code:?} {text}");
+        }
+    }
+}
+
+#[test]
+fn a_feed_that_several_processes_write_loses_nothing_whoever_is_killed() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path();
+    simulate(folder, 20_000);
+    let ended = start(folder, "whole", 2).wait_with_output().expect("starts");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(13);
+    let mut kills = 0;
+    'lives: loop {
+        let until = if kills < KILLS { journaled(folder) + dice.random_range(1..=8) } else { u64::MAX };
+        let processes = dice.random_range(2..=3);
+        let mut all = together(folder, processes, "killed", dice.random_range(1..=2));
+        while journaled(folder) < until {
+            if all[0].has_ended() {
+                for process in all {
+                    let (code, text) = process.ended();
+                    assert_eq!(code, Some(0), "{text}");
+                }
+                break 'lives;
+            }
+        }
+        // Dropped, it is killed; the others end by themselves, or are when the next ones come.
+        drop(all.remove(dice.random_range(0..processes)));
+        for process in all {
+            let (code, text) = process.ended();
+            assert!(matches!(code, Some(0 | 1)), "{code:?} {text}");
+        }
+        kills += 1;
+    }
+    println!("a feed of several processes: {kills} kills, then the end");
     assert!(kills > 3, "it came to its end after {kills} kills");
     for feed in ["whole", "killed"] {
         copy(&folder.join(feed), &folder.join(format!("{feed}.db")));

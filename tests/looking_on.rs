@@ -189,6 +189,7 @@ fn commit(tap: &Tap, follows: u64, rows: usize) {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     });
 }
 

@@ -121,6 +121,7 @@ fn a_table_of_another_shape_is_made_anew(open: &dyn Fn(Catalogue) -> Box<dyn War
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     let mut sink = open(usual);
     let claim = sink.claim(MadeBy::Run, None).expect("claims");
@@ -168,6 +169,7 @@ fn a_column_is_added(open: &dyn Fn(Catalogue) -> Box<dyn Warehouse>) {
         appends: BTreeMap::from([(id, vec![row])]),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     for columns in [1, 2] {
         let catalogue = Catalogue::of(&[Box::leak(Box::new(Columns(columns)))]);
@@ -270,6 +272,7 @@ fn each_table_has_its_own_row(catalogue: Catalogue, mut sink: Box<dyn Warehouse>
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     assert_eq!(commit.deltas.len(), tables.len());
     sink.apply(&claim, &commit).expect("applies");

@@ -185,6 +185,7 @@ fn a_start_goes_by_the_last_commit_before_it() {
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         };
         memory.apply(&claim, &last).expect("applies");
         let sink = reluctant(memory, Vec::new(), &told);
@@ -248,6 +249,7 @@ fn sqlite_removes_the_beginnings_of_partitions_in_steps_and_says_so() {
         appends: BTreeMap::from([(table("late_events"), rows.collect())]),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     sink.apply(&claim, &commit).expect("applies");
     assert_eq!(sink.purged().expect("readable"), []);

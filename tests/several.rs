@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A process that is not left behind when a test fails.
-pub(crate) struct Process(Option<Child>);
+pub struct Process(Option<Child>);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -23,7 +23,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    pub(crate) fn start(folder: &Path, [processes, process]: [usize; 2], arguments: &[&str]) -> Process {
+    pub fn start(folder: &Path, [processes, process]: [usize; 2], arguments: &[&str]) -> Process {
         let (processes, process) = (processes.to_string(), process.to_string());
         let together = ["run", "-n", &processes, "-p", &process, "--hostfile", "hosts", "--serve", "off"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_deltamart"));
@@ -32,12 +32,12 @@ impl Process {
     }
 
     /// Its exit code, and what it said.
-    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let child = self.0.take().expect("it has not ended");
         said(&child.wait_with_output().expect("read"))
     }
 
-    fn has_ended(&mut self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         self.0.as_mut().is_none_or(|child| child.try_wait().expect("asked").is_some())
     }
 }
@@ -55,7 +55,7 @@ fn until_it_says(from: &mut impl Read, what: &str) {
 }
 
 /// Names places on this machine at which nobody listens.
-pub(crate) fn hosts(folder: &Path, processes: usize) -> Vec<String> {
+pub fn hosts(folder: &Path, processes: usize) -> Vec<String> {
     let listeners: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     let hosts: Vec<_> = listeners.iter().map(|listener| listener.local_addr().expect("bound").to_string()).collect();
     std::fs::write(folder.join("hosts"), hosts.join("\n")).expect("written");

@@ -127,6 +127,7 @@ fn commit(follows: u64, users: std::ops::Range<i64>) -> Commit {
         )]),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

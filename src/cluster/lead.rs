@@ -3,13 +3,15 @@
 use super::door::Door;
 use super::frame::{self, MESSAGE_MAX};
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
+use crate::commit::ToWriter;
 use crate::engine::{EngineError, Hearing, Mesh, Plan, when_a_socket_is_lost};
 use crate::stats::processes::Pulses;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// So often it is asked whether to wait any longer.
@@ -119,6 +121,10 @@ impl Meeting {
             let link = link.lock().try_clone().map_err(|error| lost(*process, error))?;
             link.set_read_timeout(Some(*peer_timeout)).map_err(|error| lost(*process, error))?;
             let host = hosts[*process].clone();
+            if let Some(orders) = hearing.orders() {
+                let (links, process) = (Arc::downgrade(&gathered.links), *process);
+                start("orders", move || pass_on(&orders, &links, process))?;
+            }
             start("link", move || listen(link, &hearing, &host))?;
         }
         let beating = Arc::downgrade(&gathered.links);
@@ -170,6 +176,18 @@ fn listen(mut link: TcpStream, hearing: &Hearing, host: &str) {
     };
     // Once all have delivered everything, this is news to nobody.
     hearing.is_gone(&format!("{host}: {why}"));
+}
+
+/// Tells a process which epochs make a commit, until no more do.
+fn pass_on(orders: &Receiver<ToWriter>, links: &Weak<BTreeMap<usize, Mutex<TcpStream>>>, process: usize) {
+    while let Ok(ToWriter::Write(order)) = orders.recv() {
+        let Some(links) = links.upgrade() else { return };
+        let Some(link) = links.get(&process) else { return };
+        // Whoever listens to this link says that it is gone.
+        if frame::write(&mut *link.lock(), &ToMember::Write(order)).is_err() {
+            return;
+        }
+    }
 }
 
 /// All the others, at their links.

@@ -4,6 +4,7 @@ use super::door::{Door, knock};
 use super::frame::{self, MESSAGE_MAX};
 use super::greeting::Wants;
 use super::{BEAT, Company, Hello, ToLeader, ToMember, build, mesh, silence};
+use crate::commit::ToWriter;
 use crate::engine::{self, Joining, Mesh, Plan, Said, Words, when_a_socket_is_lost};
 use crate::stats::Stats;
 use crate::stats::processes::Pulses;
@@ -54,7 +55,14 @@ pub fn follow(company: &Company, following: &Following) -> Result<(), String> {
             Ok(ToMember::Go) => {}
             Ok(ToMember::Gone(why)) => return Err(why),
             // Somebody was lost before it had begun: all meet again.
-            Ok(ToMember::Refused(_) | ToMember::Plan(..) | ToMember::Beat { .. } | ToMember::Ended { .. }) | Err(_) => {
+            Ok(
+                ToMember::Refused(_)
+                | ToMember::Plan(..)
+                | ToMember::Beat { .. }
+                | ToMember::Write(_)
+                | ToMember::Ended { .. },
+            )
+            | Err(_) => {
                 continue;
             }
         }
@@ -97,9 +105,13 @@ fn meet(company: &Company, stop: &AtomicBool) -> Result<(TcpStream, u64, Box<Pla
                 match frame::read(&mut link, MESSAGE_MAX) {
                     Ok(ToMember::Plan(run, plan, reads)) => return Ok((link, run, plan, reads)),
                     Ok(ToMember::Refused(why)) => why,
-                    Ok(ToMember::Go | ToMember::Beat { .. } | ToMember::Gone(_) | ToMember::Ended { .. }) => {
-                        "it speaks of a run that it has not told us of".to_owned()
-                    }
+                    Ok(
+                        ToMember::Go
+                        | ToMember::Beat { .. }
+                        | ToMember::Write(_)
+                        | ToMember::Gone(_)
+                        | ToMember::Ended { .. },
+                    ) => "it speaks of a run that it has not told us of".to_owned(),
                     Err(error) => error.to_string(),
                 }
             }
@@ -136,10 +148,12 @@ fn compute(
     });
     let (told, host) = (to_heard.clone(), hosts[0].clone());
     let stops = Arc::clone(&joining.stops);
-    start("link", move || listen(link, &host, &stops, &told))?;
+    let (to_writer, orders) = channel();
+    let writer = to_writer.clone();
+    start("link", move || listen(link, &host, (&stops, &writer), &told))?;
     let plan = plan.clone();
     start("computes", move || {
-        let computed = engine::follow(&plan, joining, to_link, mesh);
+        let computed = engine::follow(&plan, joining, (to_link, (to_writer, orders)), mesh);
         to_heard.send(Heard::Computed(computed.map_err(|error| error.to_string()))).ok();
     })?;
     let mut failed = None;
@@ -191,10 +205,12 @@ fn speak(mut link: TcpStream, said: &Words, stats: &Stats, stop: &AtomicBool) {
 }
 
 /// Hears the process that leads.
-fn listen(mut link: TcpStream, host: &str, stops: &AtomicBool, heard: &Sender<Heard>) {
+fn listen(mut link: TcpStream, host: &str, (stops, writer): (&AtomicBool, &Sender<ToWriter>), heard: &Sender<Heard>) {
     let last = loop {
         match frame::read(&mut link, MESSAGE_MAX) {
             Ok(ToMember::Beat { stops: all }) => stops.store(all, Release),
+            // If its thread is gone, its last word is on its way.
+            Ok(ToMember::Write(order)) => drop(writer.send(ToWriter::Write(order))),
             Ok(ToMember::Ended { again: true }) => break Heard::Ended(Ending::Again),
             Ok(ToMember::Ended { again: false }) => break Heard::Ended(Ending::Over),
             Ok(ToMember::Gone(why)) => break Heard::Gone(why),

@@ -178,7 +178,9 @@ impl Run<'_> {
 
     /// The sinks, the first of which is the warehouse: what is committed to that is told to those who look on.
     fn tapped(&self, sinks: Vec<Box<dyn Warehouse>>, claims: Vec<Claim>) -> Sinks {
-        let mut tap = self.server.and_then(Server::tap);
+        // Where every process writes its own rows, this one does not see them.
+        let sees_rows = self.processes() == 1 || !self.config.is_feed_alone();
+        let mut tap = self.server.filter(|_| sees_rows).and_then(Server::tap);
         let tapped = |sink: Box<dyn Warehouse>| -> Box<dyn Sink> {
             match tap.take() {
                 Some(tap) => {

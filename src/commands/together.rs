@@ -13,7 +13,8 @@ use crate::families::{all, declared};
 use crate::fingerprint;
 use crate::recovery::replayed_elsewhere;
 use crate::rules::{Rules, journaled};
-use crate::sink::MadeBy;
+use crate::sink::parquet::Parquet;
+use crate::sink::{Claim, MadeBy, Shard, Sink};
 use crate::state_dir::StateDir;
 use crate::store;
 use anyhow::{Context, Result, bail};
@@ -127,7 +128,25 @@ fn joining(config: &Config, process: usize, plan: &engine::Plan, told: &str) -> 
     let shares: Vec<Allotted> = serde_json::from_str(told).context("what is to be read was not understood")?;
     let own = process.checked_sub(1).and_then(|place| shares.into_iter().nth(place));
     let sources = own.map(|own| own.open(config, dir.as_ref())).transpose()?.unwrap_or_default();
-    Ok(Joining { process, options, dir, state, sources, replay, stops: Arc::default(), stats: Arc::default() })
+    let shard = plan.rows().map(|claim| shard(config, process, &claim)).transpose()?;
+    Ok(Joining { process, options, dir, state, sources, replay, stops: Arc::default(), stats: Arc::default(), shard })
+}
+
+/// The side of this process of the feed that all write.
+fn shard(config: &Config, process: usize, claim: &Claim) -> Result<Box<dyn Shard>> {
+    if !config.feed.is_given() {
+        bail!("every process writes the feed, and `feed.path` is not set at this one: set it as at process 0");
+    }
+    let feed = Parquet::open_beside(all(), &config.feed)?.keeping(&config.retention);
+    let mut shard = feed.shard(process).context("a feed is written by every process")?;
+    shard.check(claim).map_err(|error| {
+        let path = &config.feed.path;
+        anyhow::anyhow!(
+            "`{path}` on this host is not the feed that process 0 claimed ({error}): in `feed.path` name a bucket, or a folder \
+             that all processes have"
+        )
+    })?;
+    Ok(shard)
 }
 
 /// The state of the process that leads, as this one reaches it: under its own name for it, or else under that of the other.

@@ -1,8 +1,9 @@
 //! A part as it goes from process to process: tables by their numbers, reasons by their codes, moments by their age.
 
-use super::{ByTheWorld, Part};
+use super::{ByTheWorld, Part, Pieces};
 use crate::archived::Archived;
 use crate::decode::avro::Writer;
+use crate::sink::parquet::Piece;
 use dataflows::Instant;
 use dataflows::delta::KeyBug;
 use dataflows::deltas::Deltas;
@@ -24,6 +25,7 @@ type Rows = Vec<(u32, Vec<Vec<Value>>)>;
 pub struct Carried {
     deltas: Vec<(u32, Deltas)>,
     appends: Rows,
+    away: usize,
     clean: Rows,
     archived: Vec<CarriedRecord>,
     read: Vec<(u32, (i64, i64))>,
@@ -69,6 +71,10 @@ pub struct CarriedBug {
     rows: i64,
 }
 
+/// What a process wrote for a commit.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedPieces(Vec<(u32, Piece)>);
+
 /// What two processes of one program agree upon: which number is which table's.
 #[derive(Debug)]
 pub struct Carrier {
@@ -107,7 +113,7 @@ impl Carrier {
     /// A part, to be carried.
     pub fn carry(&self, part: Part) -> Carried {
         let Part { deltas, appends, clean, archived, read, sums, largest, by_the_world, counts, .. } = part;
-        let Part { watermarks, targets, clocks, snapshot, oldest, .. } = part;
+        let Part { watermarks, targets, clocks, snapshot, oldest, away, .. } = part;
         let archived = archived.into_iter().map(|Archived { partition, offset, clock_ms, writer, datum }| {
             let schema = writer.map(|writer| writer.json().to_string());
             CarriedRecord { partition: partition.to_string(), offset, clock_ms, schema, datum }
@@ -119,6 +125,7 @@ impl Carrier {
         Carried {
             deltas: deltas.into_iter().map(|(table, deltas)| (self.numbers[&table], deltas)).collect(),
             appends: self.rows(appends),
+            away,
             clean: self.rows(clean),
             archived: archived.collect(),
             read,
@@ -150,6 +157,7 @@ impl Carrier {
         Ok(Part {
             deltas: deltas.collect::<Result<_, String>>()?,
             appends: self.appends(carried.appends)?,
+            away: carried.away,
             clean: self.appends(carried.clean)?,
             archived: archived(carried.archived)?,
             read: carried.read,
@@ -163,6 +171,19 @@ impl Carrier {
             snapshot: carried.snapshot,
             oldest: carried.age_us.map(|age_us| now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now)),
         })
+    }
+
+    /// What a process wrote, to be carried.
+    pub fn carry_pieces(&self, pieces: Pieces) -> CarriedPieces {
+        CarriedPieces(pieces.into_iter().map(|(table, piece)| (self.numbers[&table], piece)).collect())
+    }
+
+    /// What was written elsewhere.
+    ///
+    /// # Errors
+    /// If it is of a table that this program does not have.
+    pub fn arrived_pieces(&self, CarriedPieces(pieces): CarriedPieces) -> Result<Pieces, String> {
+        pieces.into_iter().map(|(number, piece)| Ok((self.table(number)?, piece))).collect()
     }
 
     /// A bug that a worker found, to be carried.
@@ -229,6 +250,7 @@ mod tests {
                 (table("user_activity"), vec![Delta::Upsert(row(3))].into()),
             ],
             appends: vec![append(REJECTED_EVENTS, 4), append(REJECTED_EVENTS, 5), append(LATE_EVENTS, 6)],
+            away: 70,
             clean: vec![append(table("users"), 7)],
             archived: vec![archived(8, Some(writer)), archived(9, None)],
             read: vec![(0, (3, 9))],

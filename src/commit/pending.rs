@@ -128,6 +128,18 @@ pub(super) fn facts(epoch: Time, parts: &[Part], before: &Lanes, logs: &Sources)
     entry
 }
 
+fn size(row: &[Value]) -> usize {
+    row.iter().map(Value::size).sum()
+}
+
+impl Part {
+    /// About how much memory its rows take.
+    pub(super) fn size(&self) -> usize {
+        let deltas = self.deltas.iter().map(|(_, deltas)| deltas.size()).sum::<usize>();
+        deltas + self.appends.iter().map(|append| size(&append.values)).sum::<usize>()
+    }
+}
+
 /// Rows merged and not yet handed to a sink.
 #[derive(Default)]
 pub(super) struct Pending {
@@ -149,8 +161,8 @@ impl Pending {
     /// Adds an epoch that changed something, if only the watermark.
     pub(super) fn merge(&mut self, epoch: Time, parts: Vec<Part>) {
         (self.epoch, self.changed) = (epoch, true);
-        let size = |row: &[Value]| row.iter().map(Value::size).sum::<usize>();
         for part in parts {
+            self.bytes += part.away;
             for (table, deltas) in part.deltas {
                 self.bytes += deltas.size();
                 self.deltas.entry(table).or_default().append(deltas);
@@ -194,6 +206,7 @@ impl Pending {
             appends,
             clean: self.clean,
             archived: self.archived,
+            pieces: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the committer is told, what it is given, and who hears of it.
 
+use super::rows::{Pieces, Writing};
 use super::snapshots::{Facts as SnapshotFacts, Piece};
 use crate::archived::Archived;
 use crate::config::quality::Quality;
@@ -32,6 +33,8 @@ pub struct Part {
     pub deltas: Vec<(TableId, Deltas)>,
     /// Rows for raw tables.
     pub appends: Vec<Append>,
+    /// About how many bytes of rows stay with the process that made them, which writes them by itself.
+    pub away: usize,
     /// Clean events, for sinks that take them.
     pub clean: Vec<Append>,
     /// Accepted records for the archive.
@@ -86,6 +89,8 @@ pub enum Message {
     Journaled(Result<Time, StateError>),
     /// A sink is done with a commit.
     Applied(usize, Result<(), SinkError>),
+    /// A process has written its rows of the commit that is being made.
+    Pieces(Result<Pieces, SinkError>),
     /// No more snapshots can be taken.
     Snapshot(StateError),
     /// A worker found a bug.
@@ -227,4 +232,6 @@ pub struct Delivery {
     pub logs: Sources,
     /// Who runs when.
     pub turns: Turns,
+    /// Where every process writes its own rows: those of the first sink.
+    pub writing: Option<Writing>,
 }

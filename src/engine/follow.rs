@@ -4,7 +4,8 @@ use super::intake::{Elsewhere, Given, Intake, Reads};
 use super::said::{Link, Outbox, Said};
 use super::shared::{Shared, archived};
 use super::{EngineError, Lane, Options, Replayed, Resume};
-use crate::commit::{Carrier, SaysOfParts, Signals, Whose, Written, write_parts};
+use crate::commit::{Carrier, Pieces, SaysOfParts, Signals, ToWriter, Whose, Written, write_parts, write_rows};
+use crate::sink::{Claim, Shard, SinkError};
 use crate::source::Source;
 use crate::state_dir::journal::Entry;
 use crate::state_dir::obstacle::Obstacle;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 /// What all processes of a run must know alike when it begins.
@@ -46,6 +47,8 @@ pub struct Plan {
     /// What is read, and by whom, in the order in which all number it.
     pub(super) sources: Vec<Elsewhere>,
     pub(super) lanes: Vec<OfLane>,
+    /// Whose rows every process writes by itself, and under which start; nothing where process 0 writes all.
+    pub(super) rows: Option<(String, u64)>,
 }
 
 /// What is written down as JSON is made for it.
@@ -124,6 +127,8 @@ pub struct Joining {
     pub stops: Arc<AtomicBool>,
     /// What it counts.
     pub stats: Arc<Stats>,
+    /// Its side of the sink to which every process writes its own rows, where all do.
+    pub shard: Option<Box<dyn Shard>>,
 }
 
 /// What of a lane follows from what was kept, and from no setting.
@@ -173,6 +178,12 @@ impl Plan {
     /// Epochs that are replayed, each with the start that journaled it.
     pub fn journaled(&self) -> &[(u64, Entry)] {
         &self.journaled
+    }
+
+    /// The claim under which every process writes its own rows, where all do.
+    pub fn rows(&self) -> Option<Claim> {
+        let (pipeline_id, generation) = self.rows.clone()?;
+        Some(Claim { pipeline_id, generation })
     }
 
     /// Where state is kept, if it is.
@@ -228,8 +239,9 @@ pub(super) fn shared(
     plan: &Plan,
     joining: Joining,
     link: Link,
-) -> Result<(Shared, Option<JoinHandle<()>>), EngineError> {
-    let Joining { process, options, dir, state, sources, replay, stops, stats } = joining;
+    (to_writer, orders): (Sender<ToWriter>, Receiver<ToWriter>),
+) -> Result<(Shared, Threads), EngineError> {
+    let Joining { process, options, dir, state, sources, replay, stops, stats, shard } = joining;
     let given = given(plan, process, sources)?;
     let resume = Resume { epoch: plan.epoch, positions: plan.positions.clone(), replay, ..Resume::default() };
     let families: Vec<_> = options.lanes.iter().map(|lane| lane.family.family()).collect();
@@ -252,6 +264,12 @@ pub(super) fn shared(
         start_writer((dir, whose), &link, &options, &signals)
     });
     let (parts, writer) = writer.transpose()?.unzip();
+    let rows = plan.rows().zip(shard).map(|(claim, shard)| {
+        let said = Outbox::There { link: link.clone(), carrier: carrier(&options), parts: None, rows: None };
+        start_rows((shard, claim, process), orders, said, &options, &signals)
+    });
+    let rows = rows.transpose()?;
+    let to_writer = rows.as_ref().map(|_| to_writer);
     let shared = Shared {
         first: process * options.workers,
         archived: archived(&options, &intake.partitions),
@@ -261,7 +279,7 @@ pub(super) fn shared(
         reads: plan.reads.clone(),
         opens: plan.opens,
         failure: Mutex::new(None),
-        outbox: Outbox::There { link, carrier: Arc::new(Carrier::of(options.commit.catalogue)), parts },
+        outbox: Outbox::There { link, carrier: carrier(&options), parts, rows: to_writer },
         options,
         resume,
         shares: Mutex::new(state),
@@ -270,7 +288,40 @@ pub(super) fn shared(
         asked: Vec::new(),
         ended: Mutex::default(),
     };
-    Ok((shared, writer))
+    Ok((shared, Threads { parts: writer, rows }))
+}
+
+fn carrier(options: &Options) -> Arc<Carrier> {
+    Arc::new(Carrier::of(options.commit.catalogue))
+}
+
+/// The threads of a process that does not lead, beside its workers.
+pub(super) struct Threads {
+    /// Writes its parts of snapshots, and ends when its workers have.
+    pub(super) parts: Option<JoinHandle<()>>,
+    /// Writes its rows, and ends when the run has.
+    pub(super) rows: Option<JoinHandle<()>>,
+}
+
+/// Starts the thread that writes the rows of this process, for as long as commits are made.
+fn start_rows(
+    (shard, claim, process): (Box<dyn Shard>, Claim, usize),
+    orders: Receiver<ToWriter>,
+    said: Outbox,
+    options: &Options,
+    signals: &Signals,
+) -> Result<JoinHandle<()>, EngineError> {
+    let (turns, options, signals) = (options.turns.clone(), options.commit.clone(), signals.clone());
+    let say = move |written: Result<Pieces, SinkError>| match written {
+        Ok(pieces) => said.pieces(pieces),
+        Err(why) => said.unwritten(why.to_string()),
+    };
+    let body = move || {
+        let turn = turns.join(format!("rows {process}"));
+        write_rows((shard, &claim), &orders, say, &options, (turn, &signals));
+    };
+    let started = std::thread::Builder::new().name("rows".to_owned()).spawn(body);
+    started.map_err(|error| EngineError::Thread(format!("could not start a thread: {error}")))
 }
 
 /// Starts the thread that writes the parts of this process; it ends when nobody has anything more to say to it.

@@ -3,22 +3,32 @@
 use super::EngineError;
 use super::said::Said;
 use super::shared::Shared;
-use crate::commit::Carrier;
+use crate::commit::{Carrier, ToWriter};
 use crate::stats::Stats;
 use crate::stats::processes::Pulse;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::mpsc::Receiver;
 
 /// What hears another process, at the one that leads.
 pub struct Hearing {
     process: usize,
     carrier: Carrier,
     shared: Arc<Shared>,
+    /// What its thread is told that writes its rows, if it writes them.
+    orders: Mutex<Option<Receiver<ToWriter>>>,
 }
 
 impl Hearing {
-    pub(super) fn new(process: usize, shared: &Arc<Shared>) -> Hearing {
-        Hearing { process, carrier: Carrier::of(shared.options.commit.catalogue), shared: Arc::clone(shared) }
+    pub(super) fn new(process: usize, shared: &Arc<Shared>, orders: Option<Receiver<ToWriter>>) -> Hearing {
+        let carrier = Carrier::of(shared.options.commit.catalogue);
+        Hearing { process, carrier, shared: Arc::clone(shared), orders: Mutex::new(orders) }
+    }
+
+    /// What its thread is to be told that writes its rows, if it writes them: asked once.
+    pub fn orders(&self) -> Option<Receiver<ToWriter>> {
+        self.orders.lock().take()
     }
 
     /// Passes on what it says.
@@ -33,10 +43,12 @@ impl Hearing {
                 if let Some(oldest) = part.oldest {
                     signals.stats.read_first(epoch, oldest);
                 }
-                outbox.part(epoch, part);
+                outbox.rest(epoch, part);
             }
             Said::Reached(worker, epoch) => outbox.reached(worker, epoch),
             Said::Bug(bug) => outbox.bug(self.carrier.arrived_bug(bug)?),
+            Said::Pieces(pieces) => outbox.pieces(self.carrier.arrived_pieces(pieces)?),
+            Said::Unwritten(why) => return Err(format!("it cannot write its rows: {why}")),
             Said::Written(parts) => outbox.written(parts),
             Said::Asks(asks) => asked[self.process - 1].hear(asks),
             Said::Stop => signals.stop.store(true, Release),

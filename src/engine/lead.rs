@@ -6,14 +6,14 @@ use super::intake::{Elsewhere, Given, Intake};
 use super::said::{Asked, Outbox};
 use super::shared::{Shared, archived};
 use super::{Ended, EngineError, Job, Keep, Resume, partition_name};
-use crate::commit::{self, CommitError, LaneLogs, Signals, SnapshotFacts, Sources, StreamPosition};
-use crate::sink::SinkError;
+use crate::commit::{self, CommitError, LaneLogs, Signals, SnapshotFacts, Sources, StreamPosition, ToWriter};
+use crate::sink::{Claim, Shard, SinkError};
 use crate::source::Partition;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use timely::communication::WorkerGuards;
 
 /// What becomes of our own workers when another process is gone.
@@ -25,6 +25,20 @@ pub(super) enum WhenGone {
     IsLeft,
 }
 
+type Rows = (Claim, Vec<Option<Receiver<ToWriter>>>);
+
+/// How all processes write their own rows, if there are several, and one sink that takes rows and that all can write to.
+fn writing(targets: &[commit::Target], processes: usize) -> Option<(commit::Writing, Rows)> {
+    let (first, others) = targets.split_first().filter(|_| processes > 1)?;
+    if others.iter().any(|other| other.sink.takes_rows()) {
+        return None;
+    }
+    let shard = first.sink.shard(0)?;
+    let (to, mut heard): (Vec<_>, Vec<_>) = (0..processes).map(|_| channel()).map(|(to, it)| (to, Some(it))).unzip();
+    let own = heard.remove(0)?;
+    Some((commit::Writing { shard, heard: own, to }, (first.claim.clone(), heard)))
+}
+
 /// A run that is about to begin, at the process that leads it.
 pub(super) struct Leader {
     pub(super) shared: Arc<Shared>,
@@ -33,6 +47,8 @@ pub(super) struct Leader {
     journal: Option<commit::Journal>,
     known: StreamPosition,
     delivery: commit::Delivery,
+    /// The claim under which every process writes its own rows, and what the thread of each of the others is told.
+    rows: Option<Rows>,
 }
 
 impl Leader {
@@ -91,7 +107,10 @@ impl Leader {
         };
         let (outbox, inbox) = channel();
         let workers = options.workers * processes;
-        let delivery = commit::Delivery { inbox, outbox: outbox.clone(), workers, logs, turns: options.turns.clone() };
+        let (writing, rows) = writing(&targets, processes).unzip();
+        let own_rows = writing.as_ref().and_then(|writing: &commit::Writing| writing.to.first().cloned());
+        let turns = options.turns.clone();
+        let delivery = commit::Delivery { inbox, outbox: outbox.clone(), workers, logs, turns, writing };
         let (to_pieces, pieces) = channel();
         let snapshots = keep.is_some().then(|| to_pieces.clone());
         let end = (resume.journaled(), resume.journaled_by);
@@ -106,7 +125,7 @@ impl Leader {
             signals,
             full: AtomicBool::new(false),
             failure: Mutex::new(None),
-            outbox: Outbox::Here { committer: outbox, snapshots },
+            outbox: Outbox::Here { committer: outbox, snapshots, rows: own_rows },
             shares: Mutex::new(std::mem::take(&mut resume.state)),
             resume,
             keeps_state: keep.is_some(),
@@ -124,7 +143,7 @@ impl Leader {
             let replay = replay.into_iter().map(|entry| (entry.epoch, entry)).collect();
             commit::Journal { dir, generation, replay, end, facts, pieces, to_pieces }
         });
-        Ok(Leader { shared, sources: all, targets, journal, known, delivery })
+        Ok(Leader { shared, sources: all, targets, journal, known, delivery, rows })
     }
 
     /// What all must know alike.
@@ -142,17 +161,32 @@ impl Leader {
             parts: resume.elsewhere.clone(),
             sources: self.sources.clone(),
             lanes: self.shared.options.lanes.iter().map(OfLane::of).collect(),
+            rows: self.rows.as_ref().map(|(claim, _)| (claim.pipeline_id.clone(), claim.generation)),
         })
     }
 
     /// What hears another process.
-    pub(super) fn hearing(&self, process: usize) -> Hearing {
-        Hearing::new(process, &self.shared)
+    pub(super) fn hearing(&mut self, process: usize) -> Hearing {
+        let orders = self.rows.as_mut().and_then(|(_, orders)| orders[process - 1].take());
+        Hearing::new(process, &self.shared, orders)
+    }
+
+    /// The same of a process that is in this one; and the way to its thread that writes its rows, with the other end.
+    pub(super) fn hearing_here(&mut self, process: usize) -> (Hearing, (Sender<ToWriter>, Receiver<ToWriter>)) {
+        let hearing = self.hearing(process);
+        let to = self.delivery.writing.as_ref().map(|writing| writing.to[process].clone());
+        let rows = to.zip(hearing.orders()).unwrap_or_else(channel);
+        (hearing, rows)
+    }
+
+    /// The side of another process of the sink to which all write, for one that has no other way to it.
+    pub(super) fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
+        self.rows.as_ref().and_then(|_| self.targets.first()?.sink.shard(process))
     }
 
     /// Commits what the workers deliver, until they have delivered all.
     pub(super) fn run(self, guards: WorkerGuards<()>, when_gone: WhenGone) -> Result<Ended, EngineError> {
-        let Leader { shared, sources: _, targets, journal, known, delivery } = self;
+        let Leader { shared, sources: _, targets, journal, known, delivery, rows: _ } = self;
         let signals = &shared.signals;
         let committed = commit::run(delivery, targets, journal, known, &shared.options.commit, signals);
         if let (Err(CommitError::Gone(_)), WhenGone::IsLeft) = (&committed, when_gone) {

@@ -1,6 +1,8 @@
 //! What a process says to the one that leads, and what becomes of it there.
 
-use crate::commit::{Carried, CarriedBug, Carrier, Message, Part, Piece, Share, Written};
+use crate::commit::{
+    Carried, CarriedBug, CarriedPieces, Carrier, Message, Part, Piece, Pieces, Share, ToWriter, Written,
+};
 use crate::state_dir::snapshot::PartEntry;
 use crate::turns::Turn;
 use dataflows::Time;
@@ -22,6 +24,10 @@ pub enum Said {
     Reached(usize, Option<Time>),
     /// A worker found a bug.
     Bug(CarriedBug),
+    /// Its rows of the commit that is being made are written.
+    Pieces(CarriedPieces),
+    /// They cannot be written: nobody need wait for them.
+    Unwritten(String),
     /// Its parts of the snapshot are written.
     Written(Vec<PartEntry>),
     /// What is wanted of the clock.
@@ -108,14 +114,26 @@ impl Words {
 #[derive(Clone)]
 pub(super) enum Outbox {
     /// To the threads of this process.
-    Here { committer: Sender<Message>, snapshots: Option<Sender<Piece>> },
+    Here { committer: Sender<Message>, snapshots: Option<Sender<Piece>>, rows: Option<Sender<ToWriter>> },
     /// To the process that leads.
-    There { link: Link, carrier: Arc<Carrier>, parts: Option<Sender<Written>> },
+    There { link: Link, carrier: Arc<Carrier>, parts: Option<Sender<Written>>, rows: Option<Sender<ToWriter>> },
 }
 
 /// If nobody listens, the run is ending with an error that somebody else reports.
 impl Outbox {
-    pub(super) fn part(&self, epoch: Time, part: Part) {
+    /// What a worker has of a closed epoch. Where this process writes its rows by itself, they go to the thread that does.
+    pub(super) fn part(&self, epoch: Time, mut part: Part) {
+        let (Outbox::Here { rows, .. } | Outbox::There { rows, .. }) = self;
+        if let Some(rows) = rows
+            && let Some(own) = part.split()
+        {
+            rows.send(ToWriter::Rows(epoch, Box::new(own))).ok();
+        }
+        self.rest(epoch, part);
+    }
+
+    /// What is left of a part without the rows that a process writes by itself.
+    pub(super) fn rest(&self, epoch: Time, part: Part) {
         match self {
             Outbox::Here { committer, .. } => drop(committer.send(Message::Part(epoch, Box::new(part)))),
             Outbox::There { link, carrier, .. } => link.say(Said::Part(epoch, Box::new(carrier.carry(part)))),
@@ -153,6 +171,21 @@ impl Outbox {
             Outbox::Here { snapshots: Some(snapshots), .. } => drop(snapshots.send(Piece::Others(all))),
             Outbox::There { link, .. } => link.say(Said::Written(all)),
             Outbox::Here { snapshots: None, .. } => {}
+        }
+    }
+
+    /// The rows of another process are written.
+    pub(super) fn pieces(&self, pieces: Pieces) {
+        match self {
+            Outbox::Here { committer, .. } => drop(committer.send(Message::Pieces(Ok(pieces)))),
+            Outbox::There { link, carrier, .. } => link.say(Said::Pieces(carrier.carry_pieces(pieces))),
+        }
+    }
+
+    /// This process cannot write its rows, and says so to the one that leads.
+    pub(super) fn unwritten(&self, why: String) {
+        if let Some(link) = self.link() {
+            link.say(Said::Unwritten(why));
         }
     }
 

@@ -33,7 +33,7 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
         member.sources.iter().map(|source| Elsewhere::of(number + 1, &**source)).collect::<Vec<_>>()
     };
     let of_members = members.iter().enumerate().flat_map(numbered).collect();
-    let leader = Leader::new(job, of_members, processes)?;
+    let mut leader = Leader::new(job, of_members, processes)?;
     let plan = leader.plan()?;
     let (mut shareds, mut threads) = (vec![Arc::clone(&leader.shared)], Vec::new());
     for (process, member) in (1..).zip(members) {
@@ -45,10 +45,13 @@ pub fn run_together(job: Job, members: Vec<Member>) -> Result<Ended, EngineError
         let (options, dir, turns) = (options.clone(), dir.clone(), options.turns.clone());
         let (sources, replay) = (member.sources, replay.clone());
         let (stops, stats) = (Arc::default(), Arc::default());
-        let joining = Joining { process, options, dir, state, sources, replay, stops, stats };
-        let (shared, writer) = follow::shared(&plan, joining, link)?;
-        threads.extend(writer);
-        let pump = Pump { process, words, loses: member.loses, hearing: leader.hearing(process) };
+        let shard = leader.shard(process);
+        let joining = Joining { process, options, dir, state, sources, replay, stops, stats, shard };
+        let (hearing, rows) = leader.hearing_here(process);
+        let (shared, of_member) = follow::shared(&plan, joining, link, rows)?;
+        threads.extend(of_member.parts);
+        threads.extend(of_member.rows);
+        let pump = Pump { process, words, loses: member.loses, hearing };
         threads.push(pump.start(turns)?);
         shareds.push(Arc::new(shared));
     }

@@ -1,15 +1,17 @@
 //! A run of several processes: timely's part of it goes over sockets that were opened for it.
 
-use super::follow::{self, Joining, Plan};
+use super::follow::{self, Joining, Plan, Threads};
 use super::hearing::Hearing;
 use super::intake::Elsewhere;
 use super::lead::{Leader, WhenGone};
 use super::said::Link;
 use super::{Ended, EngineError, Job, worker, worker_config};
+use crate::commit::ToWriter;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 use timely::communication::allocator::ProcessBuilder;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
@@ -80,7 +82,7 @@ pub fn lead(
     processes: usize,
     meet: impl FnOnce(&Plan, Vec<Hearing>) -> Result<Mesh, EngineError>,
 ) -> Result<Ended, EngineError> {
-    let leader = Leader::new(job, elsewhere, processes)?;
+    let mut leader = Leader::new(job, elsewhere, processes)?;
     let hearings = (1..processes).map(|process| leader.hearing(process)).collect();
     let Mesh { builders, guard } = meet(&leader.plan()?, hearings)?;
     let shared = Arc::clone(&leader.shared);
@@ -97,11 +99,12 @@ pub fn lead(
 pub fn follow(
     plan: &Plan,
     mut joining: Joining,
-    link: Link,
+    (link, rows): (Link, (Sender<ToWriter>, Receiver<ToWriter>)),
     Mesh { builders, guard }: Mesh,
 ) -> Result<(), EngineError> {
     plan.apply_to(&mut joining.options.lanes)?;
-    let (shared, writer) = follow::shared(plan, joining, link)?;
+    // The thread that writes rows goes on until the run has ended: it ends with those who tell it what to write.
+    let (shared, Threads { parts: writer, rows: _ }) = follow::shared(plan, joining, link, rows)?;
     let shared = Arc::new(shared);
     let of_workers = Arc::clone(&shared);
     let guards = timely::execute::execute_from(builders, guard, worker_config(), move |worker| {

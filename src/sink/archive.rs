@@ -409,6 +409,10 @@ impl Sink for Archive {
         matches!(self.taken, Taken::Records)
     }
 
+    fn takes_rows(&self) -> bool {
+        false
+    }
+
     fn takes_clean(&self) -> bool {
         matches!(self.taken, Taken::Events(_))
     }

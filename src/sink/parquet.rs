@@ -4,6 +4,7 @@
 //! views.sql                                      what there is, as views of DuckDB
 //! _progress/000000000042.json                    what there is, as files (module `manifest`); the last one counts
 //! TABLE/deltas/date=2026-01-05/EPOCH-GENERATION-0000.parquet   what one commit changed, sorted by key
+//! TABLE/deltas/date=2026-01-05/EPOCH-GENERATION-p001-0000.parquet   what process 1 of several changed (module `pieces`)
 //! TABLE/merged/EPOCH-GENERATION-...-0000.parquet               several of them made into one
 //! ```
 //!
@@ -23,6 +24,7 @@ mod left;
 mod manifest;
 mod merge;
 mod names;
+mod pieces;
 mod plain;
 mod purge;
 mod read;
@@ -34,7 +36,7 @@ mod write;
 
 use super::log::Log;
 use super::purge::{Purge, Purged};
-use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Sink, SinkError, Stored};
+use super::{Claim, Commit, Fence, MadeBy, Progress, RowOf, Shard, Sink, SinkError, Stored};
 use crate::config::feed::Feed;
 use crate::config::retention::Retention;
 use crate::instant;
@@ -46,6 +48,7 @@ use dataflows::table::{Kind, Role, Table, TableId, Value};
 use dataflows::{Instant, Time};
 use manifest::{Age, Garbage, Manifest, OBJECTS, Run, Start, of_store};
 use merge::{Merge, RunWriter};
+pub use pieces::Piece;
 use schema::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -126,6 +129,14 @@ impl Parquet {
             scan: None,
             anew: BTreeSet::new(),
         }
+    }
+
+    /// Opens the side of a process that does not lead: nothing is tidied up.
+    ///
+    /// # Errors
+    /// If its place cannot be used.
+    pub fn open_beside(catalogue: Catalogue, settings: &Feed) -> Result<Parquet, SinkError> {
+        Ok(Parquet::on(catalogue, store::open_beside(&settings.path).map_err(of_store)?, settings))
     }
 
     /// The same, with rows that are not to be kept forever: how they are merged depends on it.
@@ -211,34 +222,49 @@ impl Parquet {
             if self.anew.contains(&id) {
                 self.begin_anew(table, &mut next)?;
             }
-            let deltas = commit.deltas.get(&id).map(Deltas::as_values).unwrap_or_default();
-            next.lacks_somebody |=
-                matches!(table.role, Role::Raw { .. }) && deltas.iter().any(|delta| matches!(delta, Delta::Delete(_)));
-            let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
-            let changes = self.changes(id, (&deltas, rows), &mut next)?;
-            if changes.is_empty() {
-                continue;
-            }
-            let folder = names::deltas_of(table, &instant::day(commit.clock_ms));
-            let name = format!("{folder}{}", names::commit(commit.epoch, claim.generation));
-            let mut run = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
-            let mut age = Age::begin(id, commit.clock_ms);
-            for (values, deleted) in &changes {
-                age.iter_mut().for_each(|age| age.see(id, values));
-                let (epoch, generation) = (commit.epoch, claim.generation);
-                run.push(values, Stamp { deleted: *deleted, epoch, generation, updated_at: commit.clock_ms })?;
-            }
-            next.tables.entry(table.name.to_owned()).or_default().push(Run {
-                after: manifest.epoch,
-                to: commit.epoch,
-                rows: changes.len() as u64,
-                changes: table.kind() == Kind::Upsert
-                    || commit.deltas.get(&id).is_some_and(|deltas| !deltas.is_empty()),
-                files: run.finish()?,
-                age,
-            });
+            let run = self.run_of((claim, commit), id, (manifest, &mut next), "")?;
+            next.tables.entry(table.name.to_owned()).or_default().extend(run);
+        }
+        for (id, piece) in &commit.pieces {
+            piece.enter(*id, manifest.epoch, &mut next);
         }
         Ok(next)
+    }
+
+    /// The files of a table of a commit, their names with a mark after epoch and start.
+    fn run_of(
+        &self,
+        (claim, commit): (&Claim, &Commit),
+        id: TableId,
+        (manifest, next): (&Manifest, &mut Manifest),
+        mark: &str,
+    ) -> Result<Option<Run>, SinkError> {
+        let table = id.table();
+        let deltas = commit.deltas.get(&id).map(Deltas::as_values).unwrap_or_default();
+        next.lacks_somebody |=
+            matches!(table.role, Role::Raw { .. }) && deltas.iter().any(|delta| matches!(delta, Delta::Delete(_)));
+        let rows = commit.appends.get(&id).map_or(&[][..], Vec::as_slice);
+        let changes = self.changes(id, (&deltas, rows), next)?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let folder = names::deltas_of(table, &instant::day(commit.clock_ms));
+        let name = format!("{folder}{}{mark}", names::commit(commit.epoch, claim.generation));
+        let mut run = RunWriter::new(&*self.store, id, name, self.settings.rows_per_file);
+        let mut age = Age::begin(id, commit.clock_ms);
+        for (values, deleted) in &changes {
+            age.iter_mut().for_each(|age| age.see(id, values));
+            let (epoch, generation) = (commit.epoch, claim.generation);
+            run.push(values, Stamp { deleted: *deleted, epoch, generation, updated_at: commit.clock_ms })?;
+        }
+        Ok(Some(Run {
+            after: manifest.epoch,
+            to: commit.epoch,
+            rows: changes.len() as u64,
+            changes: table.kind() == Kind::Upsert || commit.deltas.get(&id).is_some_and(|deltas| !deltas.is_empty()),
+            files: run.finish()?,
+            age,
+        }))
     }
 
     /// No file of a table is read any more. Those of its deltas are of another shape, and go when the grace is over.
@@ -500,6 +526,11 @@ impl Sink for Parquet {
 
     fn name(&self) -> String {
         self.place()
+    }
+
+    fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
+        let feed = Parquet::on(self.catalogue, Arc::clone(&self.store), &self.settings);
+        Some(Box::new(pieces::Writer::new(feed.keeping(&self.retention), process)))
     }
 }
 

@@ -84,6 +84,7 @@ mod tests {
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         };
         assert!(Purge::after(&commit, all(), &Retention::default()).is_empty());
         let purge = Purge::after(&commit, all(), &Retention { raw: Some(60), rejected: Some(60), late: Some(100) });

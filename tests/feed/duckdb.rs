@@ -47,6 +47,7 @@ fn commit(number: u64, deltas: BTreeMap<TableId, Deltas>, appends: BTreeMap<Tabl
         appends,
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

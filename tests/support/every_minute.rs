@@ -63,6 +63,7 @@ fn with<T>(contents: &Contents, made_by: MadeBy, ask: impl FnOnce(&Sqlite) -> T)
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     };
     sink.apply(&claim, &commit).expect("applies");
     ask(&sink)
@@ -103,6 +104,7 @@ pub fn commit(follows: u64) -> Commit {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }
 

@@ -213,5 +213,6 @@ fn commit(catalogue: Catalogue, follows: u64) -> Commit {
         appends: BTreeMap::new(),
         clean: BTreeMap::new(),
         archived: Vec::new(),
+        pieces: Vec::new(),
     }
 }

@@ -81,6 +81,7 @@ mod tests {
             appends,
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 

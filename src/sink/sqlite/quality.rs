@@ -80,6 +80,7 @@ mod tests {
             appends: BTreeMap::new(),
             clean: BTreeMap::new(),
             archived: Vec::new(),
+            pieces: Vec::new(),
         };
         sink.apply(&claim, &commit).expect("applies");
         let found = sink.last_hours().expect("reads");

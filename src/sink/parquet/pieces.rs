@@ -1,0 +1,129 @@
+//! The feed written by every process of a run: each writes the files of the rows that its own workers made, and process 0
+//! alone says which files there are.
+//!
+//! A process that does not lead changes nothing that is published: its files have names of their own, by epoch, start and
+//! process, and count once an object of `_progress/` names them. What one writes that was superseded, nobody ever names.
+
+use super::manifest::{Age, File, Manifest, Run};
+use super::{Parquet, REMOVED};
+use crate::sink::{Claim, Commit, Shard, SinkError};
+use dataflows::table::{Role, TableId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a process wrote of a table for a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// How many rows became others or are new.
+    upserted: u64,
+    /// How many are gone.
+    deleted: u64,
+    /// How many were added, those that were there already included.
+    added: u64,
+    lacks_somebody: bool,
+    /// The files, if there are any.
+    run: Option<Written>,
+    /// Per partition the largest offset that was ever added.
+    largest: BTreeMap<String, i64>,
+}
+
+/// The files of a table: what a [`Run`] says that does not follow from the commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Written {
+    rows: u64,
+    changes: bool,
+    files: Vec<File>,
+    age: Option<Age>,
+}
+
+impl Piece {
+    /// How many rows are there with it, and how many are gone.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.upserted, self.deleted)
+    }
+
+    /// The first of its files; nothing where all rows were there already.
+    pub fn first_file(&self) -> Option<&str> {
+        Some(&self.run.as_ref()?.files.first()?.path)
+    }
+
+    /// How many rows were added.
+    pub fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// Puts what was written into what will be in the feed.
+    pub(super) fn enter(&self, table: TableId, after: u64, next: &mut Manifest) {
+        let name = table.name().to_owned();
+        next.lacks_somebody |= self.lacks_somebody;
+        let largest = next.added.entry(name.clone()).or_default();
+        for (partition, to) in &self.largest {
+            let before = largest.entry(partition.clone()).or_insert(*to);
+            *before = *to.max(before);
+        }
+        if largest.is_empty() {
+            next.added.remove(&name);
+        }
+        if let Some(Written { rows, changes, files, age }) = self.run.clone() {
+            next.tables.entry(name).or_default().push(Run { after, to: next.epoch, rows, changes, files, age });
+        }
+    }
+}
+
+/// The side of one process.
+pub(super) struct Writer {
+    feed: Parquet,
+    process: usize,
+}
+
+impl Writer {
+    pub(super) fn new(feed: Parquet, process: usize) -> Writer {
+        Writer { feed, process }
+    }
+
+    /// What is in the feed now, if it is still that of this start.
+    fn current(&mut self, claim: &Claim) -> Result<Manifest, SinkError> {
+        let place = self.feed.place();
+        let (_, manifest) = self.feed.current()?.ok_or_else(|| SinkError::gone(&place, REMOVED))?;
+        claim.stands(&manifest.pipeline_id, manifest.generation, &place)?;
+        Ok(manifest)
+    }
+}
+
+impl Shard for Writer {
+    fn check(&mut self, claim: &Claim) -> Result<(), SinkError> {
+        self.current(claim).map(drop)
+    }
+
+    fn write(&mut self, claim: &Claim, commit: &Commit) -> Result<Vec<(TableId, Piece)>, SinkError> {
+        let manifest = self.current(claim)?;
+        let place = self.feed.place();
+        if manifest.epoch < commit.follows {
+            let (at, expected) = (manifest.epoch, commit.follows);
+            let why = format!("{place}: it lists epoch {at} yet, and epoch {expected} was published");
+            return Err(SinkError::Unavailable(why));
+        }
+        if manifest.epoch > commit.follows {
+            return Err(SinkError::elsewhere(&place, manifest.epoch, commit.follows));
+        }
+        let mut pieces = Vec::new();
+        let tables: BTreeSet<_> = commit.deltas.keys().chain(commit.appends.keys()).copied().collect();
+        let mut next = manifest.clone();
+        for id in tables {
+            let run =
+                self.feed.run_of((claim, commit), id, (&manifest, &mut next), &format!("-p{:03}", self.process))?;
+            let run = run.map(|Run { rows, changes, files, age, .. }| Written { rows, changes, files, age });
+            let counts = commit.deltas.get(&id).map_or((0, 0), |deltas| deltas.counts());
+            let piece = Piece {
+                upserted: counts.0 as u64,
+                deleted: counts.1 as u64,
+                added: commit.appends.get(&id).map_or(0, Vec::len) as u64,
+                lacks_somebody: matches!(id.table().role, Role::Raw { .. }) && counts.1 > 0,
+                run,
+                largest: next.added.remove(id.name()).unwrap_or_default(),
+            };
+            pieces.push((id, piece));
+        }
+        Ok(pieces)
+    }
+}
