@@ -91,7 +91,7 @@ fn one(seed: u64, (tally, written): &mut (Tally, usize)) {
 
 #[test]
 fn a_feed_that_every_process_writes_is_that_of_one_wherever_they_are_killed() {
-    let asked = histories::asked("DELTAMART_CRASH_SEED", "DELTAMART_CRASHES", [20, 150]);
+    let asked = histories::asked("DELTAMART_CRASH_SEED", "DELTAMART_CRASHES_OF_SEVERAL", [20, 150]);
     let tallies: Vec<(Tally, usize)> = histories::all(asked, one).collect();
     let sum = |of: fn(&Tally) -> u64| tallies.iter().map(|(tally, _)| of(tally)).sum::<u64>();
     let (together, written) = (sum(|it| it.together), tallies.iter().map(|(_, written)| written).sum::<usize>());
