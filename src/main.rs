@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 /// What an epoch frees the next one needs again. By default the allocator gives such pages back after 10 ms, and takes them
-/// again one by one: some 10 % of the CPU of a run (docs/benchmarks.md). It reads how long it is to wait, in milliseconds,
+/// again one by one: 2 to 10 % of the CPU of a run (docs/benchmarks.md). It reads how long it is to wait, in milliseconds,
 /// before `main`, so the program begins once more, as the same process. Where it cannot, it goes on as it is.
 fn begin_again_with_patient_allocator(typed: &[OsString]) {
     const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "1000");

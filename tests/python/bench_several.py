@@ -67,7 +67,7 @@ def main():
         print("| processes of one worker | events/s | CPU-us an event | bytes an event between them |\n|---|---|---|---|")
         if INTO == "feed":
             one, two = measured(1), measured(2)
-            print(f"\nTwo processes make {two / one:.2f} times what one makes; where two cores are free, 1.7 is expected.")
+            print(f"\nTwo processes make {two / one:.2f} times what one makes; 1.7 is the aim where two cores are free.")
             return
         for processes in (1, 2, 4):
             measured(processes)
