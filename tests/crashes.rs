@@ -186,6 +186,19 @@ struct Tally {
     links: u64,
 }
 
+impl Tally {
+    /// Counts how a life ended: well, or as one does that was killed, cut off or superseded.
+    fn life(&mut self, place: Place, seed: u64, ended: &Result<(), Box<dyn Error>>) {
+        self.together += u64::from(place.processes > 1);
+        let Err(why) = ended else { return };
+        let why = why.to_string();
+        let expected = ["gone", "went away", "taken over", "is at epoch"];
+        assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
+        self.crashes += 1;
+        self.links += u64::from(why.contains("its link went away"));
+    }
+}
+
 fn world(seed: u64) -> (World, Span) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -311,13 +324,7 @@ fn history(seed: u64, tally: &mut Tally, mut several: Option<ChaCha8Rng>) {
         }
         let place = Place::thrown(dice.random_range(1..=4), several.as_mut()).losing(several.as_mut());
         let ended = live_at(&world, place, dice.random(), fate);
-        tally.crashes += u64::from(ended.is_err());
-        tally.links += u64::from(ended.as_ref().is_err_and(|why| why.to_string().contains("its link went away")));
-        tally.together += u64::from(place.processes > 1);
-        if let Err(why) = ended.as_ref().map_err(ToString::to_string) {
-            let expected = ["gone", "went away", "taken over", "is at epoch"];
-            assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
-        }
+        tally.life(place, seed, &ended);
         world.disk = if dice.random() { world.disk.crash(dice.random()) } else { world.disk.restart(dice.random()) };
         if dice.random_bool(0.2) {
             tally.rollbacks += u64::from(roll_back(&mut world, &mut dice));

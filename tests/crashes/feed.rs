@@ -65,13 +65,7 @@ fn one(seed: u64, (tally, written): &mut (Tally, usize)) {
         }
         let place = Place::thrown(dice.random_range(1..=3), Some(&mut dice)).losing(Some(&mut dice));
         let ended = live(&world, place, dice.random(), fate);
-        tally.crashes += u64::from(ended.is_err());
-        tally.links += u64::from(ended.as_ref().is_err_and(|why| why.to_string().contains("its link went away")));
-        tally.together += u64::from(place.processes > 1);
-        if let Err(why) = ended.as_ref().map_err(ToString::to_string) {
-            let expected = ["gone", "went away", "taken over", "is at epoch"];
-            assert!(expected.iter().any(|expected| why.contains(expected)), "seed {seed}: {why}");
-        }
+        tally.life(place, seed, &ended);
         world.disk = if dice.random() { world.disk.crash(dice.random()) } else { world.disk.restart(dice.random()) };
     }
     let last = Place::thrown(dice.random_range(1..=3), Some(&mut dice));
