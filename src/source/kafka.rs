@@ -152,6 +152,7 @@ impl Kafka {
             assignment.add_partition_offset(&mine.found.topic, mine.found.partition, place)?;
         }
         self.consumer.assign(&assignment)?;
+        self.reader.mine.iter_mut().for_each(|mine| mine.astray = false);
         // Only now: to assign again joins them again.
         let of = |mine: &Mine| self.consumer.split_partition_queue(&mine.found.topic, mine.found.partition);
         self.queues = self.reader.mine.iter().filter_map(of).collect();
@@ -197,6 +198,9 @@ impl Kafka {
             }
             if !self.reader.mine[number].is_open() {
                 break;
+            }
+            if self.reader.mine[number].astray {
+                self.begin_again()?;
             }
             match self.queues[number].poll(Duration::ZERO) {
                 None => break,

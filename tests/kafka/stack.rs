@@ -272,7 +272,7 @@ pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A program that runs; dropped, it is killed.
+/// A program that runs; dropped, it is killed. If its test fails, what it said is printed.
 pub(super) struct Running {
     child: Child,
     said: PathBuf,
@@ -316,6 +316,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        if std::thread::panicking() {
+            println!("the program said:\n{}", read(&self.said));
+        }
     }
 }
 

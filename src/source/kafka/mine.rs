@@ -52,6 +52,8 @@ pub(super) struct Mine {
     pub held: VecDeque<Held>,
     held_bytes: usize,
     pub damage: Option<Damage>,
+    /// The client has handed over a record that there was no room for: it is asked for again when there is.
+    pub astray: bool,
     /// What is passed because it cannot be read.
     pub passes: Vec<Pass>,
     /// What was read up to here is read again.
@@ -72,6 +74,7 @@ impl Mine {
             held: VecDeque::new(),
             held_bytes: 0,
             damage: None,
+            astray: false,
             passes,
             replays_until: i64::MIN,
             was_rejected: Vec::new(),
@@ -135,7 +138,7 @@ impl Mine {
 
     /// Whether all that came of it was handed over.
     pub fn is_clear(&self) -> bool {
-        self.held.is_empty() && self.damage.is_none()
+        self.held.is_empty() && self.damage.is_none() && !self.astray
     }
 
     pub fn hold<M: Message>(&mut self, record: &M) {

@@ -62,6 +62,11 @@ impl Reader {
             // What cannot be read is before it.
             return;
         }
+        if mine.astray || !mine.is_open() {
+            // It came before its partition had a queue of its own, from which nobody would have taken it now.
+            mine.astray = true;
+            return;
+        }
         if mine.damage.take().is_some() {
             tracing::info!("Kafka: `{}` can be read at offset {} after all", mine.name, mine.next);
         }
@@ -228,4 +233,59 @@ enum Judged {
     Taken(Option<Refused>),
     /// Its schema has been asked for.
     Waits,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::avro::header;
+    use crate::families::topics;
+    use crate::kafka::partition::{Found, Pass};
+    use rdkafka::Timestamp;
+    use rdkafka::message::OwnedMessage;
+
+    /// Where records of a partition come before it has a queue of its own, they come though nothing more is read of it.
+    #[test]
+    fn what_comes_while_a_partition_waits_is_read_in_its_turn() {
+        let carries = topics().iter().position(|topic| !topic.is_read_first).expect("there is one");
+        let found = Found { carries, topic: "shop".to_owned(), partition: 0, low: 0, high: 40, begin: 0 };
+        let passed = Pass { from: 10, to: 20, reason: Reason::UNREADABLE, why: "damaged".to_owned() };
+        // Nobody answers there: each schema is waited for.
+        let registry = Registry::open(&crate::config::kafka::Registry {
+            url: "http://127.0.0.1:1".to_owned(),
+            ..Default::default()
+        });
+        let mut reader = Reader {
+            brokers: String::new(),
+            payload: Payload::Avro,
+            schemas: Schemas::shipped(),
+            registry: Some(Arc::new(registry.expect("made"))),
+            mode: Mode::default(),
+            leads: false,
+            mine: vec![Mine::new(found, None, vec![passed])],
+            says: VecDeque::new(),
+            said: None,
+            reading: Arc::default(),
+            is_done: false,
+        };
+        let payload = Some(header(7).to_vec());
+        let record = |offset| {
+            OwnedMessage::new(payload.clone(), None, "shop".to_owned(), Timestamp::NotAvailable, 0, offset, None)
+        };
+        let mut batch = Batch::with_capacity(100, 1000);
+        // The client says that a batch is damaged, is begun again behind it, and goes on.
+        (0..10).chain(20..40).for_each(|offset| reader.take(&record(offset), &mut batch));
+        assert_eq!((batch.records.len(), reader.mine[0].next, reader.mine[0].astray), (0, 0, true));
+        assert!(!reader.mine[0].is_clear(), "it has not come to its end");
+        assert!(reader.mine[0].passes_now().is_none(), "what is before it is not known yet");
+        // As if it was answered.
+        reader.registry = None;
+        while reader.release(0, &mut batch) {}
+        reader.take(&record(25), &mut batch);
+        assert_eq!((batch.records.len(), reader.mine[0].begins_at()), (1, 1), "it is begun again first");
+        reader.mine[0].astray = false;
+        (1..10).chain(20..40).for_each(|offset| reader.take(&record(offset), &mut batch));
+        assert_eq!(batch.records.iter().map(|record| record.offset).collect::<Vec<_>>(), Vec::from_iter(0..10));
+        assert_eq!(reader.mine[0].passes_now().map(|(to, _)| to), Some(20));
+    }
 }
