@@ -128,7 +128,9 @@ fn a_damaged_batch_is_named_and_passed() {
     {
         assert!(said.contains(expected), "`{expected}` is missing:\n{said}");
     }
-    assert_eq!(said.matches("cannot be read").count(), 3, "it is said when it is tried, and at the end:\n{said}");
+    // A line of progress may say it too.
+    let warned = said.lines().filter(|line| line.contains("WARN") && line.contains("cannot be read")).count();
+    assert_eq!(warned, 2, "it is said when it is tried:\n{said}");
     assert_eq!(counts("deltamart.db"), (40 + from, String::new()));
     // Live: it waits, and says so.
     let running = stack.starts(&["run", "--set", "epoch_interval=20ms"]);
