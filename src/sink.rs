@@ -290,9 +290,9 @@ pub trait Sink: Send {
         true
     }
 
-    /// The side of one process of a run of several, if each can write the rows that its own workers made.
-    fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
-        let _ = process;
+    /// The side of one process of a run of so many, if each can write the rows that its own workers made.
+    fn shard(&mut self, process: usize, processes: usize) -> Option<Box<dyn Shard>> {
+        let _ = (process, processes);
         None
     }
 

@@ -137,8 +137,8 @@ fn shard(config: &Config, process: usize, claim: &Claim) -> Result<Box<dyn Shard
     if !config.feed.is_given() {
         bail!("every process writes the feed, and `feed.path` is not set at this one: set it as at process 0");
     }
-    let feed = Parquet::open_beside(all(), &config.feed)?.keeping(&config.retention);
-    let mut shard = feed.shard(process).context("a feed is written by every process")?;
+    let mut feed = Parquet::open_beside(all(), &config.feed)?.keeping(&config.retention);
+    let mut shard = feed.shard(process, config.cluster.processes).context("a feed is written by every process")?;
     shard.check(claim).map_err(|error| {
         let path = &config.feed.path;
         anyhow::anyhow!(

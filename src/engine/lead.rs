@@ -28,12 +28,12 @@ pub(super) enum WhenGone {
 type Rows = (Claim, Vec<Option<Receiver<ToWriter>>>);
 
 /// How all processes write their own rows, if there are several, and one sink that takes rows and that all can write to.
-fn writing(targets: &[commit::Target], processes: usize) -> Option<(commit::Writing, Rows)> {
-    let (first, others) = targets.split_first().filter(|_| processes > 1)?;
+fn writing(targets: &mut [commit::Target], processes: usize) -> Option<(commit::Writing, Rows)> {
+    let (first, others) = targets.split_first_mut().filter(|_| processes > 1)?;
     if others.iter().any(|other| other.sink.takes_rows()) {
         return None;
     }
-    let shard = first.sink.shard(0)?;
+    let shard = first.sink.shard(0, processes)?;
     let (to, mut heard): (Vec<_>, Vec<_>) = (0..processes).map(|_| channel()).map(|(to, it)| (to, Some(it))).unzip();
     let own = heard.remove(0)?;
     Some((commit::Writing { shard, heard: own, to }, (first.claim.clone(), heard)))
@@ -107,7 +107,7 @@ impl Leader {
         };
         let (outbox, inbox) = channel();
         let workers = options.workers * processes;
-        let (writing, rows) = writing(&targets, processes).unzip();
+        let (writing, rows) = writing(&mut targets, processes).unzip();
         let own_rows = writing.as_ref().and_then(|writing: &commit::Writing| writing.to.first().cloned());
         let turns = options.turns.clone();
         let delivery = commit::Delivery { inbox, outbox: outbox.clone(), workers, logs, turns, writing };
@@ -180,8 +180,9 @@ impl Leader {
     }
 
     /// The side of another process of the sink to which all write, for one that has no other way to it.
-    pub(super) fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
-        self.rows.as_ref().and_then(|_| self.targets.first()?.sink.shard(process))
+    pub(super) fn shard(&mut self, process: usize) -> Option<Box<dyn Shard>> {
+        let (_, others) = self.rows.as_ref()?;
+        self.targets.first_mut()?.sink.shard(process, others.len() + 1)
     }
 
     /// Commits what the workers deliver, until they have delivered all.

@@ -31,6 +31,7 @@ mod read;
 mod schema;
 mod scrub;
 mod sweep;
+mod tend;
 mod views;
 mod write;
 
@@ -85,6 +86,8 @@ pub struct Parquet {
     scan: Option<Scan>,
     /// The next commit has all rows of these tables.
     anew: BTreeSet<TableId>,
+    /// Every process of this run writes, and merges its share.
+    is_shared: bool,
 }
 
 /// Rows being read page by page.
@@ -128,6 +131,7 @@ impl Parquet {
             begun: None,
             scan: None,
             anew: BTreeSet::new(),
+            is_shared: false,
         }
     }
 
@@ -369,68 +373,6 @@ impl Parquet {
         }
         Ok(found)
     }
-
-    /// What can be done after a commit, and after the next one as well: errors are told, and no more.
-    fn tend(&mut self, claim: &Claim) {
-        let Some((number, manifest)) = self.known.clone() else { return };
-        let tended = self.merged(claim, number, &manifest).and_then(|mut next| {
-            self.sweeper.sweep(number, &mut next)?;
-            if next != manifest && !self.publish(number, next)? {
-                tracing::warn!("{}: {}", self.place(), Fence::Written);
-            }
-            Ok(())
-        });
-        if let Err(error) = tended {
-            tracing::warn!(
-                "what was committed is there, but could not be merged or tidied up; next time again: {error}"
-            );
-        }
-    }
-
-    /// What will be in the feed when the runs that are overdue are merged.
-    fn merged(&self, claim: &Claim, number: u64, manifest: &Manifest) -> Result<Manifest, SinkError> {
-        let mut next = manifest.clone();
-        self.sweeper.forget_swept(&mut next);
-        for id in self.catalogue.tables() {
-            let table = id.table();
-            let (runs, settings) = (manifest.runs(*id), &self.settings);
-            let span_ms = purge::span_ms(&self.retention, *id);
-            let at = compact::overdue(runs, table.kind(), settings.merge_runs, settings.rows_per_file, span_ms);
-            let Some(at) = at else { continue };
-            let merged = &runs[at..];
-            let name =
-                format!("{}{}-{number:012}", names::merged(table), names::commit(manifest.epoch, claim.generation));
-            let mut writer = RunWriter::new(&*self.store, *id, name, self.settings.rows_per_file);
-            let (mut rows, mut count) = (Merge::new(&self.store, *id, merged)?, 0);
-            let since_ms = merged.iter().filter_map(|run| Some(run.age?.since_ms)).min();
-            let mut age = Age::begin(*id, since_ms.unwrap_or(manifest.committed_at));
-            while let Some(row) = rows.next()? {
-                // Under the oldest run there is nothing that a deletion could hide.
-                if !(row.stamp.deleted && at == 0) {
-                    age.iter_mut().for_each(|age| age.see(*id, &row.values));
-                    writer.push(&row.values, row.stamp)?;
-                    count += 1;
-                }
-            }
-            let run = Run {
-                after: merged.first().map_or(0, |run| run.after),
-                to: merged.last().map_or(0, |run| run.to),
-                rows: count,
-                changes: table.kind() == Kind::Upsert || (at > 0 && merged.iter().any(|run| run.changes)),
-                files: writer.finish()?,
-                age,
-            };
-            let files = merged.iter().flat_map(|run| &run.files);
-            // Deltas stay: those who read only what changed read them.
-            let files = files.filter(|file| file.path.starts_with(&names::merged(table)));
-            let since = manifest.committed_at;
-            next.garbage.extend(files.map(|file| Garbage { path: file.path.clone(), since }));
-            let kept = next.tables.entry(table.name.to_owned()).or_default();
-            kept.truncate(at);
-            kept.extend((run.rows > 0).then_some(run));
-        }
-        Ok(next)
-    }
 }
 
 impl Sink for Parquet {
@@ -528,9 +470,10 @@ impl Sink for Parquet {
         self.place()
     }
 
-    fn shard(&self, process: usize) -> Option<Box<dyn Shard>> {
+    fn shard(&mut self, process: usize, processes: usize) -> Option<Box<dyn Shard>> {
+        self.is_shared = true;
         let feed = Parquet::on(self.catalogue, Arc::clone(&self.store), &self.settings);
-        Some(Box::new(pieces::Writer::new(feed.keeping(&self.retention), process)))
+        Some(Box::new(pieces::Writer::new(feed.keeping(&self.retention), process, processes)))
     }
 }
 

@@ -5,8 +5,10 @@
 //! process, and count once an object of `_progress/` names them. What one writes that was superseded, nobody ever names.
 
 use super::manifest::{Age, File, Manifest, Run};
-use super::{Parquet, REMOVED};
+use super::tend::Merged;
+use super::{Parquet, REMOVED, names};
 use crate::sink::{Claim, Commit, Shard, SinkError};
+use dataflows::Time;
 use dataflows::table::{Role, TableId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,15 +27,30 @@ pub struct Piece {
     run: Option<Written>,
     /// Per partition the largest offset that was ever added.
     largest: BTreeMap<String, i64>,
+    /// What was overdue before this commit, and fell to this process.
+    merged: Option<Merged>,
 }
 
-/// The files of a table: what a [`Run`] says that does not follow from the commit.
+/// The files of a table: what a [`Run`] says that does not follow from the commit. (What goes from process to process says
+/// every field: a run leaves out those that nobody needs.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Written {
+pub(super) struct Written {
     rows: u64,
     changes: bool,
     files: Vec<File>,
     age: Option<Age>,
+}
+
+impl Written {
+    pub(super) fn of(Run { after: _, to: _, rows, changes, files, age }: Run) -> Written {
+        Written { rows, changes, files, age }
+    }
+
+    /// As the run of these epochs.
+    pub(super) fn run(self, after: Time, to: Time) -> Run {
+        let Written { rows, changes, files, age } = self;
+        Run { after, to, rows, changes, files, age }
+    }
 }
 
 impl Piece {
@@ -55,6 +72,9 @@ impl Piece {
     /// Puts what was written into what will be in the feed.
     pub(super) fn enter(&self, table: TableId, after: u64, next: &mut Manifest) {
         let name = table.name().to_owned();
+        if let Some(merged) = &self.merged {
+            merged.enter(table, next.committed_at, next);
+        }
         next.lacks_somebody |= self.lacks_somebody;
         let largest = next.added.entry(name.clone()).or_default();
         for (partition, to) in &self.largest {
@@ -64,8 +84,8 @@ impl Piece {
         if largest.is_empty() {
             next.added.remove(&name);
         }
-        if let Some(Written { rows, changes, files, age }) = self.run.clone() {
-            next.tables.entry(name).or_default().push(Run { after, to: next.epoch, rows, changes, files, age });
+        if let Some(written) = self.run.clone() {
+            next.tables.entry(name).or_default().push(written.run(after, next.epoch));
         }
     }
 }
@@ -74,11 +94,21 @@ impl Piece {
 pub(super) struct Writer {
     feed: Parquet,
     process: usize,
+    processes: usize,
 }
 
 impl Writer {
-    pub(super) fn new(feed: Parquet, process: usize) -> Writer {
-        Writer { feed, process }
+    /// Of a process of so many.
+    pub(super) fn new(feed: Parquet, process: usize, processes: usize) -> Writer {
+        Writer { feed, process, processes }
+    }
+
+    /// Whether it falls to this process to merge a table: at each commit to another one, so that all do as much.
+    fn merges(&self, table: TableId, epoch: Time) -> bool {
+        let mut at = crc32fast::Hasher::new();
+        at.update(table.name().as_bytes());
+        at.update(&epoch.to_le_bytes());
+        at.finalize() as usize % self.processes.max(1) == self.process
     }
 
     /// What is in the feed now, if it is still that of this start.
@@ -107,12 +137,20 @@ impl Shard for Writer {
             return Err(SinkError::elsewhere(&place, manifest.epoch, commit.follows));
         }
         let mut pieces = Vec::new();
-        let tables: BTreeSet<_> = commit.deltas.keys().chain(commit.appends.keys()).copied().collect();
+        let mark = format!("-p{:03}", self.process);
+        let merged_into = format!("{}{mark}", names::commit(commit.epoch, claim.generation));
+        let written: BTreeSet<_> = commit.deltas.keys().chain(commit.appends.keys()).copied().collect();
         let mut next = manifest.clone();
-        for id in tables {
-            let run =
-                self.feed.run_of((claim, commit), id, (&manifest, &mut next), &format!("-p{:03}", self.process))?;
-            let run = run.map(|Run { rows, changes, files, age, .. }| Written { rows, changes, files, age });
+        for id in self.feed.catalogue.tables().iter().copied() {
+            let merged = match self.merges(id, commit.epoch) {
+                true => self.feed.merge(id, &manifest, &merged_into)?,
+                false => None,
+            };
+            if merged.is_none() && !written.contains(&id) {
+                continue;
+            }
+            let run = self.feed.run_of((claim, commit), id, (&manifest, &mut next), &mark)?;
+            let run = run.map(Written::of);
             let counts = commit.deltas.get(&id).map_or((0, 0), |deltas| deltas.counts());
             let piece = Piece {
                 upserted: counts.0 as u64,
@@ -121,6 +159,7 @@ impl Shard for Writer {
                 lacks_somebody: matches!(id.table().role, Role::Raw { .. }) && counts.1 > 0,
                 run,
                 largest: next.added.remove(id.name()).unwrap_or_default(),
+                merged,
             };
             pieces.push((id, piece));
         }
