@@ -23,6 +23,7 @@ mod compact;
 mod left;
 mod manifest;
 mod merge;
+mod merged;
 mod names;
 mod pieces;
 mod plain;

@@ -4,8 +4,8 @@
 //! A process that does not lead changes nothing that is published: its files have names of their own, by epoch, start and
 //! process, and count once an object of `_progress/` names them. What one writes that was superseded, nobody ever names.
 
-use super::manifest::{Age, File, Manifest, Run};
-use super::tend::Merged;
+use super::manifest::Manifest;
+use super::merged::{Merged, Written};
 use super::{Parquet, REMOVED, names};
 use crate::sink::{Claim, Commit, Shard, SinkError};
 use dataflows::Time;
@@ -29,28 +29,6 @@ pub struct Piece {
     largest: BTreeMap<String, i64>,
     /// What was overdue before this commit, and fell to this process.
     merged: Option<Merged>,
-}
-
-/// The files of a table: what a [`Run`] says that does not follow from the commit. (What goes from process to process says
-/// every field: a run leaves out those that nobody needs.)
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Written {
-    rows: u64,
-    changes: bool,
-    files: Vec<File>,
-    age: Option<Age>,
-}
-
-impl Written {
-    pub(super) fn of(Run { after: _, to: _, rows, changes, files, age }: Run) -> Written {
-        Written { rows, changes, files, age }
-    }
-
-    /// As the run of these epochs.
-    pub(super) fn run(self, after: Time, to: Time) -> Run {
-        let Written { rows, changes, files, age } = self;
-        Run { after, to, rows, changes, files, age }
-    }
 }
 
 impl Piece {
