@@ -11,11 +11,11 @@ pub mod fold;
 pub mod raw;
 mod said;
 
-use crate::at_rest::{ended_in_order, write_down};
+use crate::at_rest::{ended_in_order, pieces, write_down};
 use crate::engine::Lane;
 use crate::fingerprint;
 use crate::reconcile::{Differ, differences};
-use crate::recovery::{self, StartError};
+use crate::recovery::{self, Restoring, StartError};
 use crate::sink::memory::Memory;
 use crate::sink::{Commit, Warehouse};
 use crate::state_dir::obstacle::{Obstacle, Unrest};
@@ -198,13 +198,13 @@ pub fn publish(
     let before = ended_in_order(dir, sinks)?;
     // Until it is done, the state is that of a run without them.
     let of_start = Generation { fingerprint: before.fingerprint.clone(), ..facts.clone() };
-    let start = recovery::start(catalogue, dir, sinks, &of_start, &BTreeMap::new(), threads)?;
+    let start = recovery::start(catalogue, dir, sinks, &of_start, &BTreeMap::new(), Restoring::left())?;
     // Now nobody else writes; until now somebody may have.
     if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
         return Err(dir.refused(Obstacle::NotAtRest(Unrest::UnderWay)).into());
     }
     let mut done = Done { epoch: before.epoch + 2, ..Done::default() };
-    let (mut state, desired, mut lanes) = (start.resume.state, Memory::of(catalogue), lanes.to_vec());
+    let (mut added, desired, mut lanes) = (Vec::new(), Memory::of(catalogue), lanes.to_vec());
     for lane in &mut lanes {
         let metrics = lane.family.family().metrics().into_iter().map(|(id, _)| id);
         let own: BTreeSet<_> = metrics.filter(|id| tables.contains(id)).collect();
@@ -219,7 +219,7 @@ pub fn publish(
         lane.family = lane.family.with(Settings { since, ..lane.family.lane().clone() });
         let folded = raw::fold(dir, &mut **first, (catalogue, &*lane.family, &own), &before, stop)?;
         let Some((folded, read)) = folded else { return Ok(None) };
-        let merged = merge(&mut state, folded.state, &*lane.family, &own);
+        let merged = merge(&mut added, folded.state, &*lane.family, &own);
         merged.map_err(|why| dir.refused(Obstacle::Unreadable(why)))?;
         let mut contents = desired.contents();
         for table in own {
@@ -237,8 +237,8 @@ pub fn publish(
         ..before.clone()
     };
     let clock_ms = manifest.clock_ms;
-    write_down(dir, &state, manifest, (before.epoch, start.resume.journaled_by))?;
-    drop(state);
+    let state = pieces(catalogue, dir, &before, threads).chain([Ok(added)]);
+    write_down(dir, state, manifest, (before.epoch, start.resume.journaled_by))?;
     for (sink, claim) in sinks.iter_mut().zip(&start.claims) {
         let progress = sink.position()?.ok_or_else(|| dir.refused(Obstacle::NotAtRest(Unrest::NotEnded)))?;
         let (mut wanted, mut deltas) = (desired.clone(), BTreeMap::new());
@@ -280,10 +280,10 @@ pub fn publish(
     Ok(Some(done))
 }
 
-/// Puts what is held of changed tables beside what is held of others. What several tables read is held already, if one of
+/// Adds what is held of changed tables beside what is held of others. What several tables read is held already, if one of
 /// the others reads it.
 fn merge(
-    state: &mut Vec<Section>,
+    added: &mut Vec<Section>,
     folded: Vec<Section>,
     family: &dyn Configured,
     changed: &BTreeSet<TableId>,
@@ -294,7 +294,7 @@ fn merge(
     let is_other = |id| !changed.contains(&id) && family.lane().tables.contains(id);
     for section in folded.iter().filter(|section| is_new(section)) {
         let own = family.family().without_those_of(section, &is_other)?;
-        state.extend((own.records > 0).then_some(own));
+        added.extend((own.records > 0).then_some(own));
     }
     Ok(())
 }

@@ -17,8 +17,8 @@ pub use named::{Named, Touched};
 pub use payloads::Payloads;
 pub use sought::{Sought, sought};
 
-use crate::at_rest::{ended_in_order, write_down};
-use crate::recovery::{self, StartError};
+use crate::at_rest::{ended_in_order, pieces, write_down};
+use crate::recovery::{self, Restoring, StartError};
 use crate::sink::{Claim, Commit, Fence, SinkError, Warehouse};
 use crate::state_dir::obstacle::{Obstacle, Unrest};
 use crate::state_dir::snapshot::Manifest;
@@ -71,12 +71,13 @@ pub fn forget(
         fingerprint: before.fingerprint.clone(),
         ..dir.generation(before.generation)?
     };
-    let start = recovery::start(catalogue, dir, sinks, &facts, &BTreeMap::new(), threads)?;
+    let start = recovery::start(catalogue, dir, sinks, &facts, &BTreeMap::new(), Restoring::left())?;
     // Now nobody else writes; until now somebody may have.
     if start.resume.epoch != before.epoch || !start.resume.replay.is_empty() || ended_in_order(dir, sinks)? != before {
         return Err(dir.refused(Obstacle::NotAtRest(Unrest::UnderWay)).into());
     }
-    let (generation, mut state) = (start.generation, start.resume.state);
+    let generation = start.generation;
+    let state = || pieces(catalogue, dir, &before, threads);
     let manifest = Manifest {
         epoch: before.epoch + 2,
         generation,
@@ -84,13 +85,17 @@ pub fn forget(
         parts: Vec::new(),
         ..before.clone()
     };
-    let mut renamings = begin(dir, &state, named)?;
+    let mut renamings = begin(dir, state, named)?;
     if let Some(first) = sinks.first_mut() {
         named.prints(&mut **first, &mut renamings)?;
     }
-    let records = in_state(catalogue, &mut state, named, &renamings).map_err(|why| dir.refused(why))?;
-    write_down(dir, &state, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
-    drop(state);
+    let mut records = 0;
+    let as_nobodys = state().map(|piece| {
+        let mut piece = piece?;
+        records += in_state(catalogue, &mut piece, named, &renamings).map_err(|why| dir.refused(why))?;
+        Ok(piece)
+    });
+    write_down(dir, as_nobodys, manifest.clone(), (before.epoch, start.resume.journaled_by))?;
     let mut forgotten = Forgotten { epoch: manifest.epoch, generation, records, ..Forgotten::default() };
     in_sinks(sinks, &start.claims, (named, &renamings), manifest.clock_ms, &mut forgotten)?;
     // Only now: until every sink is there, one that is not may be brought there from what was before.
@@ -121,7 +126,10 @@ fn is_of(begun: &Begun, Sought { family, person }: &Sought) -> bool {
 }
 
 /// Who becomes which nobody, put down before anything is changed. Who the person was cannot be told from nobody.
-fn begin(dir: &StateDir, state: &[Section], named: &Named<'_>) -> Result<Vec<Renaming>, StateError> {
+fn begin<State>(dir: &StateDir, state: impl Fn() -> State, named: &Named<'_>) -> Result<Vec<Renaming>, StateError>
+where
+    State: Iterator<Item = Result<Vec<Section>, StateError>>,
+{
     let mut all = dir.begun()?;
     let mut renamings = renamings(named);
     for (sought, renaming) in named.sought().iter().zip(&mut renamings) {
@@ -131,10 +139,11 @@ fn begin(dir: &StateDir, state: &[Section], named: &Named<'_>) -> Result<Vec<Ren
             }
             Some(begun) => {
                 let before = Renaming::new(begun.nobody.clone(), renaming.nobody.clone());
-                let is_theirs =
-                    |section: &&Section| sought.family.kept().iter().any(|kept| kept.name() == section.name);
-                let mut theirs: Vec<Section> = state.iter().filter(is_theirs).cloned().collect();
-                if in_family(&mut theirs, sought, &before).map_err(|why| dir.refused(why))? == 0 {
+                let mut records = 0;
+                for piece in state() {
+                    records += in_family(&mut piece?, sought, &before).map_err(|why| dir.refused(why))?;
+                }
+                if records == 0 {
                     // The state went on from what was before: with somebody who is nobody already in some sink.
                     renaming.nobody = begun.nobody.clone();
                 } else {

@@ -116,10 +116,17 @@ impl Past {
 /// Who reads what is held back.
 #[derive(Clone, Copy, Debug)]
 pub struct Restoring {
-    /// How many processes share it; each reads its own part of it.
+    /// How many processes share it; each reads its own part of it. None: it is left where it is.
     pub processes: usize,
     /// By how many threads each does.
     pub threads: usize,
+}
+
+impl Restoring {
+    /// Nobody reads it now: whoever starts reads it piece by piece.
+    pub fn left() -> Restoring {
+        Restoring { processes: 0, threads: 1 }
+    }
 }
 
 impl From<usize> for Restoring {
@@ -428,7 +435,8 @@ impl Plan {
         let Checked { snapshot, replay, .. } = checked;
         let Some(manifest) = snapshot else { return Ok(Resume { replay, journaled_by, ..Resume::default() }) };
         let mut dealt = manifest.dealt(processes);
-        let state = dir.read_parts(catalogue, &dealt.remove(0), threads)?;
+        let own = if processes == 0 { Vec::new() } else { dealt.remove(0) };
+        let state = dir.read_parts(catalogue, &own, threads)?;
         let Manifest { epoch, lanes, clock_ms, positions, sums, largest, second, quality, .. } = manifest;
         let elsewhere = dealt;
         Ok(Resume {
