@@ -15,6 +15,7 @@ from browser import PATIENCE_S, Browser
 from page_looks import looked_at, nobody_is_locked_out, opened, pictures
 from page_run import DELTAMART, Run, deltamart, free_port, number, page_at, same, say
 from page_rows import a_table_is_walked_through, a_word_is_explained, the_last_commit_is_seen, what_has_no_windows_is_not_drawn
+from page_several import two_processes
 from page_store import the_store
 
 HOUR = timedelta(hours=1)
@@ -249,6 +250,8 @@ def main():
         a_server_without_a_run(browser, made, folder)
         say("the store and what is declared have their pages too")
         the_store(browser, made / "store", folder)
+        say("a run of two processes names both")
+        two_processes(browser, made / "several", folder)
     say("the page is well")
 
 

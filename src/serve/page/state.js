@@ -185,5 +185,7 @@ function about(status) {
 function uptime(status) {
   if (status.mode === "serve") return "";
   const age = Math.max(1000, ms(status.now) - ms(status.started_at));
-  return ` · up for ${seconds(age)} · ${plural(status.workers.length, "worker")}`;
+  const workers = plural(status.workers.length, "worker");
+  const all = status.processes.length ? `${plural(status.processes.length, "process", "processes")} of ${workers} each` : workers;
+  return ` · up for ${seconds(age)} · ${all}`;
 }
