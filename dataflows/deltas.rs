@@ -165,7 +165,19 @@ impl<'d> Change<'d> {
         }
     }
 
-    fn is_upsert(&self) -> bool {
+    /// Its values, or those of its key if it is gone. `spare` is a buffer.
+    pub fn values<'v>(&'v self, spare: &'v mut Vec<Value>) -> &'v [Value] {
+        match self {
+            Change::Values(delta) => delta.values(),
+            Change::Packed(packed) => {
+                packed::read(packed.bytes, spare);
+                spare
+            }
+        }
+    }
+
+    /// Whether the row is there now.
+    pub fn is_upsert(&self) -> bool {
         match self {
             Change::Values(delta) => matches!(delta, Delta::Upsert(_)),
             Change::Packed(packed) => packed.is_upsert,

@@ -16,7 +16,7 @@ use crate::bounds::RECORD_BYTES_MAX;
 use avro::Schemas;
 use dataflows::gate::{Accepted, Bounds, Gate, Rest};
 use dataflows::wire::bounds::{together, too_long};
-use dataflows::wire::{Broken, Set, Wire};
+use dataflows::wire::{Broken, Cells, Set, Wire};
 use serde::de::DeserializeSeed;
 
 /// How the payloads of a partition are written.
@@ -90,7 +90,8 @@ pub fn decode<'a>(
         }
         Format::Csv(csv) => {
             let names = gate.names(bounds.rules);
-            if let Some(cells) = csv.cells(payload, names)
+            let mut cells = Cells::default();
+            if csv.put(payload, names, &mut cells).is_some()
                 && let Some(accepted) = gate.judge_usual(&cells, bounds)
             {
                 return Ok(accepted);

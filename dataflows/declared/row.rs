@@ -196,6 +196,11 @@ impl Row {
         bare(*self.0.get(HEAD + place)?, word, || self.0.get(words + columns * WORD..))
     }
 
+    /// The texts of all columns.
+    pub(super) fn texts(&self) -> &[u8] {
+        self.0.get(HEAD + self.columns() * (1 + WORD)..).unwrap_or_default()
+    }
+
     /// What all columns hold, as it lies there.
     pub(super) fn all(&self) -> impl Iterator<Item = Bare<'_>> {
         let columns = self.columns();

@@ -7,7 +7,7 @@ use super::names::Slot;
 const FEW: usize = 16;
 
 /// Texts by their slots. An empty one is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
 pub struct Cells<'a> {
     texts: [&'a [u8]; FEW],
     /// What [`mask::are_plain`] says of all bytes of the record.
@@ -15,11 +15,11 @@ pub struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Of a record, if it is text.
+    /// Begins a record, unless it is no text; what was put before is gone.
     #[inline]
-    pub fn of(record: &[u8]) -> Option<Cells<'a>> {
-        let are_plain = mask::are_plain(record);
-        (are_plain || std::str::from_utf8(record).is_ok()).then_some(Cells { texts: [b""; FEW], are_plain })
+    pub fn begin(&mut self, record: &[u8]) -> Option<()> {
+        *self = Cells { texts: [b""; FEW], are_plain: mask::are_plain(record) };
+        (self.are_plain || std::str::from_utf8(record).is_ok()).then_some(())
     }
 
     /// Puts the text of a field there; tells whether it has a place.

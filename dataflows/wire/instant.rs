@@ -52,10 +52,45 @@ pub fn usual(text: &[u8]) -> Option<i64> {
 
 /// Writes an instant: `2026-01-05T10:00:00.000Z`.
 pub fn show(at: i64) -> String {
+    if let Some(usual) = show_usual(at) {
+        return usual;
+    }
     match DateTime::from_timestamp_millis(at) {
         Some(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
         None => format!("{at} ms"),
     }
+}
+
+/// The same of the usual years, as [`usual`] reads them: nearly all that are ever written.
+fn show_usual(at: i64) -> Option<String> {
+    /// The first millisecond of 2101.
+    const END: i64 = 4_133_980_800_000;
+    let at = u64::try_from(at).ok().filter(|at| *at < END as u64)?;
+    let (days, in_day) = (at / 86_400_000, at % 86_400_000);
+    // Years beginning in March, as above: four hundred of them have 146,097 days.
+    let days = days + 719_468;
+    let (era, in_era) = (days / 146_097, days % 146_097);
+    let year = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year + u64::from(month > 9), if month > 9 { month - 9 } else { month + 3 });
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |end: usize, digits: usize, number: u64| {
+        let places = text[end - digits..end].iter_mut().rev();
+        places.fold(number, |rest, place| {
+            *place = b'0' + (rest % 10) as u8;
+            rest / 10
+        });
+    };
+    put(4, 4, year);
+    put(7, 2, month);
+    put(10, 2, day);
+    put(13, 2, in_day / 3_600_000);
+    put(16, 2, in_day / 60_000 % 60);
+    put(19, 2, in_day / 1000 % 60);
+    put(23, 3, in_day % 1000);
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// Writes a duration in milliseconds: `48h`, in whole units.
@@ -90,6 +125,25 @@ mod tests {
         assert!(read > 50_000, "{read}");
         for none in ["2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-05T24:00:01Z", "2026-01-05T10:60:00Z"] {
             assert_eq!(parse(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_usual_years_are_written_as_the_calendar_writes_them() {
+        let by_calendar = |at| {
+            let at = DateTime::from_timestamp_millis(at).expect("an instant");
+            at.to_rfc3339_opts(SecondsFormat::Millis, true)
+        };
+        let end = DateTime::parse_from_rfc3339("2101-01-01T00:00:00Z").expect("valid").timestamp_millis();
+        assert!(show_usual(-1).is_none() && show_usual(end).is_none());
+        // The first and the last millisecond of each day, and one in it.
+        for midnight in (0..end).step_by(86_400_000) {
+            for at in [midnight, midnight + midnight / 86_399_999 * 7_919 % 86_400_000, midnight + 86_399_999] {
+                assert_eq!(show_usual(at), Some(by_calendar(at)), "{at}");
+            }
+        }
+        for at in [-1, end, i64::MAX / 100_000] {
+            assert_eq!(show(at), by_calendar(at));
         }
     }
 

@@ -87,13 +87,14 @@ impl Csv {
         .map_err(|wrong| Rejection::new(Reason::UNDECODABLE, self.explained(&wrong)))
     }
 
-    /// The texts of a record where they stand, if it is as nearly all are: as many as the header names, none in quotes, and
-    /// none too long.
-    pub fn cells<'a>(&self, record: &'a [u8], names: &Names) -> Option<Cells<'a>> {
+    /// Puts the texts of a record where they stand into cells, if it is as nearly all are: as many as the header names, none in
+    /// quotes, and none too long.
+    pub fn put<'a>(&self, record: &'a [u8], names: &Names, cells: &mut Cells<'a>) -> Option<()> {
         if address(names) != self.names || record.len() > TEXT_BYTES_MAX || memchr(b'"', record).is_some() {
             return None;
         }
-        let (mut cells, mut columns, mut begins) = (Cells::of(record)?, self.columns.iter(), 0);
+        cells.begin(record)?;
+        let (mut columns, mut begins) = (self.columns.iter(), 0);
         let mut put = |end: usize| {
             let column = columns.next()?;
             let is_put = column.slot.is_none_or(|slot| cells.put(slot, &record[begins..end]));
@@ -102,7 +103,7 @@ impl Csv {
         };
         each(self.separator, record, &mut put)?;
         put(record.len())?;
-        columns.next().is_none().then_some(cells)
+        columns.next().is_none().then_some(())
     }
 
     /// The record as an object of JSON, in which it can be read without its header; nothing if it cannot be read.

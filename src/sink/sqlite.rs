@@ -14,13 +14,12 @@ use super::progress::Found;
 use super::purge::{Purge, Purged};
 use super::{Claim, Commit, MadeBy, Progress, RowOf, Sink, SinkError, Stored, by_minute};
 use crate::instant;
-use dataflows::delta::Delta;
 use dataflows::family::Catalogue;
 use dataflows::table::{ByMinute, Column, Role, Table, TableId, Type, Value, stamp_columns};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, named_params,
+    Connection, OpenFlags, OptionalExtension, Row, Statement, ToSql, Transaction, TransactionBehavior, named_params,
     params_from_iter,
 };
 use serde_json::Value as Json;
@@ -378,11 +377,13 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, anew: &BTreeSet<TableId
         }
         let mut upsert = transaction.prepare_cached(&upsert_sql(id.table()))?;
         let mut delete = transaction.prepare_cached(&delete_sql(id.table()))?;
-        for delta in deltas.iter() {
-            match &*delta {
-                Delta::Upsert(row) => upsert.execute(params_from_iter(row.iter().chain(&stamps).map(Bound)))?,
-                Delta::Delete(key) => delete.execute(params_from_iter(key.iter().map(Bound)))?,
-            };
+        // These stay what they are from row to row.
+        bind(&mut upsert, id.table().columns.len(), &stamps)?;
+        let mut spare = Vec::new();
+        for change in deltas.changes() {
+            let statement = if change.is_upsert() { &mut upsert } else { &mut delete };
+            bind(statement, 0, change.values(&mut spare))?;
+            statement.raw_execute()?;
         }
     }
     for (id, rows) in &commit.appends {
@@ -392,6 +393,12 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, anew: &BTreeSet<TableId
         }
     }
     Ok(())
+}
+
+/// Gives a statement values for its parameters behind so many.
+fn bind(statement: &mut Statement<'_>, behind: usize, values: &[Value]) -> rusqlite::Result<()> {
+    let mut values = (behind + 1..).zip(values);
+    values.try_for_each(|(place, value)| statement.raw_bind_parameter(place, Bound(value)))
 }
 
 /// Adds the columns that a table of raw rows has now in addition: rows of before have nothing in them.

@@ -168,7 +168,8 @@ mod tests {
                 texts.push((*slot, of[which.index(of.len())]));
             }
             let record: String = texts.iter().flat_map(|(_, text)| [text, ","]).collect();
-            let (mut cells, mut wire) = (Cells::of(record.as_bytes()).expect("text"), Wire::new(reader.names()));
+            let (mut cells, mut wire) = (Cells::default(), Wire::new(reader.names()));
+            cells.begin(record.as_bytes()).expect("text");
             for (slot, text) in texts {
                 prop_assert!(cells.put(slot, text.as_bytes()));
                 if !text.is_empty() {
@@ -198,7 +199,8 @@ mod tests {
 
     #[test]
     fn what_has_no_place_is_not_read_at_once() {
-        let (mut cells, few) = (Cells::of(b"").expect("text"), columns().len());
+        let (mut cells, few) = (Cells::default(), columns().len());
+        cells.begin(b"").expect("text");
         let mut names = crate::wire::Names::default();
         let mut fields = names.fields();
         let slots: Vec<Slot> = (0..20).map(|n| fields.field(format!("f{n}").leak(), crate::wire::Kind::Text)).collect();

@@ -9,6 +9,9 @@ use dataflows::deltas::Packed;
 use dataflows::packed;
 use dataflows::table::Value;
 use run::{Change, Cursor, Run};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fmt;
 
 /// So many runs are looked at for a key. With one more, those are merged that are not much longer than all behind them.
@@ -135,18 +138,26 @@ impl Rows {
     /// All rows after a key, as they are written down, in the order of keys.
     fn changes<'r>(&'r self, after: Option<&[u8]>) -> impl Iterator<Item = Change<'r>> + use<'r> {
         let mut cursors: Vec<Cursor<'r>> = self.runs.iter().map(|run| run.after(after)).collect();
+        let key = |cursor: &Cursor<'r>| cursor.change().map(|change| change.key());
+        let at = |(run, cursor): (usize, &Cursor<'r>)| Some(Reverse((key(cursor)?, Reverse(run))));
+        // The least key is the greatest of the heap; of one key, that of the last run.
+        let mut heap: BinaryHeap<_> = cursors.iter().enumerate().filter_map(at).collect();
+        let mut said: Option<&[u8]> = None;
         std::iter::from_fn(move || {
             loop {
-                let least = cursors.iter().filter_map(Cursor::change).map(|change| change.key()).min()?;
-                let mut last = None;
-                // Whichever has it goes on; the last of them counts.
-                for cursor in &mut cursors {
-                    if let Some(change) = cursor.change().filter(|change| change.key() == least) {
-                        last = Some(change);
-                        cursor.go_on();
-                    }
+                let mut least = heap.peek_mut()?;
+                let Reverse((of, Reverse(run))) = *least;
+                let cursor = &mut cursors[run];
+                let change = cursor.change();
+                cursor.go_on();
+                match key(cursor) {
+                    Some(next) => *least = Reverse((next, Reverse(run))),
+                    None => drop(PeekMut::pop(least)),
                 }
-                if let Some(change) = last.filter(|change| change.is_upsert) {
+                // The last run that has a key says what became of it.
+                if said.replace(of) != Some(of)
+                    && let Some(change) = change.filter(|change| change.is_upsert)
+                {
                     return Some(change);
                 }
             }
