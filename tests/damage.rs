@@ -2,13 +2,15 @@
 
 use crate::cli::{data, deltamart, said};
 use crate::support;
+use dataflows::delta::Delta;
+use dataflows::table::Value;
 use deltamart::config::feed::Feed;
 use deltamart::families::all;
 use deltamart::instant;
 use deltamart::lanes::Watermarks;
 use deltamart::sink::parquet::Parquet;
 use deltamart::sink::sqlite::Sqlite;
-use deltamart::sink::{Commit, MadeBy, Sink, SinkError};
+use deltamart::sink::{Commit, MadeBy, Sink, SinkError, Stored};
 use deltamart::state_dir::StateDir;
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -266,6 +268,27 @@ fn each_field_of_the_progress_of_a_warehouse_is_read_or_refused() {
     }
     assert_eq!(sink.position().expect("readable"), before);
     sink.apply(&claim, &next).expect("as if nothing had been");
+}
+
+/// Parameters of a statement stay from row to row.
+#[test]
+fn a_row_that_is_too_short_does_not_get_the_values_of_the_one_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut sink = Sqlite::open(all(), &folder.path().join("w.db")).expect("opens");
+    let claim = sink.claim(MadeBy::Run, None).expect("claimed");
+    let counts = support::table("checkout_metrics");
+    let (key, columns) = (counts.table().key_columns, counts.table().columns.len());
+    let row = |at: i64, columns| {
+        let values = [Value::Instant(at), Value::Instant(at + 1), Value::Integer(1), Value::Boolean(true)];
+        values.into_iter().chain(std::iter::repeat(Value::Null)).take(columns).collect::<Vec<_>>()
+    };
+    for short in
+        [Delta::Upsert(row(7, columns - 1)), Delta::Delete(row(7, key - 1)), Delta::Upsert(row(7, columns + 1))]
+    {
+        let deltas = [(counts, vec![Delta::Upsert(row(0, columns)), short.clone()].into())].into();
+        sink.apply(&claim, &Commit { deltas, ..first_commit() }).expect_err("a row that is none");
+        assert_eq!(sink.page(counts, None, 10).expect("readable"), Vec::<Vec<Value>>::new(), "{short:?}");
+    }
 }
 
 #[test]

@@ -381,8 +381,16 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, anew: &BTreeSet<TableId
         bind(&mut upsert, id.table().columns.len(), &stamps)?;
         let mut spare = Vec::new();
         for change in deltas.changes() {
-            let statement = if change.is_upsert() { &mut upsert } else { &mut delete };
-            bind(statement, 0, change.values(&mut spare))?;
+            let (statement, columns) = match change.is_upsert() {
+                true => (&mut upsert, id.table().columns.len()),
+                false => (&mut delete, id.table().key_columns),
+            };
+            let values = change.values(&mut spare);
+            // A parameter without a value would keep that of the row before.
+            if values.len() != columns {
+                return Err(rusqlite::Error::InvalidParameterCount(values.len(), columns));
+            }
+            bind(statement, 0, values)?;
             statement.raw_execute()?;
         }
     }
