@@ -279,8 +279,9 @@ fn a_row_that_is_too_short_does_not_get_the_values_of_the_one_before() {
     let counts = support::table("checkout_metrics");
     let (key, columns) = (counts.table().key_columns, counts.table().columns.len());
     let row = |at: i64, columns| {
-        let values = [Value::Instant(at), Value::Instant(at + 1), Value::Integer(1), Value::Boolean(true)];
-        values.into_iter().chain(std::iter::repeat(Value::Null)).take(columns).collect::<Vec<_>>()
+        let kind = Value::Text("tumbling".to_owned());
+        let values = [kind, Value::Instant(at), Value::Instant(at + 1), Value::Integer(1), Value::Boolean(true)];
+        values.into_iter().chain([Value::Null]).take(columns).collect::<Vec<_>>()
     };
     for short in
         [Delta::Upsert(row(7, columns - 1)), Delta::Delete(row(7, key - 1)), Delta::Upsert(row(7, columns + 1))]
@@ -289,6 +290,9 @@ fn a_row_that_is_too_short_does_not_get_the_values_of_the_one_before() {
         sink.apply(&claim, &Commit { deltas, ..first_commit() }).expect_err("a row that is none");
         assert_eq!(sink.page(counts, None, 10).expect("readable"), Vec::<Vec<Value>>::new(), "{short:?}");
     }
+    let deltas = [(counts, vec![Delta::Upsert(row(0, columns)), Delta::Upsert(row(7, columns))].into())].into();
+    sink.apply(&claim, &Commit { deltas, ..first_commit() }).expect("whole rows");
+    assert_eq!(sink.page(counts, None, 10).expect("readable"), [row(0, columns), row(7, columns)]);
 }
 
 #[test]
